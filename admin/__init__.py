@@ -1,0 +1,1 @@
+"""The Flask admin API (not built yet)."""

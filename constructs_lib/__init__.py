@@ -1,0 +1,1 @@
+"""Constructs of one service and their templates: pure functions of their props, no I/O."""

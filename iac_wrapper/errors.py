@@ -1,0 +1,136 @@
+"""Every error a user can see, and the one table that gives it an exit code.
+
+The tree::
+
+    IacError                 1   a bug or something unforeseen
+    ├── ConfigError          2   repos.yaml, settings, arguments, missing set-up
+    ├── SourceError          3   slug, ref, fetch
+    │   └── EntrypointError  3   nothing to run in the checkout
+    ├── CertificateError     4   CA, leaf certificates, key files
+    ├── CommandError         5   terraform, docker, git: a program we drive failed
+    │   └── EngineError      5   the Docker engine does not answer
+    ├── BusyError            6   another mutating command holds the project
+    ├── UnhealthyError       7   deployed, but not every service is SERVING
+    └── Interrupted        130   Ctrl-C or SIGTERM
+
+Nothing here prints; `iac_wrapper.cli` renders, `admin` maps to HTTP.
+"""
+
+from __future__ import annotations
+
+
+class IacError(Exception):
+    """An error with everything a person needs to act on it.
+
+    Args:
+        message: one sentence, what went wrong; starts lower-case, no final full stop.
+        where: the file (and line, ``repos.yaml:3``), service or address it is about.
+        found: what was there.
+        expected: what would have been right.
+        next_step: the command or edit that gets the person on.
+        detail: longer text (log tail, list of candidates); shown last, indented.
+        retryable: True when the same call may work later without a change.
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: str | None = None,
+        found: str | None = None,
+        expected: str | None = None,
+        next_step: str | None = None,
+        detail: str | None = None,
+        retryable: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.found = found
+        self.expected = expected
+        self.next_step = next_step
+        self.detail = detail
+        self.retryable = retryable
+
+    def __str__(self) -> str:
+        return self.render()
+
+    def render(self) -> str:
+        """The error as text, one labelled line per fact: ``where: message``, found, expected…"""
+        lines = [f"{self.where}: {self.message}" if self.where else self.message]
+        for label, value in (
+            ("found", self.found),
+            ("expected", self.expected),
+            ("next", self.next_step),
+        ):
+            if value:
+                lines.append(f"  {label + ':':<10}{value}")
+        if self.detail:
+            lines.extend("  | " + line for line in self.detail.splitlines())
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, str | int | bool | None]:
+        """The same facts as JSON-ready values, for ``--json`` and the API."""
+        return {
+            "error": type(self).__name__,
+            "exit_code": self.exit_code,
+            "message": self.message,
+            "where": self.where,
+            "found": self.found,
+            "expected": self.expected,
+            "next_step": self.next_step,
+            "detail": self.detail,
+            "retryable": self.retryable,
+        }
+
+
+class ConfigError(IacError):
+    """What people wrote (files, settings, arguments) or the set-up is wrong."""
+
+    exit_code = 2
+
+
+class SourceError(IacError):
+    """A slug's source cannot be resolved or fetched."""
+
+    exit_code = 3
+
+
+class EntrypointError(SourceError):
+    """A checkout has nothing this tool knows how to run."""
+
+
+class CertificateError(IacError):
+    """The CA or a leaf certificate is missing, unreadable or inconsistent."""
+
+    exit_code = 4
+
+
+class CommandError(IacError):
+    """A program this tool drives failed."""
+
+    exit_code = 5
+
+
+class EngineError(CommandError):
+    """The Docker engine does not answer."""
+
+
+class BusyError(IacError):
+    """Another mutating command holds the project."""
+
+    exit_code = 6
+
+
+class UnhealthyError(IacError):
+    """The deploy ended, but not every service is SERVING."""
+
+    exit_code = 7
+
+
+class Interrupted(IacError):  # noqa: N818 - a person's decision, not an error
+    """The user pressed Ctrl-C, or the process was asked to stop."""
+
+    exit_code = 130

@@ -1,0 +1,73 @@
+"""Where things lie in a project folder. Paths only: it must not touch the disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_PROJECT = "iacnet"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of the project folder `root` (the folder with cdktf.json)."""
+
+    root: Path
+
+    @property
+    def data(self) -> Path:
+        """Everything that can be made again, and Terraform's state."""
+        return self.root / ".iac"
+
+    @property
+    def cache(self) -> Path:
+        """Fetched sources, keyed by commit."""
+        return self.data / "cache"
+
+    @property
+    def secrets(self) -> Path:
+        """CA and leaf keys; 0700."""
+        return self.root / "secrets"
+
+    @property
+    def build_secrets(self) -> Path:
+        """Files that reach image builds as BuildKit secrets: ``ca`` (PEM) and ``env`` (sh)."""
+        return self.secrets / "build"
+
+    @property
+    def terraform(self) -> Path:
+        """The executable that stands for Terraform (see docs/decisions)."""
+        return self.data / "bin" / "terraform"
+
+    def context(self, image: str) -> Path:
+        """Build context of an image tag ``iac/<project>-<service>:<hash>``."""
+        repository, _, tag = image.rpartition(":")
+        return self.data / "build" / f"{repository.rpartition('/')[2]}-{tag}"
+
+    def project(self, project: str) -> Path:
+        """State, logs and workspace lock of one project."""
+        return self.data / "projects" / project
+
+    def state(self, project: str) -> Path:
+        """Terraform's state file."""
+        return self.project(project) / "terraform.tfstate"
+
+    def certificates(self, project: str) -> Path:
+        """Leaf directories of one project, one per service."""
+        return self.secrets / project
+
+    def outdir(self, project: str) -> Path:
+        """Where cdktf writes. The default project has cdktf's own default, as its CLI does."""
+        if project == DEFAULT_PROJECT:
+            return self.root / "cdktf.out"
+        return self.project(project) / "cdktf.out"
+
+
+def network_name(project: str) -> str:
+    """``iacnet`` for the default project, ``iacnet-<project>`` for others."""
+    return project if project == DEFAULT_PROJECT else f"{DEFAULT_PROJECT}-{project}"
+
+
+def container_name(project: str, service: str, role: str) -> str:
+    """Engine-wide unique container name; role is ``app``, ``envoy``."""
+    return f"{project}-{service}-{role}"

@@ -1,0 +1,120 @@
+"""repos.lock.json: the facts of a deploy, sorted and stable, safe to commit.
+
+Read by the synth side, written by the command side. No machine paths, no secrets, no clock.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from iac_wrapper.atomic import write_text
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.entrypoint import Entrypoint
+
+LOCK_VERSION = 1
+
+
+@dataclass(frozen=True)
+class LockFile:
+    """Everything `main.py` needs to know about one project.
+
+    `subnet` is an IPv4 network in CIDR form; `gateway_port` the one published loopback port.
+    `apps` is sorted by name.
+    """
+
+    project: str
+    network: str
+    subnet: str
+    gateway_port: int
+    apps: tuple[ResolvedApp, ...]
+
+    @property
+    def trust_domain(self) -> str:
+        """The SPIFFE trust domain of the project: its network's name."""
+        return self.network
+
+
+def default_lock_path(repos_file: Path) -> Path:
+    """``repos.yaml`` -> ``repos.lock.json``, beside it."""
+    return repos_file.with_name(repos_file.stem + ".lock.json")
+
+
+def dump(lock: LockFile) -> str:
+    """The lock as JSON text: keys sorted, one final newline."""
+    data = {
+        "version": LOCK_VERSION,
+        "project": lock.project,
+        "network": {"name": lock.network, "subnet": lock.subnet},
+        "gateway_port": lock.gateway_port,
+        "apps": {app.name: _app_to_json(app) for app in lock.apps},
+    }
+    return json.dumps(data, indent=2, sort_keys=True) + "\n"
+
+
+def save(lock: LockFile, path: Path) -> None:
+    """Write `lock` to `path` by rename, so that a reader never sees half a file."""
+    write_text(path, dump(lock))
+
+
+def load(path: Path) -> LockFile:
+    """Read a lock file.
+
+    Raises:
+        ConfigError: the file is missing, is not JSON, or is not a lock of this version.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            "no lock file",
+            where=str(path),
+            expected="the file that `iac lock` writes beside repos.yaml",
+            next_step="iac lock --file repos.yaml",
+        ) from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            "cannot read the lock file", where=str(path), found=str(error), next_step=_RELOCK
+        ) from None
+    try:
+        return _from_json(data)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            "not a lock file of this version of iac",
+            where=str(path),
+            found=f"{type(error).__name__}: {error}",
+            expected=f'"version": {LOCK_VERSION} and the keys that `iac lock` writes',
+            next_step=_RELOCK,
+        ) from None
+
+
+_RELOCK = "delete the file, then run `iac lock --file repos.yaml`"
+
+
+def _app_to_json(app: ResolvedApp) -> dict[str, Any]:
+    data = asdict(app)
+    del data["name"]
+    data["env"] = dict(app.env)
+    return data
+
+
+def _from_json(data: Mapping[str, Any]) -> LockFile:
+    if data["version"] != LOCK_VERSION:
+        raise ValueError(f"version {data['version']!r}")
+    return LockFile(
+        project=data["project"],
+        network=data["network"]["name"],
+        subnet=data["network"]["subnet"],
+        gateway_port=int(data["gateway_port"]),
+        apps=tuple(_app_from_json(name, app) for name, app in sorted(data["apps"].items())),
+    )
+
+
+def _app_from_json(name: str, data: Mapping[str, Any]) -> ResolvedApp:
+    entrypoint = dict(data["entrypoint"])
+    entrypoint["rejected"] = tuple(entrypoint.get("rejected", ()))
+    return ResolvedApp(**{**data, "name": name, "entrypoint": Entrypoint(**entrypoint)})

@@ -1,0 +1,69 @@
+"""An app as wanted (`AppSpec`), as found on disk (`Checkout`) and as locked (`ResolvedApp`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.slug import Slug
+
+DEFAULT_PORT = 50051
+"""The port user code is expected on when repos.yaml names none (EXPOSE 50051 in the image)."""
+
+
+@dataclass(frozen=True)
+class AppSpec:
+    """One entry of repos.yaml: intent.
+
+    `name` is the service name: a DNS label (RFC 1123, at most 63 octets of ``a-z0-9-``), because
+    it is the SAN of the leaf certificate and the host that other services dial.
+    `where` is ``file:line`` for errors.
+    """
+
+    name: str
+    slug: Slug
+    entrypoint: str | None = None
+    port: int | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A source on disk, read-only for everybody.
+
+    `commit` is the full 40-digit SHA, None for a local path; `tree` is ``sha256:<hex>`` over the
+    files below `path` (names, modes, contents), so it is the same however the files came.
+    """
+
+    spec: AppSpec
+    path: Path
+    tree: str
+    commit: str | None
+    method: Literal["archive", "clone", "local"]
+
+
+@dataclass(frozen=True)
+class ResolvedApp:
+    """Facts of one app, as repos.lock.json holds them: enough to synthesize without any I/O.
+
+    `image` is ``iac/<project>-<name>:<12 hex>``; the tag is a hash of everything that goes into
+    the image, so a tag that exists need not be built. `base` is the digest of the runtime base
+    image. `env` holds values as written in repos.yaml; a value of the form ``${NAME}`` is a
+    reference that only the command side replaces, in a file that Terraform never sees.
+    """
+
+    name: str
+    slug: str
+    commit: str | None
+    tree: str
+    entrypoint: Entrypoint
+    port: int
+    port_declared: bool
+    env: Mapping[str, str]
+    python: str | None
+    base: str
+    image: str

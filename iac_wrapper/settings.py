@@ -1,0 +1,165 @@
+"""Every setting, once: its name, default and meaning. Only this module reads the environment.
+
+A setting comes from the process environment, else from `.env` in the project folder, else from
+its default here. `.env.example` is this table as text; a test keeps the two equal.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+
+from iac_wrapper.errors import ConfigError
+
+
+def _setting(default: str, help_text: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"help": help_text, "secret": secret})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings as strings, named like their variables; the properties below give them types.
+
+    An empty value counts as not set.
+    """
+
+    IAC_PROJECT: str = _setting("iacnet", "Project (one stack, one network, one gateway).")
+    IAC_SUBNET: str = _setting("", "Subnet of the project's network, CIDR. Empty: 172.20.0.0/16"
+        " for the project iacnet, the first free one for others.")  # fmt: skip
+    IAC_GATEWAY_PORT: str = _setting("", "Loopback port of the gateway. Empty: 15443 for the"
+        " project iacnet, a free one for others.")  # fmt: skip
+    IAC_LOCK_FILE: str = _setting("", "Lock file that main.py synthesizes, relative to the"
+        " project folder. Empty: repos.lock.json.")  # fmt: skip
+    IAC_PROVIDER: str = _setting("auto", "Docker provider for Terraform: auto, registry, embedded.")
+    IAC_PYTHON_VERSION: str = _setting("3.11", "Python of the app images (3.11, 3.12, 3.13).")
+    IAC_GITHUB_URL: str = _setting("https://github.com", "Base URL of gh: slugs.")
+    IAC_GITLAB_URL: str = _setting("https://gitlab.com", "Base URL of gl: slugs.")
+    IAC_BITBUCKET_URL: str = _setting("https://bitbucket.org", "Base URL of bb: slugs.")
+    GITHUB_TOKEN: str = _setting("", "Token for private gh: repositories.", secret=True)
+    GITLAB_TOKEN: str = _setting("", "Token for private gl: repositories.", secret=True)
+    BITBUCKET_TOKEN: str = _setting("", "Token for private bb: repositories.", secret=True)
+    IAC_FETCH_MAX_MB: str = _setting("500", "Largest unpacked source, MB (10^6 bytes).")
+    IAC_CA_BUNDLE: str = _setting("", "CA bundle (PEM) for image builds behind a TLS proxy."
+        " Empty: the system's bundle.")  # fmt: skip
+    IAC_MEMORY_MB: str = _setting("512", "Memory limit of an app container, MiB.")
+    IAC_HEALTH_TIMEOUT: str = _setting("60", "Seconds a service may take to become SERVING.")
+    OTEL_EXPORTER_OTLP_ENDPOINT: str = _setting("", "OTLP endpoint that apps export to; empty:"
+        " spans go to the console.")  # fmt: skip
+    SUPABASE_URL: str = _setting("", "Supabase project URL, for the admin API.")
+    SUPABASE_SERVICE_ROLE_KEY: str = _setting("", "Supabase service role key, for the admin API.",
+        secret=True)  # fmt: skip
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values no sink may show."""
+        return tuple(
+            getattr(self, f.name)
+            for f in fields(self)
+            if f.metadata["secret"] and getattr(self, f.name)
+        )
+
+    @property
+    def gateway_port(self) -> int | None:
+        """The gateway's port if one is set."""
+        return self._integer("IAC_GATEWAY_PORT", 1, 65535) if self.IAC_GATEWAY_PORT else None
+
+    @property
+    def subnet(self) -> str | None:
+        """The subnet in CIDR form if one is set."""
+        if not self.IAC_SUBNET:
+            return None
+        try:
+            return str(ipaddress.IPv4Network(self.IAC_SUBNET))
+        except ValueError as error:
+            raise self._bad("IAC_SUBNET", f"an IPv4 network in CIDR form ({error})") from None
+
+    @property
+    def provider(self) -> str:
+        """``auto``, ``registry`` or ``embedded``."""
+        return self._one_of("IAC_PROVIDER", ("auto", "registry", "embedded"))
+
+    @property
+    def python_version(self) -> str:
+        """``3.11``, ``3.12`` or ``3.13``."""
+        return self._one_of("IAC_PYTHON_VERSION", ("3.11", "3.12", "3.13"))
+
+    @property
+    def fetch_max_bytes(self) -> int:
+        """Cap of an unpacked source in bytes."""
+        return self._integer("IAC_FETCH_MAX_MB", 1, 100_000) * 10**6
+
+    @property
+    def memory_mb(self) -> int:
+        """Memory limit of an app container in MiB (Docker refuses less than 6)."""
+        return self._integer("IAC_MEMORY_MB", 6, 1_000_000)
+
+    @property
+    def health_timeout(self) -> float:
+        """Seconds until a service must be SERVING."""
+        return float(self._integer("IAC_HEALTH_TIMEOUT", 1, 3600))
+
+    @property
+    def project(self) -> str:
+        """The project name: a DNS label of at most 32 octets."""
+        return check_project(self.IAC_PROJECT, where="IAC_PROJECT")
+
+    def _one_of(self, name: str, allowed: tuple[str, ...]) -> str:
+        value: str = getattr(self, name)
+        if value not in allowed:
+            raise self._bad(name, "one of " + ", ".join(allowed))
+        return value
+
+    def _integer(self, name: str, low: int, high: int) -> int:
+        value: str = getattr(self, name)
+        if not re.fullmatch(r"[0-9]{1,9}", value) or not low <= int(value) <= high:
+            raise self._bad(name, f"a whole number from {low} to {high}")
+        return int(value)
+
+    def _bad(self, name: str, expected: str) -> ConfigError:
+        return ConfigError(
+            "bad setting",
+            where=name,
+            found=repr(getattr(self, name)),
+            expected=expected,
+            next_step=f"set {name} in .env or the environment",
+        )
+
+
+def load(root: Path, environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings of the project in `root`: environment over `.env` over defaults.
+
+    Args:
+        root: the project folder; its `.env` is read if it exists.
+        environ: stands for the process environment (tests).
+    """
+    environment = os.environ if environ is None else environ
+    from_file = dotenv_values(root / ".env")
+    chosen: dict[str, str] = {}
+    for item in fields(Settings):
+        value = environment.get(item.name) or from_file.get(item.name)
+        if value:
+            chosen[item.name] = value.strip()
+    return Settings(**chosen)
+
+
+def check_project(name: str, *, where: str) -> str:
+    """Return `name` if it can name a project, a network and containers.
+
+    Raises:
+        ConfigError: it is not a DNS label of at most 32 octets.
+    """
+    if re.fullmatch(r"[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?", name):
+        return name
+    raise ConfigError(
+        "bad project name",
+        where=where,
+        found=repr(name),
+        expected="1 to 32 of a-z, 0-9 and '-', starting with a letter, not ending with '-'",
+    )

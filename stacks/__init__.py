@@ -1,0 +1,1 @@
+"""The stack: provider, backend, network, gateway and one AppWithEnvoy per app."""
