@@ -1,4 +1,4 @@
-"""Where things lie in a project folder. Paths only: it must not touch the disk."""
+"""Where things lie in a project folder. Paths only."""
 
 from __future__ import annotations
 
@@ -44,6 +44,10 @@ class Layout:
         repository, _, tag = image.rpartition(":")
         return self.data / "build" / f"{repository.rpartition('/')[2]}-{tag}"
 
+    def contexts(self, project: str) -> list[Path]:
+        """Build contexts of `project` that exist."""
+        return sorted((self.data / "build").glob(f"{project}-*"))
+
     def project(self, project: str) -> Path:
         """State, logs and workspace lock of one project."""
         return self.data / "projects" / project
@@ -55,6 +59,10 @@ class Layout:
     def certificates(self, project: str) -> Path:
         """Leaf directories of one project, one per service."""
         return self.secrets / project
+
+    def env_files(self, project: str, service: str) -> Path:
+        """Secret environment values of one app, a file each."""
+        return self.secrets / f"{project}.env" / service
 
     def outdir(self, project: str) -> Path:
         """Where cdktf writes. The default project has cdktf's own default, as its CLI does."""

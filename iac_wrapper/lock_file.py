@@ -68,7 +68,7 @@ def load(path: Path) -> LockFile:
         ConfigError: the file is missing, is not JSON, or is not a lock of this version.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(
             "no lock file",
@@ -77,15 +77,26 @@ def load(path: Path) -> LockFile:
             next_step="iac lock --file repos.yaml",
         ) from None
     except (OSError, ValueError) as error:
-        raise ConfigError(
-            "cannot read the lock file", where=str(path), found=str(error), next_step=_RELOCK
-        ) from None
+        raise _unreadable(str(path), str(error)) from None
+    return loads(text, where=str(path))
+
+
+def loads(text: str, *, where: str) -> LockFile:
+    """Parse a lock's JSON text; `where` names its origin in errors.
+
+    Raises:
+        ConfigError: it is not JSON, or not a lock of this version.
+    """
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise _unreadable(where, str(error)) from None
     try:
         return _from_json(data)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ConfigError(
             "not a lock file of this version of iac",
-            where=str(path),
+            where=where,
             found=f"{type(error).__name__}: {error}",
             expected=f'"version": {LOCK_VERSION} and the keys that `iac lock` writes',
             next_step=_RELOCK,
@@ -93,6 +104,10 @@ def load(path: Path) -> LockFile:
 
 
 _RELOCK = "delete the file, then run `iac lock --file repos.yaml`"
+
+
+def _unreadable(where: str, found: str) -> ConfigError:
+    return ConfigError("cannot read the lock file", where=where, found=found, next_step=_RELOCK)
 
 
 def _app_to_json(app: ResolvedApp) -> dict[str, Any]:
@@ -116,5 +131,6 @@ def _from_json(data: Mapping[str, Any]) -> LockFile:
 
 def _app_from_json(name: str, data: Mapping[str, Any]) -> ResolvedApp:
     entrypoint = dict(data["entrypoint"])
-    entrypoint["rejected"] = tuple(entrypoint.get("rejected", ()))
+    for key in ("rejected", "args"):
+        entrypoint[key] = tuple(entrypoint.get(key, ()))
     return ResolvedApp(**{**data, "name": name, "entrypoint": Entrypoint(**entrypoint)})

@@ -39,6 +39,10 @@ class Settings:
         " project folder. Empty: repos.lock.json.")  # fmt: skip
     IAC_PROVIDER: str = _setting("auto", "Docker provider for Terraform: auto, registry, embedded.")
     IAC_PYTHON_VERSION: str = _setting("3.11", "Python of the app images (3.11, 3.12, 3.13).")
+    IAC_BASE_IMAGES: str = _setting("auto", "Base images: auto (pull when a registry answers),"
+        " registry, debian (build from Debian packages).")  # fmt: skip
+    ENTRYPOINT: str = _setting("", "Entrypoint of the one app that is deployed (module,"
+        " module:function or path). Empty: detected.")  # fmt: skip
     IAC_GITHUB_URL: str = _setting("https://github.com", "Base URL of gh: slugs.")
     IAC_GITLAB_URL: str = _setting("https://gitlab.com", "Base URL of gl: slugs.")
     IAC_BITBUCKET_URL: str = _setting("https://bitbucket.org", "Base URL of bb: slugs.")
@@ -56,13 +60,18 @@ class Settings:
     SUPABASE_SERVICE_ROLE_KEY: str = _setting("", "Supabase service role key, for the admin API.",
         secret=True)  # fmt: skip
 
+    environment: Mapping[str, str] = field(
+        default_factory=dict, repr=False, compare=False, metadata={"secret": False}
+    )
+    """Everything else: the process environment over `.env`, for ``${NAME}`` in repos.yaml."""
+
     @property
     def secrets(self) -> tuple[str, ...]:
         """The values no sink may show."""
         return tuple(
-            getattr(self, f.name)
-            for f in fields(self)
-            if f.metadata["secret"] and getattr(self, f.name)
+            getattr(self, item.name)
+            for item in fields(self)
+            if item.metadata["secret"] and getattr(self, item.name)
         )
 
     @property
@@ -89,6 +98,11 @@ class Settings:
     def python_version(self) -> str:
         """``3.11``, ``3.12`` or ``3.13``."""
         return self._one_of("IAC_PYTHON_VERSION", ("3.11", "3.12", "3.13"))
+
+    @property
+    def base_images(self) -> str:
+        """``auto``, ``registry`` or ``debian``."""
+        return self._one_of("IAC_BASE_IMAGES", ("auto", "registry", "debian"))
 
     @property
     def fetch_max_bytes(self) -> int:
@@ -139,14 +153,16 @@ def load(root: Path, environ: Mapping[str, str] | None = None) -> Settings:
         root: the project folder; its `.env` is read if it exists.
         environ: stands for the process environment (tests).
     """
-    environment = os.environ if environ is None else environ
-    from_file = dotenv_values(root / ".env")
-    chosen: dict[str, str] = {}
-    for item in fields(Settings):
-        value = environment.get(item.name) or from_file.get(item.name)
-        if value:
-            chosen[item.name] = value.strip()
-    return Settings(**chosen)
+    process = dict(os.environ if environ is None else environ)
+    from_file = {k: v for k, v in dotenv_values(root / ".env").items() if v is not None}
+    merged = {**from_file, **{k: v for k, v in process.items() if v or k not in from_file}}
+    chosen = {name: merged[name].strip() for name in names() if merged.get(name)}
+    return Settings(**chosen, environment=merged)
+
+
+def names() -> list[str]:
+    """The variables, in the order of `.env.example`."""
+    return [item.name for item in fields(Settings) if item.name != "environment"]
 
 
 def check_project(name: str, *, where: str) -> str:

@@ -1,0 +1,288 @@
+"""The Docker engine, as far as the command side needs it: look, start, remove, read logs.
+
+Terraform creates; this adapter observes, heals and proves that nothing is left. It finds things
+by the labels that every resource of a project carries.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from iac_wrapper.errors import CommandError, ConfigError, EngineError
+
+PROJECT_LABEL = "org.karstkit.project"
+SERVICE_LABEL = "org.karstkit.service"
+ROLE_LABEL = "org.karstkit.role"
+
+_CANDIDATES = [
+    ipaddress.IPv4Network(f"172.{second}.{third}.0/24")
+    for second in range(21, 32)
+    for third in range(256)
+]
+"""Where networks of other projects than the default one are placed: in RFC 1918's 172.16/12."""
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container of a project.
+
+    `network_mode` is Docker's HostConfig.NetworkMode; `started_at` its RFC 3339 text, which sorts.
+    """
+
+    id: str
+    name: str
+    service: str
+    role: str
+    state: str
+    exit_code: int
+    oom_killed: bool
+    restarts: int
+    started_at: str
+    network_mode: str
+    image: str
+
+    @property
+    def running(self) -> bool:
+        """True while its main process lives."""
+        return self.state == "running"
+
+
+class Engine:
+    """A Docker engine, found like the docker CLI finds it (``DOCKER_HOST``, else its socket)."""
+
+    def __init__(self) -> None:
+        self._connected: Any = None
+
+    def ping(self) -> str:
+        """Return the engine's version.
+
+        Raises:
+            EngineError: it does not answer.
+        """
+        with _translated():
+            version: str = self._api.version()["Version"]
+            return version
+
+    def containers(self, project: str) -> list[Container]:
+        """Every container of `project`, running or not, sorted by name."""
+        with _translated():
+            listed = self._api.containers(all=True, filters=_by_label(project))
+        found = [self._inspect(item["Id"]) for item in listed]
+        return sorted((c for c in found if c), key=lambda c: c.name)
+
+    def published_ports(self, project: str) -> set[int]:
+        """Host ports that running containers of `project` publish."""
+        with _translated():
+            listed = self._api.containers(filters=_by_label(project))
+        return {p["PublicPort"] for item in listed for p in item["Ports"] if "PublicPort" in p}
+
+    def projects(self) -> list[str]:
+        """Names of all projects that have a container."""
+        with _translated():
+            listed = self._api.containers(all=True, filters={"label": PROJECT_LABEL})
+        return sorted({item["Labels"][PROJECT_LABEL] for item in listed})
+
+    def logs(self, container: str, tail: int) -> str:
+        """The last `tail` lines of both streams, or an empty text if the container is gone."""
+        return b"".join(self.log_chunks(container, tail=tail, follow=False)).decode(
+            errors="replace"
+        )
+
+    def log_chunks(self, container: str, *, tail: int | str, follow: bool) -> Iterator[bytes]:
+        """Both streams of a container as they come."""
+        import docker.errors  # noqa: PLC0415 - the SDK costs 0.2 s that `--help` must not pay
+
+        try:
+            stream = self._api.logs(container, stdout=True, stderr=True, stream=True, tail=tail,
+                follow=follow)  # fmt: skip
+            yield from stream
+        except docker.errors.NotFound:
+            return
+
+    def start(self, container: Container) -> None:
+        """Start a stopped container."""
+        with _translated():
+            self._api.start(container.id)
+
+    def restart(self, container: Container) -> None:
+        """Stop (10 s grace) and start a container."""
+        with _translated():
+            self._api.restart(container.id, timeout=10)
+
+    def sweep(self, project: str, keep: Collection[str] = ()) -> list[str]:
+        """Remove what carries the project's label, but for the ids in `keep`.
+
+        Returns:
+            What was removed, apps before the Envoy containers that own their namespaces.
+        """
+        removed: list[str] = []
+        for container in sorted(self.containers(project), key=lambda c: c.role != "app"):
+            if container.id not in keep:
+                self._remove(container)
+                removed.append(f"container {container.name}")
+        with _translated():
+            for network in self._api.networks(filters=_by_label(project)):
+                if network["Id"] not in keep:
+                    self._api.remove_network(network["Id"])
+                    removed.append(f"network {network['Name']}")
+        return removed
+
+    def sweep_data(self, project: str) -> list[str]:
+        """Remove volumes and image tags that carry the project's label; return which."""
+        removed: list[str] = []
+        with _translated():
+            for volume in self._api.volumes(filters=_by_label(project))["Volumes"] or []:
+                self._api.remove_volume(volume["Name"])
+                removed.append(f"volume {volume['Name']}")
+            for tag in self.image_tags(project):
+                self._api.remove_image(tag, noprune=False)
+                removed.append(f"image {tag}")
+        return removed
+
+    def _remove(self, container: Container) -> None:
+        """Remove a container and its anonymous volumes, running or not; gone is fine."""
+        import docker.errors  # noqa: PLC0415 - see above
+
+        with _translated():
+            try:
+                self._api.remove_container(container.id, v=True, force=True)
+            except docker.errors.NotFound:
+                return
+
+    def image_tags(self, project: str) -> list[str]:
+        """Tags of the app images of `project`."""
+        prefix = f"iac/{project}-"
+        with _translated():
+            images = self._api.images(filters=_by_label(project))
+        return sorted(
+            tag for image in images for tag in image["RepoTags"] or [] if tag.startswith(prefix)
+        )
+
+    def leftovers(self, project: str) -> list[str]:
+        """What still carries the project's label: the proof of a destroy is an empty list."""
+        with _translated():
+            networks = [n["Name"] for n in self._api.networks(filters=_by_label(project))]
+            volumes = self._api.volumes(filters=_by_label(project))["Volumes"] or []
+        return [
+            *(f"container {c.name}" for c in self.containers(project)),
+            *(f"network {name}" for name in networks),
+            *(f"volume {v['Name']}" for v in volumes),
+            *(f"image {tag}" for tag in self.image_tags(project)),
+        ]
+
+    def subnets(self) -> dict[str, ipaddress.IPv4Network]:
+        """IPv4 subnets in use, by network name."""
+        with _translated():
+            networks = self._api.networks()
+        used: dict[str, ipaddress.IPv4Network] = {}
+        for network in networks:
+            for config in (network.get("IPAM") or {}).get("Config") or []:
+                subnet = config.get("Subnet", "")
+                if "." in subnet:
+                    used[network["Name"]] = ipaddress.IPv4Network(subnet)
+        return used
+
+    def free_subnet(self) -> str:
+        """The first candidate subnet that overlaps no network of this engine.
+
+        Raises:
+            ConfigError: all are taken.
+        """
+        used = list(self.subnets().values())
+        for candidate in _CANDIDATES:
+            if not any(candidate.overlaps(other) for other in used):
+                return str(candidate)
+        raise ConfigError(
+            "no free subnet is left for the project's network",
+            expected="a free /24 between 172.21.0.0 and 172.31.255.255",
+            next_step="set IAC_SUBNET, or remove unused networks (docker network prune)",
+        )
+
+    def _inspect(self, container_id: str) -> Container | None:
+        import docker.errors  # noqa: PLC0415 - see above
+
+        with _translated():
+            try:
+                data = self._api.inspect_container(container_id)
+            except docker.errors.NotFound:
+                return None
+        labels, state = data["Config"]["Labels"], data["State"]
+        return Container(
+            id=data["Id"],
+            name=data["Name"].removeprefix("/"),
+            service=labels.get(SERVICE_LABEL, ""),
+            role=labels.get(ROLE_LABEL, ""),
+            state=state["Status"],
+            exit_code=state["ExitCode"],
+            oom_killed=state["OOMKilled"],
+            restarts=data["RestartCount"],
+            started_at=state["StartedAt"],
+            network_mode=data["HostConfig"]["NetworkMode"],
+            image=data["Config"]["Image"],
+        )
+
+    @property
+    def _api(self) -> Any:
+        if self._connected is None:
+            import docker  # noqa: PLC0415 - see above
+            import docker.errors  # noqa: PLC0415
+
+            try:
+                self._connected = docker.from_env(timeout=60).api
+            except docker.errors.DockerException as error:
+                raise _down(error) from None
+        return self._connected
+
+
+def port_is_free(port: int) -> bool:
+    """True if nothing listens on 127.0.0.1:`port`."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """A loopback port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _by_label(project: str) -> dict[str, str]:
+    return {"label": f"{PROJECT_LABEL}={project}"}
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn the SDK's errors into ours."""
+    import docker.errors  # noqa: PLC0415 - see above
+    import requests.exceptions  # noqa: PLC0415
+
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise CommandError(
+            "the Docker engine refused", found=str(error.explanation or error)
+        ) from None
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        raise _down(error) from None
+
+
+def _down(error: Exception) -> EngineError:
+    return EngineError(
+        "the Docker engine does not answer",
+        found=str(error),
+        expected="a running engine, reachable as the docker CLI reaches it (DOCKER_HOST)",
+        next_step="make bootstrap (starts it), or start Docker and check `docker info`",
+        retryable=True,
+    )

@@ -1,0 +1,48 @@
+"""Terraform's state file, read only: which resources it holds, and the lock that was applied.
+
+The stack puts the lock it was synthesized from into an output named ``lock``; so the state says
+what is deployed, whichever of `iac` and `cdktf` applied it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from iac_wrapper import lock_file
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.lock_file import LockFile
+
+LOCK_OUTPUT = "lock"
+
+
+def applied_lock(state: Path) -> LockFile | None:
+    """The lock of the last finished apply; None if there was none or all is destroyed."""
+    output = _read(state).get("outputs", {}).get(LOCK_OUTPUT)
+    return lock_file.loads(output["value"], where=str(state)) if output else None
+
+
+def resource_ids(state: Path) -> set[str]:
+    """The ``id`` of every resource in the state."""
+    return {
+        instance["attributes"]["id"]
+        for resource in _read(state).get("resources", [])
+        for instance in resource.get("instances", [])
+        if instance.get("attributes", {}).get("id")
+    }
+
+
+def _read(state: Path) -> dict[str, Any]:
+    try:
+        data: dict[str, Any] = json.loads(state.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            "cannot read Terraform's state",
+            where=str(state),
+            found=str(error),
+            next_step=f"restore it from {state.name}.backup beside it",
+        ) from None
+    return data

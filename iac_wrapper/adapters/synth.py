@@ -1,0 +1,32 @@
+"""Runs the cdktf app, `main.py`, in a child process: jsii is neither thread-safe nor quick."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from iac_wrapper.adapters import process
+from iac_wrapper.adapters.process import Command
+from iac_wrapper.errors import CommandError, ConfigError
+
+
+def synth(root: Path, lock: Path, outdir: Path, project: str) -> Path:
+    """Synthesize `lock` into `outdir` and return the stack's directory.
+
+    Raises:
+        ConfigError: main.py refused its input.
+        CommandError: main.py failed.
+    """
+    command = Command(
+        process.argv(sys.executable, root / "main.py", "--outdir", outdir),
+        cwd=root,
+        env={"IAC_LOCK_FILE": str(lock), "CDKTF_OUTDIR": None},
+    )
+    done = process.run(command, timeout=300)
+    if done.returncode == ConfigError.exit_code:
+        raise ConfigError("the cdktf app refused its input", detail=done.stderr.strip())
+    done.check("the cdktf app (main.py) failed")
+    directory = outdir / "stacks" / project
+    if not (directory / "cdk.tf.json").is_file():
+        raise CommandError("the cdktf app wrote no stack", expected=str(directory / "cdk.tf.json"))
+    return directory

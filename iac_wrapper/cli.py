@@ -1,0 +1,297 @@
+"""The `iac` command: parse, call the operation, render. Nothing is decided here.
+
+Operations are imported inside the verbs: `iac --help` must not pay for grpc or the Docker SDK.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from iac_wrapper import __version__, render, settings
+from iac_wrapper.errors import ConfigError, IacError, Interrupted, UnhealthyError
+from iac_wrapper.layout import Layout
+from iac_wrapper.model.event import Emit, Event
+from iac_wrapper.redact import Redactor
+
+if TYPE_CHECKING:
+    from iac_wrapper.operations.deploy import Deployed, Intent
+    from iac_wrapper.operations.workspace import Workspace
+
+_project = click.option("--project", metavar="NAME", help="Project; default: IAC_PROJECT.")
+_file = click.option(
+    "--file", "-f", "file", type=click.Path(path_type=Path), metavar="F",
+    help="List of slugs (YAML or JSON); default: repos.yaml, unless slugs are given.",
+)  # fmt: skip
+_slugs = click.argument("slugs", nargs=-1, metavar="[SLUG]...")
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+_locked = click.option("--locked", is_flag=True, help="Take the commits of the lock file.")
+
+
+class _Group(click.Group):
+    """Turns our errors into text and exit codes, and Ctrl-C into 130; no tracebacks."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except IacError as error:
+            _fail(ctx, error)
+        except KeyboardInterrupt:
+            _fail(ctx, Interrupted("interrupted", next_step="run the same command again"))
+        except BrokenPipeError:
+            sys.stderr.close()
+            sys.exit(1)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="iac")
+@click.option("--verbose", "-v", is_flag=True, help="Show progress beside --json, too.")
+@click.pass_context
+def main(ctx: click.Context, verbose: bool) -> None:
+    """Turn git slugs into running, verified services behind mutual TLS."""
+    ctx.obj = verbose
+    signal.signal(signal.SIGTERM, _terminate)
+
+
+def _verb(function: Callable[..., None]) -> click.Command:
+    """Add ``--project`` and ``--json`` to a verb and hand it its Workspace."""
+
+    @main.command(name=function.__name__, help=function.__doc__)
+    @_project
+    @_json
+    @click.pass_context
+    def wrapper(ctx: click.Context, /, project: str | None, as_json: bool, **more: Any) -> None:
+        ctx.meta["as_json"] = as_json
+        workspace = _workspace(ctx, project)
+        function(workspace, as_json=as_json, **more)
+
+    wrapper.params[:0] = reversed(getattr(function, "__click_params__", []))
+    return wrapper
+
+
+@_verb
+@_file
+@_locked
+@_slugs
+def deploy(
+    workspace: Workspace, as_json: bool, file: Path | None, locked: bool, slugs: tuple[str, ...]
+) -> None:
+    """Deploy the slugs of a file (or those given) and prove that they serve.
+
+    With --file, SLUGs (or service names) choose the entries to bring up to date; the others stay
+    as locked. Without --file, SLUGs are added to what the project runs.
+    """
+    from iac_wrapper.operations import deploy as operation
+
+    try:
+        _show_deployed(
+            operation.deploy(workspace, _intent(workspace, file, slugs, locked)), as_json
+        )
+    except operation.DeployUnhealthyError as error:
+        _show_deployed(error.deployed, as_json, error)
+        raise
+
+
+@_verb
+@_file
+@_locked
+@_slugs
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if there are changes.")
+def plan(
+    workspace: Workspace,
+    as_json: bool,
+    file: Path | None,
+    locked: bool,
+    slugs: tuple[str, ...],
+    detailed_exitcode: bool,
+) -> None:
+    """Show what deploy would change; changes nothing."""
+    from iac_wrapper.operations.plan import plan as operation
+
+    planned = operation(workspace, _intent(workspace, file, slugs, locked)).plan
+    data = {"project": workspace.project, **planned.to_dict()}
+    click.echo(_dumps(data) if as_json else render.plan_text(planned))
+    if detailed_exitcode and not planned.empty:
+        sys.exit(2)
+
+
+@_verb
+@_file
+@_locked
+@_slugs
+def lock(
+    workspace: Workspace, as_json: bool, file: Path | None, locked: bool, slugs: tuple[str, ...]
+) -> None:
+    """Resolve, fetch and detect; write the lock file, certificates and build contexts.
+
+    This is the step before `cdktf synth`, `cdktf diff` and `cdktf deploy`.
+    """
+    from iac_wrapper import lock_file
+    from iac_wrapper.operations.deploy import lock as operation
+
+    intent = _intent(workspace, file, slugs, locked)
+    written = operation(workspace, intent)
+    text = f"Locked {len(written.apps)} apps in {_relative(intent.lock_path)}"
+    click.echo(lock_file.dump(written).rstrip() if as_json else text)
+
+
+@_verb
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+def destroy(workspace: Workspace, as_json: bool, yes: bool) -> None:
+    """Remove everything of the project and prove that nothing is left."""
+    from iac_wrapper.operations.destroy import destroy as operation
+
+    if not yes and sys.stdin.isatty():
+        click.confirm(f"Remove every service of project {workspace.project}?", abort=True, err=True)
+    done = operation(workspace)
+    data = {
+        "project": workspace.project,
+        "resources_destroyed": done.resources,
+        "swept": list(done.swept),
+        "left": [],
+    }
+    text = (
+        f"Project {workspace.project} is gone: {done.resources} resources destroyed, nothing left."
+    )
+    click.echo(_dumps(data) if as_json else text)
+
+
+@_verb
+@click.option("--wait", type=click.FloatRange(0, 3600), default=0, metavar="SECONDS",
+    help="Give services that long to become SERVING.")  # fmt: skip
+def health(workspace: Workspace, as_json: bool, wait: float) -> None:
+    """Ask every service over mTLS; exit with 7 unless all are SERVING."""
+    from iac_wrapper.operations.health import health as operation
+    from iac_wrapper.operations.verify import unhealthy_detail
+
+    report = operation(workspace, wait=wait)
+    click.echo(_dumps(report.to_dict()) if as_json else render.report_table(report))
+    if not report.good:
+        sys.stdout.flush()
+        click.echo(render.plain(unhealthy_detail(report.services)), err=True)
+        sys.exit(UnhealthyError.exit_code)
+
+
+@_verb
+@click.option("--service", "-s", "services", multiple=True, metavar="S", help="Only this service.")
+@click.option("--envoy", is_flag=True, help="Envoy's lines as well.")
+@click.option("--tail", type=click.IntRange(0, 100_000), default=100, show_default=True,
+    help="Lines of history per container.")  # fmt: skip
+@click.option("--follow", is_flag=True, help="Stay and print new lines.")
+def logs(
+    workspace: Workspace,
+    as_json: bool,
+    services: tuple[str, ...],
+    envoy: bool,
+    tail: int,
+    follow: bool,
+) -> None:
+    """Print what services log."""
+    from dataclasses import asdict
+
+    from iac_wrapper.operations.logs import logs as operation
+
+    roles = ("app", "envoy") if envoy else ("app",)
+    for record in operation(workspace, services, roles=roles, tail=tail, follow=follow):
+        prefix = record.service if record.role == "app" else f"{record.service}/{record.role}"
+        line = json.dumps(asdict(record)) if as_json else f"{prefix} | {render.plain(record.line)}"
+        click.echo(line)
+
+
+@_verb
+def heal(workspace: Workspace, as_json: bool) -> None:
+    """Start what an engine restart left stopped. Idempotent."""
+    from iac_wrapper.operations.heal import heal as operation
+
+    done = operation(workspace)
+    data = {"project": workspace.project, "healed": done}
+    click.echo(_dumps(data) if as_json else "\n".join(done) or "Nothing to heal.")
+
+
+def _intent(
+    workspace: Workspace, file: Path | None, slugs: tuple[str, ...], locked: bool
+) -> Intent:
+    from iac_wrapper.operations.intent import from_file, from_slugs
+
+    if file is None and slugs:
+        return from_slugs(workspace, slugs, cwd=Path.cwd(), locked=locked)
+    return from_file(file or Path("repos.yaml"), chosen=slugs, locked=locked)
+
+
+def _show_deployed(deployed: Deployed, as_json: bool, error: IacError | None = None) -> None:
+    if as_json:
+        failure = {"error": error.to_dict()} if error else {}
+        click.echo(
+            _dumps({**deployed.report.to_dict(), "plan": deployed.plan.to_dict(), **failure})
+        )
+    else:
+        click.echo(render.report_table(deployed.report))
+        click.echo(f"Terraform: {deployed.plan.summary}.")
+
+
+def _workspace(ctx: click.Context, project: str | None) -> Workspace:
+    from iac_wrapper.operations.workspace import Workspace
+
+    root = find_root(Path.cwd())
+    loaded = settings.load(root)
+    redact = ctx.meta["redact"] = Redactor(loaded.secrets)
+    name = settings.check_project(project, where="--project") if project else loaded.project
+    quiet = ctx.meta["as_json"] and not ctx.obj
+    return Workspace(Layout(root), loaded, name, _printer(redact, quiet=quiet))
+
+
+def find_root(start: Path) -> Path:
+    """The project folder: the nearest folder at or above `start` with cdktf.json and main.py,
+    else the one this package was installed from.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    package_home = Path(__file__).resolve().parent.parent
+    for folder in (start, *start.parents, package_home):
+        if (folder / "cdktf.json").is_file() and (folder / "main.py").is_file():
+            return folder
+    raise ConfigError(
+        "not in a project folder",
+        found=str(start),
+        expected="a folder with cdktf.json and main.py, here or above",
+        next_step="cd into your clone of the project",
+    )
+
+
+def _printer(redact: Redactor, *, quiet: bool) -> Emit:
+    """Progress goes to stderr, so that stdout holds only the result."""
+    prefix = {"step": "==> ", "progress": "    ", "warning": "warning: ", "log": "    "}
+
+    def emit(event: Event) -> None:
+        if not quiet or event.kind == "warning":
+            text = prefix[event.kind] + redact(render.plain(event.message))
+            click.secho(text, err=True, bold=event.kind == "step", dim=event.kind == "progress")
+
+    return emit
+
+
+def _fail(ctx: click.Context, error: IacError) -> NoReturn:
+    redact = ctx.meta.get("redact", Redactor())
+    if ctx.meta.get("as_json") and not isinstance(error, UnhealthyError):
+        click.echo(redact(_dumps({"error": error.to_dict()})))
+    click.secho("error: " + redact(render.plain(str(error))), err=True)
+    sys.exit(error.exit_code)
+
+
+def _terminate(_signal: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _relative(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _dumps(data: Any) -> str:
+    return json.dumps(data, indent=2, sort_keys=True)

@@ -1,0 +1,72 @@
+"""Destroy: remove everything of a project, and prove that nothing is left."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+
+from iac_wrapper.adapters import certificates, state, workspace_lock
+from iac_wrapper.errors import CommandError
+from iac_wrapper.operations.infrastructure import destroyer
+from iac_wrapper.operations.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Destroyed:
+    """What a destroy removed: resources of the state, and strays found by their label."""
+
+    resources: int
+    swept: tuple[str, ...]
+
+
+def destroy(workspace: Workspace) -> Destroyed:
+    """Remove containers, network, images, volumes, certificates and state of the project.
+
+    Works from the state and the labels alone; the lock file and `secrets/ca.*` stay. Safe to
+    repeat, and after an apply that was cut off.
+
+    Raises:
+        CommandError: Terraform or the engine refused, or something is left.
+    """
+    workspace.engine.ping()
+    with workspace_lock.hold(workspace.directory, "iac destroy"):
+        resources = _destroy_state(workspace)
+        workspace.step("Sweeping what carries the project's label")
+        swept = [
+            *workspace.engine.sweep(workspace.project),
+            *workspace.engine.sweep_data(workspace.project),
+        ]
+        _check_nothing_left(workspace)
+        _remove_files(workspace)
+    return Destroyed(resources, tuple(swept))
+
+
+def _destroy_state(workspace: Workspace) -> int:
+    path = workspace.layout.state(workspace.project)
+    count = len(state.resource_ids(path))
+    if not count:
+        return 0
+    workspace.step(f"Destroying {count} resources with Terraform")
+    terraform = destroyer(workspace)
+    terraform.init()
+    terraform.destroy(workspace.progress)
+    return count
+
+
+def _check_nothing_left(workspace: Workspace) -> None:
+    left = workspace.engine.leftovers(workspace.project)
+    if left:
+        raise CommandError(
+            f"project {workspace.project} is not wholly gone",
+            found=", ".join(left),
+            next_step="remove them with docker, then run `iac destroy` again",
+        )
+
+
+def _remove_files(workspace: Workspace) -> None:
+    certificates.remove_project(workspace.layout.secrets, workspace.project)
+    shutil.rmtree(workspace.layout.env_files(workspace.project, "x").parent, ignore_errors=True)
+    for context in workspace.layout.contexts(workspace.project):
+        shutil.rmtree(context, ignore_errors=True)
+    shutil.rmtree(workspace.layout.outdir(workspace.project), ignore_errors=True)
+    shutil.rmtree(workspace.directory, ignore_errors=True)

@@ -1,0 +1,23 @@
+"""Health: the same proof as after a deploy, at any time."""
+
+from __future__ import annotations
+
+from iac_wrapper.model.report import Report
+from iac_wrapper.operations.heal import heal
+from iac_wrapper.operations.verify import verify
+from iac_wrapper.operations.workspace import Workspace
+
+
+def health(workspace: Workspace, *, wait: float = 0) -> Report:
+    """Ask every deployed service over mTLS; `wait` gives each that many seconds to be SERVING.
+
+    Starts what an engine restart left stopped, first; a service that needed it gets the settings'
+    health timeout to come up.
+
+    Raises:
+        ConfigError: nothing is deployed in this project.
+    """
+    lock = workspace.deployed()
+    workspace.engine.ping()
+    healed = heal(workspace)
+    return verify(workspace, lock, wait=workspace.settings.health_timeout if healed else wait)

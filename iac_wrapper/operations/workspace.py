@@ -1,0 +1,91 @@
+"""What every operation works on: one project in one project folder, and where events go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from iac_wrapper import host
+from iac_wrapper.adapters import state
+from iac_wrapper.adapters.engine import Engine
+from iac_wrapper.adapters.terraform import Terraform
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.host import Host
+from iac_wrapper.layout import Layout
+from iac_wrapper.lock_file import LockFile
+from iac_wrapper.model.event import Emit, Event
+from iac_wrapper.redact import Redactor
+from iac_wrapper.settings import Settings
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A project, its folder, its settings, the engine, and a sink for events."""
+
+    layout: Layout
+    settings: Settings
+    project: str
+    emit: Emit
+    engine: Engine = field(default_factory=Engine)
+
+    @cached_property
+    def host(self) -> Host:
+        """This machine's record.
+
+        Raises:
+            ConfigError: bootstrap has not run.
+        """
+        return host.load(self.layout.root)
+
+    @cached_property
+    def redact(self) -> Redactor:
+        """The redactor for everything this workspace prints."""
+        return Redactor(self.settings.secrets)
+
+    @property
+    def directory(self) -> Path:
+        """Folder of the project's state and logs."""
+        return self.layout.project(self.project)
+
+    def applied(self) -> LockFile | None:
+        """The lock of the last finished apply, None if nothing is deployed."""
+        return state.applied_lock(self.layout.state(self.project))
+
+    def deployed(self) -> LockFile:
+        """The lock of the last apply.
+
+        Raises:
+            ConfigError: nothing is deployed under this project.
+        """
+        lock = self.applied()
+        if lock is None:
+            others = ", ".join(p for p in self.engine.projects() if p != self.project)
+            raise ConfigError(
+                f"nothing is deployed in project {self.project}",
+                found=f"other projects on this engine: {others}" if others else None,
+                next_step="iac deploy --file repos.yaml, or name another project with --project",
+            )
+        return lock
+
+    def terraform(self, directory: Path) -> Terraform:
+        """Terraform in `directory`, with this project's log and provider."""
+        return Terraform(
+            executable=self.layout.terraform,
+            directory=directory,
+            log=self.directory / "log" / "terraform.log",
+            identity=self.host.provider,
+            environment={"KARSTKIT_LOG_DIR": str(self.directory / "log")},
+        )
+
+    def step(self, message: str) -> None:
+        """Say that a stage begins."""
+        self.emit(Event("step", message))
+
+    def progress(self, message: str) -> None:
+        """Say what happens inside a stage."""
+        self.emit(Event("progress", message))
+
+    def warn(self, message: str) -> None:
+        """Say what the person should know though the operation goes on."""
+        self.emit(Event("warning", message))

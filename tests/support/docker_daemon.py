@@ -1,0 +1,198 @@
+"""A Docker engine double: a few endpoints of its HTTP API over a Unix socket, state in memory.
+
+For decisions that need a certain state of the engine (a crashed container, a taken subnet); the
+Docker suite runs the same adapter against the real engine.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socketserver
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+
+@dataclass
+class FakeContainer:
+    id: str
+    project: str
+    service: str
+    role: str
+    state: str = "running"
+    started_at: str = "2026-01-01T00:00:00Z"
+    network_mode: str = "iacnet"
+    exit_code: int = 0
+    ports: list[int] = field(default_factory=list)
+    log: list[tuple[int, bytes]] = field(default_factory=list)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return {
+            "org.karstkit.project": self.project,
+            "org.karstkit.service": self.service,
+            "org.karstkit.role": self.role,
+        }
+
+
+@dataclass
+class Daemon:
+    """The double's state; tests change it before, and look at `calls` after."""
+
+    host: str
+    containers: dict[str, FakeContainer] = field(default_factory=dict)
+    networks: list[dict[str, Any]] = field(default_factory=list)
+    volumes: list[dict[str, Any]] = field(default_factory=list)
+    images: list[dict[str, Any]] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    refuse: str | None = None
+
+    def add(self, container: FakeContainer) -> None:
+        self.containers[container.id] = container
+
+
+@contextmanager
+def daemon(socket_path: Path) -> Iterator[Daemon]:
+    """Serve a `Daemon` on a Unix socket while the block runs."""
+    state = Daemon(host=f"unix://{socket_path}")
+
+    class Handler(_Handler):
+        daemon = state
+
+    with socketserver.ThreadingUnixStreamServer(str(socket_path), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield state
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    daemon: Daemon
+    protocol_version = "HTTP/1.1"
+
+    def address_string(self) -> str:
+        return "unix"
+
+    def log_message(self, *_arguments: object) -> None:
+        return
+
+    def do_GET(self) -> None:
+        path, query = self._target()
+        if path == "/version":
+            self._json({"Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12"})
+        elif path == "/containers/json":
+            self._json([self._listed(c) for c in self._labelled(query)])
+        elif match := re.fullmatch(r"/containers/([^/]+)/json", path):
+            container = self.daemon.containers.get(match[1])
+            self._json(self._inspected(container)) if container else self._missing()
+        elif match := re.fullmatch(r"/containers/([^/]+)/logs", path):
+            self._logs(self.daemon.containers.get(match[1]))
+        elif path == "/networks":
+            self._json([n for n in self.daemon.networks if _wanted(n, query)])
+        elif path == "/volumes":
+            self._json({"Volumes": [v for v in self.daemon.volumes if _wanted(v, query)]})
+        elif path == "/images/json":
+            self._json([i for i in self.daemon.images if _wanted(i, query)])
+        else:
+            self._missing()
+
+    def do_POST(self) -> None:
+        path, _ = self._target()
+        self.daemon.calls.append(f"POST {path}")
+        if self.daemon.refuse:
+            self._send(
+                500, json.dumps({"message": self.daemon.refuse}).encode(), "application/json"
+            )
+            return
+        if match := re.fullmatch(r"/containers/([^/]+)/(?:re)?start", path):
+            container = self.daemon.containers[match[1]]
+            container.state, container.started_at = "running", "2027-01-01T00:00:00Z"
+        self._send(204, b"")
+
+    def do_DELETE(self) -> None:
+        path, _ = self._target()
+        self.daemon.calls.append(f"DELETE {path}")
+        kind, name = path.lstrip("/").split("/", 1)
+        if kind == "containers":
+            self.daemon.containers.pop(name, None)
+        elif kind == "networks":
+            self.daemon.networks = [n for n in self.daemon.networks if n["Id"] != name]
+        elif kind == "volumes":
+            self.daemon.volumes = [v for v in self.daemon.volumes if v["Name"] != name]
+        else:
+            self.daemon.images = [i for i in self.daemon.images if name not in i["RepoTags"]]
+            self._json([{"Untagged": name}])
+            return
+        self._send(204, b"")
+
+    def _target(self) -> tuple[str, dict[str, list[str]]]:
+        url = urlsplit(self.path)
+        return unquote(re.sub(r"^/v1\.\d+", "", url.path)), parse_qs(url.query)
+
+    def _labelled(self, query: dict[str, list[str]]) -> list[FakeContainer]:
+        everything = query.get("all") == ["1"]
+        return [
+            c
+            for c in self.daemon.containers.values()
+            if (everything or c.state == "running") and _wanted({"Labels": c.labels}, query)
+        ]
+
+    def _listed(self, container: FakeContainer) -> dict[str, Any]:
+        ports = [{"PrivatePort": 15443, "PublicPort": p} for p in container.ports]
+        return {"Id": container.id, "Labels": container.labels, "Ports": ports}
+
+    def _inspected(self, container: FakeContainer) -> dict[str, Any]:
+        return {
+            "Id": container.id,
+            "Name": f"/{container.project}-{container.service}-{container.role}",
+            "RestartCount": 0,
+            "Config": {"Labels": container.labels, "Image": "x", "Tty": False},
+            "State": {
+                "Status": container.state,
+                "ExitCode": container.exit_code,
+                "OOMKilled": False,
+                "StartedAt": container.started_at,
+            },
+            "HostConfig": {"NetworkMode": container.network_mode},
+        }
+
+    def _logs(self, container: FakeContainer | None) -> None:
+        if container is None:
+            self._missing()
+            return
+        frames = [struct.pack(">BxxxL", kind, len(data)) + data for kind, data in container.log]
+        self._send(200, b"".join(frames), "application/vnd.docker.raw-stream")
+
+    def _json(self, data: object) -> None:
+        self._send(200, json.dumps(data).encode(), "application/json")
+
+    def _missing(self) -> None:
+        self._send(404, b'{"message": "no such thing"}', "application/json")
+
+    def _send(self, status: int, body: bytes, kind: str = "text/plain") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def _wanted(item: dict[str, Any], query: dict[str, list[str]]) -> bool:
+    filters = json.loads(query.get("filters", ["{}"])[0])
+    labels = item.get("Labels") or {}
+    for wanted in filters.get("label", []):
+        key, _, value = wanted.partition("=")
+        if key not in labels or (value and labels[key] != value):
+            return False
+    return True

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from iac_wrapper.adapters.engine import Engine, free_port, port_is_free
+from iac_wrapper.errors import CommandError, ConfigError, EngineError
+from tests.support.docker_daemon import Daemon, FakeContainer
+
+
+def _network(name: str, subnet: str, **labels: str) -> dict[str, object]:
+    return {
+        "Id": f"id-{name}",
+        "Name": name,
+        "Labels": labels,
+        "IPAM": {"Config": [{"Subnet": subnet}]},
+    }
+
+
+def test_ping_returns_the_version(engine_double: Daemon) -> None:
+    """An engine that answers is named by its version."""
+    del engine_double
+    assert Engine().ping() == "20.10.24"
+
+
+def test_an_absent_engine_is_an_engine_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No socket: the error says so and names the next command, and is worth retrying."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    with pytest.raises(EngineError) as caught:
+        Engine().ping()
+    assert caught.value.retryable
+    assert "make bootstrap" in (caught.value.next_step or "")
+
+
+def test_containers_are_found_by_label_and_sorted(engine_double: Daemon) -> None:
+    """Only the project's containers come, sorted by name, with what the engine knows of them."""
+    engine_double.add(FakeContainer("2", "demo", "b", "app", state="exited", exit_code=3))
+    engine_double.add(FakeContainer("1", "demo", "a", "envoy"))
+    engine_double.add(FakeContainer("3", "other", "a", "app"))
+    found = Engine().containers("demo")
+    assert [(c.name, c.running, c.exit_code) for c in found] == [
+        ("demo-a-envoy", True, 0),
+        ("demo-b-app", False, 3),
+    ]
+    assert Engine().projects() == ["demo", "other"]
+
+
+def test_sweep_removes_apps_before_their_namespace_owners(engine_double: Daemon) -> None:
+    """Containers go app first; networks after them; what is kept stays."""
+    engine_double.add(FakeContainer("e", "demo", "a", "envoy"))
+    engine_double.add(FakeContainer("a", "demo", "a", "app"))
+    engine_double.add(FakeContainer("k", "demo", "b", "app"))
+    label = {"org.karstkit.project": "demo"}
+    engine_double.networks = [_network("iacnet-demo", "172.21.0.0/24", **label)]
+    removed = Engine().sweep("demo", keep={"k"})
+    assert removed == ["container demo-a-app", "container demo-a-envoy", "network iacnet-demo"]
+    assert list(engine_double.containers) == ["k"]
+    assert Engine().leftovers("demo") == ["container demo-b-app"]
+
+
+def test_sweep_data_removes_volumes_and_own_tags_only(engine_double: Daemon) -> None:
+    """A tag outside the project's name space is left alone even if the image has the label."""
+    label = {"org.karstkit.project": "demo"}
+    engine_double.volumes = [{"Name": "v", "Labels": label}]
+    engine_double.images = [{"RepoTags": ["iac/demo-a:1", "mine:latest"], "Labels": label}]
+    assert Engine().sweep_data("demo") == ["volume v", "image iac/demo-a:1"]
+
+
+def test_free_subnet_skips_what_overlaps(engine_double: Daemon) -> None:
+    """The first /24 that no network of the engine touches is chosen."""
+    engine_double.networks = [_network("a", "172.21.0.0/16"), _network("b", "172.22.0.0/24")]
+    assert Engine().free_subnet() == "172.22.1.0/24"
+
+
+def test_no_free_subnet_is_a_config_error(engine_double: Daemon) -> None:
+    """When everything is taken the error names the setting."""
+    engine_double.networks = [_network("all", "172.16.0.0/12")]
+    with pytest.raises(ConfigError, match="no free subnet"):
+        Engine().free_subnet()
+
+
+def test_logs_merge_both_streams_and_survive_a_missing_container(engine_double: Daemon) -> None:
+    """Multiplexed frames become text; a container that is gone has no log."""
+    engine_double.add(
+        FakeContainer("1", "demo", "a", "app", log=[(1, b"out\n"), (2, b"err \xff\n")])
+    )
+    assert Engine().logs("1", 50) == "out\nerr \ufffd\n"
+    assert Engine().logs("gone", 50) == ""
+
+
+def test_an_engine_refusal_is_a_command_error(engine_double: Daemon) -> None:
+    """An HTTP error of the engine carries the engine's own words."""
+    engine_double.refuse = "device or resource busy"
+    engine_double.add(FakeContainer("1", "demo", "a", "app"))
+    engine = Engine()
+    with pytest.raises(CommandError, match="refused") as caught:
+        engine.start(engine.containers("demo")[0])
+    assert caught.value.found == "device or resource busy"
+
+
+def test_published_ports_are_those_of_running_containers(engine_double: Daemon) -> None:
+    """A stopped gateway publishes nothing."""
+    engine_double.add(FakeContainer("1", "demo", "", "gateway", ports=[15443]))
+    engine_double.add(FakeContainer("2", "demo", "", "gateway", state="exited", ports=[1]))
+    assert Engine().published_ports("demo") == {15443}
+
+
+def test_a_listening_port_is_not_free() -> None:
+    """Port probing sees a listener on loopback."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        assert not port_is_free(listener.getsockname()[1])
+    assert port_is_free(free_port())

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from iac_wrapper.adapters import env_files
+from iac_wrapper.errors import ConfigError
+
+
+def test_only_whole_references_count() -> None:
+    """``${NAME}`` is a reference; text around it, or none, is a literal."""
+    env = {"A": "${TOKEN}", "B": "x${TOKEN}", "C": "plain", "D": "$TOKEN"}
+    assert env_files.references(env) == {"A": "TOKEN"}
+
+
+def test_a_reference_takes_its_value_from_the_environment() -> None:
+    """The value comes from the deploy's environment, literals are left out."""
+    assert env_files.resolve({"A": "${T}", "B": "b"}, {"T": "s3cret"}, where="x") == {"A": "s3cret"}
+
+
+def test_an_unset_reference_names_variable_and_service() -> None:
+    """The error says which variable refers to what."""
+    with pytest.raises(ConfigError, match="env A refers to") as caught:
+        env_files.resolve({"A": "${T}"}, {}, where="service web")
+    assert caught.value.where == "service web"
+    assert "export T" in (caught.value.next_step or "")
+
+
+def test_files_follow_the_values(tmp_path: Path) -> None:
+    """Values appear, change and vanish; only a real change is reported."""
+    folder = tmp_path / "web"
+    assert env_files.write(folder, {"A": "1", "B": "2"})
+    assert not env_files.write(folder, {"A": "1", "B": "2"})
+    assert env_files.write(folder, {"A": "9"})
+    assert {f.name: f.read_text() for f in folder.iterdir()} == {"A": "9"}
+    assert (folder / "A").stat().st_mode & 0o777 == 0o444
+    assert env_files.write(folder, {})
+    assert not folder.exists()
+    assert not env_files.write(folder, {})

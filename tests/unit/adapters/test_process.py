@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from iac_wrapper.adapters.process import Command, argv, run, stream
+from iac_wrapper.errors import CommandError
+
+
+def _python(code: str, **more: object) -> Command:
+    return Command((sys.executable, "-c", code), **more)  # type: ignore[arg-type]
+
+
+def test_run_returns_both_streams_and_the_code() -> None:
+    """What the program printed and how it ended comes back as values."""
+    done = run(_python("import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"))
+    assert (done.returncode, done.stdout, done.stderr) == (3, "out\n", "err\n")
+
+
+def test_check_raises_with_the_tail_of_the_output() -> None:
+    """A failed program's last words are in the error."""
+    done = run(_python("import sys; [print(i, file=sys.stderr) for i in range(99)]; sys.exit(1)"))
+    with pytest.raises(CommandError, match="it failed") as caught:
+        done.check("it failed", next_step="look")
+    assert caught.value.detail
+    assert caught.value.detail.splitlines()[-1] == "98"
+    assert len(caught.value.detail.splitlines()) == 40
+
+
+def test_environment_is_added_to_and_taken_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value is set, None removes, the rest is inherited."""
+    monkeypatch.setenv("GONE", "1")
+    monkeypatch.setenv("STAYS", "2")
+    code = "import os; print(os.environ.get('GONE'), os.environ['STAYS'], os.environ['NEW'])"
+    assert run(_python(code, env={"GONE": None, "NEW": "3"})).stdout == "None 2 3\n"
+
+
+def test_a_missing_program_is_a_command_error() -> None:
+    """No traceback when the program does not exist, in either form."""
+    for start in (run, lambda c: stream(c, print)):
+        with pytest.raises(CommandError, match="cannot start no-such-program"):
+            start(Command(("no-such-program",)))
+
+
+def test_a_program_that_takes_too_long_is_ended() -> None:
+    """The limit is named, and the error is worth retrying."""
+    with pytest.raises(CommandError, match=r"within 0\.2 s") as caught:
+        run(_python("import time; time.sleep(30)"), timeout=0.2)
+    assert caught.value.retryable
+
+
+def test_stream_hands_over_each_line_as_it_comes() -> None:
+    """Lines of both streams arrive one by one and are also kept."""
+    lines: list[str] = []
+    done = stream(
+        _python("import sys; print('a'); print('b', file=sys.stderr, flush=True)"), lines.append
+    )
+    assert sorted(lines) == ["a", "b"]
+    assert done.returncode == 0
+
+
+def test_ctrl_c_lets_the_program_finish_in_order(tmp_path: Path) -> None:
+    """One SIGINT reaches the program; what it does on it is awaited; then the interrupt goes on."""
+    done = tmp_path / "done"
+    code = (
+        "import signal, sys, time, pathlib\n"
+        f"def stop(*_): time.sleep(0.3); pathlib.Path({str(done)!r}).touch(); sys.exit(0)\n"
+        "signal.signal(signal.SIGINT, stop)\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(30)\n"
+    )
+
+    def interrupt(line: str) -> None:
+        if line == "ready":
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        stream(_python(code), interrupt)
+    assert done.exists()
+    assert time.monotonic() - started < 10
+
+
+def test_an_error_in_the_callback_ends_the_program() -> None:
+    """Nothing is left running when the reader fails."""
+
+    def fail(_line: str) -> None:
+        raise RuntimeError("reader")
+
+    with pytest.raises(RuntimeError, match="reader"):
+        stream(_python("import time; print('x', flush=True); time.sleep(30)"), fail)
+
+
+def test_argv_flattens() -> None:
+    """Strings, paths and lists become one tuple of strings."""
+    assert argv("a", Path("b"), ["c", Path("d")]) == ("a", "b", "c", "d")

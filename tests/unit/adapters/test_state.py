@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from iac_wrapper import lock_file
+from iac_wrapper.adapters import state
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.lock_file import LockFile
+
+
+def test_the_applied_lock_comes_from_the_state(tmp_path: Path) -> None:
+    """The output `lock` is the lock that was applied."""
+    lock = LockFile("demo", "iacnet-demo", "172.21.0.0/24", 15444, ())
+    path = tmp_path / "terraform.tfstate"
+    path.write_text(json.dumps({"outputs": {"lock": {"value": lock_file.dump(lock)}}}))
+    assert state.applied_lock(path) == lock
+
+
+def test_no_state_or_an_empty_one_means_nothing_applied(tmp_path: Path) -> None:
+    """A missing file and a destroyed state both say: nothing."""
+    path = tmp_path / "terraform.tfstate"
+    assert state.applied_lock(path) is None
+    assert state.resource_ids(path) == set()
+    path.write_text('{"outputs": {}, "resources": []}')
+    assert state.applied_lock(path) is None
+
+
+def test_resource_ids_are_collected(tmp_path: Path) -> None:
+    """Every instance with an id counts; data without one does not."""
+    path = tmp_path / "s"
+    resources = [
+        {"instances": [{"attributes": {"id": "a"}}, {"attributes": {"id": "b"}}]},
+        {"instances": [{"attributes": {}}]},
+    ]
+    path.write_text(json.dumps({"resources": resources}))
+    assert state.resource_ids(path) == {"a", "b"}
+
+
+def test_a_broken_state_is_a_config_error(tmp_path: Path) -> None:
+    """Half a file names the backup."""
+    path = tmp_path / "terraform.tfstate"
+    path.write_text("{")
+    with pytest.raises(ConfigError, match="cannot read Terraform's state") as caught:
+        state.applied_lock(path)
+    assert "terraform.tfstate.backup" in (caught.value.next_step or "")

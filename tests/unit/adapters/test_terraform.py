@@ -1,0 +1,97 @@
+"""The adapter against the real Terraform, with its built-in `terraform_data` (no provider)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from iac_wrapper.adapters.terraform import Terraform
+from iac_wrapper.errors import CommandError
+
+pytestmark = pytest.mark.skipif(not shutil.which("terraform"), reason="no terraform on PATH")
+
+
+def _terraform(directory: Path, config: dict[str, object], identity: str = "x") -> Terraform:
+    (directory / "cdk.tf.json").write_text(json.dumps(config))
+    executable = shutil.which("terraform")
+    assert executable
+    return Terraform(
+        Path(executable),
+        directory,
+        directory / "log" / "terraform.log",
+        identity,
+        environment={"TF_CLI_CONFIG_FILE": "/dev/null"},
+    )
+
+
+def _data(value: str, **more: object) -> dict[str, object]:
+    return {"resource": {"terraform_data": {"a": {"input": value, **more}}}}
+
+
+def test_plan_apply_plan_destroy(tmp_path: Path) -> None:
+    """A plan lists creates; after its apply the next is empty; destroy empties the state."""
+    lines: list[str] = []
+    terraform = _terraform(tmp_path, {**_data("1"), "output": {"lock": {"value": "facts"}}})
+    terraform.init()
+    plan = terraform.plan(tmp_path / "p", lines.append)
+    assert [(c.address, c.action) for c in plan.changes] == [("terraform_data.a", "create")]
+    assert plan.outputs_change
+    assert plan.summary == "1 to create"
+    terraform.apply(tmp_path / "p", lines.append)
+    assert "terraform_data.a: creating" in lines
+    assert terraform.plan(tmp_path / "p", lines.append).empty
+    terraform.destroy(lines.append)
+    state = json.loads((tmp_path / "terraform.tfstate").read_text())
+    assert state["resources"] == []
+    assert "terraform_data" in (tmp_path / "log" / "terraform.log").read_text()
+
+
+def test_only_an_output_changed_is_not_empty_but_has_no_changes(tmp_path: Path) -> None:
+    """A new record of facts must be applied though no resource changes."""
+    terraform = _terraform(tmp_path, {"output": {"lock": {"value": "1"}}})
+    terraform.init()
+    terraform.plan(tmp_path / "p", print)
+    terraform.apply(tmp_path / "p", print)
+    terraform = _terraform(tmp_path, {"output": {"lock": {"value": "2"}}})
+    plan = terraform.plan(tmp_path / "p", print)
+    assert not plan.changes
+    assert not plan.empty
+
+
+def test_a_failed_apply_names_the_resource(tmp_path: Path) -> None:
+    """Each failed resource gets one sentence, without Terraform's boxes; the log is named."""
+    failing = {"local-exec": [{"command": "echo out of luck >&2; exit 3"}]}
+    terraform = _terraform(tmp_path, _data("x", provisioner=failing))
+    terraform.init()
+    terraform.plan(tmp_path / "p", print)
+    with pytest.raises(CommandError) as caught:
+        terraform.apply(tmp_path / "p", print)
+    assert caught.value.detail
+    assert caught.value.detail.startswith("terraform_data.a: local-exec provisioner error")
+    assert "out of luck" in caught.value.detail
+    assert "╷" not in caught.value.detail
+    assert "terraform.log" in (caught.value.next_step or "")
+
+
+def test_a_refused_configuration_is_a_command_error(tmp_path: Path) -> None:
+    """An unknown argument fails at plan, with Terraform's own sentence."""
+    terraform = _terraform(tmp_path, _data("1", nonsense=True))
+    terraform.init()
+    with pytest.raises(CommandError, match="terraform plan failed") as caught:
+        terraform.plan(tmp_path / "p", print)
+    assert "nonsense" in (caught.value.detail or "")
+
+
+def test_init_runs_again_only_for_another_set_up(tmp_path: Path) -> None:
+    """The same configuration and provider choice is not initialised twice; another choice is."""
+    terraform = _terraform(tmp_path, _data("1"))
+    terraform.init()
+    marker = tmp_path / ".terraform" / "marker"
+    marker.touch()
+    terraform.init()
+    assert marker.exists()
+    _terraform(tmp_path, _data("1"), identity="other provider").init()
+    assert not marker.exists()

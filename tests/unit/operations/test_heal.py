@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from iac_wrapper.operations.heal import heal
+from iac_wrapper.operations.workspace import Workspace
+from tests.support.docker_daemon import Daemon, FakeContainer
+
+_EARLY, _LATE = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
+
+
+def _pair(daemon: Daemon, *, envoy: str, app: str, app_started: str = _LATE) -> None:
+    daemon.add(FakeContainer("e", "demo", "web", "envoy", state=envoy, started_at=_EARLY))
+    daemon.add(
+        FakeContainer(
+            "a", "demo", "web", "app", state=app, started_at=app_started, network_mode="container:e"
+        )
+    )
+
+
+def test_a_healthy_pair_is_left_alone(workspace: Workspace, engine_double: Daemon) -> None:
+    """Nothing to do: nothing is called."""
+    _pair(engine_double, envoy="running", app="running")
+    assert heal(workspace) == []
+    assert engine_double.calls == []
+
+
+def test_a_stopped_pair_starts_owner_first(workspace: Workspace, engine_double: Daemon) -> None:
+    """After an engine restart both are down: Envoy, which owns the namespace, starts first."""
+    _pair(engine_double, envoy="exited", app="exited")
+    assert heal(workspace) == ["started demo-web-envoy", "started demo-web-app"]
+    assert heal(workspace) == []
+
+
+def test_an_app_in_a_dead_namespace_is_restarted(
+    workspace: Workspace, engine_double: Daemon
+) -> None:
+    """An app that started before its Envoy container sits in the old namespace."""
+    _pair(engine_double, envoy="running", app="running", app_started="2025-01-01T00:00:00Z")
+    assert heal(workspace) == ["restarted demo-web-app: its network namespace was replaced"]
+
+
+def test_an_app_without_its_owner_is_left_to_terraform(
+    workspace: Workspace, engine_double: Daemon
+) -> None:
+    """No Envoy container: starting the app cannot work; the next apply makes both."""
+    engine_double.add(
+        FakeContainer("a", "demo", "web", "app", state="exited", network_mode="container:gone")
+    )
+    assert heal(workspace) == []

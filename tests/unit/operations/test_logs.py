@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.operations.logs import LogRecord, logs
+from iac_wrapper.operations.workspace import Workspace
+from tests.support.docker_daemon import Daemon, FakeContainer
+
+
+@pytest.fixture
+def two(engine_double: Daemon) -> None:
+    engine_double.add(
+        FakeContainer("1", "demo", "a", "app", log=[(1, b"one\ntwo"), (2, b" ends\r\nlast")])
+    )
+    engine_double.add(FakeContainer("2", "demo", "a", "envoy", log=[(1, b"proxy\n")]))
+    engine_double.add(
+        FakeContainer(
+            "3",
+            "demo",
+            "b",
+            "app",
+            log=[(1, b"Bearer: eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln\n")],
+        )
+    )
+
+
+@pytest.mark.usefixtures("two")
+def test_lines_are_whole_though_chunks_are_not(workspace: Workspace) -> None:
+    """Lines split over frames are joined; the last one needs no newline."""
+    found = list(logs(workspace, ["a"], roles=["app"], tail=10, follow=False))
+    assert found == [LogRecord("a", "app", line) for line in ("one", "two ends", "last")]
+
+
+@pytest.mark.usefixtures("two")
+@pytest.mark.parametrize("follow", [False, True])
+def test_all_services_and_roles_merge_and_secrets_are_masked(
+    workspace: Workspace, follow: bool
+) -> None:
+    """Every chosen container's lines come, tokens masked; follow ends when all streams end."""
+    found = list(logs(workspace, [], roles=["app", "envoy"], tail=10, follow=follow))
+    assert {(r.service, r.role) for r in found} == {("a", "app"), ("a", "envoy"), ("b", "app")}
+    assert "Bearer: [redacted]" in [r.line for r in found]
+
+
+@pytest.mark.usefixtures("two")
+def test_an_unknown_service_lists_the_known(workspace: Workspace) -> None:
+    """A misspelt name is refused with the names there are."""
+    with pytest.raises(ConfigError, match="no service c in project demo") as caught:
+        list(logs(workspace, ["c"], roles=["app"], tail=1, follow=False))
+    assert caught.value.expected == "a, b"
+
+
+def test_nothing_deployed_says_so(workspace: Workspace, engine_double: Daemon) -> None:
+    """No container at all: the error names the other projects."""
+    engine_double.add(FakeContainer("9", "other", "a", "app"))
+    with pytest.raises(ConfigError, match="nothing is deployed in project demo") as caught:
+        list(logs(workspace, [], roles=["app"], tail=1, follow=False))
+    assert "other" in (caught.value.found or "")

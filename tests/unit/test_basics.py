@@ -1,0 +1,129 @@
+"""Errors, redaction, atomic files, layout and the host record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from iac_wrapper import errors, host
+from iac_wrapper.atomic import write_text
+from iac_wrapper.layout import Layout, container_name, network_name
+from iac_wrapper.redact import Redactor
+
+
+def test_exit_codes_are_a_contract() -> None:
+    """Scripts rely on these numbers."""
+    codes = {
+        name: value.exit_code
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, errors.IacError)
+    }
+    assert codes == {
+        "IacError": 1,
+        "ConfigError": 2,
+        "SourceError": 3,
+        "EntrypointError": 3,
+        "CertificateError": 4,
+        "CommandError": 5,
+        "EngineError": 5,
+        "BusyError": 6,
+        "UnhealthyError": 7,
+        "Interrupted": 130,
+    }
+
+
+def test_an_error_renders_every_fact_once() -> None:
+    """Where, message, found, expected, next step and detail, each on its line."""
+    error = errors.ConfigError(
+        "bad slug",
+        where="repos.yaml:3",
+        found="x",
+        expected="gh:owner/repo",
+        next_step="mend it",
+        detail="a\nb",
+    )
+    assert str(error).splitlines() == [
+        "repos.yaml:3: bad slug",
+        "  found:    x",
+        "  expected: gh:owner/repo",
+        "  next:     mend it",
+        "  | a",
+        "  | b",
+    ]
+    assert error.to_dict()["error"] == "ConfigError"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "https://user:pass@host/x",
+        "Authorization: Bearer abcdefgh",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln",
+        "ghp_0123456789012345678901234567890123",
+        "glpat-0123456789abcdefghij",
+        "sb_secret_0123456789",
+        "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----",
+        "the literal s3cret-value",
+    ],
+)
+def test_secret_shaped_text_is_masked(secret: str) -> None:
+    """Each kind of secret disappears; the text around it stays."""
+    masked = Redactor(["s3cret-value", "ab"])(f"before {secret} after")
+    assert masked.startswith("before ")
+    assert masked.endswith(" after")
+    assert "[redacted]" in masked
+    for part in ("pass", "abcdefgh", "eyJzdWIi", "0123456789", "MIIE", "s3cret-value"):
+        assert part not in masked
+
+
+def test_short_values_and_plain_text_stay() -> None:
+    """Two letters are not hidden everywhere."""
+    assert Redactor(["ab"])("abracadabra http://host/path") == "abracadabra http://host/path"
+
+
+def test_atomic_write_leaves_nothing_behind_on_failure(tmp_path: Path) -> None:
+    """A directory in the way: the error comes through, no temporary file stays."""
+    (tmp_path / "target" / "x").mkdir(parents=True)
+    with pytest.raises(OSError, match="target"):
+        write_text(tmp_path / "target", "text")
+    assert [p.name for p in tmp_path.iterdir()] == ["target"]
+    write_text(tmp_path / "new" / "file", "text", mode=0o600)
+    assert (tmp_path / "new" / "file").stat().st_mode & 0o777 == 0o600
+
+
+def test_names_of_the_default_and_other_projects() -> None:
+    """The default project's network is `iacnet`; others are prefixed."""
+    assert network_name("iacnet") == "iacnet"
+    assert network_name("demo") == "iacnet-demo"
+    assert container_name("demo", "web", "envoy") == "demo-web-envoy"
+    layout = Layout(Path("/p"))
+    assert layout.outdir("iacnet") == Path("/p/cdktf.out")
+    assert layout.outdir("demo") == Path("/p/.iac/projects/demo/cdktf.out")
+
+
+def test_host_record_round_trip(tmp_path: Path) -> None:
+    """What bootstrap writes is what everyone reads."""
+    record = host.Host(
+        docker="/d",
+        terraform="/t",
+        node="/n",
+        provider="embedded",
+        envoy_uid=1337,
+        sidecar_image="iac/envoy:1",
+        bases={"3.11": host.PythonBase("a", "b", "sha256:c")},
+    )
+    host.save(record, tmp_path)
+    assert host.load(tmp_path) == record
+
+
+@pytest.mark.parametrize("text", [None, "{", '{"version": 99}', '{"version": 1, "bases": {}}'])
+def test_a_missing_or_foreign_host_record_asks_for_bootstrap(
+    tmp_path: Path, text: str | None
+) -> None:
+    """No record, or one that cannot be read, has one cure."""
+    if text is not None:
+        write_text(host.path_in(tmp_path), text)
+    with pytest.raises(errors.ConfigError, match="not set up") as caught:
+        host.load(tmp_path)
+    assert caught.value.next_step == "make bootstrap"

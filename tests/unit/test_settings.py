@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+
+from iac_wrapper import settings
+from iac_wrapper.errors import ConfigError
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_environment_wins_over_file_over_default(tmp_path: Path) -> None:
+    """The process environment beats `.env`, which beats the default; empty counts as not set."""
+    (tmp_path / ".env").write_text("IAC_PROJECT=fromfile\nIAC_MEMORY_MB=64\nIAC_PROVIDER=\n")
+    loaded = settings.load(tmp_path, {"IAC_PROJECT": "fromenv", "IAC_MEMORY_MB": ""})
+    assert (loaded.project, loaded.memory_mb, loaded.provider) == ("fromenv", 64, "auto")
+
+
+def test_the_environment_for_references_is_the_merged_one(tmp_path: Path) -> None:
+    """`${NAME}` references see `.env` and the environment."""
+    (tmp_path / ".env").write_text("A=file\nB=file\n")
+    loaded = settings.load(tmp_path, {"A": "process"})
+    assert (loaded.environment["A"], loaded.environment["B"]) == ("process", "file")
+
+
+def test_typed_values() -> None:
+    """Defaults have the types that callers use."""
+    loaded = settings.Settings()
+    assert loaded.gateway_port is None
+    assert loaded.subnet is None
+    assert loaded.fetch_max_bytes == 500_000_000
+    assert loaded.health_timeout == 60.0
+    assert loaded.python_version == "3.11"
+    assert settings.Settings(IAC_GATEWAY_PORT="18000").gateway_port == 18000
+    assert settings.Settings(IAC_SUBNET="10.9.0.0/16").subnet == "10.9.0.0/16"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "attribute"),
+    [
+        ("IAC_GATEWAY_PORT", "70000", "gateway_port"),
+        ("IAC_GATEWAY_PORT", "x", "gateway_port"),
+        ("IAC_SUBNET", "172.20.0.1/16", "subnet"),
+        ("IAC_PROVIDER", "magic", "provider"),
+        ("IAC_PYTHON_VERSION", "2.7", "python_version"),
+        ("IAC_MEMORY_MB", "1", "memory_mb"),
+        ("IAC_PROJECT", "Bad_Name", "project"),
+    ],
+)
+def test_bad_values_name_setting_found_and_expected(name: str, value: str, attribute: str) -> None:
+    """A wrong value is refused when it is used, with everything needed to mend it."""
+    with pytest.raises(ConfigError) as caught:
+        getattr(settings.Settings(**{name: value}), attribute)  # type: ignore[arg-type]
+    assert caught.value.where == name
+    assert repr(value) in (caught.value.found or "")
+    assert caught.value.expected
+
+
+def test_secrets_are_those_marked_secret() -> None:
+    """Only secret settings that are set are redacted."""
+    loaded = settings.Settings(GITHUB_TOKEN="tok-123456", IAC_PROJECT="demo")
+    assert loaded.secrets == ("tok-123456",)
+
+
+def test_env_example_lists_every_setting_with_its_default() -> None:
+    """`.env.example` and the table are the same list with the same defaults."""
+    example = dotenv_values(_ROOT / ".env.example", interpolate=False)
+    defaults = {f.name: f.default for f in fields(settings.Settings) if f.name != "environment"}
+    own = {key: value for key, value in example.items() if key in defaults}
+    assert own == defaults
+    assert set(example) - set(defaults) == {"TERRAFORM_BINARY_NAME", "CHECKPOINT_DISABLE"}
