@@ -18,6 +18,9 @@ from iac_wrapper.model.entrypoint import Entrypoint
 
 LOCK_VERSION = 1
 
+LOCK_OUTPUT = "lock"
+"""The Terraform output that carries the applied lock in the state."""
+
 
 @dataclass(frozen=True)
 class LockFile:
@@ -89,7 +92,7 @@ def loads(text: str, *, where: str) -> LockFile:
     """
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _unreadable(where, str(error)) from None
     try:
         return _from_json(data)

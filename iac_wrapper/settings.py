@@ -169,13 +169,15 @@ def check_project(name: str, *, where: str) -> str:
     """Return `name` if it can name a project, a network and containers.
 
     Raises:
-        ConfigError: it is not a DNS label of at most 32 octets.
+        ConfigError: it is not a DNS label of at most 32 octets, or it is ``build`` (the folder of
+            build secrets beside the projects' certificates).
     """
-    if re.fullmatch(r"[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?", name):
+    if re.fullmatch(r"[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?", name) and name != "build":
         return name
     raise ConfigError(
         "bad project name",
         where=where,
         found=repr(name),
-        expected="1 to 32 of a-z, 0-9 and '-', starting with a letter, not ending with '-'",
+        expected="1 to 32 of a-z, 0-9 and '-', starting with a letter, not ending with '-',"
+        " not build",
     )

@@ -12,9 +12,7 @@ from typing import Any
 
 from iac_wrapper import lock_file
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.lock_file import LockFile
-
-LOCK_OUTPUT = "lock"
+from iac_wrapper.lock_file import LOCK_OUTPUT, LockFile
 
 
 def applied_lock(state: Path) -> LockFile | None:

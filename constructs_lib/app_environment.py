@@ -1,0 +1,64 @@
+"""The environment of an app's container. Pure; secret values never pass through here.
+
+A value ``${NAME}`` is a reference: the command side writes what it stands for into a file below
+`ENV_DIRECTORY`, and the runner turns that file into a variable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from constructs_lib.text import literal
+from iac_wrapper.model.app_rules import check_env_name
+
+ENV_DIRECTORY = "/run/iac/env"
+"""Where the files with referenced values lie in the container; a file's name is the variable's."""
+
+_REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
+_RUNNER_PATH = "/opt/iac/lib"  # PYTHONPATH of the runtime image
+
+
+@dataclass(frozen=True)
+class AppEnvironment:
+    """What an app's environment is made of; raises ConfigError for a variable that is not allowed.
+
+    `port` is where user code listens, `declared` whether repos.yaml or the image says so; `wanted`
+    holds the values of repos.yaml; `otlp_endpoint` is empty when spans go to the console.
+    """
+
+    service: str
+    port: int
+    declared: bool
+    wanted: Mapping[str, str]
+    otlp_endpoint: str = ""
+
+    def __post_init__(self) -> None:
+        for name in sorted(self.wanted):
+            check_env_name(name)
+
+    @property
+    def has_references(self) -> bool:
+        """Whether the container needs the directory of value files."""
+        return any(_REFERENCE.fullmatch(value) for value in self.wanted.values())
+
+    def entries(self) -> list[str]:
+        """``NAME=value`` lines for Terraform, sorted: no references, nothing to interpolate."""
+        values = {
+            "HOME": "/tmp",  # noqa: S108 - the one writable place in a read-only root
+            "OTEL_SERVICE_NAME": self.service,
+            "PYTHONUNBUFFERED": "1",
+        }
+        if self.otlp_endpoint:
+            values["OTEL_EXPORTER_OTLP_ENDPOINT"] = self.otlp_endpoint
+        values |= {k: v for k, v in self.wanted.items() if not _REFERENCE.fullmatch(v)}
+        if "PYTHONPATH" in values:
+            # The image's own value would be lost, and with it the runner; it hides it from the app.
+            values["PYTHONPATH"] = f"{_RUNNER_PATH}:{values['PYTHONPATH']}"
+        values |= {
+            "IAC_SERVICE": self.service,
+            "IAC_PORT_DECLARED": "1" if self.declared else "0",
+            "PORT": str(self.port),
+        }
+        return [f"{name}={literal(value)}" for name, value in sorted(values.items())]

@@ -1,0 +1,52 @@
+"""The image of one app: built from a context that the command side prepared. Paths only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cdktf import TerraformResourceLifecycle
+from cdktf_cdktf_provider_docker.image import Image, ImageBuild, ImageBuildSecrets
+from constructs import Construct
+
+from constructs_lib.labels import TREE, labels
+
+
+@dataclass(frozen=True)
+class AppImageProps:
+    """What the image is made of.
+
+    `tag` is the whole reference ``iac/<project>-<service>:<hash>``; `context` and `build_secrets`
+    are directories on the host; `tree` is the hash of the source.
+    """
+
+    project: str
+    service: str
+    tag: str
+    tree: str
+    context: str
+    build_secrets: str
+
+
+class AppImage(Image):
+    """A docker_image. The tag is a hash of everything inside, so only a new tag is a new build."""
+
+    def __init__(self, scope: Construct, id_: str, props: AppImageProps) -> None:
+        super().__init__(
+            scope,
+            id_,
+            name=props.tag,
+            keep_locally=False,
+            triggers={"image": props.tag},
+            build_attribute=ImageBuild(
+                context=props.context,
+                dockerfile="Dockerfile",
+                # Only what the tag stands for: a label that changes alone would not be rebuilt.
+                label={**labels(props.project, props.service, "app"), TREE: props.tree},
+                secrets=[
+                    ImageBuildSecrets(id="ca", src=f"{props.build_secrets}/ca"),
+                    ImageBuildSecrets(id="env", src=f"{props.build_secrets}/env"),
+                ],
+            ),
+            # The container moves from the old image to the new one; then the old one can go.
+            lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
+        )

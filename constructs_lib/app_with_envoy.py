@@ -1,0 +1,157 @@
+"""One service: an app and the Envoy that speaks mTLS for it. Composes; decides nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cdktf_cdktf_provider_docker.image import Image
+from constructs import Construct
+
+from constructs_lib.app_environment import ENV_DIRECTORY, AppEnvironment
+from constructs_lib.app_image import AppImage, AppImageProps
+from constructs_lib.certificate_files import CertificateFiles
+from constructs_lib.envoy_config import sidecar_config
+from constructs_lib.envoy_sidecar import EnvoySidecar, EnvoySidecarProps
+from constructs_lib.hardened_container import (
+    Attachment,
+    HardenedContainer,
+    HardenedContainerProps,
+    Mount,
+)
+from constructs_lib.labels import labels
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.layout import Layout, container_name
+from iac_wrapper.lock_file import LockFile
+from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.app_rules import check_name, check_port
+
+STOP_SECONDS = 10
+MIN_MEMORY_MB = 6  # Docker refuses less.
+
+
+@dataclass(frozen=True)
+class AppWithEnvoyProps:
+    """Facts of one app and of the project around it; raises ConfigError if one cannot be.
+
+    `layout` says where files lie on the host (paths only); `sidecar_image` is the image that
+    Envoy runs in; `memory_mb` limits the app's container, MiB; `otlp_endpoint` is empty when
+    spans go to the console.
+    """
+
+    app: ResolvedApp
+    lock: LockFile
+    layout: Layout
+    sidecar_image: Image
+    attachment: Attachment
+    envoy_uid: int
+    memory_mb: int
+    otlp_endpoint: str = ""
+
+    def __post_init__(self) -> None:
+        # Anything but a DNS label would also lose characters in its id: cdktf silently makes
+        # ``x.y`` and ``xy`` one resource.
+        check_name(self.app.name)
+        check_port(str(self.app.port))
+        if self.memory_mb < MIN_MEMORY_MB:
+            raise self._bad("memory", self.memory_mb, f"at least {MIN_MEMORY_MB} MiB")
+        prefix = f"iac/{self.lock.project}-{self.app.name}:"
+        if not self.app.image.startswith(prefix):
+            raise self._bad("image", self.app.image, f"{prefix}<hash>")
+
+    def envoy_config(self) -> str:
+        """The sidecar's configuration; raises ConfigError if it cannot serve this app."""
+        try:
+            return sidecar_config(
+                service=self.app.name,
+                trust_domain=self.lock.trust_domain,
+                app_port=self.app.port,
+            )
+        except ValueError as error:
+            raise self._bad("app for a sidecar", str(error), "values Envoy can use") from None
+
+    def _bad(self, what: str, found: object, expected: str) -> ConfigError:
+        return ConfigError(
+            f"bad {what}",
+            where=self.app.name,
+            found=repr(found),
+            expected=expected,
+            next_step="run `iac lock` after you changed repos.yaml or the settings",
+        )
+
+
+class AppWithEnvoy(Construct):
+    """A service. Its children's ids are a contract: image, certificate, envoy, app."""
+
+    def __init__(self, scope: Construct, id_: str, props: AppWithEnvoyProps) -> None:
+        super().__init__(scope, id_)
+        self._props = props
+        self.image = self._image()
+        self.certificate = self._certificate()
+        self.envoy = self._envoy()
+        self.app = self._app()
+
+    @property
+    def identity(self) -> str:
+        """The SPIFFE id that the service proves and that others check."""
+        return self.certificate.identity
+
+    def _image(self) -> AppImage:
+        app, layout = self._props.app, self._props.layout
+        props = AppImageProps(
+            project=self._props.lock.project,
+            service=app.name,
+            tag=app.image,
+            tree=app.tree,
+            context=str(layout.context(app.image)),
+            build_secrets=str(layout.build_secrets),
+        )
+        return AppImage(self, "image", props)
+
+    def _certificate(self) -> CertificateFiles:
+        lock, service = self._props.lock, self._props.app.name
+        return CertificateFiles(
+            self,
+            "certificate",
+            directory=str(self._props.layout.certificates(lock.project) / service),
+            trust_domain=lock.trust_domain,
+            service=service,
+        )
+
+    def _envoy(self) -> EnvoySidecar:
+        app, lock = self._props.app, self._props.lock
+        props = EnvoySidecarProps(
+            project=lock.project,
+            service=app.name,
+            slug=app.slug,
+            image=self._props.sidecar_image.image_id,
+            config=self._props.envoy_config(),
+            subnet=lock.subnet,
+            envoy_uid=self._props.envoy_uid,
+            attachment=self._props.attachment,
+            certificate=self.certificate.mount,
+        )
+        return EnvoySidecar(self, "envoy", props)
+
+    def _app(self) -> HardenedContainer:
+        app, project = self._props.app, self._props.lock.project
+        environment = AppEnvironment(
+            service=app.name,
+            port=app.port,
+            declared=app.port_declared,
+            wanted=app.env,
+            otlp_endpoint=self._props.otlp_endpoint,
+        )
+        values = Mount(str(self._props.layout.env_files(project, app.name)), ENV_DIRECTORY)
+        props = HardenedContainerProps(
+            name=container_name(project, app.name, "app"),
+            image=self.image.image_id,
+            labels=labels(project, app.name, "app", slug=app.slug),
+            environment=tuple(environment.entries()),
+            memory_mb=self._props.memory_mb,
+            user="10001:10001",
+            tmpfs={"/tmp": "size=64m,mode=1777"},  # noqa: S108 - inside the container
+            stop_seconds=STOP_SECONDS,
+            mounts=(values,) if environment.has_references else (),
+            namespace_of=self.envoy.id,
+        )
+        return HardenedContainer(self, "app", props)

@@ -1,0 +1,62 @@
+"""The one way in from the host: TLS passed through to services by SNI. It holds no key at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from constructs import Construct
+
+from constructs_lib.envoy_sidecar import (
+    CAPABILITIES,
+    MEMORY_MB,
+    STOP_SECONDS,
+    envoy_environment,
+    envoy_tmpfs,
+)
+from constructs_lib.hardened_container import (
+    Attachment,
+    HardenedContainer,
+    HardenedContainerProps,
+)
+from constructs_lib.labels import labels
+
+GATEWAY_PORT = 15443
+"""Where the gateway listens in its container."""
+
+
+@dataclass(frozen=True)
+class GatewayProps:
+    """What the gateway needs: see `EnvoySidecarProps`; `port` is the loopback port of the host."""
+
+    project: str
+    image: str
+    config: str
+    subnet: str
+    envoy_uid: int
+    attachment: Attachment
+    port: int
+
+
+class Gateway(HardenedContainer):
+    """A docker_container that publishes one port on 127.0.0.1."""
+
+    def __init__(self, scope: Construct, id_: str, props: GatewayProps) -> None:
+        super().__init__(
+            scope,
+            id_,
+            HardenedContainerProps(
+                name=f"{props.project}-gateway",
+                image=props.image,
+                labels=labels(props.project, "gateway", "gateway"),
+                environment=envoy_environment(
+                    "gateway", props.config, props.subnet, props.envoy_uid
+                ),
+                memory_mb=MEMORY_MB,
+                user="0:0",
+                tmpfs=envoy_tmpfs(props.envoy_uid),
+                stop_seconds=STOP_SECONDS,
+                capabilities=CAPABILITIES,
+                attachment=props.attachment,
+                port=(GATEWAY_PORT, props.port),
+            ),
+        )

@@ -1,0 +1,150 @@
+"""A container with this project's defaults, the strict ones. It must not know what runs in it.
+
+Every attribute that the provider would otherwise fill in by itself is set, so that a second plan
+is empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cdktf import TerraformResourceLifecycle
+from cdktf_cdktf_provider_docker.container import (
+    Container,
+    ContainerCapabilities,
+    ContainerLabels,
+    ContainerMounts,
+    ContainerNetworksAdvanced,
+    ContainerPorts,
+    ContainerUlimit,
+)
+from cdktf_cdktf_provider_docker.network import Network
+from constructs import Construct
+
+MAX_PROCESSES = 4096
+"""Measured: the kernel counts RLIMIT_NPROC per user over all containers, so this is the bound for
+every app together (they share one uid). 20 services need about 600; a fork bomb stops here."""
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A directory of the host, mounted read-only at `target`."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A place on the project's network; other containers find it under `aliases`."""
+
+    network: Network
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class HardenedContainerProps:
+    """What differs between the containers of a project.
+
+    `image` is an image id; `environment` holds sorted ``NAME=value`` lines; `memory_mb` is the
+    limit in MiB, swap included; `tmpfs` maps a path to mount options; `capabilities` are the ones
+    kept (``CAP_…``); `stop_seconds` is how long a stop may take; `namespace_of` is the id of the
+    container whose network namespace this one joins instead of having an `attachment`; `port`
+    is (in the container, on the host's loopback).
+    """
+
+    name: str
+    image: str
+    labels: Mapping[str, str]
+    environment: tuple[str, ...]
+    memory_mb: int
+    user: str
+    tmpfs: Mapping[str, str]
+    stop_seconds: int
+    capabilities: tuple[str, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    attachment: Attachment | None = None
+    namespace_of: str | None = None
+    port: tuple[int, int] | None = None
+    hostname: str | None = None
+    log_opts: Mapping[str, str] = field(
+        default_factory=lambda: {"max-size": "10m", "max-file": "3"}
+    )
+
+
+class HardenedContainer(Container):
+    """A docker_container: read-only, no privileges to gain, bounded, restarted unless stopped."""
+
+    def __init__(self, scope: Construct, id_: str, props: HardenedContainerProps) -> None:
+        super().__init__(
+            scope,
+            id_,
+            name=props.name,
+            image=props.image,
+            labels=_labels(props.labels),
+            env=list(props.environment),
+            user=props.user,
+            hostname=props.hostname,
+            init=False,
+            must_run=True,
+            restart="unless-stopped",
+            read_only=True,
+            privileged=False,
+            security_opts=["no-new-privileges:true"],
+            capabilities=ContainerCapabilities(drop=["ALL"], add=list(props.capabilities) or None),
+            # Equal, or the provider reports a difference on every plan; so there is no swap.
+            memory=props.memory_mb,
+            memory_swap=props.memory_mb,
+            # The bindings have no pids limit.
+            ulimit=[ContainerUlimit(name="nproc", soft=MAX_PROCESSES, hard=MAX_PROCESSES)],
+            tmpfs=dict(props.tmpfs),
+            mounts=[_mount(mount) for mount in props.mounts] or None,
+            network_mode=_network_mode(props),
+            networks_advanced=_networks(props.attachment),
+            ports=_ports(props.port),
+            stop_timeout=props.stop_seconds,
+            destroy_grace_seconds=props.stop_seconds,
+            log_driver="json-file",
+            log_opts=dict(props.log_opts),
+            lifecycle=_lifecycle(props.attachment),
+        )
+
+
+def _labels(values: Mapping[str, str]) -> list[ContainerLabels]:
+    return [ContainerLabels(label=name, value=values[name]) for name in sorted(values)]
+
+
+def _mount(mount: Mount) -> ContainerMounts:
+    return ContainerMounts(type="bind", source=mount.source, target=mount.target, read_only=True)
+
+
+def _network_mode(props: HardenedContainerProps) -> str:
+    return f"container:{props.namespace_of}" if props.namespace_of else "bridge"
+
+
+def _networks(attachment: Attachment | None) -> list[ContainerNetworksAdvanced] | None:
+    if attachment is None:
+        return None
+    return [
+        ContainerNetworksAdvanced(
+            name=attachment.network.name, aliases=list(attachment.aliases) or None
+        )
+    ]
+
+
+def _ports(port: tuple[int, int] | None) -> list[ContainerPorts] | None:
+    if port is None:
+        return None
+    internal, external = port
+    return [ContainerPorts(internal=internal, external=external, ip="127.0.0.1", protocol="tcp")]
+
+
+def _lifecycle(attachment: Attachment | None) -> TerraformResourceLifecycle | None:
+    """Follow the network when it is replaced: its name stays, so no attribute would tell."""
+    if attachment is None:
+        return None
+    network = attachment.network
+    # As text: for a construct cdktf writes "${…}" here, which Terraform refuses in this place.
+    address = f"{network.terraform_resource_type}.{network.friendly_unique_id}"
+    return TerraformResourceLifecycle(replace_triggered_by=[address])

@@ -1,0 +1,35 @@
+"""The labels that every container, network and built image of a project carries.
+
+They are how the command side finds, heals and removes what belongs to a project.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from constructs_lib.text import literal
+from iac_wrapper.redact import Redactor
+
+PROJECT = "org.karstkit.project"
+SERVICE = "org.karstkit.service"
+ROLE = "org.karstkit.role"
+SLUG = "org.karstkit.slug"
+TREE = "org.karstkit.tree"
+
+Role = Literal["app", "envoy", "gateway", "network"]
+
+
+def labels(project: str, service: str, role: Role, *, slug: str | None = None) -> dict[str, str]:
+    """The labels of one resource, as name -> value.
+
+    Args:
+        project: the project's name.
+        service: the service's name; a part of the whole stack names itself.
+        role: what the resource is for.
+        slug: where the code came from. A commit would be no label: it can change while the tree
+            stays the same, and a changed label replaces the container.
+    """
+    values = {PROJECT: project, SERVICE: service, ROLE: str(role)}
+    if slug is not None:
+        values[SLUG] = literal(Redactor()(slug))
+    return values

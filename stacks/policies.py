@@ -1,0 +1,127 @@
+"""What no stack may do, checked on the Terraform JSON itself. Pure: knows nothing of constructs.
+
+The constructs already keep these rules; this is the second pair of eyes, for every change to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from constructs_lib import labels
+from iac_wrapper.redact import Redactor
+
+KEPT_CAPABILITIES = frozenset({"CAP_NET_ADMIN", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID"})
+"""What an Envoy container's init may keep at its start; an app keeps nothing."""
+
+_EXPOSED = "looks like a key, token or password, expected a reference ${NAME} in repos.yaml"
+
+_Json = Mapping[str, Any]
+
+
+def violations(terraform: _Json, *, project: str, mountable: Sequence[str]) -> list[str]:
+    """Every breach as ``address: what, expected what``; no secret is ever part of the text.
+
+    Args:
+        terraform: the content of ``cdk.tf.json``.
+        project: the name that labels must carry.
+        mountable: the directories on the host below which mounts may lie.
+    """
+    found: list[str] = []
+    for kind, resources in terraform.get("resource", {}).items():
+        for name, body in resources.items():
+            address = f"{kind}.{name}"
+            found += [f"{address}: {text}" for text in _labels(kind, body, project)]
+            if kind == "docker_container":
+                found += [f"{address}: {text}" for text in _container(body, mountable)]
+    found += [f"{where}: {_EXPOSED}" for where in _secrets(terraform, "")]
+    return found
+
+
+def _labels(kind: str, body: _Json, project: str) -> Iterator[str]:
+    if kind == "docker_image":
+        if "build" not in body:
+            return
+        present = dict(_first(body["build"]).get("label", {}))
+    else:
+        present = {item["label"]: item["value"] for item in body.get("labels", ())}
+    for name in (labels.PROJECT, labels.SERVICE, labels.ROLE):
+        if not present.get(name):
+            yield f"label {name} is missing"
+    if present.get(labels.PROJECT, project) != project:
+        yield f"label {labels.PROJECT} is {present[labels.PROJECT]!r}, expected {project!r}"
+
+
+def _container(body: _Json, mountable: Sequence[str]) -> Iterator[str]:
+    yield from _privileges(body)
+    yield from _isolation(body)
+    yield from _host_access(body, mountable)
+
+
+def _privileges(body: _Json) -> Iterator[str]:
+    if body.get("privileged"):
+        yield "is privileged, expected privileged = false"
+    capabilities = _first(body.get("capabilities", {}))
+    if "ALL" not in capabilities.get("drop", ()):
+        yield "does not drop every capability, expected drop = [ALL]"
+    allowed = frozenset() if "app" in _roles(body) else KEPT_CAPABILITIES
+    if extra := sorted(set(capabilities.get("add", ())) - allowed):
+        yield f"keeps {', '.join(extra)}, expected at most [{', '.join(sorted(allowed))}]"
+    if "no-new-privileges:true" not in body.get("security_opts", ()):
+        yield "may gain privileges, expected security_opts no-new-privileges:true"
+    if "app" in _roles(body) and body.get("user", "").split(":")[0] in {"", "0", "root"}:
+        yield "runs user code as root, expected another user"
+
+
+def _isolation(body: _Json) -> Iterator[str]:
+    if body.get("read_only") is not True:
+        yield "has a writable root, expected read_only = true"
+    if not body.get("memory") or body["memory"] != body.get("memory_swap"):
+        yield "has no full memory limit, expected memory = memory_swap > 0"
+    for mode in ("network_mode", "pid_mode", "ipc_mode", "userns_mode"):
+        if body.get(mode) == "host":
+            yield f"shares a namespace with the host, expected {mode} other than host"
+    for port in body.get("ports", ()):
+        if port.get("ip") != "127.0.0.1":
+            yield f"publishes port {port.get('internal')} beyond this host, expected ip 127.0.0.1"
+
+
+def _host_access(body: _Json, mountable: Sequence[str]) -> Iterator[str]:
+    if body.get("upload"):
+        yield "uploads files, expected mounts: uploaded content lies in Terraform's state"
+    if body.get("devices") or body.get("volumes"):
+        yield "uses devices or volumes, expected mounts only"
+    for mount in body.get("mounts", ()):
+        source = PurePosixPath(mount.get("source", ""))
+        above = {str(parent) for parent in source.parents}
+        if ".." in source.parts or above.isdisjoint(mountable):
+            yield f"mounts {source}, expected a directory below {' or '.join(mountable)}"
+        if mount.get("read_only") is not True:
+            yield f"mounts {source} writable, expected read_only = true"
+
+
+def _secrets(value: Any, where: str) -> Iterator[str]:
+    """Where a secret-shaped text is; the text itself must not reach an error message."""
+    if isinstance(value, str):
+        if Redactor()(value) != value:
+            yield where
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _secrets(item, f"{where}.{key}".lstrip("."))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            name = item.partition("=")[0] if isinstance(item, str) and "=" in item else index
+            yield from _secrets(item, f"{where}[{name}]")
+
+
+def _roles(body: _Json) -> set[str]:
+    return {item["value"] for item in body.get("labels", ()) if item["label"] == labels.ROLE}
+
+
+def _first(block: Any) -> _Json:
+    """A block that Terraform's JSON may show as an object or as a list of one."""
+    if isinstance(block, list | tuple):
+        return block[0] if block else {}
+    result: _Json = block
+    return result

@@ -1,0 +1,127 @@
+"""Facts of an imaginary project, and the shortest way from a construct to its Terraform JSON."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cdktf
+from constructs import Construct
+
+from iac_wrapper.host import Host
+from iac_wrapper.layout import Layout
+from iac_wrapper.lock_file import LockFile
+from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.entrypoint import Entrypoint
+from stacks.project_stack import ProjectStack, ProjectStackProps
+
+ROOT = Path("/project")
+SIDECAR_IMAGE = "iac/envoy:1.40.0-0123456789ab"
+TREE = "sha256:" + "ab" * 32
+
+
+def app(name: str = "svc-a", **changes: Any) -> ResolvedApp:
+    """An app with nothing special about it."""
+    plain = ResolvedApp(
+        name=name,
+        slug="gh:owner/repo#main",
+        commit="0123456789012345678901234567890123456789",
+        tree=TREE,
+        entrypoint=Entrypoint("module", "app", None, "the only module"),
+        port=50051,
+        port_declared=False,
+        env={},
+        python="3.11",
+        base="sha256:" + "cd" * 32,
+        image=f"iac/iacnet-{name}:0123456789ab",
+    )
+    return replace(plain, **changes)
+
+
+def lock(*apps: ResolvedApp, **changes: Any) -> LockFile:
+    """A lock of the default project."""
+    return replace(LockFile("iacnet", "iacnet", "172.20.0.0/16", 15443, apps), **changes)
+
+
+def host(**changes: Any) -> Host:
+    """A machine that bootstrap has been through."""
+    plain = Host(
+        docker="/usr/bin/docker",
+        terraform="/usr/bin/terraform",
+        node="/usr/bin/node",
+        provider="registry",
+        envoy_uid=101,
+        sidecar_image=SIDECAR_IMAGE,
+        bases={},
+    )
+    return replace(plain, **changes)
+
+
+def props(*apps: ResolvedApp, **changes: Any) -> ProjectStackProps:
+    """Props of a stack in /project, which exists nowhere."""
+    plain = ProjectStackProps(
+        lock=lock(*apps), host=host(), layout=Layout(ROOT), outdir=ROOT / "cdktf.out", memory_mb=512
+    )
+    return replace(plain, **changes)
+
+
+@contextmanager
+def scratch_app() -> Iterator[cdktf.App]:
+    """An app whose output directory, which cdktf makes at once, does not stay behind."""
+    with tempfile.TemporaryDirectory() as outdir:
+        yield cdktf.Testing.app(outdir=outdir)
+
+
+def synth_text(stack_props: ProjectStackProps) -> str:
+    """The Terraform JSON of a stack, validated."""
+    with scratch_app() as scope:
+        return str(cdktf.Testing.synth(ProjectStack(scope, stack_props), True))
+
+
+def synth(stack_props: ProjectStackProps) -> dict[str, Any]:
+    """The same as a value."""
+    result: dict[str, Any] = json.loads(synth_text(stack_props))
+    return result
+
+
+def synth_scope(build: Callable[[Construct], object]) -> dict[str, Any]:
+    """The Terraform JSON of whatever `build` puts into a bare stack."""
+    with scratch_app() as scope:
+        stack = cdktf.TerraformStack(scope, "bare")
+        build(stack)
+        result: dict[str, Any] = json.loads(cdktf.Testing.synth(stack, True))
+    return result
+
+
+def only(terraform: dict[str, Any], kind: str, start: str) -> dict[str, Any]:
+    """The one resource of a kind whose id begins with `start`."""
+    found = [body for name, body in terraform["resource"][kind].items() if name.startswith(start)]
+    assert len(found) == 1, f"{len(found)} of {kind} begin with {start}"
+    result: dict[str, Any] = found[0]
+    return result
+
+
+def environment(container: dict[str, Any]) -> dict[str, str]:
+    """A container's environment as a mapping."""
+    return dict(line.split("=", 1) for line in container["env"])
+
+
+def label_values(body: dict[str, Any]) -> dict[str, str]:
+    """A resource's labels as a mapping."""
+    return {item["label"]: item["value"] for item in body["labels"]}
+
+
+def without_envoy_config(terraform: dict[str, Any]) -> dict[str, Any]:
+    """A copy for snapshots: Envoy's configuration has tests of its own."""
+    copy: dict[str, Any] = json.loads(json.dumps(terraform))
+    for container in copy["resource"].get("docker_container", {}).values():
+        container["env"] = [
+            "IAC_ENVOY_CONFIG=…" if line.startswith("IAC_ENVOY_CONFIG=") else line
+            for line in container["env"]
+        ]
+    return copy

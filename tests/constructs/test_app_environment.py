@@ -1,0 +1,69 @@
+"""The environment of an app."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from constructs_lib.app_environment import AppEnvironment
+from iac_wrapper.adapters import env_files
+from iac_wrapper.errors import ConfigError
+
+
+def _environment(wanted: Mapping[str, str], *, otlp_endpoint: str = "") -> AppEnvironment:
+    return AppEnvironment("svc-a", 50051, True, wanted, otlp_endpoint)
+
+
+def test_own_variables_are_there_and_sorted() -> None:
+    """The runner and the SDK find what they need, in a stable order."""
+    assert _environment({}).entries() == [
+        "HOME=/tmp",
+        "IAC_PORT_DECLARED=1",
+        "IAC_SERVICE=svc-a",
+        "OTEL_SERVICE_NAME=svc-a",
+        "PORT=50051",
+        "PYTHONUNBUFFERED=1",
+    ]
+
+
+def test_users_values_win_over_defaults() -> None:
+    """HOME and the OpenTelemetry variables are suggestions."""
+    entries = _environment(
+        {"HOME": "/app", "OTEL_SERVICE_NAME": "shop"}, otlp_endpoint="http://otel:4318"
+    ).entries()
+
+    assert {"HOME=/app", "OTEL_SERVICE_NAME=shop"} < set(entries)
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT=http://otel:4318" in entries
+
+
+def test_pythonpath_of_the_user_keeps_the_runner_importable() -> None:
+    """A container's variable hides the image's, so the runner's own path comes first."""
+    assert "PYTHONPATH=/opt/iac/lib:/app/src" in _environment({"PYTHONPATH": "/app/src"}).entries()
+
+
+def test_references_never_reach_terraform() -> None:
+    """A value ${NAME} comes by file; text that merely holds one is literal."""
+    environment = _environment({"TOKEN": "${MY_TOKEN}", "TEXT": "a ${MY_TOKEN}"})
+
+    assert environment.has_references
+    assert not [line for line in environment.entries() if line.startswith("TOKEN=")]
+    assert 'TEXT=a ${"$"}{MY_TOKEN}' in environment.entries()
+
+
+@pytest.mark.parametrize("value", ["${A}", "${A}x", "$A", "${1}", "${}", " ${A}", "${A}\n"])
+def test_both_sides_agree_on_what_a_reference_is(value: str) -> None:
+    """The command side writes files for exactly the values that are left out here."""
+    wanted = {"X": value}
+
+    assert _environment(wanted).has_references == bool(env_files.references(wanted))
+
+
+@pytest.mark.parametrize("name", ["PORT", "IAC_SERVICE", "1A", "A=B", "A B", ""])
+def test_bad_names_are_refused(name: str) -> None:
+    """A lock edited by hand cannot change what the runner relies on."""
+    with pytest.raises(ConfigError) as caught:
+        _environment({name: "x"})
+
+    assert caught.value.found
+    assert caught.value.expected

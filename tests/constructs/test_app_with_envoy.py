@@ -1,0 +1,177 @@
+"""One service as Terraform resources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
+
+from constructs_lib.envoy_config import sidecar_config
+from constructs_lib.text import literal
+from iac_wrapper.errors import ConfigError
+from tests.constructs.facts import (
+    TREE,
+    app,
+    environment,
+    label_values,
+    lock,
+    only,
+    props,
+    synth,
+    without_envoy_config,
+)
+
+
+@pytest.fixture(scope="module")
+def service() -> dict[str, Any]:
+    """The stack of one app with a secret and a literal value."""
+    return synth(props(app(port_declared=True, env={"TOKEN": "${MY_TOKEN}", "MODE": "fast"})))
+
+
+def test_service_is_as_recorded(service: dict[str, Any], snapshot: SnapshotAssertion) -> None:
+    """Image, Envoy and app are what the snapshot says, and nothing of this machine is in it."""
+    resources = {
+        kind: {name: body for name, body in bodies.items() if name.startswith("svc-a")}
+        for kind, bodies in without_envoy_config(service)["resource"].items()
+    }
+
+    assert {kind: len(bodies) for kind, bodies in resources.items()} == {
+        "docker_container": 2,
+        "docker_image": 1,
+        "docker_network": 0,
+    }
+    assert snapshot(extension_class=JSONSnapshotExtension) == resources
+
+
+def test_app_joins_the_namespace_of_its_envoy(service: dict[str, Any]) -> None:
+    """The app has no network, port or host name of its own."""
+    container = only(service, "docker_container", "svc-a_app")
+
+    assert container["network_mode"].startswith("container:${docker_container.svc-a_envoy")
+    assert not {"networks_advanced", "ports", "hostname"} & container.keys()
+    assert container["image"].endswith(".image_id}")
+
+
+def test_app_runs_without_privileges(service: dict[str, Any]) -> None:
+    """User code: no root, no capability, no writable root, bounded memory and processes."""
+    container = only(service, "docker_container", "svc-a_app")
+
+    assert container["user"] == "10001:10001"
+    assert container["capabilities"] == {"drop": ["ALL"]}
+    assert container["read_only"] is True
+    assert container["security_opts"] == ["no-new-privileges:true"]
+    assert container["memory"] == container["memory_swap"] == 512
+    assert [limit["name"] for limit in container["ulimit"]] == ["nproc"]
+
+
+def test_secret_values_come_by_mount(service: dict[str, Any]) -> None:
+    """A referenced value is a read-only file of this app; without references there is no mount."""
+    container = only(service, "docker_container", "svc-a_app")
+
+    assert "TOKEN" not in environment(container)
+    assert environment(container)["MODE"] == "fast"
+    assert container["mounts"] == [
+        {
+            "type": "bind",
+            "source": "/project/secrets/iacnet.env/svc-a",
+            "target": "/run/iac/env",
+            "read_only": True,
+        }
+    ]
+    assert "mounts" not in only(synth(props(app())), "docker_container", "svc-a_app")
+
+
+def test_envoy_is_the_service_on_the_network(service: dict[str, Any]) -> None:
+    """Envoy's container has the service's name, its certificate and its configuration."""
+    container = only(service, "docker_container", "svc-a_envoy")
+    config = sidecar_config(service="svc-a", trust_domain="iacnet", app_port=50051)
+
+    assert container["hostname"] == "svc-a"
+    assert container["networks_advanced"] == [
+        {"name": "${docker_network.iac_network.name}", "aliases": ["svc-a"]}
+    ]
+    assert container["mounts"][0]["source"] == "/project/secrets/iacnet/svc-a"
+    assert container["mounts"][0]["read_only"] is True
+    assert environment(container)["IAC_ENVOY_CONFIG"] == literal(config)
+    assert "ports" not in container
+
+
+def test_envoy_follows_a_replaced_network(service: dict[str, Any]) -> None:
+    """A network made anew keeps its name, so only this rule moves the containers over."""
+    container = only(service, "docker_container", "svc-a_envoy")
+
+    # A bare address: Terraform refuses "${…}" here.
+    assert container["lifecycle"] == {"replace_triggered_by": ["docker_network.iac_network"]}
+
+
+def test_image_is_built_from_its_context(service: dict[str, Any]) -> None:
+    """The build gets its context and two secret files; its labels hold what the tag stands for."""
+    image = only(service, "docker_image", "svc-a_image")
+
+    assert image["name"] == "iac/iacnet-svc-a:0123456789ab"
+    assert image["build"]["context"] == "/project/.iac/build/iacnet-svc-a-0123456789ab"
+    assert image["build"]["label"]["org.karstkit.tree"] == TREE
+    assert [secret["id"] for secret in image["build"]["secrets"]] == ["ca", "env"]
+    assert image["keep_locally"] is False
+
+
+def test_labels_do_not_change_with_the_commit(service: dict[str, Any]) -> None:
+    """Another commit with the same tree is no reason to replace anything."""
+    container = only(service, "docker_container", "svc-a_app")
+    plain = app(port_declared=True, env={"TOKEN": "${MY_TOKEN}", "MODE": "fast"}, commit="f" * 40)
+
+    assert label_values(container)["org.karstkit.slug"] == "gh:owner/repo#main"
+    assert synth(props(plain))["resource"] == service["resource"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"name": "x.y"}, "x.y"),
+        ({"name": "X"}, "X"),
+        ({"name": "control-plane"}, "control-plane"),
+        ({"port": 0}, "0"),
+        ({"port": 15000}, "15000"),
+        ({"port": 15443}, "15443"),
+        ({"image": "iac/other-svc-a:0123456789ab"}, "iac/other-svc-a"),
+    ],
+)
+def test_impossible_apps_are_refused(changes: dict[str, Any], found: str) -> None:
+    """The constructor says what it got and what it expected."""
+    with pytest.raises(ConfigError) as caught:
+        synth(props(app(**changes)))
+
+    assert found in str(caught.value.found)
+    assert caught.value.expected
+
+
+def test_names_that_would_become_one_resource_are_refused() -> None:
+    """cdktf drops the dot of x.y from ids, which would silently merge it with xy."""
+    with pytest.raises(ConfigError, match="bad service name"):
+        synth(props(app("xy"), app("x.y")))
+
+
+def test_too_little_memory_is_refused() -> None:
+    """Docker's own message would come minutes later."""
+    with pytest.raises(ConfigError, match="bad memory"):
+        synth(props(app(), memory_mb=5))
+
+
+def test_other_projects_have_their_own_paths_and_names() -> None:
+    """Two projects share no container, certificate, secret or identity."""
+    facts = lock(
+        app(image="iac/shop-svc-a:0123456789ab", env={"T": "${T}"}),
+        project="shop",
+        network="iacnet-shop",
+    )
+    terraform = synth(props(lock=facts))
+
+    assert only(terraform, "docker_container", "svc-a_app")["name"] == "shop-svc-a-app"
+    sources = [
+        mount["source"]
+        for container in terraform["resource"]["docker_container"].values()
+        for mount in container.get("mounts", ())
+    ]
+    assert sorted(sources) == ["/project/secrets/shop.env/svc-a", "/project/secrets/shop/svc-a"]

@@ -1,0 +1,127 @@
+"""The cdktf app: what it reads, where it writes, how it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import main
+from iac_wrapper import host as host_record
+from iac_wrapper import lock_file
+from tests.constructs.facts import app, host, lock
+from tests.support.node import use_node
+
+REPOSITORY = Path(main.__file__).parent
+NODE = shutil.which(use_node()) or ""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project folder with a lock and a host record, as the app's own folder."""
+    lock_file.save(lock(app()), tmp_path / "repos.lock.json")
+    host_record.save(host(node=NODE), tmp_path)
+    monkeypatch.setattr(main, "ROOT", tmp_path)
+    for name in ("JSII_NODE", "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    for name in ("IAC_LOCK_FILE", "CDKTF_OUTDIR"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def _stack(outdir: Path, name: str = "iacnet") -> Path:
+    return outdir / "stacks" / name / "cdk.tf.json"
+
+
+def test_one_stack_with_the_name_of_the_project(project: Path) -> None:
+    """Without arguments it writes where the layout says, one stack, and reports success."""
+    assert main.main([]) == 0
+
+    assert [p.name for p in (project / "cdktf.out" / "stacks").iterdir()] == ["iacnet"]
+    assert json.loads(_stack(project / "cdktf.out").read_text())["output"]["lock"]
+
+
+def test_outdir_of_the_cli_is_used_unless_an_argument_says_otherwise(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cdktf CLI names its directory in the environment."""
+    monkeypatch.setenv("CDKTF_OUTDIR", str(project / "cli"))
+
+    assert main.main([]) == 0
+    assert main.main(["--outdir", str(project / "argument")]) == 0
+
+    assert _stack(project / "cli").exists()
+    assert _stack(project / "argument").exists()
+
+
+def test_lock_file_setting_names_another_lock(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several projects live in one folder, each with its lock and its output."""
+    facts = lock(project="shop", network="iacnet-shop", subnet="172.21.0.0/24")
+    lock_file.save(facts, project / "shop.lock.json")
+    monkeypatch.setenv("IAC_LOCK_FILE", "shop.lock.json")
+
+    assert main.main([]) == 0
+    assert _stack(project / ".iac" / "projects" / "shop" / "cdktf.out", "shop").exists()
+
+
+def test_two_processes_write_the_same_bytes_and_nothing_of_this_checkout(project: Path) -> None:
+    """Neither hash seeds nor stack traces reach the output; stderr stays empty."""
+    code = f"import main, pathlib; main.ROOT = pathlib.Path({str(project)!r}); main.main([])"
+    assert main.main([]) == 0
+    first = _stack(project / "cdktf.out").read_bytes()
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert _stack(project / "cdktf.out").read_bytes() == first
+    assert str(REPOSITORY).encode() not in first
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        ("repos.lock.json", "no lock file"),
+        (".iac/host.json", "this machine is not set up yet"),
+    ],
+)
+def test_missing_input_is_explained(
+    project: Path, capsys: pytest.CaptureFixture[str], broken: str, message: str
+) -> None:
+    """No lock or no host record: the sentence, the next step and exit code 2, no traceback."""
+    (project / broken).unlink()
+
+    assert main.main([]) == 2
+
+    printed = capsys.readouterr().err
+    assert message in printed
+    assert "next:" in printed
+    assert "Traceback" not in printed
+
+
+def test_missing_node_is_explained(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """jsii itself would end in an AttributeError."""
+    host_record.save(host(node=str(project / "node")), project)
+
+    assert main.main([]) == 2
+    assert "Node is not where bootstrap found it" in capsys.readouterr().err
+
+
+def test_refused_stack_is_explained(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A policy's sentence reaches the user without jsii's stack."""
+    lock_file.save(lock(app(env={"T": "ghp_" + "x" * 36})), project / "repos.lock.json")
+
+    assert main.main([]) == 2
+
+    printed = capsys.readouterr().err
+    assert "env[T]: looks like a key" in printed
+    assert "ignore" not in printed
+    assert "Traceback" not in printed

@@ -1,0 +1,220 @@
+"""The arrows between packages, read from the source: each rule also shows that it can fail."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COMMAND_SIDE = ("iac_wrapper", "admin", "runner", "provider")
+SYNTH_SIDE = ("constructs_lib", "stacks")
+JSII = {"cdktf", "cdktf_cdktf_provider_docker", "constructs", "jsii"}
+OWN = {*COMMAND_SIDE, *SYNTH_SIDE, "main"}
+
+
+def modules(root: Path, *packages: str) -> dict[str, ast.Module]:
+    """Dotted name -> syntax tree of every module of the packages; generated code is left out."""
+    found = {}
+    for package in packages:
+        for path in sorted((root / package).rglob("*.py")):
+            if path.stem.endswith(("_pb2", "_pb2_grpc")):
+                continue
+            parts = path.relative_to(root).with_suffix("").parts
+            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            found[name] = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    return found
+
+
+def imports(tree: ast.Module) -> set[str]:
+    """Every module that is imported, inside functions as well; ``from a import b`` is a, a.b."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "relative imports are not used here"
+            found.add(node.module or "")
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def below(name: str, *packages: str) -> bool:
+    """Whether a dotted name is one of the packages or lies in one."""
+    return any(name == package or name.startswith(package + ".") for package in packages)
+
+
+def uses(tree: ast.Module) -> Iterator[str]:
+    """Dotted names that are read: ``os.environ`` for ``os.environ["X"]``, ``print`` for print()."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield f"{node.value.id}.{node.attr}"
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def reaches_jsii(root: Path) -> list[str]:
+    """Command-side modules that import jsii or the synth side, directly or through others."""
+    trees = modules(root, *COMMAND_SIDE, *SYNTH_SIDE)
+    graph = {name: imports(tree) for name, tree in trees.items()}
+
+    def reached(name: str, seen: set[str]) -> set[str]:
+        for target in graph.get(name, set()) - seen:
+            seen.add(target)
+            reached(target, seen)
+        return seen
+
+    return [
+        f"{name} reaches {target}"
+        for name in graph
+        if below(name, *COMMAND_SIDE)
+        for target in sorted(reached(name, set()))
+        if below(target, *JSII, "stacks", "main")
+    ]
+
+
+def reads_environment(root: Path) -> list[str]:
+    """Modules of iac_wrapper other than settings that read the environment."""
+    # The process adapter hands the whole environment on and looks nothing up.
+    allowed = ("iac_wrapper.settings", "iac_wrapper.adapters.process")
+    trees = modules(root, "iac_wrapper")
+    for tree in trees.values():
+        _WithoutDefaults().visit(tree)
+    names = {"os.environ", "os.getenv", "os.environb"}
+    return _users(trees, names, but=allowed)
+
+
+class _WithoutDefaults(ast.NodeTransformer):
+    """Forgets ``os.environ.setdefault(…)`` statements: a hint to a library, not a setting."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        call = node.value
+        is_hint = isinstance(call, ast.Call) and ast.unparse(call.func) == "os.environ.setdefault"
+        return None if is_hint else node
+
+
+def starts_processes(root: Path) -> list[str]:
+    """Modules of iac_wrapper other than the process adapter that can start a program."""
+    doors = {"subprocess", "os.system", "os.popen", "os.fork", "os.posix_spawn", "multiprocessing"}
+    trees = modules(root, "iac_wrapper")
+    direct = [
+        f"{name} imports {door}"
+        for name, tree in trees.items()
+        if name != "iac_wrapper.adapters.process"
+        for door in sorted(doors & imports(tree))
+    ]
+    return direct + _users(trees, doors, but=("iac_wrapper.adapters.process",))
+
+
+def prints(root: Path) -> list[str]:
+    """Modules below the command line that write to the terminal."""
+    allowed = ("iac_wrapper.cli", "iac_wrapper.bootstrap", "iac_wrapper.__main__")
+    names = {"print", "sys.stdout", "sys.stderr", "click.echo", "click.secho"}
+    return _users(modules(root, "iac_wrapper", *SYNTH_SIDE), names, but=allowed)
+
+
+def looks_up(root: Path) -> list[str]:
+    """Imports against the layers: model < adapters < operations < cli and admin."""
+    forbidden = {
+        "iac_wrapper.model": ("adapters", "operations", "cli", "bootstrap"),
+        "iac_wrapper.adapters": ("operations", "cli", "bootstrap"),
+        "iac_wrapper.operations": ("cli", "bootstrap"),
+    }
+    return [
+        f"{name} imports {target}"
+        for name, tree in modules(root, "iac_wrapper").items()
+        for layer, above in forbidden.items()
+        if below(name, layer)
+        for target in sorted(imports(tree))
+        if below(target, "admin", *(f"iac_wrapper.{part}" for part in above))
+    ]
+
+
+def synth_side_effects(root: Path) -> list[str]:
+    """Imports by which constructs or stacks could reach the network, a clock or a process."""
+    forbidden = (
+        *("datetime", "docker", "grpc", "http", "random", "requests", "secrets", "shutil"),
+        *("socket", "subprocess", "tempfile", "time", "urllib", "uuid"),
+        *("admin", "provider", "runner"),
+        *(f"iac_wrapper.{part}" for part in ("adapters", "operations", "cli", "bootstrap")),
+    )
+    return [
+        f"{name} imports {target}"
+        for name, tree in modules(root, *SYNTH_SIDE).items()
+        for target in sorted(imports(tree))
+        if below(target, *forbidden)
+    ]
+
+
+def container_programs_stand_alone(root: Path) -> list[str]:
+    """What runs in containers imports of this project only itself and the protocol."""
+    wrong = []
+    for name, tree in modules(root, "runner").items():
+        for target in sorted(imports(tree)):
+            own = below(target, *OWN) and target != "iac_wrapper"
+            if own and not below(target, "runner", "iac_wrapper.grpc_pb"):
+                wrong.append(f"{name} imports {target}")
+    sidecar = modules(root, "runner").get("runner.sidecar")
+    for target in sorted(imports(sidecar)) if sidecar else ():
+        if target.split(".")[0] not in sys.stdlib_module_names:
+            wrong.append(f"runner.sidecar imports {target}")
+    return wrong
+
+
+def _users(trees: dict[str, ast.Module], names: set[str], *, but: tuple[str, ...]) -> list[str]:
+    return [
+        f"{name} uses {used}"
+        for name, tree in trees.items()
+        if not below(name, *but)
+        for used in sorted(names & set(uses(tree)))
+    ]
+
+
+RULES: dict[Callable[[Path], list[str]], tuple[str, str]] = {
+    reaches_jsii: ("iac_wrapper/operations/x.py", "def f():\n    from stacks import y"),
+    reads_environment: ("iac_wrapper/x.py", "import os\nA = os.environ['A']"),
+    starts_processes: ("iac_wrapper/x.py", "from subprocess import run"),
+    prints: ("iac_wrapper/operations/x.py", "print('done')"),
+    looks_up: ("iac_wrapper/model/x.py", "from iac_wrapper.adapters import git"),
+    synth_side_effects: ("stacks/x.py", "import time"),
+    container_programs_stand_alone: ("runner/x.py", "from iac_wrapper import settings"),
+}
+"""Every rule with a module that breaks it."""
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_source_keeps_the_rule(rule: Callable[[Path], list[str]]) -> None:
+    """No module points the wrong way."""
+    assert rule(ROOT) == []
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_rule_notices_a_breach(rule: Callable[[Path], list[str]], tmp_path: Path) -> None:
+    """The same rule on a tree with one wrong module names that module."""
+    name, text = RULES[rule]
+    path = tmp_path / name
+    path.parent.mkdir(parents=True)
+    path.write_text(text, encoding="utf-8")
+
+    found = rule(tmp_path)
+
+    wrong = ".".join(Path(name).with_suffix("").parts)
+    assert found
+    assert all(line.startswith(wrong) for line in found)
+
+
+def test_way_through_another_module_is_noticed(tmp_path: Path) -> None:
+    """A command-side module that imports a construct reaches cdktf, though it never names it."""
+    for name, text in (
+        ("iac_wrapper/x.py", "from constructs_lib.y import Y"),
+        ("constructs_lib/y.py", "import cdktf"),
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+
+    assert reaches_jsii(tmp_path) == ["iac_wrapper.x reaches cdktf"]
