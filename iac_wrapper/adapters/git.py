@@ -1,0 +1,238 @@
+"""Git as argv commands: list refs, fetch one commit, export it as a tar file.
+
+No working tree is ever checked out, so hooks, filters, submodules and links of a repository never
+act on this machine: a commit leaves git as a tar stream and is unpacked by `unpack`, exactly like
+a downloaded archive. It must not know slugs or the cache.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from iac_wrapper.adapters import process
+from iac_wrapper.adapters.git_errors import explain
+from iac_wrapper.adapters.http_source import moved_on_same_origin
+from iac_wrapper.adapters.process import Command, Completed
+from iac_wrapper.errors import CommandError, SourceError
+from iac_wrapper.model.git_refs import Refs, parse_ls_remote
+from iac_wrapper.model.remote import Remote
+
+LIST_TIMEOUT = 60.0
+"""Seconds for `ls-remote`: a handshake and one list."""
+
+FETCH_TIMEOUT = 600.0
+"""Seconds for a fetch; stalls end earlier, by the low-speed limit below."""
+
+# Git follows no redirect: it would send the extra header on to the new host. `_moved` does, on one
+# and the same origin. The system's and the user's configuration stay in force (CA bundles, proxies,
+# credential helpers, insteadOf), these few are ours.
+_NETWORK_CONFIG = (
+    "core.hooksPath=/dev/null",
+    "protocol.ext.allow=never",
+    "http.followRedirects=false",
+    "http.lowSpeedLimit=1000",
+    "http.lowSpeedTime=30",
+    "core.sshCommand=ssh -oBatchMode=yes -oConnectTimeout=15",
+    "submodule.recurse=false",
+    "fetch.recurseSubmodules=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+)
+
+# Variables of an enclosing git (a hook, an alias) that would point ours elsewhere.
+_ENVIRONMENT: Mapping[str, str | None] = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "",
+    "SSH_ASKPASS": None,
+    "GIT_DIR": None,
+    "GIT_WORK_TREE": None,
+    "GIT_INDEX_FILE": None,
+    "GIT_OBJECT_DIRECTORY": None,
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES": None,
+    "GIT_NAMESPACE": None,
+    "GIT_CONFIG_PARAMETERS": None,
+    "GIT_TEMPLATE_DIR": "",
+    "LC_ALL": "C",
+}
+
+# Local steps see no configuration at all: a global autocrlf or smudge filter (git-lfs) would
+# change the files that come out, and run programs.
+_ISOLATED: Mapping[str, str | None] = {
+    **_ENVIRONMENT,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_COUNT": None,
+    "GIT_ATTR_NOSYSTEM": "1",
+}
+
+
+def ls_remote(remote: Remote) -> Refs:
+    """The refs of a repository on a server.
+
+    Raises:
+        SourceError: the server or the repository cannot be reached, or it has no commit yet.
+        CommandError: git is not installed.
+    """
+    done = _network(remote, None, "ls-remote", "--symref", timeout=LIST_TIMEOUT)
+    refs = parse_ls_remote(done.stdout)
+    if not refs.commits:
+        raise SourceError(
+            "the repository is empty", found=remote.url, expected="at least one commit"
+        )
+    return refs
+
+
+def export_commit(remote: Remote, commit: str, to: Path) -> None:
+    """Fetch one commit and write its files to the tar file `to`.
+
+    Raises:
+        SourceError: as `ls_remote`, or the repository has no such commit.
+    """
+    with tempfile.TemporaryDirectory(prefix=".git-", dir=to.parent) as folder:
+        repository = Path(folder)
+        _init(repository)
+        _fetch_commit(remote, commit, repository)
+        arguments = ("archive", "--format=tar", "-o", str(to), commit)
+        _local(repository, *arguments).check(f"cannot export commit {commit}")
+
+
+def find_commit(remote: Remote, short: str, scratch: Path) -> str:
+    """The full SHA of a commit that no ref points at, from at least 7 of its digits.
+
+    Only commits are fetched where the server can filter.
+
+    Raises:
+        SourceError: no such commit, or several.
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".tmp-", dir=scratch) as folder:
+        repository = Path(folder)
+        _init(repository)
+        _network(remote, repository, "fetch", "--filter=tree:0", "--no-tags", refspecs=_ALL_REFS)
+        done = _local(repository, "rev-parse", f"--disambiguate={short}")
+        found = [sha for sha in done.stdout.split() if _is_commit(repository, sha)]
+    if len(found) == 1:
+        return found[0]
+    raise SourceError(
+        "the short SHA fits several commits" if found else "no such ref or commit",
+        found=f"{short} in {remote.url}",
+        expected="a branch, a tag, or more digits of the SHA",
+        detail="\n".join(found) or None,
+    )
+
+
+def version_files(folder: Path, junk: tuple[str, ...]) -> list[str] | None:
+    """Paths below `folder` that git tracks or would track; None outside of a working tree.
+
+    Args:
+        folder: a directory of a working tree.
+        junk: ignore patterns that hold for untracked files beside .gitignore.
+
+    Raises:
+        SourceError: git refuses to look (another user owns the repository, a broken index).
+    """
+    inside = _local(folder, "rev-parse", "--is-inside-work-tree", isolated=False)
+    if inside.returncode and "not a git repository" in inside.stderr:
+        return None
+    if inside.returncode:
+        raise explain(inside, Remote(str(folder)))
+    exclude = [f"--exclude={pattern}" for pattern in junk]
+    listed = _local(folder, "ls-files", "-z", "-co", "--exclude-standard", *exclude, isolated=False)
+    if listed.returncode:
+        raise explain(listed, Remote(str(folder)))
+    names = sorted({name for name in listed.stdout.split("\0") if name})
+    if unreadable := next((name for name in names if "\ufffd" in name), None):
+        raise SourceError(
+            "a file name is not UTF-8", found=repr(unreadable), next_step="rename the file"
+        )
+    return names
+
+
+_ALL_REFS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+
+
+def _init(repository: Path) -> None:
+    _local(repository, "init", "--quiet", "--bare", ".").check("cannot make a git repository")
+
+
+def _fetch_commit(remote: Remote, commit: str, repository: Path) -> None:
+    """One commit without history; all refs if the server refuses to hand out a bare SHA."""
+    try:
+        _network(
+            remote, repository, "fetch", "--depth=1", "--no-tags", "--quiet", refspecs=(commit,)
+        )
+    except SourceError as error:
+        if error.retryable or not _refused_sha(error.detail or ""):
+            raise
+        _network(remote, repository, "fetch", "--no-tags", "--quiet", refspecs=_ALL_REFS)
+    if not _is_commit(repository, commit):
+        raise SourceError(
+            "no such commit",
+            found=f"{commit} in {remote.url}",
+            expected="a commit that a branch or tag of the repository contains",
+        )
+
+
+def _refused_sha(stderr: str) -> bool:
+    return bool(re.search(r"unadvertised object|not our ref|couldn't find remote ref", stderr))
+
+
+def _is_commit(repository: Path, sha: str) -> bool:
+    return _local(repository, "cat-file", "-t", sha).stdout.strip() == "commit"
+
+
+def _network(
+    remote: Remote,
+    repository: Path | None,
+    *arguments: str,
+    refspecs: tuple[str, ...] = (),
+    timeout: float = FETCH_TIMEOUT,
+) -> Completed:
+    """A git command that talks to `remote`; the token travels in the environment, never in argv."""
+    config = [part for setting in _NETWORK_CONFIG for part in ("-c", setting)]
+    environment = {**_ENVIRONMENT, "GIT_ALLOW_PROTOCOL": urlsplit(remote.url).scheme}
+    if remote.git_header:
+        environment |= {
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": f"http.{_origin_url(remote.url)}/.extraHeader",
+            "GIT_CONFIG_VALUE_0": remote.git_header,
+        }
+    argv = process.argv("git", config, arguments, "--", remote.url, refspecs)
+    try:
+        done = process.run(Command(argv, cwd=repository, env=environment), timeout=timeout)
+    except CommandError as error:
+        if not error.retryable:
+            raise
+        raise SourceError(
+            error.message, found=remote.url, next_step="try again", retryable=True
+        ) from None
+    if done.returncode and (moved := _moved(done, remote)):
+        return _network(moved, repository, *arguments, refspecs=refspecs, timeout=timeout)
+    if done.returncode:
+        raise explain(done, remote)
+    return done
+
+
+def _moved(done: Completed, remote: Remote) -> Remote | None:
+    """The new place of a renamed repository, if it is on the same scheme, host and port."""
+    if not re.search(r"returned error: 30[12378]", done.stderr):
+        return None
+    url = moved_on_same_origin(remote.url, remote.archive_headers)
+    return replace(remote, url=url) if url else None
+
+
+def _local(folder: Path, *arguments: str, isolated: bool = True) -> Completed:
+    """A git command without network. `fsmonitor` names a program a repository wants run: never."""
+    argv = process.argv("git", "-c", "core.fsmonitor=false", "-c", _NETWORK_CONFIG[0], arguments)
+    environment = _ISOLATED if isolated else _ENVIRONMENT
+    return process.run(Command(argv, cwd=folder, env=environment), timeout=FETCH_TIMEOUT)
+
+
+def _origin_url(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,184 @@
+"""Fetched sources on disk, keyed by what they are, read-only for everybody.
+
+``<cache>/<key>/tree`` holds the files and ``<cache>/<key>/source.json`` what they must hash to. A
+directory gets its name by one rename when it is complete, so any number of processes may share a
+cache; the loser of a race takes the winner's tree. It must not know refs or repos.yaml.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from iac_wrapper.adapters import archive, git
+from iac_wrapper.adapters.http_source import Unavailable
+from iac_wrapper.adapters.tree import copy_local, tree_hash
+from iac_wrapper.adapters.unpack import Limits, unpack
+from iac_wrapper.errors import SourceError
+from iac_wrapper.model.remote import Remote
+
+Method = Literal["archive", "clone", "local"]
+
+STALE_AFTER = 24 * 3600.0
+"""Seconds after which the work directory of a process that died is removed."""
+
+_STAGING = ".tmp-"
+
+
+@dataclass(frozen=True)
+class Cached:
+    """A complete tree: `tree` is its hash, `method` how it came."""
+
+    path: Path
+    tree: str
+    method: Method
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit to fetch: `sha` in full; `archive_url` where its host offers it as .tar.gz."""
+
+    remote: Remote
+    sha: str
+    archive_url: str | None
+
+    @property
+    def key(self) -> str:
+        """Name in the cache."""
+        return f"{hashlib.sha256(self.remote.url.encode()).hexdigest()[:16]}-{self.sha}"
+
+
+@dataclass(frozen=True)
+class SourceCache:
+    """The cache in `folder` (made if missing).
+
+    `limits` are the caps of an unpacked tree; `progress` is told why an archive was not used, or
+    that a cached tree was altered.
+    """
+
+    folder: Path
+    limits: Limits
+    progress: Callable[[str], None]
+
+    def fetch(self, commit: Commit) -> Cached:
+        """The tree of a commit: the cached one if it is unaltered, else by archive, else by git.
+
+        Raises:
+            SourceError: neither way gives the commit, or what came is refused.
+        """
+        final = self.folder / commit.key
+        if cached := _lookup(final, self.progress):
+            return cached
+        with _staging(self.folder) as staging:
+            method = self._obtain(commit, staging)
+            return _publish(staging, final, method)
+
+    def snapshot(self, source: Path) -> Cached:
+        """A private copy of a local directory, keyed by its content.
+
+        Raises:
+            SourceError: as `copy_local`.
+        """
+        with _staging(self.folder) as staging:
+            copy_local(source, staging / "tree", self.limits)
+            tree = tree_hash(staging / "tree")
+            final = self.folder / f"local-{tree.removeprefix('sha256:')[:40]}"
+            return _lookup(final, self.progress) or _publish(staging, final, "local", tree)
+
+    def _obtain(self, commit: Commit, staging: Path) -> Method:
+        tree = staging / "tree"
+        if commit.archive_url and self._download(commit, commit.archive_url, staging):
+            return "archive"
+        exported = staging / "source.tar"
+        git.export_commit(commit.remote, commit.sha, exported)
+        unpack(exported, tree, self.limits, strip_top=False, commit=commit.sha)
+        exported.unlink()
+        return "clone"
+
+    def _download(self, commit: Commit, url: str, staging: Path) -> bool:
+        """False, with nothing left behind, if the archive cannot be had."""
+        tree, file = staging / "tree", staging / "source.tar.gz"
+        headers = commit.remote.archive_headers
+        try:
+            archive.download(url, headers, file, max_bytes=self.limits.max_bytes)
+            unpack(file, tree, self.limits, strip_top=True, commit=commit.sha)
+        except SourceError as error:
+            # What is refused for its content would be refused from git too.
+            if not (isinstance(error, Unavailable) or error.retryable):
+                raise
+            self.progress(f"{commit.remote.url}: {error.message}; cloning instead")
+            shutil.rmtree(tree, ignore_errors=True)
+            return False
+        finally:
+            file.unlink(missing_ok=True)
+        return True
+
+
+def _lookup(final: Path, progress: Callable[[str], None]) -> Cached | None:
+    """A cached tree that still hashes to what was recorded; an altered one is thrown away."""
+    try:
+        record = json.loads((final / "source.json").read_text(encoding="utf-8"))
+        cached = Cached(final / "tree", str(record["tree"]), record["method"])
+        if tree_hash(cached.path) == cached.tree:
+            return cached
+    except FileNotFoundError:
+        if not final.exists():
+            return None
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # unreadable is altered too
+    progress(f"{final.name}: the cached source was altered; fetching it again")
+    _discard(final)
+    return None
+
+
+def _discard(final: Path) -> None:
+    """Take the name away first, in one step: nobody must see a tree that is being removed."""
+    away = Path(tempfile.mkdtemp(prefix=_STAGING, dir=final.parent))
+    with contextlib.suppress(FileNotFoundError):  # another process was quicker
+        final.rename(away / "altered")
+    shutil.rmtree(away, ignore_errors=True)
+
+
+def _publish(staging: Path, final: Path, method: Method, tree: str | None = None) -> Cached:
+    tree = tree or tree_hash(staging / "tree")
+    record = {"tree": tree, "method": method}
+    (staging / "source.json").write_text(json.dumps(record) + "\n", encoding="utf-8")
+    try:
+        staging.rename(final)
+    except OSError:
+        winner = _lookup(final, lambda _: None)
+        if winner is None:
+            raise SourceError(
+                "the source cache cannot be written", found=str(final), retryable=True
+            ) from None
+        return winner
+    return Cached(final / "tree", tree, method)
+
+
+@contextmanager
+def _staging(cache: Path) -> Iterator[Path]:
+    """A work directory on the cache's own file system, gone at the end unless it was published."""
+    cache.mkdir(parents=True, exist_ok=True)
+    _remove_stale(cache)
+    folder = Path(tempfile.mkdtemp(prefix=_STAGING, dir=cache))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_stale(cache: Path) -> None:
+    for path in cache.glob(f"{_STAGING}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > STALE_AFTER:
+                shutil.rmtree(path, ignore_errors=True)

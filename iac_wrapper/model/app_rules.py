@@ -1,0 +1,101 @@
+"""What a service name, a port and an environment variable of an app may be. Values, no I/O."""
+
+from __future__ import annotations
+
+import re
+
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.model.slug import dns_label
+
+RESERVED_NAMES = ("control-plane", "gateway", "localhost", "network")
+"""Names with another meaning in the mesh, in certificates or among construct ids."""
+
+RESERVED_PORTS = {
+    9901: "the sidecar's statistics",
+    15000: "the sidecar's inbound listener",
+    15001: "the sidecar's outbound listener",
+    15020: "the runner",
+    15053: "the sidecar's name server",
+    15443: "the gateway",
+}
+"""An app shares its network namespace with its sidecar and its runner."""
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
+
+
+def check_name(name: str) -> str:
+    """Return `name` if it can be a service name.
+
+    Raises:
+        ConfigError: not a DNS label, reserved, or a number (resolvers take ``127`` and ``0x7f``
+            for addresses and never ask DNS).
+    """
+    number = re.fullmatch(r"[0-9]+|0x[0-9a-f]*", name)
+    if _NAME.fullmatch(name) and not number and name not in RESERVED_NAMES:
+        return name
+    meant = dns_label(name)
+    raise ConfigError(
+        "this service name is reserved" if name in RESERVED_NAMES else "bad service name",
+        found=repr(name),
+        expected="a DNS label: 1 to 63 of a-z, 0-9 and '-', not '-' at an end, not a number;"
+        " not " + ", ".join(RESERVED_NAMES),
+        next_step=f"write name: {meant}" if meant not in {name, ""} else "choose another `name:`",
+    )
+
+
+def check_port(text: str) -> int:
+    """A port number.
+
+    Raises:
+        ConfigError: not 1 to 65535, or taken by the sidecar or the runner.
+    """
+    port = int(text) if re.fullmatch(r"[1-9][0-9]{0,4}", text) else 0
+    if not 1 <= port <= 65535:
+        raise ConfigError("bad port", found=repr(text), expected="a number from 1 to 65535")
+    if port in RESERVED_PORTS:
+        raise ConfigError(
+            "this port is taken",
+            found=f"{port}: {RESERVED_PORTS[port]}",
+            expected="none of " + ", ".join(map(str, RESERVED_PORTS)),
+        )
+    return port
+
+
+def check_env_name(name: str) -> str:
+    """The name of an environment variable.
+
+    Raises:
+        ConfigError: not an identifier, or one that the runtime sets itself.
+    """
+    if name == "PORT" or name.startswith("IAC_"):
+        raise ConfigError(
+            "this variable is set for every app and cannot be changed",
+            found=name,
+            expected="any name but PORT and IAC_…",
+            next_step="write `port:` to change the port" if name == "PORT" else None,
+        )
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ConfigError(
+            "bad variable name",
+            found=repr(name),
+            expected="letters, digits and '_', no digit first",
+        )
+    return name
+
+
+def check_env_value(name: str, value: str) -> str:
+    """The value of an environment variable: literal, or wholly a reference ``${NAME}``.
+
+    Raises:
+        ConfigError: a reference within other text (nothing would replace it), or a NUL.
+    """
+    if "\0" in value:
+        raise ConfigError(f"bad value of {name}", found="a NUL character", expected="text")
+    if "${" in value and not _REFERENCE.fullmatch(value):
+        raise ConfigError(
+            f"bad value of {name}",
+            found="'${' within other text",
+            expected="plain text, or ${NAME} as the whole value",
+        )
+    return value

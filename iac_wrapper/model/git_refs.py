@@ -1,0 +1,104 @@
+"""The refs of a repository as `git ls-remote --symref` prints them, and what a name means there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from iac_wrapper.errors import SourceError
+
+SHORT_SHA = re.compile(r"[0-9a-f]{7,39}")
+FULL_SHA = re.compile(r"[0-9a-f]{40}")
+
+_NEAR = 8
+"""How many refs an error lists."""
+
+
+@dataclass(frozen=True)
+class Refs:
+    """`commits`: full ref name -> SHA of the commit (annotated tags peeled).
+
+    `default` is the full name of the branch HEAD stands for, None when HEAD is detached.
+    """
+
+    commits: Mapping[str, str]
+    default: str | None
+
+    def resolve(self, ref: str | None) -> tuple[str, str] | None:
+        """The commit `ref` means here and the name it was found under; None if there is none.
+
+        Order: default branch for None, a full ref name, a branch or a tag, a SHA that a ref
+        points at (full, or 7 digits and more).
+
+        Raises:
+            SourceError: a branch and a tag share the name and differ (git itself answers such a
+                name one way in `clone --branch` and the other way in `rev-parse`), or a short
+                SHA fits several commits.
+        """
+        if ref is None or ref == "HEAD":
+            return self._head()
+        if ref.startswith("refs/") and ref in self.commits:
+            return self.commits[ref], ref
+        names = [name for name in (f"refs/heads/{ref}", f"refs/tags/{ref}") if name in self.commits]
+        if names:
+            return self._single(ref, names)
+        return self._by_sha(ref)
+
+    def near(self, ref: str) -> list[str]:
+        """Branches and tags to offer instead of a missing `ref`."""
+        names = [
+            name.split("/", 2)[2]
+            for name in self.commits
+            if name.startswith(("refs/heads/", "refs/tags/"))
+        ]
+        return get_close_matches(ref, names, n=_NEAR, cutoff=0.5) or sorted(set(names))[:_NEAR]
+
+    def _head(self) -> tuple[str, str]:
+        commit = self.commits.get("HEAD")
+        if commit is None:
+            raise SourceError(
+                "the repository has no default branch",
+                expected="#branch, #tag or #commit after the slug",
+                detail="\n".join(self.near("main")),
+            )
+        return commit, (self.default or "HEAD").removeprefix("refs/heads/")
+
+    def _single(self, ref: str, names: list[str]) -> tuple[str, str]:
+        commits = {self.commits[name] for name in names}
+        if len(commits) > 1:
+            raise SourceError(
+                f"{ref!r} is a branch and a tag, and they differ",
+                expected=" or ".join(f"#{name}" for name in names),
+                detail="\n".join(f"{name} {self.commits[name]}" for name in names),
+            )
+        return self.commits[names[0]], names[0].split("/", 2)[2]
+
+    def _by_sha(self, ref: str) -> tuple[str, str] | None:
+        if not SHORT_SHA.fullmatch(ref):
+            return (ref, ref) if FULL_SHA.fullmatch(ref) else None
+        found = sorted({sha for sha in self.commits.values() if sha.startswith(ref)})
+        if len(found) > 1:
+            raise SourceError(
+                f"the short SHA {ref} fits several commits",
+                expected="more digits",
+                detail="\n".join(found),
+            )
+        return (found[0], ref) if found else None
+
+
+def parse_ls_remote(text: str) -> Refs:
+    """Read what ``git ls-remote --symref`` prints."""
+    commits: dict[str, str] = {}
+    peeled: dict[str, str] = {}
+    default = None
+    for line in text.splitlines():
+        value, _, name = line.partition("\t")
+        if value.startswith("ref: ") and name == "HEAD":
+            default = value.removeprefix("ref: ")
+        elif FULL_SHA.fullmatch(value) and name.endswith("^{}"):
+            peeled[name.removesuffix("^{}")] = value
+        elif FULL_SHA.fullmatch(value):
+            commits[name] = value
+    return Refs({**commits, **peeled}, default)

@@ -1,0 +1,69 @@
+"""A repository on a server with the credentials that belong to that server, and to no other."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+
+from iac_wrapper.model.base_url import check_base_url, origin
+from iac_wrapper.model.slug import Slug
+from iac_wrapper.settings import Settings
+
+# host family -> base URL setting, token setting, user name that goes with a token over git/HTTP:
+# docs.github.com "apps/creating-github-apps" (x-access-token), docs.gitlab.com "personal access
+# tokens" (any name; oauth2 works for OAuth too), support.atlassian.com "access tokens".
+_FAMILIES = {
+    "github": ("IAC_GITHUB_URL", "GITHUB_TOKEN", "x-access-token"),
+    "gitlab": ("IAC_GITLAB_URL", "GITLAB_TOKEN", "oauth2"),
+    "bitbucket": ("IAC_BITBUCKET_URL", "BITBUCKET_TOKEN", "x-token-auth"),
+}
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A clone URL; `token_setting` is the variable that would open it, empty if there is none."""
+
+    url: str
+    token_setting: str = ""
+    _user: str = ""
+    _token: str = field(default="", repr=False)
+
+    @property
+    def has_token(self) -> bool:
+        """Whether requests carry credentials."""
+        return bool(self._token)
+
+    @property
+    def git_header(self) -> str | None:
+        """The HTTP header line for git, None without a token."""
+        return f"Authorization: {self._basic}" if self._token else None
+
+    @property
+    def archive_headers(self) -> dict[str, str]:
+        """HTTP headers for the archive endpoint, empty without a token."""
+        if not self._token:
+            return {}
+        if self._user == "oauth2":
+            # GitLab's archive route takes no Basic authorization.
+            return {"PRIVATE-TOKEN": self._token}
+        return {"Authorization": self._basic}
+
+    @property
+    def _basic(self) -> str:
+        pair = f"{self._user}:{self._token}".encode()
+        return "Basic " + base64.b64encode(pair).decode()
+
+
+def remote_of(slug: Slug, settings: Settings) -> Remote:
+    """The remote of a slug that is not a path.
+
+    A token goes with a URL of exactly the scheme, host and port of its base URL.
+
+    Raises:
+        ConfigError: a base URL in the settings is not usable.
+    """
+    url = slug.clone_url(settings)
+    for base, token, user in _FAMILIES.values():
+        if origin(url) == origin(check_base_url(getattr(settings, base), where=base)):
+            return Remote(url, token, user, getattr(settings, token))
+    return Remote(url)

@@ -1,0 +1,152 @@
+"""YAML as nodes with line numbers: the reader of files that people write.
+
+It works on nodes, not on values, because a value has lost its line, its duplicate keys and its
+spelling (``yes``, ``1.10``). It must not know what the file is about.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+
+import yaml
+
+from iac_wrapper.errors import ConfigError
+
+MAX_NODES = 50_000
+"""Nodes visited in one file, aliases counted each time: a bound for alias bombs."""
+
+_NULL = "tag:yaml.org,2002:null"
+
+
+class Reader:
+    """Typed access to nodes of one file; every error carries ``file:line``."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._visited = 0
+
+    def where(self, node: yaml.Node | None) -> str:
+        """``file:line`` of a node, the file alone if there is none."""
+        return f"{self._file}:{node.start_mark.line + 1}" if node else self._file
+
+    def error(
+        self,
+        node: yaml.Node | None,
+        message: str,
+        *,
+        found: str | None = None,
+        expected: str | None = None,
+    ) -> ConfigError:
+        """An error about `node`."""
+        return ConfigError(message, where=self.where(node), found=found, expected=expected)
+
+    @contextmanager
+    def at(self, node: yaml.Node) -> Iterator[None]:
+        """Give errors that know no place the place of `node`."""
+        try:
+            yield
+        except ConfigError as error:
+            error.where = error.where or self.where(node)
+            raise
+
+    def is_null(self, node: yaml.Node) -> bool:
+        """True for an absent value (``key:``)."""
+        return isinstance(node, yaml.ScalarNode) and node.tag == _NULL
+
+    def show(self, node: yaml.Node) -> str:
+        """What a node is, in a few words."""
+        if isinstance(node, yaml.MappingNode):
+            return "a mapping"
+        if isinstance(node, yaml.SequenceNode):
+            return "a list"
+        return "nothing" if self.is_null(node) else repr(node.value)
+
+    def text(self, node: yaml.Node, key: str, *, expected: str = "text") -> str:
+        """A scalar as it is spelt in the file (``yes`` stays ``yes``)."""
+        self._count(node)
+        if not isinstance(node, yaml.ScalarNode) or self.is_null(node):
+            raise self.error(node, f"bad value of {key}", found=self.show(node), expected=expected)
+        value: str = node.value
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise self.error(
+                node, f"bad value of {key}", found=ascii(value), expected="valid Unicode"
+            ) from None
+        return value
+
+    def mapping(
+        self, node: yaml.MappingNode, keys: Sequence[str] | None, what: str
+    ) -> dict[str, yaml.Node]:
+        """The value nodes of a mapping by key; only `keys` are allowed (None: any)."""
+        self._count(node)
+        found: dict[str, yaml.Node] = {}
+        lines: dict[str, int] = {}
+        for key_node, value_node in node.value:
+            key = self.text(key_node, f"a key in {what}")
+            if keys is not None and key not in keys:
+                raise self._unknown(key_node, key, keys, what)
+            if key in found:
+                raise self.error(
+                    key_node,
+                    f"{key!r} is given twice",
+                    found=f"line {lines[key]} and line {key_node.start_mark.line + 1}",
+                    expected="each key once",
+                )
+            found[key] = value_node
+            lines[key] = key_node.start_mark.line + 1
+        return found
+
+    def glued_comment(self, node: yaml.Node, text: str) -> str | None:
+        """``#word`` after a plain scalar and a blank: YAML drops it without a word."""
+        if not isinstance(node, yaml.ScalarNode) or node.style is not None:
+            return None
+        rest = text[node.end_mark.index :].partition("\n")[0]
+        match = re.fullmatch(r"[ \t]+(#[\w./:-]+)\s*", rest)
+        return match[1] if match else None
+
+    def _unknown(self, node: yaml.Node, key: str, keys: Sequence[str], what: str) -> ConfigError:
+        near = get_close_matches(key.lower(), keys, n=1, cutoff=0.6)
+        expected = f"{near[0]!r}; {what} has " if near else ""
+        return self.error(
+            node,
+            f"unknown key in {what}",
+            found=repr(key),
+            expected=expected + ", ".join(keys),
+        )
+
+    def _count(self, node: yaml.Node) -> None:
+        self._visited += 1
+        if self._visited > MAX_NODES:
+            raise self.error(
+                node, "the file expands to too much", expected=f"at most {MAX_NODES} values"
+            )
+
+
+def compose(text: str, reader: Reader, *, json: bool = False) -> yaml.Node | None:
+    """Parse one YAML (or JSON) document; None if there is none.
+
+    Raises:
+        ConfigError: the text is not YAML.
+    """
+    if json:
+        # JSON may be indented with tabs, YAML may not; inside JSON strings a tab is always \t.
+        text = text.replace("\t", " ")
+    try:
+        node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f":{mark.line + 1}" if mark else ""
+        raise ConfigError(
+            "not valid JSON" if json else "not valid YAML",
+            where=reader.where(None) + place,
+            found=error.problem or str(error),
+            next_step="check indentation, quotes and tabs on this line and the one before",
+        ) from None
+    except (yaml.YAMLError, RecursionError) as error:
+        found = "nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise ConfigError("not valid YAML", where=reader.where(None), found=found) from None
+    return node

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from iac_wrapper.adapters.tree import copy_local, tree_hash
+from iac_wrapper.adapters.unpack import Limits
+from iac_wrapper.errors import SourceError
+from tests.support.git_server import Executable, Link, Repository
+
+LIMITS = Limits(10**6, 100)
+
+
+def _write(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+
+
+def _names(root: Path) -> list[str]:
+    return sorted(str(p.relative_to(root)) for p in root.rglob("*") if not p.is_dir())
+
+
+def test_hash_sees_what_counts(tmp_path: Path) -> None:
+    """Names, contents, the executable bit and link targets change the hash."""
+    _write(tmp_path, "a", "d/b")
+    (tmp_path / "l").symlink_to("a")
+    seen = {tree_hash(tmp_path)}
+    (tmp_path / "a").chmod(0o755)
+    seen.add(tree_hash(tmp_path))
+    (tmp_path / "a").write_text("other")
+    seen.add(tree_hash(tmp_path))
+    (tmp_path / "a").rename(tmp_path / "aa")
+    seen.add(tree_hash(tmp_path))
+    (tmp_path / "l").unlink()
+    (tmp_path / "l").symlink_to("aa")
+    seen.add(tree_hash(tmp_path))
+    (tmp_path / "l").unlink()
+    (tmp_path / "l").write_text("aa")
+    seen.add(tree_hash(tmp_path))
+    assert len(seen) == 6
+    assert all(value.startswith("sha256:") and len(value) == 71 for value in seen)
+
+
+def test_hash_ignores_what_does_not(tmp_path: Path) -> None:
+    """Times, other mode bits, empty directories and .git do not change the hash."""
+    _write(tmp_path, "a", "d/b")
+    before = tree_hash(tmp_path)
+    os.utime(tmp_path / "a", (1, 1))
+    (tmp_path / "a").chmod(0o600)
+    (tmp_path / "empty").mkdir()
+    _write(tmp_path, ".git/config")
+    assert tree_hash(tmp_path) == before
+
+
+def test_hash_does_not_confuse_boundaries(tmp_path: Path) -> None:
+    """Moving a boundary between name and content, or between files, is seen."""
+    for number, (name, content) in enumerate([("ab", "c"), ("a", "bc")]):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / name).write_text(content)
+    assert tree_hash(tmp_path / "0") != tree_hash(tmp_path / "1")
+
+
+def test_copy_in_a_working_tree(tmp_path: Path) -> None:
+    """In a git working tree: tracked files, changes and new files, but nothing ignored."""
+    repository = Repository.create(tmp_path / "r")
+    repository.commit(
+        {
+            ".gitignore": "*.log\nsecret\n",
+            "tracked.log": "kept: tracked",
+            "gone": "x",
+            "app/run": Executable("#!"),
+            "app/l": Link("../tracked.log"),
+        }
+    )
+    (tmp_path / "r" / "gone").unlink()
+    _write(tmp_path / "r", "new.py", "x.log", "secret/key", "__pycache__/m.pyc", ".env")
+    copy_local(tmp_path / "r", tmp_path / "copy", LIMITS)
+    assert _names(tmp_path / "copy") == [
+        ".gitignore",
+        "app/l",
+        "app/run",
+        "new.py",
+        "tracked.log",
+    ]
+    assert (tmp_path / "copy/app/run").stat().st_mode & 0o777 == 0o755
+
+
+def test_copy_elsewhere(tmp_path: Path) -> None:
+    """Outside of git: everything but caches, environments and a directory with a CA's key."""
+    root = tmp_path / "x"
+    _write(root, "a.py", "b/c.py", ".venv/x", "node_modules/y", "b/__pycache__/c.pyc", ".env")
+    _write(root, "secrets/ca.key", "secrets/iacnet/app/tls.key", ".iac/host.json")
+    copy_local(root, tmp_path / "copy", LIMITS)
+    assert _names(tmp_path / "copy") == ["a.py", "b/c.py"]
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../outside", "loop"])
+def test_copy_refuses_links_out(tmp_path: Path, target: str) -> None:
+    """A link that leaves the directory is refused."""
+    root = tmp_path / "x"
+    _write(root, "a")
+    (root / "loop").symlink_to(target)
+    with pytest.raises(SourceError, match="symbolic link"):
+        copy_local(root, tmp_path / "copy", LIMITS)
+
+
+def test_copy_refuses_a_fifo(tmp_path: Path) -> None:
+    """A fifo is refused, not read."""
+    (tmp_path / "x").mkdir()
+    os.mkfifo(tmp_path / "x" / "pipe")
+    with pytest.raises(SourceError, match="neither a file nor a link"):
+        copy_local(tmp_path / "x", tmp_path / "copy", LIMITS)
+
+
+def test_copy_refuses_tracked_files_behind_a_link(tmp_path: Path) -> None:
+    """A tracked directory that became a link is not read through."""
+    outside = tmp_path / "outside"
+    _write(outside, "f")
+    repository = Repository.create(tmp_path / "r")
+    repository.commit({"d/f": "inside"})
+    (tmp_path / "r/d/f").unlink()
+    (tmp_path / "r/d").rmdir()
+    (tmp_path / "r/d").symlink_to(outside)
+    _write(tmp_path / "r", ".git/info/exclude")
+    (tmp_path / "r/.git/info/exclude").write_text("/d\n")
+    with pytest.raises(SourceError, match="behind a symbolic link"):
+        copy_local(tmp_path / "r", tmp_path / "copy", LIMITS)
+
+
+def test_copy_runs_nothing_of_the_repository(tmp_path: Path) -> None:
+    """A repository's own configuration cannot start a program here."""
+    repository = Repository.create(tmp_path / "r")
+    repository.commit({"a": "x"})
+    hook = tmp_path / "r/.git/evil"
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    hook.chmod(0o755)
+    repository.git("config", "core.fsmonitor", str(hook))
+    copy_local(tmp_path / "r", tmp_path / "copy", LIMITS)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_copy_caps(tmp_path: Path) -> None:
+    """Too many files or bytes are refused with the way out."""
+    root = tmp_path / "x"
+    _write(root, *(str(i) for i in range(11)))
+    with pytest.raises(SourceError, match="IAC_FETCH_MAX_MB"):
+        copy_local(root, tmp_path / "1", Limits(10**6, 10))
+    with pytest.raises(SourceError, match="IAC_FETCH_MAX_MB"):
+        copy_local(root, tmp_path / "2", Limits(5, 100))
+
+
+def test_copy_of_a_broken_repository(tmp_path: Path) -> None:
+    """A broken index is an error: falling back to all files could copy ignored secrets."""
+    repository = Repository.create(tmp_path / "r")
+    repository.commit({"a": "x"})
+    (tmp_path / "r/.git/index").write_bytes(b"broken")
+    with pytest.raises(SourceError):
+        copy_local(tmp_path / "r", tmp_path / "copy", LIMITS)

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from iac_wrapper import repos_file
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.model.app import AppSpec
+
+
+def _load(tmp_path: Path, text: str, name: str = "repos.yaml") -> list[AppSpec]:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return repos_file.load(path)
+
+
+def _refused(tmp_path: Path, text: str, name: str = "repos.yaml") -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        _load(tmp_path, text, name)
+    return caught.value
+
+
+def test_all_keys(tmp_path: Path) -> None:
+    """An entry with every key becomes a spec; a bare slug gets its name from the repository."""
+    first, second = _load(
+        tmp_path,
+        """# services
+- gh:owner/Some_Repo#v1
+- slug: ./services/greeter
+  name: greeter
+  subdir: src
+  entrypoint: greeter.server:main
+  port: 8080
+  env:
+    PLAIN: hello
+    COUNT: 3
+    VERSION: 1.10
+    FLAG: yes
+    OCTAL: 0123
+    EMPTY: ""
+    KEY: ${API_KEY}
+""",
+    )
+    assert (first.name, first.slug.ref, first.port, first.env) == ("some-repo", "v1", None, {})
+    assert first.where == f"{tmp_path}/repos.yaml:2"
+    assert (second.name, second.slug.text) == ("greeter", "./services/greeter#:src")
+    assert (second.entrypoint, second.port) == ("greeter.server:main", 8080)
+    assert second.env == {
+        "PLAIN": "hello",
+        "COUNT": "3",
+        "VERSION": "1.10",
+        "FLAG": "yes",
+        "OCTAL": "0123",
+        "EMPTY": "",
+        "KEY": "${API_KEY}",
+    }
+
+
+def test_apps_key_anchors_and_json(tmp_path: Path) -> None:
+    """The list may lie under `apps`, share an anchor, or be JSON indented with tabs."""
+    text = "apps:\n- {slug: gh:a/b, env: &e {X: 1}}\n- {slug: gh:a/c, env: *e}\n"
+    assert [spec.env for spec in _load(tmp_path, text)] == [{"X": "1"}, {"X": "1"}]
+    json = '[\n\t"gh:a/b",\n\t{"slug": "gh:a/c", "port": 80, "env": {"T": "a\\tb"}}\n]\n'
+    specs = _load(tmp_path, json, "repos.json")
+    assert [(spec.name, spec.port) for spec in specs] == [("b", None), ("c", 80)]
+    assert specs[1].env == {"T": "a\tb"}
+    assert specs[1].where.endswith("repos.json:3")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("", None, "empty"),
+        ("# nothing\n", None, "empty"),
+        ("[]\n", 1, "empty"),
+        ("apps:\n", 1, "empty"),
+        ("just text\n", 1, "not a list"),
+        ("services:\n- gh:a/b\n", 1, "unknown key"),
+        ("- gh:a/b\n  - x: [\n", 2, "not valid YAML"),
+        ("- gh:a/b\n\t- gh:a/c\n", 2, "not valid YAML"),
+        ("- gh:a/b\n---\n- gh:a/c\n", 2, "not valid YAML"),
+        ("- *nothing\n", 1, "not valid YAML"),
+        ("- gh:a/b\n-\n", 2, "nothing"),
+        ("- gh:a/b\n- [gh:a/c]\n", 2, "a list"),
+        ("- gh:a/b\n- github:a/c\n", 2, "gh:a/c"),
+        ("- gh:a/b #main\n", 1, "gh:a/b#main"),
+        ("- name: x\n", 1, "without slug"),
+        ("- slug: gh:a/b\n  nmae: x\n", 2, "'name'"),
+        ("- slug: gh:a/b\n  zzz: x\n", 2, "unknown key"),
+        ("- slug: gh:a/b\n  name: x\n  name: y\n", 3, "line 2 and line 3"),
+        ("- slug: gh:a/b\n  name:\n", 2, "nothing"),
+        ("- slug: gh:a/b\n  name: Foo_Bar\n", 2, "foo-bar"),
+        ("- slug: gh:a/b\n  name: x.y\n", 2, "x-y"),
+        ("- slug: gh:a/b\n  name: 127\n", 2, "not a number"),
+        ("- slug: gh:a/b\n  name: 0x7f\n", 2, "not a number"),
+        ("- slug: gh:a/b\n  name: -x\n", 2, "bad service name"),
+        ("- slug: gh:a/b\n  name: " + "x" * 64 + "\n", 2, "bad service name"),
+        ("- slug: gh:a/b\n  name: gateway\n", 2, "reserved"),
+        ("- gh:a/control-plane\n", 1, "name: another-name"),
+        ("- gh:a/_._\n", 1, "no service name"),
+        ("- gh:a/b\n- gh:c/b\n", 2, "repos.yaml:1"),
+        ("- slug: gh:a/b\n  port: http\n", 2, "1 to 65535"),
+        ("- slug: gh:a/b\n  port: 0\n", 2, "1 to 65535"),
+        ("- slug: gh:a/b\n  port: 65536\n", 2, "1 to 65535"),
+        ("- slug: gh:a/b\n  port: 15001\n", 2, "outbound"),
+        ("- slug: gh:a/b\n  entrypoint: ''\n", 2, "bad entrypoint"),
+        ("- slug: gh:a/b\n  entrypoint: [x]\n", 2, "a list"),
+        ("- slug: gh:a/b\n  subdir: ../x\n", 2, "bad subdirectory"),
+        ("- slug: gh:a/b#:x\n  subdir: y\n", 2, "two different"),
+        ("- slug: gh:a/b\n  env: [X]\n", 2, "not a mapping"),
+        ("- slug: gh:a/b\n  env:\n    X:\n", 3, "if empty"),
+        ("- slug: gh:a/b\n  env:\n    X: [1]\n", 3, "a list"),
+        ("- slug: gh:a/b\n  env:\n    X: 1\n    X: 2\n", 4, "twice"),
+        ("- slug: gh:a/b\n  env:\n    1X: 1\n", 3, "variable name"),
+        ("- slug: gh:a/b\n  env:\n    PORT: 1\n", 3, "port:"),
+        ("- slug: gh:a/b\n  env:\n    IAC_X: 1\n", 3, "cannot be changed"),
+        ("- slug: gh:a/b\n  env:\n    X: a-${B}\n", 3, "whole value"),
+        ('- slug: gh:a/b\n  env:\n    X: "a\\0b"\n', 3, "NUL"),
+        ('- slug: gh:a/b\n  env:\n    X: "\\ud83d"\n', 3, "Unicode"),
+        ("- slug: gh:a/b\n  <<: {port: 1}\n", 2, "unknown key"),
+    ],
+)
+def test_errors_name_the_line(tmp_path: Path, text: str, line: int | None, words: str) -> None:
+    """Every mistake is answered with file, line and what would be right."""
+    error = _refused(tmp_path, text)
+    assert error.where == f"{tmp_path}/repos.yaml" + (f":{line}" if line else "")
+    assert words in str(error)
+
+
+def test_a_comment_is_not_a_lost_ref(tmp_path: Path) -> None:
+    """A real comment after a slug, or after one with a ref, is fine."""
+    text = "- gh:a/b # the first\n- gh:a/c#v1 #pinned\n"
+    assert [spec.slug.ref for spec in _load(tmp_path, text)] == [None, "v1"]
+
+
+def test_missing_file_names_a_neighbour(tmp_path: Path) -> None:
+    """A missing file is answered with the one that is there under another ending."""
+    with pytest.raises(ConfigError, match=r"- gh:owner/repo"):
+        repos_file.load(tmp_path / "repos.yaml")
+    (tmp_path / "repos.yml").write_text("- gh:a/b\n")
+    with pytest.raises(ConfigError, match=r"--file .*repos\.yml"):
+        repos_file.load(tmp_path / "repos.yaml")
+
+
+def test_unreadable(tmp_path: Path) -> None:
+    """A directory, other bytes than UTF-8 and a huge file are refused with a sentence."""
+    with pytest.raises(ConfigError, match="cannot read"):
+        repos_file.load(tmp_path)
+    (tmp_path / "latin").write_bytes(b"- gh:a/b # caf\xe9\n")
+    with pytest.raises(ConfigError, match="cannot read"):
+        repos_file.load(tmp_path / "latin")
+    (tmp_path / "huge").write_bytes(b"#" * (repos_file.MAX_BYTES + 1))
+    with pytest.raises(ConfigError, match="too large"):
+        repos_file.load(tmp_path / "huge")
+
+
+def test_hostile_files_end_quickly(tmp_path: Path) -> None:
+    """Nesting, many entries and alias bombs end in an error, not in a crash."""
+    assert "too deep" in str(_refused(tmp_path, "[" * 5_000))
+    assert "too many" in str(_refused(tmp_path, "- gh:a/b\n" * 501))
+    big = "- slug: gh:a/a0\n  env: &e\n" + "".join(f"    V{i}: x\n" for i in range(500))
+    aliases = "".join(f"- {{slug: gh:a/a{i}, env: *e}}\n" for i in range(1, 400))
+    assert "expands to too much" in str(_refused(tmp_path, big + aliases))
+
+
+def test_from_slugs(tmp_path: Path) -> None:
+    """Slugs given as arguments become specs; `.` is named after the directory."""
+    folder = tmp_path / "My_App"
+    folder.mkdir()
+    specs = repos_file.from_slugs(["gh:a/b#v1", ".", "./sub"], base_dir=folder)
+    assert [(spec.name, spec.where) for spec in specs] == [
+        ("b", "argument"),
+        ("my-app", "argument"),
+        ("sub", "argument"),
+    ]
+
+
+@pytest.mark.parametrize("slugs", [[], ["nope:x"], ["gh:a/b", "gh:c/b"], ["gh:a/gateway"]])
+def test_from_slugs_refuses(slugs: list[str]) -> None:
+    """Bad arguments are refused with the same rules as a file."""
+    with pytest.raises(ConfigError) as caught:
+        repos_file.from_slugs(slugs)
+    assert caught.value.where == "argument"
