@@ -18,7 +18,8 @@ class Entrypoint:
     an absolute path in the image, executed as it is.
 
     `reason` is one human sentence fragment (``entrypoint: in repos.yaml``); `rejected` lists the
-    losing candidates, each with its reason, best first.
+    losing candidates, each with its reason, best first. `args` are the program's arguments, in
+    which ``$PORT`` stands for the app's port; only web servers that detection picks have any.
     """
 
     kind: EntrypointKind
@@ -26,8 +27,10 @@ class Entrypoint:
     function: str | None
     reason: str
     rejected: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
 
     @property
     def display(self) -> str:
-        """``pkg.mod:main``, ``main.py`` or ``/app/main``."""
-        return f"{self.target}:{self.function}" if self.function else self.target
+        """``pkg.mod:main``, ``main.py``, ``/app/main`` or ``gunicorn app:app``."""
+        name = f"{self.target}:{self.function}" if self.function else self.target
+        return " ".join((name, *self.args))

@@ -1,0 +1,87 @@
+"""Renders the Dockerfile of one app: values in, text out.
+
+It must not know cdktf, the disk, or how an entrypoint or dependencies were found.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from iac_wrapper.model.entrypoint import Entrypoint
+
+_UV = """\
+UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 \\
+    UV_PYTHON=/venv/bin/python UV_PROJECT_ENVIRONMENT=/venv /opt/iac/bin/uv"""
+"""uv on the app's environment only: it never downloads a Python, nor heeds .python-version."""
+
+
+@dataclass(frozen=True)
+class DockerfileProps:
+    """What goes into the text.
+
+    `runtime_image` is a Docker reference; `port` the TCP port of user code; `key` the hash in the
+    image's tag. `early` and `late` are uv arguments before and after the source is copied; `early`
+    sees only `files` (and `inline`: the context has a requirements.txt of its own). Without
+    `python` there is no virtual environment at all. `labels` are added as they are.
+    """
+
+    runtime_image: str
+    entrypoint: Entrypoint
+    port: int
+    python: bool
+    key: str = ""
+    reason: str = ""
+    files: Sequence[str] = ()
+    early: Sequence[str] = ()
+    late: Sequence[str] = ()
+    inline: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def render(props: DockerfileProps) -> str:
+    """The Dockerfile's text; equal props give equal text."""
+    command = ["--", *program(props.entrypoint, props.port)]
+    # One line: a file's name in it must not become an instruction.
+    reason = " ".join(props.reason.split())
+    text = _template().render(**{**vars(props), "reason": reason}, command=command, uv=_uv)
+    return text.rstrip() + "\n"
+
+
+def program(entrypoint: Entrypoint, port: int) -> tuple[str, ...]:
+    """The argv of the user's program inside the image, ``$PORT`` replaced by `port`."""
+    args = tuple(arg.replace("$PORT", str(port)) for arg in entrypoint.args)
+    if entrypoint.kind == "binary":
+        return (entrypoint.target, *args)
+    if args:  # a web server from the app's own packages: the launcher takes no arguments
+        return ("/venv/bin/python", "-m", entrypoint.target, *args)
+    function = (entrypoint.function,) if entrypoint.function else ()
+    launcher = ("/venv/bin/python", "/opt/iac/launch.py")
+    return (*launcher, entrypoint.kind, entrypoint.target, *function)
+
+
+def _uv(arguments: Sequence[str]) -> str:
+    return " ".join((_UV, *arguments))
+
+
+def _quoted(value: str) -> str:
+    """A label's value in double quotes; the Dockerfile expands variables inside them."""
+    return json.dumps(value, ensure_ascii=False).replace("$", "\\$")
+
+
+@lru_cache(maxsize=1)
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 - a Dockerfile, not HTML; values are quoted by filters
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(json=json.dumps, quoted=_quoted)
+    return environment.get_template("Dockerfile.j2")

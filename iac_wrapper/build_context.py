@@ -1,0 +1,181 @@
+"""From a checkout to something Docker can build: an image name and a directory.
+
+`describe` only reads; `write` puts the directory there once. The tag is a hash of everything that
+goes into the image, so equal inputs give an equal tag and a tag that exists needs no build.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from constructs_lib.dockerfile import DockerfileProps, render
+from iac_wrapper.dependencies import Dependencies, find_dependencies
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.host import Host, PythonBase
+from iac_wrapper.layout import Layout
+from iac_wrapper.model.app import DEFAULT_PORT, Checkout
+from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.python_version import choose_python
+from iac_wrapper.settings import Settings
+from iac_wrapper.source_copy import copy_source
+
+KEPT_CONTEXTS = 3
+"""Contexts of a service that stay: the current one, and two to go back to."""
+
+_INLINE = ("pip", "install", "-r", "/deps/requirements.txt")
+
+
+@dataclass(frozen=True)
+class Build:
+    """An image to be: facts for the lock, and what `write` needs.
+
+    `image` is ``iac/<project>-<service>:<12 hex>``, `base` the image id of the runtime base,
+    `python` its minor version (None for a program that is not Python), `context` the directory
+    that Docker gets, `files` the texts in it beside the source, by name.
+    """
+
+    image: str
+    entrypoint: Entrypoint
+    dependencies: Dependencies
+    python: str | None
+    base: str
+    source: Path
+    context: Path
+    files: Mapping[str, str]
+
+
+def describe(  # noqa: PLR0913 - one app and the four things that decide how it is built
+    checkout: Checkout,
+    entrypoint: Entrypoint,
+    *,
+    host: Host,
+    layout: Layout,
+    settings: Settings,
+    project: str,
+) -> Build:
+    """What building `checkout` would mean. Reads the checkout; writes nothing.
+
+    Raises:
+        SourceError: the dependencies cannot be installed, or need a Python that is not here.
+        ConfigError: this machine has no base image.
+    """
+    dependencies = find_dependencies(checkout.path, entrypoint)
+    python = _python(checkout, entrypoint, host, settings)
+    base = _base(host, python or settings.python_version)
+    props = DockerfileProps(
+        runtime_image=base.runtime_image,
+        entrypoint=entrypoint,
+        port=checkout.spec.port or DEFAULT_PORT,
+        python=python is not None,
+        reason=dependencies.reason,
+        files=dependencies.files,
+        early=_INLINE if dependencies.inline else dependencies.early,
+        late=dependencies.late,
+        inline=bool(dependencies.inline),
+    )
+    key = _key(checkout.tree, base.runtime_id, render(props), dependencies.inline)
+    image = f"iac/{project}-{checkout.spec.name}:{key}"
+    files = {"Dockerfile": render(replace(props, key=key, labels=_labels(checkout)))}
+    if dependencies.inline:
+        files["requirements.txt"] = dependencies.inline
+    return Build(
+        image=image,
+        entrypoint=entrypoint,
+        dependencies=dependencies,
+        python=python,
+        base=base.runtime_id,
+        source=checkout.path,
+        context=layout.context(image),
+        files=files,
+    )
+
+
+def write(build: Build) -> Path:
+    """Put the context of `build` on disk, whole or not at all; one that is there is kept.
+
+    Returns:
+        The directory. Older contexts of the same service are removed, but for the latest few.
+
+    Raises:
+        SourceError: a symbolic link leaves the source.
+    """
+    if build.context.is_dir():
+        build.context.touch()
+    else:
+        build.context.parent.mkdir(parents=True, exist_ok=True)
+        _write_new(build)
+    _prune(build.context)
+    return build.context
+
+
+def _write_new(build: Build) -> None:
+    parent = build.context.parent
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=parent) as temporary:
+        draft = Path(temporary) / "context"
+        copy_source(build.source, draft / "app")
+        for name, text in build.files.items():
+            (draft / name).write_text(text, encoding="utf-8")
+        try:
+            draft.rename(build.context)
+        except OSError:  # another deploy was faster; its context is the same by construction
+            if not build.context.is_dir():
+                raise
+
+
+def _prune(context: Path) -> None:
+    service = context.name.rpartition("-")[0]
+    mine = re.compile(re.escape(service) + "-[0-9a-f]{12}")
+    contexts = [p for p in context.parent.iterdir() if mine.fullmatch(p.name) and p != context]
+    contexts.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    for old in contexts[KEPT_CONTEXTS - 1 :]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _python(
+    checkout: Checkout, entrypoint: Entrypoint, host: Host, settings: Settings
+) -> str | None:
+    if entrypoint.kind == "binary":
+        return None
+    script = entrypoint.target if entrypoint.kind == "script" else None
+    chosen = choose_python(
+        checkout.path, default=settings.python_version, available=host.bases, script=script
+    )
+    return chosen.version
+
+
+def _base(host: Host, version: str) -> PythonBase:
+    if version in host.bases:
+        return host.bases[version]
+    raise ConfigError(
+        f"no base image for Python {version} on this machine",
+        where="IAC_PYTHON_VERSION",
+        found=", ".join(sorted(host.bases)) or "no base image at all",
+        next_step="make bootstrap",
+    )
+
+
+def _key(*parts: str) -> str:
+    """12 hex digits over every input: 48 bits, for the few images one service ever has."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
+
+
+def _labels(checkout: Checkout) -> dict[str, str]:
+    """Labels that say where the source came from.
+
+    They stay out of the key: a commit that leaves the tree as it was builds no new image, and the
+    label then names the first commit that had this tree.
+    """
+    labels = {}
+    if checkout.commit:
+        labels["org.opencontainers.image.revision"] = checkout.commit
+    if checkout.spec.slug.kind != "path":
+        text = re.sub(r"(?<=://)[^/@]*@", "", checkout.spec.slug.text)
+        labels["org.opencontainers.image.source"] = text
+    return labels

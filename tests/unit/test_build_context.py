@@ -1,0 +1,218 @@
+"""From a checkout to a build context: the tag, the files, and what stays out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from iac_wrapper.build_context import KEPT_CONTEXTS, Build, describe, write
+from iac_wrapper.detection import detect
+from iac_wrapper.errors import ConfigError, SourceError
+from iac_wrapper.host import Host, PythonBase
+from iac_wrapper.layout import Layout
+from iac_wrapper.model.app import AppSpec, Checkout
+from iac_wrapper.model.slug import Slug
+from iac_wrapper.settings import Settings
+
+BASES = {
+    version: PythonBase(f"iac/python:{version}-slim", f"iac/runtime:{version}-x", f"sha256:{id_}")
+    for version, id_ in (("3.11", "aa"), ("3.13", "bb"))
+}
+HOST = Host("docker", "terraform", "node", "embedded", 101, "iac/envoy:x", BASES)
+SPEC = AppSpec("shop", Slug("gh:acme/shop", "gh", "acme/shop"))
+
+Describe = Callable[..., Build]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    root = tmp_path / "source"
+    root.mkdir()
+    (root / "main.py").write_text("print('hi')\n")
+    return root
+
+
+@pytest.fixture
+def describe_it(tmp_path: Path, source: Path) -> Describe:
+    """`describe` with defaults; each keyword changes one input."""
+
+    def call(
+        *, host: Host = HOST, spec: AppSpec = SPEC, tree: str = "sha256:01", project: str = "p"
+    ) -> Build:
+        checkout = Checkout(spec, source, tree, "c" * 40, "archive")
+        return describe(
+            checkout,
+            detect(source, entrypoint=spec.entrypoint),
+            host=host,
+            layout=Layout(tmp_path),
+            settings=Settings(),
+            project=project,
+        )
+
+    return call
+
+
+def tag(build: Build) -> str:
+    return build.image.rpartition(":")[2]
+
+
+def test_same_inputs_same_image(describe_it: Describe) -> None:
+    """Two descriptions of one thing are equal, and the image is named as agreed."""
+    build = describe_it()
+    assert build == describe_it()
+    assert build.image.startswith("iac/p-shop:")
+    assert len(tag(build)) == 12
+    assert (build.python, build.base) == ("3.11", "sha256:aa")
+
+
+def test_every_input_changes_the_tag(describe_it: Describe, source: Path) -> None:
+    """Tree, base, port, entrypoint and dependencies each make another image."""
+    tags = {tag(describe_it())}
+    tags.add(tag(describe_it(tree="sha256:02")))
+    other = {**BASES, "3.11": replace(BASES["3.11"], runtime_id="sha256:cc")}
+    tags.add(tag(describe_it(host=replace(HOST, bases=other))))
+    tags.add(tag(describe_it(spec=replace(SPEC, port=80))))
+    (source / "other.py").write_text("print('ho')\n")
+    tags.add(tag(describe_it(spec=replace(SPEC, entrypoint="other.py"))))
+    (source / "requirements.txt").write_text("idna\n")
+    tags.add(tag(describe_it()))
+    (source / "main.py").write_text('# /// script\n# dependencies = ["idna"]\n# ///\nprint()\n')
+    tags.add(tag(describe_it()))
+    assert len(tags) == 7
+
+
+def test_the_commit_alone_does_not_change_the_tag(describe_it: Describe, source: Path) -> None:
+    """A commit that leaves the tree as it was must not restart the service."""
+    checkout = Checkout(SPEC, source, "sha256:01", "d" * 40, "archive")
+    build = describe(
+        checkout,
+        detect(source),
+        host=HOST,
+        layout=Layout(source.parent),
+        settings=Settings(),
+        project="p",
+    )
+    assert tag(build) == tag(describe_it())
+    assert f'org.opencontainers.image.revision="{"d" * 40}"' in build.files["Dockerfile"]
+
+
+def test_labels_name_the_source_without_credentials(describe_it: Describe) -> None:
+    """A clone URL's user and password stay out of the image; a local path is no source at all."""
+    slug = Slug("git+https://me:pw@host.test/x.git", "git", "https://me:pw@host.test/x.git")
+    text = describe_it(spec=replace(SPEC, slug=slug)).files["Dockerfile"]
+    assert 'image.source="git+https://host.test/x.git"' in text
+    assert "pw" not in text
+    local = describe_it(spec=replace(SPEC, slug=Slug("./x", "path", "./x")))
+    assert "image.source" not in local.files["Dockerfile"]
+
+
+def test_the_project_chooses_its_python(describe_it: Describe, source: Path) -> None:
+    """requires-python selects among the bases of this machine."""
+    (source / "pyproject.toml").write_text('[project]\nname="x"\nrequires-python=">=3.12"\n')
+    build = describe_it()
+    assert (build.python, build.base) == ("3.13", "sha256:bb")
+    assert "FROM iac/runtime:3.13-x\n" in build.files["Dockerfile"]
+
+
+def test_a_binary_takes_the_default_base(describe_it: Describe, source: Path) -> None:
+    """It has no Python of its own, but runs beside the runner."""
+    (source / "main.py").unlink()
+    (source / "main").write_text("#!/bin/sh\n")
+    (source / "main").chmod(0o755)
+    build = describe_it()
+    assert (build.python, build.base) == (None, "sha256:aa")
+    with pytest.raises(ConfigError, match="no base image"):
+        describe_it(host=replace(HOST, bases={"3.13": BASES["3.13"]}))
+
+
+def test_the_context_holds_the_source_and_nothing_else(describe_it: Describe, source: Path) -> None:
+    """Modes are normal, history, caches and keys stay out, links inside the tree survive."""
+    (source / "bin").mkdir()
+    (source / "bin" / "tool").write_text("#!/bin/sh\n")
+    (source / "bin" / "tool").chmod(0o4777)
+    (source / "main.py").chmod(0o666)
+    for name in (".git", "__pycache__", ".venv"):
+        (source / name).mkdir()
+        (source / name / "file").write_text("")
+    (source / "secrets").mkdir()
+    (source / "secrets" / "ca.key").write_text("key")
+    (source / "link").symlink_to("bin")
+    (source / "absolute").symlink_to(source / "main.py")
+    os.mkfifo(source / "pipe")
+    context = write(describe_it())
+    app = context / "app"
+    found = sorted(str(path.relative_to(context)) for path in context.rglob("*"))
+    assert found == sorted(
+        [
+            *("Dockerfile", "app", "app/absolute", "app/bin", "app/bin/tool"),
+            *("app/link", "app/main.py"),
+        ]
+    )
+    assert (app / "bin" / "tool").stat().st_mode & 0o7777 == 0o755
+    assert (app / "main.py").stat().st_mode & 0o7777 == 0o644
+    assert (app / "link").readlink() == Path("bin")
+    assert (app / "absolute").readlink() == Path("main.py")
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../outside", "sub/../../outside"])
+def test_a_link_that_leaves_the_source_is_refused(
+    describe_it: Describe, source: Path, target: str
+) -> None:
+    """The error names the link; no half context stays behind."""
+    (source / "sub").mkdir()
+    (source / "sub" / "link").symlink_to("../" + target if target[0] != "/" else target)
+    build = describe_it()
+    with pytest.raises(SourceError, match="sub/link: a symbolic link leaves the source"):
+        write(build)
+    assert list(build.context.parent.iterdir()) == []
+
+
+def test_a_package_named_secrets_is_source(describe_it: Describe, source: Path) -> None:
+    """Only a directory with our CA key is left out by that rule."""
+    (source / "secrets").mkdir()
+    (source / "secrets" / "__init__.py").write_text("")
+    assert (write(describe_it()) / "app" / "secrets" / "__init__.py").is_file()
+
+
+def test_an_existing_context_is_kept(describe_it: Describe) -> None:
+    """The second deploy of the same thing writes nothing."""
+    build = describe_it()
+    first = (write(build) / "Dockerfile").stat()
+    second = (write(build) / "Dockerfile").stat()
+    assert (first.st_ino, first.st_mtime_ns) == (second.st_ino, second.st_mtime_ns)
+
+
+def test_a_faster_deploy_wins(describe_it: Describe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two deploys that write the same context at once both succeed."""
+    build = describe_it()
+    write(build)
+    seen = iter([False])
+    real = Path.is_dir
+    monkeypatch.setattr(Path, "is_dir", lambda p: next(seen, None) is not False and real(p))
+    assert write(build) == build.context
+
+
+def test_old_contexts_of_the_service_go(describe_it: Describe) -> None:
+    """The latest few stay; those of a service with a longer name are not ours."""
+    contexts = []
+    for number in range(KEPT_CONTEXTS + 2):
+        contexts.append(write(describe_it(tree=f"sha256:{number}")))
+        os.utime(contexts[-1], (number, number))
+    stranger = contexts[-1].parent / "p-shop-extra-0123456789ab"
+    stranger.mkdir()
+    write(describe_it(tree="sha256:last"))
+    left = [path for path in contexts if path.exists()]
+    assert left == contexts[-(KEPT_CONTEXTS - 1) :]
+    assert stranger.exists()
+
+
+def test_inline_requirements_are_a_file_of_the_context(describe_it: Describe, source: Path) -> None:
+    """They lie beside the source, not in it."""
+    (source / "main.py").write_text('# /// script\n# dependencies = ["idna"]\n# ///\nprint()\n')
+    context = write(describe_it())
+    assert (context / "requirements.txt").read_text() == "idna\n"
+    assert not (context / "app" / "requirements.txt").exists()
