@@ -154,6 +154,11 @@ class Engine:
             except docker.errors.NotFound:
                 return
 
+    def has_image(self, name: str) -> bool:
+        """True if a tag exists; app images are tagged by a hash of their content."""
+        with _translated():
+            return bool(self._api.images(name=name))
+
     def image_tags(self, project: str) -> list[str]:
         """Tags of the app images of `project`."""
         prefix = f"iac/{project}-"

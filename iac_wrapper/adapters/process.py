@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,9 +76,7 @@ def run(command: Command, *, timeout: float | None = None) -> Completed:
             check=False,
         )
     except FileNotFoundError as error:
-        raise CommandError(
-            f"cannot start {command.name}", found=str(error), next_step="make bootstrap"
-        ) from None
+        raise _cannot_start(command, error) from None
     except subprocess.TimeoutExpired:
         raise CommandError(
             f"{command.name} did not end within {timeout:g} s", retryable=True
@@ -86,58 +85,115 @@ def run(command: Command, *, timeout: float | None = None) -> Completed:
 
 
 def stream(command: Command, on_line: Callable[[str], None]) -> Completed:
-    """Run a command and hand each line of its output (both streams, merged) to `on_line`.
+    """`stream_all` of one command."""
+    return stream_all([command], lambda _, line: on_line(line))[0]
 
-    The program runs in a process group of its own, so that Ctrl-C on the terminal reaches it only
-    through us: one SIGINT, so that Terraform can stop in order and save its state; then the
-    KeyboardInterrupt goes on once the program has ended. A second Ctrl-C kills the group.
+
+def stream_all(
+    commands: Sequence[Command], on_line: Callable[[Command, str], None]
+) -> list[Completed]:
+    """Run commands side by side and hand each line of their output (both streams, merged) over.
+
+    Every program runs in a process group of its own, so that Ctrl-C on the terminal reaches it
+    only through us: one SIGINT, so that Terraform can stop in order and save its state; then the
+    KeyboardInterrupt goes on once all have ended. A second Ctrl-C kills them.
+
+    Args:
+        commands: what to run.
+        on_line: called with one line at a time, from other threads. If it raises, all programs
+            are killed and its exception goes on.
+
+    Raises:
+        CommandError: a program cannot be started.
     """
-    try:
-        process = subprocess.Popen(
-            command.argv,
-            cwd=command.cwd,
-            env=_environment(command),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
-    except FileNotFoundError as error:
-        raise CommandError(
-            f"cannot start {command.name}", found=str(error), next_step="make bootstrap"
-        ) from None
-    lines: list[str] = []
+    running: list[_Running] = []
+    guard = threading.Lock()
 
-    def pump() -> None:
-        assert process.stdout is not None  # noqa: S101 - PIPE was asked for above
-        for line in process.stdout:
-            lines.append(line)
-            on_line(line.rstrip("\n"))
+    def handle(command: Command, line: str) -> None:
+        with guard:
+            on_line(command, line)
 
     try:
-        pump()
-        process.wait()
+        for command in commands:
+            running.append(_Running(command, handle))
+        for program in running:
+            program.join()
     except KeyboardInterrupt:
-        _stop(process, pump)
+        _interrupt(running)
         raise
     except BaseException:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        _signal(running, signal.SIGKILL)
         raise
-    return Completed(command, process.returncode, "".join(lines), "")
+    return [program.completed() for program in running]
 
 
-def _stop(process: subprocess.Popen[str], pump: Callable[[], None]) -> None:
-    """Ask once, drain what the program still says, kill on impatience."""
-    os.killpg(process.pid, signal.SIGINT)
+class _Running:
+    """A started program whose output a thread reads."""
+
+    def __init__(self, command: Command, on_line: Callable[[Command, str], None]) -> None:
+        self._command = command
+        self._on_line = on_line
+        self._lines: list[str] = []
+        self._error: BaseException | None = None
+        try:
+            self.process = subprocess.Popen(
+                command.argv,
+                cwd=command.cwd,
+                env=_environment(command),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise _cannot_start(command, error) from None
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def join(self) -> None:
+        """Wait until the program has ended; raise what the reader of its lines raised."""
+        self._reader.join()
+        if self._error:
+            raise self._error
+        self.process.wait()
+
+    def completed(self) -> Completed:
+        """How it ended."""
+        return Completed(self._command, self.process.returncode, "".join(self._lines), "")
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None  # noqa: S101 - PIPE was asked for above
+        try:
+            for line in self.process.stdout:
+                self._lines.append(line)
+                self._on_line(self._command, line.rstrip("\n"))
+        except BaseException as error:  # noqa: BLE001 - it goes on in the thread that waits
+            self._error = error
+
+
+def _interrupt(running: Sequence[_Running]) -> None:
+    """Ask once and wait for the programs to end in order; kill on impatience."""
+    _signal(running, signal.SIGINT)
     try:
-        pump()
-        process.wait()
-    except KeyboardInterrupt:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        for program in running:
+            program.join()
+    except BaseException:
+        _signal(running, signal.SIGKILL)
+        raise
+
+
+def _signal(running: Sequence[_Running], number: signal.Signals) -> None:
+    for program in running:
+        if program.process.poll() is None:
+            os.killpg(program.process.pid, number)
+
+
+def _cannot_start(command: Command, error: OSError) -> CommandError:
+    return CommandError(
+        f"cannot start {command.name}", found=str(error), next_step="make bootstrap"
+    )
 
 
 def argv(*parts: str | Path | Sequence[str | Path]) -> tuple[str, ...]:

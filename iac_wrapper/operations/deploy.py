@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from iac_wrapper.adapters import workspace_lock
+from iac_wrapper.adapters import image_builder, workspace_lock
 from iac_wrapper.errors import UnhealthyError
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.app import AppSpec, ResolvedApp
@@ -107,11 +107,25 @@ class DeployUnhealthyError(UnhealthyError):
 def _apply(workspace: Workspace, lock_path: Path) -> Plan:
     outdir = workspace.layout.outdir(workspace.project)
     terraform, saved, plan = make_plan(workspace, lock_path, outdir)
+    _build(workspace, terraform.directory, plan)
     workspace.step(f"Applying: {plan.summary}" if plan.changes else "No changes to any container")
     if not plan.empty:
         terraform.apply(saved, workspace.progress)
     saved.unlink(missing_ok=True)
     return plan
+
+
+def _build(workspace: Workspace, stack: Path, plan: Plan) -> None:
+    """Build what the plan will need, while everything still runs."""
+    wanted = [c.address for c in plan.changes if c.action in ("create", "replace")]
+    images = image_builder.blocks(stack, wanted)
+    missing = [image for image in images if not workspace.engine.has_image(image["name"])]
+    if missing:
+        names = ", ".join(image["name"] for image in missing)
+        workspace.step(f"Building {len(missing)} image{'s' * (len(missing) != 1)}: {names}")
+        image_builder.build_all(
+            workspace.host.docker, missing, workspace.directory / "log", workspace.progress
+        )
 
 
 def _restart(workspace: Workspace, services: Sequence[str], before: set[str]) -> None:

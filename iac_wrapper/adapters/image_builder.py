@@ -1,0 +1,75 @@
+"""Builds the images that a synthesized stack describes, before Terraform replaces anything.
+
+Terraform destroys an old container while it still builds the new image: the service would be down
+for the whole build, and stay down if the build fails. So images are built first, from the very
+`build` blocks of the stack; the provider then finds the tag (or BuildKit its cache).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from iac_wrapper.adapters import process
+from iac_wrapper.adapters.process import Command
+from iac_wrapper.errors import CommandError
+
+_TAIL = 40
+
+
+def blocks(stack: Path, addresses: Sequence[str]) -> list[Mapping[str, Any]]:
+    """The docker_image resources of ``cdk.tf.json`` in `stack` that are among `addresses`."""
+    resources = json.loads((stack / "cdk.tf.json").read_text(encoding="utf-8"))["resource"]
+    images = resources.get("docker_image", {})
+    return [
+        body
+        for name, body in sorted(images.items())
+        if f"docker_image.{name}" in addresses and "build" in body
+    ]
+
+
+def command(docker: str, image: Mapping[str, Any]) -> Command:
+    """The build of one docker_image resource."""
+    build = image["build"]
+    labels = [f"--label={key}={value}" for key, value in sorted(build["label"].items())]
+    secrets = [f"--secret=id={s['id']},src={s['src']}" for s in build.get("secrets", ())]
+    dockerfile = Path(build["context"]) / build["dockerfile"]
+    return Command(
+        process.argv(
+            docker, "build", "--progress=plain", f"--tag={image['name']}",
+            f"--file={dockerfile}", labels, secrets, build["context"],
+        ),
+        env={"DOCKER_BUILDKIT": "1"},
+    )  # fmt: skip
+
+
+def build_all(
+    docker: str, images: Sequence[Mapping[str, Any]], logs: Path, on_line: Callable[[str], None]
+) -> None:
+    """Build `images` side by side; each log goes to a file of its own in `logs`.
+
+    Raises:
+        CommandError: naming every image that failed, with the end of its log.
+    """
+    logs.mkdir(parents=True, exist_ok=True)
+    commands = [command(docker, image) for image in images]
+    names = {one.argv: image["name"] for one, image in zip(commands, images, strict=True)}
+    done = process.stream_all(commands, lambda one, line: on_line(f"{names[one.argv]}: {line}"))
+    failed = []
+    for one in done:
+        name = names[one.command.argv]
+        log = logs / (re.sub(r"[^A-Za-z0-9.-]+", "_", name) + ".log")
+        log.write_text(one.stdout, encoding="utf-8")
+        if one.returncode != 0:
+            tail = "\n".join(one.stdout.splitlines()[-_TAIL:])
+            failed.append((name, f"{name}: the whole log is {log}\n{tail}"))
+    if failed:
+        raise CommandError(
+            f"the build of {', '.join(name for name, _ in failed)} failed",
+            expected="nothing was changed: what ran before still runs",
+            next_step="mend the app (or its requirements), then deploy again",
+            detail="\n".join(text for _, text in failed),
+        )
