@@ -102,7 +102,7 @@ class AppWithEnvoy(Construct):
             service=app.name,
             tag=app.image,
             tree=app.tree,
-            context=str(layout.context(app.image)),
+            context=str(layout.context(self._props.lock.project, app.image)),
             build_secrets=str(layout.build_secrets),
         )
         return AppImage(self, "image", props)

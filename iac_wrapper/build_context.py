@@ -92,7 +92,7 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         python=python,
         base=base.runtime_id,
         source=checkout.path,
-        context=layout.context(image),
+        context=layout.context(project, image),
         files=files,
     )
 

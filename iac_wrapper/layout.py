@@ -39,14 +39,14 @@ class Layout:
         """The executable that stands for Terraform (see docs/decisions)."""
         return self.data / "bin" / "terraform"
 
-    def context(self, image: str) -> Path:
-        """Build context of an image tag ``iac/<project>-<service>:<hash>``."""
-        repository, _, tag = image.rpartition(":")
-        return self.data / "build" / f"{repository.rpartition('/')[2]}-{tag}"
+    def contexts(self, project: str) -> Path:
+        """Build contexts of one project."""
+        return self.data / "build" / project
 
-    def contexts(self, project: str) -> list[Path]:
-        """Build contexts of `project` that exist."""
-        return sorted((self.data / "build").glob(f"{project}-*"))
+    def context(self, project: str, image: str) -> Path:
+        """Build context of an image tag ``iac/<project>-<service>:<hash>``."""
+        name = image.removeprefix(f"iac/{project}-").replace(":", "-")
+        return self.contexts(project) / name
 
     def project(self, project: str) -> Path:
         """State, logs and workspace lock of one project."""

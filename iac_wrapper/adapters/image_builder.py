@@ -18,6 +18,8 @@ from iac_wrapper.adapters.process import Command
 from iac_wrapper.errors import CommandError
 
 _TAIL = 40
+_STAGE = re.compile(r"#\d+ (\[[^]]*\d+/\d+\] .*)")
+"""BuildKit's plain progress: ``#7 [2/5] RUN …`` begins a step; the rest goes to the log only."""
 
 
 def blocks(stack: Path, addresses: Sequence[str]) -> list[Mapping[str, Any]]:
@@ -57,7 +59,12 @@ def build_all(
     logs.mkdir(parents=True, exist_ok=True)
     commands = [command(docker, image) for image in images]
     names = {one.argv: image["name"] for one, image in zip(commands, images, strict=True)}
-    done = process.stream_all(commands, lambda one, line: on_line(f"{names[one.argv]}: {line}"))
+
+    def show(one: Command, line: str) -> None:
+        if stage := _STAGE.match(line):
+            on_line(f"{names[one.argv]}: {stage[1]}")
+
+    done = process.stream_all(commands, show)
     failed = []
     for one in done:
         name = names[one.command.argv]

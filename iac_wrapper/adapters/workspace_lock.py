@@ -23,6 +23,7 @@ def hold(directory: Path, command: str) -> Iterator[None]:
         BusyError: somebody else holds it; says who, what and since when.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    directory.chmod(0o700)  # Terraform's state holds the values of `env:`
     path = directory / "workspace.lock"
     with path.open("a+", encoding="utf-8") as file:
         try:

@@ -65,8 +65,11 @@ def _check_nothing_left(workspace: Workspace) -> None:
 
 def _remove_files(workspace: Workspace) -> None:
     certificates.remove_project(workspace.layout.secrets, workspace.project)
-    shutil.rmtree(workspace.layout.env_files(workspace.project, "x").parent, ignore_errors=True)
-    for context in workspace.layout.contexts(workspace.project):
-        shutil.rmtree(context, ignore_errors=True)
-    shutil.rmtree(workspace.layout.outdir(workspace.project), ignore_errors=True)
-    shutil.rmtree(workspace.directory, ignore_errors=True)
+    layout, project = workspace.layout, workspace.project
+    for folder in (
+        layout.env_files(project, "any").parent,
+        layout.contexts(project),
+        layout.outdir(project),
+        workspace.directory,
+    ):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -111,7 +111,7 @@ def test_image_is_built_from_its_context(service: dict[str, Any]) -> None:
     image = only(service, "docker_image", "svc-a_image")
 
     assert image["name"] == "iac/iacnet-svc-a:0123456789ab"
-    assert image["build"]["context"] == "/project/.iac/build/iacnet-svc-a-0123456789ab"
+    assert image["build"]["context"] == "/project/.iac/build/iacnet/svc-a-0123456789ab"
     assert image["build"]["label"]["org.karstkit.tree"] == TREE
     assert [secret["id"] for secret in image["build"]["secrets"]] == ["ca", "env"]
     assert image["keep_locally"] is False

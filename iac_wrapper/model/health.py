@@ -1,0 +1,70 @@
+"""How a service is: what its runner said, who proved to be answering, a line of its output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+HealthState = Literal["SERVING", "NOT_SERVING", "UNREACHABLE"]
+Phase = Literal["UNKNOWN", "STARTING", "RUNNING", "COMPLETED", "FAILED"]
+
+FINAL_FAILURES = 3
+"""Failures in a row after which waiting is given up. The runner starts a failed program again at
+once, then after 1 s: one or two failures may be a peer that was not up yet, three are a verdict."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """One service, seen from outside over mTLS.
+
+    `status` is UNREACHABLE when no answer came from a peer that proved to be the service;
+    `identity` is the SPIFFE URI that the peer proved in the handshake, None without one.
+    `exit_code` (as a shell shows it), `signal` (number, 0: none) and `oom` say how the program
+    ended last; `exit_code` is None while it has not. `message` is one sentence for people;
+    `failures` counts failures in a row; `seconds` is how long the answer (or the wait) took.
+    """
+
+    name: str
+    status: HealthState
+    phase: Phase = "UNKNOWN"
+    identity: str | None = None
+    exit_code: int | None = None
+    signal: int = 0
+    oom: bool = False
+    message: str = ""
+    failures: int = 0
+    seconds: float = 0.0
+
+    @property
+    def serving(self) -> bool:
+        """Whether the service may be called deployed."""
+        return self.status == "SERVING"
+
+    @property
+    def final(self) -> bool:
+        """Whether waiting longer is pointless, either way."""
+        return self.serving or (self.phase == "FAILED" and self.failures >= FINAL_FAILURES)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A try to talk to a service without a client certificate.
+
+    `refused` is True when the service proved its identity and then turned us away, False when it
+    answered, None when neither was seen (nothing there, no time): that proves nothing.
+    """
+
+    name: str
+    refused: bool | None
+    message: str
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line of a service's output; `stream` ``runner`` marks the runner's own words."""
+
+    service: str
+    ts: datetime
+    stream: Literal["stdout", "stderr", "runner"]
+    text: str

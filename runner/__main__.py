@@ -1,0 +1,48 @@
+"""``python -m runner -- PROGRAM ARG…``: the entry point of every app container."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from runner import settings as environment
+from runner.lifecycle import Lifecycle
+from runner.log_ring import LogRing
+from runner.namespace import Namespace
+from runner.server import Server
+from runner.supervisor import SIGNALS, Supervisor
+
+
+def main(argv: list[str]) -> int:
+    """Supervise the program after ``--``; returns the exit code."""
+    if len(argv) < 2 or argv[0] != "--":
+        sys.stderr.write("usage: python -m runner -- PROGRAM [ARGUMENT ...]\n")
+        return 2
+    try:
+        settings = environment.load()
+    except ValueError as error:
+        sys.stderr.write(f"runner: bad number in the environment: {error}\n")
+        return 2
+    # Before the first thread: every thread inherits the mask, so only the supervisor sees signals.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    ring = LogRing()
+    lifecycle = Lifecycle(settings.probation)
+    try:
+        server = Server(settings.address, lifecycle, ring, settings.service)
+    except RuntimeError as error:
+        sys.stderr.write(f"runner: cannot serve on {settings.address}: {error}\n")
+        return 1
+    lifecycle.subscribe(server.publish)
+    code = Supervisor(argv[1:], settings, lifecycle, ring, Namespace()).run()
+    ring.close()
+    server.stop(0.3)
+    return code
+
+
+if __name__ == "__main__":
+    status = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not sys.exit: threads that wait for a silent program's grandchildren must not hold us up.
+    os._exit(status)

@@ -1,0 +1,155 @@
+"""The user's program as a process: start it, signal it, capture what it says, see how it ended."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.line_splitter import LineSplitter
+from runner.log_ring import LogRing, StreamName
+
+PARTIAL_SECONDS = 0.3
+"""A line without its end is passed on after this silence: prompts and progress must show."""
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a process ended: exit code as a shell shows it (128 + signal), signal number or 0."""
+
+    code: int
+    signal: int = 0
+    oom: bool = False
+
+    @classmethod
+    def of_wait_status(cls, status: int) -> Exit:
+        """From what waitpid returned."""
+        if os.WIFSIGNALED(status):
+            return cls(128 + os.WTERMSIG(status), os.WTERMSIG(status))
+        return cls(os.WEXITSTATUS(status))
+
+    def __str__(self) -> str:
+        if self.oom:
+            return "killed by the kernel: out of memory"
+        if self.signal:
+            return f"killed by signal {self.signal} ({signal.strsignal(self.signal)})"
+        return f"exited with code {self.code}"
+
+
+class Child:
+    """A started program, in a session of its own so that its whole group can be signalled.
+
+    Args:
+        argv: the program (looked up on PATH) and its arguments.
+        env: its whole environment.
+        ring: where its lines go; the bytes go to our own stdout and stderr, unchanged.
+
+    Raises:
+        OSError: it cannot be executed.
+    """
+
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str], ring: LogRing) -> None:
+        out, child_out = os.pipe2(os.O_CLOEXEC)
+        err, child_err = os.pipe2(os.O_CLOEXEC)
+        try:
+            # posix_spawn, not fork: gRPC's threads make running Python between fork and exec
+            # unsafe, and subprocess cannot give the program back the signals blocked here.
+            self.pid = os.posix_spawnp(
+                argv[0],
+                list(argv),
+                env,
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, child_out, 1),
+                    (os.POSIX_SPAWN_DUP2, child_err, 2),
+                ],
+                setsid=True,
+                setsigmask=[],
+                setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
+            )
+        except BaseException:
+            os.close(out)
+            os.close(err)
+            raise
+        finally:
+            os.close(child_out)
+            os.close(child_err)
+        self.started = time.monotonic()
+        self._pumps = [
+            threading.Thread(target=_pump, args=(source, sink, name, ring), daemon=True)
+            for source, sink, name in ((out, 1, "stdout"), (err, 2, "stderr"))
+        ]
+        for pump in self._pumps:
+            pump.start()
+
+    def age(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self.started
+
+    def send(self, number: int) -> None:
+        """Signal the program itself."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def kill_group(self) -> None:
+        """End what is left of the program's process group, at once."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def drain(self, timeout: float) -> None:
+        """Wait until its output is read to the end; a surviving grandchild may hold it open."""
+        deadline = time.monotonic() + timeout
+        for pump in self._pumps:
+            pump.join(max(0.0, deadline - time.monotonic()))
+
+
+def reap() -> list[tuple[int, int]]:
+    """Collect every ended child, orphans included: (pid, wait status) each."""
+    ended: list[tuple[int, int]] = []
+    with suppress(ChildProcessError):
+        while (one := os.waitpid(-1, os.WNOHANG)) != (0, 0):
+            ended.append(one)
+    return ended
+
+
+def kill_children() -> None:
+    """End every process whose parent this one is: orphans that PID 1 inherited."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, ValueError):
+            # "pid (name) state ppid …"; the name may hold spaces and parentheses.
+            parent = int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
+            if parent == os.getpid():
+                os.kill(int(stat.parent.name), signal.SIGKILL)
+
+
+def _pump(source: int, sink: int, name: StreamName, ring: LogRing) -> None:
+    """Copy `source` to `sink` unchanged and to the ring as lines, until it ends."""
+    lines = LineSplitter(lambda text: ring.append(name, text))
+    try:
+        while True:
+            wait = PARTIAL_SECONDS if lines.pending else None
+            if not select.select([source], [], [], wait)[0]:
+                lines.flush()
+                continue
+            data = os.read(source, 65536)
+            if not data:
+                return
+            _write(sink, data)
+            lines.feed(data)
+    finally:
+        lines.flush()
+        os.close(source)
+
+
+def _write(sink: int, data: bytes) -> None:
+    """Write all of it; without a reader at the other end, output is only kept in the ring."""
+    view = memoryview(data)
+    with suppress(OSError):
+        while view:
+            view = view[os.write(sink, view) :]

@@ -1,0 +1,255 @@
+"""Runs the user's program inside its own Python, with OpenTelemetry set up beforehand.
+
+    python launch.py module pkg.mod [function]
+    python launch.py script path.py [function]
+
+Executed by the app's interpreter, which may be as old as 3.9 and has none of our packages: only
+the standard library here until the program's own code runs. The program must see what it would
+see under ``python -m pkg.mod`` or ``python path.py``: `__main__`, sys.argv, sys.path, exit codes
+and tracebacks. Trouble with OpenTelemetry is one line on stderr, never the program's failure.
+"""
+
+# ruff: noqa: PLC0415 - the program must not pay time and memory for what it may not need
+
+from __future__ import annotations
+
+import contextlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import sys
+import types
+from pathlib import Path
+
+TYPE_CHECKING = False  # the constant that type checkers know, without the cost of typing
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+OTEL_PATH = "/opt/iac/otel"
+EXPORT_SECONDS = 2
+"""How long one export may take: a collector that is down must not hold up the program's exit."""
+
+
+def main(argv: list[str]) -> Any:
+    """Run what `argv` names; returns the value for sys.exit."""
+    if len(argv) not in (2, 3) or argv[0] not in ("module", "script"):
+        raise SystemExit("usage: launch.py module NAME [FUNCTION] | script PATH [FUNCTION]")
+    kind, target = argv[:2]
+    function = argv[2] if len(argv) == 3 else None
+    sys.excepthook = _print_exception
+    root = Path.cwd()
+    script = root / target
+    _set_path([str(script.parent)] if kind == "script" else [], root)
+    with _traced(target if not function else f"{target}:{function}"):
+        if kind == "script":
+            return _run_script(script, function)
+        if function:
+            return _call_imported(target, function)
+        return _run_module(target)
+
+
+def _set_path(first: list[str], root: Path) -> None:
+    """Put the program's own folders where Python put this file's folder."""
+    source = root / "src"
+    wanted = [*first, str(root), *([str(source)] if source.is_dir() else [])]
+    sys.path[0:1] = list(dict.fromkeys(wanted))
+
+
+def _run_script(path: Path, function: str | None) -> Any:
+    """Like ``python path``, then `function` in the same `__main__` if one is named."""
+    loader = importlib.machinery.SourceFileLoader("__main__", str(path))
+    try:
+        source = loader.get_data(str(path))
+    except OSError as error:
+        raise SystemExit(f"launch: cannot read {path}: {error.strerror}") from None
+    main_module = _become_main(str(path), None, loader)
+    code = compile(source, str(path), "exec", dont_inherit=True)
+    exec(code, main_module.__dict__)  # noqa: S102 - the user's program
+    result = _call(main_module, function) if function else None
+    # Not a console script: a main() that was written to be called may return anything.
+    return result if type(result) is int else None
+
+
+def _run_module(name: str) -> None:
+    """Like ``python -m name``."""
+    spec = importlib.util.find_spec(name)
+    if spec is not None and spec.submodule_search_locations is not None:
+        spec = importlib.util.find_spec(name + ".__main__")
+    loader = spec.loader if spec else None
+    code = None
+    if spec and isinstance(loader, importlib.abc.InspectLoader):
+        code = loader.get_code(spec.name)
+    if spec is None or code is None:
+        raise SystemExit(f"launch: no module named {name}, or it is a package without __main__")
+    main_module = _become_main(spec.origin or name, spec, loader)
+    exec(code, main_module.__dict__)  # noqa: S102 - the user's program
+
+
+def _call_imported(name: str, function: str) -> Any:
+    """Like a console script: ``from name import function; sys.exit(function())``."""
+    module = importlib.import_module(name)
+    sys.argv = [getattr(module, "__file__", None) or name]
+    return _call(module, function)
+
+
+def _become_main(
+    path: str, spec: importlib.machinery.ModuleSpec | None, loader: Any
+) -> types.ModuleType:
+    """A fresh `__main__` in place of this one: pickle and multiprocessing look it up by name."""
+    module = types.ModuleType("__main__")
+    module.__file__ = path
+    module.__spec__ = spec
+    module.__loader__ = loader
+    module.__package__ = spec.parent if spec else None
+    module.__dict__["__builtins__"] = __builtins__
+    sys.modules["__main__"] = module
+    sys.argv = [path]
+    return module
+
+
+def _call(module: types.ModuleType, function: str) -> Any:
+    """Call a function by dotted name; a coroutine is run to its end."""
+    target: Any = module
+    try:
+        for part in function.split("."):
+            target = getattr(target, part)
+    except AttributeError:
+        where = getattr(module, "__file__", module.__name__)
+        raise SystemExit(f"launch: {where} has no {function}") from None
+    result = target()
+    if not isinstance(result, types.CoroutineType):
+        return result
+    import asyncio
+
+    return asyncio.run(result)
+
+
+def _print_exception(
+    kind: type[BaseException], error: BaseException, trace: types.TracebackType | None
+) -> None:
+    error.__traceback__ = _from_program(trace)
+    sys.__excepthook__(kind, error, error.__traceback__)
+
+
+def _from_program(trace: types.TracebackType | None) -> types.TracebackType | None:
+    """A traceback from the program's first line on, without this file's own frames."""
+    while trace and (
+        trace.tb_frame.f_code.co_filename in (__file__, contextlib.__file__)
+        or trace.tb_frame.f_code.co_filename.startswith("<frozen importlib")
+    ):
+        trace = trace.tb_next
+    return trace
+
+
+@contextlib.contextmanager
+def _traced(name: str) -> Any:
+    """Two spans around the program: `start` at once, `run` when it ends.
+
+    A server may run for months and end by SIGKILL, so its one long span may never be exported;
+    the short one is, within seconds of the start, in the same trace.
+    """
+    provider = None
+    try:
+        provider = _tracer_provider()
+    except Exception as error:  # whatever it is, the program runs without it
+        sys.stderr.write(f"launch: no OpenTelemetry: {type(error).__name__}: {error}\n")
+    if provider is None:
+        yield
+        return
+    tracer = provider.get_tracer("karstkit.launch")
+    attributes = {"code.function.name": name, "process.pid": os.getpid()}
+    # Left current, so that what a script does becomes one trace.
+    with tracer.start_as_current_span(
+        f"run {name}", attributes=attributes, record_exception=False, set_status_on_exception=False
+    ) as run:
+        tracer.start_span(f"start {name}", attributes=attributes).end()
+        try:
+            yield
+        except BaseException as error:
+            _record(run, error)
+            raise
+
+
+def _record(run: Any, error: BaseException) -> None:
+    """The end of the program on its span: an exit code, or the exception."""
+    from opentelemetry.trace import Status, StatusCode
+
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        run.set_attribute("process.exit.code", code)
+        if code:
+            run.set_status(Status(StatusCode.ERROR, f"exit code {code}"))
+        return
+    error.__traceback__ = _from_program(error.__traceback__)
+    run.record_exception(error)
+    run.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+
+
+def _tracer_provider() -> Any:
+    """A provider that exports as the standard variables say; None where they switch it off.
+
+    It becomes the global one unless the program brings an SDK of its own: setting a provider works
+    once, and then the program's own set-up would be ignored.
+    """
+    if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return None
+    choice = os.environ.get("OTEL_TRACES_EXPORTER") or ("otlp" if _endpoint() else "console")
+    if choice == "none":
+        return None
+    own_sdk = _has_sdk()
+    path = os.environ.get("IAC_OTEL_PATH") or OTEL_PATH
+    if path not in sys.path:
+        sys.path.append(path)
+    if not own_sdk and not _has_sdk():
+        return None  # an image without OpenTelemetry, nothing to warn about
+    from opentelemetry import trace
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+
+    name = os.environ.get("OTEL_SERVICE_NAME") or os.environ.get("IAC_SERVICE")
+    # Shut down, and flushed, by the SDK's own atexit hook; signals stay the program's business.
+    provider = TracerProvider(resource=Resource.create({"service.name": name} if name else {}))
+    provider.add_span_processor(_processor(choice))
+    if not own_sdk:
+        trace.set_tracer_provider(provider)
+    return provider
+
+
+def _has_sdk() -> bool:
+    importlib.invalidate_caches()
+    try:
+        return importlib.util.find_spec("opentelemetry.sdk") is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _endpoint() -> str | None:
+    specific = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    return specific or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+
+
+def _processor(choice: str) -> Any:
+    from opentelemetry.sdk.trace.export import (
+        BatchSpanProcessor,
+        ConsoleSpanExporter,
+        SimpleSpanProcessor,
+    )
+
+    if choice == "otlp":
+        return BatchSpanProcessor(_otlp_exporter()())
+    one_line: Callable[[Any], str] = lambda span: span.to_json(indent=None) + "\n"  # noqa: E731
+    return SimpleSpanProcessor(ConsoleSpanExporter(out=sys.stderr, formatter=one_line))
+
+
+def _otlp_exporter() -> Any:
+    """The exporter class for OTEL_EXPORTER_OTLP_PROTOCOL; HTTP unless gRPC is asked for."""
+    os.environ.setdefault("OTEL_EXPORTER_OTLP_TIMEOUT", str(EXPORT_SECONDS))
+    protocol = "grpc" if os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") == "grpc" else "http"
+    module = f"opentelemetry.exporter.otlp.proto.{protocol}.trace_exporter"
+    return importlib.import_module(module).OTLPSpanExporter
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,42 @@
+"""Which TCP sockets listen in this network namespace: the hint when the expected one does not."""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+
+_LISTEN = "0A"
+_DOCKER_DNS = "127.0.0.11"
+
+
+def listening(*, without: Iterable[int] = (), proc: Path = Path("/proc/net")) -> list[str]:
+    """Addresses as ``host:port``, sorted by port, without those ports and Docker's resolver."""
+    hidden = set(without)
+    found = {
+        (port, host)
+        for name in ("tcp", "tcp6")
+        for host, port in _sockets(proc / name)
+        if port not in hidden and host != _DOCKER_DNS
+    }
+    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for port, host in sorted(found)]
+
+
+def _sockets(table: Path) -> Iterable[tuple[str, int]]:
+    try:
+        rows = table.read_text(encoding="ascii").splitlines()[1:]
+    except OSError:
+        return
+    for row in rows:
+        _, local, _, state, *_ = row.split()
+        if state == _LISTEN:
+            address, port = local.split(":")
+            yield _host(address), int(port, 16)
+
+
+def _host(address: str) -> str:
+    """The kernel prints addresses as 32-bit words in the byte order of the machine."""
+    words = [int(address[i : i + 8], 16) for i in range(0, len(address), 8)]
+    packed = struct.pack(f"={len(words)}I", *words)
+    return str(ipaddress.ip_address(packed))

@@ -1,0 +1,73 @@
+"""What the runner is told by its container's environment. Only this module reads it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Times are seconds.
+
+    `address` is where gRPC is served; `port` the one user code is expected on, `port_declared`
+    whether repos.yaml names it. `stop_grace` must stay below the 10 s that `docker stop` waits.
+    `probation` is how long a restarted program must live before it counts as SERVING again;
+    `settle` how long a program without a port must live before it does at all.
+    """
+
+    service: str = ""
+    address: str = "127.0.0.1:15020"
+    port: int = 50051
+    port_declared: bool = False
+    stop_grace: float = 8.0
+    probation: float = 10.0
+    settle: float = 3.0
+
+    @property
+    def own_port(self) -> int:
+        """The port number in `address`."""
+        return int(self.address.rpartition(":")[2])
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment; an empty value counts as not set.
+
+    Raises:
+        ValueError: a number is not one.
+    """
+    given = {k: v for k, v in (os.environ if environ is None else environ).items() if v}
+    default = Settings()
+    return Settings(
+        service=given.get("IAC_SERVICE", default.service),
+        address=given.get("IAC_RUNNER_ADDRESS", default.address),
+        port=int(given.get("PORT", default.port)),
+        port_declared=given.get("IAC_PORT_DECLARED") == "1",
+        stop_grace=float(given.get("IAC_STOP_GRACE", default.stop_grace)),
+        probation=float(given.get("IAC_PROBATION", default.probation)),
+        settle=float(given.get("IAC_SETTLE", default.settle)),
+    )
+
+
+ENV_FILES = Path("/run/iac/env")
+"""Where secret values of `env:` lie, a file each, named like the variable: Terraform never sees
+them, and `docker inspect` does not show them."""
+
+
+def child_environment(
+    environ: Mapping[str, str] | None = None, *, files: Path = ENV_FILES
+) -> dict[str, str]:
+    """The environment for user code: ours without the path to our own packages, and the files'.
+
+    The program must never import the runner's packages by accident; its own PYTHONPATH stays.
+    """
+    own = str(Path(__file__).resolve().parents[1])
+    child = dict(os.environ if environ is None else environ)
+    kept = [p for p in child.pop("PYTHONPATH", "").split(os.pathsep) if p and p != own]
+    if kept:
+        child["PYTHONPATH"] = os.pathsep.join(kept)
+    if files.is_dir():
+        child |= {f.name: f.read_text(encoding="utf-8") for f in files.iterdir() if f.is_file()}
+    return child

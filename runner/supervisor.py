@@ -1,0 +1,163 @@
+"""PID 1 of the app container: starts the program, restarts it, passes signals on, reaps, exits.
+
+Signals are blocked and taken one by one with sigtimedwait, so nothing here runs inside a handler,
+and as PID 1 none is lost (the kernel drops unhandled ones for PID 1, but never blocked ones).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from runner import child as process
+from runner.child import Child, Exit
+from runner.lifecycle import Lifecycle
+from runner.log_ring import LogRing
+from runner.memory import oom_kills
+from runner.namespace import Namespace
+from runner.readiness import Readiness
+from runner.settings import Settings, child_environment
+
+TICK = 0.25
+"""Seconds between looks at the namespace and the deadlines."""
+
+RESTART_DELAYS = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Seconds before a restart, by failures in a row; the last one repeats."""
+
+NAMESPACE_LOST = 75
+"""Our exit code when the network namespace died (EX_TEMPFAIL: try again in the new one)."""
+
+NAMESPACE_GRACE = 1.0
+"""Seconds between noticing a dead namespace and leaving. Docker does not try again to start a
+container whose namespace owner is not up, and the owner needs about half a second to come back."""
+
+_STOP = (signal.SIGTERM, signal.SIGINT)
+_PASS_ON = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH)
+SIGNALS = (*_STOP, *_PASS_ON, signal.SIGCHLD)
+
+
+class Supervisor:
+    """Runs `argv` until the container is told to stop.
+
+    Call `run` in the main thread, before any other thread was started with signals unblocked.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        settings: Settings,
+        lifecycle: Lifecycle,
+        ring: LogRing,
+        namespace: Namespace,
+    ) -> None:
+        self._argv = list(argv)
+        self._settings = settings
+        self._lifecycle = lifecycle
+        self._ring = ring
+        self._namespace = namespace
+        self._child: Child | None = None
+        self._oom_kills = 0
+        self._exit = Exit(0)
+        self._restart_at: float | None = None
+        self._kill_at: float | None = None
+        self._leave_with: int | None = None
+
+    def run(self) -> int:
+        """Supervise; returns the exit code for our own process."""
+        self._start()
+        while True:
+            received = signal.sigtimedwait(SIGNALS, TICK)
+            if received and received.si_signo != signal.SIGCHLD:
+                self._received(received.si_signo)
+            self._reap()
+            self._look_around()
+            if self._kill_at is not None and not self._child and self._may_leave():
+                process.kill_children()
+                return self._exit.code if self._leave_with is None else self._leave_with
+
+    def _start(self) -> None:
+        self._restart_at = None
+        self._oom_kills = oom_kills()
+        try:
+            self._child = Child(self._argv, child_environment(), self._ring)
+        except OSError as error:
+            code = 126 if isinstance(error, PermissionError) else 127
+            self._say(f"cannot start {self._argv[0]}: {error.strerror}")
+            self._lifecycle.started()
+            self._ended(Exit(code), age=0.0)
+            return
+        number = self._lifecycle.started()
+        threading.Thread(target=self._judge, args=(number, self._child), daemon=True).start()
+
+    def _judge(self, number: int, child: Child) -> None:
+        """Ask for readiness as long as this start is the current one: often, then each second."""
+        readiness = Readiness(self._settings)
+        while self._child is child:
+            verdict = readiness.verdict(child.age())
+            self._lifecycle.judged(number, verdict, child.age())
+            time.sleep(1.0 if verdict.ready else 0.1 if child.age() < 30 else 0.5)
+
+    def _received(self, number: int) -> None:
+        if number in _STOP:
+            self._stop(self._settings.stop_grace)
+        if self._child:
+            self._child.send(number)
+
+    def _stop(self, grace: float) -> None:
+        """Begin to leave: the program has `grace` seconds, a second request changes nothing."""
+        if self._kill_at is None:
+            self._kill_at = time.monotonic() + grace
+            self._restart_at = None
+            self._lifecycle.stopping()
+
+    def _reap(self) -> None:
+        for pid, status in process.reap():
+            if self._child and pid == self._child.pid:
+                child, self._child = self._child, None
+                how = Exit.of_wait_status(status)
+                # 137: a shell around the program saw it killed and passed that on.
+                oom = how.code == 137 and oom_kills() > self._oom_kills
+                if how.code != 0 or self._kill_at is not None:
+                    child.kill_group()
+                child.drain(0.5)
+                self._ended(replace(how, oom=oom), child.age())
+
+    def _ended(self, how: Exit, age: float) -> None:
+        self._exit = how
+        failures = self._lifecycle.ended(how, age)
+        if self._kill_at is not None:
+            self._lifecycle.stopping()
+        elif failures:
+            delay = RESTART_DELAYS[min(failures, len(RESTART_DELAYS)) - 1]
+            self._restart_at = time.monotonic() + delay
+            self._say(f"the program ended ({how}); starting it again in {delay:g} s")
+        else:
+            self._say("the program is done (exit code 0)")
+            self._ring.close()
+
+    def _look_around(self) -> None:
+        now = time.monotonic()
+        if self._kill_at is None and self._namespace.lost():
+            self._say("the network namespace is gone; leaving so that Docker joins the new one")
+            self._leave_with = NAMESPACE_LOST
+            self._stop(NAMESPACE_GRACE)
+            self._received(signal.SIGTERM)
+        if self._kill_at is not None and self._child and now >= self._kill_at:
+            self._child.kill_group()
+        if self._restart_at is not None and now >= self._restart_at:
+            process.kill_children()  # a leftover worker would hold the port
+            self._start()
+
+    def _may_leave(self) -> bool:
+        """A dead namespace is left at the deadline, a stopped container as soon as possible."""
+        return self._leave_with is None or time.monotonic() >= (self._kill_at or 0.0)
+
+    def _say(self, text: str) -> None:
+        self._ring.append("runner", text)
+        with suppress(OSError):  # our own stderr may have lost its reader
+            os.write(2, f"runner: {text}\n".encode())

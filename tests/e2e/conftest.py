@@ -1,0 +1,97 @@
+"""A project of its own per module, on the real engine; destroyed at the end, whatever happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from tests.support.git_server import GitServer
+
+ROOT = Path(__file__).resolve().parents[2]
+IAC = str(Path(sys.executable).with_name("iac"))
+
+
+@dataclass
+class Project:
+    """Runs `iac` for one random project, as a person would, from the project folder."""
+
+    name: str
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "repos.yaml"
+
+    def iac(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run a verb; fail the test unless it ends with `code`, and never with a traceback."""
+        done = subprocess.run(
+            self.argv(*arguments),
+            cwd=ROOT,
+            env={**os.environ, **self.environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
+        assert "Traceback" not in done.stdout + done.stderr
+        return done
+
+    def argv(self, *arguments: str) -> list[str]:
+        return [IAC, *arguments, "--project", self.name]
+
+    def deploy(self, *more: str, code: int = 0) -> dict[str, Any]:
+        """Deploy the file and return the JSON verdict."""
+        done = self.iac("deploy", "--file", str(self.file), "--json", *more, code=code)
+        verdict: dict[str, Any] = json.loads(done.stdout)
+        return verdict
+
+    def health(self, *, code: int = 0) -> dict[str, dict[str, Any]]:
+        """Health by service."""
+        done = self.iac("health", "--json", code=code)
+        return {service["name"]: service for service in json.loads(done.stdout)["services"]}
+
+    def container_ids(self) -> dict[str, str]:
+        """Name -> id of every container of the project."""
+        return {c.name: str(c.id) for c in self.engine.containers.list(all=True, filters=self.label)}
+
+    def container(self, service: str, role: str) -> Any:
+        return self.engine.containers.get(f"{self.name}-{service}-{role}")
+
+    @property
+    def label(self) -> dict[str, str]:
+        return {"label": f"org.karstkit.project={self.name}"}
+
+    @property
+    def engine(self) -> docker.DockerClient:
+        return docker.from_env()
+
+
+@pytest.fixture(scope="module")
+def git_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
+    """A git host on loopback: smart HTTP and archives."""
+    with GitServer(tmp_path_factory.mktemp("git")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, git_server: GitServer) -> Iterator[Project]:
+    """A random project whose gh: slugs go to the local git host."""
+    name = f"t{secrets.token_hex(4)}"
+    made = Project(name, tmp_path_factory.mktemp(name), {"IAC_GITHUB_URL": git_server.url})
+    try:
+        yield made
+    finally:
+        made.iac("destroy", "--yes")

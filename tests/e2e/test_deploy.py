@@ -1,0 +1,305 @@
+"""The main job, with nothing replaced: git host, images, Terraform, Envoy, certificates, engine.
+
+The tests of this module share one project and run in order: each starts from what the one before
+left, as a person's day does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iac_wrapper import host
+from tests.e2e.conftest import ROOT, Project
+from tests.support.git_server import GitServer, Repository
+
+pytestmark = pytest.mark.integration
+
+SENTINEL = "sentinel-" + "5ecret" * 3
+
+HELLO = {
+    "main.py": "import os, sys\n"
+    "def main():\n"
+    "    print('hello', file=sys.stderr)\n"
+    "    print('the token has', len(os.environ['TOKEN']), 'characters')\n"
+}
+SERVER = {
+    "main.py": "import http.server, os\n"
+    "class Handler(http.server.BaseHTTPRequestHandler):\n"
+    "    def do_GET(self):\n"
+    "        self.send_response(200); self.end_headers()\n"
+    "        self.wfile.write(os.environ['GREETING'].encode())\n"
+    "if __name__ == '__main__':\n"
+    "    address = ('127.0.0.1', int(os.environ['PORT']))\n"
+    "    http.server.ThreadingHTTPServer(address, Handler).serve_forever()\n"
+}
+
+CLIENT = """
+import sys, urllib.request
+print(urllib.request.urlopen(sys.argv[1], timeout=5).read().decode())
+"""
+
+
+def _write(project: Project, *more: str) -> None:
+    project.file.write_text(
+        "- slug: gh:acme/hello-main#v1\n"
+        "  env:\n"
+        "    TOKEN: ${TEST_TOKEN}\n"
+        "- slug: gh:acme/web#main:services/web\n"
+        "  port: 8080\n"
+        "  env:\n"
+        "    GREETING: good morning\n" + "".join(more)
+    )
+
+
+@pytest.fixture(scope="module")
+def first(project: Project, git_server: GitServer) -> dict[str, Any]:
+    """The first deploy: two repositories made on the fly."""
+    hello = git_server.repository("acme/hello-main")
+    hello.commit(HELLO)
+    hello.tag("v1", annotated=True)
+    web = git_server.repository("acme/web")
+    web.commit({f"services/web/{name}": text for name, text in SERVER.items()})
+    project.environment["TEST_TOKEN"] = SENTINEL
+    _write(project)
+    return project.deploy()
+
+
+def test_slugs_become_proven_services(first: dict[str, Any], project: Project) -> None:
+    """Both are SERVING under the identity they proved, and refused a stranger."""
+    assert first["verdict"] == "ok"
+    services = {s["name"]: s for s in first["services"]}
+    assert {n: s["phase"] for n, s in services.items()} == {
+        "hello-main": "COMPLETED",
+        "web": "RUNNING",
+    }
+    for name, service in services.items():
+        assert service["status"] == "SERVING"
+        assert service["identity"] == f"spiffe://iacnet-{project.name}/{name}"
+        assert service["identity_proven"]
+        assert service["no_certificate_refused"]
+        assert len(service["commit"]) == 40
+    assert services["hello-main"]["entrypoint"] == "main.py:main"
+
+
+def test_the_lock_holds_facts_and_neither_paths_nor_secrets(
+    first: dict[str, Any], project: Project
+) -> None:
+    """repos.lock.json can be committed."""
+    text = (project.folder / "repos.lock.json").read_text()
+    assert str(ROOT) not in text
+    assert str(project.folder) not in text
+    assert SENTINEL not in text
+    commits = {s["name"]: s["commit"] for s in first["services"]}
+    assert {n: a["commit"] for n, a in json.loads(text)["apps"].items()} == commits
+
+
+def test_nothing_of_terraform_holds_a_secret(first: dict[str, Any], project: Project) -> None:
+    """State, synthesized JSON and logs have neither a private key nor the token."""
+    files = [p for p in (ROOT / ".iac" / "projects" / project.name).rglob("*") if p.is_file()]
+    assert any(p.name == "terraform.tfstate" for p in files)
+    assert any(p.name == "cdk.tf.json" for p in files)
+    for path in files:
+        if ".terraform" not in path.parts:
+            text = path.read_text(errors="replace")
+            assert "PRIVATE KEY" not in text, path
+            assert SENTINEL not in text, path
+
+
+def test_the_app_got_its_secret(first: dict[str, Any], project: Project) -> None:
+    """`${TEST_TOKEN}` reached the program through a file; its output comes back by `iac logs`."""
+    printed = project.iac("logs", "--service", "hello-main").stdout
+    assert f"the token has {len(SENTINEL)} characters" in printed
+    assert "hello-main | hello" in printed.splitlines()
+
+
+def test_a_second_deploy_touches_nothing(first: dict[str, Any], project: Project) -> None:
+    """The same containers with the same ids; plan is empty and its detailed exit code is 0."""
+    before = project.container_ids()
+    again = project.deploy()
+    assert again["plan"]["empty"], again["plan"]
+    assert project.container_ids() == before
+    assert len(before) == 5  # two services with a sidecar each, and the gateway
+    project.iac("plan", "--file", str(project.file), "--detailed-exitcode")
+
+
+def test_services_call_each_other_by_name(first: dict[str, Any], project: Project) -> None:
+    """Plain HTTP to a name becomes mTLS between the sidecars."""
+    app = project.container("hello-main", "app")
+    code, output = app.exec_run(["/venv/bin/python", "-c", CLIENT, "http://web:8080/"])
+    assert (code, output) == (0, b"good morning\n")
+
+
+def test_a_stranger_on_the_network_reaches_nothing(first: dict[str, Any], project: Project) -> None:
+    """Without a certificate: app port, stats and outbound listener are closed, 15000 refuses."""
+    probe = (
+        "import socket, ssl\n"
+        "for port in (8080, 50051, 9901, 15001, 15020):\n"
+        "    try: socket.create_connection(('web', port), 0.7); print(port, 'open')\n"
+        "    except OSError: print(port, 'closed')\n"
+        "context = ssl.create_default_context(); context.check_hostname = False\n"
+        "context.verify_mode = ssl.CERT_NONE\n"
+        "with context.wrap_socket(socket.create_connection(('web', 15000), 2)) as stream:\n"
+        "    try: stream.sendall(b'x'); print('15000', stream.recv(1))\n"
+        "    except ssl.SSLError as error: print('15000', error.reason)\n"
+    )
+    base = host.load(ROOT).bases["3.11"].image
+    output = project.engine.containers.run(
+        base, ["python3", "-c", probe], network=f"iacnet-{project.name}", remove=True
+    )
+    assert output.decode().splitlines() == [
+        *(f"{port} closed" for port in (8080, 50051, 9901, 15001, 15020)),
+        "15000 TLSV13_ALERT_CERTIFICATE_REQUIRED",
+    ]
+
+
+def test_a_new_commit_replaces_only_its_service(
+    first: dict[str, Any], project: Project, git_server: GitServer
+) -> None:
+    """A push to the branch is deployed; the other service's containers stay."""
+    before = project.container_ids()
+    web = Repository(git_server.folder / "acme" / "web")
+    changed = SERVER["main.py"].replace("'GREETING'].encode()", "'GREETING'].upper().encode()")
+    web.commit({"services/web/main.py": changed})
+    report = project.deploy()
+    after = project.container_ids()
+    changed_names = {name for name, id_ in after.items() if before.get(name) != id_}
+    assert changed_names == {f"{project.name}-web-app"}
+    assert report["verdict"] == "ok"
+    app = project.container("hello-main", "app")
+    assert app.exec_run(["/venv/bin/python", "-c", CLIENT, "http://web:8080/"])[1] == b"GOOD MORNING\n"
+
+
+def test_a_changed_secret_restarts_its_app(first: dict[str, Any], project: Project) -> None:
+    """Terraform sees no change; the app sees the new value."""
+    project.environment["TEST_TOKEN"] = SENTINEL + "x"
+    assert project.deploy()["plan"]["empty"]
+    printed = project.iac("logs", "--service", "hello-main").stdout
+    assert f"the token has {len(SENTINEL) + 1} characters" in printed
+
+
+def test_a_failing_build_changes_nothing(
+    first: dict[str, Any], project: Project, git_server: GitServer
+) -> None:
+    """Exit 5 with the build's last words; every container stays; what follows works."""
+    before = project.container_ids()
+    broken = git_server.repository("acme/broken")
+    broken.commit({"main.py": "print()", "requirements.txt": "no-such-package-anywhere==99\n"})
+    _write(project, "- gh:acme/broken\n")
+    done = project.iac("deploy", "--file", str(project.file), code=5)
+    assert "no-such-package-anywhere" in done.stderr
+    assert "the build of iac/" in done.stderr
+    assert project.container_ids() == before
+    _write(project)
+    assert project.deploy()["plan"]["empty"]
+
+
+def test_a_crashing_app_is_reported_and_the_others_stay(
+    first: dict[str, Any], project: Project, git_server: GitServer
+) -> None:
+    """Exit 7 with exit code, logs and last probe error; the others keep SERVING."""
+    before = project.container_ids()
+    crash = git_server.repository("acme/crash")
+    crash.commit({"main.py": "import sys\nprint('about to fail')\nsys.exit(3)\n"})
+    _write(project, "- gh:acme/crash\n")
+    done = project.iac("deploy", "--file", str(project.file), code=7)
+    assert "1 of 3 services are not healthy" in done.stderr
+    assert "exit code 3" in done.stderr
+    assert "about to fail" in done.stderr
+    assert "last lines of envoy" in done.stderr
+    assert {n: i for n, i in project.container_ids().items() if n in before} == before
+    health = project.health(code=7)
+    assert {n: s["status"] for n, s in health.items()} == {
+        "crash": "NOT_SERVING",
+        "hello-main": "SERVING",
+        "web": "SERVING",
+    }
+
+
+def test_ctrl_c_in_the_middle_of_apply_is_recovered(
+    first: dict[str, Any], project: Project
+) -> None:
+    """Exit 130 and no traceback; the next deploy mends what is half done."""
+    _write(project)
+    for name in ("web", "hello-main"):  # so that the apply has something to create
+        for role in ("app", "envoy"):
+            project.container(name, role).remove(force=True)
+    with subprocess.Popen(
+        project.argv("deploy", "--file", str(project.file)),
+        cwd=ROOT,
+        env={**os.environ, **project.environment},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stderr
+        seen = []
+        for line in running.stderr:
+            seen.append(line)
+            if "_envoy_" in line and "creating" in line:
+                running.send_signal(signal.SIGINT)
+                break
+        seen.append(running.stderr.read())
+        assert running.wait(timeout=60) == 130, "".join(seen)
+    assert "interrupted" in "".join(seen)
+    assert "Traceback" not in "".join(seen)
+    assert project.deploy()["verdict"] == "ok"
+    project.iac("plan", "--file", str(project.file), "--detailed-exitcode")
+
+
+def test_killing_the_app_is_seen(first: dict[str, Any], project: Project) -> None:
+    """kill -9 of the user's program turns it NOT_SERVING, though the runner starts it again."""
+    app = project.container("web", "app")
+    app.exec_run(["/venv/bin/python", "-c", KILL_CHILDREN])
+    web = project.health(code=7)["web"]
+    assert (web["status"], web["signal"]) == ("NOT_SERVING", signal.SIGKILL)
+    assert "signal 9" in project.iac("logs", "--service", "web").stdout
+
+
+KILL_CHILDREN = """
+import os, signal
+for pid in filter(str.isdigit, os.listdir('/proc')):
+    argv = open(f'/proc/{pid}/cmdline').read().split('\\0')
+    if '/opt/iac/launch.py' in argv:
+        os.kill(int(pid), signal.SIGKILL)
+"""
+
+
+def test_stats_are_where_the_readme_says(
+    first: dict[str, Any], project: Project
+) -> None:
+    """Envoy's Prometheus page answers inside the namespace, and nothing else of its admin does."""
+    app = project.container("web", "app")
+    url = "http://127.0.0.1:9901"
+    stats = app.exec_run(["/venv/bin/python", "-c", CLIENT, f"{url}/stats/prometheus"])[1]
+    assert b"envoy_server_live" in stats
+    refused = app.exec_run(["/venv/bin/python", "-c", CLIENT, f"{url}/quitquitquit"])[1]
+    assert b"404" in refused
+
+
+def test_a_killed_app_serves_again(first: dict[str, Any], project: Project) -> None:
+    """The runner started it again; after its probation it counts as SERVING."""
+    project.iac("health", "--wait", "20")
+
+
+def test_destroy_leaves_nothing(first: dict[str, Any], project: Project) -> None:
+    """No container, network, image tag, certificate, secret or state of the project remains."""
+    project.iac("destroy", "--yes")
+    engine = project.engine
+    assert engine.containers.list(all=True, filters=project.label) == []
+    assert engine.networks.list(filters=project.label) == []
+    assert [t for i in engine.images.list() for t in i.tags if project.name in t] == []
+    left = [p for p in _own_files() if project.name in p.name]
+    assert left == []
+    done = project.iac("health", code=2)
+    assert "nothing is deployed" in done.stderr
+
+
+def _own_files() -> list[Path]:
+    folders = (ROOT / "secrets", ROOT / ".iac" / "projects", ROOT / ".iac" / "build")
+    return [path for folder in folders for path in folder.iterdir()]

