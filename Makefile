@@ -1,0 +1,83 @@
+# Every target is also what CI calls. `make` alone lists them.
+FILE ?= repos.yaml
+PROJECT ?=
+PREFIX ?= $(HOME)/.local
+BIN := .venv/bin
+CDKTF = IAC_LOCK_FILE=$(basename $(FILE)).lock.json $(BIN)/python -m iac_wrapper.bootstrap.cdktf_cli
+PB := iac_wrapper/grpc_pb/controlplane_pb2.py
+TEST = $(BIN)/python -m pytest
+
+ifneq ($(PROJECT),)
+export IAC_PROJECT := $(PROJECT)
+endif
+.DEFAULT_GOAL := help
+.PHONY: help bootstrap demo proto plan apply destroy lock-file test test-cov e2e-test lint fmt dev install lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+bootstrap: ## Set this machine up (Python, Terraform, Node, Docker, base images); quick when done
+	@scripts/venv
+	@$(MAKE) --no-print-directory --silent $(PB)
+	@$(BIN)/python -m iac_wrapper.bootstrap
+
+demo: bootstrap ## Bootstrap, then deploy the local examples
+	@$(BIN)/iac deploy --file examples/repos.yaml
+	@echo "next: $(BIN)/iac health, $(BIN)/iac logs <service>, $(BIN)/iac destroy"
+
+proto: ## Regenerate iac_wrapper/grpc_pb from proto/
+	@touch proto/controlplane.proto && $(MAKE) --no-print-directory $(PB)
+
+$(PB): proto/controlplane.proto
+	$(BIN)/python -m grpc_tools.protoc -Iiac_wrapper/grpc_pb=proto --python_out=. --pyi_out=. \
+	  --grpc_python_out=. iac_wrapper/grpc_pb/controlplane.proto
+
+plan: lock-file node_modules/.done ## Show what `make apply` would change (FILE=repos.yaml)
+	@$(CDKTF) diff
+
+apply: lock-file node_modules/.done ## Deploy FILE with the cdktf CLI
+	@$(CDKTF) deploy --auto-approve
+
+destroy: bootstrap node_modules/.done ## Destroy what FILE deployed, with the cdktf CLI
+	@$(CDKTF) destroy --auto-approve
+
+lock-file: bootstrap
+	@$(BIN)/iac lock --file $(FILE)
+
+node_modules/.done: package-lock.json | bootstrap
+	@echo "· npm ci: the cdktf CLI (about 25 s)" >&2
+	@PATH="$(CURDIR)/.iac/bin:$$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
+	@touch $@
+
+test: bootstrap ## Run every test: the fast ones (coverage at least 80 %), then those with Docker
+	$(TEST) -m "not integration" --cov
+	$(TEST) -m integration
+
+test-cov: bootstrap ## Run the fast tests and write htmlcov/
+	$(TEST) -m "not integration" --cov --cov-report=term --cov-report=html
+
+e2e-test: bootstrap ## Run the tests that need Docker, Terraform and Envoy
+	$(TEST) -m integration
+
+lint: ## Check style, format and types
+	@scripts/venv
+	$(BIN)/ruff check .
+	$(BIN)/black --check --quiet .
+	$(BIN)/mypy
+
+fmt: ## Format the code
+	@scripts/venv
+	$(BIN)/ruff check --fix --quiet . ; $(BIN)/black --quiet .
+
+dev: bootstrap ## Start the admin API
+	$(BIN)/iac admin serve
+
+install: bootstrap ## Link iac into PREFIX/bin (default ~/.local)
+	mkdir -p "$(PREFIX)/bin" && ln -sf "$(CURDIR)/$(BIN)/iac" "$(PREFIX)/bin/iac"
+
+lock: ## Pin the dependencies anew (UPGRADE=1 moves the versions)
+	@scripts/venv
+	@scripts/lock
+
+clean: ## Remove caches and build leftovers; state, secrets and .venv stay
+	rm -rf .iac/build .iac/log htmlcov .coverage .mypy_cache .pytest_cache .ruff_cache build dist

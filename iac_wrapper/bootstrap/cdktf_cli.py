@@ -1,0 +1,52 @@
+"""`python -m iac_wrapper.bootstrap.cdktf_cli ARGS`: the cdktf CLI in this project's environment.
+
+Behind `make plan`, `make apply` and `make destroy`. The process becomes the CLI, so its prompts,
+colours, signals and exit code are its own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from iac_wrapper import settings
+from iac_wrapper.layout import Layout
+
+
+def environment(environ: Mapping[str, str], layout: Layout) -> dict[str, str]:
+    """The CLI's environment: `environ`, our tools first on PATH, nothing asked, nothing reported.
+
+    Args:
+        environ: the process environment over `.env`.
+        layout: the project folder.
+    """
+    added = {
+        "TERRAFORM_BINARY_NAME": str(layout.terraform),
+        "PATH": f"{layout.terraform.parent}{os.pathsep}{environ.get('PATH', os.defpath)}",
+        "CHECKPOINT_DISABLE": "1",
+        "DISABLE_VERSION_CHECK": "1",
+        "CI": "1",
+    }
+    return {**environ, **added}
+
+
+def command(arguments: Sequence[str], layout: Layout, project: str) -> list[str]:
+    """argv of the CLI: the verb with this project's stack and output folder."""
+    cli = layout.root / "node_modules" / ".bin" / "cdktf"
+    verb, *options = arguments
+    return [str(cli), verb, project, *options, "--output", str(layout.outdir(project))]
+
+
+def main(root: Path, arguments: Sequence[str]) -> None:
+    """Become the cdktf CLI; does not return."""
+    chosen = settings.load(root)
+    layout = Layout(root)
+    argv = command(arguments, layout, chosen.project)
+    os.chdir(root)
+    os.execve(argv[0], argv, environment(chosen.environment, layout))  # noqa: S606 - no shell
+
+
+if __name__ == "__main__":
+    main(Path(__file__).resolve().parents[2], sys.argv[1:])

