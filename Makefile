@@ -5,7 +5,7 @@ PREFIX ?= $(HOME)/.local
 BIN := .venv/bin
 CDKTF = IAC_LOCK_FILE=$(basename $(FILE)).lock.json $(BIN)/python -m iac_wrapper.bootstrap.cdktf_cli
 PB := iac_wrapper/grpc_pb/controlplane_pb2.py
-TEST = $(BIN)/python -m pytest
+TEST = $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 ifneq ($(PROJECT),)
 export IAC_PROJECT := $(PROJECT)

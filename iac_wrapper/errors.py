@@ -34,7 +34,7 @@ class IacError(Exception):
 
     exit_code = 1
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one keyword for each fact a person needs
         self,
         message: str,
         *,

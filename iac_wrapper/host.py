@@ -67,10 +67,10 @@ def load(root: Path) -> Host:
     path = path_in(root)
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        if data.pop("version") != HOST_VERSION:
-            raise ValueError("another version")
         bases = {key: PythonBase(**value) for key, value in data.pop("bases").items()}
-        return Host(bases=bases, **data)
+        if data.pop("version") == HOST_VERSION:
+            return Host(bases=bases, **data)
+        found = "the record of another version"
     except FileNotFoundError:
         found = "no such file"
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:

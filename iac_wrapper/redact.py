@@ -1,4 +1,4 @@
-"""One redactor for every sink: logs, errors, plans, JSON. It must not know where text comes from."""
+"""One redactor for every sink (logs, errors, plans, JSON); it does not know where text is from."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ class _Running:
             for line in self.process.stdout:
                 self._lines.append(line)
                 self._on_line(self._command, line.rstrip("\n"))
-        except BaseException as error:  # noqa: BLE001 - it goes on in the thread that waits
+        except BaseException as error:  # it goes on in the thread that waits
             self._error = error
 
 

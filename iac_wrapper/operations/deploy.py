@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from iac_wrapper import lock_file
 from iac_wrapper.adapters import image_builder, workspace_lock
 from iac_wrapper.errors import UnhealthyError
 from iac_wrapper.lock_file import LockFile
@@ -50,9 +51,16 @@ def gather(workspace: Workspace, intent: Intent) -> Facts:
         workspace,
         intent.specs,
         base_dir=intent.base_dir,
+        previous=workspace.applied() or _locked(workspace, intent.lock_path),
         pinned=intent.pinned,
         kept=intent.kept,
     )
+
+
+def _locked(workspace: Workspace, path: Path) -> LockFile | None:
+    """The lock beside the repos file, if it is one of this project."""
+    lock = lock_file.load(path) if path.exists() else None
+    return lock if lock and lock.project == workspace.project else None
 
 
 def lock(workspace: Workspace, intent: Intent) -> LockFile:

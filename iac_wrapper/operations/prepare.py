@@ -14,6 +14,7 @@ from pathlib import Path
 
 from iac_wrapper import build_context, lock_file
 from iac_wrapper.adapters import certificates, env_files
+from iac_wrapper.bootstrap.index_settings import write_build_secrets
 from iac_wrapper.detection import detect
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.layout import network_name
@@ -34,11 +35,12 @@ class Facts:
     builds: Mapping[str, build_context.Build]
 
 
-def facts(
+def facts(  # noqa: PLR0913 - keywords: what is wanted, and what stays as it was
     workspace: Workspace,
     specs: Sequence[AppSpec],
     *,
     base_dir: Path,
+    previous: LockFile | None,
     pinned: LockFile | None = None,
     kept: Sequence[ResolvedApp] = (),
 ) -> Facts:
@@ -48,13 +50,13 @@ def facts(
         workspace: the project.
         specs: the wanted apps.
         base_dir: what relative local paths are relative to.
+        previous: the project's last lock: its subnet and gateway port are kept.
         pinned: a lock whose commits are taken instead of what the refs point to now.
         kept: apps that stay as they are locked.
 
     Raises:
         ConfigError, SourceError, EntrypointError: see the steps.
     """
-    previous = workspace.applied()
     network = network_name(workspace.project)
     subnet = choose_subnet(workspace, previous)
     port = choose_gateway_port(workspace, previous)
@@ -84,6 +86,11 @@ def materialize(workspace: Workspace, found: Facts, lock_path: Path) -> list[str
         ConfigError: a ``${NAME}`` in an app's env is not set.
     """
     lock = found.lock
+    write_build_secrets(
+        workspace.layout,
+        workspace.settings.environment,
+        ca_bundle=workspace.settings.IAC_CA_BUNDLE,
+    )
     with ThreadPoolExecutor() as pool:
         list(pool.map(build_context.write, found.builds.values()))
     restart = [app.name for app in lock.apps if _write_env(workspace, app)]

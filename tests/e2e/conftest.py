@@ -45,8 +45,9 @@ class Project:
             check=False,
             timeout=120,
         )
-        assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
-        assert "Traceback" not in done.stdout + done.stderr
+        output = done.stdout + done.stderr
+        assert done.returncode == code, f"{arguments}: {done.returncode}\n{output}"
+        assert "Traceback" not in output
         return done
 
     def argv(self, *arguments: str) -> list[str]:
@@ -65,7 +66,8 @@ class Project:
 
     def container_ids(self) -> dict[str, str]:
         """Name -> id of every container of the project."""
-        return {c.name: str(c.id) for c in self.engine.containers.list(all=True, filters=self.label)}
+        found = self.engine.containers.list(all=True, filters=self.label)
+        return {container.name: str(container.id) for container in found}
 
     def container(self, service: str, role: str) -> Any:
         return self.engine.containers.get(f"{self.name}-{service}-{role}")

@@ -173,7 +173,8 @@ def test_a_new_commit_replaces_only_its_service(
     assert changed_names == {f"{project.name}-web-app"}
     assert report["verdict"] == "ok"
     app = project.container("hello-main", "app")
-    assert app.exec_run(["/venv/bin/python", "-c", CLIENT, "http://web:8080/"])[1] == b"GOOD MORNING\n"
+    answer = app.exec_run(["/venv/bin/python", "-c", CLIENT, "http://web:8080/"])[1]
+    assert answer == b"GOOD MORNING\n"
 
 
 def test_a_changed_secret_restarts_its_app(first: dict[str, Any], project: Project) -> None:
@@ -270,9 +271,7 @@ for pid in filter(str.isdigit, os.listdir('/proc')):
 """
 
 
-def test_stats_are_where_the_readme_says(
-    first: dict[str, Any], project: Project
-) -> None:
+def test_stats_are_where_the_readme_says(first: dict[str, Any], project: Project) -> None:
     """Envoy's Prometheus page answers inside the namespace, and nothing else of its admin does."""
     app = project.container("web", "app")
     url = "http://127.0.0.1:9901"

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 def test_make_apply_and_iac_agree(project: Project) -> None:
-    """The npm CLI deploys for real; then `iac plan` is empty and `iac health` proves the service."""
+    """The npm CLI deploys; then `iac plan` is empty and `iac health` proves the service."""
     source = project.folder / "worker"
     source.mkdir()
     (source / "main.py").write_text("print('worked')\n")

@@ -40,9 +40,7 @@ def test_a_taken_subnet_names_the_other_network(
     """Overlap with a network that is not ours is refused, with the setting that helps."""
     engine_double.networks = [_network("office", "172.20.5.0/24")]
     wanted = replace(workspace, settings=Settings(IAC_SUBNET="172.20.0.0/16"))
-    with pytest.raises(
-        ConfigError, match="of network iacnet-demo is taken"
-    ) as caught:
+    with pytest.raises(ConfigError, match="of network iacnet-demo is taken") as caught:
         choose_subnet(wanted, None)
     assert "office" in (caught.value.found or "")
 
