@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iac_wrapper import host
+from iac_wrapper.adapters import index_settings
 from iac_wrapper.bootstrap import (
     base_image,
     docker_cli,
     engine,
     images,
-    index_settings,
     node,
     provider,
     terraform,

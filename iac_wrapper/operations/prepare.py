@@ -14,7 +14,7 @@ from pathlib import Path
 
 from iac_wrapper import build_context, lock_file
 from iac_wrapper.adapters import certificates, env_files
-from iac_wrapper.bootstrap.index_settings import write_build_secrets
+from iac_wrapper.adapters.index_settings import write_build_secrets
 from iac_wrapper.detection import detect
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.layout import network_name

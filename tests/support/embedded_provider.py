@@ -30,7 +30,7 @@ def make_mirror(folder: Path) -> Path:
     script.write_text(
         "#!/bin/sh\n"
         f"PYTHONPATH={shlex.quote(str(root))}${{PYTHONPATH:+:$PYTHONPATH}} "
-        f'exec {shlex.quote(sys.executable)} -m provider "$@"\n'
+        f'exec {shlex.quote(sys.executable)} -P -m provider "$@"\n'
     )
     script.chmod(0o755)
     configuration = folder / "terraformrc"

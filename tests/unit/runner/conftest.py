@@ -56,7 +56,7 @@ class Runner:
         """HealthCheck, now."""
         return self.stub.HealthCheck(Empty(), wait_for_ready=True, timeout=5)
 
-    def until(self, wanted: Callable[[Any], bool], seconds: float = 5.0) -> Any:
+    def until(self, wanted: Callable[[Any], bool], seconds: float = 10.0) -> Any:
         """Poll HealthCheck until `wanted`."""
         deadline = time.monotonic() + seconds
         while True:
@@ -66,10 +66,16 @@ class Runner:
             assert time.monotonic() < deadline, f"still: {status}"
             time.sleep(0.03)
 
-    def log(self, **request: Any) -> list[tuple[int, str]]:
-        """Captured lines as (stream, text)."""
-        lines = self.stub.StreamLogs(pb.LogRequest(**request), timeout=5)
-        return [(line.stream, line.msg) for line in lines]
+    def log(self, *, at_least: int = 0, **request: Any) -> list[tuple[int, str]]:
+        """Captured lines as (stream, text); polls until there are `at_least` so many."""
+        deadline = time.monotonic() + 10
+        while True:
+            stream = self.stub.StreamLogs(pb.LogRequest(**request), timeout=5)
+            lines = [(line.stream, line.msg) for line in stream]
+            if len(lines) >= at_least:
+                return lines
+            assert time.monotonic() < deadline, f"only {lines}"
+            time.sleep(0.03)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Signal the runner and return its exit code."""

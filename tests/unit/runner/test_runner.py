@@ -71,7 +71,7 @@ def test_killed_program_turns_not_serving_then_recovers(start: Start) -> None:
     """kill -9 of a serving program shows NOT_SERVING with the signal, then SERVING once proven."""
     runner = start("import os, time; print(os.getpid()); time.sleep(60)", IAC_SETTLE="0.05")
     runner.until(lambda s: s.status == pb.SERVING)
-    pid = int(runner.log()[0][1])
+    pid = int(runner.log(at_least=1)[0][1])
     os.kill(pid, signal.SIGKILL)
     status = runner.until(lambda s: s.status == pb.NOT_SERVING)
     assert (status.exit_code, status.signal, status.oom) == (137, 9, False)
@@ -153,7 +153,7 @@ def test_deaf_program_is_killed_after_the_grace(start: Start) -> None:
         IAC_STOP_GRACE="0.3",
     )
     runner.until(lambda s: s.status == pb.SERVING)
-    grandchild = int(runner.log()[0][1])
+    grandchild = int(runner.log(at_least=1)[0][1])
     runner.process.terminate()
     runner.until(lambda s: s.message == "stopping" and s.status == pb.NOT_SERVING)
     assert runner.wait() == 137
@@ -173,7 +173,7 @@ def test_orphans_are_reaped_and_ended(start: Start) -> None:
     script = "(setsid sleep 60 & echo $!); (sleep 0.05 & echo $!); exec sleep 60"
     runner = start(["/bin/sh", "-c", script])
     runner.until(lambda s: s.status == pb.SERVING)
-    long, short = (int(text) for _, text in runner.log()[:2])
+    long, short = (int(text) for _, text in runner.log(at_least=2)[:2])
     deadline = time.monotonic() + 3
     while not _gone(short):
         assert time.monotonic() < deadline

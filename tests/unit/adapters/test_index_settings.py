@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from iac_wrapper.bootstrap import index_settings
+from iac_wrapper.adapters import index_settings
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.layout import Layout
 

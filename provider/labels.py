@@ -1,0 +1,17 @@
+"""Labels: a set of ``{label, value}`` blocks in Terraform, a map in Docker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from provider.values import Values
+
+
+def to_api(blocks: list[Values] | None) -> dict[str, str]:
+    """The map of label blocks."""
+    return {block["label"]: block["value"] for block in blocks or []}
+
+
+def to_state(labels: Mapping[str, str] | None) -> list[Values]:
+    """The blocks of a label map, sorted by name."""
+    return [{"label": name, "value": value} for name, value in sorted((labels or {}).items())]

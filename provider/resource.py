@@ -1,0 +1,55 @@
+"""What a resource must offer, and the context it works in."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+from provider.configuration import Configuration
+from provider.engine import Engine
+from provider.planning import Rules
+from provider.problems import ProviderError
+from provider.values import Values
+
+
+@dataclass(frozen=True)
+class Context:
+    """The engine, how it was found, and the event that says Terraform wants to stop."""
+
+    engine: Engine
+    configuration: Configuration = field(default_factory=Configuration)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+class Resource(ABC):
+    """One resource type: translation between its values and Docker's API.
+
+    Every method gets and returns whole values; the caller fills defaults, compares and settles.
+    """
+
+    rules: Rules = Rules()
+
+    def validate(self, config: Values) -> list[ProviderError]:  # noqa: ARG002 - a default
+        """Everything wrong with a configuration (values may be unknown) beyond the schema."""
+        return []
+
+    @abstractmethod
+    def create(self, context: Context, planned: Values) -> Values:
+        """Make the object; raises ProviderError, with `state` if something exists all the same."""
+
+    @abstractmethod
+    def read(self, context: Context, state: Values) -> Values | None:
+        """The object as it is now, or None if it is gone."""
+
+    def update(self, context: Context, prior: Values, planned: Values) -> Values:  # noqa: ARG002
+        """Change the object in place; by default only what Terraform alone knows changes."""
+        return planned
+
+    @abstractmethod
+    def delete(self, context: Context, state: Values) -> None:
+        """Remove the object; one that is gone already is a success."""
+
+    @abstractmethod
+    def adopt(self, context: Context, identifier: str) -> Values:
+        """The state of an existing object (`terraform import`)."""

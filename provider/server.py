@@ -1,0 +1,88 @@
+"""The plugin process: handshake with Terraform, gRPC on a Unix socket, orderly end.
+
+Not PyPI tf's runner: it stops the server on StopProvider, which would cut off every create in
+progress, and it polls; its generated protobuf is what we use.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import threading
+from concurrent import futures
+from pathlib import Path
+from typing import Any
+
+import grpc
+from tf.gen import grpc_controller_pb2 as controller
+from tf.gen import grpc_controller_pb2_grpc as controller_rpc
+from tf.gen import grpc_stdio_pb2_grpc as stdio_rpc
+from tf.gen import tfplugin_pb2_grpc as provider_rpc
+
+from provider import certificate, schema
+from provider.container import Container
+from provider.image import Image
+from provider.network import Network
+from provider.protocol import Servicer
+from provider.resource import Resource
+from provider.volume import Volume
+
+THREADS = 32
+"""Terraform asks for 10 at once by default (-parallelism); more is its user's choice."""
+
+ORPHAN_CHECK = 2.0
+"""Seconds between looks at whether Terraform is still there."""
+
+
+def resources() -> dict[str, Resource]:
+    """The implementations by type name."""
+    return {
+        "docker_container": Container(),
+        "docker_image": Image(),
+        "docker_network": Network(),
+        "docker_volume": Volume(),
+    }
+
+
+def serve(socket: Path) -> None:
+    """Print the handshake and serve on `socket` until the end."""
+    servicer = Servicer(schema.load(), resources())
+    ended = threading.Event()
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=THREADS))
+    provider_rpc.add_ProviderServicer_to_server(servicer, server)
+    controller_rpc.add_GRPCControllerServicer_to_server(_Controller(ended), server)
+    stdio_rpc.add_GRPCStdioServicer_to_server(_Stdio(), server)
+    key, chain = certificate.load()
+    server.add_secure_port(f"unix://{socket}", grpc.ssl_server_credentials([(key, chain)]))
+    server.start()
+    encoded = base64.b64encode(certificate.der(chain)).decode().rstrip("=")
+    print(f"1|6|unix|{socket}|grpc|{encoded}", flush=True)
+    _await_end(ended)
+    servicer.stop()
+    server.stop(grace=0.5).wait()
+
+
+class _Controller:
+    """go-plugin's own service: the end."""
+
+    def __init__(self, ended: threading.Event) -> None:
+        self._ended = ended
+
+    def Shutdown(self, _request: Any, _call: Any) -> Any:  # noqa: N802 - the protocol's name
+        self._ended.set()
+        return controller.Empty()
+
+
+class _Stdio:
+    """go-plugin's forwarding of standard output, of which there is none."""
+
+    def StreamStdio(self, _request: Any, _call: Any) -> Any:  # noqa: N802 - the protocol's name
+        return iter(())
+
+
+def _await_end(ended: threading.Event) -> None:
+    """Until shutdown, or until Terraform died without one."""
+    parent = os.getppid()
+    while not ended.wait(ORPHAN_CHECK):
+        if os.getppid() != parent:
+            return

@@ -1,0 +1,174 @@
+"""The schema served is the official one: as its own record says, and as the bindings say."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provider import schema
+from provider.schema import Attribute, Block, NestedBlock
+
+OFFICIAL = Path(__file__).parents[2] / "data" / "official"
+RESOURCES = ("container", "image", "network", "volume")
+
+ENGINE_CANNOT = {
+    # The official provider lets these change "in place" and then changes nothing; the engine can
+    # change none of them, so here a change makes a new object.
+    "docker_container": {"healthcheck", "init", "mounts", "rm", "tmpfs"},
+    "docker_image": {"label", "tag"},
+    "docker_network": set(),
+    "docker_volume": set(),
+}  # fmt: skip
+
+
+def _flags(attribute: Attribute) -> dict[str, Any]:
+    names = ("required", "optional", "computed", "sensitive", "deprecated")
+    return {name: True for name in names if getattr(attribute, name)}
+
+
+def _as_terraform(block: Block) -> dict[str, Any]:
+    """The shape of `terraform providers schema -json`."""
+    made: dict[str, Any] = {
+        "attributes": {n: {"type": a.type, **_flags(a)} for n, a in block.attributes.items()}
+    }
+    if block.blocks:
+        made["block_types"] = {n: _nested(b) for n, b in block.blocks.items()}
+    return made
+
+
+def _nested(nested: NestedBlock) -> dict[str, Any]:
+    limits = {n: getattr(nested, n) for n in ("min_items", "max_items") if getattr(nested, n)}
+    return {"nesting_mode": nested.nesting, "block": _as_terraform(nested.block), **limits}
+
+
+def _bare(block: dict[str, Any]) -> dict[str, Any]:
+    """A recorded block without what has no meaning (descriptions, empty parts)."""
+    made: dict[str, Any] = {
+        "attributes": {
+            name: {k: v for k, v in item.items() if v and not k.startswith("description")}
+            for name, item in block.get("attributes", {}).items()
+        }
+    }
+    if block.get("block_types"):
+        made["block_types"] = {
+            name: {k: v for k, v in item.items() if v and k != "block"}
+            | {"block": _bare(item["block"])}
+            for name, item in block["block_types"].items()
+        }
+    return made
+
+
+def test_schema_equals_the_record() -> None:
+    """Types, nesting, limits, flags and versions, for the provider and every resource served."""
+    record = json.loads((OFFICIAL / "schema-3.6.2.json").read_text())
+    ours = schema.load()
+    assert _as_terraform(ours.provider.block) == _bare(record["provider"]["block"])
+    for name in ours.resources:
+        theirs = record["resource_schemas"][name]
+        assert ours.resources[name].version == theirs["version"]
+        assert _as_terraform(ours.resources[name].block) == _bare(theirs["block"])
+
+
+@pytest.mark.parametrize("kind", [f"docker_{name}" for name in RESOURCES])
+def test_replacements_and_defaults_equal_the_record(kind: str) -> None:
+    """Except where the engine cannot do what the official provider claims to do."""
+    record = json.loads((OFFICIAL / "behaviour-3.6.2.json").read_text())[kind]
+    _check_behaviour(schema.load().resources[kind].block, record, ENGINE_CANNOT[kind])
+
+
+def _check_behaviour(block: Block, record: dict[str, Any], exceptions: set[str]) -> None:
+    for name, item in record.items():
+        if name in block.blocks:
+            nested = block.blocks[name]
+            if name in exceptions:
+                assert nested.replace
+                continue
+            assert nested.replace is item["replace"], name
+            _check_behaviour(nested.block, item.get("block", {}), exceptions)
+            continue
+        attribute = block.attributes[name]
+        assert attribute.replace is (item["replace"] or name in exceptions), name
+        if item.get("default"):
+            assert json.dumps(attribute.default).strip('"') == item["default"], name
+
+
+class Bindings:
+    """Classes of one module of the bindings, read as text: importing them starts Node."""
+
+    def __init__(self, kind: str) -> None:
+        spec = importlib.util.find_spec("cdktf_cdktf_provider_docker")
+        assert spec is not None
+        assert spec.origin is not None
+        self.kind = kind.capitalize()
+        tree = ast.parse((Path(spec.origin).parent / kind / "__init__.py").read_text())
+        self.classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+
+    def properties(self, name: str) -> dict[str, str]:
+        """Property names of a class, with their annotations."""
+        return {
+            node.name: ast.unparse(node.returns)
+            for node in self.classes[name].body
+            if isinstance(node, ast.FunctionDef) and node.returns and _is_getter(node)
+        }
+
+
+def _is_getter(node: ast.FunctionDef) -> bool:
+    return any(ast.unparse(item) == "builtins.property" for item in node.decorator_list)
+
+
+RENAMED = {"build_attribute": "build"}  # `build` is a method of every construct
+META = {"connection", "count", "depends_on", "for_each", "lifecycle", "provider", "provisioners"}
+
+
+@pytest.mark.parametrize("kind", RESOURCES)
+def test_every_attribute_of_the_bindings_is_served(kind: str) -> None:
+    """Names, types, required or optional, nesting, to the last level; nothing is invented."""
+    bindings = Bindings(kind)
+    block = schema.load().resources[f"docker_{kind}"].block
+    checked = _check_struct(bindings, f"{bindings.kind}Config", block, bindings.kind)
+    assert checked == _configurable(block)
+    getters = bindings.properties(bindings.kind)
+    computed = {n for n in getters if f"{n}_input" not in getters and not n.endswith("_input")}
+    only_computed = {n for n, a in block.attributes.items() if not (a.required or a.optional)}
+    assert computed - set(block.blocks) - RENAMED.keys() - META == only_computed
+
+
+def _configurable(block: Block) -> int:
+    attributes = sum(a.required or a.optional for a in block.attributes.values())
+    return attributes + sum(1 + _configurable(b.block) for b in block.blocks.values())
+
+
+def _check_struct(bindings: Bindings, name: str, block: Block, prefix: str) -> int:
+    """Compare one struct of the bindings with a block; returns how many properties it saw."""
+    checked = 0
+    for getter, annotation in bindings.properties(name).items():
+        if getter in META:
+            continue
+        checked += 1
+        prop = RENAMED.get(getter, getter)
+        if prop in block.attributes:
+            attribute = block.attributes[prop]
+            assert attribute.required is ("Optional" not in annotation), (name, prop)
+            assert _bindings_type(attribute.type) in annotation, (name, prop)
+            continue
+        nested = block.blocks[prop]
+        inner = prefix + "".join(part.capitalize() for part in prop.split("_"))
+        assert inner in annotation
+        many = re.search(r"typing\.List\[", annotation) is not None
+        assert many is (nested.max_items != 1 and nested.nesting != "single"), (name, prop)
+        checked += _check_struct(bindings, inner, nested.block, inner)
+    return checked
+
+
+def _bindings_type(type_: Any) -> str:
+    if isinstance(type_, str):
+        return {"string": "builtins.str", "number": "jsii.Number", "bool": "builtins.bool"}[type_]
+    return {"map": "typing.Mapping[builtins.str, builtins.str]"}.get(
+        type_[0], "typing.List[builtins.str]"
+    )

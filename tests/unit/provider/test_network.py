@@ -1,0 +1,100 @@
+"""docker_network against the recorded engine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provider import schema
+from provider.network import Network
+from provider.problems import ProviderError
+from provider.resource import Context
+from provider.values import settle
+from tests.support.embedded_provider import planned
+from tests.unit.provider.conftest import StandIn, recorded
+
+OFFICIAL = Path(__file__).parents[2] / "data" / "official"
+FOUND = recorded("docker_network.iacnet")
+PATH = f"/networks/{FOUND['Id']}"
+
+
+def sample(kind: str = "docker_network", name: str = "iacnet") -> dict[str, Any]:
+    config = json.loads((OFFICIAL / "sample.tf.json").read_text())
+    return planned(kind, **config["resource"][kind][name])
+
+
+def official(kind: str = "docker_network") -> dict[str, Any]:
+    data = json.loads((OFFICIAL / "sample.tfstate.json").read_text())
+    (found,) = (r for r in data["resources"] if r["type"] == kind)
+    return dict(found["instances"][0]["attributes"])
+
+
+def test_new_state_is_the_official_one(context: Context, stand_in: StandIn) -> None:
+    """Created with two calls; the state is the sample's, the id aside."""
+    stand_in.answer("POST /networks/create", {"Id": FOUND["Id"]}, 201)
+    stand_in.answer(f"GET {PATH}", FOUND)
+    state = settle(schema.load().resources["docker_network"].block,
+                   Network().create(context, sample()))  # fmt: skip
+    assert {**state, "id": ""} == {**official(), "id": ""}
+    assert [call for call, _, _ in stand_in.calls] == ["POST /networks/create", f"GET {PATH}"]
+    sent = stand_in.sent("POST /networks/create")
+    assert sent["IPAM"]["Config"] == [{"Subnet": "172.20.0.0/16", "Gateway": "172.20.0.1"}]
+    assert sent["Labels"] == {"org.karstkit.project": "iacnet"}
+    assert sent["CheckDuplicate"] is True
+    assert "Internal" not in sent
+
+
+def test_read_finds_or_forgets(context: Context, stand_in: StandIn) -> None:
+    """A removed network is no error; a fault of the engine is not a removal."""
+    state = {**official(), "id": FOUND["Id"]}
+    assert Network().read(context, state) is None
+    stand_in.answer(f"GET {PATH}", {**FOUND, "Internal": True})
+    assert Network().read(context, state) == {**state, "internal": True}
+    stand_in.answer(f"GET {PATH}", {"message": "boom"}, 500)
+    with pytest.raises(Exception, match="boom"):
+        Network().read(context, state)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "sentence", "path"),
+    [
+        ((409, "network with name iacnet already exists"), "exists already", ("name",)),
+        ((403, "Pool overlaps with other one on this address space"), "172.20.0.0/16",
+         ("ipam_config",)),
+        ((500, "boom"), "boom", ("name",)),
+    ],
+)  # fmt: skip
+def test_create_refused(
+    context: Context, stand_in: StandIn, refusal: tuple[int, str], sentence: str, path: Any
+) -> None:
+    """A taken name, an overlapping subnet, anything else."""
+    stand_in.answer("POST /networks/create", {"message": refusal[1]}, refusal[0])
+    with pytest.raises(ProviderError, match=sentence) as failure:
+        Network().create(context, sample())
+    assert failure.value.path == path
+
+
+def test_delete(context: Context, stand_in: StandIn) -> None:
+    """Gone already is a success; in use names the containers."""
+    state = {**official(), "id": FOUND["Id"]}
+    Network().delete(context, state)
+    message = f"error while removing network: network iacnet id {FOUND['Id']} has active endpoints"
+    stand_in.answer(f"DELETE {PATH}", {"message": message}, 403)
+    stand_in.answer(f"GET {PATH}", FOUND)
+    with pytest.raises(ProviderError, match="still has containers: svc-a-pod"):
+        Network().delete(context, state)
+    stand_in.answer(f"DELETE {PATH}", {"message": "boom"}, 500)
+    with pytest.raises(Exception, match="boom"):
+        Network().delete(context, state)
+
+
+def test_import(context: Context, stand_in: StandIn) -> None:
+    """By name; addresses come from Docker."""
+    stand_in.answer("GET /networks/iacnet", FOUND)
+    state = Network().adopt(context, "iacnet")
+    assert state["ipam_config"] == official()["ipam_config"]
+    with pytest.raises(ProviderError, match="no network 'other'"):
+        Network().adopt(context, "other")
