@@ -146,7 +146,7 @@ def test_a_stranger_on_the_network_reaches_nothing(first: dict[str, Any], projec
         "context = ssl.create_default_context(); context.check_hostname = False\n"
         "context.verify_mode = ssl.CERT_NONE\n"
         "with context.wrap_socket(socket.create_connection(('web', 15000), 2)) as stream:\n"
-        "    try: stream.sendall(b'x'); print('15000', stream.recv(1))\n"
+        "    try: print('15000', stream.recv(1))\n"  # in TLS 1.3 the refusal comes after the handshake
         "    except ssl.SSLError as error: print('15000', error.reason)\n"
     )
     base = host.load(ROOT).bases["3.11"].image
