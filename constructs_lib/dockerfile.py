@@ -58,11 +58,10 @@ def program(entrypoint: Entrypoint, port: int) -> tuple[str, ...]:
     args = tuple(arg.replace("$PORT", str(port)) for arg in entrypoint.args)
     if entrypoint.kind == "binary":
         return (entrypoint.target, *args)
-    if args:  # a web server from the app's own packages: the launcher takes no arguments
-        return ("/venv/bin/python", "-m", entrypoint.target, *args)
     function = (entrypoint.function,) if entrypoint.function else ()
+    rest = ("--", *args) if args else ()
     launcher = ("/venv/bin/python", "/opt/iac/launch.py")
-    return (*launcher, entrypoint.kind, entrypoint.target, *function)
+    return (*launcher, entrypoint.kind, entrypoint.target, *function, *rest)
 
 
 def _uv(arguments: Sequence[str]) -> str:

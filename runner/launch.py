@@ -1,7 +1,7 @@
 """Runs the user's program inside its own Python, with OpenTelemetry set up beforehand.
 
-    python launch.py module pkg.mod [function]
-    python launch.py script path.py [function]
+    python launch.py module pkg.mod [function] [-- arguments]
+    python launch.py script path.py [function] [-- arguments]
 
 Executed by the app's interpreter, which may be as old as 3.9 and has none of our packages: only
 the standard library here until the program's own code runs. The program must see what it would
@@ -34,13 +34,16 @@ EXPORT_SECONDS = 2
 
 def main(argv: list[str]) -> Any:
     """Run what `argv` names; returns the value for sys.exit."""
+    end = argv.index("--") if "--" in argv else len(argv)
+    argv, arguments = argv[:end], argv[end + 1 :]
     if len(argv) not in (2, 3) or argv[0] not in ("module", "script"):
-        raise SystemExit("usage: launch.py module NAME [FUNCTION] | script PATH [FUNCTION]")
+        raise SystemExit("usage: launch.py module|script TARGET [FUNCTION] [-- ARGUMENTS]")
     kind, target = argv[:2]
     function = argv[2] if len(argv) == 3 else None
     sys.excepthook = _print_exception
     root = Path.cwd()
     script = root / target
+    sys.argv = [target, *arguments]
     _set_path([str(script.parent)] if kind == "script" else [], root)
     with _traced(target if not function else f"{target}:{function}"):
         if kind == "script":
@@ -90,7 +93,7 @@ def _run_module(name: str) -> None:
 def _call_imported(name: str, function: str) -> Any:
     """Like a console script: ``from name import function; sys.exit(function())``."""
     module = importlib.import_module(name)
-    sys.argv = [getattr(module, "__file__", None) or name]
+    sys.argv[0] = getattr(module, "__file__", None) or name
     return _call(module, function)
 
 
@@ -105,7 +108,7 @@ def _become_main(
     module.__package__ = spec.parent if spec else None
     module.__dict__["__builtins__"] = __builtins__
     sys.modules["__main__"] = module
-    sys.argv = [path]
+    sys.argv[0] = path
     return module
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = (0.1, 0.5)
 """Pause between two looks at a service that is not SERVING: the first, and the longest."""
-
-MAX_PARALLEL = 32
-"""Services asked at once."""
 
 
 class ControlPlane:
@@ -70,10 +66,6 @@ class ControlPlane:
         began = time.monotonic()
         return replace(self._look(service, timeout), seconds=time.monotonic() - began)
 
-    def health_all(self, services: Iterable[str], *, timeout: float = 5.0) -> list[Health]:
-        """`health` of each, in parallel, in the given order."""
-        return _parallel(lambda name: self.health(name, timeout=timeout), services)
-
     def wait_serving(
         self,
         service: str,
@@ -101,18 +93,6 @@ class ControlPlane:
             before = found
             time.sleep(pause)
             pause = min(longest, pause * 1.5)
-
-    def verify_all(
-        self,
-        services: Iterable[str],
-        *,
-        deadline: float,
-        on_change: Callable[[Health], None] = lambda _: None,
-    ) -> list[Health]:
-        """`wait_serving` for each, in parallel, in the given order; `on_change` from any thread."""
-        return _parallel(
-            lambda name: self.wait_serving(name, deadline=deadline, on_change=on_change), services
-        )
 
     def probe_without_certificate(self, service: str, *, timeout: float = 5.0) -> Probe:
         """Try to talk to a service as a stranger; it must refuse.
@@ -207,14 +187,6 @@ class ControlPlane:
             expected="tls.crt, tls.key and ca.crt as `iac deploy` issues them",
             next_step="iac deploy",
         )
-
-
-def _parallel(ask: Callable[[str], Health], services: Iterable[str]) -> list[Health]:
-    names: Sequence[str] = list(services)
-    if not names:
-        return []
-    with ThreadPoolExecutor(min(MAX_PARALLEL, len(names))) as pool:
-        return list(pool.map(ask, names))
 
 
 def _shown(health: Health) -> tuple[str, str, str]:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from iac_wrapper.adapters.control_plane import ControlPlane
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.health import Health
 from iac_wrapper.model.report import Diagnosis, Report, ServiceReport
 from iac_wrapper.operations.prepare import CONTROL_PLANE
 from iac_wrapper.operations.workspace import Workspace
@@ -44,9 +45,16 @@ def unhealthy_detail(reports: Sequence[ServiceReport]) -> str:
 def _verify_one(
     workspace: Workspace, client: ControlPlane, lock: LockFile, app: ResolvedApp, wait: float
 ) -> ServiceReport:
-    health = client.wait_serving(app.name, deadline=wait) if wait else client.health(app.name)
+    def show(health: Health) -> None:
+        why = f": {health.message}" if health.message else ""
+        workspace.progress(f"{app.name}: {health.status} after {health.seconds:.1f} s{why}")
+
+    if wait:
+        health = client.wait_serving(app.name, deadline=wait, on_change=show)
+    else:
+        health = client.health(app.name)
+        show(health)
     probe = client.probe_without_certificate(app.name)
-    workspace.progress(f"{app.name}: {health.status} ({health.phase}) after {health.seconds:.1f} s")
     report = ServiceReport(
         app, f"spiffe://{lock.trust_domain}/{app.name}", health, probe, diagnosis=None
     )

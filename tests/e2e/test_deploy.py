@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from iac_wrapper import host
+from iac_wrapper import host, lock_file
+from iac_wrapper.adapters.control_plane import ControlPlane
 from tests.e2e.conftest import ROOT, Project
 from tests.support.git_server import GitServer, Repository
 
@@ -119,6 +120,14 @@ def test_the_app_got_its_secret(first: dict[str, Any], project: Project) -> None
     assert "hello-main | hello" in printed.splitlines()
 
 
+def test_the_runner_streams_logs_over_mtls(first: dict[str, Any], project: Project) -> None:
+    """StreamLogs through gateway and sidecar gives what the program printed, with times."""
+    lock = lock_file.load(project.folder / "repos.lock.json")
+    own = ROOT / "secrets" / project.name / "control-plane"
+    lines = list(ControlPlane(lock.gateway_port, own).logs("hello-main"))
+    assert ("stderr", "hello") in [(line.stream, line.text) for line in lines]
+
+
 def test_a_second_deploy_touches_nothing(first: dict[str, Any], project: Project) -> None:
     """The same containers with the same ids; plan is empty and its detailed exit code is 0."""
     before = project.container_ids()
@@ -137,7 +146,10 @@ def test_services_call_each_other_by_name(first: dict[str, Any], project: Projec
 
 
 def test_a_stranger_on_the_network_reaches_nothing(first: dict[str, Any], project: Project) -> None:
-    """Without a certificate: app port, stats and outbound listener are closed, 15000 refuses."""
+    """Without a certificate: app port, stats and outbound listener are closed, 15000 refuses.
+
+    In TLS 1.3 the refusal comes after the client's side of the handshake: the probe has to read.
+    """
     probe = (
         "import socket, ssl\n"
         "for port in (8080, 50051, 9901, 15001, 15020):\n"
@@ -146,7 +158,7 @@ def test_a_stranger_on_the_network_reaches_nothing(first: dict[str, Any], projec
         "context = ssl.create_default_context(); context.check_hostname = False\n"
         "context.verify_mode = ssl.CERT_NONE\n"
         "with context.wrap_socket(socket.create_connection(('web', 15000), 2)) as stream:\n"
-        "    try: print('15000', stream.recv(1))\n"  # in TLS 1.3 the refusal comes after the handshake
+        "    try: print('15000', stream.recv(1))\n"
         "    except ssl.SSLError as error: print('15000', error.reason)\n"
     )
     base = host.load(ROOT).bases["3.11"].image
@@ -185,10 +197,31 @@ def test_a_changed_secret_restarts_its_app(first: dict[str, Any], project: Proje
     assert f"the token has {len(SENTINEL) + 1} characters" in printed
 
 
+def test_killing_the_app_is_seen(first: dict[str, Any], project: Project) -> None:
+    """kill -9 of the user's program turns it NOT_SERVING, though the runner starts it again."""
+    app = project.container("web", "app")
+    app.exec_run(["/venv/bin/python", "-c", KILL_CHILDREN])
+    web = project.health(code=7)["web"]
+    assert (web["status"], web["signal"]) == ("NOT_SERVING", signal.SIGKILL)
+    assert "signal 9" in project.iac("logs", "--service", "web").stdout
+
+
+KILL_CHILDREN = """
+import os, signal
+for pid in filter(str.isdigit, os.listdir('/proc')):
+    argv = open(f'/proc/{pid}/cmdline').read().split('\\0')
+    if '/opt/iac/launch.py' in argv:
+        os.kill(int(pid), signal.SIGKILL)
+"""
+
+
 def test_a_failing_build_changes_nothing(
     first: dict[str, Any], project: Project, git_server: GitServer
 ) -> None:
-    """Exit 5 with the build's last words; every container stays; what follows works."""
+    """Exit 5 with the build's last words; every container stays; what follows works.
+
+    The last deploy here also shows that the app killed above serves again, in its old container.
+    """
     before = project.container_ids()
     broken = git_server.repository("acme/broken")
     broken.commit({"main.py": "print()", "requirements.txt": "no-such-package-anywhere==99\n"})
@@ -253,24 +286,6 @@ def test_ctrl_c_in_the_middle_of_apply_is_recovered(
     project.iac("plan", "--file", str(project.file), "--detailed-exitcode")
 
 
-def test_killing_the_app_is_seen(first: dict[str, Any], project: Project) -> None:
-    """kill -9 of the user's program turns it NOT_SERVING, though the runner starts it again."""
-    app = project.container("web", "app")
-    app.exec_run(["/venv/bin/python", "-c", KILL_CHILDREN])
-    web = project.health(code=7)["web"]
-    assert (web["status"], web["signal"]) == ("NOT_SERVING", signal.SIGKILL)
-    assert "signal 9" in project.iac("logs", "--service", "web").stdout
-
-
-KILL_CHILDREN = """
-import os, signal
-for pid in filter(str.isdigit, os.listdir('/proc')):
-    argv = open(f'/proc/{pid}/cmdline').read().split('\\0')
-    if '/opt/iac/launch.py' in argv:
-        os.kill(int(pid), signal.SIGKILL)
-"""
-
-
 def test_stats_are_where_the_readme_says(first: dict[str, Any], project: Project) -> None:
     """Envoy's Prometheus page answers inside the namespace, and nothing else of its admin does."""
     app = project.container("web", "app")
@@ -279,11 +294,6 @@ def test_stats_are_where_the_readme_says(first: dict[str, Any], project: Project
     assert b"envoy_server_live" in stats
     refused = app.exec_run(["/venv/bin/python", "-c", CLIENT, f"{url}/quitquitquit"])[1]
     assert b"404" in refused
-
-
-def test_a_killed_app_serves_again(first: dict[str, Any], project: Project) -> None:
-    """The runner started it again; after its probation it counts as SERVING."""
-    project.iac("health", "--wait", "20")
 
 
 def test_destroy_leaves_nothing(first: dict[str, Any], project: Project) -> None:

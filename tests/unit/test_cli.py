@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from click.testing import CliRunner, Result
 from iac_wrapper import cli
 from iac_wrapper.adapters import workspace_lock
 from tests.support.docker_daemon import Daemon, FakeContainer
+from tests.support.git_server import GitServer
 
 
 @pytest.fixture
@@ -65,6 +67,61 @@ def test_bad_input_has_a_code_and_names_the_place(
         assert word in result.stderr
     assert "Traceback" not in result.output
     assert not (folder / "repos.lock.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("slug", "words"),
+    [
+        ("gh:acme/none", ["not found", "gh:acme/none"]),
+        ("gh:acme/app#nowhere", ["nowhere", "main"]),
+        ("gh:acme/app#main:no/such", ["no/such"]),
+        ("gh:acme/empty", ["main.py", "entrypoint"]),
+    ],
+)
+def test_bad_sources_are_exit_code_3(
+    folder: Path,
+    engine_double: Daemon,
+    monkeypatch: pytest.MonkeyPatch,
+    slug: str,
+    words: list[str],
+) -> None:
+    """Unknown repository, missing ref, missing subdirectory, nothing to run: said, with code 3."""
+    with GitServer(folder / "git") as server:
+        server.repository("acme/app").commit({"main.py": "print()"})
+        server.repository("acme/empty").commit({"README": "nothing to run"})
+        monkeypatch.setenv("IAC_GITHUB_URL", server.url)
+        result = _iac("deploy", slug, "--project", "demo")
+    assert result.exit_code == 3, result.output
+    for word in words:
+        assert word in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_an_unknown_host_is_exit_code_3(
+    folder: Path, engine_double: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that does not resolve is named; the error says that trying again may help."""
+    monkeypatch.setenv("IAC_GITHUB_URL", "https://no-such-host.invalid")
+    result = _iac("deploy", "gh:acme/app", "--project", "demo", "--json")
+    assert result.exit_code == 3, result.output
+    error = json.loads(result.stdout)["error"]
+    assert error["retryable"]
+    assert "no-such-host.invalid" in json.dumps(error)
+
+
+def test_a_taken_gateway_port_is_exit_code_2(
+    folder: Path, engine_double: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The port is named before anything is fetched or changed."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        monkeypatch.setenv("IAC_GATEWAY_PORT", str(port))
+        result = _iac("deploy", "gh:acme/app", "--project", "demo")
+    assert result.exit_code == 2
+    assert f"port {port}" in result.stderr
+    assert "IAC_GATEWAY_PORT" in result.stderr
 
 
 def test_json_errors_are_json(folder: Path) -> None:

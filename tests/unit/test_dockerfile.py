@@ -102,7 +102,7 @@ def test_port_and_command() -> None:
         (BINARY, "/app/main"),
         (
             Entrypoint("module", "flask", None, "", args=("run", "--port", "$PORT")),
-            "/venv/bin/python -m flask run --port 8080",
+            "/venv/bin/python /opt/iac/launch.py module flask -- run --port 8080",
         ),
     ],
 )

@@ -352,23 +352,6 @@ def test_waiting_ends_early_on_a_final_failure(serve: Serve, own: Path) -> None:
     assert (health.final, health.phase, health.exit_code) == (True, "FAILED", 1)
 
 
-def test_all_services_are_verified_in_parallel_and_in_order(serve: Serve, own: Path) -> None:
-    """The slowest service decides the time, the given order the list; a dead one is in it."""
-    service = serve()
-    service.serving()
-    plane = ControlPlane(service.port, own)
-    began = time.monotonic()
-    found = plane.verify_all(["other", "svc", "third"], deadline=0.3)
-    assert time.monotonic() - began < 1.5
-    assert [(one.name, one.serving) for one in found] == [
-        ("other", False),
-        ("svc", True),
-        ("third", False),
-    ]
-    assert [one.serving for one in plane.health_all(["svc"])] == [True]
-    assert plane.verify_all([], deadline=1) == []
-
-
 def test_logs_are_read_with_tail_and_follow(serve: Serve, own: Path) -> None:
     """Lines arrive with service, time, stream and text; following ends with the program."""
     service = serve()

@@ -84,6 +84,13 @@ def test_module_runs_like_python_dash_m(app: App) -> None:
     assert app.run("module", "pkg").stdout == "package found\n"
 
 
+def test_arguments_follow_a_double_dash(app: App) -> None:
+    """Everything after ``--`` is the program's, an option or another ``--`` included."""
+    app.write("tool.py", "import sys; print(sys.argv[1:])")
+    done = app.run("module", "tool", "--", "run", "--port", "8080", "--", "x")
+    assert done.stdout == "['run', '--port', '8080', '--', 'x']\n"
+
+
 def test_script_function_that_nobody_calls_is_called(app: App) -> None:
     """The body runs as __main__, then the named function; an int is the exit code."""
     app.write("main.py", "print(__name__)\ndef main():\n    print('called')\n    return 4\n")

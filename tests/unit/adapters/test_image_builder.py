@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from iac_wrapper.adapters import image_builder
+from iac_wrapper.errors import CommandError
+
+_DOCKER = """#!/bin/sh
+# A docker CLI that "builds": the context's file `log` is its output, `code` its exit code.
+for last; do :; done
+cat "$last/log"
+exit "$(cat "$last/code")"
+"""
+
+
+def _image(folder: Path, name: str, *, log: str, code: int) -> dict[str, object]:
+    context = folder / name
+    context.mkdir()
+    (context / "log").write_text(log)
+    (context / "code").write_text(str(code))
+    build = {"context": str(context), "dockerfile": "Dockerfile", "label": {"b": "2", "a": "1"}}
+    return {"name": f"iac/{name}:1", "build": build}
+
+
+@pytest.fixture
+def docker(tmp_path: Path) -> str:
+    path = tmp_path / "docker"
+    path.write_text(_DOCKER)
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_only_wanted_images_with_a_build_are_taken(tmp_path: Path) -> None:
+    """The sidecar image has no build block; images the plan does not touch are left alone."""
+    build: dict[str, object] = {"build": {}}
+    images = {"a_image": build, "b_image": build, "iac_sidecar": {}}
+    (tmp_path / "cdk.tf.json").write_text(json.dumps({"resource": {"docker_image": images}}))
+    wanted = ["docker_image.a_image", "docker_image.iac_sidecar", "docker_container.b_image"]
+    assert image_builder.blocks(tmp_path, wanted) == [{"build": {}}]
+
+
+def test_the_command_is_what_the_block_says() -> None:
+    """Tag, Dockerfile, labels, secrets and context, with BuildKit."""
+    build = {
+        "context": "/c",
+        "dockerfile": "Dockerfile",
+        "label": {"b": "2", "a": "1"},
+        "secrets": [{"id": "ca", "src": "/s/ca"}],
+    }
+    command = image_builder.command("docker", {"name": "iac/x:1", "build": build})
+    assert command.env == {"DOCKER_BUILDKIT": "1"}
+    assert command.argv == (
+        "docker", "build", "--progress=plain", "--tag=iac/x:1", "--file=/c/Dockerfile",
+        "--label=a=1", "--label=b=2", "--secret=id=ca,src=/s/ca", "/c",
+    )  # fmt: skip
+
+
+def test_stages_are_shown_and_everything_is_logged(tmp_path: Path, docker: str) -> None:
+    """The terminal gets the steps; the file gets every line."""
+    log = "#1 [internal] load\n#5 [2/3] RUN uv\n#5 0.1 noise\n"
+    lines: list[str] = []
+    image = _image(tmp_path, "web", log=log, code=0)
+    image_builder.build_all(docker, [image], tmp_path / "log", lines.append)
+    assert lines == ["iac/web:1: [2/3] RUN uv"]
+    assert (tmp_path / "log" / "iac_web_1.log").read_text() == log
+
+
+def test_every_failed_build_is_named_with_its_last_words(tmp_path: Path, docker: str) -> None:
+    """Two of three fail: both are in the error, the good one is not."""
+    images = [
+        _image(tmp_path, "good", log="fine\n", code=0),
+        _image(tmp_path, "bad", log="x\nno such package\n", code=1),
+        _image(tmp_path, "worse", log="syntax error\n", code=2),
+    ]
+    with pytest.raises(CommandError, match="iac/bad:1, iac/worse:1 failed") as caught:
+        image_builder.build_all(docker, images, tmp_path / "log", print)
+    detail = caught.value.detail or ""
+    assert "no such package" in detail
+    assert "syntax error" in detail
+    assert "good" not in detail
