@@ -11,7 +11,8 @@ from iac_wrapper.model.report import Diagnosis, Report, ServiceReport
 def _service(name: str, health: Health, probe: Probe, commit: str | None) -> ServiceReport:
     app = ResolvedApp(
         name, "gh:a/b", commit, "sha256:" + "ab" * 32,
-        Entrypoint("script", "main.py", None, "root"), 50051, False, {}, "3.11", "sha256:1", f"iac/p-{name}:0123456789ab",
+        Entrypoint("script", "main.py", None, "root"),
+        50051, False, {}, "3.11", "sha256:1", f"iac/p-{name}:0123456789ab",
     )  # fmt: skip
     return ServiceReport(app, f"spiffe://p/{name}", health, probe, None)
 
