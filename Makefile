@@ -5,7 +5,7 @@ PREFIX ?= $(HOME)/.local
 BIN := .venv/bin
 CDKTF = IAC_LOCK_FILE=$(basename $(FILE)).lock.json $(BIN)/python -m iac_wrapper.bootstrap.cdktf_cli
 PB := iac_wrapper/grpc_pb/controlplane_pb2.py
-TEST = $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+TEST = PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 ifneq ($(PROJECT),)
 export IAC_PROJECT := $(PROJECT)
@@ -26,7 +26,8 @@ demo: bootstrap ## Bootstrap, then deploy the local examples
 	@echo "next: $(BIN)/iac health, $(BIN)/iac logs <service>, $(BIN)/iac destroy"
 
 proto: ## Regenerate iac_wrapper/grpc_pb from proto/
-	@touch proto/controlplane.proto && $(MAKE) --no-print-directory $(PB)
+	@touch proto/controlplane.proto
+	@$(MAKE) --no-print-directory $(PB)
 
 $(PB): proto/controlplane.proto
 	$(BIN)/python -m grpc_tools.protoc -Iiac_wrapper/grpc_pb=proto --python_out=. --pyi_out=. \
@@ -69,8 +70,8 @@ fmt: ## Format the code
 	@scripts/venv
 	$(BIN)/ruff check --fix --quiet . ; $(BIN)/black --quiet .
 
-dev: bootstrap ## Start the admin API
-	$(BIN)/iac admin serve
+dev: bootstrap ## Prepare this checkout for development: bootstrap, and checks before each commit
+	@$(BIN)/pre-commit install
 
 install: bootstrap ## Link iac into PREFIX/bin (default ~/.local)
 	mkdir -p "$(PREFIX)/bin" && ln -sf "$(CURDIR)/$(BIN)/iac" "$(PREFIX)/bin/iac"

@@ -6,17 +6,15 @@ A value ``${NAME}`` is a reference: the command side writes what it stands for i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from constructs_lib.text import literal
-from iac_wrapper.model.app_rules import check_env_name
+from iac_wrapper.model.app_rules import REFERENCE, check_env_name
 
 ENV_DIRECTORY = "/run/iac/env"
 """Where the files with referenced values lie in the container; a file's name is the variable's."""
 
-_REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 _RUNNER_PATH = "/opt/iac/lib"  # PYTHONPATH of the runtime image
 
 
@@ -41,7 +39,7 @@ class AppEnvironment:
     @property
     def has_references(self) -> bool:
         """Whether the container needs the directory of value files."""
-        return any(_REFERENCE.fullmatch(value) for value in self.wanted.values())
+        return any(REFERENCE.fullmatch(value) for value in self.wanted.values())
 
     def entries(self) -> list[str]:
         """``NAME=value`` lines for Terraform, sorted: no references, nothing to interpolate."""
@@ -52,7 +50,7 @@ class AppEnvironment:
         }
         if self.otlp_endpoint:
             values["OTEL_EXPORTER_OTLP_ENDPOINT"] = self.otlp_endpoint
-        values |= {k: v for k, v in self.wanted.items() if not _REFERENCE.fullmatch(v)}
+        values |= {k: v for k, v in self.wanted.items() if not REFERENCE.fullmatch(v)}
         if "PYTHONPATH" in values:
             # The image's own value would be lost, and with it the runner; it hides it from the app.
             values["PYTHONPATH"] = f"{_RUNNER_PATH}:{values['PYTHONPATH']}"

@@ -8,7 +8,8 @@ from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_docker.image import Image, ImageBuild, ImageBuildSecrets
 from constructs import Construct
 
-from constructs_lib.labels import TREE, labels
+from constructs_lib.labels import labels
+from iac_wrapper.model.labels import TREE
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,9 @@ class AppImage(Image):
             build_attribute=ImageBuild(
                 context=props.context,
                 dockerfile="Dockerfile",
+                # Without a builder the official provider takes the classic one, which has neither
+                # secrets nor cache mounts; "default" is the engine's own BuildKit.
+                builder="default",
                 # Only what the tag stands for: a label that changes alone would not be rebuilt.
                 label={**labels(props.project, props.service, "app"), TREE: props.tree},
                 secrets=[

@@ -5,8 +5,8 @@ from __future__ import annotations
 from constructs import Construct
 
 from constructs_lib.hardened_container import Mount
-
-TLS_DIRECTORY = "/etc/iac/tls"
+from iac_wrapper.model.certificate import spiffe_id
+from iac_wrapper.model.mesh import TLS_DIRECTORY
 
 
 class CertificateFiles(Construct):
@@ -24,5 +24,5 @@ class CertificateFiles(Construct):
         self, scope: Construct, id_: str, *, directory: str, trust_domain: str, service: str
     ) -> None:
         super().__init__(scope, id_)
-        self.identity = f"spiffe://{trust_domain}/{service}"
+        self.identity = spiffe_id(trust_domain, service)
         self.mount = Mount(source=directory, target=TLS_DIRECTORY)

@@ -14,21 +14,11 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from iac_wrapper.model.certificate import CONTROL_PLANE, spiffe_id
+from iac_wrapper.model.mesh import PORTS, TLS_DIRECTORY
+
 RUN_DIRECTORY = "/run/envoy"
 """Where PID 1 writes the documents; a tmpfs in the container."""
-
-TLS_DIRECTORY = "/etc/iac/tls"
-"""Where the service's leaf directory is mounted."""
-
-PORTS = {
-    "mtls": 15000,
-    "outbound": 15001,
-    "runner": 15020,
-    "dns": 15053,
-    "gateway": 15443,
-    "stats": 9901,
-}
-"""Fixed ports of every network namespace; runner/sidecar.py has the same ones in its firewall."""
 
 LABEL = "^[A-Za-z0-9-]*[A-Za-z][A-Za-z0-9-]*$"
 """What can be dialled: one DNS label with at least one letter, so never an address (RE2)."""
@@ -53,7 +43,14 @@ def sidecar_config(*, service: str, trust_domain: str, app_port: int) -> str:
     if not 1 <= app_port <= 65535 or app_port in PORTS.values():
         taken = ", ".join(str(port) for port in sorted(PORTS.values()))
         raise ValueError(f"app_port is {app_port}, expected 1 to 65535 without {taken}")
-    return _render("sidecar.yaml.j2", service=service, trust_domain=trust_domain, app_port=app_port)
+    return _render(
+        "sidecar.yaml.j2",
+        service=service,
+        trust_domain=trust_domain,
+        identities=spiffe_id(trust_domain, ""),
+        control_plane=spiffe_id(trust_domain, CONTROL_PLANE),
+        app_port=app_port,
+    )
 
 
 def gateway_config() -> str:

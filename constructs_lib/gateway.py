@@ -19,9 +19,7 @@ from constructs_lib.hardened_container import (
     HardenedContainerProps,
 )
 from constructs_lib.labels import labels
-
-GATEWAY_PORT = 15443
-"""Where the gateway listens in its container."""
+from iac_wrapper.model.mesh import PORTS
 
 
 @dataclass(frozen=True)
@@ -57,6 +55,6 @@ class Gateway(HardenedContainer):
                 stop_seconds=STOP_SECONDS,
                 capabilities=CAPABILITIES,
                 attachment=props.attachment,
-                port=(GATEWAY_PORT, props.port),
+                port=(PORTS["gateway"], props.port),
             ),
         )

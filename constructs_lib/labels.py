@@ -1,20 +1,12 @@
-"""The labels that every container, network and built image of a project carries.
-
-They are how the command side finds, heals and removes what belongs to a project.
-"""
+"""The labels that every container, network and built image of a project carries."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from constructs_lib.text import literal
+from iac_wrapper.model.labels import PROJECT, ROLE, SERVICE, SLUG
 from iac_wrapper.redact import Redactor
-
-PROJECT = "org.karstkit.project"
-SERVICE = "org.karstkit.service"
-ROLE = "org.karstkit.role"
-SLUG = "org.karstkit.slug"
-TREE = "org.karstkit.tree"
 
 Role = Literal["app", "envoy", "gateway", "network"]
 

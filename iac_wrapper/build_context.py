@@ -21,7 +21,9 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.host import Host, PythonBase
 from iac_wrapper.layout import Layout
 from iac_wrapper.model.app import DEFAULT_PORT, Checkout
+from iac_wrapper.model.base_url import without_credentials
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.public_tree import PLAIN
 from iac_wrapper.python_version import choose_python
 from iac_wrapper.settings import Settings
 from iac_wrapper.source_copy import copy_source
@@ -36,9 +38,10 @@ _INLINE = ("pip", "install", "-r", "/deps/requirements.txt")
 class Build:
     """An image to be: facts for the lock, and what `write` needs.
 
-    `image` is ``iac/<project>-<service>:<12 hex>``, `base` the image id of the runtime base,
-    `python` its minor version (None for a program that is not Python), `context` the directory
-    that Docker gets, `files` the texts in it beside the source, by name.
+    `image` is ``iac/<project>-<service>:<12 hex>``; `base` the reference of the runtime base, whose
+    tag is a hash of its content (its image id has the time of its build in it, and differs between
+    machines); `python` its minor version (None for a program that is not Python); `context` the
+    directory that Docker gets; `files` the texts in it beside the source, by name.
     """
 
     image: str
@@ -80,7 +83,7 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         late=dependencies.late,
         inline=bool(dependencies.inline),
     )
-    key = _key(checkout.tree, base.runtime_id, render(props), dependencies.inline)
+    key = _key(checkout.tree, base.runtime_image, render(props), dependencies.inline)
     image = f"iac/{project}-{checkout.spec.name}:{key}"
     files = {"Dockerfile": render(replace(props, key=key, labels=_labels(checkout)))}
     if dependencies.inline:
@@ -90,7 +93,7 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         entrypoint=entrypoint,
         dependencies=dependencies,
         python=python,
-        base=base.runtime_id,
+        base=base.runtime_image,
         source=checkout.path,
         context=layout.context(project, image),
         files=files,
@@ -122,6 +125,7 @@ def _write_new(build: Build) -> None:
         copy_source(build.source, draft / "app")
         for name, text in build.files.items():
             (draft / name).write_text(text, encoding="utf-8")
+            (draft / name).chmod(PLAIN)
         try:
             draft.rename(build.context)
         except OSError:  # another deploy was faster; its context is the same by construction
@@ -176,6 +180,6 @@ def _labels(checkout: Checkout) -> dict[str, str]:
     if checkout.commit:
         labels["org.opencontainers.image.revision"] = checkout.commit
     if checkout.spec.slug.kind != "path":
-        text = re.sub(r"(?<=://)[^/@]*@", "", checkout.spec.slug.text)
-        labels["org.opencontainers.image.source"] = text
+        text = checkout.spec.slug.text
+        labels["org.opencontainers.image.source"] = without_credentials(text)
     return labels

@@ -6,9 +6,11 @@ Operations are imported inside the verbs: `iac --help` must not pay for grpc or 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,7 +23,8 @@ from iac_wrapper.model.event import Emit, Event
 from iac_wrapper.redact import Redactor
 
 if TYPE_CHECKING:
-    from iac_wrapper.operations.deploy import Deployed, Intent
+    from iac_wrapper.operations.deploy import Deployed
+    from iac_wrapper.operations.intent import Intent
     from iac_wrapper.operations.workspace import Workspace
 
 _project = click.option("--project", metavar="NAME", help="Project; default: IAC_PROJECT.")
@@ -42,11 +45,13 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except IacError as error:
             _fail(ctx, error)
+        except BrokenPipeError:  # the reader of our output is gone; nobody is left to tell
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        except (OSError, UnicodeError) as error:
+            _fail(ctx, _disk_error(error))
         except KeyboardInterrupt:
             _fail(ctx, Interrupted("interrupted", next_step="run the same command again"))
-        except BrokenPipeError:
-            sys.stderr.close()
-            sys.exit(1)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -102,7 +107,8 @@ def deploy(
 @_file
 @_locked
 @_slugs
-@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 if there are changes.")
+@click.option("--detailed-exitcode", is_flag=True,
+    help="Exit with 0 without changes, 2 with changes, 1 for bad input.")  # fmt: skip
 def plan(
     workspace: Workspace,
     as_json: bool,
@@ -114,9 +120,12 @@ def plan(
     """Show what deploy would change; changes nothing."""
     from iac_wrapper.operations.plan import plan as operation
 
-    planned = operation(workspace, _intent(workspace, file, slugs, locked)).plan
+    ctx = click.get_current_context()
+    ctx.meta["detailed_exitcode"] = detailed_exitcode
+    planned = operation(workspace, _intent(workspace, file, slugs, locked))
     data = {"project": workspace.project, **planned.to_dict()}
-    click.echo(_dumps(data) if as_json else render.plan_text(planned))
+    text = render.plan_text(planned.plan, renewals=planned.renewals)
+    click.echo(_dumps(data) if as_json else text)
     if detailed_exitcode and not planned.empty:
         sys.exit(2)
 
@@ -205,12 +214,16 @@ def logs(
 
 
 @_verb
-def heal(workspace: Workspace, as_json: bool) -> None:
+@click.option("--all", "everything", is_flag=True, help="Every project of this engine.")
+def heal(workspace: Workspace, as_json: bool, everything: bool) -> None:
     """Start what an engine restart left stopped. Idempotent."""
+    from dataclasses import replace
+
     from iac_wrapper.operations.heal import heal as operation
 
-    done = operation(workspace)
-    data = {"project": workspace.project, "healed": done}
+    projects = workspace.engine.projects() if everything else [workspace.project]
+    done = [line for name in projects for line in operation(replace(workspace, project=name))]
+    data = {"projects": projects, "healed": done}
     click.echo(_dumps(data) if as_json else "\n".join(done) or "Nothing to heal.")
 
 
@@ -232,7 +245,7 @@ def _show_deployed(deployed: Deployed, as_json: bool, error: IacError | None = N
         )
     else:
         click.echo(render.report_table(deployed.report))
-        click.echo(f"Terraform: {deployed.plan.summary}.")
+        click.echo(f"Terraform: {deployed.plan.summary} (plan {deployed.plan_hash[:12]}).")
 
 
 def _workspace(ctx: click.Context, project: str | None) -> Workspace:
@@ -267,12 +280,13 @@ def find_root(start: Path) -> Path:
 
 def _printer(redact: Redactor, *, quiet: bool) -> Emit:
     """Progress goes to stderr, so that stdout holds only the result."""
-    prefix = {"step": "==> ", "progress": "    ", "warning": "warning: ", "log": "    "}
+    prefix = {"step": "==> ", "progress": "    ", "warning": "warning: "}
 
     def emit(event: Event) -> None:
         if not quiet or event.kind == "warning":
             text = prefix[event.kind] + redact(render.plain(event.message))
-            click.secho(text, err=True, bold=event.kind == "step", dim=event.kind == "progress")
+            with suppress(OSError):  # a closed stderr must not end a deploy half-way
+                click.secho(text, err=True, bold=event.kind == "step", dim=event.kind == "progress")
 
     return emit
 
@@ -282,7 +296,19 @@ def _fail(ctx: click.Context, error: IacError) -> NoReturn:
     if ctx.meta.get("as_json") and not isinstance(error, UnhealthyError):
         click.echo(redact(_dumps({"error": error.to_dict()})))
     click.secho("error: " + redact(render.plain(str(error))), err=True)
-    sys.exit(error.exit_code)
+    # As Terraform's own flag: 2 says "changes", so bad input must say something else.
+    taken = ctx.meta.get("detailed_exitcode") and error.exit_code == 2
+    sys.exit(1 if taken else error.exit_code)
+
+
+def _disk_error(error: OSError | UnicodeError) -> IacError:
+    """A file that cannot be read or written, where no adapter knew better."""
+    return IacError(
+        "a file cannot be used",
+        where=getattr(error, "filename", None),
+        found=str(error),
+        expected="files of the project folder that belong to you (another user, or root, ran iac?)",
+    )
 
 
 def _terminate(_signal: int, _frame: object) -> NoReturn:

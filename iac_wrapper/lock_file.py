@@ -5,6 +5,7 @@ Read by the synth side, written by the command side. No machine paths, no secret
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -126,7 +127,7 @@ def _from_json(data: Mapping[str, Any]) -> LockFile:
     return LockFile(
         project=data["project"],
         network=data["network"]["name"],
-        subnet=data["network"]["subnet"],
+        subnet=str(ipaddress.IPv4Network(data["network"]["subnet"])),
         gateway_port=int(data["gateway_port"]),
         apps=tuple(_app_from_json(name, app) for name, app in sorted(data["apps"].items())),
     )

@@ -23,18 +23,19 @@ def plain(text: str) -> str:
     return _CONTROL.sub("", text)
 
 
-def plan_text(plan: Plan) -> str:
-    """One line per change, then the count."""
+def plan_text(plan: Plan, renewals: Sequence[str] = ()) -> str:
+    """One line per change, then the count; `renewals` are services whose certificate is due."""
     lines = [f"  drifted: {drift}" for drift in plan.drift]
+    lines += [f"  ~ certificate of {service} will be renewed" for service in renewals]
     lines += [
         f"  {_SIGNS[change.action]} {change.address}"
         + (f"  ({change.reason})" if change.reason else "")
         for change in plan.changes
     ]
-    if plan.empty:
+    if plan.empty and not renewals:
         return "No changes."
-    if not plan.changes:
-        return "No changes to any container; the record of what is deployed would change."
+    if plan.outputs_change and not plan.changes:
+        lines.append("  ~ the record of what is deployed")
     return "\n".join([*lines, f"Plan: {plan.summary}."])
 
 

@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 from iac_wrapper.errors import SourceError
+from iac_wrapper.public_tree import file_mode, make_directory
 
 LEFT_OUT = frozenset({".git", ".hg", ".iac", ".svn", ".venv", "__pycache__"})
 """Directories of a working copy that are history or caches, never source."""
@@ -18,8 +19,8 @@ LEFT_OUT = frozenset({".git", ".hg", ".iac", ".svn", ".venv", "__pycache__"})
 def copy_source(source: Path, target: Path) -> None:
     """Copy the tree `source` to `target`, which must not exist.
 
-    Modes become 0755 and 0644 (owned by root in the image, writable by nobody else); sockets,
-    devices and fifos are left out.
+    Modes become 0755 and 0644 exactly, whatever the umask (owned by root in the image, writable by
+    nobody else); sockets, devices and fifos are left out.
 
     Raises:
         SourceError: a symbolic link leaves `source`.
@@ -28,7 +29,7 @@ def copy_source(source: Path, target: Path) -> None:
     for folder, directories, names in os.walk(root):
         here = Path(folder)
         there = target / here.relative_to(root)
-        there.mkdir(mode=0o755, parents=True)
+        make_directory(there)
         linked = [name for name in directories if (here / name).is_symlink()]
         directories[:] = [n for n in directories if _is_source(here / n) and n not in linked]
         for name in (*linked, *names):
@@ -45,7 +46,7 @@ def _copy(root: Path, path: Path, target: Path) -> None:
         target.symlink_to(_link(root, path))
     elif path.is_file():
         shutil.copyfile(path, target)
-        target.chmod(0o755 if path.stat().st_mode & 0o111 else 0o644)
+        target.chmod(file_mode(path.stat().st_mode))
 
 
 def _link(root: Path, path: Path) -> str:

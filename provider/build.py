@@ -30,13 +30,14 @@ TAIL_LINES = 40
 REFUSED: Mapping[str, tuple[Any, ...]] = {
     **dict.fromkeys(
         (
-            "auth_config", "build_id", "builder", "cgroup_parent", "cpu_period", "cpu_quota",
+            "auth_config", "build_id", "cgroup_parent", "cpu_period", "cpu_quota",
             "cpu_set_cpus", "cpu_set_mems", "cpu_shares", "force_remove", "isolation", "memory",
             "memory_swap", "remote_context", "security_opt", "session_id", "shm_size", "squash",
             "suppress_output", "ulimit",
         ),
         (),
     ),
+    "builder": ("default",),
     "remove": (True,),
     "version": ("2",),
 }  # fmt: skip
@@ -129,17 +130,18 @@ def run(
         summary = "The image build was stopped."
     elif not ended:
         summary = f"The image build did not end within {timeout:g} s."
-    detail = Redactor()("\n".join(tail))
+    detail = "\n".join(tail)
     raise ProviderError(
         summary, f"Full log: {build.log}\n\nIts last lines:\n{detail}", path=("build",)
     )
 
 
 def _copy(source: IO[str], log: IO[str], tail: deque[str]) -> None:
+    hide = Redactor().lines()
     for line in source:
-        log.write(line)
-        log.flush()
-        tail.append(line.rstrip("\n"))
+        shown = hide(line.rstrip("\n"))
+        print(shown, file=log, flush=True)
+        tail.append(shown)
 
 
 def _wait(

@@ -9,10 +9,10 @@ from provider import image
 from provider.container_api import LIMITS, endpoint, networks, to_api, to_update, upload_archive
 from provider.container_checks import check
 from provider.container_faults import explain
-from provider.container_state import adopt, is_running, refresh
+from provider.container_state import adopt, is_running, refresh, unlimited
 from provider.engine import EngineFault, name_in_path
 from provider.planning import Rules
-from provider.problems import ProviderError
+from provider.problems import ProviderError, keeping
 from provider.resource import Context, Resource
 from provider.values import Values, is_empty
 
@@ -70,29 +70,19 @@ class Container(Resource):
         """Create and start the container, then see that it stays."""
         identifier = _create(context, planned)
         made = {**planned, "id": identifier}
-        try:
-            _prepare(context, identifier, planned)
-            if planned["start"]:
-                context.engine.post(f"/containers/{identifier}/start")
-        except EngineFault as fault:
-            raise explain(fault, planned, state=made) from None
-        except OSError as error:
-            raise ProviderError(
-                f"Cannot read a file to upload: {error.strerror}: {error.filename}.",
-                path=("upload",),
-                state=made,
-            ) from None
-        found = context.engine.get(f"/containers/{identifier}/json")
-        state = refresh(made, found)
-        _check_alive(planned, found, state)
-        if planned["wait"]:
-            _await_health(context, planned, state)
+        with keeping(made):
+            _start(context, identifier, planned)
+            found = context.engine.get(f"/containers/{identifier}/json")
+            state = _refreshed(context, made, found)
+            _check_alive(planned, found, state)
+            if planned["wait"]:
+                _await_health(context, planned, state)
         return state
 
     def read(self, context: Context, state: Values) -> Values | None:
         """The container with the state's id."""
         found = context.engine.find(f"/containers/{state['id']}/json")
-        return refresh(state, found) if found else None
+        return _refreshed(context, state, found) if found else None
 
     def update(self, context: Context, prior: Values, planned: Values) -> Values:
         """Change limits and restart policy; start what should run."""
@@ -108,7 +98,7 @@ class Container(Resource):
         except EngineFault as fault:
             raise explain(fault, planned, state=prior) from None
         found = context.engine.get(f"/containers/{identifier}/json")
-        state = refresh(planned, found)
+        state = _refreshed(context, planned, found)
         _check_alive(planned, found, state)
         return state
 
@@ -157,6 +147,19 @@ def _create(context: Context, planned: Values) -> str:
     return str(made["Id"])
 
 
+def _start(context: Context, identifier: str, planned: Values) -> None:
+    try:
+        _prepare(context, identifier, planned)
+        if planned["start"]:
+            context.engine.post(f"/containers/{identifier}/start")
+    except EngineFault as fault:
+        raise explain(fault, planned) from None
+    except OSError as error:
+        raise ProviderError(
+            f"Cannot read a file to upload: {error.strerror}: {error.filename}.", path=("upload",)
+        ) from None
+
+
 def _prepare(context: Context, identifier: str, planned: Values) -> None:
     """What a create call cannot carry: further networks, and files."""
     _at_create, later = networks(planned)
@@ -165,6 +168,14 @@ def _prepare(context: Context, identifier: str, planned: Values) -> None:
         context.engine.post(f"/networks/{name_in_path(block['name'])}/connect", body)
     if planned["upload"]:
         context.engine.put_archive(identifier, upload_archive(planned["upload"]))
+
+
+def _refreshed(context: Context, state: Values, found: dict[str, Any]) -> Values:
+    """`state` refreshed; the engine is asked what it cannot limit only when that matters."""
+    lost = unlimited(state, found)
+    if lost:
+        lost -= context.engine.limits
+    return refresh(state, found, ignored=lost)
 
 
 def _check_alive(planned: Values, found: dict[str, Any], state: Values) -> None:

@@ -7,6 +7,7 @@ reads everything.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from provider import durations, labels
@@ -20,8 +21,21 @@ def is_running(found: dict[str, Any]) -> bool:
     return bool(state["Running"] or state.get("Restarting"))
 
 
-def refresh(state: Values, found: dict[str, Any]) -> Values:
-    """`state` with what Docker says now.
+def unlimited(state: Values, found: dict[str, Any]) -> set[str]:
+    """Limits that `state` asks for and the container does not have at all.
+
+    An engine whose kernel cannot account for memory or swap drops such a limit with a warning.
+    """
+    host, limits = found["HostConfig"], set()
+    if not is_empty(state.get("memory")) and not host["Memory"]:
+        limits.add("memory")
+    if state.get("memory_swap") not in {None, -1} and host["MemorySwap"] == -1:
+        limits.add("memory_swap")
+    return limits
+
+
+def refresh(state: Values, found: dict[str, Any], *, ignored: Collection[str] = ()) -> Values:
+    """`state` with what Docker says now, the limits named by `ignored` aside.
 
     A container that ought to run and does not is reported as ``must_run = false``: the next plan
     then shows an update, and the update starts it. A refresh itself never touches a container.
@@ -33,7 +47,8 @@ def refresh(state: Values, found: dict[str, Any]) -> Values:
     for name, value in _computed(config, host).items():
         if state.get(name) is None or state.get(name) is UNKNOWN:
             fresh[name] = value
-    fresh.update(_limits(state, host))
+    limits = _limits(state, host)
+    fresh.update({name: value for name, value in limits.items() if name not in ignored})
     fresh["network_data"] = network_data(found)
     fresh["networks_advanced"] = networks(state, found)
     fresh["ports"] = [_port(block, found) for block in state.get("ports") or []]

@@ -103,6 +103,13 @@ class Engine:
         major, minor = min(NEWEST_API, tuple(int(part) for part in newest.split(".")))
         return f"/v{major}.{minor}"
 
+    @cached_property
+    def limits(self) -> frozenset[str]:
+        """Which of memory and memory_swap its kernel can limit: one call, the first time."""
+        info = self.get("/info")
+        pairs = (("memory", "MemoryLimit"), ("memory_swap", "SwapLimit"))
+        return frozenset(name for name, key in pairs if info[key])
+
     def get(self, path: str, **query: Any) -> Any:
         """The JSON answer of a GET."""
         return self.call("GET", path, query)

@@ -7,7 +7,7 @@ from typing import Any
 from provider import labels
 from provider.engine import EngineFault, name_in_path
 from provider.planning import Rules
-from provider.problems import ProviderError
+from provider.problems import ProviderError, keeping
 from provider.resource import Context, Resource
 from provider.values import Values
 
@@ -35,8 +35,8 @@ class Network(Resource):
             made = context.engine.post("/networks/create", to_api(planned))
         except EngineFault as fault:
             raise _create_error(fault, planned) from None
-        found = context.engine.get(f"/networks/{made['Id']}")
-        return to_state(planned, found)
+        with keeping({**planned, "id": made["Id"]}):
+            return to_state(planned, context.engine.get(f"/networks/{made['Id']}"))
 
     def read(self, context: Context, state: Values) -> Values | None:
         """The network with the state's id."""

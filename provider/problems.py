@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from iac_wrapper.redact import Redactor
+from provider.engine import EngineDown, EngineFault
 
 Path = tuple[str | int, ...]
 """Attribute names and list positions, outermost first."""
@@ -35,6 +42,40 @@ class ProviderError(Exception):
 
     def __str__(self) -> str:
         return f"{self.summary} {self.next_step}".strip()
+
+
+def as_problem(error: Exception) -> ProviderError:
+    """Any exception as a sentence; what nobody foresaw also leaves a traceback in TF_LOG."""
+    if isinstance(error, ProviderError):
+        return error
+    if isinstance(error, EngineDown):
+        return ProviderError(
+            f"No Docker engine answers at {error.host}: {error.reason}.",
+            "Start it (systemctl start docker), or set host in the provider block or DOCKER_HOST.",
+        )
+    if isinstance(error, EngineFault):
+        return ProviderError(f"The Docker engine refused: {error.message}.")
+    print(Redactor()(traceback.format_exc()), file=sys.stderr)
+    return ProviderError(
+        f"The embedded Docker provider has a defect: {type(error).__name__}.",
+        "TF_LOG=debug shows where.",
+    )
+
+
+@contextmanager
+def keeping(state: dict[str, Any]) -> Iterator[None]:
+    """Once an object exists no error may lose it: whatever is raised inside carries a state.
+
+    Args:
+        state: what is known of the object, its id at least; an error's own state wins.
+    """
+    try:
+        yield
+    except Exception as error:
+        problem = as_problem(error)
+        if problem.state is None:
+            problem.state = state
+        raise problem from None
 
 
 def not_implemented(path: Path) -> ProviderError:

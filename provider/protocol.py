@@ -8,9 +8,7 @@ then tolerates null becoming "" and the like.
 from __future__ import annotations
 
 import json
-import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any
@@ -19,9 +17,9 @@ from tf.gen import tfplugin_pb2 as pb
 
 from iac_wrapper.redact import Redactor
 from provider import configuration
-from provider.engine import Engine, EngineDown, EngineFault
+from provider.engine import Engine
 from provider.planning import plan_create, plan_update
-from provider.problems import Path, ProviderError
+from provider.problems import Path, ProviderError, as_problem
 from provider.resource import Context, Resource
 from provider.schema import Block, Schema, Schemas
 from provider.values import Values, decode, encode, settle
@@ -45,24 +43,6 @@ def _guarded(answer: Callable[[], Any]) -> Callable[[Handler], Handler]:
         return guarded
 
     return decorate
-
-
-def as_problem(error: Exception) -> ProviderError:
-    """Any exception as a sentence; what nobody foresaw also leaves a traceback in TF_LOG."""
-    if isinstance(error, ProviderError):
-        return error
-    if isinstance(error, EngineDown):
-        return ProviderError(
-            f"No Docker engine answers at {error.host}: {error.reason}.",
-            "Start it (systemctl start docker), or set host in the provider block or DOCKER_HOST.",
-        )
-    if isinstance(error, EngineFault):
-        return ProviderError(f"The Docker engine refused: {error.message}.")
-    print(Redactor()(traceback.format_exc()), file=sys.stderr)
-    return ProviderError(
-        f"The embedded Docker provider has a defect: {type(error).__name__}.",
-        "TF_LOG=debug shows where.",
-    )
 
 
 def diagnostic(problem: ProviderError) -> Any:

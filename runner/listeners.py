@@ -17,22 +17,28 @@ def listening(*, without: Iterable[int] = (), proc: Path = Path("/proc/net")) ->
     found = {
         (port, host)
         for name in ("tcp", "tcp6")
-        for host, port in _sockets(proc / name)
+        for host, port, _ in _sockets(proc / name)
         if port not in hidden and host != _DOCKER_DNS
     }
     return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for port, host in sorted(found)]
 
 
-def _sockets(table: Path) -> Iterable[tuple[str, int]]:
+def inodes(port: int, *, proc: Path = Path("/proc/net")) -> set[int]:
+    """The inodes of the sockets that listen on `port`, whatever their address."""
+    tables = (_sockets(proc / name) for name in ("tcp", "tcp6"))
+    return {inode for table in tables for _, at, inode in table if at == port}
+
+
+def _sockets(table: Path) -> Iterable[tuple[str, int, int]]:
     try:
         rows = table.read_text(encoding="ascii").splitlines()[1:]
     except OSError:
         return
     for row in rows:
-        _, local, _, state, *_ = row.split()
+        _, local, _, state, *rest = row.split()
         if state == _LISTEN:
             address, port = local.split(":")
-            yield _host(address), int(port, 16)
+            yield _host(address), int(port, 16), int(rest[5])
 
 
 def _host(address: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from runner.http2 import may_speak_grpc
 from runner.listeners import listening
 from runner.settings import Settings
 
@@ -65,6 +66,8 @@ class Readiness:
 
     def _own_opinion(self) -> Verdict | None:
         """What the program's grpc.health.v1 says; None: it has none, or none that knows."""
+        if self._has_health is None and not may_speak_grpc(self._settings.port):
+            self._has_health = False
         if self._has_health is False:
             return None
         try:

@@ -453,14 +453,23 @@ def write_config(text: str, directory: Path = RUN) -> Path:
     return directory / parts[0]
 
 
-def check_pid(pid: int) -> None:
+def check_pid(pid: int, first: str) -> None:
     """Stop where this does not belong.
+
+    Args:
+        pid: our own.
+        first: the name of PID 1 (its /proc/1/comm).
 
     Raises:
         Refused: we are not the first process of a container.
     """
-    if pid != 1:
-        raise Refused("not PID 1: outside a container this would replace the host's firewall")
+    if pid == 1:
+        return
+    text = "not PID 1: outside a container this would replace the host's firewall"
+    if first in ("docker-init", "tini", "catatonit"):
+        # The engine's default: `init = false` is lost where a provider takes it for "not said".
+        text = f'not PID 1, but {first} is: remove "init": true from the engine\'s daemon.json'
+    raise Refused(text)
 
 
 def check_key(key: Path) -> None:
@@ -480,7 +489,7 @@ def main() -> int:
     """Everything in order; the exit status of the container."""
     try:
         wanted = read_environment(os.environ)
-        check_pid(os.getpid())
+        check_pid(os.getpid(), Path("/proc/1/comm").read_text().strip())
         del os.environ["IAC_ENVOY_CONFIG"]
         set_firewall(wanted)
         make_directory()

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
+from iac_wrapper.adapters.private_files import private_directory, private_file, unreadable
 from iac_wrapper.atomic import write_bytes
 from iac_wrapper.errors import CertificateError
 
@@ -57,9 +58,13 @@ class CertificateAuthority:
 def ensure_ca(secrets_dir: Path) -> CertificateAuthority:
     """The CA in `secrets_dir`; made there (P-256, 10 years) when there is none.
 
+    Whoever made the folder and the key, and however: they are closed to other users (0700, 0600).
+
     Raises:
-        CertificateError: files are missing, unreadable, expired or do not belong together.
+        CertificateError: files are missing, unreadable, expired or do not belong together, or
+            cannot be closed.
     """
+    private_directory(secrets_dir)
     with locked(secrets_dir):
         certificate, key = secrets_dir / "ca.pem", secrets_dir / "ca.key"
         if not certificate.exists() and not key.exists():
@@ -69,6 +74,7 @@ def ensure_ca(secrets_dir: Path) -> CertificateAuthority:
                 raise CertificateError(
                     "half of the CA is missing", where=str(path), next_step=_START_OVER
                 )
+        private_file(key)
         return _load(certificate, key, secrets_dir / "ca-chain.pem")
 
 
@@ -89,16 +95,6 @@ def locked(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def unreadable(path: Path, error: OSError) -> CertificateError:
-    """The error for a file or directory that this user cannot use."""
-    return CertificateError(
-        "cannot use the secrets",
-        where=str(path),
-        found=error.strerror,
-        next_step="run as the user who deployed first, or chown the folder to this one",
-    )
 
 
 def load_certificates(path: Path) -> list[x509.Certificate]:
@@ -170,7 +166,6 @@ def _create(certificate: Path, key: Path) -> None:
         )
         .sign(secret, hashes.SHA256())
     )
-    certificate.parent.chmod(0o700)
     write_bytes(key, key_pem(secret), mode=0o600)
     write_bytes(certificate, _pem(signed), mode=0o600)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,13 +31,13 @@ from iac_wrapper.adapters.certificate_authority import (
     load_certificates,
     load_key,
     locked,
-    unreadable,
 )
+from iac_wrapper.adapters.private_files import unreadable
 from iac_wrapper.atomic import write_bytes
 from iac_wrapper.errors import CertificateError
-from iac_wrapper.model.certificate import Leaf, spiffe_id
+from iac_wrapper.model.certificate import CONTROL_PLANE, Leaf, spiffe_id
 
-__all__ = ["CertificateAuthority", "ensure_ca", "ensure_leaf", "inspect", "remove_project"]
+__all__ = ["CertificateAuthority", "ensure_ca", "ensure_leaf", "inspect", "prune", "remove_project"]
 
 LEAF_LIFETIME = timedelta(days=90)
 _CURRENT = "..data"
@@ -114,6 +115,37 @@ def remove_project(secrets_dir: Path, project: str) -> None:
         raise unreadable(secrets_dir / project, error) from None
 
 
+def prune(directory: Path, keep: Collection[str]) -> list[str]:
+    """Remove the leaf directories of services that are no more.
+
+    Args:
+        directory: ``secrets/<project>``; nothing there is fine.
+        keep: the services that stay; the control plane always does.
+
+    Returns:
+        The names that are gone now, sorted. What is no leaf directory is left alone.
+
+    Raises:
+        CertificateError: this user may not remove one.
+    """
+    stays = {*keep, CONTROL_PLANE}
+    try:
+        dropped = sorted(
+            path for path in directory.iterdir() if path.name not in stays and _is_leaf(path)
+        )
+        for path in dropped:
+            shutil.rmtree(path)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise unreadable(directory, error) from None
+    return [path.name for path in dropped]
+
+
+def _is_leaf(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink() and (path / _CURRENT).is_symlink()
+
+
 def _will_do(
     ca: CertificateAuthority, directory: Path, name: str, trust_domain: str, owner_uid: int
 ) -> bool:
@@ -123,9 +155,8 @@ def _will_do(
         status = leaf.key.stat()
     except (CertificateError, FileNotFoundError):
         return False
-    left = leaf.not_after - datetime.now(UTC)
     return (
-        left >= (leaf.not_after - leaf.not_before) / 3
+        datetime.now(UTC) <= leaf.renew_at
         and (leaf.dns_names, leaf.uris) == ((name,), (spiffe_id(trust_domain, name),))
         and (status.st_uid, status.st_mode & 0o777) == (owner_uid, 0o600)
     )

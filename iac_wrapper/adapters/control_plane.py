@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from iac_wrapper.adapters import handshake
 from iac_wrapper.errors import CertificateError, UnhealthyError
+from iac_wrapper.model.certificate import spiffe_id, trust_domain_of
 from iac_wrapper.model.health import Health, LogLine, Phase, Probe
 
 if TYPE_CHECKING:
@@ -53,12 +54,12 @@ class ControlPlane:
             own = x509.load_pem_x509_certificate((self._tls_dir / "tls.crt").read_bytes())
             names = own.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
             uri = names.get_values_for_type(x509.UniformResourceIdentifier)[0]
-            return uri.removeprefix("spiffe://").partition("/")[0]
+            return trust_domain_of(uri)
         except (OSError, ValueError, LookupError, x509.ExtensionNotFound) as error:
             raise self._bad_certificate(error) from None
 
     def health(self, service: str, *, timeout: float = 5.0) -> Health:
-        """One look at a service: its identity, then what its runner says.
+        """One look at a service: the certificate it shows now, then what its runner says.
 
         Raises:
             CertificateError: our own certificate files cannot be used.
@@ -133,19 +134,23 @@ class ControlPlane:
             ) from None
 
     def _look(self, service: str, timeout: float) -> Health:
-        expected = f"spiffe://{self.trust_domain}/{service}"
+        expected = spiffe_id(self.trust_domain, service)
         try:
-            identity = handshake.identity(self._port, service, self._tls_dir, timeout=timeout)
+            peer = handshake.meet(self._port, service, self._tls_dir, timeout=timeout)
         except handshake.HandshakeFailed as error:
             return Health(service, "UNREACHABLE", message=str(error))
         except OSError as error:
             raise self._bad_certificate(error) from None
-        if identity != expected:
-            message = f"the peer is {identity or 'nobody'}, not {expected}"
-            return Health(service, "UNREACHABLE", identity=identity, message=message)
-        return self._ask(service, identity, timeout)
+        if peer.identity != expected:
+            message = f"the peer is {peer.identity or 'nobody'}, not {expected}"
+            found = Health(service, "UNREACHABLE", message=message)
+        else:
+            found = self._ask(service, timeout)
+        return replace(
+            found, identity=peer.identity, fingerprint=peer.fingerprint, expires=peer.expires
+        )
 
-    def _ask(self, service: str, identity: str, timeout: float) -> Health:
+    def _ask(self, service: str, timeout: float) -> Health:
         from google.protobuf.empty_pb2 import Empty  # noqa: PLC0415 - costs what gRPC costs
 
         grpc = _grpc()
@@ -154,8 +159,8 @@ class ControlPlane:
                 status = stub.HealthCheck(Empty(), timeout=timeout)
         except grpc.RpcError as error:
             # The sidecar proved who it is and says that nobody answers behind it.
-            return Health(service, "NOT_SERVING", identity=identity, message=_explain(error))
-        return _to_health(service, identity, status)
+            return Health(service, "NOT_SERVING", message=_explain(error))
+        return _to_health(service, status)
 
     @contextmanager
     def _stub(self, service: str) -> Iterator[Any]:
@@ -193,7 +198,7 @@ def _shown(health: Health) -> tuple[str, str, str]:
     return (health.status, health.phase, health.message)
 
 
-def _to_health(service: str, identity: str, status: Any) -> Health:
+def _to_health(service: str, status: Any) -> Health:
     pb = _messages()
     serving = status.status == pb.SERVING
     phase = "UNKNOWN" if not status.phase else pb.Phase.Name(status.phase)
@@ -201,7 +206,6 @@ def _to_health(service: str, identity: str, status: Any) -> Health:
         service,
         "SERVING" if serving else "NOT_SERVING",
         phase=cast(Phase, phase),
-        identity=identity,
         exit_code=status.exit_code if status.HasField("exit_code") else None,
         signal=status.signal,
         oom=status.oom,

@@ -9,15 +9,13 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from iac_wrapper.errors import CommandError, ConfigError, EngineError
-
-PROJECT_LABEL = "org.karstkit.project"
-SERVICE_LABEL = "org.karstkit.service"
-ROLE_LABEL = "org.karstkit.role"
+from iac_wrapper.model import labels
 
 _CANDIDATES = [
     ipaddress.IPv4Network(f"172.{second}.{third}.0/24")
@@ -31,7 +29,7 @@ _CANDIDATES = [
 class Container:
     """A container of a project.
 
-    `network_mode` is Docker's HostConfig.NetworkMode; `started_at` its RFC 3339 text, which sorts.
+    `network_mode` is Docker's HostConfig.NetworkMode; `mounts` are the host folders it sees.
     """
 
     id: str
@@ -42,9 +40,9 @@ class Container:
     exit_code: int
     oom_killed: bool
     restarts: int
-    started_at: str
+    started_at: datetime
     network_mode: str
-    image: str
+    mounts: tuple[str, ...]
 
     @property
     def running(self) -> bool:
@@ -53,9 +51,10 @@ class Container:
 
 
 class Engine:
-    """A Docker engine, found like the docker CLI finds it (``DOCKER_HOST``, else its socket)."""
+    """A Docker engine at `endpoint`; None is the default socket."""
 
-    def __init__(self) -> None:
+    def __init__(self, endpoint: str | None = None) -> None:
+        self._endpoint = endpoint
         self._connected: Any = None
 
     def ping(self) -> str:
@@ -84,8 +83,8 @@ class Engine:
     def projects(self) -> list[str]:
         """Names of all projects that have a container."""
         with _translated():
-            listed = self._api.containers(all=True, filters={"label": PROJECT_LABEL})
-        return sorted({item["Labels"][PROJECT_LABEL] for item in listed})
+            listed = self._api.containers(all=True, filters={"label": labels.PROJECT})
+        return sorted({item["Labels"][labels.PROJECT] for item in listed})
 
     def logs(self, container: str, tail: int) -> str:
         """The last `tail` lines of both streams, or an empty text if the container is gone."""
@@ -97,12 +96,10 @@ class Engine:
         """Both streams of a container as they come."""
         import docker.errors  # noqa: PLC0415 - the SDK costs 0.2 s that `--help` must not pay
 
-        try:
-            stream = self._api.logs(container, stdout=True, stderr=True, stream=True, tail=tail,
-                follow=follow)  # fmt: skip
-            yield from stream
-        except docker.errors.NotFound:
-            return
+        with _translated(), suppress(docker.errors.NotFound):
+            yield from self._api.logs(
+                container, stdout=True, stderr=True, stream=True, tail=tail, follow=follow
+            )
 
     def start(self, container: Container) -> None:
         """Start a stopped container."""
@@ -180,17 +177,17 @@ class Engine:
             *(f"image {tag}" for tag in self.image_tags(project)),
         ]
 
-    def subnets(self) -> dict[str, ipaddress.IPv4Network]:
-        """IPv4 subnets in use, by network name."""
+    def subnets(self) -> list[tuple[str, ipaddress.IPv4Network]]:
+        """IPv4 subnets in use, each with its network's name."""
         with _translated():
             networks = self._api.networks()
-        used: dict[str, ipaddress.IPv4Network] = {}
-        for network in networks:
-            for config in (network.get("IPAM") or {}).get("Config") or []:
-                subnet = config.get("Subnet", "")
-                if "." in subnet:
-                    used[network["Name"]] = ipaddress.IPv4Network(subnet)
-        return used
+        return [
+            # Docker takes (and shows) a subnet with host bits set.
+            (network["Name"], ipaddress.IPv4Network(config["Subnet"], strict=False))
+            for network in networks
+            for config in (network.get("IPAM") or {}).get("Config") or []
+            if "." in config.get("Subnet", "")
+        ]
 
     def free_subnet(self) -> str:
         """The first candidate subnet that overlaps no network of this engine.
@@ -198,9 +195,9 @@ class Engine:
         Raises:
             ConfigError: all are taken.
         """
-        used = list(self.subnets().values())
+        used = self.subnets()
         for candidate in _CANDIDATES:
-            if not any(candidate.overlaps(other) for other in used):
+            if not any(candidate.overlaps(other) for _, other in used):
                 return str(candidate)
         raise ConfigError(
             "no free subnet is left for the project's network",
@@ -216,32 +213,40 @@ class Engine:
                 data = self._api.inspect_container(container_id)
             except docker.errors.NotFound:
                 return None
-        labels, state = data["Config"]["Labels"], data["State"]
+        present, state = data["Config"]["Labels"], data["State"]
         return Container(
             id=data["Id"],
             name=data["Name"].removeprefix("/"),
-            service=labels.get(SERVICE_LABEL, ""),
-            role=labels.get(ROLE_LABEL, ""),
+            service=present.get(labels.SERVICE, ""),
+            role=present.get(labels.ROLE, ""),
             state=state["Status"],
             exit_code=state["ExitCode"],
             oom_killed=state["OOMKilled"],
             restarts=data["RestartCount"],
-            started_at=state["StartedAt"],
+            started_at=datetime.fromisoformat(state["StartedAt"]),
             network_mode=data["HostConfig"]["NetworkMode"],
-            image=data["Config"]["Image"],
+            mounts=tuple(m["Source"] for m in data["Mounts"] if m["Type"] == "bind"),
         )
 
     @property
     def _api(self) -> Any:
         if self._connected is None:
-            import docker  # noqa: PLC0415 - see above
-            import docker.errors  # noqa: PLC0415
+            import docker.errors  # noqa: PLC0415 - see above
 
             try:
-                self._connected = docker.from_env(timeout=60).api
+                self._connected = self._connect()
             except docker.errors.DockerException as error:
                 raise _down(error) from None
         return self._connected
+
+    def _connect(self) -> Any:
+        """An API client; TLS settings are the CLI's variables (DOCKER_TLS_VERIFY, …)."""
+        import docker.utils  # noqa: PLC0415 - see above
+
+        settings = docker.utils.kwargs_from_env()
+        if self._endpoint:
+            settings["base_url"] = self._endpoint
+        return docker.APIClient(version="auto", timeout=60, **settings)
 
 
 def port_is_free(port: int) -> bool:
@@ -264,7 +269,7 @@ def free_port() -> int:
 
 
 def _by_label(project: str) -> dict[str, str]:
-    return {"label": f"{PROJECT_LABEL}={project}"}
+    return {"label": f"{labels.PROJECT}={project}"}
 
 
 @contextmanager

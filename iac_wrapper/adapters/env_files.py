@@ -6,20 +6,19 @@ container as the file ``/run/iac/env/<variable>``, which the runner turns into a
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from iac_wrapper.atomic import write_text
 from iac_wrapper.errors import ConfigError
-
-_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+from iac_wrapper.model.app_rules import REFERENCE
 
 
 def references(env: Mapping[str, str]) -> dict[str, str]:
     """The variables whose value is a reference: variable -> name in the deploy's environment."""
-    found = {key: _REFERENCE.fullmatch(value) for key, value in env.items()}
+    found = {key: REFERENCE.fullmatch(value) for key, value in env.items()}
     return {key: match[1] for key, match in found.items() if match}
 
 
@@ -42,15 +41,26 @@ def resolve(env: Mapping[str, str], environ: Mapping[str, str], *, where: str) -
     return values
 
 
-def write(directory: Path, values: Mapping[str, str]) -> bool:
-    """Make `directory` hold exactly `values`, one file each; return True if anything changed.
+def values(directory: Path) -> list[str]:
+    """Every value below `directory` (a project's folder): what no output may show."""
+    return [f.read_text(encoding="utf-8") for f in directory.glob("*/*") if f.is_file()]
+
+
+def changed_at(directory: Path) -> datetime | None:
+    """When the values of one app changed last; None if it has none."""
+    times = [path.stat().st_mtime for path in (directory, *directory.glob("*")) if path.exists()]
+    return datetime.fromtimestamp(max(times), UTC) if times else None
+
+
+def write(directory: Path, values: Mapping[str, str]) -> None:
+    """Make `directory` hold exactly `values`, one file each; what is right already is not touched.
 
     The files are readable by the app's user; the folder above them (`secrets/`, 0700) keeps
     everybody else out.
     """
     current = {f.name: f.read_text(encoding="utf-8") for f in directory.glob("*") if f.is_file()}
     if current == dict(values):
-        return False
+        return
     for name in current.keys() - values.keys():
         (directory / name).unlink()
     for name, value in values.items():
@@ -59,4 +69,3 @@ def write(directory: Path, values: Mapping[str, str]) -> bool:
         directory.chmod(0o755)
         if not values:
             shutil.rmtree(directory)
-    return True

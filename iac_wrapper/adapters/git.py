@@ -60,6 +60,8 @@ _ENVIRONMENT: Mapping[str, str | None] = {
     "LC_ALL": "C",
 }
 
+_HEADER = "IAC_GIT_HEADER"  # the variable that git is told to read the header from
+
 # Local steps see no configuration at all: a global autocrlf or smudge filter (git-lfs) would
 # change the files that come out, and run programs.
 _ISOLATED: Mapping[str, str | None] = {
@@ -193,15 +195,15 @@ def _network(
     refspecs: tuple[str, ...] = (),
     timeout: float = FETCH_TIMEOUT,
 ) -> Completed:
-    """A git command that talks to `remote`; the token travels in the environment, never in argv."""
+    """A git command that talks to `remote`; the token travels in the environment, never in argv.
+
+    Not as GIT_CONFIG_KEY_0: the user's own GIT_CONFIG_COUNT (a proxy, insteadOf) stays in force.
+    """
     config = [part for setting in _NETWORK_CONFIG for part in ("-c", setting)]
     environment = {**_ENVIRONMENT, "GIT_ALLOW_PROTOCOL": urlsplit(remote.url).scheme}
     if remote.git_header:
-        environment |= {
-            "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": f"http.{_origin_url(remote.url)}/.extraHeader",
-            "GIT_CONFIG_VALUE_0": remote.git_header,
-        }
+        config += [f"--config-env=http.{_origin_url(remote.url)}/.extraHeader={_HEADER}"]
+        environment[_HEADER] = remote.git_header
     argv = process.argv("git", config, arguments, "--", remote.url, refspecs)
     try:
         done = process.run(Command(argv, cwd=repository, env=environment), timeout=timeout)

@@ -6,9 +6,11 @@ of our own. Standard library only; it must not know what is said over the connec
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import ssl
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +29,19 @@ class HandshakeFailed(Exception):  # noqa: N818 - says what happened, the adapte
 
 
 @dataclass(frozen=True)
+class Peer:
+    """The verified certificate that a peer showed in this very handshake.
+
+    `identity` is its first URI, None without one; `fingerprint` the SHA-256 of its DER form, 64 hex
+    digits; `expires` its end in UTC.
+    """
+
+    identity: str | None
+    fingerprint: str
+    expires: datetime
+
+
+@dataclass(frozen=True)
 class Refusal:
     """What a server did without our certificate; `refused` None: nothing that proves anything."""
 
@@ -34,8 +49,8 @@ class Refusal:
     text: str
 
 
-def identity(port: int, service: str, tls_dir: Path, *, timeout: float) -> str | None:
-    """The SPIFFE URI of the peer that answers as `service`, verified against ``ca.crt``.
+def meet(port: int, service: str, tls_dir: Path, *, timeout: float) -> Peer:
+    """The peer that answers as `service`, verified against ``ca.crt``.
 
     Args:
         port: the gateway's loopback port.
@@ -52,14 +67,23 @@ def identity(port: int, service: str, tls_dir: Path, *, timeout: float) -> str |
     with _connect(port, timeout) as plain:
         try:
             with context.wrap_socket(plain, server_hostname=service) as secure:
-                certificate = cast(dict[str, Any], secure.getpeercert() or {})
+                peer = _peer(secure)
                 seen = _speak(secure, timeout)
         except OSError as error:
             raise HandshakeFailed(_sentence(error, service, timeout)) from None
     if seen.refused is not False:
         raise HandshakeFailed(f"{service} does not take our certificate: {seen.text}")
+    return peer
+
+
+def _peer(secure: ssl.SSLSocket) -> Peer:
+    certificate = cast(dict[str, Any], secure.getpeercert())
     uris = [name for kind, name in certificate.get("subjectAltName", ()) if kind == "URI"]
-    return uris[0] if uris else None
+    return Peer(
+        uris[0] if uris else None,
+        hashlib.sha256(secure.getpeercert(binary_form=True) or b"").hexdigest(),
+        datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC),
+    )
 
 
 def without_certificate(port: int, service: str, ca: Path, *, timeout: float) -> Refusal:

@@ -16,6 +16,7 @@ from typing import Any
 from iac_wrapper.adapters import process
 from iac_wrapper.adapters.process import Command
 from iac_wrapper.errors import CommandError
+from iac_wrapper.redact import Redactor
 
 _TAIL = 40
 _STAGE = re.compile(r"#\d+ (\[[^]]*\d+/\d+\] .*)")
@@ -49,7 +50,11 @@ def command(docker: str, image: Mapping[str, Any]) -> Command:
 
 
 def build_all(
-    docker: str, images: Sequence[Mapping[str, Any]], logs: Path, on_line: Callable[[str], None]
+    docker: str,
+    images: Sequence[Mapping[str, Any]],
+    logs: Path,
+    on_line: Callable[[str], None],
+    redact: Redactor,
 ) -> None:
     """Build `images` side by side; each log goes to a file of its own in `logs`.
 
@@ -68,10 +73,11 @@ def build_all(
     failed = []
     for one in done:
         name = names[one.command.argv]
+        output = redact(one.stdout)
         log = logs / (re.sub(r"[^A-Za-z0-9.-]+", "_", name) + ".log")
-        log.write_text(one.stdout, encoding="utf-8")
+        log.write_text(output, encoding="utf-8")
         if one.returncode != 0:
-            tail = "\n".join(one.stdout.splitlines()[-_TAIL:])
+            tail = "\n".join(output.splitlines()[-_TAIL:])
             failed.append((name, f"{name}: the whole log is {log}\n{tail}"))
     if failed:
         raise CommandError(

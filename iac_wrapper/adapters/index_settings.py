@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from iac_wrapper.adapters.private_files import private_directory
 from iac_wrapper.atomic import write_bytes, write_text
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.layout import Layout
@@ -46,9 +47,10 @@ def write_build_secrets(layout: Layout, environ: Mapping[str, str], *, ca_bundle
 
     Raises:
         ConfigError: IAC_CA_BUNDLE names no file.
+        CertificateError: the folder cannot be closed to other users (0700).
     """
-    layout.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
-    layout.build_secrets.mkdir(mode=0o700, exist_ok=True)
+    private_directory(layout.secrets)
+    private_directory(layout.build_secrets)
     bundle = find_ca_bundle(environ, ca_bundle)
     write_bytes(layout.build_secrets / "ca", bundle.read_bytes() if bundle else b"", mode=0o600)
     write_text(layout.build_secrets / "env", exports(build_variables(environ)), mode=0o600)

@@ -75,7 +75,7 @@ def run(command: Command, *, timeout: float | None = None) -> Completed:
             timeout=timeout,
             check=False,
         )
-    except FileNotFoundError as error:
+    except OSError as error:
         raise _cannot_start(command, error) from None
     except subprocess.TimeoutExpired:
         raise CommandError(
@@ -100,8 +100,9 @@ def stream_all(
 
     Args:
         commands: what to run.
-        on_line: called with one line at a time, from other threads. If it raises, all programs
-            are killed and its exception goes on.
+        on_line: called with one line at a time, from other threads. If it raises, its program is
+            asked to stop (never killed: Terraform must save its state) and the exception goes on
+            once all have ended.
 
     Raises:
         CommandError: a program cannot be started.
@@ -118,11 +119,8 @@ def stream_all(
             running.append(_Running(command, handle))
         for program in running:
             program.join()
-    except KeyboardInterrupt:
-        _interrupt(running)
-        raise
     except BaseException:
-        _signal(running, signal.SIGKILL)
+        _interrupt(running)
         raise
     return [program.completed() for program in running]
 
@@ -147,17 +145,21 @@ class _Running:
                 errors="replace",
                 start_new_session=True,
             )
-        except FileNotFoundError as error:
+        except OSError as error:
             raise _cannot_start(command, error) from None
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def join(self) -> None:
-        """Wait until the program has ended; raise what the reader of its lines raised."""
+    def wait(self) -> None:
+        """Wait until the program has ended and all it said is read."""
         self._reader.join()
+        self.process.wait()
+
+    def join(self) -> None:
+        """`wait`, then raise what the reader of its lines raised."""
+        self.wait()
         if self._error:
             raise self._error
-        self.process.wait()
 
     def completed(self) -> Completed:
         """How it ended."""
@@ -165,12 +167,17 @@ class _Running:
 
     def _read(self) -> None:
         assert self.process.stdout is not None  # noqa: S101 - PIPE was asked for above
+        for line in self.process.stdout:
+            self._lines.append(line)
+            if self._error is None:
+                self._handle(line.rstrip("\n"))
+
+    def _handle(self, line: str) -> None:
         try:
-            for line in self.process.stdout:
-                self._lines.append(line)
-                self._on_line(self._command, line.rstrip("\n"))
-        except BaseException as error:  # it goes on in the thread that waits
+            self._on_line(self._command, line)
+        except Exception as error:  # it goes on in the thread that waits
             self._error = error
+            _signal([self], signal.SIGINT)
 
 
 def _interrupt(running: Sequence[_Running]) -> None:
@@ -178,8 +185,8 @@ def _interrupt(running: Sequence[_Running]) -> None:
     _signal(running, signal.SIGINT)
     try:
         for program in running:
-            program.join()
-    except BaseException:
+            program.wait()
+    except KeyboardInterrupt:
         _signal(running, signal.SIGKILL)
         raise
 

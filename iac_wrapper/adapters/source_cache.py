@@ -1,8 +1,9 @@
-"""Fetched sources on disk, keyed by what they are, read-only for everybody.
+"""Fetched sources on disk, keyed by what they are.
 
 ``<cache>/<key>/tree`` holds the files and ``<cache>/<key>/source.json`` what they must hash to. A
 directory gets its name by one rename when it is complete, so any number of processes may share a
-cache; the loser of a race takes the winner's tree. It must not know refs or repos.yaml.
+cache; the loser of a race takes the winner's tree. Nobody is kept from writing to a tree: it is
+hashed again before each use instead. It must not know refs or repos.yaml.
 """
 
 from __future__ import annotations
@@ -31,7 +32,11 @@ Method = Literal["archive", "clone", "local"]
 STALE_AFTER = 24 * 3600.0
 """Seconds after which the work directory of a process that died is removed."""
 
+SNAPSHOT_KEPT = 7 * 24 * 3600.0
+"""Seconds without use after which the copy of a local directory is removed: each edit makes one."""
+
 _STAGING = ".tmp-"
+_LOCAL = "local-"
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,9 @@ class SourceCache:
             return _publish(staging, final, method)
 
     def snapshot(self, source: Path) -> Cached:
-        """A private copy of a local directory, keyed by its content.
+        """A copy of a local directory that later edits do not reach, keyed by its content.
+
+        A new one makes old ones go.
 
         Raises:
             SourceError: as `copy_local`.
@@ -91,8 +98,14 @@ class SourceCache:
         with _staging(self.folder) as staging:
             copy_local(source, staging / "tree", self.limits)
             tree = tree_hash(staging / "tree")
-            final = self.folder / f"local-{tree.removeprefix('sha256:')[:40]}"
-            return _lookup(final, self.progress) or _publish(staging, final, "local", tree)
+            final = self.folder / f"{_LOCAL}{tree.removeprefix('sha256:')[:40]}"
+            if cached := _lookup(final, self.progress):
+                with contextlib.suppress(OSError):
+                    final.touch()
+                return cached
+            made = _publish(staging, final, "local", tree)
+        _remove_unused(self.folder)
+        return made
 
     def _obtain(self, commit: Commit, staging: Path) -> Method:
         tree = staging / "tree"
@@ -178,7 +191,17 @@ def _staging(cache: Path) -> Iterator[Path]:
 
 
 def _remove_stale(cache: Path) -> None:
-    for path in cache.glob(f"{_STAGING}*"):
+    for path in _older(cache, _STAGING, STALE_AFTER):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove_unused(cache: Path) -> None:
+    for path in _older(cache, _LOCAL, SNAPSHOT_KEPT):
+        _discard(path)
+
+
+def _older(cache: Path, prefix: str, seconds: float) -> Iterator[Path]:
+    for path in cache.glob(f"{prefix}*"):
         with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > STALE_AFTER:
-                shutil.rmtree(path, ignore_errors=True)
+            if time.time() - path.stat().st_mtime > seconds:
+                yield path

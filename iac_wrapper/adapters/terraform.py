@@ -20,6 +20,7 @@ from iac_wrapper.adapters.process import Command
 from iac_wrapper.atomic import write_text
 from iac_wrapper.errors import BusyError, CommandError
 from iac_wrapper.model.plan import Action, Change, Plan
+from iac_wrapper.redact import Redactor
 
 _ACTIONS: dict[str, Action] = {
     "create": "create",
@@ -38,9 +39,10 @@ class Terraform:
         executable: the Terraform executable.
         directory: where ``cdk.tf.json`` lies.
         log: file that gets everything Terraform says, appended.
+        redact: for what goes into the log.
         identity: what the initialised directory depends on beside its configuration (the provider
-            choice); when it changes, plugins and dependency lock are set up anew, because the lock
-            holds the provider's hash.
+            and where it comes from); when it changes, plugins and dependency lock are set up anew,
+            because the lock holds the provider's hash.
         environment: additions to the environment.
     """
 
@@ -48,6 +50,7 @@ class Terraform:
     directory: Path
     log: Path
     identity: str
+    redact: Redactor
     environment: Mapping[str, str | None] = field(default_factory=dict)
 
     def init(self) -> None:
@@ -70,14 +73,21 @@ class Terraform:
         )
         write_text(stamp, wanted)
 
-    def plan(self, out: Path, on_line: Callable[[str], None]) -> Plan:
+    def plan(self, out: Path, on_line: Callable[[str], None], *, refresh: bool = True) -> Plan:
         """Write a plan to `out` and return what it would do.
+
+        Args:
+            out: the plan file.
+            on_line: gets sentences worth showing.
+            refresh: False compares with the state as it is, without asking the provider.
 
         Raises:
             CommandError: the configuration is refused or the state cannot be read.
             BusyError: the state is locked by another Terraform.
         """
-        command = self._command("plan", "-json", "-input=false", f"-out={out}")
+        command = self._command(
+            "plan", "-json", "-input=false", f"-out={out}", f"-refresh={str(refresh).lower()}"
+        )
         return self._run(command, on_line).plan()
 
     def apply(self, plan: Path, on_line: Callable[[str], None]) -> None:
@@ -99,7 +109,13 @@ class Terraform:
         )
 
     def _command(self, *arguments: str) -> Command:
-        env: dict[str, str | None] = {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "TF_CLI_ARGS": None}
+        # The last three would move the state, or change what the arguments below mean.
+        env: dict[str, str | None] = {
+            "TF_IN_AUTOMATION": "1",
+            "TF_CLI_ARGS": None,
+            "TF_WORKSPACE": None,
+            "TF_DATA_DIR": None,
+        }
         return Command(
             process.argv(self.executable, arguments),
             cwd=self.directory,
@@ -122,7 +138,7 @@ class Terraform:
     def _write_log(self, text: str) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("a", encoding="utf-8") as file:
-            file.write(text)
+            file.write(self.redact(text))
 
     def _init_key(self) -> str:
         config = json.loads((self.directory / "cdk.tf.json").read_text(encoding="utf-8"))
@@ -145,6 +161,8 @@ class _Messages:
         try:
             message = json.loads(line)
         except ValueError:
+            message = None
+        if not isinstance(message, dict):
             self._noise.append(line)
             return []
         handler = getattr(self, f"_on_{message.get('type')}", None)

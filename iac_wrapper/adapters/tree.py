@@ -14,6 +14,7 @@ from iac_wrapper.adapters import git
 from iac_wrapper.adapters.link_table import LinkTable
 from iac_wrapper.adapters.unpack import Limits
 from iac_wrapper.errors import SourceError
+from iac_wrapper.public_tree import file_mode, make_directory
 
 JUNK = (
     ".git",
@@ -60,7 +61,8 @@ def copy_local(source: Path, to: Path, limits: Limits) -> None:
     """Copy what would be committed of a local directory to `to`, which does not exist yet.
 
     In a git working tree that is what git tracks plus what .gitignore does not exclude; elsewhere
-    everything but `JUNK`. A directory that holds a CA's key (``ca.key``) is left out always.
+    everything but `JUNK`. A directory that holds a CA's key (``ca.key``) is left out always. Modes
+    become 0755 and 0644 exactly, whatever the umask.
 
     Raises:
         SourceError: a link leaves the directory, a file is neither file nor link, or the caps are
@@ -69,7 +71,7 @@ def copy_local(source: Path, to: Path, limits: Limits) -> None:
     names = git.version_files(source, JUNK)
     files = [source / name for name in names] if names is not None else list(_walk(source, JUNK))
     table = LinkTable()
-    to.mkdir(parents=True)
+    make_directory(to)
     size = 0
     count = 0
     for path in files:
@@ -82,25 +84,27 @@ def copy_local(source: Path, to: Path, limits: Limits) -> None:
         count += 1
         if size > limits.max_bytes or count > limits.max_entries:
             raise _too_large(source, limits)
-        _note_parents(source, parts, table)
+        _make_parents(source, to, parts, table)
         _copy(path, to.joinpath(*parts), table, parts)
     table.check()
 
 
-def _note_parents(source: Path, parts: tuple[str, ...], table: LinkTable) -> None:
+def _make_parents(source: Path, to: Path, parts: tuple[str, ...], table: LinkTable) -> None:
     """Git may still track files below what has become a link: they are not part of this tree."""
     for depth in range(1, len(parts)):
-        if table.add_directory(parts[:depth]) and source.joinpath(*parts[:depth]).is_symlink():
+        if not table.add_directory(parts[:depth]):
+            continue
+        if source.joinpath(*parts[:depth]).is_symlink():
             raise SourceError(
                 "a tracked file lies behind a symbolic link",
                 found=str(source.joinpath(*parts)),
                 next_step="commit the link in place of the directory, or remove it",
             )
+        make_directory(to.joinpath(*parts[:depth]))
 
 
 def _copy(path: Path, target: Path, table: LinkTable, parts: tuple[str, ...]) -> None:
     mode = path.lstat().st_mode
-    target.parent.mkdir(parents=True, exist_ok=True)
     if stat.S_ISLNK(mode):
         link = str(path.readlink())
         table.add_link(parts, link)
@@ -108,7 +112,7 @@ def _copy(path: Path, target: Path, table: LinkTable, parts: tuple[str, ...]) ->
     elif stat.S_ISREG(mode):
         table.add_file(parts)
         shutil.copyfile(path, target, follow_symlinks=False)
-        target.chmod(0o755 if mode & 0o100 else 0o644)
+        target.chmod(file_mode(mode))
     else:
         raise SourceError(
             "the source holds neither a file nor a link",

@@ -22,6 +22,7 @@ from typing import IO, cast
 
 from iac_wrapper.adapters.link_table import LinkTable, Parts
 from iac_wrapper.errors import SourceError
+from iac_wrapper.public_tree import file_mode, make_directory
 
 MAX_ENTRIES = 100_000
 """Files, directories and links; the Linux kernel has about 90,000."""
@@ -65,7 +66,8 @@ def unpack(
 
     Args:
         archive: the file.
-        to: made here, with mode 0755; left behind half-filled on an error.
+        to: made here; left behind half-filled on an error. Modes in it are 0755 and 0644
+            exactly, whatever the archive and the umask say.
         limits: caps.
         strip_top: drop the one top directory all entries lie in.
         commit: checked against the commit that `git archive` notes in the global header, if
@@ -74,7 +76,7 @@ def unpack(
     Raises:
         SourceError: the archive is broken, too large, or holds something that could leave `to`.
     """
-    to.mkdir(mode=0o755, parents=True)
+    make_directory(to)
     with _explained(archive), archive.open("rb") as raw:
         packed = archive.stat().st_size
         capped = _Capped(_decompressed(raw), packed, limits)
@@ -126,7 +128,7 @@ class _Unpacker:
         path = self._to.joinpath(*parts)
         if member.isdir():
             if self._table.add_directory(parts):
-                path.mkdir(mode=0o755)
+                make_directory(path)
         elif member.issym():
             self._table.add_link(parts, member.linkname)
         elif member.isreg() and not member.issparse():
@@ -138,7 +140,7 @@ class _Unpacker:
     def _make_parents(self, parts: Parts) -> None:
         for depth in range(1, len(parts)):
             if self._table.add_directory(parts[:depth]):
-                self._to.joinpath(*parts[:depth]).mkdir(mode=0o755)
+                make_directory(self._to.joinpath(*parts[:depth]))
 
     def _write(self, tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
         self._bytes += member.size
@@ -147,7 +149,7 @@ class _Unpacker:
         source = tar.extractfile(member)
         assert source is not None  # noqa: S101 - a regular file has content
         # Of the mode only "executable" counts: set-uid and write bits are nobody's business.
-        mode = 0o755 if member.mode & 0o100 else 0o644
+        mode = file_mode(member.mode)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         with os.fdopen(os.open(path, flags, mode), "wb") as file:
             while chunk := source.read(256 * 1024):

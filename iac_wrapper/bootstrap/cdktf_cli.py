@@ -14,6 +14,9 @@ from pathlib import Path
 from iac_wrapper import settings
 from iac_wrapper.layout import Layout
 
+_MOVES_STATE = ("TF_WORKSPACE", "TF_DATA_DIR")
+"""Variables under which Terraform would look for a project's state somewhere else."""
+
 
 def environment(environ: Mapping[str, str], layout: Layout) -> dict[str, str]:
     """The CLI's environment: `environ`, our tools first on PATH, nothing asked, nothing reported.
@@ -29,7 +32,7 @@ def environment(environ: Mapping[str, str], layout: Layout) -> dict[str, str]:
         "DISABLE_VERSION_CHECK": "1",
         "CI": "1",
     }
-    return {**environ, **added}
+    return {name: value for name, value in environ.items() if name not in _MOVES_STATE} | added
 
 
 def command(arguments: Sequence[str], layout: Layout, project: str) -> list[str]:

@@ -12,6 +12,7 @@ from iac_wrapper.bootstrap.console import Progress
 from iac_wrapper.bootstrap.machine import Machine
 from iac_wrapper.errors import CommandError
 from iac_wrapper.layout import Layout
+from iac_wrapper.redact import Redactor
 from iac_wrapper.settings import Settings
 
 
@@ -45,16 +46,22 @@ class Context:
         return self.layout.data / "log" / f"{name}.log"
 
     def logged(self, name: str, command: Command, failure: str, *, next_step: str) -> Completed:
-        """Run a long command with all its output in a log file.
+        """Run a long command with all its output in a log file, for its owner's eyes.
+
+        Secrets are masked in it all the same: argv may name a proxy with its password.
 
         Raises:
             CommandError: `failure`, with the last lines of the output and the log's path.
         """
         path = self.log_file(name)
         path.parent.mkdir(parents=True, exist_ok=True)
+        redact = Redactor(self.settings.secrets)
+        hide = redact.lines()
+        path.touch(0o600)
+        path.chmod(0o600)
         with path.open("a", encoding="utf-8") as log:
-            log.write("$ " + " ".join(command.argv) + "\n")
-            done = process.stream(command, lambda line: print(line, file=log))
+            print("$", redact(" ".join(command.argv)), file=log)
+            done = process.stream(command, lambda line: print(hide(line), file=log))
         if done.returncode:
             raise CommandError(
                 failure,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
 
 import requests
 
@@ -19,31 +21,68 @@ VERSION = "3.6.2"
 """What the bindings cdktf-cdktf-provider-docker 12.0.3 were made from."""
 
 _DISCOVERY = f"https://{ADDRESS.partition('/')[0]}/.well-known/terraform.json"
+_TIMEOUT = 3.0
+"""Seconds for each of the three answers of `can_download`."""
 
 
-def choose(setting: str, recorded: str | None, answers: Callable[[], bool]) -> str:
+def choose(setting: str, recorded: str | None, available: Callable[[], bool]) -> str:
     """``registry`` or ``embedded``.
 
-    Under ``auto`` a choice once made stays, so that runs are repeatable.
+    Under ``auto`` the embedded one stays once chosen, so that runs are repeatable; the registry's
+    stays for as long as it can be had.
 
     Args:
         setting: ``auto``, ``registry`` or ``embedded``.
         recorded: the choice of an earlier run, None for the first.
-        answers: asks whether the registry can be reached; called only when it must be.
+        available: asks whether the registry's provider can be had; called only when it must be.
     """
     if setting != "auto":
         return setting
-    if recorded in ("registry", "embedded"):
+    if recorded == "embedded":
         return recorded
-    return "registry" if answers() else "embedded"
+    return "registry" if available() else "embedded"
 
 
-def registry_answers() -> bool:
-    """True if Terraform's registry answers its service discovery within 3 seconds."""
+def is_installed(data: Path) -> bool:
+    """True if Terraform downloaded the registry's provider for a project here before.
+
+    Args:
+        data: the folder ``.iac``. Of the embedded provider Terraform keeps links, not folders.
+    """
+    stacks = data.glob("projects/*/cdktf.out/stacks/*")
+    return any(
+        found.is_dir() and not found.is_symlink()
+        for stack in stacks
+        for found in (stack / ".terraform" / "providers" / ADDRESS / VERSION).glob("*")
+    )
+
+
+def can_download(platform: str, *, timeout: float = _TIMEOUT) -> bool:
+    """True if Terraform could download the provider: registry and the archive's host answer.
+
+    The archive lies on another host than the registry, and a site may let through only one of
+    the two. It is asked for by GET, because a signed address need not answer to HEAD; its
+    contents are not read.
+
+    Args:
+        platform: ``linux_amd64`` and so on.
+        timeout: seconds for each of three answers.
+    """
     try:
-        return requests.get(_DISCOVERY, timeout=3).ok
-    except requests.RequestException:
+        services = _json(_DISCOVERY, timeout)
+        name = ADDRESS.partition("/")[2]
+        path = f"{name}/{VERSION}/download/{platform.replace('_', '/')}"
+        archive = _json(urljoin(urljoin(_DISCOVERY, services["providers.v1"]), path), timeout)
+        with requests.get(archive["download_url"], timeout=timeout, stream=True) as answer:
+            return answer.ok
+    except (requests.RequestException, ValueError, KeyError, TypeError):
         return False
+
+
+def _json(url: str, timeout: float) -> Any:
+    answer = requests.get(url, timeout=timeout)
+    answer.raise_for_status()
+    return answer.json()
 
 
 def install(context: Context, platform: str) -> None:

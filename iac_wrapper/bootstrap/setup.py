@@ -47,11 +47,7 @@ def run(context: Context) -> Report:
         previous = _previous(context.root)
         python = context.settings.python_version
         tf = terraform.ensure(context)
-        chosen = provider.choose(
-            context.settings.provider,
-            previous.provider if previous else None,
-            provider.registry_answers,
-        )
+        chosen = _choose_provider(context, previous, tf.platform)
         if chosen == "embedded":
             provider.install(context, tf.platform)
         executable = terraform.write_executable(context, tf, embedded=chosen == "embedded")
@@ -95,6 +91,21 @@ def _previous(root: Path) -> Host | None:
         return host.load(root)
     except ConfigError:
         return None
+
+
+def _choose_provider(context: Context, previous: Host | None, platform: str) -> str:
+    recorded = previous.provider if previous else None
+
+    def available() -> bool:
+        return provider.is_installed(context.layout.data) or provider.can_download(platform)
+
+    chosen = provider.choose(context.settings.provider, recorded, available)
+    if (recorded, chosen, context.settings.provider) == ("registry", "embedded", "auto"):
+        context.progress.note(
+            "the Docker provider cannot be downloaded from here: the embedded one from now on"
+            " (make bootstrap IAC_PROVIDER=registry undoes that)"
+        )
+    return chosen
 
 
 def _write_secrets(context: Context) -> None:

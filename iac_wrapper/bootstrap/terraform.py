@@ -114,6 +114,7 @@ def executable(terraform: Terraform, data: Path | None) -> str:
 _REGISTRY = """\
 #!/bin/sh
 # Written by make bootstrap: Terraform with the Docker provider from its registry.
+unset TF_WORKSPACE TF_DATA_DIR  # they would move the state
 export CHECKPOINT_DISABLE=1
 [ -e "${{TF_CLI_CONFIG_FILE:-}}" ] || unset TF_CLI_CONFIG_FILE
 exec {run} "$@"
@@ -123,6 +124,7 @@ _EMBEDDED = """\
 #!/bin/sh
 # Written by make bootstrap: Terraform with the embedded Docker provider.
 data={data}
+unset TF_WORKSPACE TF_DATA_DIR  # they would move the state
 export CHECKPOINT_DISABLE=1
 if [ -e "${{TF_CLI_CONFIG_FILE:-}}" ]; then
     exec {run} "$@"

@@ -33,7 +33,7 @@ class AppSpec:
 
 @dataclass(frozen=True)
 class Checkout:
-    """A source on disk, read-only for everybody.
+    """A source on disk; nothing here writes to it.
 
     `commit` is the full 40-digit SHA, None for a local path; `tree` is ``sha256:<hex>`` over the
     files below `path` (names, modes, contents), so it is the same however the files came.
@@ -51,8 +51,8 @@ class ResolvedApp:
     """Facts of one app, as repos.lock.json holds them: enough to synthesize without any I/O.
 
     `image` is ``iac/<project>-<name>:<12 hex>``; the tag is a hash of everything that goes into
-    the image, so a tag that exists need not be built. `base` is the digest of the runtime base
-    image. `env` holds values as written in repos.yaml; a value of the form ``${NAME}`` is a
+    the image, so a tag that exists need not be built. `base` is the runtime base image, whose tag
+    is a hash too. `env` holds values as written in repos.yaml; a value of the form ``${NAME}`` is a
     reference that only the command side replaces, in a file that Terraform never sees.
     """
 

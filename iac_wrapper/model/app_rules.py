@@ -5,23 +5,20 @@ from __future__ import annotations
 import re
 
 from iac_wrapper.errors import ConfigError
+from iac_wrapper.model import mesh
 from iac_wrapper.model.slug import dns_label
+from iac_wrapper.redact import Redactor
 
 RESERVED_NAMES = ("control-plane", "gateway", "localhost", "network")
 """Names with another meaning in the mesh, in certificates or among construct ids."""
 
-RESERVED_PORTS = {
-    9901: "the sidecar's statistics",
-    15000: "the sidecar's inbound listener",
-    15001: "the sidecar's outbound listener",
-    15020: "the runner",
-    15053: "the sidecar's name server",
-    15443: "the gateway",
-}
+RESERVED_PORTS = {port: mesh.MEANINGS[name] for name, port in mesh.PORTS.items()}
 """An app shares its network namespace with its sidecar and its runner."""
 
+REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+"""A value wholly of this form stands for a variable of the deploy's environment: group 1."""
+
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 
 
 def check_name(name: str) -> str:
@@ -88,14 +85,22 @@ def check_env_value(name: str, value: str) -> str:
     """The value of an environment variable: literal, or wholly a reference ``${NAME}``.
 
     Raises:
-        ConfigError: a reference within other text (nothing would replace it), or a NUL.
+        ConfigError: a reference within other text (nothing would replace it), a NUL, or what looks
+            like a credential. The text of the error never holds the value.
     """
     if "\0" in value:
         raise ConfigError(f"bad value of {name}", found="a NUL character", expected="text")
-    if "${" in value and not _REFERENCE.fullmatch(value):
+    if "${" in value and not REFERENCE.fullmatch(value):
         raise ConfigError(
             f"bad value of {name}",
             found="'${' within other text",
             expected="plain text, or ${NAME} as the whole value",
+        )
+    if Redactor()(value) != value:
+        raise ConfigError(
+            f"the value of {name} looks like a key, token or password",
+            found="a secret in a file that is meant to be committed",
+            expected="${NAME}: the value is then taken from the environment of the deploy",
+            next_step=f"write {name}: ${{{name}}}, and set {name} in .env or the environment",
         )
     return value

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+CONTROL_PLANE = "control-plane"
+"""The name in the identity of the user who runs iac; no service can have it."""
+
+_SCHEME = "spiffe://"
+
 
 @dataclass(frozen=True)
 class Leaf:
@@ -28,7 +33,12 @@ class Leaf:
     @property
     def identity(self) -> str:
         """The SPIFFE ID, ``spiffe://<trust domain>/<name>``; empty when there is none."""
-        return next((uri for uri in self.uris if uri.startswith("spiffe://")), "")
+        return next((uri for uri in self.uris if uri.startswith(_SCHEME)), "")
+
+    @property
+    def renew_at(self) -> datetime:
+        """The moment after which a deploy issues anew: a third of the life is left."""
+        return self.not_after - (self.not_after - self.not_before) / 3
 
     @property
     def certificate(self) -> Path:
@@ -47,5 +57,16 @@ class Leaf:
 
 
 def spiffe_id(trust_domain: str, name: str) -> str:
-    """The identity of `name` in `trust_domain`."""
-    return f"spiffe://{trust_domain}/{name}"
+    """The identity of `name` in `trust_domain`; with an empty name, what all of them start with."""
+    return f"{_SCHEME}{trust_domain}/{name}"
+
+
+def trust_domain_of(identity: str) -> str:
+    """The trust domain of a SPIFFE ID.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not identity.startswith(_SCHEME):
+        raise ValueError(f"not a SPIFFE ID: {identity!r}")
+    return identity.removeprefix(_SCHEME).partition("/")[0]

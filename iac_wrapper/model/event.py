@@ -6,20 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-EventKind = Literal["step", "progress", "warning", "log"]
+EventKind = Literal["step", "progress", "warning"]
 
 
 @dataclass(frozen=True)
 class Event:
     """One line of progress.
 
-    `kind` is ``step`` (a stage begins), ``progress`` (something inside it), ``warning``, or
-    ``log`` (raw output of a program). `service` names the service it is about, if one.
+    `kind` is ``step`` (a stage begins), ``progress`` (something inside it) or ``warning``.
     """
 
     kind: EventKind
     message: str
-    service: str | None = None
 
 
 Emit = Callable[[Event], None]

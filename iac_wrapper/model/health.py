@@ -19,7 +19,9 @@ class Health:
     """One service, seen from outside over mTLS.
 
     `status` is UNREACHABLE when no answer came from a peer that proved to be the service;
-    `identity` is the SPIFFE URI that the peer proved in the handshake, None without one.
+    `identity` is the SPIFFE URI that the peer proved in the handshake, None without one;
+    `fingerprint` (SHA-256 of the DER form, 64 hex digits) and `expires` (UTC) are those of the
+    certificate it showed there, so they tell whether a rotated one is in use.
     `exit_code` (as a shell shows it), `signal` (number, 0: none) and `oom` say how the program
     ended last; `exit_code` is None while it has not. `message` is one sentence for people;
     `failures` counts failures in a row; `seconds` is how long the answer (or the wait) took.
@@ -35,6 +37,8 @@ class Health:
     message: str = ""
     failures: int = 0
     seconds: float = 0.0
+    fingerprint: str | None = None
+    expires: datetime | None = None
 
     @property
     def serving(self) -> bool:

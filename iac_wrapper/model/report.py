@@ -33,18 +33,22 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class ServiceReport:
-    """What was proven about one service."""
+    """What was proven about one service.
+
+    `rotated`: it served the certificate that is on disk, not an older one.
+    """
 
     app: ResolvedApp
     identity: str
     health: Health
     probe: Probe
+    rotated: bool
     diagnosis: Diagnosis | None
 
     @property
     def good(self) -> bool:
-        """SERVING under the right identity, and a stranger without a certificate was refused."""
-        return self.health.status == "SERVING" and self.probe.refused is True
+        """SERVING under the right identity and certificate, and a stranger was refused."""
+        return self.health.serving and self.probe.refused is True and self.rotated
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form: the row of the verdict table."""
@@ -55,6 +59,7 @@ class ServiceReport:
             "identity": self.identity,
             "identity_proven": self.health.identity == self.identity,
             "no_certificate_refused": self.probe.refused,
+            "certificate_expires": self.health.expires and self.health.expires.isoformat(),
             "exit_code": self.health.exit_code,
             "signal": self.health.signal,
             "oom_killed": self.health.oom,

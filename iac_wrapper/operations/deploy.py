@@ -2,65 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from iac_wrapper import lock_file
-from iac_wrapper.adapters import image_builder, workspace_lock
+from iac_wrapper.adapters import env_files, image_builder, workspace_lock
 from iac_wrapper.errors import UnhealthyError
 from iac_wrapper.lock_file import LockFile
-from iac_wrapper.model.app import AppSpec, ResolvedApp
 from iac_wrapper.model.plan import Plan
 from iac_wrapper.model.report import Report
 from iac_wrapper.operations.heal import heal
-from iac_wrapper.operations.infrastructure import make_plan, sweep_orphans
-from iac_wrapper.operations.prepare import Facts, facts, materialize
+from iac_wrapper.operations.infrastructure import check_own, make_plan, sweep_orphans
+from iac_wrapper.operations.intent import Intent, select
+from iac_wrapper.operations.prepare import Facts, facts, materialize, remove_dropped
 from iac_wrapper.operations.verify import unhealthy_detail, verify
 from iac_wrapper.operations.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Intent:
-    """What to deploy.
-
-    `specs` are resolved anew; `kept` stay as locked; `lock_path` is where the facts are written;
-    `pinned` holds commits to take instead of what the refs point to now.
-    """
-
-    specs: Sequence[AppSpec]
-    base_dir: Path
-    lock_path: Path
-    kept: Sequence[ResolvedApp] = ()
-    pinned: LockFile | None = None
-
-
-@dataclass(frozen=True)
 class Deployed:
-    """What a deploy did, and its proof."""
+    """What a deploy did, and its proof. `plan_hash` is the SHA-256 of the plan that was applied."""
 
     plan: Plan
+    plan_hash: str
     report: Report
 
 
 def gather(workspace: Workspace, intent: Intent) -> Facts:
-    """Resolve, fetch and detect what `intent` names; needs the engine only for free addresses."""
+    """Resolve, fetch and detect what `intent` names. Call it with the project held.
+
+    Raises:
+        ConfigError: among others, when the project's containers belong to another folder.
+    """
     workspace.engine.ping()
-    workspace.step(f"Resolving {len(intent.specs)} slug{'s' * (len(intent.specs) != 1)}")
-    return facts(
-        workspace,
-        intent.specs,
-        base_dir=intent.base_dir,
-        previous=workspace.applied() or _locked(workspace, intent.lock_path),
-        pinned=intent.pinned,
-        kept=intent.kept,
-    )
-
-
-def _locked(workspace: Workspace, path: Path) -> LockFile | None:
-    """The lock beside the repos file, if it is one of this project."""
-    lock = lock_file.load(path) if path.exists() else None
-    return lock if lock and lock.project == workspace.project else None
+    check_own(workspace)
+    selection = select(workspace, intent)
+    count = len(selection.fresh)
+    workspace.step(f"Resolving {count} slug{'s' * (count != 1)}")
+    return facts(workspace, selection, base_dir=intent.base_dir)
 
 
 def lock(workspace: Workspace, intent: Intent) -> LockFile:
@@ -77,21 +56,20 @@ def deploy(workspace: Workspace, intent: Intent) -> Deployed:
     Raises:
         IacError: any step failed; what was running before keeps running unless Terraform had
             already replaced it.
-        UnhealthyError: everything was applied, but not every service is good. Carries the
-            `Deployed` value as ``deployed``.
+        DeployUnhealthyError: everything was applied, but not every service is good.
     """
     with workspace_lock.hold(workspace.directory, "iac deploy"):
         found = gather(workspace, intent)
         workspace.step("Preparing certificates and build contexts")
-        restart = materialize(workspace, found, intent.lock_path)
-        sweep_orphans(workspace)
-        before = {c.id for c in workspace.engine.containers(workspace.project)}
-        plan = _apply(workspace, intent.lock_path)
-        _restart(workspace, restart, before)
+        materialize(workspace, found, intent.lock_path)
         heal(workspace)
+        plan, plan_hash = _apply(workspace, intent.lock_path)
+        _restart_for_new_values(workspace, found.lock)
+        heal(workspace)
+        remove_dropped(workspace, found.lock)
     workspace.step("Verifying every service over mTLS")
     report = verify(workspace, found.lock, wait=workspace.settings.health_timeout)
-    deployed = Deployed(plan, report)
+    deployed = Deployed(plan, plan_hash, report)
     if not report.good:
         raise DeployUnhealthyError(deployed)
     return deployed
@@ -106,21 +84,23 @@ class DeployUnhealthyError(UnhealthyError):
             f"{len(bad)} of {len(deployed.report.services)} services are not healthy",
             found=", ".join(bad),
             expected="SERVING over mTLS, and a handshake without a client certificate refused",
-            next_step=f"iac logs --service {bad[0]}",
+            next_step=f"iac logs --service {bad[0]} --project {deployed.report.project}",
             detail=unhealthy_detail(deployed.report.services),
         )
         self.deployed = deployed
 
 
-def _apply(workspace: Workspace, lock_path: Path) -> Plan:
+def _apply(workspace: Workspace, lock_path: Path) -> tuple[Plan, str]:
     outdir = workspace.layout.outdir(workspace.project)
     terraform, saved, plan = make_plan(workspace, lock_path, outdir)
+    plan_hash = hashlib.sha256(saved.read_bytes()).hexdigest()
     _build(workspace, terraform.directory, plan)
+    sweep_orphans(workspace)
     workspace.step(f"Applying: {plan.summary}" if plan.changes else "No changes to any container")
     if not plan.empty:
         terraform.apply(saved, workspace.progress)
     saved.unlink(missing_ok=True)
-    return plan
+    return plan, plan_hash
 
 
 def _build(workspace: Workspace, stack: Path, plan: Plan) -> None:
@@ -132,13 +112,22 @@ def _build(workspace: Workspace, stack: Path, plan: Plan) -> None:
         names = ", ".join(image["name"] for image in missing)
         workspace.step(f"Building {len(missing)} image{'s' * (len(missing) != 1)}: {names}")
         image_builder.build_all(
-            workspace.host.docker, missing, workspace.directory / "log", workspace.progress
+            workspace.host.docker,
+            missing,
+            workspace.directory / "log",
+            workspace.progress,
+            workspace.redactor(),
         )
 
 
-def _restart(workspace: Workspace, services: Sequence[str], before: set[str]) -> None:
-    """Restart apps whose secret environment changed, unless their container is new anyway."""
+def _restart_for_new_values(workspace: Workspace, wanted: LockFile) -> None:
+    """Restart apps that started before their secret environment changed: they hold the old one."""
+    names = {app.name for app in wanted.apps}
     for container in workspace.engine.containers(workspace.project):
-        if container.role == "app" and container.service in services and container.id in before:
+        if container.role != "app" or container.service not in names:
+            continue
+        directory = workspace.layout.env_files(workspace.project, container.service)
+        changed = env_files.changed_at(directory)
+        if container.running and changed and changed > container.started_at:
             workspace.progress(f"{container.service}: restarting, its secret environment changed")
             workspace.engine.restart(container)

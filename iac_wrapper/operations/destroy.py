@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from iac_wrapper.adapters import certificates, state, workspace_lock
 from iac_wrapper.errors import CommandError
-from iac_wrapper.operations.infrastructure import destroyer
+from iac_wrapper.operations.infrastructure import check_own, destroyer
 from iac_wrapper.operations.workspace import Workspace
 
 
@@ -22,7 +22,7 @@ class Destroyed:
 def destroy(workspace: Workspace) -> Destroyed:
     """Remove containers, network, images, volumes, certificates and state of the project.
 
-    Works from the state and the labels alone; the lock file and `secrets/ca.*` stay. Safe to
+    Works from the state and the labels alone; repos.lock.json and `secrets/ca.*` stay. Safe to
     repeat, and after an apply that was cut off.
 
     Raises:
@@ -30,6 +30,7 @@ def destroy(workspace: Workspace) -> Destroyed:
     """
     workspace.engine.ping()
     with workspace_lock.hold(workspace.directory, "iac destroy"):
+        check_own(workspace)
         resources = _destroy_state(workspace)
         workspace.step("Sweeping what carries the project's label")
         swept = [

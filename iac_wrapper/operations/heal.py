@@ -7,36 +7,53 @@ when its Envoy container restarted sits in the old, dead namespace until it rest
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from iac_wrapper.adapters.engine import Container
+from iac_wrapper.errors import CommandError, EngineError
 from iac_wrapper.operations.workspace import Workspace
 
 STOPPED = ("exited", "created", "dead")
 
 
 def heal(workspace: Workspace) -> list[str]:
-    """Start what should run and is stopped, namespace owners first; return what was done."""
+    """Start what should run and is stopped, namespace owners first.
+
+    One that cannot be started is a warning: the others are healed all the same.
+
+    Returns:
+        What was done, a sentence each.
+    """
     done: list[str] = []
     containers = workspace.engine.containers(workspace.project)
     for container in containers:
         if container.role != "app" and container.state in STOPPED:
-            workspace.engine.start(container)
-            done.append(f"started {container.name}")
+            done += _try(workspace, workspace.engine.start, container, "started")
     owners = {c.id: c for c in workspace.engine.containers(workspace.project)}
     for app in (c for c in containers if c.role == "app"):
-        done.extend(_heal_app(workspace, app, owners))
-    for action in done:
-        workspace.progress(action)
+        owner = owners.get(app.network_mode.removeprefix("container:"))
+        if owner and owner.running:
+            done += _heal_app(workspace, app, owner)
     return done
 
 
-def _heal_app(workspace: Workspace, app: Container, owners: dict[str, Container]) -> list[str]:
-    owner = owners.get(app.network_mode.removeprefix("container:"))
-    if owner is None or not owner.running:
-        return []
+def _heal_app(workspace: Workspace, app: Container, owner: Container) -> list[str]:
     if app.state in STOPPED:
-        workspace.engine.start(app)
-        return [f"started {app.name}"]
+        return _try(workspace, workspace.engine.start, app, "started")
     if app.running and app.started_at < owner.started_at:
-        workspace.engine.restart(app)
-        return [f"restarted {app.name}: its network namespace was replaced"]
+        return _try(workspace, workspace.engine.restart, app, "restarted into its new namespace")
     return []
+
+
+def _try(
+    workspace: Workspace, act: Callable[[Container], None], container: Container, what: str
+) -> list[str]:
+    try:
+        act(container)
+    except EngineError:
+        raise
+    except CommandError as error:
+        workspace.warn(f"{container.name} cannot be {what.partition(' ')[0]}: {error.found}")
+        return []
+    workspace.progress(f"{container.name}: {what}")
+    return [f"{container.name}: {what}"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from iac_wrapper.adapters import workspace_lock
+from iac_wrapper.errors import BusyError
 from iac_wrapper.model.report import Report
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.verify import verify
@@ -19,5 +21,14 @@ def health(workspace: Workspace, *, wait: float = 0) -> Report:
     """
     lock = workspace.deployed()
     workspace.engine.ping()
-    healed = heal(workspace)
+    healed = _heal_unless_busy(workspace)
     return verify(workspace, lock, wait=workspace.settings.health_timeout if healed else wait)
+
+
+def _heal_unless_busy(workspace: Workspace) -> list[str]:
+    """While a deploy is at work, containers are stopped on purpose."""
+    try:
+        with workspace_lock.hold(workspace.directory, "iac health"):
+            return heal(workspace)
+    except BusyError:
+        return []

@@ -8,6 +8,7 @@ from pathlib import Path
 from iac_wrapper.adapters import state
 from iac_wrapper.adapters.synth import synth
 from iac_wrapper.adapters.terraform import Terraform
+from iac_wrapper.errors import ConfigError
 from iac_wrapper.model.plan import Plan
 from iac_wrapper.operations.workspace import Workspace
 
@@ -24,7 +25,12 @@ def make_plan(workspace: Workspace, lock: Path, outdir: Path) -> tuple[Terraform
     workspace.step("Planning with Terraform")
     terraform.init()
     saved = directory / "plan.tfplan"
-    plan = terraform.plan(saved, workspace.progress)
+    # The official provider deletes a stopped container when it is asked how that container is.
+    stopped = any(not c.running for c in workspace.engine.containers(workspace.project))
+    refresh = not (stopped and workspace.host.provider == "registry")
+    if not refresh:
+        workspace.warn("containers are stopped, so drift is not looked at; `iac heal` starts them")
+    plan = terraform.plan(saved, workspace.progress, refresh=refresh)
     return terraform, saved, plan
 
 
@@ -49,12 +55,30 @@ def destroyer(workspace: Workspace) -> Terraform:
     return workspace.terraform(directory)
 
 
+def check_own(workspace: Workspace) -> None:
+    """Refuse a project whose containers were made from another project folder.
+
+    Raises:
+        ConfigError: with the folder they belong to.
+    """
+    own = workspace.layout.secrets
+    for container in workspace.engine.containers(workspace.project):
+        for mount in container.mounts:
+            if not Path(mount).is_relative_to(own):
+                raise ConfigError(
+                    f"project {workspace.project} belongs to another folder on this engine",
+                    found=f"{container.name} uses {mount}",
+                    expected=f"files below {own}",
+                    next_step="work in that folder, or choose another project with --project",
+                )
+
+
 def sweep_orphans(workspace: Workspace) -> None:
     """Remove containers and networks of the project that Terraform's state does not know.
 
     An apply that was killed between "created" and "saved" leaves one; its name would make every
-    later apply fail.
+    later apply fail. Call it after a plan: that has shown that no other Terraform is at work.
     """
     known = state.resource_ids(workspace.layout.state(workspace.project))
     for removed in workspace.engine.sweep(workspace.project, keep=known):
-        workspace.warn(f"removed {removed}: left by an apply that was cut off")
+        workspace.warn(f"removed {removed}: it was not in Terraform's state")

@@ -3,14 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from iac_wrapper import lock_file, repos_file
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.app import AppSpec, ResolvedApp
-from iac_wrapper.operations.deploy import Intent
 from iac_wrapper.operations.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What a person wants deployed, before anything is looked up.
+
+    `specs` are entries of a file, or slugs; `chosen` those of them to bring up to date (all if
+    empty). `additive`: what the project runs besides stays. `locked`: take the lock's commits.
+    `lock_path` is where the facts are written; local paths are relative to `base_dir`.
+    """
+
+    specs: tuple[AppSpec, ...]
+    base_dir: Path
+    lock_path: Path
+    chosen: tuple[AppSpec, ...] = ()
+    additive: bool = False
+    locked: bool = False
+
+
+@dataclass(frozen=True)
+class Selection:
+    """An intent against what is known: `fresh` apps are resolved (at `pinned`'s commits where it
+    has one), `kept` ones stay as locked; `previous` is the project's last lock.
+    """
+
+    fresh: tuple[AppSpec, ...]
+    kept: tuple[ResolvedApp, ...]
+    pinned: LockFile | None
+    previous: LockFile | None
 
 
 def from_file(path: Path, *, chosen: Sequence[str] = (), locked: bool = False) -> Intent:
@@ -20,24 +49,20 @@ def from_file(path: Path, *, chosen: Sequence[str] = (), locked: bool = False) -
         ConfigError: the file is bad, or `chosen` names what is not in it.
     """
     specs = repos_file.load(path)
-    lock_path = lock_file.default_lock_path(path)
-    previous = lock_file.load(lock_path) if locked or (chosen and lock_path.exists()) else None
-    wanted = [spec for spec in specs if not chosen or _matches(spec, chosen)]
     for text in chosen:
-        if not any(_matches(spec, [text]) for spec in specs):
+        if not any(_is(spec, text) for spec in specs):
             raise ConfigError(
                 f"{text} is not in the file",
                 where=str(path),
                 expected=", ".join(spec.name for spec in specs),
                 next_step=f"add it to {path.name}, or leave --file out to add it to the project",
             )
-    kept, missing = _keep(specs, wanted, previous)
     return Intent(
-        specs=[*wanted, *missing],
+        specs=tuple(specs),
         base_dir=path.absolute().parent,
-        lock_path=lock_path.absolute(),
-        kept=kept,
-        pinned=previous if locked else None,
+        lock_path=lock_file.default_lock_path(path).absolute(),
+        chosen=tuple(spec for spec in specs if any(_is(spec, text) for text in chosen)),
+        locked=locked,
     )
 
 
@@ -45,28 +70,86 @@ def from_slugs(
     workspace: Workspace, slugs: Sequence[str], *, cwd: Path, locked: bool = False
 ) -> Intent:
     """Slugs added to what the project runs; one with a known name replaces that service."""
-    specs = repos_file.from_slugs(list(slugs))
-    applied = workspace.applied()
-    names = {spec.name for spec in specs}
-    kept = [app for app in applied.apps if app.name not in names] if applied else []
     return Intent(
-        specs=specs,
+        specs=tuple(repos_file.from_slugs(list(slugs))),
         base_dir=cwd,
         lock_path=workspace.directory / "slugs.lock.json",
-        kept=kept,
-        pinned=applied if locked else None,
+        additive=True,
+        locked=locked,
     )
 
 
-def _matches(spec: AppSpec, chosen: Sequence[str]) -> bool:
-    return spec.name in chosen or spec.slug.text in chosen
+def select(workspace: Workspace, intent: Intent) -> Selection:
+    """Hold `intent` against the lock file and the state. Call it with the project held.
+
+    Raises:
+        ConfigError: ``--locked`` without a lock, or a service to keep cannot be kept.
+    """
+    applied = workspace.applied()
+    written = _written(workspace, intent.lock_path)
+    known = applied if intent.additive else written
+    if intent.locked and known is None:
+        raise ConfigError(
+            "--locked needs a lock of this project",
+            where=str(intent.lock_path),
+            found="none" if not intent.lock_path.exists() else "one of another project",
+            next_step="run the command once without --locked",
+        )
+    names = {spec.name for spec in intent.specs}
+    locked = {app.name: app for app in known.apps} if known else {}
+    if intent.additive:
+        kept = [app for app in locked.values() if app.name not in names]
+        _check_kept(workspace, kept)
+        fresh = intent.specs
+    else:
+        others = [spec for spec in intent.specs if intent.chosen and spec not in intent.chosen]
+        kept = [
+            locked[spec.name]
+            for spec in others
+            if spec.name in locked and _buildable(workspace, locked[spec.name])
+        ]
+        stays = {app.name for app in kept}
+        fresh = tuple(spec for spec in intent.specs if spec.name not in stays)
+    return Selection(
+        fresh=fresh,
+        kept=tuple(kept),
+        pinned=_pins(intent, known),
+        previous=applied or written,
+    )
 
 
-def _keep(
-    specs: Sequence[AppSpec], wanted: Sequence[AppSpec], previous: LockFile | None
-) -> tuple[list[ResolvedApp], list[AppSpec]]:
-    """Entries that are not wanted now: locked ones are kept, the others must be resolved too."""
-    locked = {app.name: app for app in previous.apps} if previous else {}
-    others = [spec for spec in specs if spec not in wanted]
-    kept = [locked[spec.name] for spec in others if spec.name in locked]
-    return kept, [spec for spec in others if spec.name not in locked]
+def _pins(intent: Intent, known: LockFile | None) -> LockFile | None:
+    """Everything with --locked; with chosen entries, the others."""
+    if known is None or intent.locked:
+        return known
+    if not intent.chosen:
+        return None
+    moving = {spec.name for spec in intent.chosen}
+    apps = tuple(app for app in known.apps if app.name not in moving)
+    return LockFile(known.project, known.network, known.subnet, known.gateway_port, apps)
+
+
+def _written(workspace: Workspace, path: Path) -> LockFile | None:
+    """The lock beside the repos file, if it is one of this project."""
+    lock = lock_file.load(path) if path.exists() else None
+    return lock if lock and lock.project == workspace.project else None
+
+
+def _buildable(workspace: Workspace, app: ResolvedApp) -> bool:
+    """Whether the app can be deployed as it is locked: its image or its context is here."""
+    context = workspace.layout.context(workspace.project, app.image)
+    return context.is_dir() or workspace.engine.has_image(app.image)
+
+
+def _check_kept(workspace: Workspace, kept: Sequence[ResolvedApp]) -> None:
+    lost = [app.name for app in kept if not _buildable(workspace, app)]
+    if lost:
+        raise ConfigError(
+            "services that should stay cannot be built any more",
+            found=f"neither image nor build context of {', '.join(lost)}",
+            next_step="deploy their slugs too, or all of them with --file",
+        )
+
+
+def _is(spec: AppSpec, text: str) -> bool:
+    return text in (spec.name, spec.slug.text)

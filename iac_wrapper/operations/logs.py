@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from iac_wrapper.adapters.engine import Container
@@ -69,16 +69,16 @@ def _chosen(workspace: Workspace, services: Sequence[str], roles: Sequence[str])
 def _records(
     workspace: Workspace, container: Container, *, tail: int, follow: bool
 ) -> Iterator[LogRecord]:
-    rest = b""
+    rest, redact = b"", workspace.redactor().lines()
     for chunk in workspace.engine.log_chunks(container.id, tail=tail, follow=follow):
         *whole, rest = (rest + chunk).split(b"\n")
-        yield from (_record(workspace, container, line) for line in whole)
+        yield from (_record(container, line, redact) for line in whole)
     if rest:
-        yield _record(workspace, container, rest)
+        yield _record(container, rest, redact)
 
 
-def _record(workspace: Workspace, container: Container, line: bytes) -> LogRecord:
-    text = workspace.redact(line.decode(errors="replace").rstrip("\r"))
+def _record(container: Container, line: bytes, redact: Callable[[str], str]) -> LogRecord:
+    text = redact(line.decode(errors="replace").rstrip("\r"))
     return LogRecord(container.service, container.role, text)
 
 

@@ -26,7 +26,7 @@ def choose_subnet(workspace: Workspace, previous: LockFile | None) -> str:
     if wanted is None:
         return workspace.engine.free_subnet()
     own = network_name(workspace.project)
-    for name, subnet in workspace.engine.subnets().items():
+    for name, subnet in workspace.engine.subnets():
         if name != own and subnet.overlaps(ipaddress.IPv4Network(wanted)):
             raise ConfigError(
                 f"the subnet {wanted} of network {own} is taken",

@@ -7,6 +7,7 @@ contexts, certificates and the lock file.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.layout import network_name
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.app import DEFAULT_PORT, AppSpec, Checkout, ResolvedApp
+from iac_wrapper.operations.intent import Selection
 from iac_wrapper.operations.network import choose_gateway_port, choose_subnet
 from iac_wrapper.operations.resolve import resolve
 from iac_wrapper.operations.workspace import Workspace
@@ -35,51 +37,38 @@ class Facts:
     builds: Mapping[str, build_context.Build]
 
 
-def facts(  # noqa: PLR0913 - keywords: what is wanted, and what stays as it was
-    workspace: Workspace,
-    specs: Sequence[AppSpec],
-    *,
-    base_dir: Path,
-    previous: LockFile | None,
-    pinned: LockFile | None = None,
-    kept: Sequence[ResolvedApp] = (),
-) -> Facts:
-    """Find out everything about `specs`; write nothing but the source cache.
+def facts(workspace: Workspace, selection: Selection, *, base_dir: Path) -> Facts:
+    """Find out everything about the apps of `selection`; write nothing but the source cache.
 
     Args:
         workspace: the project.
-        specs: the wanted apps.
+        selection: what to resolve and what to keep.
         base_dir: what relative local paths are relative to.
-        previous: the project's last lock: its subnet and gateway port are kept.
-        pinned: a lock whose commits are taken instead of what the refs point to now.
-        kept: apps that stay as they are locked.
 
     Raises:
         ConfigError, SourceError, EntrypointError: see the steps.
     """
-    network = network_name(workspace.project)
-    subnet = choose_subnet(workspace, previous)
-    port = choose_gateway_port(workspace, previous)
+    specs = selection.fresh
+    _check_entrypoint_setting(workspace, specs)
+    subnet = choose_subnet(workspace, selection.previous)
+    port = choose_gateway_port(workspace, selection.previous)
     checkouts = resolve(
         specs,
         workspace.settings,
         cache=workspace.layout.cache,
         base_dir=base_dir,
-        locked=_commits(pinned),
+        locked=_commits(selection.pinned),
         progress=workspace.progress,
     )
-    _check_entrypoint_setting(workspace, specs)
     builds = {c.spec.name: _build(workspace, c) for c in checkouts}
     resolved = [_resolved(c, builds[c.spec.name]) for c in checkouts]
-    apps = tuple(sorted([*resolved, *kept], key=lambda app: app.name))
+    apps = tuple(sorted([*resolved, *selection.kept], key=lambda app: app.name))
+    network = network_name(workspace.project)
     return Facts(LockFile(workspace.project, network, subnet, port, apps), builds)
 
 
-def materialize(workspace: Workspace, found: Facts, lock_path: Path) -> list[str]:
+def materialize(workspace: Workspace, found: Facts, lock_path: Path) -> None:
     """Write build contexts, certificates, secret environment files and the lock file.
-
-    Returns:
-        The services whose secret environment changed: their app must restart to see it.
 
     Raises:
         CertificateError: the CA or a leaf cannot be made.
@@ -93,10 +82,26 @@ def materialize(workspace: Workspace, found: Facts, lock_path: Path) -> list[str
     )
     with ThreadPoolExecutor() as pool:
         list(pool.map(build_context.write, found.builds.values()))
-    restart = [app.name for app in lock.apps if _write_env(workspace, app)]
+    for app in lock.apps:
+        _write_env(workspace, app)
     ensure_certificates(workspace, lock)
     lock_file.save(lock, lock_path)
-    return restart
+
+
+def remove_dropped(workspace: Workspace, lock: LockFile) -> None:
+    """Remove keys, secret values and build contexts of services that are not in `lock`.
+
+    Call it after an apply: until then their containers use them.
+    """
+    layout, project = workspace.layout, workspace.project
+    names = {app.name for app in lock.apps}
+    certificates.prune(layout.certificates(project), {*names, CONTROL_PLANE})
+    values = layout.env_files(project, "any").parent
+    contexts = layout.contexts(project)
+    for path in (*values.glob("*"), *contexts.glob("*")):
+        service = path.name if path.parent == values else path.name.rpartition("-")[0]
+        if service not in names:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def ensure_certificates(workspace: Workspace, lock: LockFile) -> None:
@@ -115,10 +120,10 @@ def ensure_certificates(workspace: Workspace, lock: LockFile) -> None:
         )
 
 
-def _write_env(workspace: Workspace, app: ResolvedApp) -> bool:
+def _write_env(workspace: Workspace, app: ResolvedApp) -> None:
     values = env_files.resolve(app.env, workspace.settings.environment, where=f"service {app.name}")
     directory = workspace.layout.env_files(workspace.project, app.name)
-    return env_files.write(directory, values)
+    env_files.write(directory, values)
 
 
 def _build(workspace: Workspace, checkout: Checkout) -> build_context.Build:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
+from iac_wrapper.adapters import certificates
 from iac_wrapper.adapters.control_plane import ControlPlane
+from iac_wrapper.adapters.engine import Container
+from iac_wrapper.errors import CommandError
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.certificate import spiffe_id
 from iac_wrapper.model.health import Health
 from iac_wrapper.model.report import Diagnosis, Report, ServiceReport
 from iac_wrapper.operations.prepare import CONTROL_PLANE
@@ -54,15 +59,23 @@ def _verify_one(
     else:
         health = client.health(app.name)
         show(health)
-    probe = client.probe_without_certificate(app.name)
     report = ServiceReport(
-        app, f"spiffe://{lock.trust_domain}/{app.name}", health, probe, diagnosis=None
+        app=app,
+        identity=spiffe_id(lock.trust_domain, app.name),
+        health=health,
+        probe=client.probe_without_certificate(app.name),
+        rotated=_serves_its_leaf(workspace, health),
+        diagnosis=None,
     )
-    if report.good:
-        return report
-    return ServiceReport(
-        app, report.identity, health, probe, diagnosis=_diagnose(workspace, report)
-    )
+    return report if report.good else replace(report, diagnosis=_diagnose(workspace, report))
+
+
+def _serves_its_leaf(workspace: Workspace, health: Health) -> bool:
+    """Whether the certificate in the handshake is the one on disk: Envoy took the last rotation."""
+    if health.fingerprint is None:
+        return True  # nothing answered: that is the finding
+    directory = workspace.layout.certificates(workspace.project) / health.name
+    return certificates.inspect(directory).fingerprint == health.fingerprint
 
 
 def _diagnose(workspace: Workspace, report: ServiceReport) -> Diagnosis:
@@ -71,25 +84,33 @@ def _diagnose(workspace: Workspace, report: ServiceReport) -> Diagnosis:
         for c in workspace.engine.containers(workspace.project)
         if c.service == report.app.name
     }
-    logs = {
-        role: workspace.redact(workspace.engine.logs(c.id, LOG_LINES))
-        for role, c in containers.items()
-    }
     app = containers.get("app")
+    stale = "" if report.rotated else "Envoy serves an older certificate than the one on disk"
     return Diagnosis(
-        state=f"{app.state}, {app.restarts} restarts" if app else "no app container",
-        ended=_ended(report, app.exit_code if app and not app.running else None),
-        probe_error=report.health.message or report.probe.message,
-        app_log=logs.get("app", ""),
-        envoy_log=logs.get("envoy", ""),
+        state=f"{app.state}, {app.restarts} restarts" if app else "is gone",
+        ended=_ended(report.health, app),
+        probe_error=stale or report.health.message or report.probe.message,
+        app_log=_log(workspace, app),
+        envoy_log=_log(workspace, containers.get("envoy")),
     )
 
 
-def _ended(report: ServiceReport, container_exit: int | None) -> str:
-    health = report.health
-    if health.oom:
+def _log(workspace: Workspace, container: Container | None) -> str:
+    if container is None:
+        return ""
+    try:
+        line = workspace.redactor().lines()
+        text = workspace.engine.logs(container.id, LOG_LINES)
+        return "\n".join(map(line, text.splitlines()))
+    except CommandError as error:
+        return f"(cannot be read: {error.message})"
+
+
+def _ended(health: Health, app: Container | None) -> str:
+    if health.oom or (app and app.oom_killed):
         return "killed: out of memory"
     if health.signal:
         return f"killed by signal {health.signal}"
-    code = health.exit_code if health.exit_code is not None else container_exit
-    return f"exit code {code}" if code is not None else "still running"
+    stopped = app.exit_code if app and not app.running else None
+    code = health.exit_code if health.exit_code is not None else stopped
+    return f"exit code {code}" if code is not None else "has not ended"

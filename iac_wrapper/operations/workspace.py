@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from iac_wrapper import host
-from iac_wrapper.adapters import state
+from iac_wrapper.adapters import docker_endpoint, env_files, state
 from iac_wrapper.adapters.engine import Engine
 from iac_wrapper.adapters.terraform import Terraform
 from iac_wrapper.errors import ConfigError
@@ -21,13 +22,17 @@ from iac_wrapper.settings import Settings
 
 @dataclass(frozen=True)
 class Workspace:
-    """A project, its folder, its settings, the engine, and a sink for events."""
+    """A project, its folder, its settings and a sink for events."""
 
     layout: Layout
     settings: Settings
     project: str
     emit: Emit
-    engine: Engine = field(default_factory=Engine)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The Docker engine, the one that the docker CLI uses."""
+        return Engine(self._endpoint)
 
     @cached_property
     def host(self) -> Host:
@@ -38,10 +43,10 @@ class Workspace:
         """
         return host.load(self.layout.root)
 
-    @cached_property
-    def redact(self) -> Redactor:
-        """The redactor for everything this workspace prints."""
-        return Redactor(self.settings.secrets)
+    def redactor(self) -> Redactor:
+        """A redactor that knows the settings' secrets and every secret value of `env:`."""
+        values = env_files.values(self.layout.env_files(self.project, "any").parent)
+        return Redactor([*self.settings.secrets, *values])
 
     @property
     def directory(self) -> Path:
@@ -69,13 +74,18 @@ class Workspace:
         return lock
 
     def terraform(self, directory: Path) -> Terraform:
-        """Terraform in `directory`, with this project's log and provider."""
+        """Terraform in `directory`, with this project's log, engine and provider."""
+        endpoint = self._endpoint
         return Terraform(
             executable=self.layout.terraform,
             directory=directory,
             log=self.directory / "log" / "terraform.log",
-            identity=self.host.provider,
-            environment={"KARSTKIT_LOG_DIR": str(self.directory / "log")},
+            identity=self._provider_identity(),
+            redact=self.redactor(),
+            environment={
+                "KARSTKIT_LOG_DIR": str(self.directory / "log"),
+                **({"DOCKER_HOST": endpoint} if endpoint else {}),
+            },
         )
 
     def step(self, message: str) -> None:
@@ -89,3 +99,16 @@ class Workspace:
     def warn(self, message: str) -> None:
         """Say what the person should know though the operation goes on."""
         self.emit(Event("warning", message))
+
+    @property
+    def _endpoint(self) -> str | None:
+        return docker_endpoint.endpoint(self.settings.environment)
+
+    def _provider_identity(self) -> str:
+        """Which provider, from where: its dependency lock and links hold for nothing else."""
+        root = self.layout.root
+        mirror = sorted(p for p in (root / ".iac" / "mirror").rglob("*") if p.is_file())
+        digest = hashlib.sha256(str(root).encode())
+        for path in (self.layout.terraform, *mirror):
+            digest.update(path.read_bytes())
+        return f"{self.host.provider} {digest.hexdigest()}"

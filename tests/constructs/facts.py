@@ -37,7 +37,7 @@ def app(name: str = "svc-a", **changes: Any) -> ResolvedApp:
         port_declared=False,
         env={},
         python="3.11",
-        base="sha256:" + "cd" * 32,
+        base="iac/runtime:3.11-0123456789ab",
         image=f"iac/iacnet-{name}:0123456789ab",
     )
     return replace(plain, **changes)

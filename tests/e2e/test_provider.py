@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 from unittest.mock import ANY
 
 import pytest
+import requests
 
 from provider import schema
 from provider.container import Container
@@ -25,18 +27,18 @@ from provider.problems import ProviderError
 from provider.resource import Context
 from provider.server import resources
 from provider.values import settle
+from tests.support import machine
 from tests.support.embedded_provider import Project, make_mirror, planned
+from tests.support.machine import base_image
 
 pytestmark = pytest.mark.integration
 
 OFFICIAL = Path(__file__).parents[1] / "data" / "official"
-BASE = "iac/python:3.11-slim"
 MACHINE = {"id", "image_id", "mountpoint", "network_data", "bridge"}
 """Attributes whose values belong to one machine; network_data is compared apart."""
 
-ENVOY = """FROM iac/python:3.11-slim
-RUN printf '#!/bin/sh\\ntrap "exit 0" TERM\\nsleep 600 & wait\\n' > /usr/local/bin/envoy \\
- && chmod 755 /usr/local/bin/envoy
+ENVOY = """RUN printf '#!/bin/sh\\ntrap "exit 0" TERM\\nsleep 600 & wait\\n' \\
+ > /usr/local/bin/envoy && chmod 755 /usr/local/bin/envoy
 ENTRYPOINT ["/usr/local/bin/envoy"]
 """
 
@@ -48,7 +50,7 @@ def cli_configuration(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    return Engine("unix:///var/run/docker.sock")
+    return machine.engine()
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ class Box:
         """Create a resource; `name` and `image` have defaults, what a type lacks is dropped."""
         block = schema.load().resources[kind].block
         names = {**block.attributes, **block.blocks}
-        wanted = {"name": self.name, "image": BASE, **config}
+        wanted = {"name": self.name, "image": base_image(), **config}
         values = planned(kind, **{k: v for k, v in wanted.items() if k in names})
         try:
             state = self._resources[kind].create(self.context, values)
@@ -115,7 +117,7 @@ class Sample:
             "iacnet": f"{self.prefix}net",
             "svc-a": self.prefix,
             "iac/envoy:1.40.0": f"{self.prefix}/envoy:1",
-            '"python:3.11-slim"': f'"{BASE}"',
+            '"python:3.11-slim"': f'"{base_image()}"',
             "172.20.": f"10.{100 + secrets.randbelow(150)}.",
             "25990": str(free_port()),
             # Nothing in the app handles SIGTERM: ten seconds of grace for nothing.
@@ -134,7 +136,7 @@ class Sample:
         (self.folder / "example" / "secrets" / self.prefix).mkdir(parents=True)
         context = self.folder / "example" / "src" / self.prefix
         context.mkdir(parents=True)
-        (context / "Dockerfile").write_text(f"FROM {BASE}\nENTRYPOINT []\n")
+        (context / "Dockerfile").write_text(f"FROM {base_image()}\nENTRYPOINT []\n")
 
 
 def free_port() -> int:
@@ -152,7 +154,7 @@ def sample(
     image = f"{made.prefix}/envoy:1"
     envoy = made.folder / "envoy"
     envoy.mkdir()
-    (envoy / "Dockerfile").write_text(ENVOY)
+    (envoy / "Dockerfile").write_text(f"FROM {base_image()}\n{ENVOY}")
     project = Project(made.folder / "tf", cli_configuration)
     config = made.read("sample.tf.json")
     block = {"context": str(envoy)}
@@ -259,16 +261,16 @@ def test_drift_is_seen_and_healed(sample: tuple[Sample, Project], engine: Engine
     assert project.changes() == ""
 
 
-def test_a_sidecar_stack_plans_empty_at_once(project: Project, prefix: str, tmp_path: Path) -> None:
+def sidecar_stack(prefix: str, folder: Path) -> dict[str, Any]:
     """Subnet without gateway, image with user and secret, shared namespace, tmpfs, limits."""
-    (tmp_path / "secret").write_text("sentinel")
-    (tmp_path / "Dockerfile").write_text(
-        f"FROM {BASE}\nRUN --mount=type=secret,id=s cat /run/secrets/s > /dev/null\n"
+    (folder / "secret").write_text("sentinel")
+    (folder / "Dockerfile").write_text(
+        f"FROM {base_image()}\nRUN --mount=type=secret,id=s cat /run/secrets/s > /dev/null\n"
         "USER 10001:10001\nWORKDIR /tmp\nENV A=b\nLABEL from=image\nVOLUME /var/tmp\n"
         'ENTRYPOINT ["sleep"]\nCMD ["600"]\n'
     )
     name = f"{prefix}/it:0123456789ab"
-    build = {"context": str(tmp_path), "secrets": [{"id": "s", "src": str(tmp_path / "secret")}],
+    build = {"context": str(folder), "secrets": [{"id": "s", "src": str(folder / "secret")}],
              "build_args": {"X": "y"}, "label": {"org.karstkit.image-key": name}}  # fmt: skip
     confined = {"read_only": True, "memory": 64, "memory_swap": 64, "restart": "unless-stopped",
                 "security_opts": ["no-new-privileges:true"], "log_opts": {"max-size": "10m"},
@@ -278,23 +280,70 @@ def test_a_sidecar_stack_plans_empty_at_once(project: Project, prefix: str, tmp_
         "user": "0", "hostname": "svc", "env": ["IAC_ROLE=sidecar"], "tmpfs": {"/run": "mode=755"},
         "capabilities": [{"drop": ["ALL"], "add": ["NET_ADMIN", "CAP_SETUID"]}],
         "networks_advanced": [{"name": "${docker_network.it.name}", "aliases": ["svc"]}],
-        "mounts": [{"type": "bind", "source": str(tmp_path), "target": "/x", "read_only": True}],
+        "mounts": [{"type": "bind", "source": str(folder), "target": "/x", "read_only": True}],
         "labels": [{"label": "org.karstkit.role", "value": "envoy"}],
     }  # fmt: skip
     app = {
         **confined, "name": f"{prefix}-app", "image": "${docker_image.it.image_id}",
-        "network_mode": "container:${docker_container.envoy.id}", "memory_swap": None,
+        "network_mode": "container:${docker_container.envoy.id}",
         "capabilities": [{"drop": ["ALL"]}], "tmpfs": {"/tmp": "mode=1777"},  # noqa: S108 - in the container
     }  # fmt: skip
     subnet = f"10.{100 + secrets.randbelow(150)}.0.0/24"
-    project.write({"resource": {
+    return {"resource": {
         "docker_network": {"it": {"name": prefix, "ipam_config": [{"subnet": subnet}]}},
         "docker_image": {"it": {"name": name, "build": [build], "triggers": {"key": name}}},
         "docker_container": {"envoy": envoy, "app": app},
-    }})  # fmt: skip
+    }}  # fmt: skip
+
+
+def test_a_sidecar_stack_plans_empty_at_once(project: Project, prefix: str, tmp_path: Path) -> None:
+    """What was just applied needs no change, memory without memory_swap included."""
+    stack = sidecar_stack(prefix, tmp_path)
+    stack["resource"]["docker_container"]["app"]["memory_swap"] = None
+    project.write(stack)
     done = project.apply()
     assert done.returncode == 0, done.stderr
     assert project.changes() == ""
+
+
+def registry_answers() -> bool:
+    """True if Terraform's registry answers within 2 seconds."""
+    url = "https://registry.terraform.io/.well-known/terraform.json"
+    try:
+        return requests.get(url, timeout=2).ok
+    except requests.RequestException:
+        return False
+
+
+@pytest.mark.parametrize("writer", ["official", "embedded"])
+def test_each_provider_plans_empty_on_the_others_state(
+    writer: str, prefix: str, tmp_path: Path, cli_configuration: Path
+) -> None:
+    """A project may change between the two without touching a container."""
+    if not registry_answers():
+        pytest.skip("the Terraform registry does not answer: no official provider to compare with")
+    plain = tmp_path / "plain.tfrc"
+    plain.touch()  # an existing, empty configuration: the registry, whatever this machine prefers
+    projects = {
+        "official": Project(tmp_path / "official", plain),
+        "embedded": Project(tmp_path / "embedded", cli_configuration),
+    }
+    stack = sidecar_stack(prefix, tmp_path)
+    # The official provider hands secrets to BuildKit alone, and uses that only where it is told.
+    stack["resource"]["docker_image"]["it"]["build"][0]["version"] = "2"
+    for project in projects.values():
+        project.write(stack)
+    first = projects.pop(writer)
+    (second,) = projects.values()
+    try:
+        done = first.apply()
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert first.changes() == ""
+        shutil.copy(first.folder / "terraform.tfstate", second.folder)
+        assert second.changes() == ""
+    finally:
+        done = first.run("destroy", "-auto-approve")
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_limits_and_restart_policy_change_in_place(box: Box) -> None:
@@ -414,7 +463,7 @@ def test_what_a_container_gets(box: Box, tmp_path: Path) -> None:
     script = "stat -c %a /up/a /up/b; cat /up/a; grep peer /etc/hosts; "
     script += "grep -c 'processes *100 ' /proc/self/limits; cat /up/b; ls /data"
     done = subprocess.run(
-        ["/usr/bin/docker", "exec", box.name, "sh", "-c", script],
+        [machine.record().docker, "exec", box.name, "sh", "-c", script],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert " ".join(done.stdout.split()) == "744 600 inline192.0.2.1 peer 1 from a file"
@@ -425,7 +474,7 @@ def test_what_a_container_gets(box: Box, tmp_path: Path) -> None:
 
 def test_build_failure_shows_the_log(box: Box, tmp_path: Path) -> None:
     """The end of the build's output and the file with all of it are in the error."""
-    (tmp_path / "Dockerfile").write_text(f"FROM {BASE}\nRUN echo the-very-reason; exit 3\n")
+    (tmp_path / "Dockerfile").write_text(f"FROM {base_image()}\nRUN echo the-very-reason; exit 3\n")
     log = tmp_path / "build.log"
     build = {"context": str(tmp_path), "build_log_file": str(log)}
     with pytest.raises(ProviderError, match="build failed") as failure:
@@ -440,7 +489,7 @@ def test_build_secret_and_content_key(box: Box, tmp_path: Path) -> None:
     secret, log = tmp_path / "secret", tmp_path / "build.log"
     secret.write_text("sentinel")
     (tmp_path / "Dockerfile").write_text(
-        f"FROM {BASE}\nRUN --mount=type=secret,id=s test $(cat /run/secrets/s) = sentinel\n"
+        f"FROM {base_image()}\nRUN --mount=type=secret,id=s test $(cat /run/secrets/s) = sentinel\n"
     )
     build = {"context": str(tmp_path), "secrets": [{"id": "s", "src": str(secret)}],
              "build_log_file": str(log), "label": {"org.karstkit.image-key": "abc"}}  # fmt: skip
@@ -468,7 +517,9 @@ def test_a_network_in_use_is_named_with_its_containers(box: Box) -> None:
 
 def test_interrupt_kills_a_running_build(project: Project, prefix: str, tmp_path: Path) -> None:
     """Ctrl-C ends the build at once and leaves no state of an image that is not there."""
-    (tmp_path / "Dockerfile").write_text(f"FROM {BASE}\nRUN echo {prefix} begun; sleep 120\n")
+    (tmp_path / "Dockerfile").write_text(
+        f"FROM {base_image()}\nRUN echo {prefix} begun; sleep 120\n"
+    )
     wanted = {"name": f"{prefix}/it:1", "build": [{"context": str(tmp_path)}]}
     project.write({"resource": {"docker_image": {"it": wanted}}})
     process = subprocess.Popen(
@@ -501,8 +552,9 @@ def test_import_of_all_four(project: Project, prefix: str, engine: Engine) -> No
         "docker_volume": {"it": {"name": prefix}},
         "docker_image": {"it": {"name": f"{prefix}:1"}},
         "docker_container": {
-            "it": {"name": prefix, "image": BASE, "command": ["sleep", "600"], "env": ["A=b"],
-                   "networks_advanced": [{"name": "${docker_network.it.name}"}], "memory": 64,
+            "it": {"name": prefix, "image": base_image(), "command": ["sleep", "600"],
+                   "env": ["A=b"], "memory": 64,
+                   "networks_advanced": [{"name": "${docker_network.it.name}"}],
                    "labels": [{"label": "x", "value": "y"}], "read_only": True,
                    "mounts": [{"type": "tmpfs", "target": "/t"}]}
         },
@@ -512,12 +564,12 @@ def test_import_of_all_four(project: Project, prefix: str, engine: Engine) -> No
     host = {"Memory": 2**26, "ReadonlyRootfs": True, "Mounts": [{"Type": "tmpfs", "Target": "/t"}]}
     made = engine.post(
         "/containers/create",
-        {"Image": BASE, "Cmd": ["sleep", "600"], "Env": ["A=b"], "Labels": {"x": "y"},
+        {"Image": base_image(), "Cmd": ["sleep", "600"], "Env": ["A=b"], "Labels": {"x": "y"},
          "HostConfig": host, "NetworkingConfig": {"EndpointsConfig": {prefix: {}}}},
         name=prefix,
     )  # fmt: skip
     engine.post(f"/containers/{made['Id']}/start")
-    engine.post(f"/images/{BASE}/tag", repo=prefix, tag="1")
+    engine.post(f"/images/{base_image()}/tag", repo=prefix, tag="1")
     imports = [
         {"to": f"{kind}.it", "id": f"{prefix}:1" if kind == "docker_image" else prefix}
         for kind in resource

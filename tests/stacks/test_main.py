@@ -115,6 +115,20 @@ def test_missing_node_is_explained(project: Path, capsys: pytest.CaptureFixture[
     assert "Node is not where bootstrap found it" in capsys.readouterr().err
 
 
+def test_user_names_in_urls_are_no_secrets(project: Path) -> None:
+    """A slug over ssh and a database URL without a password pass every policy."""
+    lock_file.save(
+        lock(app(slug="git+ssh://git@example.org/o/r#main", env={"DB": "postgres://app@db/x"})),
+        project / "repos.lock.json",
+    )
+
+    assert main.main([]) == 0
+
+    written = _stack(project / "cdktf.out").read_text()
+    assert "git+ssh://git@example.org/o/r#main" in written
+    assert "DB=postgres://app@db/x" in written
+
+
 def test_refused_stack_is_explained(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A policy's sentence reaches the user without jsii's stack."""
     lock_file.save(lock(app(env={"T": "ghp_" + "x" * 36})), project / "repos.lock.json")

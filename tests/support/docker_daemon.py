@@ -32,6 +32,8 @@ class FakeContainer:
     exit_code: int = 0
     ports: list[int] = field(default_factory=list)
     log: list[tuple[int, bytes]] = field(default_factory=list)
+    mounts: list[str] = field(default_factory=list)
+    broken: bool = False
 
     @property
     def labels(self) -> dict[str, str]:
@@ -117,6 +119,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if match := re.fullmatch(r"/containers/([^/]+)/(?:re)?start", path):
             container = self.daemon.containers[match[1]]
+            if container.broken:
+                self._json({"message": "port is already allocated"}, 500)
+                return
             container.state, container.started_at = "running", "2027-01-01T00:00:00Z"
         self._send(204, b"")
 
@@ -165,6 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "StartedAt": container.started_at,
             },
             "HostConfig": {"NetworkMode": container.network_mode},
+            "Mounts": [{"Type": "bind", "Source": source} for source in container.mounts],
         }
 
     def _logs(self, container: FakeContainer | None) -> None:
@@ -174,8 +180,8 @@ class _Handler(BaseHTTPRequestHandler):
         frames = [struct.pack(">BxxxL", kind, len(data)) + data for kind, data in container.log]
         self._send(200, b"".join(frames), "application/vnd.docker.raw-stream")
 
-    def _json(self, data: object) -> None:
-        self._send(200, json.dumps(data).encode(), "application/json")
+    def _json(self, data: object, status: int = 200) -> None:
+        self._send(status, json.dumps(data).encode(), "application/json")
 
     def _missing(self) -> None:
         self._send(404, b'{"message": "no such thing"}', "application/json")

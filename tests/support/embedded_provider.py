@@ -56,8 +56,10 @@ class Project:
     @property
     def environment(self) -> dict[str, str]:
         """What Terraform runs with."""
+        shared = ("TF_WORKSPACE", "TF_DATA_DIR", "TF_PLUGIN_CACHE_DIR")
         return {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in shared},
+            "DOCKER_BUILDKIT": "1",
             "TF_CLI_CONFIG_FILE": str(self.cli_configuration),
             "CHECKPOINT_DISABLE": "1",
             "KARSTKIT_LOG_DIR": str(self.folder / "logs"),

@@ -22,14 +22,12 @@ import docker
 from docker.errors import APIError
 
 from constructs_lib.envoy_config import sidecar_config
-from iac_wrapper import host
 from iac_wrapper.adapters.certificates import ensure_ca, ensure_leaf
-from iac_wrapper.errors import ConfigError
 from iac_wrapper.model.certificate import Leaf
+from tests.support import machine
 
 T = TypeVar("T")
 
-ROOT = Path(__file__).parents[2]
 ENVOY_UID = 10101 if os.geteuid() == 0 else os.geteuid()
 DOMAIN = "iacnet-test"
 
@@ -74,12 +72,8 @@ print(json.dumps(found))
 
 
 def images() -> tuple[str, str]:
-    """The sidecar's image and a plain Python: bootstrap's, else the ones built by hand."""
-    try:
-        machine = host.load(ROOT)
-    except ConfigError:
-        return "iac/envoy:1.40.0-dev", "iac/python:3.11-slim"
-    return machine.sidecar_image, next(iter(machine.bases.values())).image
+    """The sidecar's image and a plain Python, as bootstrap recorded them."""
+    return machine.record().sidecar_image, machine.base_image()
 
 
 @dataclass

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,14 @@ def engine_double(monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
 
 
 @pytest.fixture
+def strict_umask() -> Iterator[None]:
+    """Umask 077: what `mkdir` and `open` make is for nobody else."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
 def events() -> list[Event]:
     return []
 
@@ -29,5 +38,5 @@ def events() -> list[Event]:
 @pytest.fixture
 def workspace(tmp_path: Path, events: list[Event], engine_double: Daemon) -> Workspace:
     """A workspace of the project `demo` in an empty folder, on the engine double."""
-    del engine_double
-    return Workspace(Layout(tmp_path), settings.load(tmp_path, {}), "demo", events.append)
+    chosen = settings.load(tmp_path, {"DOCKER_HOST": engine_double.host})
+    return Workspace(Layout(tmp_path), chosen, "demo", events.append)

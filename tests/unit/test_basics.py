@@ -58,6 +58,8 @@ def test_an_error_renders_every_fact_once() -> None:
     "secret",
     [
         "https://user:pass@host/x",
+        "postgres://user:pass@host/x",
+        "https://0123456789@host/x",
         "Authorization: Bearer abcdefgh",
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln",
         "ghp_0123456789012345678901234567890123",
@@ -78,8 +80,17 @@ def test_secret_shaped_text_is_masked(secret: str) -> None:
 
 
 def test_short_values_and_plain_text_stay() -> None:
-    """Two letters are not hidden everywhere."""
-    assert Redactor(["ab"])("abracadabra http://host/path") == "abracadabra http://host/path"
+    """Two letters are not hidden everywhere; a user name in a URL is no secret."""
+    for text in ("abracadabra http://host/path", "git+ssh://git@host/a", "postgres://app@db/x"):
+        assert Redactor(["ab"])(text) == text
+
+
+def test_a_private_key_is_masked_line_by_line() -> None:
+    """The lines of a stream come one at a time; no line of the key's body gets through."""
+    line = Redactor(["first-part\nsecond-part"]).lines()
+    text = "a\n-----BEGIN PRIVATE KEY-----\nMIIE\nAAAA\n-----END PRIVATE KEY----- b\nsecond-part"
+    masked = [line(part) for part in text.splitlines()]
+    assert masked == ["a", "[redacted]", "[redacted]", "[redacted]", "[redacted] b", "[redacted]"]
 
 
 def test_atomic_write_leaves_nothing_behind_on_failure(tmp_path: Path) -> None:

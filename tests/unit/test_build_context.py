@@ -66,14 +66,14 @@ def test_same_inputs_same_image(describe_it: Describe) -> None:
     assert build == describe_it()
     assert build.image.startswith("iac/p-shop:")
     assert len(tag(build)) == 12
-    assert (build.python, build.base) == ("3.11", "sha256:aa")
+    assert (build.python, build.base) == ("3.11", "iac/runtime:3.11-x")
 
 
 def test_every_input_changes_the_tag(describe_it: Describe, source: Path) -> None:
     """Tree, base, port, entrypoint and dependencies each make another image."""
     tags = {tag(describe_it())}
     tags.add(tag(describe_it(tree="sha256:02")))
-    other = {**BASES, "3.11": replace(BASES["3.11"], runtime_id="sha256:cc")}
+    other = {**BASES, "3.11": replace(BASES["3.11"], runtime_image="iac/runtime:3.11-y")}
     tags.add(tag(describe_it(host=replace(HOST, bases=other))))
     tags.add(tag(describe_it(spec=replace(SPEC, port=80))))
     (source / "other.py").write_text("print('ho')\n")
@@ -83,6 +83,13 @@ def test_every_input_changes_the_tag(describe_it: Describe, source: Path) -> Non
     (source / "main.py").write_text('# /// script\n# dependencies = ["idna"]\n# ///\nprint()\n')
     tags.add(tag(describe_it()))
     assert len(tags) == 7
+
+
+def test_machines_agree_on_tag_and_base(describe_it: Describe) -> None:
+    """Equal bases built at another time have another image id; neither tag nor lock may show it."""
+    elsewhere = {**BASES, "3.11": replace(BASES["3.11"], runtime_id="sha256:cc")}
+    there, here = describe_it(host=replace(HOST, bases=elsewhere)), describe_it()
+    assert (there.image, there.base, there.files) == (here.image, here.base, here.files)
 
 
 def test_the_commit_alone_does_not_change_the_tag(describe_it: Describe, source: Path) -> None:
@@ -114,7 +121,7 @@ def test_the_project_chooses_its_python(describe_it: Describe, source: Path) -> 
     """requires-python selects among the bases of this machine."""
     (source / "pyproject.toml").write_text('[project]\nname="x"\nrequires-python=">=3.12"\n')
     build = describe_it()
-    assert (build.python, build.base) == ("3.13", "sha256:bb")
+    assert (build.python, build.base) == ("3.13", "iac/runtime:3.13-x")
     assert "FROM iac/runtime:3.13-x\n" in build.files["Dockerfile"]
 
 
@@ -124,7 +131,7 @@ def test_a_binary_takes_the_default_base(describe_it: Describe, source: Path) ->
     (source / "main").write_text("#!/bin/sh\n")
     (source / "main").chmod(0o755)
     build = describe_it()
-    assert (build.python, build.base) == (None, "sha256:aa")
+    assert (build.python, build.base) == (None, "iac/runtime:3.11-x")
     with pytest.raises(ConfigError, match="no base image"):
         describe_it(host=replace(HOST, bases={"3.13": BASES["3.13"]}))
 
@@ -156,6 +163,30 @@ def test_the_context_holds_the_source_and_nothing_else(describe_it: Describe, so
     assert (app / "main.py").stat().st_mode & 0o7777 == 0o644
     assert (app / "link").readlink() == Path("bin")
     assert (app / "absolute").readlink() == Path("main.py")
+
+
+def test_modes_do_not_depend_on_the_umask(
+    describe_it: Describe, source: Path, strict_umask: None
+) -> None:
+    """User code runs under another uid than who deployed: under umask 077 as well."""
+    del strict_umask
+    (source / "package" / "inner").mkdir(parents=True)
+    (source / "package" / "inner" / "data").write_text("x")
+    (source / "package" / "run").write_text("#!/bin/sh\n")
+    (source / "package" / "run").chmod(0o700)
+    (source / "main.py").write_text('# /// script\n# dependencies = ["idna"]\n# ///\nprint()\n')
+    context = write(describe_it())
+    modes = {str(p.relative_to(context)): p.stat().st_mode & 0o7777 for p in context.rglob("*")}
+    assert modes == {
+        "Dockerfile": 0o644,
+        "requirements.txt": 0o644,
+        "app": 0o755,
+        "app/main.py": 0o644,
+        "app/package": 0o755,
+        "app/package/run": 0o755,
+        "app/package/inner": 0o755,
+        "app/package/inner/data": 0o644,
+    }
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../outside", "sub/../../outside"])

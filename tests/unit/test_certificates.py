@@ -21,6 +21,7 @@ from iac_wrapper.adapters.certificates import (
     ensure_ca,
     ensure_leaf,
     inspect,
+    prune,
     remove_project,
 )
 from iac_wrapper.errors import CertificateError
@@ -197,6 +198,22 @@ def test_a_leaf_of_another_ca_or_with_other_names_is_issued_anew(
     assert moved.uris == ("spiffe://net2/svc",)
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_renew_at_is_the_moment_after_which_a_leaf_is_issued_anew(
+    ca: CertificateAuthority, secrets: Path, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    """Not at it, but a microsecond later."""
+    leaf = leaf_of(ca, secrets)
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, _tz: object = None) -> datetime:  # type: ignore[override]
+            return leaf.renew_at + late * timedelta(microseconds=1)
+
+    monkeypatch.setattr(certificates, "datetime", Later)
+    assert leaf_of(ca, secrets).issued is late
+
+
 @pytest.mark.parametrize(("days_left", "issued"), [(31, False), (29, True)])
 def test_a_leaf_is_renewed_when_a_third_of_its_life_is_left(
     ca: CertificateAuthority,
@@ -268,6 +285,28 @@ def test_remove_project_keeps_the_ca_and_the_neighbours(
     for name in ("", "..", "a/b"):
         with pytest.raises(ValueError, match="project"):
             remove_project(secrets, name)
+
+
+def test_prune_removes_the_leaves_of_dropped_services_only(
+    ca: CertificateAuthority, secrets: Path
+) -> None:
+    """Those that stay, the control plane and whatever else lies there are left alone."""
+    project = secrets / "proj"
+    for name in ("kept", "gone", "also-gone", "control-plane"):
+        ensure_leaf(ca, project / name, name=name, trust_domain="iacnet", owner_uid=ME)
+    (project / "notes").mkdir()
+    (project / "link").symlink_to(project / "gone")
+    assert prune(project, {"kept"}) == ["also-gone", "gone"]
+    assert prune(project, {"kept"}) == []
+    left = sorted(path.name for path in project.iterdir())
+    assert left == ["control-plane", "kept", "link", "notes"]
+    assert not leaf_is_issued(ca, project / "kept")
+    assert prune(secrets / "none", ()) == []
+
+
+def leaf_is_issued(ca: CertificateAuthority, directory: Path) -> bool:
+    name = directory.name
+    return ensure_leaf(ca, directory, name=name, trust_domain="iacnet", owner_uid=ME).issued
 
 
 # --- a CA of the user's own -----------------------------------------------------------------------
@@ -354,6 +393,17 @@ def test_an_rsa_root_of_the_users_own_signs_leaves(
     assert leaf.not_after == root.not_valid_after_utc
     assert leaf.trusted.read_bytes() == _pem(root)
     assert not leaf_of(ca, secrets).issued
+
+
+def test_a_ca_that_was_brought_is_closed_to_others(
+    secrets: Path, rsa_key: rsa.RSAPrivateKey
+) -> None:
+    """mkdir and cp leave folder and key readable by everybody."""
+    _bring(secrets, _key_pem(rsa_key), _pem(_authority("own root", rsa_key)))
+    secrets.chmod(0o755)
+    (secrets / "ca.key").chmod(0o644)
+    ensure_ca(secrets)
+    assert (mode(secrets), mode(secrets / "ca.key")) == (0o700, 0o600)
 
 
 def test_an_intermediate_is_served_with_the_leaf_and_the_root_is_trusted(

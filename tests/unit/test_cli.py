@@ -190,8 +190,16 @@ def test_logs_are_prefixed_and_cannot_steer_the_terminal(
 def test_heal_reports(folder: Path, engine_double: Daemon) -> None:
     """Heal names what it started, or says that there was nothing."""
     engine_double.add(FakeContainer("1", "demo", "web", "envoy", state="exited"))
-    assert _iac("heal", "--project", "demo").stdout == "started demo-web-envoy\n"
+    assert _iac("heal", "--project", "demo").stdout == "demo-web-envoy: started\n"
     assert _iac("heal", "--project", "demo").stdout == "Nothing to heal.\n"
+
+
+def test_heal_all_heals_every_project(folder: Path, engine_double: Daemon) -> None:
+    """What the systemd unit calls: one command for the whole engine."""
+    engine_double.add(FakeContainer("1", "one", "a", "envoy", state="exited"))
+    engine_double.add(FakeContainer("2", "two", "b", "gateway", state="exited"))
+    healed = json.loads(_iac("heal", "--all", "--json").stdout)["healed"]
+    assert healed == ["one-a-envoy: started", "two-b-gateway: started"]
 
 
 def test_a_bad_project_name_is_refused(folder: Path) -> None:

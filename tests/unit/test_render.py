@@ -14,7 +14,7 @@ def _service(name: str, health: Health, probe: Probe, commit: str | None) -> Ser
         Entrypoint("script", "main.py", None, "root"),
         50051, False, {}, "3.11", "sha256:1", f"iac/p-{name}:0123456789ab",
     )  # fmt: skip
-    return ServiceReport(app, f"spiffe://p/{name}", health, probe, None)
+    return ServiceReport(app, f"spiffe://p/{name}", health, probe, rotated=True, diagnosis=None)
 
 
 def test_the_table_says_what_was_proven_and_what_was_not() -> None:
@@ -63,6 +63,7 @@ def test_plans_read_like_terraforms() -> None:
     ]
     assert render.plan_text(Plan(())) == "No changes."
     assert "record" in render.plan_text(Plan((), outputs_change=True))
+    assert "certificate of web" in render.plan_text(Plan(()), renewals=["web"])
 
 
 def test_a_diagnosis_shows_both_logs() -> None:

@@ -128,6 +128,23 @@ def test_errors_name_the_line(tmp_path: Path, text: str, line: int | None, words
     assert words in str(error)
 
 
+@pytest.mark.parametrize(
+    "value", ["ghp_" + "s3cret" * 6, "postgres://app:s3cret@db/x", "https://s3cret@host/x"]
+)
+def test_a_credential_is_refused_where_it_is_written(tmp_path: Path, value: str) -> None:
+    """Long before Terraform sees it, and without repeating it."""
+    error = _refused(tmp_path, f"- slug: gh:a/b\n  env:\n    DB_URL: {value}\n")
+    assert error.where == f"{tmp_path}/repos.yaml:3"
+    assert "write DB_URL: ${DB_URL}" in (error.next_step or "")
+    assert "s3cret" not in str(error)
+
+
+def test_a_user_in_a_url_is_no_credential(tmp_path: Path) -> None:
+    """Only what lets somebody in is one."""
+    text = "- slug: gh:a/b\n  env:\n    DB_URL: postgres://app@db/x\n"
+    assert _load(tmp_path, text)[0].env == {"DB_URL": "postgres://app@db/x"}
+
+
 def test_a_comment_is_not_a_lost_ref(tmp_path: Path) -> None:
     """A real comment after a slug, or after one with a ref, is fine."""
     text = "- gh:a/b # the first\n- gh:a/c#v1 #pinned\n"

@@ -94,6 +94,15 @@ def test_good_archive(tmp_path: Path) -> None:
     _assert_contained(tmp_path)
 
 
+def test_modes_do_not_depend_on_the_umask(tmp_path: Path, strict_umask: None) -> None:
+    """Directories that are named and those that are not, and files: 0755 and 0644 exactly."""
+    del strict_umask
+    named, implied = _member("top/named", tarfile.DIRTYPE), _file("top/implied/a", mode=0o600)
+    tree = _unpack(tmp_path, _tar([named, implied]))
+    modes = {str(p.relative_to(tree)): p.stat().st_mode & 0o7777 for p in (tree, *tree.rglob("*"))}
+    assert modes == {".": 0o755, "named": 0o755, "implied": 0o755, "implied/a": 0o644}
+
+
 _DEEP = "d" * 200
 
 ATTACKS: dict[str, list[Entry]] = {

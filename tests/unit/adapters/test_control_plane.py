@@ -152,6 +152,20 @@ def test_serving_service_is_seen_with_its_identity(serve: Serve, own: Path) -> N
     assert 0 < health.seconds < 5
 
 
+def test_health_carries_the_certificate_that_was_shown(
+    serve: Serve, own: Path, tmp_path: Path
+) -> None:
+    """Fingerprint and end are the server's own, not those of a file that was replaced since."""
+    service = serve()
+    file = tmp_path / "svc0" / "tls.crt"
+    shown = x509.load_pem_x509_certificate(file.read_bytes())
+    Authority().issue(tmp_path / "new", "svc")
+    (tmp_path / "new" / "tls.crt").replace(file)
+    health = ControlPlane(service.port, own).health("svc")
+    assert health.fingerprint == shown.fingerprint(hashes.SHA256()).hex()
+    assert health.expires == shown.not_valid_after_utc
+
+
 def test_failure_details_come_through(serve: Serve, own: Path) -> None:
     """Exit code, signal, OOM and the count of failures arrive."""
     service = serve()
@@ -193,6 +207,7 @@ def test_another_services_certificate_is_refused(serve: Serve, own: Path) -> Non
     """The DNS name must be the one that was asked for."""
     health = ControlPlane(serve("other").port, own).health("svc")
     assert (health.status, health.identity) == ("UNREACHABLE", None)
+    assert (health.fingerprint, health.expires) == (None, None)
     assert "Hostname mismatch" in health.message
 
 

@@ -21,17 +21,15 @@ def _network(name: str, subnet: str, **labels: str) -> dict[str, object]:
 
 def test_ping_returns_the_version(engine_double: Daemon) -> None:
     """An engine that answers is named by its version."""
-    del engine_double
-    assert Engine().ping() == "20.10.24"
+    assert Engine(engine_double.host).ping() == "20.10.24"
 
 
 def test_an_absent_engine_is_an_engine_error(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
     """No socket: the error says so and names the next command, and is worth retrying."""
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     with pytest.raises(EngineError) as caught:
-        Engine().ping()
+        Engine(f"unix://{tmp_path}/none.sock").ping()
     assert caught.value.retryable
     assert "make bootstrap" in (caught.value.next_step or "")
 
@@ -41,12 +39,12 @@ def test_containers_are_found_by_label_and_sorted(engine_double: Daemon) -> None
     engine_double.add(FakeContainer("2", "demo", "b", "app", state="exited", exit_code=3))
     engine_double.add(FakeContainer("1", "demo", "a", "envoy"))
     engine_double.add(FakeContainer("3", "other", "a", "app"))
-    found = Engine().containers("demo")
+    found = Engine(engine_double.host).containers("demo")
     assert [(c.name, c.running, c.exit_code) for c in found] == [
         ("demo-a-envoy", True, 0),
         ("demo-b-app", False, 3),
     ]
-    assert Engine().projects() == ["demo", "other"]
+    assert Engine(engine_double.host).projects() == ["demo", "other"]
 
 
 def test_sweep_removes_apps_before_their_namespace_owners(engine_double: Daemon) -> None:
@@ -56,10 +54,10 @@ def test_sweep_removes_apps_before_their_namespace_owners(engine_double: Daemon)
     engine_double.add(FakeContainer("k", "demo", "b", "app"))
     label = {"org.karstkit.project": "demo"}
     engine_double.networks = [_network("iacnet-demo", "172.21.0.0/24", **label)]
-    removed = Engine().sweep("demo", keep={"k"})
+    removed = Engine(engine_double.host).sweep("demo", keep={"k"})
     assert removed == ["container demo-a-app", "container demo-a-envoy", "network iacnet-demo"]
     assert list(engine_double.containers) == ["k"]
-    assert Engine().leftovers("demo") == ["container demo-b-app"]
+    assert Engine(engine_double.host).leftovers("demo") == ["container demo-b-app"]
 
 
 def test_sweep_data_removes_volumes_and_own_tags_only(engine_double: Daemon) -> None:
@@ -67,20 +65,20 @@ def test_sweep_data_removes_volumes_and_own_tags_only(engine_double: Daemon) -> 
     label = {"org.karstkit.project": "demo"}
     engine_double.volumes = [{"Name": "v", "Labels": label}]
     engine_double.images = [{"RepoTags": ["iac/demo-a:1", "mine:latest"], "Labels": label}]
-    assert Engine().sweep_data("demo") == ["volume v", "image iac/demo-a:1"]
+    assert Engine(engine_double.host).sweep_data("demo") == ["volume v", "image iac/demo-a:1"]
 
 
 def test_free_subnet_skips_what_overlaps(engine_double: Daemon) -> None:
-    """The first /24 that no network of the engine touches is chosen."""
-    engine_double.networks = [_network("a", "172.21.0.0/16"), _network("b", "172.22.0.0/24")]
-    assert Engine().free_subnet() == "172.22.1.0/24"
+    """The first /24 that no network touches; Docker also shows subnets with host bits set."""
+    engine_double.networks = [_network("a", "172.21.0.0/16"), _network("b", "172.22.0.9/24")]
+    assert Engine(engine_double.host).free_subnet() == "172.22.1.0/24"
 
 
 def test_no_free_subnet_is_a_config_error(engine_double: Daemon) -> None:
     """When everything is taken the error names the setting."""
     engine_double.networks = [_network("all", "172.16.0.0/12")]
     with pytest.raises(ConfigError, match="no free subnet"):
-        Engine().free_subnet()
+        Engine(engine_double.host).free_subnet()
 
 
 def test_logs_merge_both_streams_and_survive_a_missing_container(engine_double: Daemon) -> None:
@@ -88,15 +86,15 @@ def test_logs_merge_both_streams_and_survive_a_missing_container(engine_double: 
     engine_double.add(
         FakeContainer("1", "demo", "a", "app", log=[(1, b"out\n"), (2, b"err \xff\n")])
     )
-    assert Engine().logs("1", 50) == "out\nerr \ufffd\n"
-    assert Engine().logs("gone", 50) == ""
+    assert Engine(engine_double.host).logs("1", 50) == "out\nerr \ufffd\n"
+    assert Engine(engine_double.host).logs("gone", 50) == ""
 
 
 def test_an_engine_refusal_is_a_command_error(engine_double: Daemon) -> None:
     """An HTTP error of the engine carries the engine's own words."""
     engine_double.refuse = "device or resource busy"
     engine_double.add(FakeContainer("1", "demo", "a", "app"))
-    engine = Engine()
+    engine = Engine(engine_double.host)
     with pytest.raises(CommandError, match="refused") as caught:
         engine.start(engine.containers("demo")[0])
     assert caught.value.found == "device or resource busy"
@@ -106,7 +104,7 @@ def test_published_ports_are_those_of_running_containers(engine_double: Daemon) 
     """A stopped gateway publishes nothing."""
     engine_double.add(FakeContainer("1", "demo", "", "gateway", ports=[15443]))
     engine_double.add(FakeContainer("2", "demo", "", "gateway", state="exited", ports=[1]))
-    assert Engine().published_ports("demo") == {15443}
+    assert Engine(engine_double.host).published_ports("demo") == {15443}
 
 
 def test_a_listening_port_is_not_free() -> None:

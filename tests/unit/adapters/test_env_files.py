@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -28,13 +29,22 @@ def test_an_unset_reference_names_variable_and_service() -> None:
 
 
 def test_files_follow_the_values(tmp_path: Path) -> None:
-    """Values appear, change and vanish; only a real change is reported."""
+    """Values appear, change and vanish; equal values are not written again."""
     folder = tmp_path / "web"
-    assert env_files.write(folder, {"A": "1", "B": "2"})
-    assert not env_files.write(folder, {"A": "1", "B": "2"})
-    assert env_files.write(folder, {"A": "9"})
+    assert env_files.changed_at(folder) is None
+    env_files.write(folder, {"A": "1", "B": "2"})
+    first = env_files.changed_at(folder)
+    env_files.write(folder, {"A": "1", "B": "2"})
+    assert env_files.changed_at(folder) == first
+    time.sleep(0.01)
+    env_files.write(folder, {"A": "9"})
+    changed = env_files.changed_at(folder)
+    assert first
+    assert changed
+    assert changed > first
     assert {f.name: f.read_text() for f in folder.iterdir()} == {"A": "9"}
     assert (folder / "A").stat().st_mode & 0o777 == 0o444
-    assert env_files.write(folder, {})
+    assert env_files.values(tmp_path) == ["9"]
+    env_files.write(folder, {})
     assert not folder.exists()
-    assert not env_files.write(folder, {})
+    env_files.write(folder, {})

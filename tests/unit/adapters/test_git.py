@@ -122,6 +122,18 @@ def test_token_travels_in_the_environment(
     assert "sentinel" not in words
 
 
+def test_token_leaves_the_users_own_variables_in_force(
+    server: GitServer, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GIT_CONFIG_COUNT of the user (here: another name for a repository) holds with a token too."""
+    del repository
+    server.token = "sentinel-token"
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{server.url}/acme/hello.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", f"{server.url}/acme/alias")
+    assert git.ls_remote(_remote(server, "acme/alias", "sentinel-token")).commits
+
+
 def test_redirects(server: GitServer, repository: Repository, tmp_path: Path) -> None:
     """A rename on the same origin is followed; to another origin nothing is sent at all."""
     server.redirects = {"/acme/old.git": "/acme/hello.git"}

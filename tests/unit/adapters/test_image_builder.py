@@ -7,6 +7,7 @@ import pytest
 
 from iac_wrapper.adapters import image_builder
 from iac_wrapper.errors import CommandError
+from iac_wrapper.redact import Redactor
 
 _DOCKER = """#!/bin/sh
 # A docker CLI that "builds": the context's file `log` is its output, `code` its exit code.
@@ -63,7 +64,7 @@ def test_stages_are_shown_and_everything_is_logged(tmp_path: Path, docker: str) 
     log = "#1 [internal] load\n#5 [2/3] RUN uv\n#5 0.1 noise\n"
     lines: list[str] = []
     image = _image(tmp_path, "web", log=log, code=0)
-    image_builder.build_all(docker, [image], tmp_path / "log", lines.append)
+    image_builder.build_all(docker, [image], tmp_path / "log", lines.append, Redactor())
     assert lines == ["iac/web:1: [2/3] RUN uv"]
     assert (tmp_path / "log" / "iac_web_1.log").read_text() == log
 
@@ -76,8 +77,8 @@ def test_every_failed_build_is_named_with_its_last_words(tmp_path: Path, docker:
         _image(tmp_path, "worse", log="syntax error\n", code=2),
     ]
     with pytest.raises(CommandError, match="iac/bad:1, iac/worse:1 failed") as caught:
-        image_builder.build_all(docker, images, tmp_path / "log", print)
+        image_builder.build_all(docker, images, tmp_path / "log", print, Redactor(["package"]))
     detail = caught.value.detail or ""
-    assert "no such package" in detail
+    assert "no such [redacted]" in detail
     assert "syntax error" in detail
     assert "good" not in detail

@@ -39,6 +39,16 @@ def test_the_files_are_private(tmp_path: Path, environ: dict[str, str]) -> None:
     assert layout.secrets.stat().st_mode & 0o777 == 0o700
 
 
+def test_a_folder_that_was_there_is_closed(tmp_path: Path, environ: dict[str, str]) -> None:
+    """People make secrets/ themselves, for a CA of their own."""
+    layout = Layout(tmp_path)
+    layout.build_secrets.mkdir(parents=True, mode=0o755)
+    layout.secrets.chmod(0o755)
+    index_settings.write_build_secrets(layout, environ)
+    assert layout.secrets.stat().st_mode & 0o7777 == 0o700
+    assert layout.build_secrets.stat().st_mode & 0o7777 == 0o700
+
+
 def test_the_setting_wins_over_the_variables(tmp_path: Path) -> None:
     mine, theirs = tmp_path / "mine.pem", tmp_path / "theirs.pem"
     mine.write_text("mine")

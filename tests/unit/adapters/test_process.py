@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from iac_wrapper.adapters.process import Command, argv, run, stream
+from iac_wrapper.adapters.process import Command, argv, run, stream, stream_all
 from iac_wrapper.errors import CommandError
 
 
@@ -87,14 +87,34 @@ def test_ctrl_c_lets_the_program_finish_in_order(tmp_path: Path) -> None:
     assert time.monotonic() - started < 10
 
 
-def test_an_error_in_the_callback_ends_the_program() -> None:
-    """Nothing is left running when the reader fails."""
+def test_an_error_in_the_callback_asks_the_program_to_stop(tmp_path: Path) -> None:
+    """A reader that fails (a closed terminal) must not kill Terraform: it gets SIGINT and time."""
+    saved = tmp_path / "saved"
+    code = (
+        "import pathlib, signal, sys, time\n"
+        f"def stop(*_): time.sleep(0.3); pathlib.Path({str(saved)!r}).touch(); sys.exit(0)\n"
+        "signal.signal(signal.SIGINT, stop)\n"
+        "print('x', flush=True)\n"
+        "time.sleep(30)\n"
+    )
 
     def fail(_line: str) -> None:
         raise RuntimeError("reader")
 
     with pytest.raises(RuntimeError, match="reader"):
-        stream(_python("import time; print('x', flush=True); time.sleep(30)"), fail)
+        stream(_python(code), fail)
+    assert saved.exists()
+
+
+def test_programs_run_side_by_side_and_a_missing_one_ends_the_others() -> None:
+    """All are started before the first is awaited; one that cannot start is an error."""
+    pause = "import time; time.sleep(0.5); print('done')"
+    began = time.monotonic()
+    done = stream_all([_python(pause), _python(pause)], lambda *_: None)
+    assert [one.stdout for one in done] == ["done\n", "done\n"]
+    assert time.monotonic() - began < 0.95
+    with pytest.raises(CommandError, match="cannot start"):
+        stream_all([_python("import time; time.sleep(30)"), Command(("/",))], print)
 
 
 def test_argv_flattens() -> None:

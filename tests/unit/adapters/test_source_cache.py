@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from iac_wrapper.adapters.source_cache import STALE_AFTER, Commit, SourceCache
+from iac_wrapper.adapters.source_cache import SNAPSHOT_KEPT, STALE_AFTER, Commit, SourceCache
 from iac_wrapper.adapters.unpack import Limits
 from iac_wrapper.errors import SourceError
 from iac_wrapper.model.remote import remote_of
@@ -169,3 +169,24 @@ def test_snapshot(tmp_path: Path, cache: SourceCache) -> None:
     assert second.path != first.path
     assert (first.path / "main.py").read_text() == "one"
     assert first.method == "local"
+
+
+def test_snapshots_nobody_uses_go(tmp_path: Path, commit: Commit, cache: SourceCache) -> None:
+    """A new snapshot removes those not used for a week; use keeps one, and commits always stay."""
+    source = tmp_path / "app"
+    source.mkdir()
+    made = []
+    for text in ("dropped", "used", "new"):
+        if text == "new":
+            past = time.time() - SNAPSHOT_KEPT - 60
+            for folder in cache.folder.iterdir():
+                os.utime(folder, (past, past))
+            (source / "main.py").write_text("used")
+            cache.snapshot(source)
+        (source / "main.py").write_text(text)
+        made.append(cache.snapshot(source))
+        if text == "dropped":
+            fetched = cache.fetch(commit)
+    assert [snapshot.path.exists() for snapshot in made] == [False, True, True]
+    assert fetched.path.exists()
+    assert len(list(cache.folder.iterdir())) == 3

@@ -10,6 +10,7 @@ import pytest
 
 from iac_wrapper.adapters.terraform import Terraform
 from iac_wrapper.errors import CommandError
+from iac_wrapper.redact import Redactor
 
 pytestmark = pytest.mark.skipif(not shutil.which("terraform"), reason="no terraform on PATH")
 
@@ -23,6 +24,7 @@ def _terraform(directory: Path, config: dict[str, object], identity: str = "x") 
         directory,
         directory / "log" / "terraform.log",
         identity,
+        Redactor(),
         environment={"TF_CLI_CONFIG_FILE": "/dev/null"},
     )
 

@@ -88,6 +88,17 @@ def test_copy_in_a_working_tree(tmp_path: Path) -> None:
     assert (tmp_path / "copy/app/run").stat().st_mode & 0o777 == 0o755
 
 
+def test_copy_does_not_depend_on_the_umask(tmp_path: Path, strict_umask: None) -> None:
+    """Every directory is 0755 and every file 0644 or 0755, however deep."""
+    del strict_umask
+    _write(tmp_path / "x", "a", "b/c/d")
+    (tmp_path / "x/b/c/d").chmod(0o700)
+    copy_local(tmp_path / "x", tmp_path / "copy", LIMITS)
+    copy = tmp_path / "copy"
+    modes = {str(p.relative_to(copy)): p.stat().st_mode & 0o7777 for p in (copy, *copy.rglob("*"))}
+    assert modes == {".": 0o755, "a": 0o644, "b": 0o755, "b/c": 0o755, "b/c/d": 0o755}
+
+
 def test_copy_elsewhere(tmp_path: Path) -> None:
     """Outside of git: everything but caches, environments and a directory with a CA's key."""
     root = tmp_path / "x"

@@ -19,6 +19,12 @@ def test_our_terraform_and_node_come_first() -> None:
     assert found["IAC_LOCK_FILE"] == "x.lock.json"
 
 
+def test_variables_that_would_move_the_state_are_left_out() -> None:
+    environ = {"TF_WORKSPACE": "x", "TF_DATA_DIR": "/x", "TF_LOG": "debug"}
+    found = cdktf_cli.environment(environ, Layout(Path("/p")))
+    assert found.keys() & environ.keys() == {"TF_LOG"}
+
+
 def test_the_process_becomes_the_cli(tmp_path: Path) -> None:
     """Its exit code is the CLI's; stack and output folder are the project's."""
     show = '#!/bin/sh\necho "$PWD $CI $*"; exit 3\n'

@@ -20,6 +20,23 @@ def test_make_alone_lists_every_target() -> None:
     assert set(PROMISED.split()) <= listed
 
 
+def test_every_target_exists_as_a_rule_that_can_be_planned() -> None:
+    """`make -n` runs nothing, and fails for a target without a rule."""
+    for target in PROMISED.split():
+        subprocess.run(
+            ["make", "--dry-run", "-C", ROOT, target], stdout=subprocess.DEVNULL, check=True
+        )
+
+
+def test_tests_find_bootstraps_terraform_first() -> None:
+    """A machine may have none on PATH."""
+    done = subprocess.run(
+        ["make", "--dry-run", "-C", ROOT, "test-cov"], capture_output=True, text=True, check=True
+    )
+    (line,) = (line for line in done.stdout.splitlines() if "htmlcov" in line or "--cov" in line)
+    assert line.startswith(f'PATH="{ROOT}/.iac/bin:$PATH" ')
+
+
 def test_the_locks_name_no_index() -> None:
     """A lock must hold for a mirror too, and hashes make the place irrelevant."""
     for path in [*ROOT.glob("requirements*.txt"), *ROOT.glob("runner/*requirements.txt")]:

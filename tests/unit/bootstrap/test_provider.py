@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import http.server
+import json
 import subprocess
 import threading
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,42 +16,93 @@ from tests.unit.bootstrap.conftest import Rig, executable
 
 
 @pytest.mark.parametrize(
-    ("setting", "recorded", "answers", "chosen"),
+    ("setting", "recorded", "available", "chosen"),
     [
         ("auto", None, True, "registry"),
         ("auto", None, False, "embedded"),
         ("auto", "embedded", True, "embedded"),
-        ("auto", "registry", False, "registry"),
+        ("auto", "registry", True, "registry"),
+        ("auto", "registry", False, "embedded"),
         ("embedded", "registry", True, "embedded"),
         ("registry", "embedded", False, "registry"),
     ],
 )
-def test_a_choice_once_made_stays_unless_told_otherwise(
-    setting: str, recorded: str | None, answers: bool, chosen: str
+def test_the_registry_is_chosen_only_while_it_can_be_had(
+    setting: str, recorded: str | None, available: bool, chosen: str
 ) -> None:
-    assert provider.choose(setting, recorded, lambda: answers) == chosen
+    assert provider.choose(setting, recorded, lambda: available) == chosen
 
 
-def test_the_registry_is_asked_for_its_discovery(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/ok" else 503)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+class Registry(http.server.ThreadingHTTPServer):
+    """Terraform's registry and the host of its archives; `broken` paths answer with 503."""
 
-        def log_message(self, *_: object) -> None:
-            return
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answers)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.broken = ""
 
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        base = f"http://127.0.0.1:{server.server_port}"
-        monkeypatch.setattr(provider, "_DISCOVERY", f"{base}/ok")
-        assert provider.registry_answers() is True
-        monkeypatch.setattr(provider, "_DISCOVERY", f"{base}/down")
-        assert provider.registry_answers() is False
+    def answer(self, path: str) -> bytes | None:
+        found = {
+            "/.well-known/terraform.json": {"providers.v1": "/v1/providers/"},
+            "/v1/providers/kreuzwerker/docker/3.6.2/download/linux/arm64": {
+                "download_url": f"{self.url}/archive.zip"
+            },
+            "/archive.zip": "archive",
+        }
+        return json.dumps(found[path]).encode() if path in found and path != self.broken else None
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    server: Registry
+
+    def do_GET(self) -> None:
+        body = self.server.answer(self.path)
+        self.send_response(503 if body is None else 200)
+        self.send_header("Content-Length", str(len(body or b"")))
+        self.end_headers()
+        self.wfile.write(body or b"")
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with Registry() as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        monkeypatch.setattr(provider, "_DISCOVERY", f"{server.url}/.well-known/terraform.json")
+        yield server
         server.shutdown()
-    assert provider.registry_answers() is False
+
+
+def test_a_provider_whose_archive_answers_can_be_downloaded(registry: Registry) -> None:
+    assert provider.can_download("linux_arm64") is True
+    assert provider.can_download("plan9_amd64") is False
+
+
+@pytest.mark.parametrize("broken", ["/.well-known/terraform.json", "/archive.zip"])
+def test_a_registry_whose_archives_are_out_of_reach_is_of_no_use(
+    registry: Registry, broken: str
+) -> None:
+    registry.broken = broken
+    assert provider.can_download("linux_arm64") is False
+
+
+def test_no_registry_at_all_is_an_answer_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provider, "_DISCOVERY", "http://127.0.0.1:1/")
+    assert provider.can_download("linux_amd64", timeout=0.2) is False
+
+
+def test_a_downloaded_provider_is_told_from_a_link_to_the_embedded_one(tmp_path: Path) -> None:
+    """Terraform links to a filesystem mirror and unpacks what it downloads."""
+    stack = tmp_path / "projects" / "p" / "cdktf.out" / "stacks" / "p"
+    folder = stack / ".terraform" / "providers" / provider.ADDRESS / provider.VERSION
+    folder.mkdir(parents=True)
+    (folder / "linux_amd64").symlink_to(tmp_path)
+    assert provider.is_installed(tmp_path) is False
+    (folder / "linux_arm64").mkdir()
+    assert provider.is_installed(tmp_path) is True
 
 
 def test_the_mirror_has_terraforms_layout_and_its_own_text_everywhere(rig: Rig) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from iac_wrapper import host
 from iac_wrapper.bootstrap import __main__ as program
-from iac_wrapper.bootstrap import setup
+from iac_wrapper.bootstrap import provider, setup
 from iac_wrapper.errors import EngineError
 from tests.unit.bootstrap.conftest import Rig
 
@@ -55,6 +55,20 @@ def test_other_pythons_stay_in_the_record(ready: Rig, make_rig: Callable[..., Ri
     setup.run(ready.context)
     other = make_rig(IAC_PROVIDER="embedded", IAC_PYTHON_VERSION="3.13")
     assert sorted(setup.run(other.context).host.bases) == ["3.11", "3.13"]
+
+
+def test_a_registry_that_went_away_is_replaced_and_said(
+    ready: Rig, make_rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Discovery answered once; the download never did."""
+    answers = [True, False]
+    monkeypatch.setattr(provider, "can_download", lambda _platform: answers.pop(0))
+    auto = make_rig()
+    assert setup.run(auto.context).host.provider == "registry"
+    auto.said.clear()
+    assert setup.run(auto.context).host.provider == "embedded"
+    assert "cannot be downloaded from here: the embedded one" in auto.said[0]
+    assert "terraformrc" in (ready.root / ".iac" / "bin" / "terraform").read_text()
 
 
 def test_a_second_bootstrap_waits_for_the_first(ready: Rig) -> None:
@@ -103,4 +117,4 @@ def test_the_systemd_unit_heals_after_the_engine_starts() -> None:
     lines = unit.read_text().splitlines()
     assert "After=docker.service" in lines
     assert "WantedBy=docker.service" in lines
-    assert "ExecStart=@ROOT@/.venv/bin/iac heal" in lines
+    assert "ExecStart=@ROOT@/.venv/bin/iac heal --all" in lines

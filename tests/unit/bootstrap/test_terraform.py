@@ -88,6 +88,14 @@ def test_with_the_registrys_provider_nothing_is_selected(rig: Rig) -> None:
     assert run(path, "providers", "lock") == "unset 1 providers lock"
 
 
+@pytest.mark.parametrize("embedded", [True, False])
+def test_variables_that_would_move_the_state_do_not_arrive(rig: Rig, embedded: bool) -> None:
+    show = rig.tool("show", '#!/bin/sh\necho "${TF_WORKSPACE-unset} ${TF_DATA_DIR-unset}"\n')
+    shown = Terraform((str(show),), (1, 11, 4), "linux_amd64")
+    path = terraform.write_executable(rig.context, shown, embedded=embedded)
+    assert run(path, "plan", TF_WORKSPACE="x", TF_DATA_DIR="/x") == "unset unset"
+
+
 def test_the_library_writes_to_this_processs_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[list[str], int, int]] = []
 

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from iac_wrapper.model.event import Event
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.docker_daemon import Daemon, FakeContainer
 
-_EARLY, _LATE = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
+_EARLY, _LATE = "2026-01-01T00:00:00.1Z", "2026-01-01T00:00:00.123456789Z"
 
 
 def _pair(daemon: Daemon, *, envoy: str, app: str, app_started: str = _LATE) -> None:
@@ -26,7 +27,7 @@ def test_a_healthy_pair_is_left_alone(workspace: Workspace, engine_double: Daemo
 def test_a_stopped_pair_starts_owner_first(workspace: Workspace, engine_double: Daemon) -> None:
     """After an engine restart both are down: Envoy, which owns the namespace, starts first."""
     _pair(engine_double, envoy="exited", app="exited")
-    assert heal(workspace) == ["started demo-web-envoy", "started demo-web-app"]
+    assert heal(workspace) == ["demo-web-envoy: started", "demo-web-app: started"]
     assert heal(workspace) == []
 
 
@@ -35,7 +36,7 @@ def test_an_app_in_a_dead_namespace_is_restarted(
 ) -> None:
     """An app that started before its Envoy container sits in the old namespace."""
     _pair(engine_double, envoy="running", app="running", app_started="2025-01-01T00:00:00Z")
-    assert heal(workspace) == ["restarted demo-web-app: its network namespace was replaced"]
+    assert heal(workspace) == ["demo-web-app: restarted into its new namespace"]
 
 
 def test_an_app_without_its_owner_is_left_to_terraform(
@@ -46,3 +47,13 @@ def test_an_app_without_its_owner_is_left_to_terraform(
         FakeContainer("a", "demo", "web", "app", state="exited", network_mode="container:gone")
     )
     assert heal(workspace) == []
+
+
+def test_one_that_cannot_start_does_not_keep_the_others_down(
+    workspace: Workspace, engine_double: Daemon, events: list[Event]
+) -> None:
+    """A gateway whose port is taken is a warning; the services come up."""
+    engine_double.add(FakeContainer("g", "demo", "", "gateway", state="exited", broken=True))
+    _pair(engine_double, envoy="exited", app="exited")
+    assert heal(workspace) == ["demo-web-envoy: started", "demo-web-app: started"]
+    assert [e.kind for e in events if "port is already allocated" in e.message] == ["warning"]

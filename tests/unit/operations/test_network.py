@@ -7,6 +7,7 @@ import pytest
 
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.lock_file import LockFile
+from iac_wrapper.operations.infrastructure import check_own
 from iac_wrapper.operations.network import choose_gateway_port, choose_subnet
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.settings import Settings
@@ -58,3 +59,17 @@ def test_a_taken_port_is_refused_unless_our_gateway_has_it(
             choose_gateway_port(wanted, None)
         engine_double.add(FakeContainer("g", "demo", "", "gateway", ports=[port]))
         assert choose_gateway_port(wanted, None) == port
+
+
+def test_containers_of_another_folder_are_not_ours(
+    workspace: Workspace, engine_double: Daemon
+) -> None:
+    """A second clone must not touch the first one's services, not even to sweep them."""
+    engine_double.add(
+        FakeContainer("e", "demo", "web", "envoy", mounts=["/other/secrets/demo/web"])
+    )
+    with pytest.raises(ConfigError, match="belongs to another folder") as caught:
+        check_own(workspace)
+    assert "/other/secrets/demo/web" in (caught.value.found or "")
+    engine_double.containers["e"].mounts = [str(workspace.layout.secrets / "demo" / "web")]
+    check_own(workspace)

@@ -26,7 +26,10 @@ def recorded(name: str) -> Any:
 
 
 class StandIn(socketserver.ThreadingUnixStreamServer):
-    """Answers from `answers`, ``"GET /path"`` to (status, JSON); keeps what it was sent."""
+    """Answers from `answers`, ``"GET /path"`` to (status, JSON); keeps what it was sent.
+
+    To a call with status 0 it hangs up without an answer.
+    """
 
     daemon_threads = True
     request_queue_size = 64
@@ -65,6 +68,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.calls.append((call, query, json.loads(data) if is_json else data))
         missing = (404, {"message": f"no answer to {call}"})
         status, body = self.server.answers.get(call, missing)
+        if not status:  # hang up
+            self.close_connection = True
+            return
         self._answer(status, body if isinstance(body, bytes) else json.dumps(body).encode())
 
     def _answer(self, status: int, payload: bytes) -> None:

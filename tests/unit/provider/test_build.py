@@ -79,6 +79,20 @@ def test_a_failed_build_shows_the_end_of_its_log(tmp_path: Path) -> None:
     assert build.log.read_text().startswith("1\n2\n")
 
 
+def test_the_log_holds_no_secret(tmp_path: Path) -> None:
+    """Neither credentials in a URL nor a private key of several lines."""
+    key = "-----BEGIN PRIVATE KEY-----\\nc2VudGluZWw\\n-----END PRIVATE KEY-----"
+    build = shell(
+        f"echo before https://user:sentinel@host/; printf '%b' '{key}\\nafter\\n'", tmp_path
+    )
+    run(build, {"PATH": "/usr/bin:/bin"}, threading.Event())
+    text = build.log.read_text()
+    assert "sentinel" not in text
+    assert "c2VudGluZWw" not in text
+    assert text.startswith("before ")
+    assert text.endswith("\nafter\n")
+
+
 def test_a_stop_kills_the_whole_build(tmp_path: Path) -> None:
     """Its children too, at once."""
     stop = threading.Event()

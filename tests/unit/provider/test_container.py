@@ -105,6 +105,51 @@ def test_what_exists_is_in_the_error(context: Context, stand_in: StandIn) -> Non
     assert failure.value.state is not None
 
 
+@pytest.mark.parametrize(("answer", "status"), [({"message": "boom"}, 500), (None, 0)])
+def test_an_engine_lost_after_the_create_does_not_lose_the_container(
+    context: Context, stand_in: StandIn, answer: Any, status: int
+) -> None:
+    """Refused or hung up at the start or at the inspect: the id is in the error's state."""
+    for call in ("POST /containers/{}/start", "GET /containers/{}/json"):
+        found = running(stand_in, "app")
+        stand_in.answer(call.format(found["Id"]), answer, status)
+        with pytest.raises(ProviderError, match=r"boom|No Docker engine answers") as failure:
+            Container().create(context, wanted("app"))
+        assert failure.value.state is not None
+        assert failure.value.state["id"] == found["Id"]
+
+
+def test_a_swap_limit_the_engine_cannot_set_is_no_drift(
+    context: Context, stand_in: StandIn
+) -> None:
+    """Without swap accounting Docker drops the limit: that is asked once, and only then."""
+    found = running(stand_in, "app")
+    state = {**official("app"), "id": found["Id"]}
+    Container().read(context, state)
+    assert not any(call == "GET /info" for call, _, _ in stand_in.calls)
+    found["HostConfig"]["MemorySwap"] = -1
+    stand_in.answer(f"GET /containers/{found['Id']}/json", found)
+    stand_in.answer("GET /info", {"MemoryLimit": True, "SwapLimit": False})
+    for wanted_ in (512, 0):
+        seen = Container().read(context, {**state, "memory_swap": wanted_})
+        assert seen is not None
+        assert seen["memory_swap"] == wanted_
+    assert [call for call, _, _ in stand_in.calls].count("GET /info") == 1
+
+
+def test_a_lifted_limit_is_drift_where_the_engine_has_limits(
+    context: Context, stand_in: StandIn
+) -> None:
+    """Memory and swap alike."""
+    found = running(stand_in, "app")
+    found["HostConfig"].update(Memory=0, MemorySwap=-1)
+    stand_in.answer(f"GET /containers/{found['Id']}/json", found)
+    stand_in.answer("GET /info", {"MemoryLimit": True, "SwapLimit": True})
+    seen = Container().read(context, {**official("app"), "id": found["Id"]})
+    assert seen is not None
+    assert (seen["memory"], seen["memory_swap"]) == (0, -1)
+
+
 @pytest.mark.parametrize(
     ("health", "sentence"),
     [(None, "has no health check"), ({"Status": "unhealthy"}, "is unhealthy, not healthy")],

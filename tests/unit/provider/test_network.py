@@ -77,6 +77,19 @@ def test_create_refused(
     assert failure.value.path == path
 
 
+@pytest.mark.parametrize("status", [500, 0])
+def test_a_network_that_cannot_be_read_back_is_not_lost(
+    context: Context, stand_in: StandIn, status: int
+) -> None:
+    """An error or no answer at all after the create: the id is in the error's state."""
+    stand_in.answer("POST /networks/create", {"Id": FOUND["Id"]}, 201)
+    stand_in.answer(f"GET {PATH}", {"message": "boom"}, status)
+    with pytest.raises(ProviderError) as failure:
+        Network().create(context, sample())
+    assert failure.value.state is not None
+    assert failure.value.state["id"] == FOUND["Id"]
+
+
 def test_delete(context: Context, stand_in: StandIn) -> None:
     """Gone already is a success; in use names the containers."""
     state = {**official(), "id": FOUND["Id"]}

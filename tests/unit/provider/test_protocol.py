@@ -9,8 +9,8 @@ import pytest
 from tf.gen import tfplugin_pb2 as pb
 
 from provider import schema
-from provider.problems import ProviderError
-from provider.protocol import Servicer, as_problem, diagnostic
+from provider.problems import ProviderError, as_problem
+from provider.protocol import Servicer, diagnostic
 from provider.server import resources
 from provider.values import UNKNOWN, decode, encode
 from tests.support.embedded_provider import planned

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.listeners import listening
+from runner.listeners import inodes, listening
 from runner.memory import oom_kills
 from runner.namespace import Namespace
 
@@ -70,13 +70,20 @@ def test_listening_sockets_are_found_and_filtered() -> None:
 
 def test_kernel_tables_are_read(tmp_path: Path) -> None:
     """IPv6 shows in brackets; other states and Docker's resolver do not show."""
-    head = "  sl  local_address rem_address   st\n"
+    head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when uid timeout inode\n"
+    rest = "00000000:00000000 00:00000000 00000000 0 0"
     (tmp_path / "tcp").write_text(
         head
-        + "   0: 0B00007F:9D2B 00000000:0000 0A 0\n"
-        + "   1: 0100007F:1F90 0100007F:9999 01 0\n"
-        + "   2: 00000000:0050 00000000:0000 0A 0\n"
+        + f"   0: 0B00007F:9D2B 00000000:0000 0A {rest} 1\n"
+        + f"   1: 0100007F:1F90 0100007F:9999 01 {rest} 2 1\n"
+        + f"   2: 00000000:0050 00000000:0000 0A {rest} 3 1\n"
     )
-    (tmp_path / "tcp6").write_text(head + f"   0: {'0' * 32}:1F91 {'0' * 32}:0000 0A 0\n")
-    assert listening(proc=tmp_path) == ["0.0.0.0:80", "[::]:8081"]
+    (tmp_path / "tcp6").write_text(
+        head
+        + f"   0: {'0' * 32}:1F91 {'0' * 32}:0000 0A {rest} 4 1\n"
+        + f"   1: {'0' * 32}:0050 {'0' * 32}:0000 0A {rest} 5 1\n"
+    )
+    assert listening(proc=tmp_path) == ["0.0.0.0:80", "[::]:80", "[::]:8081"]
+    assert inodes(80, proc=tmp_path) == {3, 5}
+    assert inodes(8080, proc=tmp_path) == set()
     assert listening(proc=tmp_path / "missing") == []

@@ -221,6 +221,16 @@ def test_an_unreadable_key_is_refused_with_path_and_uid(tmp_path: Path) -> None:
     sidecar.check_key(tmp_path / "tls.key")
 
 
+@pytest.mark.parametrize(
+    ("first", "words"), [("systemd", "outside a container"), ("docker-init", 'remove "init": true')]
+)
+def test_another_pid_1_is_refused_with_the_reason(first: str, words: str) -> None:
+    """A host, or an engine that puts an init of its own in front."""
+    with pytest.raises(Refused, match=words):
+        sidecar.check_pid(7, first)
+    sidecar.check_pid(1, "python3")
+
+
 def test_a_bad_environment_ends_with_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,12 @@
+"""Names of the labels on every container, network and built image of a project.
+
+Constructs write them, and the command side finds, heals and removes by them.
+"""
+
+from __future__ import annotations
+
+PROJECT = "org.karstkit.project"
+SERVICE = "org.karstkit.service"
+ROLE = "org.karstkit.role"
+SLUG = "org.karstkit.slug"
+TREE = "org.karstkit.tree"

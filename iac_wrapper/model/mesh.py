@@ -1,0 +1,30 @@
+"""What is fixed in every service's network namespace and container. Values, no I/O.
+
+`runner/` runs inside the containers and stands alone, so it repeats what it needs; a test compares.
+"""
+
+from __future__ import annotations
+
+TLS_DIRECTORY = "/etc/iac/tls"
+"""Where a service's leaf directory is mounted in its Envoy container."""
+
+PORTS = {
+    "stats": 9901,
+    "mtls": 15000,
+    "outbound": 15001,
+    "runner": 15020,
+    "dns": 15053,
+    "gateway": 15443,
+}
+"""TCP ports (`dns`: UDP) that an app cannot have: it shares its namespace with what listens there.
+The gateway's is that of another container, kept free so that it means one thing everywhere."""
+
+MEANINGS = {
+    "stats": "the sidecar's statistics",
+    "mtls": "the sidecar's inbound listener",
+    "outbound": "the sidecar's outbound listener",
+    "runner": "the runner",
+    "dns": "the sidecar's name server",
+    "gateway": "the gateway",
+}
+"""The same names, for people."""

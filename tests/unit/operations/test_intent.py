@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from iac_wrapper import lock_file
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.lock_file import LockFile
+from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.operations.intent import from_file, from_slugs, select
+from iac_wrapper.operations.workspace import Workspace
+
+
+def _app(workspace: Workspace, name: str, *, buildable: bool = True) -> ResolvedApp:
+    image = f"iac/{workspace.project}-{name}:0123456789ab"
+    if buildable:
+        workspace.layout.context(workspace.project, image).mkdir(parents=True)
+    entrypoint = Entrypoint("script", "main.py", None, "root")
+    return ResolvedApp(
+        name, f"gh:acme/{name}", "1" * 40, "sha256:2", entrypoint, 50051, False, {}, "3.11",
+        "iac/runtime:3.11-x", image,
+    )  # fmt: skip
+
+
+def _lock(workspace: Workspace, *apps: ResolvedApp) -> LockFile:
+    return LockFile(workspace.project, "iacnet-demo", "172.21.0.0/24", 15444, apps)
+
+
+@pytest.fixture
+def repos(tmp_path: Path) -> Path:
+    path = tmp_path / "repos.yaml"
+    path.write_text("- gh:acme/a\n- gh:acme/b\n- gh:acme/c\n")
+    return path
+
+
+def test_a_whole_file_is_resolved_anew(workspace: Workspace, repos: Path) -> None:
+    """Without a choice nothing is kept or pinned; the lock gives the addresses only."""
+    lock = _lock(workspace, _app(workspace, "a"))
+    lock_file.save(lock, repos.with_name("repos.lock.json"))
+    found = select(workspace, from_file(repos))
+    assert [spec.name for spec in found.fresh] == ["a", "b", "c"]
+    assert (found.kept, found.pinned, found.previous) == ((), None, lock)
+
+
+def test_chosen_entries_move_and_the_others_stay(workspace: Workspace, repos: Path) -> None:
+    """A locked one stays as it is, one without image and context is resolved at its locked
+    commit, one that was never locked is resolved."""
+    a, b = _app(workspace, "a"), _app(workspace, "b", buildable=False)
+    lock_file.save(_lock(workspace, a, b), repos.with_name("repos.lock.json"))
+    found = select(workspace, from_file(repos, chosen=["c"]))
+    assert found.kept == (a,)
+    assert [spec.name for spec in found.fresh] == ["b", "c"]
+    assert found.pinned
+    assert found.pinned.apps == (a, b)
+    moved = select(workspace, from_file(repos, chosen=["gh:acme/a"]))
+    assert moved.pinned
+    assert moved.pinned.apps == (b,)
+
+
+def test_a_lock_of_another_project_is_not_taken(workspace: Workspace, repos: Path) -> None:
+    """Images carry the project's name: nothing of another project may be kept."""
+    a = _app(workspace, "a")
+    lock_file.save(replace(_lock(workspace, a), project="x"), repos.with_name("repos.lock.json"))
+    assert select(workspace, from_file(repos, chosen=["b"])).kept == ()
+    with pytest.raises(ConfigError, match="--locked") as caught:
+        select(workspace, from_file(repos, locked=True))
+    assert caught.value.found == "one of another project"
+
+
+def test_locked_takes_every_commit(workspace: Workspace, repos: Path) -> None:
+    """All entries are resolved at the lock's commits."""
+    lock = _lock(workspace, _app(workspace, "a"))
+    lock_file.save(lock, repos.with_name("repos.lock.json"))
+    assert select(workspace, from_file(repos, locked=True)).pinned == lock
+
+
+def test_a_choice_that_is_not_in_the_file_is_refused(repos: Path) -> None:
+    """The error lists the names there are."""
+    with pytest.raises(ConfigError, match="d is not in the file") as caught:
+        from_file(repos, chosen=["a", "d"])
+    assert caught.value.expected == "a, b, c"
+
+
+def test_slugs_are_added_to_what_runs(workspace: Workspace) -> None:
+    """What is applied stays, a slug of a known name replaces that service."""
+    kept, replaced = _app(workspace, "a"), _app(workspace, "b")
+    state = workspace.layout.state(workspace.project)
+    state.parent.mkdir(parents=True)
+    lock = _lock(workspace, kept, replaced)
+    state.write_text(json.dumps({"outputs": {"lock": {"value": lock_file.dump(lock)}}}))
+    found = select(workspace, from_slugs(workspace, ["gh:other/b", "gh:acme/z"], cwd=Path()))
+    assert found.kept == (kept,)
+    assert [spec.name for spec in found.fresh] == ["b", "z"]
+
+
+def test_a_service_that_cannot_be_kept_is_refused(workspace: Workspace) -> None:
+    """Neither its image nor its context is here any more: say which one, and what to do."""
+    state = workspace.layout.state(workspace.project)
+    state.parent.mkdir(parents=True)
+    lock = _lock(workspace, _app(workspace, "a", buildable=False))
+    state.write_text(json.dumps({"outputs": {"lock": {"value": lock_file.dump(lock)}}}))
+    with pytest.raises(ConfigError, match="should stay") as caught:
+        select(workspace, from_slugs(workspace, ["gh:acme/z"], cwd=Path()))
+    assert "of a" in (caught.value.found or "")

@@ -1,0 +1,115 @@
+"""Who is asked for gRPC: real servers in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from runner.http2 import may_speak_grpc
+from runner.readiness import Readiness, accepts
+from runner.settings import Settings
+from tests.unit.runner.conftest import free_port
+
+HTTP = "from http.server import test; import sys; test(port=int(sys.argv[1]), bind='127.0.0.1')"
+HTTP_BESIDE_GRPC = f"import grpc; {HTTP}"
+GRPC = """
+import sys, time, grpc
+from concurrent.futures import ThreadPoolExecutor
+server = grpc.server(ThreadPoolExecutor(1))
+server.add_insecure_port(f"127.0.0.1:{sys.argv[1]}")
+server.start()
+server.wait_for_termination()
+"""
+GRPC_NOT_STARTED = GRPC.replace("server.start()", "time.sleep(60)")
+BANNER = """
+import socket, sys
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+while True:
+    client, _ = server.accept()
+    try: client.sendall(b"220 ready\\r\\n")
+    except OSError: pass
+"""
+
+Serve = Callable[..., tuple[int, subprocess.Popen[str]]]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Starts a program that listens on the port in its first argument."""
+    started: list[subprocess.Popen[str]] = []
+
+    def _serve(
+        source: str, python: str = sys.executable, **env: str
+    ) -> tuple[int, subprocess.Popen[str]]:
+        port = free_port()
+        process = subprocess.Popen(
+            [python, "-u", "-c", source, str(port)],
+            cwd=tmp_path,
+            env={**os.environ, **env},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        deadline = time.monotonic() + 10
+        while not accepts(port):
+            assert time.monotonic() < deadline, "the server did not start"
+            time.sleep(0.02)
+        return port, process
+
+    yield _serve
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (GRPC, True),
+        (GRPC_NOT_STARTED, True),
+        (HTTP, False),
+        (HTTP_BESIDE_GRPC, True),
+        (BANNER, False),
+    ],
+    ids=["grpc", "grpc before start", "http", "http that calls others by grpc", "banner"],
+)
+def test_python_servers(serve: Serve, source: str, expected: bool) -> None:
+    """Whoever speaks first is known; the silent ones are judged by their libraries."""
+    assert may_speak_grpc(serve(source)[0]) is expected
+
+
+def test_a_grpc_server_speaks_first(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its SETTINGS frame is enough: nobody looks at its process."""
+    port, _ = serve(GRPC)
+    monkeypatch.setattr("runner.http2.inodes", lambda _: pytest.fail("looked"))
+    assert may_speak_grpc(port)
+
+
+def test_other_programs_may_have_grpc_linked_in(serve: Serve, tmp_path: Path) -> None:
+    """A silent server that is not Python, as one in Go is, gets the benefit of the doubt."""
+    program = tmp_path / "program"
+    shutil.copy(Path(sys.executable).resolve(), program)
+    port, _ = serve(HTTP, str(program), PYTHONHOME=sys.base_prefix)
+    assert may_speak_grpc(port)
+
+
+def test_nobody_there_decides_nothing() -> None:
+    """Without a listener to look at, the call is made and says more."""
+    assert may_speak_grpc(free_port())
+
+
+def test_http_server_logs_nothing(serve: Serve) -> None:
+    """Readiness of an HTTP/1 server leaves no strange line in its log."""
+    port, process = serve(HTTP)
+    ready = Readiness(Settings(port=port, port_declared=True))
+    assert [ready.verdict(1.0).ready for _ in range(3)] == [True] * 3
+    process.terminate()
+    assert process.communicate(timeout=5)[1] == ""
