@@ -23,7 +23,7 @@ bootstrap: ## Set this machine up (Python, Terraform, Node, Docker, base images)
 
 demo: bootstrap ## Bootstrap, then deploy the local examples
 	@$(BIN)/iac deploy --file examples/repos.yaml
-	@echo "next: $(BIN)/iac health, $(BIN)/iac logs <service>, $(BIN)/iac destroy"
+	@echo "next: $(BIN)/iac health, $(BIN)/iac logs --service flask-app, $(BIN)/iac destroy"
 
 proto: ## Regenerate iac_wrapper/grpc_pb from proto/
 	@touch proto/controlplane.proto
@@ -41,6 +41,7 @@ apply: lock-file node_modules/.done ## Deploy FILE with the cdktf CLI
 
 destroy: bootstrap node_modules/.done ## Destroy what FILE deployed, with the cdktf CLI
 	@$(CDKTF) destroy --auto-approve
+	@$(BIN)/iac destroy --yes
 
 lock-file: bootstrap
 	@$(BIN)/iac lock --file $(FILE)

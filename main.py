@@ -80,7 +80,7 @@ def _write(
         layout=Layout(root),
         outdir=outdir,
         memory_mb=chosen.memory_mb,
-        otlp_endpoint=chosen.OTEL_EXPORTER_OTLP_ENDPOINT,
+        otlp_endpoint=chosen.otlp_endpoint,
     )
     outdir.mkdir(parents=True, exist_ok=True)
     # Stack traces would put this machine's paths into the output.

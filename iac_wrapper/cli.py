@@ -9,8 +9,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -89,8 +89,9 @@ def deploy(
 ) -> None:
     """Deploy the slugs of a file (or those given) and prove that they serve.
 
-    With --file, SLUGs (or service names) choose the entries to bring up to date; the others stay
-    as locked. Without --file, SLUGs are added to what the project runs.
+    With --file the project becomes what the file lists, and nothing else. SLUGs (or service names)
+    then choose the entries to bring up to date; the file's others stay as locked. Without --file,
+    SLUGs are added to what the project runs.
     """
     from iac_wrapper.operations import deploy as operation
 
@@ -146,7 +147,8 @@ def lock(
 
     intent = _intent(workspace, file, slugs, locked)
     written = operation(workspace, intent)
-    text = f"Locked {len(written.apps)} apps in {_relative(intent.lock_path)}"
+    count = len(written.apps)
+    text = f"Locked {count} app{'s' * (count != 1)} in {_relative(intent.lock_path)}"
     click.echo(lock_file.dump(written).rstrip() if as_json else text)
 
 
@@ -165,10 +167,9 @@ def destroy(workspace: Workspace, as_json: bool, yes: bool) -> None:
         "swept": list(done.swept),
         "left": [],
     }
-    text = (
-        f"Project {workspace.project} is gone: {done.resources} resources destroyed, nothing left."
-    )
-    click.echo(_dumps(data) if as_json else text)
+    strays = f", {len(done.swept)} more found by label" if done.swept else ""
+    text = f"Project {workspace.project} is gone: {done.resources} resources destroyed{strays}; "
+    click.echo(_dumps(data) if as_json else text + "nothing is left.")
 
 
 @_verb
@@ -207,10 +208,22 @@ def logs(
     from iac_wrapper.operations.logs import logs as operation
 
     roles = ("app", "envoy") if envoy else ("app",)
-    for record in operation(workspace, services, roles=roles, tail=tail, follow=follow):
-        prefix = record.service if record.role == "app" else f"{record.service}/{record.role}"
-        line = json.dumps(asdict(record)) if as_json else f"{prefix} | {render.plain(record.line)}"
-        click.echo(line)
+    with _quiet_end(follow):
+        for record in operation(workspace, services, roles=roles, tail=tail, follow=follow):
+            name = record.service if record.role == "app" else f"{record.service}/{record.role}"
+            text = f"{name} | {render.plain(record.line)}"
+            click.echo(json.dumps(asdict(record)) if as_json else text)
+
+
+@contextmanager
+def _quiet_end(follow: bool) -> Iterator[None]:
+    """Ctrl-C is how a person ends following: no error text."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not follow:
+            raise
+        sys.exit(Interrupted.exit_code)
 
 
 @_verb
@@ -253,6 +266,7 @@ def _workspace(ctx: click.Context, project: str | None) -> Workspace:
 
     root = find_root(Path.cwd())
     loaded = settings.load(root)
+    loaded.check()
     redact = ctx.meta["redact"] = Redactor(loaded.secrets)
     name = settings.check_project(project, where="--project") if project else loaded.project
     quiet = ctx.meta["as_json"] and not ctx.obj

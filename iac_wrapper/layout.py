@@ -76,6 +76,11 @@ def network_name(project: str) -> str:
     return project if project == DEFAULT_PROJECT else f"{DEFAULT_PROJECT}-{project}"
 
 
+def gateway_name(project: str) -> str:
+    """The name of a project's gateway container."""
+    return f"{project}-gateway"
+
+
 def container_name(project: str, service: str, role: str) -> str:
     """Engine-wide unique container name; role is ``app``, ``envoy``."""
     return f"{project}-{service}-{role}"

@@ -78,7 +78,7 @@ def load(path: Path) -> LockFile:
             "no lock file",
             where=str(path),
             expected="the file that `iac lock` writes beside repos.yaml",
-            next_step="iac lock --file repos.yaml",
+            next_step=f"iac lock --file {path.name.removesuffix('.lock.json')}.yaml",
         ) from None
     except (OSError, ValueError) as error:
         raise _unreadable(str(path), str(error)) from None

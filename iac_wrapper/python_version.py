@@ -49,11 +49,19 @@ def choose_python(
             where=where or None,
             found=f"requires-python {str(spec)!r}" if where else f"no base image in {bases}",
             expected="a range that includes " + (" or ".join(bases) or default),
-            next_step="make bootstrap with IAC_PYTHON_VERSION set to a version in that range",
+            next_step="make bootstrap IAC_PYTHON_VERSION=… with a version in that range, if it is"
+            " one of 3.11, 3.12 and 3.13",
         )
     wanted = _pinned(root)
     if wanted in allowed:
         return PythonChoice(wanted, f"{_VERSION_FILE} asks for it")
+    if default not in bases:
+        raise EntrypointError(
+            f"no base image for Python {default} on this machine",
+            where="IAC_PYTHON_VERSION",
+            found=", ".join(bases),
+            next_step=f"make bootstrap IAC_PYTHON_VERSION={default}",
+        )
     note = f"; {_VERSION_FILE} asks for {wanted}, which is not available" if wanted else ""
     if default in allowed:
         return PythonChoice(default, f"the default{note}")

@@ -62,6 +62,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def _short(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
 def _row(service: ServiceReport) -> tuple[str, ...]:
     app, health = service.app, service.health
     state = health.status if service.good else f"{health.status} !"
@@ -69,7 +73,7 @@ def _row(service: ServiceReport) -> tuple[str, ...]:
         app.name,
         app.commit[:12] if app.commit else app.tree.removeprefix("sha256:")[:12] + " (local)",
         app.image,
-        f"{app.entrypoint.display} ({app.entrypoint.reason})",
+        _short(f"{app.entrypoint.display} ({app.entrypoint.reason})", 60),
         service.identity,
         f"{state} ({health.phase.lower()})",
         f"{health.seconds:.1f}",

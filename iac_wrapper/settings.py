@@ -84,10 +84,14 @@ class Settings:
         """The subnet in CIDR form if one is set."""
         if not self.IAC_SUBNET:
             return None
+        expected = "a private IPv4 network of at least 16 addresses in CIDR form"
         try:
-            return str(ipaddress.IPv4Network(self.IAC_SUBNET))
+            network = ipaddress.IPv4Network(self.IAC_SUBNET)
         except ValueError as error:
-            raise self._bad("IAC_SUBNET", f"an IPv4 network in CIDR form ({error})") from None
+            raise self._bad("IAC_SUBNET", f"{expected} ({error})") from None
+        if network.prefixlen > 28 or not network.is_private:
+            raise self._bad("IAC_SUBNET", expected)
+        return str(network)
 
     @property
     def provider(self) -> str:
@@ -123,6 +127,24 @@ class Settings:
     def project(self) -> str:
         """The project name: a DNS label of at most 32 octets."""
         return check_project(self.IAC_PROJECT, where="IAC_PROJECT")
+
+    @property
+    def otlp_endpoint(self) -> str:
+        """The OTLP endpoint, empty if spans go to the console."""
+        value = self.OTEL_EXPORTER_OTLP_ENDPOINT
+        if value and not re.fullmatch(r"https?://[^/\s]+(/\S*)?", value):
+            raise self._bad("OTEL_EXPORTER_OTLP_ENDPOINT", "http://host:4318 or https://…")
+        return value
+
+    def check(self) -> None:
+        """Look at every setting, so that a wrong one is an error before anything is done.
+
+        Raises:
+            ConfigError: the first that is wrong.
+        """
+        for name, member in vars(type(self)).items():
+            if isinstance(member, property):
+                getattr(self, name)
 
     def _one_of(self, name: str, allowed: tuple[str, ...]) -> str:
         value: str = getattr(self, name)

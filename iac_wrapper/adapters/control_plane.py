@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from iac_wrapper.adapters import handshake
@@ -73,13 +74,16 @@ class ControlPlane:
         *,
         deadline: float,
         on_change: Callable[[Health], None] = lambda _: None,
+        stop: Event | None = None,
     ) -> Health:
         """Look until the service is SERVING, has failed for good (`Health.final`), or time is up.
 
         Args:
             deadline: seconds from now.
+            stop: once set, the last answer is returned at once.
             on_change: called with each answer whose status, phase or message is new.
         """
+        stop = stop or Event()
         began = time.monotonic()
         pause, longest = POLL_SECONDS
         before: Health | None = None
@@ -92,7 +96,8 @@ class ControlPlane:
             if found.final or found.seconds + pause >= deadline:
                 return found
             before = found
-            time.sleep(pause)
+            if stop.wait(pause):
+                return found
             pause = min(longest, pause * 1.5)
 
     def probe_without_certificate(self, service: str, *, timeout: float = 5.0) -> Probe:

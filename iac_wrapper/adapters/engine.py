@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import time
+import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -92,14 +94,33 @@ class Engine:
             errors="replace"
         )
 
-    def log_chunks(self, container: str, *, tail: int | str, follow: bool) -> Iterator[bytes]:
-        """Both streams of a container as they come."""
+    def log_chunks(
+        self, container: str, *, tail: int, follow: bool, since: int | None = None
+    ) -> Iterator[bytes]:
+        """Both streams of a container as they come; `since` is in seconds since 1970."""
         import docker.errors  # noqa: PLC0415 - the SDK costs 0.2 s that `--help` must not pay
 
         with _translated(), suppress(docker.errors.NotFound):
             yield from self._api.logs(
-                container, stdout=True, stderr=True, stream=True, tail=tail, follow=follow
-            )
+                container, stdout=True, stderr=True, stream=True, follow=follow,
+                tail=tail if since is None else "all", since=since,
+            )  # fmt: skip
+
+    def comes_back(self, container: Container, *, within: float) -> Container | None:
+        """Wait up to `within` seconds for a container to be started again.
+
+        Returns:
+            It as it is then; None if it is gone, or was not started since `container` was seen.
+        """
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline:
+            now = self._inspect(container.id)
+            if now is None or (now.running and now.started_at == container.started_at):
+                return None
+            if now.running:
+                return now
+            time.sleep(0.2)
+        return None
 
     def start(self, container: Container) -> None:
         """Start a stopped container."""
@@ -189,14 +210,18 @@ class Engine:
             if "." in config.get("Subnet", "")
         ]
 
-    def free_subnet(self) -> str:
-        """The first candidate subnet that overlaps no network of this engine.
+    def free_subnet(self, project: str) -> str:
+        """A candidate subnet that overlaps no network of this engine.
+
+        The search starts at a place of the project's own, so that two first deploys at the same
+        time do not choose the same one.
 
         Raises:
             ConfigError: all are taken.
         """
         used = self.subnets()
-        for candidate in _CANDIDATES:
+        start = zlib.crc32(project.encode()) % len(_CANDIDATES)
+        for candidate in _CANDIDATES[start:] + _CANDIDATES[:start]:
             if not any(candidate.overlaps(other) for _, other in used):
                 return str(candidate)
         raise ConfigError(
@@ -288,11 +313,14 @@ def _translated() -> Iterator[None]:
         raise _down(error) from None
 
 
-def _down(error: Exception) -> EngineError:
+def _down(error: BaseException) -> EngineError:
+    root: BaseException | None = error
+    while root is not None and not (isinstance(root, OSError) and root.strerror):
+        root = root.__cause__ or root.__context__
     return EngineError(
         "the Docker engine does not answer",
-        found=str(error),
+        found=(isinstance(root, OSError) and root.strerror) or str(error),
         expected="a running engine, reachable as the docker CLI reaches it (DOCKER_HOST)",
-        next_step="make bootstrap (starts it), or start Docker and check `docker info`",
+        next_step="make bootstrap (starts the local one); `docker info` shows which one is meant",
         retryable=True,
     )

@@ -19,6 +19,7 @@ from iac_wrapper.errors import CommandError
 from iac_wrapper.redact import Redactor
 
 _TAIL = 40
+_WIDTH = 90
 _STAGE = re.compile(r"#\d+ (\[[^]]*\d+/\d+\] .*)")
 """BuildKit's plain progress: ``#7 [2/5] RUN …`` begins a step; the rest goes to the log only."""
 
@@ -67,7 +68,8 @@ def build_all(
 
     def show(one: Command, line: str) -> None:
         if stage := _STAGE.match(line):
-            on_line(f"{names[one.argv]}: {stage[1]}")
+            text = stage[1] if len(stage[1]) <= _WIDTH else stage[1][: _WIDTH - 1] + "…"
+            on_line(f"{names[one.argv]}: {text}")
 
     done = process.stream_all(commands, show)
     failed = []
@@ -77,7 +79,7 @@ def build_all(
         log = logs / (re.sub(r"[^A-Za-z0-9.-]+", "_", name) + ".log")
         log.write_text(output, encoding="utf-8")
         if one.returncode != 0:
-            tail = "\n".join(output.splitlines()[-_TAIL:])
+            tail = "\n".join(failing_step(output.splitlines())[-_TAIL:])
             failed.append((name, f"{name}: the whole log is {log}\n{tail}"))
     if failed:
         raise CommandError(
@@ -86,3 +88,12 @@ def build_all(
             next_step="mend the app (or its requirements), then deploy again",
             detail="\n".join(text for _, text in failed),
         )
+
+
+def failing_step(lines: Sequence[str]) -> list[str]:
+    """What the step that failed printed, out of BuildKit's plain progress; all if none did."""
+    failed = [match[1] for line in lines if (match := re.match(r"#(\d+) ERROR", line))]
+    if not failed:
+        return list(lines)
+    own = re.compile(rf"#{failed[0]} (?:\d+\.\d+ )?(.*)")
+    return [match[1] for line in lines if (match := own.match(line))]

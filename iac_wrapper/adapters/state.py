@@ -33,7 +33,8 @@ def resource_ids(state: Path) -> set[str]:
 
 def _read(state: Path) -> dict[str, Any]:
     try:
-        data: dict[str, Any] = json.loads(state.read_text(encoding="utf-8"))
+        # Terraform makes the file empty first, and writes it when its first apply ends.
+        data: dict[str, Any] = json.loads(state.read_text(encoding="utf-8") or "{}")
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from iac_wrapper import lock_file
 from iac_wrapper.adapters import env_files, image_builder, workspace_lock
 from iac_wrapper.errors import UnhealthyError
 from iac_wrapper.lock_file import LockFile
@@ -63,16 +64,38 @@ def deploy(workspace: Workspace, intent: Intent) -> Deployed:
         workspace.step("Preparing certificates and build contexts")
         materialize(workspace, found, intent.lock_path)
         heal(workspace)
-        plan, plan_hash = _apply(workspace, intent.lock_path)
+        # A copy: the repos file, and so the lock beside it, may be another project's as well.
+        own = workspace.directory / "deploy.lock.json"
+        lock_file.save(found.lock, own)
+        plan, plan_hash = _apply(workspace, own)
         _restart_for_new_values(workspace, found.lock)
         heal(workspace)
         remove_dropped(workspace, found.lock)
-    workspace.step("Verifying every service over mTLS")
-    report = verify(workspace, found.lock, wait=workspace.settings.health_timeout)
+    report = _prove(workspace, found.lock)
     deployed = Deployed(plan, plan_hash, report)
     if not report.good:
         raise DeployUnhealthyError(deployed)
     return deployed
+
+
+def _prove(workspace: Workspace, wanted: LockFile) -> Report:
+    """Verify; an Envoy that still serves an old certificate is restarted, once.
+
+    It does so when its directory of certificates was removed and made again: the mount still
+    shows the old one.
+    """
+    workspace.step("Verifying every service over mTLS")
+    wait = workspace.settings.health_timeout
+    report = verify(workspace, wanted, wait=wait)
+    stale = {service.app.name for service in report.services if not service.rotated}
+    if not stale:
+        return report
+    for container in workspace.engine.containers(workspace.project):
+        if container.role == "envoy" and container.service in stale:
+            workspace.progress(f"{container.service}: restarting its Envoy for the new certificate")
+            workspace.engine.restart(container)
+    heal(workspace)
+    return verify(workspace, wanted, wait=wait)
 
 
 class DeployUnhealthyError(UnhealthyError):

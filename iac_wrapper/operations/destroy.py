@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 
 from iac_wrapper.adapters import certificates, state, workspace_lock
-from iac_wrapper.errors import CommandError
+from iac_wrapper.errors import CommandError, ConfigError
 from iac_wrapper.operations.infrastructure import check_own, destroyer
 from iac_wrapper.operations.workspace import Workspace
 
@@ -43,8 +43,11 @@ def destroy(workspace: Workspace) -> Destroyed:
 
 
 def _destroy_state(workspace: Workspace) -> int:
-    path = workspace.layout.state(workspace.project)
-    count = len(state.resource_ids(path))
+    try:
+        count = len(state.resource_ids(workspace.layout.state(workspace.project)))
+    except ConfigError as error:
+        workspace.warn(f"{error.message} ({error.found}); removing by label instead")
+        count = 0
     if not count:
         return 0
     workspace.step(f"Destroying {count} resources with Terraform")

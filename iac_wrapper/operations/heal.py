@@ -7,10 +7,11 @@ when its Envoy container restarted sits in the old, dead namespace until it rest
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.errors import CommandError, EngineError
+from iac_wrapper.layout import container_name, gateway_name
 from iac_wrapper.operations.workspace import Workspace
 
 STOPPED = ("exited", "created", "dead")
@@ -26,6 +27,8 @@ def heal(workspace: Workspace) -> list[str]:
     """
     done: list[str] = []
     containers = workspace.engine.containers(workspace.project)
+    for name in missing(workspace, containers):
+        workspace.warn(f"{name} is gone; `iac deploy` makes it again")
     for container in containers:
         if container.role != "app" and container.state in STOPPED:
             done += _try(workspace, workspace.engine.start, container, "started")
@@ -35,6 +38,16 @@ def heal(workspace: Workspace) -> list[str]:
         if owner and owner.running:
             done += _heal_app(workspace, app, owner)
     return done
+
+
+def missing(workspace: Workspace, containers: Sequence[Container]) -> list[str]:
+    """Names of containers that the applied lock wants and the engine does not have."""
+    lock = workspace.applied()
+    if lock is None:
+        return []
+    project, present = workspace.project, {c.name for c in containers}
+    wanted = [container_name(project, a.name, role) for a in lock.apps for role in ("envoy", "app")]
+    return [name for name in [gateway_name(project), *wanted] if name not in present]
 
 
 def _heal_app(workspace: Workspace, app: Container, owner: Container) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from iac_wrapper.adapters import workspace_lock
 from iac_wrapper.errors import BusyError
 from iac_wrapper.model.report import Report
-from iac_wrapper.operations.heal import heal
+from iac_wrapper.operations.heal import heal, missing
 from iac_wrapper.operations.verify import verify
 from iac_wrapper.operations.workspace import Workspace
 
@@ -22,7 +22,9 @@ def health(workspace: Workspace, *, wait: float = 0) -> Report:
     lock = workspace.deployed()
     workspace.engine.ping()
     healed = _heal_unless_busy(workspace)
-    return verify(workspace, lock, wait=workspace.settings.health_timeout if healed else wait)
+    complete = not missing(workspace, workspace.engine.containers(workspace.project))
+    longer = healed and complete and not wait
+    return verify(workspace, lock, wait=workspace.settings.health_timeout if longer else wait)
 
 
 def _heal_unless_busy(workspace: Workspace) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,13 +33,13 @@ class Intent:
 @dataclass(frozen=True)
 class Selection:
     """An intent against what is known: `fresh` apps are resolved (at `pinned`'s commits where it
-    has one), `kept` ones stay as locked; `previous` is the project's last lock.
+    has one), `kept` ones stay as locked; `written` is the project's lock beside the file.
     """
 
     fresh: tuple[AppSpec, ...]
     kept: tuple[ResolvedApp, ...]
     pinned: LockFile | None
-    previous: LockFile | None
+    written: LockFile | None
 
 
 def from_file(path: Path, *, chosen: Sequence[str] = (), locked: bool = False) -> Intent:
@@ -85,9 +85,8 @@ def select(workspace: Workspace, intent: Intent) -> Selection:
     Raises:
         ConfigError: ``--locked`` without a lock, or a service to keep cannot be kept.
     """
-    applied = workspace.applied()
     written = _written(workspace, intent.lock_path)
-    known = applied if intent.additive else written
+    known = workspace.applied() if intent.additive else written
     if intent.locked and known is None:
         raise ConfigError(
             "--locked needs a lock of this project",
@@ -97,6 +96,8 @@ def select(workspace: Workspace, intent: Intent) -> Selection:
         )
     names = {spec.name for spec in intent.specs}
     locked = {app.name: app for app in known.apps} if known else {}
+    if intent.locked:
+        _check_locked(intent, locked)
     if intent.additive:
         kept = [app for app in locked.values() if app.name not in names]
         _check_kept(workspace, kept)
@@ -114,7 +115,7 @@ def select(workspace: Workspace, intent: Intent) -> Selection:
         fresh=fresh,
         kept=tuple(kept),
         pinned=_pins(intent, known),
-        previous=applied or written,
+        written=written,
     )
 
 
@@ -139,6 +140,22 @@ def _buildable(workspace: Workspace, app: ResolvedApp) -> bool:
     """Whether the app can be deployed as it is locked: its image or its context is here."""
     context = workspace.layout.context(workspace.project, app.image)
     return context.is_dir() or workspace.engine.has_image(app.image)
+
+
+def _check_locked(intent: Intent, locked: Mapping[str, ResolvedApp]) -> None:
+    """With ``--locked`` nothing may be resolved that the lock does not hold."""
+    changed = [
+        spec.name
+        for spec in intent.specs
+        if spec.name not in locked or locked[spec.name].slug != spec.slug.text
+    ]
+    if changed:
+        raise ConfigError(
+            "the lock does not match what is to be deployed",
+            where=str(intent.lock_path),
+            found=f"another slug, or none, for {', '.join(changed)}",
+            next_step="run the command once without --locked",
+        )
 
 
 def _check_kept(workspace: Workspace, kept: Sequence[ResolvedApp]) -> None:

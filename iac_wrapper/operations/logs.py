@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.operations.workspace import Workspace
+
+RESTART_SECONDS = 15.0
+"""How long a followed container may be down: Docker's restart policy begins with 0.1 s."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +71,15 @@ def _chosen(workspace: Workspace, services: Sequence[str], roles: Sequence[str])
 
 
 def _records(
-    workspace: Workspace, container: Container, *, tail: int, follow: bool
+    workspace: Workspace,
+    container: Container,
+    *,
+    tail: int,
+    follow: bool,
+    since: int | None = None,
 ) -> Iterator[LogRecord]:
     rest, redact = b"", workspace.redactor().lines()
-    for chunk in workspace.engine.log_chunks(container.id, tail=tail, follow=follow):
+    for chunk in workspace.engine.log_chunks(container.id, tail=tail, follow=follow, since=since):
         *whole, rest = (rest + chunk).split(b"\n")
         yield from (_record(container, line, redact) for line in whole)
     if rest:
@@ -85,8 +94,16 @@ def _record(container: Container, line: bytes, redact: Callable[[str], str]) -> 
 def _pump(
     workspace: Workspace, container: Container, tail: int, lines: queue.Queue[LogRecord | None]
 ) -> None:
+    """Follow a container, over restarts, until it is gone or stays down."""
+    since: int | None = None
     try:
-        for record in _records(workspace, container, tail=tail, follow=True):
-            lines.put(record)
+        while True:
+            for record in _records(workspace, container, tail=tail, follow=True, since=since):
+                lines.put(record)
+            since = int(time.time())
+            again = workspace.engine.comes_back(container, within=RESTART_SECONDS)
+            if again is None:
+                return
+            container = again
     finally:
         lines.put(None)

@@ -17,7 +17,7 @@ from iac_wrapper import build_context, lock_file
 from iac_wrapper.adapters import certificates, env_files
 from iac_wrapper.adapters.index_settings import write_build_secrets
 from iac_wrapper.detection import detect
-from iac_wrapper.errors import ConfigError
+from iac_wrapper.errors import ConfigError, IacError
 from iac_wrapper.layout import network_name
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.app import DEFAULT_PORT, AppSpec, Checkout, ResolvedApp
@@ -50,8 +50,9 @@ def facts(workspace: Workspace, selection: Selection, *, base_dir: Path) -> Fact
     """
     specs = selection.fresh
     _check_entrypoint_setting(workspace, specs)
-    subnet = choose_subnet(workspace, selection.previous)
-    port = choose_gateway_port(workspace, selection.previous)
+    applied = workspace.applied()
+    subnet = choose_subnet(workspace, applied, selection.written)
+    port = choose_gateway_port(workspace, applied, selection.written)
     checkouts = resolve(
         specs,
         workspace.settings,
@@ -127,6 +128,18 @@ def _write_env(workspace: Workspace, app: ResolvedApp) -> None:
 
 
 def _build(workspace: Workspace, checkout: Checkout) -> build_context.Build:
+    """Detect what to run and how to build it; errors name the service."""
+    spec = checkout.spec
+    try:
+        return _describe(workspace, checkout)
+    except IacError as error:
+        own = f"{spec.where}: {spec.name}" if spec.where else spec.name
+        if not (error.where or "").startswith(spec.where or spec.name):
+            error.where = f"{own}: {error.where}" if error.where else own
+        raise
+
+
+def _describe(workspace: Workspace, checkout: Checkout) -> build_context.Build:
     spec = checkout.spec
     entrypoint = detect(
         checkout.path,

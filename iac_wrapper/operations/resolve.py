@@ -122,7 +122,7 @@ class _Run:
         if not path.is_dir():
             raise SourceError(
                 "no such directory",
-                found=str(path),
+                found=f"{path}{' is a file' if path.is_file() else ''}",
                 expected="a directory; relative paths start at the folder of the repos file",
             )
         path = _inside(path, spec.slug.subdir)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
+from threading import Event
 
 from iac_wrapper.adapters import certificates
 from iac_wrapper.adapters.control_plane import ControlPlane
@@ -34,12 +36,14 @@ def verify(workspace: Workspace, lock: LockFile, *, wait: float) -> Report:
     A service is good only if it is SERVING *and* a handshake without a client certificate was
     refused by its Envoy in the same run.
     """
-    client = control_plane(workspace, lock)
-    with ThreadPoolExecutor(max_workers=max(1, min(32, len(lock.apps)))) as pool:
-        reports = list(
-            pool.map(lambda app: _verify_one(workspace, client, lock, app, wait), lock.apps)
-        )
-    return Report(workspace.project, tuple(reports))
+    stop = Event()
+    pool = ThreadPoolExecutor(max_workers=max(1, min(32, len(lock.apps))))
+    prove = partial(_verify_one, workspace, control_plane(workspace, lock), lock, wait, stop)
+    try:
+        return Report(workspace.project, tuple(pool.map(prove, lock.apps)))
+    finally:
+        stop.set()  # on Ctrl-C nobody waits for services that are still starting
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def unhealthy_detail(reports: Sequence[ServiceReport]) -> str:
@@ -47,15 +51,20 @@ def unhealthy_detail(reports: Sequence[ServiceReport]) -> str:
     return "\n".join(r.diagnosis.render(r.app.name) for r in reports if r.diagnosis)
 
 
-def _verify_one(
-    workspace: Workspace, client: ControlPlane, lock: LockFile, app: ResolvedApp, wait: float
+def _verify_one(  # noqa: PLR0913, PLR0917 - what all services share comes first, for partial
+    workspace: Workspace,
+    client: ControlPlane,
+    lock: LockFile,
+    wait: float,
+    stop: Event,
+    app: ResolvedApp,
 ) -> ServiceReport:
     def show(health: Health) -> None:
         why = f": {health.message}" if health.message else ""
         workspace.progress(f"{app.name}: {health.status} after {health.seconds:.1f} s{why}")
 
     if wait:
-        health = client.wait_serving(app.name, deadline=wait, on_change=show)
+        health = client.wait_serving(app.name, deadline=wait, on_change=show, stop=stop)
     else:
         health = client.health(app.name)
         show(health)
@@ -100,10 +109,15 @@ def _log(workspace: Workspace, container: Container | None) -> str:
         return ""
     try:
         line = workspace.redactor().lines()
-        text = workspace.engine.logs(container.id, LOG_LINES)
-        return "\n".join(map(line, text.splitlines()))
+        lines = workspace.engine.logs(container.id, 4 * LOG_LINES).splitlines()
+        return "\n".join([line(text) for text in lines if not _is_span(text)][-LOG_LINES:])
     except CommandError as error:
         return f"(cannot be read: {error.message})"
+
+
+def _is_span(text: str) -> bool:
+    """Whether a line is OpenTelemetry's console exporter speaking, not the program."""
+    return text.startswith('{"name": ') and '"trace_id"' in text
 
 
 def _ended(health: Health, app: Container | None) -> str:

@@ -65,7 +65,14 @@ class Workspace:
         """
         lock = self.applied()
         if lock is None:
-            others = ", ".join(p for p in self.engine.projects() if p != self.project)
+            projects = self.engine.projects()
+            if self.project in projects:
+                raise ConfigError(
+                    f"project {self.project} has containers, but no record of a finished deploy",
+                    where=str(self.layout.state(self.project)),
+                    next_step="iac deploy finishes it, iac destroy removes it",
+                )
+            others = ", ".join(projects)
             raise ConfigError(
                 f"nothing is deployed in project {self.project}",
                 found=f"other projects on this engine: {others}" if others else None,

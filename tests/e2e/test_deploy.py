@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -189,10 +190,19 @@ def test_a_new_commit_replaces_only_its_service(
     assert answer == b"GOOD MORNING\n"
 
 
-def test_a_changed_secret_restarts_its_app(first: dict[str, Any], project: Project) -> None:
-    """Terraform sees no change; the app sees the new value."""
+def test_new_secrets_and_certificates_reach_their_containers(
+    first: dict[str, Any], project: Project
+) -> None:
+    """Terraform sees no change; the app gets the new value, a stranded Envoy its new leaf.
+
+    A lost directory of certificates is made again, but Envoy's mount still shows the old one: the
+    verdict is good only if the certificate on disk is the one in the handshake.
+    """
     project.environment["TEST_TOKEN"] = SENTINEL + "x"
-    assert project.deploy()["plan"]["empty"]
+    shutil.rmtree(ROOT / "secrets" / project.name / "web")
+    report = project.deploy()
+    assert report["plan"]["empty"]
+    assert report["verdict"] == "ok"
     printed = project.iac("logs", "--service", "hello-main").stdout
     assert f"the token has {len(SENTINEL) + 1} characters" in printed
 

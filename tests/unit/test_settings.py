@@ -44,6 +44,9 @@ def test_typed_values() -> None:
         ("IAC_GATEWAY_PORT", "70000", "gateway_port"),
         ("IAC_GATEWAY_PORT", "x", "gateway_port"),
         ("IAC_SUBNET", "172.20.0.1/16", "subnet"),
+        ("IAC_SUBNET", "8.8.8.0/24", "subnet"),
+        ("IAC_SUBNET", "10.0.0.0/30", "subnet"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "otlp_endpoint"),
         ("IAC_PROVIDER", "magic", "provider"),
         ("IAC_PYTHON_VERSION", "2.7", "python_version"),
         ("IAC_MEMORY_MB", "1", "memory_mb"),
@@ -54,6 +57,8 @@ def test_bad_values_name_setting_found_and_expected(name: str, value: str, attri
     """A wrong value is refused when it is used, with everything needed to mend it."""
     with pytest.raises(ConfigError) as caught:
         getattr(settings.Settings(**{name: value}), attribute)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="bad"):
+        settings.Settings(**{name: value}).check()  # type: ignore[arg-type]
     assert caught.value.where == name
     assert repr(value) in (caught.value.found or "")
     assert caught.value.expected

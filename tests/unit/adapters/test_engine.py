@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ipaddress
 import socket
 from pathlib import Path
 
@@ -69,16 +70,20 @@ def test_sweep_data_removes_volumes_and_own_tags_only(engine_double: Daemon) -> 
 
 
 def test_free_subnet_skips_what_overlaps(engine_double: Daemon) -> None:
-    """The first /24 that no network touches; Docker also shows subnets with host bits set."""
+    """A /24 that no network touches, spread by project; Docker shows host bits in subnets."""
     engine_double.networks = [_network("a", "172.21.0.0/16"), _network("b", "172.22.0.9/24")]
-    assert Engine(engine_double.host).free_subnet() == "172.22.1.0/24"
+    engine = Engine(engine_double.host)
+    chosen = {engine.free_subnet(f"project-{number}") for number in range(20)}
+    used = [subnet for _, subnet in engine.subnets()]
+    assert len(chosen) > 10  # those that start inside a taken network meet behind it
+    assert not any(ipaddress.IPv4Network(c).overlaps(u) for c in chosen for u in used)
 
 
 def test_no_free_subnet_is_a_config_error(engine_double: Daemon) -> None:
     """When everything is taken the error names the setting."""
     engine_double.networks = [_network("all", "172.16.0.0/12")]
     with pytest.raises(ConfigError, match="no free subnet"):
-        Engine(engine_double.host).free_subnet()
+        Engine(engine_double.host).free_subnet("demo")
 
 
 def test_logs_merge_both_streams_and_survive_a_missing_container(engine_double: Daemon) -> None:

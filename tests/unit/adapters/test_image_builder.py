@@ -82,3 +82,18 @@ def test_every_failed_build_is_named_with_its_last_words(tmp_path: Path, docker:
     assert "no such [redacted]" in detail
     assert "syntax error" in detail
     assert "good" not in detail
+
+
+def test_only_the_failing_step_is_shown() -> None:
+    """Out of BuildKit's plain progress: what the step printed, and its error."""
+    log = (
+        "#5 [1/2] FROM base\n#6 [2/2] RUN uv pip install\n#6 0.100 Resolving\n"
+        "#6 0.812   x No solution found\n#6 ERROR: process failed\n------\n > [2/2] RUN\n"
+    )
+    assert image_builder.failing_step(log.splitlines()) == [
+        "[2/2] RUN uv pip install",
+        "Resolving",
+        "  x No solution found",
+        "ERROR: process failed",
+    ]
+    assert image_builder.failing_step(["no such file"]) == ["no such file"]

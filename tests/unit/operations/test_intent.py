@@ -43,7 +43,7 @@ def test_a_whole_file_is_resolved_anew(workspace: Workspace, repos: Path) -> Non
     lock_file.save(lock, repos.with_name("repos.lock.json"))
     found = select(workspace, from_file(repos))
     assert [spec.name for spec in found.fresh] == ["a", "b", "c"]
-    assert (found.kept, found.pinned, found.previous) == ((), None, lock)
+    assert (found.kept, found.pinned, found.written) == ((), None, lock)
 
 
 def test_chosen_entries_move_and_the_others_stay(workspace: Workspace, repos: Path) -> None:
@@ -72,10 +72,14 @@ def test_a_lock_of_another_project_is_not_taken(workspace: Workspace, repos: Pat
 
 
 def test_locked_takes_every_commit(workspace: Workspace, repos: Path) -> None:
-    """All entries are resolved at the lock's commits."""
-    lock = _lock(workspace, _app(workspace, "a"))
+    """All entries are resolved at the lock's commits; one it does not hold is refused."""
+    lock = _lock(workspace, *(_app(workspace, name) for name in ("a", "b", "c")))
     lock_file.save(lock, repos.with_name("repos.lock.json"))
     assert select(workspace, from_file(repos, locked=True)).pinned == lock
+    repos.write_text("- gh:acme/a#v2\n- gh:acme/b\n- gh:acme/new\n")
+    with pytest.raises(ConfigError, match="does not match") as caught:
+        select(workspace, from_file(repos, locked=True))
+    assert "a, new" in (caught.value.found or "")
 
 
 def test_a_choice_that_is_not_in_the_file_is_refused(repos: Path) -> None:

@@ -21,18 +21,31 @@ def _network(name: str, subnet: str) -> dict[str, object]:
 def test_the_default_project_has_its_fixed_addresses(workspace: Workspace) -> None:
     """The project iacnet gets 172.20.0.0/16 and 15443 wherever it is deployed."""
     default = replace(workspace, project="iacnet")
-    assert choose_subnet(default, None) == "172.20.0.0/16"
+    assert choose_subnet(default, None, None) == "172.20.0.0/16"
 
 
 def test_another_project_gets_free_ones_and_keeps_them(
     workspace: Workspace, engine_double: Daemon
 ) -> None:
     """Free at first; then what the project has, its own network not counted as taken."""
-    assert choose_subnet(workspace, None) == "172.21.0.0/24"
+    assert choose_subnet(workspace, None, None) == workspace.engine.free_subnet("demo")
     engine_double.networks = [_network("iacnet-demo", "172.23.9.0/24")]
     previous = LockFile("demo", "iacnet-demo", "172.23.9.0/24", 1, ())
-    assert choose_subnet(workspace, previous) == "172.23.9.0/24"
-    assert choose_gateway_port(workspace, None) > 1024
+    assert choose_subnet(workspace, previous, None) == "172.23.9.0/24"
+    assert choose_subnet(workspace, None, previous) == "172.23.9.0/24"
+    assert choose_gateway_port(workspace, None, None) > 1024
+
+
+def test_what_only_a_lock_file_says_is_a_hint(workspace: Workspace, engine_double: Daemon) -> None:
+    """A lock from elsewhere, or of a deploy that never came so far, must not block this one."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        hint = LockFile("demo", "iacnet-demo", "172.23.9.0/24", port, ())
+        engine_double.networks = [_network("other", "172.23.9.0/24")]
+        assert choose_subnet(workspace, None, hint) != "172.23.9.0/24"
+        assert choose_gateway_port(workspace, None, hint) != port
 
 
 def test_a_taken_subnet_names_the_other_network(
@@ -42,7 +55,7 @@ def test_a_taken_subnet_names_the_other_network(
     engine_double.networks = [_network("office", "172.20.5.0/24")]
     wanted = replace(workspace, settings=Settings(IAC_SUBNET="172.20.0.0/16"))
     with pytest.raises(ConfigError, match="of network iacnet-demo is taken") as caught:
-        choose_subnet(wanted, None)
+        choose_subnet(wanted, None, None)
     assert "office" in (caught.value.found or "")
 
 
@@ -56,9 +69,9 @@ def test_a_taken_port_is_refused_unless_our_gateway_has_it(
         port = listener.getsockname()[1]
         wanted = replace(workspace, settings=Settings(IAC_GATEWAY_PORT=str(port)))
         with pytest.raises(ConfigError, match=rf"port {port} .* in use"):
-            choose_gateway_port(wanted, None)
+            choose_gateway_port(wanted, None, None)
         engine_double.add(FakeContainer("g", "demo", "", "gateway", ports=[port]))
-        assert choose_gateway_port(wanted, None) == port
+        assert choose_gateway_port(wanted, None, None) == port
 
 
 def test_containers_of_another_folder_are_not_ours(
