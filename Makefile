@@ -51,14 +51,14 @@ node_modules/.done: package-lock.json | bootstrap
 	@PATH="$(CURDIR)/.iac/bin:$$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
 	@touch $@
 
-test: bootstrap ## Run every test: the fast ones (coverage at least 80 %), then those with Docker
+test: bootstrap node_modules/.done ## Run every test: the fast ones (coverage at least 80 %), then those with Docker
 	$(TEST) -m "not integration" --cov
 	$(TEST) -m integration
 
 test-cov: bootstrap ## Run the fast tests and write htmlcov/
 	$(TEST) -m "not integration" --cov --cov-report=term --cov-report=html
 
-e2e-test: bootstrap ## Run the tests that need Docker, Terraform and Envoy
+e2e-test: bootstrap node_modules/.done ## Run the tests that need Docker, Terraform and Envoy
 	$(TEST) -m integration
 
 lint: ## Check style, format and types
