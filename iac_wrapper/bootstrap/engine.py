@@ -23,6 +23,13 @@ SPLIT_PACKAGES = ("docker-cli", "docker-buildx")
 """Part of docker.io up to Debian 12, packages of their own on later releases and on Ubuntu."""
 
 
+PID_FILES = {
+    "dockerd": Path("/var/run/docker.pid"),
+    "containerd": Path("/var/run/docker/containerd/containerd.pid"),
+}
+"""dockerd's own pid file, and that of the containerd it starts."""
+
+
 @dataclass(frozen=True)
 class Situation:
     """What was seen of an engine that does not answer.
@@ -61,8 +68,26 @@ def ensure(context: Context) -> None:
     command = start_command(situation, machine, context.log_file("dockerd"))
     with context.progress.step(f"starting the Docker engine ({command.name})"):
         context.log_file("dockerd").parent.mkdir(parents=True, exist_ok=True)
+        if command.name == "setsid":  # a service manager does this itself
+            for program, pid_file in PID_FILES.items():
+                remove_stale(pid_file, program)
         process.run(command, timeout=START_TIMEOUT)
         _wait(context)
+
+
+def remove_stale(pid_file: Path, program: str, proc: Path = Path("/proc")) -> None:
+    """Remove a pid file whose process is not `program`: dockerd refuses to start beside it.
+
+    A machine that was switched off keeps the file where /run is on disk, and by now the number may
+    belong to any process.
+    """
+    try:
+        pid = pid_file.read_text(encoding="ascii", errors="replace").strip()
+        running = (proc / pid / "comm").read_text(encoding="utf-8").strip() if pid else ""
+    except FileNotFoundError:
+        running = ""
+    if running != program:
+        pid_file.unlink(missing_ok=True)
 
 
 def must_install(situation: Situation, machine: Machine) -> bool:

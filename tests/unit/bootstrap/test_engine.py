@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -137,3 +138,17 @@ def test_a_failed_installation_keeps_the_log(rig: Rig) -> None:
         apt.install(rig.context, ("docker.io",))
     assert "E: no network" in str(caught.value.detail)
     assert rig.context.log_file("apt").read_text().startswith("$ apt-get update")
+
+
+def test_a_pid_file_of_another_process_is_removed(tmp_path: Path) -> None:
+    """A number that is not dockerd's any more must not keep dockerd from starting."""
+    pid_file = tmp_path / "docker.pid"
+    for pid in ("1", "999999999", ""):
+        pid_file.write_text(pid)
+        engine.remove_stale(pid_file, "dockerd")
+        assert not pid_file.exists(), pid
+    engine.remove_stale(pid_file, "dockerd")
+    pid_file.write_text(str(os.getpid()))
+    own = Path(f"/proc/{os.getpid()}/comm").read_text().strip()
+    engine.remove_stale(pid_file, own)
+    assert pid_file.exists()
