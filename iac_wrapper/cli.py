@@ -233,9 +233,13 @@ def heal(workspace: Workspace, as_json: bool, everything: bool) -> None:
     from dataclasses import replace
 
     from iac_wrapper.operations.heal import heal as operation
+    from iac_wrapper.operations.heal import warn_of_missing
 
     projects = workspace.engine.projects() if everything else [workspace.project]
-    done = [line for name in projects for line in operation(replace(workspace, project=name))]
+    done = []
+    for one in (replace(workspace, project=name) for name in projects):
+        done += operation(one)
+        warn_of_missing(one)
     data = {"projects": projects, "healed": done}
     click.echo(_dumps(data) if as_json else "\n".join(done) or "Nothing to heal.")
 

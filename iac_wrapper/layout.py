@@ -60,9 +60,13 @@ class Layout:
         """Leaf directories of one project, one per service."""
         return self.secrets / project
 
+    def project_env_files(self, project: str) -> Path:
+        """Secret environment values of one project, a folder per app."""
+        return self.secrets / f"{project}.env"
+
     def env_files(self, project: str, service: str) -> Path:
         """Secret environment values of one app, a file each."""
-        return self.secrets / f"{project}.env" / service
+        return self.project_env_files(project) / service
 
     def outdir(self, project: str) -> Path:
         """Where cdktf writes. The default project has cdktf's own default, as its CLI does."""

@@ -28,7 +28,7 @@ class PolicyValidation:
     def validate(self) -> list[str]:
         """The violations as sentences, none if there are none."""
         leaves = self._layout.certificates(self._project)
-        values = self._layout.env_files(self._project, "any").parent
+        values = self._layout.project_env_files(self._project)
         return policies.violations(
             self._stack.to_terraform(),
             project=self._project,

@@ -15,10 +15,9 @@ import requests
 
 from iac_wrapper.atomic import write_text
 from iac_wrapper.bootstrap.context import Context
+from iac_wrapper.model.provider import PROVIDER_SOURCE, PROVIDER_VERSION
 
-ADDRESS = "registry.terraform.io/kreuzwerker/docker"
-VERSION = "3.6.2"
-"""What the bindings cdktf-cdktf-provider-docker 12.0.3 were made from."""
+ADDRESS = f"registry.terraform.io/{PROVIDER_SOURCE}"
 
 _DISCOVERY = f"https://{ADDRESS.partition('/')[0]}/.well-known/terraform.json"
 _TIMEOUT = 3.0
@@ -53,7 +52,7 @@ def is_installed(data: Path) -> bool:
     return any(
         found.is_dir() and not found.is_symlink()
         for stack in stacks
-        for found in (stack / ".terraform" / "providers" / ADDRESS / VERSION).glob("*")
+        for found in (stack / ".terraform" / "providers" / ADDRESS / PROVIDER_VERSION).glob("*")
     )
 
 
@@ -70,8 +69,7 @@ def can_download(platform: str, *, timeout: float = _TIMEOUT) -> bool:
     """
     try:
         services = _json(_DISCOVERY, timeout)
-        name = ADDRESS.partition("/")[2]
-        path = f"{name}/{VERSION}/download/{platform.replace('_', '/')}"
+        path = f"{PROVIDER_SOURCE}/{PROVIDER_VERSION}/download/{platform.replace('_', '/')}"
         archive = _json(urljoin(urljoin(_DISCOVERY, services["providers.v1"]), path), timeout)
         with requests.get(archive["download_url"], timeout=timeout, stream=True) as answer:
             return answer.ok
@@ -94,7 +92,13 @@ def install(context: Context, platform: str) -> None:
 
 def executable_path(mirror: Path, platform: str) -> Path:
     """Where Terraform looks in an unpacked filesystem mirror."""
-    return mirror / ADDRESS / VERSION / platform / f"terraform-provider-docker_v{VERSION}"
+    return (
+        mirror
+        / ADDRESS
+        / PROVIDER_VERSION
+        / platform
+        / f"terraform-provider-docker_v{PROVIDER_VERSION}"
+    )
 
 
 def cli_configuration(mirror: Path) -> str:

@@ -24,6 +24,7 @@ from iac_wrapper.bootstrap.context import Context
 from iac_wrapper.bootstrap.tools import show
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.host import Host, PythonBase
+from iac_wrapper.model.provider import PROVIDER_VERSION
 
 ENVOY_UID = 1337
 """Envoy's user when root runs iac and can give it the keys; a user without chown runs it as is."""
@@ -75,7 +76,7 @@ def run(context: Context) -> Report:
         record,
         [
             ("terraform", tf.origin, show(tf.version)),
-            ("docker provider", chosen, provider.VERSION),
+            ("docker provider", chosen, PROVIDER_VERSION),
             ("node", str(nodejs.node), show(nodejs.version)),
             ("docker CLI", str(cli.path), show(cli.client)),
             ("docker engine", context.environ.get("DOCKER_HOST") or "default", show(cli.server)),

@@ -71,7 +71,7 @@ def _remove_files(workspace: Workspace) -> None:
     certificates.remove_project(workspace.layout.secrets, workspace.project)
     layout, project = workspace.layout, workspace.project
     for folder in (
-        layout.env_files(project, "any").parent,
+        layout.project_env_files(project),
         layout.contexts(project),
         layout.outdir(project),
         workspace.directory,

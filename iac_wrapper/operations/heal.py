@@ -7,7 +7,7 @@ when its Envoy container restarted sits in the old, dead namespace until it rest
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.errors import CommandError, EngineError
@@ -27,12 +27,11 @@ def heal(workspace: Workspace) -> list[str]:
     """
     done: list[str] = []
     containers = workspace.engine.containers(workspace.project)
-    for name in missing(workspace, containers):
-        workspace.warn(f"{name} is gone; `iac deploy` makes it again")
     for container in containers:
         if container.role != "app" and container.state in STOPPED:
             done += _try(workspace, workspace.engine.start, container, "started")
-    owners = {c.id: c for c in workspace.engine.containers(workspace.project)}
+    after = workspace.engine.containers(workspace.project) if done else containers
+    owners = {c.id: c for c in after}
     for app in (c for c in containers if c.role == "app"):
         owner = owners.get(app.network_mode.removeprefix("container:"))
         if owner and owner.running:
@@ -40,14 +39,21 @@ def heal(workspace: Workspace) -> list[str]:
     return done
 
 
-def missing(workspace: Workspace, containers: Sequence[Container]) -> list[str]:
-    """Names of containers that the applied lock wants and the engine does not have."""
+def warn_of_missing(workspace: Workspace) -> list[str]:
+    """Name the containers that the applied lock wants and the engine does not have.
+
+    Healing cannot make them; a deploy does, so it does not ask.
+    """
     lock = workspace.applied()
     if lock is None:
         return []
-    project, present = workspace.project, {c.name for c in containers}
+    project = workspace.project
+    present = {c.name for c in workspace.engine.containers(project)}
     wanted = [container_name(project, a.name, role) for a in lock.apps for role in ("envoy", "app")]
-    return [name for name in [gateway_name(project), *wanted] if name not in present]
+    missing = [name for name in [gateway_name(project), *wanted] if name not in present]
+    for name in missing:
+        workspace.warn(f"{name} is gone; `iac deploy` makes it again")
+    return missing
 
 
 def _heal_app(workspace: Workspace, app: Container, owner: Container) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from iac_wrapper.adapters import workspace_lock
 from iac_wrapper.errors import BusyError
 from iac_wrapper.model.report import Report
-from iac_wrapper.operations.heal import heal, missing
+from iac_wrapper.operations.heal import heal, warn_of_missing
 from iac_wrapper.operations.verify import verify
 from iac_wrapper.operations.workspace import Workspace
 
@@ -22,8 +22,8 @@ def health(workspace: Workspace, *, wait: float = 0) -> Report:
     lock = workspace.deployed()
     workspace.engine.ping()
     healed = _heal_unless_busy(workspace)
-    complete = not missing(workspace, workspace.engine.containers(workspace.project))
-    longer = healed and complete and not wait
+    missing = warn_of_missing(workspace)
+    longer = healed and not missing and not wait
     return verify(workspace, lock, wait=workspace.settings.health_timeout if longer else wait)
 
 

@@ -10,11 +10,8 @@ from iac_wrapper.adapters.synth import synth
 from iac_wrapper.adapters.terraform import Terraform
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.model.plan import Plan
+from iac_wrapper.model.provider import PROVIDER_SOURCE, PROVIDER_VERSION
 from iac_wrapper.operations.workspace import Workspace
-
-PROVIDER_SOURCE = "kreuzwerker/docker"
-PROVIDER_VERSION = "3.6.2"
-"""The version that the cdktf bindings (cdktf-cdktf-provider-docker 12.0.3) are made from."""
 
 
 def make_plan(workspace: Workspace, lock: Path, outdir: Path) -> tuple[Terraform, Path, Plan]:

@@ -21,12 +21,11 @@ from iac_wrapper.errors import ConfigError, IacError
 from iac_wrapper.layout import network_name
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.app import DEFAULT_PORT, AppSpec, Checkout, ResolvedApp
+from iac_wrapper.model.certificate import CONTROL_PLANE
 from iac_wrapper.operations.intent import Selection
 from iac_wrapper.operations.network import choose_gateway_port, choose_subnet
 from iac_wrapper.operations.resolve import resolve
 from iac_wrapper.operations.workspace import Workspace
-
-CONTROL_PLANE = "control-plane"
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def remove_dropped(workspace: Workspace, lock: LockFile) -> None:
     layout, project = workspace.layout, workspace.project
     names = {app.name for app in lock.apps}
     certificates.prune(layout.certificates(project), {*names, CONTROL_PLANE})
-    values = layout.env_files(project, "any").parent
+    values = layout.project_env_files(project)
     contexts = layout.contexts(project)
     for path in (*values.glob("*"), *contexts.glob("*")):
         service = path.name if path.parent == values else path.name.rpartition("-")[0]

@@ -14,10 +14,9 @@ from iac_wrapper.adapters.engine import Container
 from iac_wrapper.errors import CommandError
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.app import ResolvedApp
-from iac_wrapper.model.certificate import spiffe_id
+from iac_wrapper.model.certificate import CONTROL_PLANE, spiffe_id
 from iac_wrapper.model.health import Health
 from iac_wrapper.model.report import Diagnosis, Report, ServiceReport
-from iac_wrapper.operations.prepare import CONTROL_PLANE
 from iac_wrapper.operations.workspace import Workspace
 
 LOG_LINES = 50

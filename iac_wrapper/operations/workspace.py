@@ -45,7 +45,7 @@ class Workspace:
 
     def redactor(self) -> Redactor:
         """A redactor that knows the settings' secrets and every secret value of `env:`."""
-        values = env_files.values(self.layout.env_files(self.project, "any").parent)
+        values = env_files.values(self.layout.project_env_files(self.project))
         return Redactor([*self.settings.secrets, *values])
 
     @property

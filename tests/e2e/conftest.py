@@ -35,18 +35,22 @@ class Project:
 
     def iac(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         """Run a verb; fail the test unless it ends with `code`, and never with a traceback."""
+        return self.run(self.argv(*arguments), code=code)
+
+    def run(self, argv: list[str], *, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run a command in the project folder, with the same demands."""
         done = subprocess.run(
-            self.argv(*arguments),
+            argv,
             cwd=ROOT,
             env={**os.environ, **self.environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=200,
         )
         output = done.stdout + done.stderr
-        assert done.returncode == code, f"{arguments}: {done.returncode}\n{output}"
+        assert done.returncode == code, f"{argv}: {done.returncode}\n{output}"
         assert "Traceback" not in output
         return done
 

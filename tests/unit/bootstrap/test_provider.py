@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from iac_wrapper.bootstrap import provider
+from iac_wrapper.model.provider import PROVIDER_VERSION
 from tests.unit.bootstrap.conftest import Rig, executable
 
 
@@ -97,7 +98,7 @@ def test_no_registry_at_all_is_an_answer_too(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_downloaded_provider_is_told_from_a_link_to_the_embedded_one(tmp_path: Path) -> None:
     """Terraform links to a filesystem mirror and unpacks what it downloads."""
     stack = tmp_path / "projects" / "p" / "cdktf.out" / "stacks" / "p"
-    folder = stack / ".terraform" / "providers" / provider.ADDRESS / provider.VERSION
+    folder = stack / ".terraform" / "providers" / provider.ADDRESS / PROVIDER_VERSION
     folder.mkdir(parents=True)
     (folder / "linux_amd64").symlink_to(tmp_path)
     assert provider.is_installed(tmp_path) is False
