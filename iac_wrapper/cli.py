@@ -205,11 +205,14 @@ def logs(
     """Print what services log."""
     from dataclasses import asdict
 
-    from iac_wrapper.operations.logs import logs as operation
+    from iac_wrapper.operations import logs as operation
 
     roles = ("app", "envoy") if envoy else ("app",)
+    read = operation.follow if follow else operation.logs
     with _quiet_end(follow):
-        for record in operation(workspace, services, roles=roles, tail=tail, follow=follow):
+        for record in read(workspace, services, roles=roles, tail=tail):
+            if record is None:
+                continue
             name = record.service if record.role == "app" else f"{record.service}/{record.role}"
             text = f"{name} | {render.plain(record.line)}"
             click.echo(json.dumps(asdict(record)) if as_json else text)
@@ -242,6 +245,30 @@ def heal(workspace: Workspace, as_json: bool, everything: bool) -> None:
         warn_of_missing(one)
     data = {"projects": projects, "healed": done}
     click.echo(_dumps(data) if as_json else "\n".join(done) or "Nothing to heal.")
+
+
+@main.group()
+def admin() -> None:
+    """The HTTP API for remote deploys."""
+
+
+@admin.command()
+@click.pass_context
+def serve(ctx: click.Context) -> None:
+    """Serve the admin API until Ctrl-C, on loopback and a Unix socket.
+
+    Deployments that run then go on; the next start takes them up.
+    """
+    from admin.serve import serve as run
+
+    ctx.meta["as_json"] = False
+    workspace = _workspace(ctx, None)
+    redact = ctx.meta["redact"]
+    run(
+        workspace.layout,
+        workspace.settings,
+        lambda line: click.echo(redact(render.plain(line)), err=True),
+    )
 
 
 def _intent(

@@ -17,7 +17,10 @@ JSON of the same shape is read too. Anchors work; nothing is fetched and no path
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -83,6 +86,51 @@ def from_slugs(slugs: Sequence[str], *, base_dir: Path | None = None) -> list[Ap
         specs.append(AppSpec(name=name, slug=slug, where="argument"))
     _check_unique(specs)
     return specs
+
+
+def from_entries(
+    entries: Sequence[object], *, at: str = "/apps", base_dir: Path | None = None
+) -> list[AppSpec]:
+    """Entries that came as JSON values: texts, or mappings as in the file.
+
+    Args:
+        entries: the values.
+        at: JSON pointer of the list; errors and specs say ``/apps/0``.
+        base_dir: what relative local paths start from; the working directory if None.
+
+    Raises:
+        ConfigError: none or too many, a bad one, or two services of one name.
+    """
+    if not 0 < len(entries) <= MAX_ENTRIES:
+        raise ConfigError(
+            "no apps given" if not entries else "too many apps",
+            where=at,
+            found=str(len(entries)),
+            expected=f"1 to {MAX_ENTRIES}",
+        )
+    base = base_dir or Path()
+    specs = [_from_json(entry, f"{at}/{n}", base) for n, entry in enumerate(entries)]
+    _check_unique(specs)
+    return specs
+
+
+def _from_json(value: object, where: str, base: Path) -> AppSpec:
+    reader = Reader(where)
+    try:
+        # JSON writes rare characters as two \u escapes or as they are, YAML reads neither.
+        text = re.sub(
+            r"[^\x20-\x7e]",
+            lambda match: f"\\U{ord(match[0]):08x}",
+            json.dumps(value, ensure_ascii=False),
+        )
+        node = compose(text, reader, json=True)
+        assert node is not None  # noqa: S101 - every JSON value is a document
+        return replace(_spec(node, reader, base, text), where=where)
+    except RecursionError:
+        raise ConfigError("nested too deep", where=where) from None
+    except ConfigError as error:
+        error.where = where  # a line number means nothing here
+        raise
 
 
 def _read(path: Path) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 from dotenv import dotenv_values
 
 from iac_wrapper.errors import ConfigError
+from iac_wrapper.model.base_url import check_base_url, is_loopback
 
 
 def _setting(default: str, help_text: str, *, secret: bool = False) -> Any:
@@ -56,8 +57,30 @@ class Settings:
     IAC_HEALTH_TIMEOUT: str = _setting("60", "Seconds a service may take to become SERVING.")
     OTEL_EXPORTER_OTLP_ENDPOINT: str = _setting("", "OTLP endpoint that apps export to; empty:"
         " spans go to the console.")  # fmt: skip
-    SUPABASE_URL: str = _setting("", "Supabase project URL, for the admin API.")
-    SUPABASE_SERVICE_ROLE_KEY: str = _setting("", "Supabase service role key, for the admin API.",
+    SUPABASE_URL: str = _setting("", "Supabase project URL: who may use the admin API over HTTP.")
+    SUPABASE_SERVICE_ROLE_KEY: str = _setting("", "Supabase service role key (a JWT or"
+        " sb_secret_…); as a Bearer token it may do everything.", secret=True)  # fmt: skip
+    IAC_ADMIN_USERS: str = _setting("", "Who else may use the admin API: user ids, e-mail addresses"
+        " or role:NAME (app_metadata.iac_role), each with =read+deploy+destroy or a part of it"
+        " (default: all three), separated by commas. Empty: the service role only.")  # fmt: skip
+    IAC_ADMIN_BIND: str = _setting("127.0.0.1:8080", "Loopback address of the admin API.")
+    IAC_ADMIN_SOCKET: str = _setting("", "Unix socket of the admin API. Empty:"
+        " /run/iac_wrapper.sock for root, else iac_wrapper.sock in XDG_RUNTIME_DIR.")  # fmt: skip
+    IAC_ADMIN_GRPC: str = _setting("127.0.0.1:8081", "Loopback address of the gRPC Deploy call"
+        " (mTLS, control-plane certificates only), or off.")  # fmt: skip
+    IAC_SOCKET_REQUIRE_JWT: str = _setting("0", "1: callers on the Unix socket need a token, too.")
+    TRUSTED_HOSTS: str = _setting("", "Host names that the admin API answers to besides localhost"
+        " and loopback addresses, separated by commas.")  # fmt: skip
+    IAC_TRUSTED_PROXIES: str = _setting("0", "How many reverse proxies before the admin API append"
+        " to X-Forwarded-For.")  # fmt: skip
+    IAC_ADMIN_PATHS: str = _setting("", "Folders, separated by colons, below which callers of the"
+        " admin API may name local paths. Empty: none. Owners on the socket may name any.",
+    )  # fmt: skip
+    IAC_ADMIN_ENV: str = _setting("", "Variables that callers of the admin API may use as ${NAME},"
+        " separated by commas. Empty: none. Owners on the socket may use any.")  # fmt: skip
+    GITHUB_WEBHOOK_SECRET: str = _setting("", "Secret of GitHub's push webhooks.", secret=True)
+    GITLAB_WEBHOOK_TOKEN: str = _setting("", "Secret token of GitLab's push webhooks.", secret=True)
+    BITBUCKET_WEBHOOK_SECRET: str = _setting("", "Secret of Bitbucket's push webhooks.",
         secret=True)  # fmt: skip
 
     environment: Mapping[str, str] = field(
@@ -136,6 +159,49 @@ class Settings:
             raise self._bad("OTEL_EXPORTER_OTLP_ENDPOINT", "http://host:4318 or https://…")
         return value
 
+    @property
+    def supabase_url(self) -> str:
+        """Supabase's base URL without a final slash; empty if not set."""
+        return check_base_url(self.SUPABASE_URL, where="SUPABASE_URL") if self.SUPABASE_URL else ""
+
+    @property
+    def admin_bind(self) -> tuple[str, int]:
+        """Host and port of the admin API; port 0 takes a free one."""
+        return self._loopback("IAC_ADMIN_BIND")
+
+    @property
+    def admin_grpc(self) -> tuple[str, int] | None:
+        """Host and port of the gRPC server, None if it is off."""
+        return None if self.IAC_ADMIN_GRPC == "off" else self._loopback("IAC_ADMIN_GRPC")
+
+    @property
+    def socket_requires_jwt(self) -> bool:
+        """Whether callers on the Unix socket need a token."""
+        return self._one_of("IAC_SOCKET_REQUIRE_JWT", ("0", "1")) == "1"
+
+    @property
+    def trusted_hosts(self) -> tuple[str, ...]:
+        """Host names, as written, without the ones that are always trusted."""
+        return _split(self.TRUSTED_HOSTS, ",")
+
+    @property
+    def trusted_proxies(self) -> int:
+        """How many entries at the end of X-Forwarded-For can be believed."""
+        return self._integer("IAC_TRUSTED_PROXIES", 0, 10)
+
+    @property
+    def admin_paths(self) -> tuple[Path, ...]:
+        """Absolute folders below which API callers may name local paths."""
+        paths = tuple(Path(item).expanduser() for item in _split(self.IAC_ADMIN_PATHS, ":"))
+        if not all(path.is_absolute() for path in paths):
+            raise self._bad("IAC_ADMIN_PATHS", "absolute paths, separated by colons")
+        return paths
+
+    @property
+    def admin_env(self) -> tuple[str, ...]:
+        """Names of variables that API callers may refer to."""
+        return _split(self.IAC_ADMIN_ENV, ",")
+
     def check(self) -> None:
         """Look at every setting, so that a wrong one is an error before anything is done.
 
@@ -158,6 +224,15 @@ class Settings:
             raise self._bad(name, f"a whole number from {low} to {high}")
         return int(value)
 
+    def _loopback(self, name: str) -> tuple[str, int]:
+        """``host:port``; anything but loopback would carry tokens over a network in clear."""
+        value: str = getattr(self, name)
+        host, _, port = value.rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
+        if not is_loopback(host) or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
+            raise self._bad(name, "127.0.0.1:PORT or [::1]:PORT; a TLS proxy may stand before it")
+        return host, int(port)
+
     def _bad(self, name: str, expected: str) -> ConfigError:
         return ConfigError(
             "bad setting",
@@ -166,6 +241,10 @@ class Settings:
             expected=expected,
             next_step=f"set {name} in .env or the environment",
         )
+
+
+def _split(text: str, separator: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in text.split(separator) if item.strip())
 
 
 def load(root: Path, environ: Mapping[str, str] | None = None) -> Settings:

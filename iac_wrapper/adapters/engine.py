@@ -10,7 +10,7 @@ import ipaddress
 import socket
 import time
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -53,10 +53,11 @@ class Container:
 
 
 class Engine:
-    """A Docker engine at `endpoint`; None is the default socket."""
+    """A Docker engine at `endpoint`; None is the default socket. It may take `timeout` seconds."""
 
-    def __init__(self, endpoint: str | None = None) -> None:
+    def __init__(self, endpoint: str | None = None, *, timeout: float = 60.0) -> None:
         self._endpoint = endpoint
+        self._timeout = timeout
         self._connected: Any = None
 
     def ping(self) -> str:
@@ -95,16 +96,27 @@ class Engine:
         )
 
     def log_chunks(
-        self, container: str, *, tail: int, follow: bool, since: int | None = None
+        self,
+        container: str,
+        *,
+        tail: int,
+        follow: bool,
+        since: int | None = None,
+        opened: Callable[[Callable[[], None]], None] = lambda _: None,
     ) -> Iterator[bytes]:
-        """Both streams of a container as they come; `since` is in seconds since 1970."""
+        """Both streams of a container as they come; `since` is in seconds since 1970.
+
+        `opened` gets what ends the stream: another thread may call it while this one waits.
+        """
         import docker.errors  # noqa: PLC0415 - the SDK costs 0.2 s that `--help` must not pay
 
         with _translated(), suppress(docker.errors.NotFound):
-            yield from self._api.logs(
+            stream = self._api.logs(
                 container, stdout=True, stderr=True, stream=True, follow=follow,
                 tail=tail if since is None else "all", since=since,
             )  # fmt: skip
+            opened(stream.close)
+            yield from stream
 
     def comes_back(self, container: Container, *, within: float) -> Container | None:
         """Wait up to `within` seconds for a container to be started again.
@@ -271,7 +283,7 @@ class Engine:
         settings = docker.utils.kwargs_from_env()
         if self._endpoint:
             settings["base_url"] = self._endpoint
-        return docker.APIClient(version="auto", timeout=60, **settings)
+        return docker.APIClient(version="auto", timeout=self._timeout, **settings)
 
 
 def port_is_free(port: int) -> bool:

@@ -1,57 +1,176 @@
-"""One mutating command per project at a time; the lock names its holder."""
+"""One mutating command per project at a time; the lock names its holder.
+
+It is a `flock` on ``workspace.lock`` in the project's folder. Such a lock belongs to the open file,
+not to a process: so the admin API takes it in the request and hands it to the worker it starts. The
+kernel frees it when the last process that shares it ends, however that ends; nothing stale stays.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from iac_wrapper.errors import BusyError
 
+LOCK_NAME = "workspace.lock"
 
-@contextmanager
-def hold(directory: Path, command: str) -> Iterator[None]:
-    """Hold the project whose folder is `directory` while the block runs.
+_ATTEMPTS = 100
+"""How often the file may vanish under us: each time is one destroy that ended just then."""
 
-    The kernel frees the lock when the process ends, however it ends, so nothing stale stays.
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a project: process, command, since when (ISO 8601, UTC), for whom (may be "")."""
+
+    pid: int
+    command: str
+    since: str
+    by: str = ""
+
+    def __str__(self) -> str:
+        whose = f" by {self.by}" if self.by else ""
+        return f"`{self.command}`{whose} (process {self.pid}) since {self.since}"
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A held project: its folder, and the open file that the lock belongs to."""
+
+    directory: Path
+    fd: int
+
+    def note(self, command: str, *, by: str = "") -> None:
+        """Write down who holds it; since when stays what it was.
+
+        Not on a full disk: to hold it is what counts.
+        """
+        known = _record(self.directory)
+        since = known.since if known else datetime.now(UTC).isoformat(timespec="seconds")
+        text = json.dumps(asdict(Holder(os.getpid(), command, since, by))).encode()
+        with suppress(OSError):
+            os.pwrite(self.fd, text, 0)  # before the rest goes: a reader finds no empty file
+            os.ftruncate(self.fd, len(text))
+
+    def release(self) -> None:
+        """Free the project, whichever processes share the lock."""
+        os.ftruncate(self.fd, 0)
+        fcntl.flock(self.fd, fcntl.LOCK_UN)
+        os.close(self.fd)
+
+    def hand_over(self) -> None:
+        """Forget the lock here: the process that inherited it goes on holding the project."""
+        os.close(self.fd)
+
+
+def acquire(directory: Path, command: str, *, by: str = "") -> Lock:
+    """Hold the project whose folder is `directory` until the lock is released.
 
     Raises:
         BusyError: somebody else holds it; says who, what and since when.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    directory.chmod(0o700)  # Terraform's state holds the values of `env:`
-    path = directory / "workspace.lock"
-    with path.open("a+", encoding="utf-8") as file:
+    for _ in range(_ATTEMPTS):
+        fd = _open(directory)
+        if fd is None:
+            continue
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise _busy(path) from None
-        file.truncate(0)
-        json.dump({"pid": os.getpid(), "command": command, "since": _now()}, file)
-        file.flush()
-        try:
-            yield
-        finally:
-            file.truncate(0)
+            os.close(fd)
+            raise busy(directory) from None
+        if _is_at(directory, fd):
+            os.ftruncate(fd, 0)  # what a process that was killed wrote
+            lock = Lock(directory, fd)
+            lock.note(command, by=by)
+            return lock
+        os.close(fd)
+    raise busy(directory)
 
 
-def _busy(path: Path) -> BusyError:
+def adopt(directory: Path, fd: int, command: str, *, by: str = "") -> Lock:
+    """The lock behind an inherited file descriptor, which no child of ours inherits in turn."""
+    os.set_inheritable(fd, False)
+    lock = Lock(directory, fd)
+    lock.note(command, by=by)
+    return lock
+
+
+@contextmanager
+def hold(directory: Path, command: str) -> Iterator[Lock]:
+    """`acquire` for the length of a block."""
+    lock = acquire(directory, command)
     try:
-        holder = json.loads(path.read_text(encoding="utf-8"))
-        found = f"`{holder['command']}` (process {holder['pid']}) since {holder['since']}"
-    except (OSError, ValueError, KeyError):
-        found = "another command that is just starting or ending"
+        yield lock
+    finally:
+        lock.release()
+
+
+def holder(directory: Path) -> Holder | None:
+    """Who holds the project, for messages; to find out for certain, acquire it."""
+    known = _record(directory)
+    return known if known and _lives(known.pid) else None
+
+
+def busy(directory: Path) -> BusyError:
+    """The error for a project that somebody else holds."""
+    known = _record(directory)
     return BusyError(
-        f"the project {path.parent.name} is busy",
-        found=found,
+        f"the project {directory.name} is busy",
+        found=str(known or "another command that is just starting or ending"),
         next_step="wait for it to end, then run the command again",
         retryable=True,
     )
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def remove(directory: Path) -> None:
+    """Remove a held project's folder; the lock goes last, so that nobody begins in between."""
+    for path in directory.iterdir() if directory.is_dir() else ():
+        if path.name == LOCK_NAME:
+            continue
+        shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):
+            path.unlink()
+    with suppress(OSError):
+        (directory / LOCK_NAME).unlink()
+        directory.rmdir()
+
+
+def _open(directory: Path) -> int | None:
+    """The lock file, made if missing; None if the folder went away at that moment."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o700)  # Terraform's state holds the values of `env:`
+        return os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except FileNotFoundError:
+        return None
+
+
+def _is_at(directory: Path, fd: int) -> bool:
+    """Whether the open file still has its name: a destroy removes it while it holds it."""
+    try:
+        return os.path.samestat(os.fstat(fd), (directory / LOCK_NAME).stat())
+    except FileNotFoundError:
+        return False
+
+
+def _record(directory: Path) -> Holder | None:
+    try:
+        return Holder(**json.loads((directory / LOCK_NAME).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -29,8 +29,9 @@ class Refs:
     def resolve(self, ref: str | None) -> tuple[str, str] | None:
         """The commit `ref` means here and the name it was found under; None if there is none.
 
-        Order: default branch for None, a full ref name, a branch or a tag, a SHA that a ref
-        points at (full, or 7 digits and more).
+        Order, git's own (gitrevisions): default branch for None, a full SHA, a full ref name, a
+        branch or a tag, a short SHA (7 digits and more) that a ref points at. So nobody can take
+        over a pinned commit by pushing a branch of that name.
 
         Raises:
             SourceError: a branch and a tag share the name and differ (git itself answers such a
@@ -39,6 +40,8 @@ class Refs:
         """
         if ref is None or ref == "HEAD":
             return self._head()
+        if FULL_SHA.fullmatch(ref):
+            return ref, ref
         if ref.startswith("refs/") and ref in self.commits:
             return self.commits[ref], ref
         names = [name for name in (f"refs/heads/{ref}", f"refs/tags/{ref}") if name in self.commits]
@@ -77,7 +80,7 @@ class Refs:
 
     def _by_sha(self, ref: str) -> tuple[str, str] | None:
         if not SHORT_SHA.fullmatch(ref):
-            return (ref, ref) if FULL_SHA.fullmatch(ref) else None
+            return None
         found = sorted({sha for sha in self.commits.values() if sha.startswith(ref)})
         if len(found) > 1:
             raise SourceError(

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from iac_wrapper import lock_file
-from iac_wrapper.adapters import env_files, image_builder, workspace_lock
+from iac_wrapper.adapters import env_files, image_builder
 from iac_wrapper.errors import UnhealthyError
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.plan import Plan
 from iac_wrapper.model.report import Report
+from iac_wrapper.operations import local_bases
 from iac_wrapper.operations.heal import heal
-from iac_wrapper.operations.infrastructure import check_own, make_plan, sweep_orphans
+from iac_wrapper.operations.infrastructure import (
+    check_own,
+    file_hash,
+    make_plan,
+    sweep_orphans,
+)
 from iac_wrapper.operations.intent import Intent, select
 from iac_wrapper.operations.prepare import Facts, facts, materialize, remove_dropped
 from iac_wrapper.operations.verify import unhealthy_detail, verify
@@ -45,7 +50,7 @@ def gather(workspace: Workspace, intent: Intent) -> Facts:
 
 def lock(workspace: Workspace, intent: Intent) -> LockFile:
     """Write the lock file and everything else that synth and Terraform need on disk."""
-    with workspace_lock.hold(workspace.directory, "iac lock"):
+    with workspace.hold("iac lock"):
         found = gather(workspace, intent)
         materialize(workspace, found, intent.lock_path)
     return found.lock
@@ -59,7 +64,7 @@ def deploy(workspace: Workspace, intent: Intent) -> Deployed:
             already replaced it.
         DeployUnhealthyError: everything was applied, but not every service is good.
     """
-    with workspace_lock.hold(workspace.directory, "iac deploy"):
+    with workspace.hold("iac deploy"):
         found = gather(workspace, intent)
         workspace.step("Preparing certificates and build contexts")
         materialize(workspace, found, intent.lock_path)
@@ -71,6 +76,7 @@ def deploy(workspace: Workspace, intent: Intent) -> Deployed:
         _restart_for_new_values(workspace, found.lock)
         heal(workspace)
         remove_dropped(workspace, found.lock)
+        local_bases.record(workspace, intent, found.lock)
     report = _prove(workspace, found.lock)
     deployed = Deployed(plan, plan_hash, report)
     if not report.good:
@@ -116,7 +122,7 @@ class DeployUnhealthyError(UnhealthyError):
 def _apply(workspace: Workspace, lock_path: Path) -> tuple[Plan, str]:
     outdir = workspace.layout.outdir(workspace.project)
     terraform, saved, plan = make_plan(workspace, lock_path, outdir)
-    plan_hash = hashlib.sha256(saved.read_bytes()).hexdigest()
+    plan_hash = file_hash(saved)
     _build(workspace, terraform.directory, plan)
     sweep_orphans(workspace)
     workspace.step(f"Applying: {plan.summary}" if plan.changes else "No changes to any container")

@@ -29,7 +29,7 @@ def destroy(workspace: Workspace) -> Destroyed:
         CommandError: Terraform or the engine refused, or something is left.
     """
     workspace.engine.ping()
-    with workspace_lock.hold(workspace.directory, "iac destroy"):
+    with workspace.hold("iac destroy"):
         check_own(workspace)
         resources = _destroy_state(workspace)
         workspace.step("Sweeping what carries the project's label")
@@ -74,6 +74,6 @@ def _remove_files(workspace: Workspace) -> None:
         layout.project_env_files(project),
         layout.contexts(project),
         layout.outdir(project),
-        workspace.directory,
     ):
         shutil.rmtree(folder, ignore_errors=True)
+    workspace_lock.remove(workspace.directory)

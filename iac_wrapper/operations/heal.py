@@ -7,7 +7,7 @@ when its Envoy container restarted sits in the old, dead namespace until it rest
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.errors import CommandError, EngineError
@@ -15,6 +15,13 @@ from iac_wrapper.layout import container_name, gateway_name
 from iac_wrapper.operations.workspace import Workspace
 
 STOPPED = ("exited", "created", "dead")
+
+
+def needs_healing(workspace: Workspace) -> bool:
+    """Whether something is stopped or left behind: a look, for which nobody need hold the lock."""
+    containers = workspace.engine.containers(workspace.project)
+    by_id = {c.id: c for c in containers}
+    return any(c.state in STOPPED or _left_behind(c, _owner(c, by_id)) for c in containers)
 
 
 def heal(workspace: Workspace) -> list[str]:
@@ -33,7 +40,7 @@ def heal(workspace: Workspace) -> list[str]:
     after = workspace.engine.containers(workspace.project) if done else containers
     owners = {c.id: c for c in after}
     for app in (c for c in containers if c.role == "app"):
-        owner = owners.get(app.network_mode.removeprefix("container:"))
+        owner = _owner(app, owners)
         if owner and owner.running:
             done += _heal_app(workspace, app, owner)
     return done
@@ -56,10 +63,19 @@ def warn_of_missing(workspace: Workspace) -> list[str]:
     return missing
 
 
+def _owner(app: Container, by_id: Mapping[str, Container]) -> Container | None:
+    return by_id.get(app.network_mode.removeprefix("container:"))
+
+
+def _left_behind(app: Container, owner: Container | None) -> bool:
+    """Whether an app runs in the namespace that its owner had before its last start."""
+    return owner is not None and app.running and app.started_at < owner.started_at
+
+
 def _heal_app(workspace: Workspace, app: Container, owner: Container) -> list[str]:
     if app.state in STOPPED:
         return _try(workspace, workspace.engine.start, app, "started")
-    if app.running and app.started_at < owner.started_at:
+    if _left_behind(app, owner):
         return _try(workspace, workspace.engine.restart, app, "restarted into its new namespace")
     return []
 

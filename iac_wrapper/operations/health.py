@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from iac_wrapper.adapters import workspace_lock
 from iac_wrapper.errors import BusyError
 from iac_wrapper.model.report import Report
-from iac_wrapper.operations.heal import heal, warn_of_missing
+from iac_wrapper.operations.heal import heal, needs_healing, warn_of_missing
 from iac_wrapper.operations.verify import verify
 from iac_wrapper.operations.workspace import Workspace
 
@@ -28,9 +27,15 @@ def health(workspace: Workspace, *, wait: float = 0) -> Report:
 
 
 def _heal_unless_busy(workspace: Workspace) -> list[str]:
-    """While a deploy is at work, containers are stopped on purpose."""
+    """While a deploy is at work, containers are stopped on purpose.
+
+    The lock is taken only if there is something to do: who watches the project all the time would
+    now and then turn a deploy away.
+    """
+    if not needs_healing(workspace):
+        return []
     try:
-        with workspace_lock.hold(workspace.directory, "iac health"):
+        with workspace.hold("iac health"):
             return heal(workspace)
     except BusyError:
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -29,6 +30,11 @@ def make_plan(workspace: Workspace, lock: Path, outdir: Path) -> tuple[Terraform
         workspace.warn("containers are stopped, so drift is not looked at; `iac heal` starts them")
     plan = terraform.plan(saved, workspace.progress, refresh=refresh)
     return terraform, saved, plan
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, as hex digits: what names a saved plan."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def destroyer(workspace: Workspace) -> Terraform:

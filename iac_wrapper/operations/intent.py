@@ -10,6 +10,7 @@ from iac_wrapper import lock_file, repos_file
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.app import AppSpec, ResolvedApp
+from iac_wrapper.operations.recorded import recorded
 from iac_wrapper.operations.workspace import Workspace
 
 
@@ -73,6 +74,23 @@ def from_slugs(
     return Intent(
         specs=tuple(repos_file.from_slugs(list(slugs))),
         base_dir=cwd,
+        lock_path=workspace.directory / "slugs.lock.json",
+        additive=True,
+        locked=locked,
+    )
+
+
+def from_deployed(workspace: Workspace, names: Sequence[str], *, locked: bool = False) -> Intent:
+    """Deployed services as they are recorded, their slugs resolved anew; the others stay.
+
+    Raises:
+        ConfigError: nothing is deployed, a name is not, or nobody knows any more what a relative
+            local path was relative to.
+    """
+    specs, base_dir = recorded(workspace, names)
+    return Intent(
+        specs=specs,
+        base_dir=base_dir,
         lock_path=workspace.directory / "slugs.lock.json",
         additive=True,
         locked=locked,

@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from iac_wrapper.adapters.engine import Container
@@ -26,33 +27,104 @@ class LogRecord:
 
 
 def logs(
-    workspace: Workspace, services: Sequence[str], *, roles: Sequence[str], tail: int, follow: bool
+    workspace: Workspace, services: Sequence[str], *, roles: Sequence[str], tail: int
 ) -> Iterator[LogRecord]:
-    """Lines of the named services (all if none is named), merged as they come.
+    """The last `tail` lines of each named service (all if none is named), one after the other.
 
     They come from the engine, so a service that is down shows why; the runner copies everything
     user code prints to its container's log.
 
     Raises:
-        ConfigError: nothing is deployed, or no service has that name.
+        ConfigError: nothing is deployed, or no service has that name; at the call.
     """
     containers = _chosen(workspace, services, roles)
-    if not follow:
+    return (record for one in containers for record in _records(workspace, one, tail=tail))
+
+
+def follow(
+    workspace: Workspace,
+    services: Sequence[str],
+    *,
+    roles: Sequence[str],
+    tail: int,
+    beat: float | None = None,
+) -> Iterator[LogRecord | None]:
+    """`logs`, then the lines to come, merged, over restarts, until all containers are gone.
+
+    With `beat`, a None comes after so many quiet seconds. Closing the iterator ends its threads.
+    """
+    return _merged(_Follower(workspace, tail), _chosen(workspace, services, roles), beat)
+
+
+def _merged(
+    follower: _Follower, containers: Sequence[Container], beat: float | None
+) -> Iterator[LogRecord | None]:
+    try:
         for container in containers:
-            yield from _records(workspace, container, tail=tail, follow=False)
-        return
-    lines: queue.Queue[LogRecord | None] = queue.Queue(maxsize=1000)
-    for container in containers:
-        threading.Thread(
-            target=_pump, args=(workspace, container, tail, lines), daemon=True
-        ).start()
-    open_streams = len(containers)
-    while open_streams:
-        record = lines.get()
-        if record is None:
-            open_streams -= 1
-        else:
-            yield record
+            threading.Thread(target=follower.pump, args=(container,), daemon=True).start()
+        open_streams = len(containers)
+        while open_streams:
+            try:
+                record = follower.lines.get(timeout=beat)
+            except queue.Empty:
+                yield None
+                continue
+            if record is None:
+                open_streams -= 1
+            else:
+                yield record
+    finally:
+        follower.close()
+
+
+class _Follower:
+    """What the threads that follow containers share with their reader."""
+
+    def __init__(self, workspace: Workspace, tail: int) -> None:
+        self.lines: queue.Queue[LogRecord | None] = queue.Queue(maxsize=1000)
+        self._workspace = workspace
+        self._tail = tail
+        self._closed = threading.Event()
+        self._closers: list[Callable[[], None]] = []
+
+    def close(self) -> None:
+        """End all threads, whether they wait for the engine or for the reader."""
+        self._closed.set()
+        for close in tuple(self._closers):
+            close()
+
+    def pump(self, container: Container) -> None:
+        """Follow a container, over restarts, until it is gone or stays down."""
+        since: int | None = None
+        try:
+            while not self._closed.is_set():
+                for record in _records(
+                    self._workspace,
+                    container,
+                    tail=self._tail,
+                    follow=True,
+                    since=since,
+                    opened=self._opened,
+                ):
+                    self._put(record)
+                since = int(time.time())
+                again = self._workspace.engine.comes_back(container, within=RESTART_SECONDS)
+                if again is None:
+                    return
+                container = again
+        finally:
+            self._put(None)
+
+    def _opened(self, close: Callable[[], None]) -> None:
+        self._closers.append(close)
+        if self._closed.is_set():
+            close()
+
+    def _put(self, record: LogRecord | None) -> None:
+        while not self._closed.is_set():
+            with suppress(queue.Full):
+                self.lines.put(record, timeout=1.0)
+                return
 
 
 def _chosen(workspace: Workspace, services: Sequence[str], roles: Sequence[str]) -> list[Container]:
@@ -70,16 +142,19 @@ def _chosen(workspace: Workspace, services: Sequence[str], roles: Sequence[str])
     return [c for c in containers if c.role in roles and (not services or c.service in services)]
 
 
-def _records(
+def _records(  # noqa: PLR0913 - what to read and how, by keyword
     workspace: Workspace,
     container: Container,
     *,
     tail: int,
-    follow: bool,
+    follow: bool = False,
     since: int | None = None,
+    opened: Callable[[Callable[[], None]], None] = lambda _: None,
 ) -> Iterator[LogRecord]:
     rest, redact = b"", workspace.redactor().lines()
-    for chunk in workspace.engine.log_chunks(container.id, tail=tail, follow=follow, since=since):
+    for chunk in workspace.engine.log_chunks(
+        container.id, tail=tail, follow=follow, since=since, opened=opened
+    ):
         *whole, rest = (rest + chunk).split(b"\n")
         yield from (_record(container, line, redact) for line in whole)
     if rest:
@@ -89,21 +164,3 @@ def _records(
 def _record(container: Container, line: bytes, redact: Callable[[str], str]) -> LogRecord:
     text = redact(line.decode(errors="replace").rstrip("\r"))
     return LogRecord(container.service, container.role, text)
-
-
-def _pump(
-    workspace: Workspace, container: Container, tail: int, lines: queue.Queue[LogRecord | None]
-) -> None:
-    """Follow a container, over restarts, until it is gone or stays down."""
-    since: int | None = None
-    try:
-        while True:
-            for record in _records(workspace, container, tail=tail, follow=True, since=since):
-                lines.put(record)
-            since = int(time.time())
-            again = workspace.engine.comes_back(container, within=RESTART_SECONDS)
-            if again is None:
-                return
-            container = again
-    finally:
-        lines.put(None)

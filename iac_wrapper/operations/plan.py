@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from iac_wrapper import lock_file
-from iac_wrapper.adapters import certificates, workspace_lock
+from iac_wrapper.adapters import certificates
 from iac_wrapper.errors import CertificateError
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.plan import Plan
 from iac_wrapper.operations.deploy import gather
-from iac_wrapper.operations.infrastructure import make_plan
+from iac_wrapper.operations.infrastructure import file_hash, make_plan
 from iac_wrapper.operations.intent import Intent
 from iac_wrapper.operations.workspace import Workspace
 
@@ -22,12 +22,14 @@ from iac_wrapper.operations.workspace import Workspace
 class Planned:
     """A plan, the facts it was made from, and the deployed services whose leaf is due.
 
-    `renewals` are services that a deploy would issue a new certificate for.
+    `renewals` are services that a deploy would issue a new certificate for. `plan_hash` is the
+    SHA-256 of Terraform's saved plan.
     """
 
     lock: LockFile
     plan: Plan
     renewals: tuple[str, ...]
+    plan_hash: str
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -45,19 +47,20 @@ def plan(workspace: Workspace, intent: Intent) -> Planned:
     Raises:
         IacError: a step failed, as in deploy.
     """
-    with workspace_lock.hold(workspace.directory, "iac plan"):
+    with workspace.hold("iac plan"):
         found = gather(workspace, intent)
         directory = workspace.directory / "plan"
         lock_path = directory / "candidate.lock.json"
         lock_file.save(found.lock, lock_path)
         try:
             _, saved, planned = make_plan(workspace, lock_path, directory / "cdktf.out")
+            digest = file_hash(saved)
             saved.unlink(missing_ok=True)
         finally:
             lock_path.unlink(missing_ok=True)
             if not workspace.layout.state(workspace.project).exists():
                 shutil.rmtree(directory, ignore_errors=True)
-    return Planned(found.lock, planned, _renewals(workspace))
+    return Planned(found.lock, planned, _renewals(workspace), digest)
 
 
 def _renewals(workspace: Workspace) -> tuple[str, ...]:

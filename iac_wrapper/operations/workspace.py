@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from iac_wrapper import host
-from iac_wrapper.adapters import docker_endpoint, env_files, state
+from iac_wrapper.adapters import docker_endpoint, env_files, state, workspace_lock
 from iac_wrapper.adapters.engine import Engine
 from iac_wrapper.adapters.terraform import Terraform
+from iac_wrapper.adapters.workspace_lock import Lock
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.host import Host
 from iac_wrapper.layout import Layout
@@ -22,12 +24,16 @@ from iac_wrapper.settings import Settings
 
 @dataclass(frozen=True)
 class Workspace:
-    """A project, its folder, its settings and a sink for events."""
+    """A project, its folder, its settings and a sink for events.
+
+    `held` is the project's lock if this process was given it for its whole life.
+    """
 
     layout: Layout
     settings: Settings
     project: str
     emit: Emit
+    held: Lock | None = None
 
     @cached_property
     def engine(self) -> Engine:
@@ -52,6 +58,16 @@ class Workspace:
     def directory(self) -> Path:
         """Folder of the project's state and logs."""
         return self.layout.project(self.project)
+
+    def hold(self, command: str) -> AbstractContextManager[object]:
+        """Keep other mutating commands out of the project while a block runs.
+
+        Raises:
+            BusyError: on entry, if one is at work; says who, what and since when.
+        """
+        if self.held and self.held.directory == self.directory:
+            return nullcontext()
+        return workspace_lock.hold(self.directory, command)
 
     def applied(self) -> LockFile | None:
         """The lock of the last finished apply, None if nothing is deployed."""

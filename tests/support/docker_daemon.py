@@ -34,6 +34,7 @@ class FakeContainer:
     log: list[tuple[int, bytes]] = field(default_factory=list)
     mounts: list[str] = field(default_factory=list)
     broken: bool = False
+    quiet: bool = False  # its log stays open and silent after what is there
 
     @property
     def labels(self) -> dict[str, str]:
@@ -178,7 +179,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._missing()
             return
         frames = [struct.pack(">BxxxL", kind, len(data)) + data for kind, data in container.log]
-        self._send(200, b"".join(frames), "application/vnd.docker.raw-stream")
+        if not container.quiet:
+            self._send(200, b"".join(frames), "application/vnd.docker.raw-stream")
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "application/vnd.docker.raw-stream")
+        self.end_headers()
+        self.wfile.write(b"".join(frames))
+        self.close_connection = True
+        self.rfile.read(1)  # until the client hangs up
 
     def _json(self, data: object, status: int = 200) -> None:
         self._send(status, json.dumps(data).encode(), "application/json")

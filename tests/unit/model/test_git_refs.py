@@ -47,6 +47,12 @@ def test_unknown(ref: str) -> None:
     assert parse_ls_remote(LISTING).resolve(ref) is None
 
 
+def test_branch_named_like_a_commit() -> None:
+    """A full SHA is that commit, whatever a branch of that name points at."""
+    refs = parse_ls_remote(f"{LISTING}{A}\trefs/heads/{'e' * 40}\n")
+    assert refs.resolve("e" * 40) == ("e" * 40, "e" * 40)
+
+
 def test_branch_and_tag_that_differ() -> None:
     """A name that is a branch and a tag is refused with both full names."""
     with pytest.raises(SourceError, match="#refs/heads/both or #refs/tags/both"):

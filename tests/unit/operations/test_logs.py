@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Generator, Iterator
+
 import pytest
 
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.operations.logs import LogRecord, logs
+from iac_wrapper.operations.logs import LogRecord, follow, logs
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.docker_daemon import Daemon, FakeContainer
 
@@ -28,17 +31,17 @@ def two(engine_double: Daemon) -> None:
 @pytest.mark.usefixtures("two")
 def test_lines_are_whole_though_chunks_are_not(workspace: Workspace) -> None:
     """Lines split over frames are joined; the last one needs no newline."""
-    found = list(logs(workspace, ["a"], roles=["app"], tail=10, follow=False))
+    found = list(logs(workspace, ["a"], roles=["app"], tail=10))
     assert found == [LogRecord("a", "app", line) for line in ("one", "two ends", "last")]
 
 
 @pytest.mark.usefixtures("two")
-@pytest.mark.parametrize("follow", [False, True])
+@pytest.mark.parametrize("read", [logs, follow])
 def test_all_services_and_roles_merge_and_secrets_are_masked(
-    workspace: Workspace, follow: bool
+    workspace: Workspace, read: Callable[..., Iterator[LogRecord]]
 ) -> None:
     """Every chosen container's lines come, tokens masked; follow ends when all streams end."""
-    found = list(logs(workspace, [], roles=["app", "envoy"], tail=10, follow=follow))
+    found = list(read(workspace, [], roles=["app", "envoy"], tail=10))
     assert {(r.service, r.role) for r in found} == {("a", "app"), ("a", "envoy"), ("b", "app")}
     assert "Bearer: [redacted]" in [r.line for r in found]
 
@@ -47,7 +50,7 @@ def test_all_services_and_roles_merge_and_secrets_are_masked(
 def test_an_unknown_service_lists_the_known(workspace: Workspace) -> None:
     """A misspelt name is refused with the names there are."""
     with pytest.raises(ConfigError, match="no service c in project demo") as caught:
-        list(logs(workspace, ["c"], roles=["app"], tail=1, follow=False))
+        logs(workspace, ["c"], roles=["app"], tail=1)
     assert caught.value.expected == "a, b"
 
 
@@ -55,5 +58,25 @@ def test_nothing_deployed_says_so(workspace: Workspace, engine_double: Daemon) -
     """No container at all: the error names the other projects."""
     engine_double.add(FakeContainer("9", "other", "a", "app"))
     with pytest.raises(ConfigError, match="nothing is deployed in project demo") as caught:
-        list(logs(workspace, [], roles=["app"], tail=1, follow=False))
+        follow(workspace, [], roles=["app"], tail=1)
     assert "other" in (caught.value.found or "")
+
+
+def test_a_reader_of_quiet_containers_can_leave(
+    workspace: Workspace, engine_double: Daemon
+) -> None:
+    """While nothing is printed a follower beats; once it is closed, none of its threads is left."""
+    engine_double.add(FakeContainer("1", "demo", "a", "app", log=[(1, b"one\n")], quiet=True))
+    before = set(threading.enumerate())
+
+    reader = follow(workspace, ["a"], roles=["app"], tail=10, beat=0.05)
+    assert isinstance(reader, Generator)
+    assert next(reader) == LogRecord("a", "app", "one")
+    assert next(reader) is None
+    pumps = [t for t in threading.enumerate() if t not in before and "pump" in t.name]
+    reader.close()
+
+    assert pumps
+    for pump in pumps:
+        pump.join(timeout=5)
+        assert not pump.is_alive()

@@ -1,0 +1,194 @@
+"""The Flask application: the document's operations, each behind the same checks.
+
+Order: source (Host, Origin), caller, scope, size and media type, shape; then the handler. What is
+not in the OpenAPI document cannot be reached.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Mapping
+
+from flask import Flask, Response, g, json, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from admin import access, contract
+from admin.backend import Backend
+from admin.call import Call
+from admin.contract import Operation
+from admin.jobs.job import Job
+from admin.problem import MEDIA_TYPE, Problem, from_error
+from admin.routes import deployments, state, webhooks
+from admin.streams import Streams
+from iac_wrapper.errors import IacError
+from iac_wrapper.redact import Redactor
+
+MAX_BODY_BYTES = 2**20
+"""1 MiB: 500 entries with some environment need a tenth of it."""
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+"""On every answer. There is no CORS: no page of a browser is meant to read this."""
+
+Handler = Callable[[Call], Response]
+
+log = logging.getLogger("iac.admin")
+
+
+def create_app(backend: Backend) -> Flask:
+    """The application over `backend`, which may be started or not."""
+    app = Flask("admin", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    if backend.settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=backend.settings.trusted_proxies, x_proto=0, x_host=0
+        )
+    streams = Streams(backend.metrics, backend.stopping)
+    handlers: Mapping[str, Handler] = {
+        **state.HANDLERS,
+        **deployments.HANDLERS,
+        **webhooks.HANDLERS,
+    }
+    operations = {operation.id: operation for operation in contract.operations()}
+    for operation in operations.values():
+        app.add_url_rule(
+            operation.path.replace("{", "<").replace("}", ">"),
+            endpoint=operation.id,
+            view_func=_view(backend, streams, operation, handlers[operation.id]),
+            methods=[operation.method],
+            provide_automatic_options=False,
+        )
+    _add_frame(app, backend, operations)
+    return app
+
+
+def _view(
+    backend: Backend, streams: Streams, operation: Operation, handler: Handler
+) -> Callable[..., Response]:
+    def view(**path: str) -> Response:
+        parameters = operation.read_parameters(path, request.args, request.headers)
+        signed = operation.access == "signature"  # the handler proves who sent it before reading
+        body = None if signed else _body(operation)
+        return handler(Call(backend, streams, request, g.actor, parameters, body))
+
+    return view
+
+
+def _body(operation: Operation) -> object:
+    if operation.body is None:
+        return None
+    if request.mimetype != "application/json":
+        raise Problem(
+            415,
+            "not-json",
+            "requests are JSON",
+            found=request.mimetype[:100] or "no Content-Type",
+            expected="Content-Type: application/json",
+        )
+    return operation.read_body(request.get_data())
+
+
+def _add_frame(app: Flask, backend: Backend, operations: Mapping[str, Operation]) -> None:
+    """What happens around every request."""
+
+    @app.before_request
+    def enter() -> None:
+        g.began, g.actor, g.job, g.problem = time.monotonic(), None, None, None
+        g.request_id = secrets.token_hex(8)
+        access.check_source(request, backend.settings)
+        operation = operations.get(request.endpoint or "")
+        wanted = operation.access if operation else "read"
+        if wanted in ("public", "signature"):
+            return
+        mutating = operation.mutating if operation else False
+        g.actor = access.authenticate(request, backend.gate, backend.settings, mutating=mutating)
+        access.require(g.actor, wanted)  # type: ignore[arg-type]
+
+    @app.after_request
+    def leave(response: Response) -> Response:
+        for name, value in HEADERS.items():
+            response.headers[name] = value
+        response.headers["X-Request-Id"] = g.request_id
+        route = request.url_rule.rule if request.url_rule else "unknown"
+        seconds = time.monotonic() - g.began
+        backend.metrics.request(request.method, route, response.status_code, seconds)
+        if request.method not in ("GET", "HEAD") or response.status_code in (401, 403, 429):
+            _audit(backend, response.status_code)
+        return response
+
+    @app.errorhandler(Problem)
+    def problem(error: Problem) -> Response:
+        if error.status in (401, 403, 429):
+            backend.metrics.auth_failure(error.code)
+        return answer(error)
+
+    @app.errorhandler(IacError)
+    def known(error: IacError) -> Response:
+        if from_error(error).status == 500:
+            log.error("%s: %s", g.request_id, Redactor(backend.settings.secrets)(error.render()))
+        return answer(from_error(error))
+
+    @app.errorhandler(HTTPException)
+    def http(error: HTTPException) -> Response:
+        status = error.code or 500
+        code = (error.name or "error").lower().replace(" ", "-").replace("'", "")
+        headers = {k: v for k, v in error.get_headers() if k == "Allow"}
+        return answer(Problem(status, code, _sentence(status, error), headers=headers))
+
+    @app.errorhandler(Exception)
+    def unforeseen(error: Exception) -> Response:
+        log.error(
+            "%s: unforeseen %s in %s", g.request_id, type(error).__name__, request.endpoint,
+            exc_info=error,
+        )  # fmt: skip
+        return answer(
+            Problem(
+                500,
+                "internal",
+                "something unforeseen happened; the server's log has it under the request id",
+            )
+        )
+
+
+def _audit(backend: Backend, status: int) -> None:
+    job: Job | None = g.job
+    backend.audit.record(
+        request.endpoint or "unknown",
+        actor=g.actor,
+        project=job.request.project if job else None,
+        deployment=job.id if job else None,
+        outcome=g.problem or "accepted",
+        request_id=g.request_id,
+        status=status,
+        peer=access.peer_of(request),
+        asked=job.request.asked() if job else None,
+    )
+
+
+def answer(error: Problem) -> Response:
+    """A problem as a response."""
+    g.problem = error.code
+    response: Response = Response(status=error.status, headers=error.headers)
+    body = {**error.body(), "request_id": g.request_id}
+    response.set_data(json.dumps(body))
+    response.content_type = MEDIA_TYPE
+    return response
+
+
+def _sentence(status: int, error: HTTPException) -> str:
+    known = {
+        404: "there is nothing at this address",
+        405: f"{request.method} is not served here",
+        413: f"the body is larger than {MAX_BODY_BYTES} bytes",
+    }
+    return known.get(status) or error.description or error.name

@@ -1,0 +1,94 @@
+"""Everything behind the endpoints, made once and shared by HTTP, socket and gRPC."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from admin.audit import Audit
+from admin.auth.gate import Gate
+from admin.engine_probe import EngineProbe
+from admin.jobs.job import Job
+from admin.jobs.jobs import Jobs
+from admin.metrics import Metrics
+from admin.monitor import Monitor
+from admin.webhooks.replay import Replays
+from iac_wrapper.layout import Layout
+from iac_wrapper.redact import Redactor
+from iac_wrapper.settings import Settings
+
+
+@dataclass(frozen=True)
+class Backend:
+    """The parts of a running API; `stopping` is set when streams should end."""
+
+    layout: Layout
+    settings: Settings
+    gate: Gate
+    jobs: Jobs
+    monitor: Monitor
+    audit: Audit
+    metrics: Metrics
+    replays: Replays
+    engine: EngineProbe
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    @classmethod
+    def open(cls, layout: Layout, settings: Settings) -> Backend:
+        """The parts for one project folder; nothing runs yet.
+
+        Raises:
+            ConfigError: a setting is wrong.
+        """
+        folder = layout.data / "admin"
+        monitor = Monitor(layout, settings)
+        metrics = Metrics(monitor)
+        audit = Audit(folder / "audit.jsonl", Redactor(settings.secrets))
+
+        def changed(job: Job) -> None:
+            if job.ended:
+                metrics.job_finished(job)
+                audit.record(
+                    f"{job.request.kind}.finished",
+                    actor=job.actor,
+                    project=job.request.project,
+                    deployment=job.id,
+                    plan_hash=job.plan_hash,
+                    outcome=job.status,
+                    asked=job.request.asked(),
+                )
+                monitor.poke(job.request.project)
+            else:
+                metrics.job_started(job)
+
+        return cls(
+            layout=layout,
+            settings=settings,
+            gate=Gate(settings),
+            jobs=Jobs(layout, settings, on_change=changed),
+            monitor=monitor,
+            audit=audit,
+            metrics=metrics,
+            replays=Replays(folder / "deliveries"),
+            engine=EngineProbe(settings),
+        )
+
+    def start(self) -> list[Job]:
+        """Take up what an earlier server left; watch the services.
+
+        Returns:
+            The jobs that were interrupted since.
+        """
+        interrupted = self.jobs.recover()
+        self.monitor.start()
+        return interrupted
+
+    def close(self) -> list[Job]:
+        """End streams and watching.
+
+        Returns:
+            The jobs whose workers go on; the next server takes them up.
+        """
+        self.stopping.set()
+        self.monitor.stop()
+        return self.jobs.close()

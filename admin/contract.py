@@ -1,0 +1,176 @@
+"""The OpenAPI document as the one source of paths, access rules and request shapes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Any, Literal, NoReturn
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+from werkzeug.datastructures import Headers, MultiDict
+
+from admin.problem import Problem
+
+Access = Literal["public", "read", "deploy", "destroy", "signature"]
+
+MAX_ERRORS = 20
+"""How many misfits of one request are listed."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One path and method of the document; `path` has its variables in braces."""
+
+    id: str
+    method: str
+    path: str
+    access: Access
+    parameters: tuple[Mapping[str, Any], ...]
+    body: Draft202012Validator | None = field(repr=False)
+
+    @property
+    def mutating(self) -> bool:
+        """Whether it can change anything."""
+        return self.method == "POST"
+
+    def read_parameters(
+        self, path: Mapping[str, str], query: MultiDict[str, str], headers: Headers
+    ) -> dict[str, Any]:
+        """The values of all parameters by name, with defaults, in their types.
+
+        Raises:
+            Problem: 400; one is unknown, given twice, or does not fit.
+        """
+        sources: dict[str, Any] = {"path": path, "query": query, "header": headers}
+        known = {p["name"] for p in self.parameters if p["in"] == "query"}
+        errors = [_misfit(name, "unknown parameter") for name in query if name not in known]
+        found = {}
+        for parameter in self.parameters:
+            name, schema = parameter["name"], parameter["schema"]
+            written = sources[parameter["in"]].get(name)
+            if len(query.getlist(name)) > 1 and parameter["in"] == "query":
+                errors.append(_misfit(name, "given more than once"))
+            elif written is None:
+                found[name] = schema.get("default")
+            else:
+                found[name] = _typed(written, schema)
+                errors += [_misfit(name, e.message) for e in _validator(schema, found[name])]
+        if errors:
+            _refuse(errors)
+        return found
+
+    def read_body(self, data: bytes) -> Any:
+        """The JSON body; None if the operation has none.
+
+        Raises:
+            Problem: 400; not JSON, or not of the shape that the document says.
+        """
+        if self.body is None:
+            return None
+        try:
+            value = json.loads(data, object_pairs_hook=_unique, parse_constant=_no_constant)
+        except (ValueError, RecursionError) as error:
+            raise Problem(400, "bad-request", "the body is not JSON", found=str(error)) from None
+        errors = [_explained(error) for error in self.body.iter_errors(value)]
+        if errors:
+            _refuse(errors)
+        return value
+
+
+@cache
+def document() -> dict[str, Any]:
+    """The OpenAPI document."""
+    text = resources.files("admin").joinpath("openapi.yaml").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = yaml.safe_load(text)
+    return loaded
+
+
+def operations() -> Iterator[Operation]:
+    """Every operation of the document."""
+    for path, item in document()["paths"].items():
+        for method, operation in item.items():
+            body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+            yield Operation(
+                id=operation["operationId"],
+                method=method.upper(),
+                path=path,
+                access=operation["x-access"],
+                parameters=tuple(map(_resolved, operation.get("parameters", ()))),
+                body=_with_components(body["schema"]) if body else None,
+            )
+
+
+def _resolved(item: Mapping[str, Any]) -> dict[str, Any]:
+    """A parameter without references."""
+    return {key: _resolved(value) if key == "schema" else value for key, value in _at(item).items()}
+
+
+def _at(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Any = item
+    while "$ref" in found:
+        reference, found = found["$ref"], document()
+        for part in reference.removeprefix("#/").split("/"):
+            found = found[part]
+    return found  # type: ignore[no-any-return]
+
+
+def _with_components(schema: Mapping[str, Any]) -> Draft202012Validator:
+    return Draft202012Validator({**schema, "components": document()["components"]})
+
+
+def _validator(schema: Mapping[str, Any], value: Any) -> Iterator[Any]:
+    return Draft202012Validator(schema).iter_errors(value)
+
+
+def _typed(text: str, schema: Mapping[str, Any]) -> Any:
+    """The value that `text` spells; the text itself if it spells none of the type."""
+    match schema["type"]:
+        case "integer" if re.fullmatch(r"-?[0-9]{1,18}", text):
+            return int(text)
+        case "number" if re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", text):
+            return float(text)
+        case "boolean" if text in ("true", "false"):
+            return text == "true"
+    return text
+
+
+def _misfit(pointer: str, message: str) -> dict[str, str]:
+    return {"pointer": pointer, "detail": message if len(message) <= 300 else message[:299] + "…"}
+
+
+def _explained(error: ValidationError) -> dict[str, str]:
+    """What is wrong, at the deepest place that tells, in the document's own words if it has any."""
+    deepest = best_match([error]) or error
+    words = None
+    if deepest.validator == "oneOf" and isinstance(deepest.schema, Mapping):
+        words = deepest.schema.get("x-message")
+    pointer = "".join(f"/{part}" for part in deepest.absolute_path)
+    return _misfit(pointer, words or deepest.message)
+
+
+def _refuse(errors: list[dict[str, str]]) -> NoReturn:
+    first = f"{errors[0]['pointer'] or 'the body'}: {errors[0]['detail']}"
+    raise Problem(
+        400,
+        "bad-request",
+        f"the request does not fit the API: {first}",
+        errors=errors[:MAX_ERRORS],
+        next_step="GET /openapi.json describes every request",
+    )
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is given twice in one object")
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

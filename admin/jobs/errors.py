@@ -1,0 +1,33 @@
+"""What can be wrong with a question about jobs."""
+
+from __future__ import annotations
+
+from admin.jobs.job import Job
+from iac_wrapper.errors import IacError
+
+
+class UnknownJob(IacError):  # noqa: N818 - reads as what it says
+    """There is no such job, or none any more."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__("no such deployment", found=job_id[:64])
+
+
+class AlreadyEnded(IacError):  # noqa: N818
+    """The job cannot be cancelled any more; `job` says how it ended."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(f"the deployment has ended: {job.status}", found=job.id)
+        self.job = job
+
+
+class KeyReused(IacError):  # noqa: N818
+    """An idempotency key came with another request; `job` is the one that has it."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(
+            "this idempotency key belongs to another request",
+            found=f"deployment {job.id}",
+            expected="a new key for each new request",
+        )
+        self.job = job

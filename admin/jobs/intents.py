@@ -1,0 +1,156 @@
+"""From a request to an `Intent`, within what its caller may name.
+
+Callers over the network must not read the server's files, keys or variables through a deploy: their
+local paths stay below IAC_ADMIN_PATHS, their ``${NAME}`` within IAC_ADMIN_ENV. Owners (see `Actor`)
+may read all of that anyway. Checked in the request, and again by the worker: a link may have
+changed in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from admin.jobs.job import Request
+from iac_wrapper import repos_file
+from iac_wrapper.adapters import env_files
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.model.app import AppSpec
+from iac_wrapper.model.base_url import is_loopback
+from iac_wrapper.model.slug import Slug
+from iac_wrapper.operations.intent import Intent, from_deployed
+from iac_wrapper.operations.workspace import Workspace
+from iac_wrapper.settings import Settings, check_project
+
+_SECRET_SETTINGS = {item.name for item in fields(Settings) if item.metadata["secret"]}
+
+
+def check(request: Request, settings: Settings, root: Path) -> None:
+    """Refuse a request that cannot be meant, or that its caller may not make.
+
+    Whether `services` are deployed is not looked at: a queued request may follow the deploy that
+    brings them.
+
+    Raises:
+        ConfigError: `where` points into the request, such as ``/apps/1``.
+    """
+    _specs(request, settings, root)
+
+
+def intent(workspace: Workspace, request: Request) -> Intent:
+    """What a deploy or plan of `request` is about. Call it with the project held.
+
+    Raises:
+        ConfigError: as `check`, or `services` names what is not deployed.
+    """
+    specs = _specs(request, workspace.settings, workspace.layout.root)
+    if request.services:
+        return from_deployed(workspace, request.services, locked=request.locked)
+    return Intent(
+        specs=tuple(specs),
+        base_dir=workspace.layout.root,
+        lock_path=workspace.directory / "slugs.lock.json",
+        additive=not request.prune,
+        locked=request.locked,
+    )
+
+
+def _specs(request: Request, settings: Settings, root: Path) -> list[AppSpec]:
+    check_project(request.project, where="/project")
+    _check_one_way(request)
+    specs: list[AppSpec] = []
+    if request.slugs:
+        specs = repos_file.from_entries(request.slugs, at="/slugs", base_dir=root)
+    elif request.apps:
+        specs = repos_file.from_entries(request.apps, base_dir=root)
+    if not request.owner:
+        for spec in specs:
+            _check_source(spec, settings, root)
+            _check_environment(spec, settings)
+    return specs
+
+
+def _check_one_way(request: Request) -> None:
+    given = [name for name in ("slugs", "apps", "services") if getattr(request, name)]
+    if request.kind == "destroy":
+        wrong, expected = bool(given), "nothing but the project: a destroy is of all of it"
+    else:
+        wrong, expected = len(given) != 1, "one of slugs, apps, services"
+    if wrong:
+        found = ", ".join(given) or "none of them"
+        raise ConfigError("unclear what to deploy", where="/", found=found, expected=expected)
+    if request.prune and request.services:
+        raise ConfigError(
+            "prune needs the whole list of what stays",
+            where="/prune",
+            found="services",
+            expected="slugs or apps",
+        )
+
+
+def _check_source(spec: AppSpec, settings: Settings, root: Path) -> None:
+    """A path or repository on this machine must lie in a folder that was opened for callers."""
+    slug = spec.slug
+    if slug.kind == "path":
+        location = root / Path(slug.location).expanduser()
+        _check_below(spec, [location], settings.admin_paths)
+    elif slug.kind == "git":
+        parts = urlsplit(slug.location)
+        if parts.scheme == "file":
+            # Git decodes the path; should it once not, the other reading is closed as well.
+            _check_below(spec, [Path(unquote(parts.path)), Path(parts.path)], settings.admin_paths)
+        elif parts.scheme == "ssh":
+            raise _refused(
+                slug, spec.where, "git+ssh:// would use this machine's own keys", "git+https://…"
+            )
+        elif parts.scheme == "http" or is_loopback(parts.hostname or ""):
+            raise _refused(
+                slug, spec.where, "this names a server on this machine itself", "another host"
+            )
+
+
+def _check_below(spec: AppSpec, locations: Sequence[Path], folders: Sequence[Path]) -> None:
+    opened = [folder.resolve() for folder in folders]
+    for location in locations:
+        if not any(_is_below(location, folder) for folder in opened):
+            raise _refused(
+                spec.slug,
+                spec.where,
+                "local paths of this machine are not open to API callers",
+                "a path below " + ", ".join(map(str, folders)) if folders else "a remote slug",
+                next_step="name its folder in IAC_ADMIN_PATHS, or deploy it on the machine itself",
+            )
+
+
+def _is_below(location: Path, folder: Path) -> bool:
+    try:
+        return location.resolve().is_relative_to(folder)
+    except (OSError, RuntimeError, ValueError):  # a loop of links, a NUL
+        return False
+
+
+def _refused(
+    slug: Slug, where: str, message: str, expected: str, *, next_step: str | None = None
+) -> ConfigError:
+    return ConfigError(
+        message,
+        where=where,
+        found=slug.text,
+        expected=expected,
+        next_step=next_step or "deploy it on the machine itself",
+    )
+
+
+def _check_environment(spec: AppSpec, settings: Settings) -> None:
+    for variable, name in sorted(env_files.references(spec.env).items()):
+        if name in _SECRET_SETTINGS or name not in settings.admin_env:
+            raise ConfigError(
+                f"env {variable} refers to ${{{name}}}, which is not open to API callers",
+                where=spec.where,
+                found=f"${{{name}}}",
+                expected=", ".join(sorted({*settings.admin_env} - _SECRET_SETTINGS))
+                or "no references",
+                next_step="name it in IAC_ADMIN_ENV, or deploy on the machine itself",
+            )

@@ -1,0 +1,109 @@
+"""How a job ended: the operation's result or error as the data of the last event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from admin.jobs.job import Entry, Job, Status
+from iac_wrapper.errors import IacError, Interrupted
+
+if TYPE_CHECKING:
+    from iac_wrapper.operations.deploy import Deployed
+    from iac_wrapper.operations.destroy import Destroyed
+    from iac_wrapper.operations.plan import Planned
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A final status, one sentence about it, and the results as JSON-ready values."""
+
+    status: Status
+    message: str
+    results: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_data(self) -> dict[str, Any]:
+        """The data of the event ``finished``."""
+        return {"status": self.status, **self.results}
+
+
+def planned(result: Planned) -> Outcome:
+    """A plan was made."""
+    results = {"plan": result.to_dict(), "plan_hash": result.plan_hash}
+    return Outcome("succeeded", f"Planned: {result.plan.summary}", results)
+
+
+def deployed(result: Deployed) -> Outcome:
+    """A deploy was applied and every service proven."""
+    count = len(result.report.services)
+    text = f"Deployed: {result.plan.summary}; {count} service{'s' * (count != 1)} proven"
+    return Outcome("succeeded", text, _deploy_results(result))
+
+
+def unhealthy(result: Deployed, error: IacError) -> Outcome:
+    """A deploy was applied, and not every service is good."""
+    return replace(failed(error), results={**_deploy_results(result), "error": error.to_dict()})
+
+
+def destroyed(project: str, result: Destroyed) -> Outcome:
+    """A project is gone."""
+    text = f"Project {project} is gone: {result.resources} resources destroyed; nothing is left"
+    data = {"resources": result.resources, "swept": list(result.swept)}
+    return Outcome("succeeded", text, {"destroyed": data})
+
+
+def failed(error: IacError) -> Outcome:
+    """A step failed."""
+    return Outcome("failed", f"Failed: {error.message}", {"error": error.to_dict()})
+
+
+def stopped(*, requested: bool) -> Outcome:
+    """The worker was asked to stop, by a caller or by somebody on the machine."""
+    if requested:
+        return _stopped("cancelled", "cancelled on request")
+    return _stopped("interrupted", "interrupted: the worker was asked to stop")
+
+
+def died(*, requested: bool) -> Outcome:
+    """The worker is gone and left no word."""
+    if requested:
+        return stopped(requested=True)
+    return _stopped("interrupted", "interrupted: the worker ended without a result")
+
+
+def unforeseen() -> Outcome:
+    """A bug; what is known of it stands in the worker's log."""
+    error = IacError("unforeseen error, see the worker's log").to_dict()
+    text = "Failed: unforeseen error"
+    return Outcome("failed", text, {"error": {**error, "error": "InternalError"}})
+
+
+def applied(job: Job, last: Entry) -> Job:
+    """`job` with what its last event says."""
+    data = last.data or {}
+    known: tuple[Status, ...] = ("succeeded", "failed", "cancelled")
+    status: Status = data["status"] if data.get("status") in known else "interrupted"
+    return replace(
+        job,
+        status=status,
+        finished_at=last.at or job.created_at,
+        plan_hash=data.get("plan_hash"),
+        plan=data.get("plan"),
+        report=data.get("report"),
+        destroyed=data.get("destroyed"),
+        error=data.get("error"),
+    )
+
+
+def _deploy_results(result: Deployed) -> dict[str, Any]:
+    return {
+        "plan": result.plan.to_dict(),
+        "plan_hash": result.plan_hash,
+        "report": result.report.to_dict(),
+    }
+
+
+def _stopped(status: Status, message: str) -> Outcome:
+    error = Interrupted(message, next_step="do it again: every step is safe to repeat")
+    return Outcome(status, message.capitalize(), {"error": error.to_dict()})

@@ -1,0 +1,74 @@
+"""Where a worker's words go: into the event log, without secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from admin.jobs.log_writer import LogWriter
+from admin.jobs.outcome import Outcome
+from iac_wrapper.adapters import env_files
+from iac_wrapper.layout import Layout
+from iac_wrapper.model.event import Event
+from iac_wrapper.redact import Redactor
+
+
+class Sink:
+    """Writes events of a job on `project`; what was once a secret stays one until the end."""
+
+    def __init__(self, writer: LogWriter, layout: Layout, project: str) -> None:
+        self._writer = writer
+        self._values = layout.project_env_files(project)
+        self._secrets: set[str] = set()
+        self._redact = Redactor()
+        self._finished = False
+
+    def learn(self, secrets: Iterable[str] = ()) -> None:
+        """Hide `secrets` from now on, and the values of `env:` that are on disk by now."""
+        on_disk: list[str] = []
+        with suppress(OSError, UnicodeError):
+            on_disk = env_files.values(self._values)
+        self._secrets = self._secrets.union(on_disk, secrets)
+        self._redact = Redactor(self._secrets)
+
+    def begin(self, message: str) -> None:
+        """Write that the worker began."""
+        with suppress(OSError):
+            self._writer.append("started", self.text(message))
+
+    def emit(self, event: Event) -> None:
+        """Write one event; a full disk must not end a deploy half-way.
+
+        A thread that comes late, after an interrupt, is not heard any more.
+        """
+        if self._finished:
+            return
+        if event.kind == "step":
+            self.learn()
+        with suppress(OSError):
+            self._writer.append(event.kind, self.text(event.message))
+
+    def finish(self, outcome: Outcome) -> None:
+        """Write the last event, to the disk itself.
+
+        Raises:
+            OSError: it could not be written; whoever watches the worker will write one.
+        """
+        self._finished = True
+        self.learn()
+        self._writer.append("finished", self.text(outcome.message), self._clean(outcome.to_data()))
+        self._writer.sync()
+
+    def text(self, text: str) -> str:
+        """`text` without secrets, and with nothing in it that UTF-8 cannot say."""
+        return self._redact(text).encode("utf-8", "replace").decode()
+
+    def _clean(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {key: self._clean(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._clean(item) for item in value]
+        return value

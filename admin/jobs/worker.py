@@ -1,0 +1,186 @@
+"""The worker: a process that does one job and ends. It outlives the server that started it.
+
+Called as ``python -m admin.jobs.worker <job folder> <fd> <fd>`` with two inherited locks: the
+project's, and the one that says that this worker lives.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from admin.jobs import outcome, store, worker_lock
+from admin.jobs.job import Job, Request
+from admin.jobs.log_writer import LogWriter
+from admin.jobs.outcome import Outcome
+from admin.jobs.sink import Sink
+from iac_wrapper import settings
+from iac_wrapper.adapters import workspace_lock
+from iac_wrapper.adapters.workspace_lock import Lock
+from iac_wrapper.errors import IacError
+from iac_wrapper.layout import Layout
+
+if TYPE_CHECKING:
+    from iac_wrapper.operations.intent import Intent
+    from iac_wrapper.operations.workspace import Workspace
+
+_VERBS = {"deploy": "Deploying", "plan": "Planning", "destroy": "Destroying"}
+
+
+def command_of(job: Job) -> str:
+    """What the project's lock says about a job."""
+    return f"iac admin: {job.request.kind} {job.id}"
+
+
+def caller_of(job: Job) -> str:
+    """Who asked for it, for people."""
+    return str(job.actor.get("name") or job.actor.get("id") or "")
+
+
+class _Interrupt:
+    """Turns the first SIGINT or SIGTERM into KeyboardInterrupt and swallows all others.
+
+    With `late` set, the first as well: the work is done. The handlers are functions, not SIG_IGN:
+    the programs that are started here must get the default back.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+        self.late = False
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        signal.signal(signal.SIGINT, self._handle)
+        signal.signal(signal.SIGTERM, self._handle)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+    def _handle(self, _number: int, _frame: object) -> None:
+        first, self.came = not self.came, True
+        if first and not self.late:
+            raise KeyboardInterrupt
+
+
+def main(folder: Path, workspace_fd: int, alive_fd: int) -> None:
+    """Do the job in `folder`."""
+    interrupt = _Interrupt()
+    os.set_inheritable(alive_fd, False)
+    worker_lock.note(alive_fd, os.getpid())
+    layout = Layout(folder.parents[2])
+    os.chdir(layout.root)
+    job = store.read(folder)
+    if job is None:
+        sys.exit("the job's record cannot be read")
+    directory = layout.project(job.request.project)
+    lock = workspace_lock.adopt(directory, workspace_fd, command_of(job), by=caller_of(job))
+    sink = Sink(LogWriter(store.events_path(folder)), layout, job.request.project)
+    result = _outcome(lambda: _perform(job, layout, lock, sink), interrupt, folder, sink)
+    lock.release()  # first: who reads the end may at once ask for the next job
+    sink.finish(result)
+
+
+def _outcome(
+    work: Callable[[], Outcome], interrupt: _Interrupt, folder: Path, sink: Sink
+) -> Outcome:
+    """What `work` returns, or what its error means."""
+    try:
+        result = work()
+        interrupt.late = True
+    except KeyboardInterrupt:
+        result = outcome.stopped(requested=_cancel_requested(folder))
+    except IacError as error:
+        result = outcome.failed(error)
+    except (OSError, UnicodeError) as error:
+        _report(sink)
+        result = outcome.failed(_disk_error(error))
+    except Exception:
+        _report(sink)
+        result = outcome.unforeseen()
+    if interrupt.came and result.status == "failed":
+        # A program that was asked to stop together with us was quicker.
+        return outcome.stopped(requested=_cancel_requested(folder))
+    return result
+
+
+def _perform(job: Job, layout: Layout, lock: Lock, sink: Sink) -> Outcome:
+    request = job.request
+    sink.begin(f"{_VERBS[request.kind]} project {request.project}")
+    chosen = settings.load(layout.root)
+    sink.learn(chosen.secrets)
+    chosen.check()
+    return _operate(job, layout, chosen, lock, sink)
+
+
+def _operate(
+    job: Job, layout: Layout, chosen: settings.Settings, lock: Lock, sink: Sink
+) -> Outcome:
+    """Run the operation. Each is imported when it is wanted: that takes up to half a second."""
+    from iac_wrapper.operations.workspace import Workspace  # noqa: PLC0415
+
+    workspace = Workspace(layout, chosen, job.request.project, sink.emit, held=lock)
+    return {"destroy": _destroy, "plan": _plan, "deploy": _deploy}[job.request.kind](
+        workspace, job.request, sink
+    )
+
+
+def _destroy(workspace: Workspace, request: Request, _sink: Sink) -> Outcome:
+    from iac_wrapper.operations.destroy import destroy  # noqa: PLC0415
+
+    return outcome.destroyed(request.project, destroy(workspace))
+
+
+def _plan(workspace: Workspace, request: Request, sink: Sink) -> Outcome:
+    intent = _intent(workspace, request, sink)
+    from iac_wrapper.operations.plan import plan  # noqa: PLC0415
+
+    return outcome.planned(plan(workspace, intent))
+
+
+def _deploy(workspace: Workspace, request: Request, sink: Sink) -> Outcome:
+    intent = _intent(workspace, request, sink)
+    from iac_wrapper.operations.deploy import DeployUnhealthyError, deploy  # noqa: PLC0415
+
+    try:
+        return outcome.deployed(deploy(workspace, intent))
+    except DeployUnhealthyError as error:
+        return outcome.unhealthy(error.deployed, error)
+
+
+def _intent(workspace: Workspace, request: Request, sink: Sink) -> Intent:
+    """What is wanted; the values that its references stand for are secret from now on."""
+    from admin.jobs import intents  # noqa: PLC0415
+    from iac_wrapper.adapters import env_files  # noqa: PLC0415
+
+    intent = intents.intent(workspace, request)
+    environment = workspace.settings.environment
+    for spec in intent.specs:
+        names = env_files.references(spec.env).values()
+        sink.learn(environment[name] for name in names if name in environment)
+    return intent
+
+
+def _cancel_requested(folder: Path) -> bool:
+    job = store.read(folder)
+    return job is not None and job.cancel_requested
+
+
+def _disk_error(error: OSError | UnicodeError) -> IacError:
+    """A file that cannot be read or written, where no adapter knew better."""
+    return IacError(
+        "a file cannot be used",
+        where=getattr(error, "filename", None),
+        found=str(error),
+        expected="files of the project folder that belong to the server's user",
+    )
+
+
+def _report(sink: Sink) -> None:
+    """The traceback, for the worker's own log."""
+    sys.stderr.write(sink.text(traceback.format_exc()))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,88 @@
+"""Errors of the API as RFC 9457 problem details; the one table from our errors to HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from iac_wrapper.errors import (
+    BusyError,
+    ConfigError,
+    EngineError,
+    IacError,
+    SourceError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+
+_CODES: tuple[tuple[type[IacError], int, str], ...] = (
+    (BusyError, 409, "busy"),
+    (ConfigError, 422, "unprocessable"),
+    (SourceError, 422, "unprocessable"),
+    (EngineError, 503, "engine-unreachable"),
+)
+
+
+class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem
+    """An answer that is an error.
+
+    Args:
+        status: HTTP status code.
+        code: what kind of problem, stable: the last part of its type URI.
+        detail: one sentence for people.
+        headers: more response headers (``Retry-After``, ``WWW-Authenticate``).
+        extra: more members of the body, such as ``found``, ``expected``, ``next_step``.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.extra = {name: value for name, value in extra.items() if value is not None}
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Problem:
+        """The inverse of `body`."""
+        known = {"type", "title", "status", "detail"}
+        code = str(body["type"]).rpartition(":")[2]
+        extra = {name: value for name, value in body.items() if name not in known}
+        return cls(body["status"], code, body["detail"], **extra)
+
+    def body(self) -> dict[str, Any]:
+        """The JSON body."""
+        return {
+            "type": f"urn:karstkit:problem:{self.code}",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            **self.extra,
+        }
+
+
+def from_error(error: IacError) -> Problem:
+    """One of our errors as a problem; the facts a person needs become members."""
+    status, code = next(
+        ((status, code) for kind, status, code in _CODES if isinstance(error, kind)),
+        (500, "internal"),
+    )
+    return Problem(
+        status,
+        code,
+        error.message,
+        where=error.where,
+        found=error.found,
+        expected=error.expected,
+        next_step=error.next_step,
+        retryable=error.retryable or None,
+    )

@@ -1,0 +1,1 @@
+"""The endpoints, a noun a file."""

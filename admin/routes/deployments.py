@@ -1,0 +1,211 @@
+"""Deployments: start, look, follow, cancel, resume."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Response, g, jsonify
+
+from admin.access import require
+from admin.actor import Scope
+from admin.call import Call
+from admin.jobs import intents
+from admin.jobs.errors import AlreadyEnded, KeyReused, UnknownJob
+from admin.jobs.job import Job, Kind, Request
+from admin.problem import Problem, from_error
+from admin.streams import NDJSON, SSE, Encoding, job_events
+from iac_wrapper import settings
+from iac_wrapper.errors import BusyError
+
+JSON = "application/json"
+
+
+def deploy(call: Call) -> Response:
+    """Deploy, or with ``dry_run`` plan."""
+    return _start(call, _request(call, "plan" if call.body.get("dry_run") else "deploy"))
+
+
+def plan(call: Call) -> Response:
+    """Plan."""
+    return _start(call, _request(call, "plan"))
+
+
+def destroy(call: Call) -> Response:
+    """Destroy, if the project's name was given twice."""
+    project = settings.check_project(call.project, where="/project")
+    if call.body["confirm"] != project:
+        raise Problem(
+            422,
+            "not-confirmed",
+            f"this would remove everything of project {project}",
+            where="/confirm",
+            found=call.body["confirm"][:100],
+            expected=project,
+        )
+    return _start(call, Request("destroy", project, owner=call.caller.owner))
+
+
+def resume(call: Call) -> Response:
+    """Do an unfinished job again."""
+    job = _job(call)
+    require(call.caller, _scope(job.request.kind))
+    if not job.resumable:
+        raise Problem(
+            409,
+            "not-resumable",
+            f"this deployment is {job.status}",
+            expected="interrupted or cancelled",
+            next_step="POST /deploy starts a new one" if job.ended else "wait for it to end",
+        )
+    return _start(call, replace(job.request, owner=call.caller.owner), resumes=job.id)
+
+
+def list_deployments(call: Call) -> Response:
+    """A page of jobs, newest first."""
+    wanted = {name: call.parameters[name] for name in ("project", "status")}
+    limit = call.parameters["limit"]
+    jobs = call.backend.jobs.list(**wanted, limit=limit + 1, before=call.parameters["before"])
+    page: dict[str, Any] = {"deployments": [show(job) for job in jobs[:limit]]}
+    if len(jobs) > limit:
+        query = {name: value for name, value in wanted.items() if value}
+        query |= {"limit": limit, "before": jobs[limit - 1].id}
+        page["next"] = f"/deployments?{urlencode(query)}"
+    return jsonify(page)
+
+
+def get_deployment(call: Call) -> Response:
+    """One job."""
+    return jsonify(show(_job(call)))
+
+
+def get_events(call: Call) -> Response:
+    """A job's events, from where the client left off."""
+    job = _job(call)
+    encoding = Encoding(call.media(SSE, NDJSON))
+    after = int(call.parameters["Last-Event-ID"] or call.parameters["after"])
+    log = call.backend.jobs.events(job.id)
+    entries, ended = log.read(after)
+    if ended and not entries:
+        return Response(status=204)
+    call.streams.check_room()
+    return call.streams.respond("events", job_events(log, after, encoding), encoding.media)
+
+
+def cancel(call: Call) -> Response:
+    """Ask a job to stop."""
+    job = _job(call)
+    require(call.caller, _scope(job.request.kind))
+    g.job = job
+    try:
+        asked = call.backend.jobs.cancel(job.id)
+    except AlreadyEnded as error:
+        raise Problem(409, "already-ended", error.message, found=error.found) from None
+    response = jsonify(show(asked))
+    response.status_code = 202
+    return response
+
+
+def show(job: Job) -> dict[str, Any]:
+    """A job as the API shows it; what is not known yet is left out."""
+    links = {"self": f"/deployments/{job.id}", "events": f"/deployments/{job.id}/events"}
+    if not job.ended:
+        links["cancel"] = f"/deployments/{job.id}/cancel"
+    if job.resumable:
+        links["resume"] = f"/deployments/{job.id}/resume"
+    record = {
+        name: value
+        for name, value in job.to_record().items()
+        if value is not None and name not in ("request", "idempotency")
+    }
+    return {
+        **record,
+        "kind": job.request.kind,
+        "project": job.request.project,
+        "request": job.request.asked(),
+        "resumable": job.resumable,
+        "links": links,
+    }
+
+
+def started(call: Call, job: Job, *, replayed: bool = False) -> Response:
+    """202 with the job's address; as a stream of its events if the client asked for one."""
+    g.job = job
+    headers = {"Location": f"/deployments/{job.id}"}
+    if replayed:
+        headers["Idempotency-Replayed"] = "true"
+    media = call.media(JSON, SSE, NDJSON)
+    if media == JSON:
+        response = jsonify(show(job))
+        response.status_code = 202
+        response.headers.update(headers)
+        return response
+    chunks = job_events(call.backend.jobs.events(job.id), 0, Encoding(media))
+    return call.streams.respond("events", chunks, media, status=202, headers=headers)
+
+
+def _request(call: Call, kind: Kind) -> Request:
+    body = call.body
+    return Request(
+        kind,
+        settings.check_project(call.project, where="/project"),
+        slugs=tuple(body.get("slugs", ())),
+        apps=tuple(body.get("apps", ())),
+        prune=body.get("prune", False),
+        locked=body.get("locked", False),
+        owner=call.caller.owner,
+    )
+
+
+def _start(call: Call, request: Request, *, resumes: str | None = None) -> Response:
+    if call.media(JSON, SSE, NDJSON) != JSON:
+        call.streams.check_room()
+    intents.check(request, call.backend.settings, call.backend.layout.root)
+    try:
+        job, replayed = call.backend.jobs.submit(
+            request,
+            call.caller,
+            wait=call.parameters["wait"],
+            key=call.parameters["Idempotency-Key"],
+            resumes=resumes,
+        )
+    except KeyReused as error:
+        raise Problem(
+            422,
+            "idempotency-key-reused",
+            error.message,
+            found=error.found,
+            next_step="take a new key for a new request",
+        ) from None
+    except BusyError as error:
+        problem = from_error(error)
+        problem.headers["Retry-After"] = "10"
+        problem.extra["next_step"] = "wait for it to end, or ask with ?wait=SECONDS to be queued"
+        raise problem from None
+    return started(call, job, replayed=replayed)
+
+
+def _job(call: Call) -> Job:
+    try:
+        return call.backend.jobs.get(call.parameters["id"])
+    except UnknownJob as error:
+        raise Problem(
+            404, "no-such-deployment", error.message, next_step="GET /deployments lists them"
+        ) from None
+
+
+def _scope(kind: Kind) -> Scope:
+    return "destroy" if kind == "destroy" else "deploy"
+
+
+HANDLERS = {
+    "deploy": deploy,
+    "plan": plan,
+    "destroy": destroy,
+    "resume": resume,
+    "listDeployments": list_deployments,
+    "getDeployment": get_deployment,
+    "getEvents": get_events,
+    "cancel": cancel,
+}

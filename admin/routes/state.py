@@ -1,0 +1,109 @@
+"""What runs: health, services, logs, metrics, and the document itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from flask import Response, jsonify
+
+from admin import contract
+from admin.call import Call
+from admin.monitor import UnknownService
+from admin.problem import Problem, from_error
+from admin.scrub import scrub
+from admin.streams import HEARTBEAT_SECONDS, NDJSON, SSE, TEXT, Encoding
+from iac_wrapper import __version__, settings
+from iac_wrapper.errors import ConfigError, IacError
+from iac_wrapper.operations.logs import LogRecord, follow, logs
+from iac_wrapper.operations.workspace import Workspace
+
+
+def get_health(call: Call) -> Response:
+    """Alive, and whether the engine is; nothing else, as anybody may ask."""
+    reachable = call.backend.engine.reachable()
+    return jsonify(
+        status="ok" if reachable else "degraded",
+        version=__version__,
+        engine={"reachable": reachable},
+    )
+
+
+def get_openapi(_call: Call) -> Response:
+    """The OpenAPI document."""
+    return jsonify(contract.document())
+
+
+def get_metrics(call: Call) -> Response:
+    """Prometheus metrics."""
+    text, content_type = call.backend.metrics.render()
+    return Response(text, content_type=content_type)
+
+
+def list_services(call: Call) -> Response:
+    """The last proof of every service."""
+    project = settings.check_project(call.project, where="project")
+    snapshot = call.backend.monitor.snapshot(project)
+    if snapshot.error:
+        raise Problem.of(snapshot.error)
+    found = snapshot.to_dict()
+    del found["error"]
+    return jsonify(found)
+
+
+def get_service(call: Call) -> Response:
+    """One service, asked now."""
+    workspace = _workspace(call)
+    try:
+        report = call.backend.monitor.service(workspace.project, call.parameters["name"])
+    except UnknownService as error:
+        raise _no_service(error) from None
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return jsonify(**scrub(report.to_dict(), workspace.redactor()), checked_at=now)
+
+
+def get_logs(call: Call) -> Response:
+    """Log lines of one service, as a stream."""
+    encoding = Encoding(call.media(NDJSON, SSE, TEXT))
+    workspace = _workspace(call)
+    name, tail = call.parameters["name"], call.parameters["tail"]
+    roles = ("app", "envoy") if call.parameters["envoy"] else ("app",)
+    call.streams.check_room()
+    records: Iterator[LogRecord | None]
+    try:
+        if call.parameters["follow"]:
+            records = follow(workspace, [name], roles=roles, tail=tail, beat=HEARTBEAT_SECONDS)
+        else:
+            records = logs(workspace, [name], roles=roles, tail=tail)
+    except ConfigError as error:
+        raise _no_service(error) from None
+    return call.streams.respond("logs", _lines(records, encoding), encoding.media)
+
+
+def _lines(records: Iterator[LogRecord | None], encoding: Encoding) -> Iterator[bytes]:
+    try:
+        for record in records:
+            yield encoding.line(asdict(record)) if record else encoding.heartbeat
+    finally:
+        records.close()  # type: ignore[attr-defined]
+
+
+def _workspace(call: Call) -> Workspace:
+    project = settings.check_project(call.project, where="project")
+    return Workspace(call.backend.layout, call.backend.settings, project, lambda _: None)
+
+
+def _no_service(error: IacError) -> Problem:
+    found = from_error(error)
+    return Problem(404, "no-such-service", found.detail, **found.extra)
+
+
+HANDLERS = {
+    "getHealth": get_health,
+    "getOpenapi": get_openapi,
+    "getMetrics": get_metrics,
+    "listServices": list_services,
+    "getService": get_service,
+    "getLogs": get_logs,
+}

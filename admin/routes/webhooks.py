@@ -1,0 +1,71 @@
+"""Pushes: verified, taken once, and turned into a redeploy of the services they concern."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flask import Response, g, jsonify
+
+from admin.actor import Actor
+from admin.call import Call
+from admin.jobs.job import Job, Request
+from admin.problem import Problem
+from admin.routes.deployments import started
+from admin.webhooks import match
+from admin.webhooks.delivery import Delivery, verify
+from admin.webhooks.push import HOSTS
+from iac_wrapper import settings
+from iac_wrapper.operations.workspace import Workspace
+
+WAIT_SECONDS = 3600.0
+"""A push that comes while the project is busy waits that long."""
+
+
+def webhook(call: Call) -> Response:
+    """Redeploy what a push concerns."""
+    delivery = _proven(call)
+    push, backend = delivery.push, call.backend
+    if push is None:
+        return _ignored(delivery.reason)
+    project = settings.check_project(call.project, where="project")
+    lock = Workspace(backend.layout, backend.settings, project, lambda _: None).applied()
+    services = match.services(push, lock.apps if lock else ())
+    if not services:
+        return _ignored(f"no service of project {project} comes from this repository and ref")
+    g.actor = replace(g.actor, name=push.repository)
+    with backend.replays.once(delivery.key):
+        job = _job(call, Request("deploy", project, services=services))
+    return started(call, job)
+
+
+def _proven(call: Call) -> Delivery:
+    """The delivery, if it is from whom it says; failures count like those of tokens."""
+    name, peer, gate = call.parameters["host"], call.request.remote_addr or "", call.backend.gate
+    gate.check_failures(peer)
+    try:
+        delivery = verify(
+            HOSTS[name], dict(call.request.headers), call.request.get_data(), call.backend.settings
+        )
+    except Problem as problem:
+        if problem.status == 401:
+            gate.count_failure(peer)
+        raise
+    g.actor = Actor("webhook", name, peer=peer)
+    return delivery
+
+
+def _job(call: Call, request: Request) -> Job:
+    """A queued job for the same services will see this push too: one is enough."""
+    jobs = call.backend.jobs
+    for waiting in jobs.list(project=request.project, status="queued", limit=200):
+        if waiting.request == request:
+            return waiting
+    job, _ = jobs.submit(request, g.actor, wait=WAIT_SECONDS)
+    return job
+
+
+def _ignored(reason: str) -> Response:
+    return jsonify(ignored=reason)
+
+
+HANDLERS = {"webhook": webhook}

@@ -1,0 +1,89 @@
+"""`iac admin serve`: the API on its listeners until a signal; running deployments go on."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+from admin.app import create_app
+from admin.backend import Backend
+from admin.grpc_server import GrpcServer
+from admin.server import Server
+from admin.sockets import default_socket
+from iac_wrapper.adapters import workspace_lock
+from iac_wrapper.layout import Layout
+from iac_wrapper.settings import Settings
+
+STOP_SECONDS = 5.0
+"""How long requests in flight may take once the server stops; streams end at once."""
+
+Say = Callable[[str], None]
+
+
+def serve(layout: Layout, settings: Settings, say: Say) -> None:
+    """Serve until SIGTERM or SIGINT; `say` gets lines for people.
+
+    Raises:
+        ConfigError: a setting is wrong, or an address is taken.
+        BusyError: a server already works on this project folder.
+    """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    stop = _stop_on_signals()
+    with workspace_lock.hold(layout.data / "admin", "iac admin serve"):
+        backend = Backend.open(layout, settings)
+        server = Server(
+            create_app(backend), bind=settings.admin_bind, socket=default_socket(settings)
+        )
+        calls = GrpcServer(backend, settings.admin_grpc) if settings.admin_grpc else None
+        try:
+            server.start()
+            if calls:
+                calls.start()
+            for job in backend.start():
+                say(f"warning: {job.request.kind} {job.id} was interrupted; "
+                    f"POST /deployments/{job.id}/resume does it again")  # fmt: skip
+            _announce(server, calls, settings, say)
+            stop.wait()
+        finally:
+            going_on = backend.close()
+            if calls:
+                calls.stop(STOP_SECONDS)
+            server.stop(STOP_SECONDS)
+        for job in going_on:
+            say(f"{job.request.kind} {job.id} goes on in a process of its own; "
+                "the next `iac admin serve` takes it up")  # fmt: skip
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = threading.Event()
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():  # a second one: at once
+            raise KeyboardInterrupt
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handle)
+    return stop
+
+
+def _announce(server: Server, calls: GrpcServer | None, settings: Settings, say: Say) -> None:
+    if server.address:
+        host, port = server.address
+        say(f"==> HTTP    http://{f'[{host}]' if ':' in host else host}:{port}")
+    say(f"==> socket  {server.socket}")
+    if calls:
+        say(f"==> gRPC    {settings.IAC_ADMIN_GRPC.rpartition(':')[0]}:{calls.port} (mTLS)")
+    missing = [
+        name
+        for name in ("SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY")
+        if not getattr(settings, name)
+    ]
+    if missing:
+        say(f"warning: {' and '.join(missing)} not set: over HTTP only what needs no token works; "
+            "the socket does")  # fmt: skip
+    elif not settings.IAC_ADMIN_USERS:
+        say("IAC_ADMIN_USERS is empty: over HTTP only the service role key may act")

@@ -1,0 +1,135 @@
+"""Streams: events and log lines as server-sent events or JSON lines, with heartbeats.
+
+Formats: the WHATWG HTML standard, "Server-sent events"; one JSON text a line (ndjson).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from threading import Event
+from typing import Any
+
+from flask import Response
+
+from admin.jobs.event_log import EventLog
+from admin.jobs.job import Entry
+from admin.metrics import Metrics
+from admin.problem import Problem
+
+SSE = "text/event-stream"
+NDJSON = "application/x-ndjson"
+TEXT = "text/plain"
+
+HEARTBEAT_SECONDS = 15.0
+"""Shorter than the idle timeouts of usual proxies (60 s), and how a gone reader is noticed."""
+
+MAX_SECONDS = 3600.0
+"""A reader whose token was revoked is rid of its stream after that; events can be resumed."""
+
+MAX_OPEN = 1100
+"""Streams at once; below the server's threads, so that short requests always find one."""
+
+
+class Streams:
+    """Makes streaming responses, and counts them."""
+
+    def __init__(self, metrics: Metrics, stopping: Event) -> None:
+        self._metrics = metrics
+        self._stopping = stopping
+        self._open = 0
+
+    def check_room(self) -> None:
+        """Refuse one stream too many.
+
+        Raises:
+            Problem: 503.
+        """
+        if self._open >= MAX_OPEN:
+            raise Problem(
+                503,
+                "too-many-streams",
+                f"{MAX_OPEN} streams are open",
+                headers={"Retry-After": "5"},
+                next_step="close some, or ask for JSON instead of a stream",
+            )
+
+    def respond(
+        self,
+        kind: str,
+        chunks: Iterator[bytes],
+        media: str,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """A response that sends each chunk at once, until they end or the server stops."""
+        return Response(
+            self._counted(kind, chunks),
+            status,
+            {**(headers or {}), "X-Accel-Buffering": "no"},
+            content_type=f"{media}; charset=utf-8",
+        )
+
+    def _counted(self, kind: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        deadline = time.monotonic() + MAX_SECONDS
+        self._open += 1
+        self._metrics.stream_opened(kind)
+        try:
+            for chunk in chunks:
+                yield chunk
+                if self._stopping.is_set() or time.monotonic() > deadline:
+                    return
+        finally:
+            self._open -= 1
+            self._metrics.stream_closed(kind)
+            close: Callable[[], None] | None = getattr(chunks, "close", None)
+            if close:
+                close()
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How values become chunks of one media type."""
+
+    media: str
+
+    @property
+    def heartbeat(self) -> bytes:
+        """Says that the stream is alive; readers skip it."""
+        return b": alive\n\n" if self.media == SSE else b"\n"
+
+    def event(self, entry: Entry) -> bytes:
+        """An event of a job."""
+        text = _dumps(entry.to_dict())
+        if self.media == SSE:
+            return f"id: {entry.id}\nevent: {entry.kind}\ndata: {text}\n\n".encode()
+        return f"{text}\n".encode()
+
+    def line(self, value: Mapping[str, Any]) -> bytes:
+        """A log line: an object, or the bare text of its ``line``."""
+        if self.media == TEXT:
+            return f"{value['line']}\n".encode()
+        text = _dumps(value)
+        return f"data: {text}\n\n".encode() if self.media == SSE else f"{text}\n".encode()
+
+
+def job_events(log: EventLog, after: int, encoding: Encoding) -> Iterator[bytes]:
+    """The events with ids above `after`, as they come, until the job has ended."""
+    timeout = 0.0  # the first answer at once, be it a heartbeat: the reader sees the headers
+    while True:
+        entries, ended = log.wait(after, timeout)
+        for entry in entries:
+            after = entry.id
+            yield encoding.event(entry)
+        if ended:
+            return
+        if not entries:
+            yield encoding.heartbeat
+        timeout = HEARTBEAT_SECONDS
+
+
+def _dumps(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,46 @@
+"""Which folder the relative local paths of a deployed project are relative to.
+
+The lock holds slugs as they were written and no path of a machine. `./greeter` from
+`examples/repos.yaml` is another folder than `./greeter` from the project folder: to deploy a
+service again by its name, this must be known.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from iac_wrapper.atomic import write_text
+from iac_wrapper.lock_file import LockFile
+from iac_wrapper.operations.workspace import Workspace
+
+if TYPE_CHECKING:
+    from iac_wrapper.operations.intent import Intent
+
+_NAME = "local-bases.json"
+
+
+def record(workspace: Workspace, intent: Intent, deployed: LockFile) -> None:
+    """Note, after an apply, the base of every deployed service that has a local path."""
+    known = load(workspace)
+    written = {spec.name: spec.slug.text for spec in intent.specs if spec.slug.kind == "path"}
+    bases = {}
+    for app in deployed.apps:
+        if app.commit is not None:
+            continue
+        if written.get(app.name) == app.slug:
+            bases[app.name] = str(intent.base_dir.absolute())
+        elif app.name in known:
+            bases[app.name] = known[app.name]
+    text = json.dumps(bases, indent=2, sort_keys=True) + "\n"
+    write_text(workspace.directory / _NAME, text, mode=0o600)
+
+
+def load(workspace: Workspace) -> Mapping[str, str]:
+    """Service name -> absolute folder; empty if nothing was noted."""
+    try:
+        found = json.loads((workspace.directory / _NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from iac_wrapper import lock_file, repos_file
+from iac_wrapper.detection import detect
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.lock_file import LockFile
+from iac_wrapper.model.app import AppSpec, ResolvedApp
+from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.operations import local_bases
+from iac_wrapper.operations.intent import Intent, from_deployed, select
+from iac_wrapper.operations.recorded import written_entrypoint
+from iac_wrapper.operations.workspace import Workspace
+
+_FILES = {
+    "requirements.txt": "flask\ngunicorn\n",
+    "main.py": "print('detected')\n",
+    "other.py": "def main():\n    print(1)\n",
+    "web.py": "from flask import Flask\napp = Flask(__name__)\n",
+    "my-web/app.py": "from flask import Flask\napp = Flask(__name__)\n",
+    "pkg/__init__.py": "",
+    "pkg/__main__.py": "print(1)\n",
+    "pkg/mod.py": "def run():\n    print(1)\n",
+    "src/inner/__init__.py": "",
+    "src/inner/web.py": "from flask import Flask\napp = Flask(__name__)\n",
+    "bin/serve": "#!/bin/sh\n",
+}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    for name, text in _FILES.items():
+        path = tmp_path / "checkout" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (tmp_path / "checkout" / "bin" / "serve").chmod(0o755)
+    return tmp_path / "checkout"
+
+
+def _deploy(workspace: Workspace, *apps: ResolvedApp) -> LockFile:
+    """Make the state say that `apps` are deployed."""
+    lock = LockFile(workspace.project, "iacnet-demo", "172.21.0.0/24", 15444, apps)
+    state = workspace.layout.state(workspace.project)
+    state.parent.mkdir(parents=True, exist_ok=True)
+    state.write_text(json.dumps({"outputs": {"lock": {"value": lock_file.dump(lock)}}}))
+    for app in apps:
+        workspace.layout.context(workspace.project, app.image).mkdir(parents=True, exist_ok=True)
+    return lock
+
+
+def _app(name: str, slug: str, entrypoint: Entrypoint | None = None) -> ResolvedApp:
+    return ResolvedApp(
+        name, slug, "1" * 40 if ":" in slug else None, "sha256:2",
+        entrypoint or Entrypoint("script", "main.py", None, "main.py has a __main__ guard"),
+        8080, True, {"A": "1", "KEY": "${KEY}"}, "3.11", "iac/runtime:3.11-x", f"iac/demo-{name}:0",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "main.py", "other.py", "other.py:main", "other", "other:main", "pkg", "pkg.mod:run",
+        "pkg/mod.py:run", "web", "web.py", "my-web/app.py", "inner.web", "src/inner/web.py",
+        "bin/serve", "/app/bin/serve", "gunicorn", "json.tool",
+    ],
+)  # fmt: skip
+def test_an_override_is_found_again(checkout: Path, written: str) -> None:
+    """From entry to lock to entry: the same program, from repos.yaml or from the environment."""
+    chosen = detect(checkout, entrypoint=written)
+    again = detect(checkout, entrypoint=written_entrypoint(chosen))
+    assert again == chosen
+    from_environment = detect(checkout, environment=written)
+    assert from_environment.reason == "ENTRYPOINT in the environment"
+    once_more = detect(checkout, entrypoint=written_entrypoint(from_environment))
+    assert replace(once_more, reason="") == replace(from_environment, reason="")
+
+
+def test_what_the_repository_decides_is_left_to_it(checkout: Path) -> None:
+    """Detected, or from a label: a new commit may change it."""
+    assert written_entrypoint(detect(checkout)) is None
+    (checkout / "Dockerfile").write_text("LABEL ENTRYPOINT=other.py\n")
+    labelled = detect(checkout)
+    assert labelled.target == "other.py"
+    assert written_entrypoint(labelled) is None
+
+
+def test_a_deployed_service_is_deployed_again_as_it_is(workspace: Workspace) -> None:
+    """Slug, port, env and override are those of the lock; the others stay, no commit is pinned."""
+    override = Entrypoint("module", "pkg.mod", "run", "entrypoint: in repos.yaml")
+    web = _app("web", "gh:acme/web#v1:app", override)
+    api = replace(_app("api", "gh:acme/api"), port=50051, port_declared=False)
+    _deploy(workspace, api, web)
+    intent = from_deployed(workspace, ["web", "web"])
+    spec = intent.specs[0]
+    assert len(intent.specs) == 1
+    assert (spec.name, spec.slug.text, spec.entrypoint, spec.port, spec.env) == (
+        "web", "gh:acme/web#v1:app", "pkg.mod:run", 8080, {"A": "1", "KEY": "${KEY}"}
+    )  # fmt: skip
+    found = select(workspace, intent)
+    assert (found.kept, found.pinned) == ((api,), None)
+    assert from_deployed(workspace, ["api"]).specs[0].port is None
+    locked = select(workspace, from_deployed(workspace, ["web"], locked=True)).pinned
+    assert locked
+    assert locked.apps == (api, web)
+
+
+def test_an_unknown_service_is_answered_with_those_there_are(workspace: Workspace) -> None:
+    """So are projects in which nothing is deployed."""
+    with pytest.raises(ConfigError, match="nothing is deployed"):
+        from_deployed(workspace, ["web"])
+    _deploy(workspace, _app("api", "gh:acme/api"), _app("web", "gh:acme/web"))
+    with pytest.raises(ConfigError, match="no service x") as caught:
+        from_deployed(workspace, ["web", "x"])
+    assert caught.value.found == "api, web"
+
+
+def _intent(base: Path, *specs: AppSpec) -> Intent:
+    return Intent(specs, base, base / "repos.lock.json")
+
+
+def test_relative_paths_start_where_they_did(workspace: Workspace, tmp_path: Path) -> None:
+    """The folder of the file that named them is noted at each deploy; the lock holds no path."""
+    examples = tmp_path / "examples"
+    greeter, clock = repos_file.from_slugs(["./greeter", "./clock"], base_dir=examples)
+    lock = _deploy(workspace, _app("clock", "./clock"), _app("greeter", "./greeter"))
+    local_bases.record(workspace, _intent(examples, greeter, clock), lock)
+    assert from_deployed(workspace, ["greeter", "clock"]).base_dir == examples
+
+    moved = repos_file.from_slugs(["./clock"], base_dir=tmp_path)[0]
+    local_bases.record(workspace, _intent(tmp_path, moved), lock)
+    assert from_deployed(workspace, ["clock"]).base_dir == tmp_path
+    assert from_deployed(workspace, ["greeter"]).base_dir == examples
+    with pytest.raises(ConfigError, match="different folders"):
+        from_deployed(workspace, ["greeter", "clock"])
+
+    only = _deploy(workspace, _app("clock", "./clock"))
+    local_bases.record(workspace, _intent(tmp_path), only)
+    assert local_bases.load(workspace) == {"clock": str(tmp_path)}
+
+
+def test_a_path_from_nowhere_is_not_guessed(workspace: Workspace, tmp_path: Path) -> None:
+    """Deployed by other means: the project folder may hold another `greeter`, or its secrets."""
+    _deploy(workspace, _app("greeter", "."), _app("web", f"{tmp_path}/web"))
+    with pytest.raises(ConfigError, match="relative to") as caught:
+        from_deployed(workspace, ["greeter"])
+    assert caught.value.where == "service greeter"
+    assert from_deployed(workspace, ["web"]).base_dir == tmp_path
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]"])
+def test_a_damaged_note_is_none(workspace: Workspace, text: str) -> None:
+    """The deploy that follows writes a new one."""
+    workspace.directory.mkdir(parents=True)
+    (workspace.directory / "local-bases.json").write_text(text)
+    assert local_bases.load(workspace) == {}
