@@ -71,8 +71,9 @@ fmt: ## Format the code
 	@scripts/venv
 	$(BIN)/ruff check --fix --quiet . ; $(BIN)/black --quiet .
 
-dev: bootstrap ## Prepare this checkout for development: bootstrap, and checks before each commit
+dev: bootstrap ## Bootstrap, checks before each commit, then the admin API until Ctrl-C
 	@$(BIN)/pre-commit install
+	@$(BIN)/iac admin serve
 
 install: bootstrap ## Link iac into PREFIX/bin (default ~/.local)
 	mkdir -p "$(PREFIX)/bin" && ln -sf "$(CURDIR)/$(BIN)/iac" "$(PREFIX)/bin/iac"

@@ -17,17 +17,15 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from admin import access, contract
 from admin.backend import Backend
-from admin.call import Call
+from admin.call import MAX_BODY_BYTES, Call, data_of
 from admin.contract import Operation
 from admin.jobs.job import Job
 from admin.problem import MEDIA_TYPE, Problem, from_error
 from admin.routes import deployments, state, webhooks
+from admin.scrub import scrub
 from admin.streams import Streams
 from iac_wrapper.errors import IacError
 from iac_wrapper.redact import Redactor
-
-MAX_BODY_BYTES = 2**20
-"""1 MiB: 500 entries with some environment need a tenth of it."""
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -47,8 +45,9 @@ log = logging.getLogger("iac.admin")
 def create_app(backend: Backend) -> Flask:
     """The application over `backend`, which may be started or not."""
     app = Flask("admin", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1  # see data_of
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.url_map.merge_slashes = False  # no redirects
     if backend.settings.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=backend.settings.trusted_proxies, x_proto=0, x_host=0
@@ -95,11 +94,20 @@ def _body(operation: Operation) -> object:
             found=request.mimetype[:100] or "no Content-Type",
             expected="Content-Type: application/json",
         )
-    return operation.read_body(request.get_data())
+    return operation.read_body(data_of(request))
 
 
 def _add_frame(app: Flask, backend: Backend, operations: Mapping[str, Operation]) -> None:
     """What happens around every request."""
+    redact = Redactor(backend.settings.secrets)
+
+    def answer(error: Problem) -> Response:
+        g.problem = error.code
+        response: Response = Response(status=error.status, headers=error.headers)
+        body = {**error.body(), "request_id": g.request_id}
+        response.set_data(json.dumps(scrub(body, redact)))
+        response.content_type = MEDIA_TYPE
+        return response
 
     @app.before_request
     def enter() -> None:
@@ -108,11 +116,14 @@ def _add_frame(app: Flask, backend: Backend, operations: Mapping[str, Operation]
         access.check_source(request, backend.settings)
         operation = operations.get(request.endpoint or "")
         wanted = operation.access if operation else "read"
-        if wanted in ("public", "signature"):
+        if wanted == "public":
+            return
+        _check_open(backend)
+        if wanted == "signature":
             return
         mutating = operation.mutating if operation else False
         g.actor = access.authenticate(request, backend.gate, backend.settings, mutating=mutating)
-        access.require(g.actor, wanted)  # type: ignore[arg-type]
+        access.require(g.actor, wanted)
 
     @app.after_request
     def leave(response: Response) -> Response:
@@ -135,7 +146,7 @@ def _add_frame(app: Flask, backend: Backend, operations: Mapping[str, Operation]
     @app.errorhandler(IacError)
     def known(error: IacError) -> Response:
         if from_error(error).status == 500:
-            log.error("%s: %s", g.request_id, Redactor(backend.settings.secrets)(error.render()))
+            log.error("%s: %s", g.request_id, redact(error.render()))
         return answer(from_error(error))
 
     @app.errorhandler(HTTPException)
@@ -160,6 +171,15 @@ def _add_frame(app: Flask, backend: Backend, operations: Mapping[str, Operation]
         )
 
 
+def _check_open(backend: Backend) -> None:
+    """The port is open a moment before the jobs of an earlier server are taken up."""
+    if not backend.open_for_work:
+        doing = "stops" if backend.stopping.is_set() else "is starting"
+        raise Problem(
+            503, "not-serving", f"this server {doing}; try again", headers={"Retry-After": "1"}
+        )
+
+
 def _audit(backend: Backend, status: int) -> None:
     job: Job | None = g.job
     backend.audit.record(
@@ -173,16 +193,6 @@ def _audit(backend: Backend, status: int) -> None:
         peer=access.peer_of(request),
         asked=job.request.asked() if job else None,
     )
-
-
-def answer(error: Problem) -> Response:
-    """A problem as a response."""
-    g.problem = error.code
-    response: Response = Response(status=error.status, headers=error.headers)
-    body = {**error.body(), "request_id": g.request_id}
-    response.set_data(json.dumps(body))
-    response.content_type = MEDIA_TYPE
-    return response
 
 
 def _sentence(status: int, error: HTTPException) -> str:

@@ -20,7 +20,10 @@ from iac_wrapper.settings import Settings
 
 @dataclass(frozen=True)
 class Backend:
-    """The parts of a running API; `stopping` is set when streams should end."""
+    """The parts of a running API.
+
+    `started` is set when it takes jobs, `stopping` when it takes no more and streams should end.
+    """
 
     layout: Layout
     settings: Settings
@@ -31,6 +34,7 @@ class Backend:
     metrics: Metrics
     replays: Replays
     engine: EngineProbe
+    started: threading.Event = field(default_factory=threading.Event)
     stopping: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
@@ -80,8 +84,14 @@ class Backend:
             The jobs that were interrupted since.
         """
         interrupted = self.jobs.recover()
+        self.started.set()
         self.monitor.start()
         return interrupted
+
+    @property
+    def open_for_work(self) -> bool:
+        """Whether jobs can be asked for."""
+        return self.started.is_set() and not self.stopping.is_set()
 
     def close(self) -> list[Job]:
         """End streams and watching.

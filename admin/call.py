@@ -7,11 +7,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from admin.actor import Actor
 from admin.backend import Backend
 from admin.problem import Problem
 from admin.streams import Streams
+
+MAX_BODY_BYTES = 2**20
+"""1 MiB: 500 entries with some environment need a tenth of it."""
+
+
+def data_of(request: Request) -> bytes:
+    """The body as it came.
+
+    Raises:
+        RequestEntityTooLarge: it is too large. Werkzeug cuts a chunked body off at its own limit
+            without a word, so that limit is one byte more.
+    """
+    data = request.get_data()
+    if len(data) > MAX_BODY_BYTES:
+        raise RequestEntityTooLarge
+    return data
 
 
 @dataclass(frozen=True)

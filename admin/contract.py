@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
+from itertools import islice
 from typing import Any, Literal, NoReturn
 
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError, best_match
 from werkzeug.datastructures import Headers, MultiDict
 
@@ -74,10 +76,13 @@ class Operation:
         if self.body is None:
             return None
         try:
-            value = json.loads(data, object_pairs_hook=_unique, parse_constant=_no_constant)
-        except (ValueError, RecursionError) as error:
+            value = _loaded(data)
+            found = islice(self.body.iter_errors(value), MAX_ERRORS)
+            errors = [_explained(error) for error in found]
+        except RecursionError:
+            raise Problem(400, "bad-request", "the body is nested too deep") from None
+        except ValueError as error:
             raise Problem(400, "bad-request", "the body is not JSON", found=str(error)) from None
-        errors = [_explained(error) for error in self.body.iter_errors(value)]
         if errors:
             _refuse(errors)
         return value
@@ -120,12 +125,21 @@ def _at(item: Mapping[str, Any]) -> Mapping[str, Any]:
     return found  # type: ignore[no-any-return]
 
 
+def _pattern(_validator: Any, pattern: str, value: Any, _schema: Any) -> Iterator[ValidationError]:
+    """As ECMA-262 has it: ``$`` is the end of the text, not also before a last line feed."""
+    if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+_Validator = validators.extend(Draft202012Validator, {"pattern": _pattern})
+
+
 def _with_components(schema: Mapping[str, Any]) -> Draft202012Validator:
-    return Draft202012Validator({**schema, "components": document()["components"]})
+    return _Validator({**schema, "components": document()["components"]})
 
 
 def _validator(schema: Mapping[str, Any], value: Any) -> Iterator[Any]:
-    return Draft202012Validator(schema).iter_errors(value)
+    return _Validator(schema).iter_errors(value)
 
 
 def _typed(text: str, schema: Mapping[str, Any]) -> Any:
@@ -133,7 +147,7 @@ def _typed(text: str, schema: Mapping[str, Any]) -> Any:
     match schema["type"]:
         case "integer" if re.fullmatch(r"-?[0-9]{1,18}", text):
             return int(text)
-        case "number" if re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", text):
+        case "number" if re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,18})?(e-?[0-9]{1,2})?", text):
             return float(text)
         case "boolean" if text in ("true", "false"):
             return text == "true"
@@ -165,6 +179,14 @@ def _refuse(errors: list[dict[str, str]]) -> NoReturn:
     )
 
 
+def _loaded(data: bytes) -> Any:
+    value = json.loads(
+        data, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+    )
+    json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is in no text
+    return value
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -174,3 +196,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number is too large")
+    return value

@@ -111,6 +111,8 @@ class _ControlPlane(controlplane_pb2_grpc.ControlPlaneServicer):  # type: ignore
     def Deploy(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
         """Start a deployment of the server's project, wait for its end, report every service."""
         actor = self._actor(context)
+        if not self._backend.open_for_work:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "this server is starting or stopping")
         with _translated(context):
             job = self._submit(tuple(request.slugs), actor)
         context.send_initial_metadata((("iac-deployment", job.id),))

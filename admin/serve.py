@@ -13,7 +13,6 @@ from admin.backend import Backend
 from admin.grpc_server import GrpcServer
 from admin.server import Server
 from admin.sockets import default_socket
-from iac_wrapper.adapters import workspace_lock
 from iac_wrapper.layout import Layout
 from iac_wrapper.settings import Settings
 
@@ -32,29 +31,26 @@ def serve(layout: Layout, settings: Settings, say: Say) -> None:
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     stop = _stop_on_signals()
-    with workspace_lock.hold(layout.data / "admin", "iac admin serve"):
-        backend = Backend.open(layout, settings)
-        server = Server(
-            create_app(backend), bind=settings.admin_bind, socket=default_socket(settings)
-        )
-        calls = GrpcServer(backend, settings.admin_grpc) if settings.admin_grpc else None
-        try:
-            server.start()
-            if calls:
-                calls.start()
-            for job in backend.start():
-                say(f"warning: {job.request.kind} {job.id} was interrupted; "
-                    f"POST /deployments/{job.id}/resume does it again")  # fmt: skip
-            _announce(server, calls, settings, say)
-            stop.wait()
-        finally:
-            going_on = backend.close()
-            if calls:
-                calls.stop(STOP_SECONDS)
-            server.stop(STOP_SECONDS)
-        for job in going_on:
-            say(f"{job.request.kind} {job.id} goes on in a process of its own; "
-                "the next `iac admin serve` takes it up")  # fmt: skip
+    backend = Backend.open(layout, settings)
+    server = Server(create_app(backend), bind=settings.admin_bind, socket=default_socket(settings))
+    calls = GrpcServer(backend, settings.admin_grpc) if settings.admin_grpc else None
+    try:
+        server.start()
+        if calls:
+            calls.start()
+        for job in backend.start():
+            say(f"warning: {job.request.kind} {job.id} was interrupted; "
+                f"POST /deployments/{job.id}/resume does it again")  # fmt: skip
+        _announce(server, calls, settings, say)
+        stop.wait()
+    finally:
+        going_on = backend.close()
+        if calls:
+            calls.stop(STOP_SECONDS)
+        server.stop(STOP_SECONDS)
+    for job in going_on:
+        say(f"{job.request.kind} {job.id} goes on in a process of its own; "
+            "the next `iac admin serve` takes it up")  # fmt: skip
 
 
 def _stop_on_signals() -> threading.Event:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from threading import Event
+from dataclasses import asdict, dataclass
+from threading import Event, Lock
 from typing import Any
 
 from flask import Response
@@ -18,6 +18,7 @@ from admin.jobs.event_log import EventLog
 from admin.jobs.job import Entry
 from admin.metrics import Metrics
 from admin.problem import Problem
+from iac_wrapper.operations.logs import LogRecord
 
 SSE = "text/event-stream"
 NDJSON = "application/x-ndjson"
@@ -25,6 +26,10 @@ TEXT = "text/plain"
 
 HEARTBEAT_SECONDS = 15.0
 """Shorter than the idle timeouts of usual proxies (60 s), and how a gone reader is noticed."""
+
+BEAT_SECONDS = 1.0
+HEARTBEAT_BEATS = round(HEARTBEAT_SECONDS / BEAT_SECONDS)
+"""Followed logs look that often whether the server stops."""
 
 MAX_SECONDS = 3600.0
 """A reader whose token was revoked is rid of its stream after that; events can be resumed."""
@@ -40,6 +45,7 @@ class Streams:
         self._metrics = metrics
         self._stopping = stopping
         self._open = 0
+        self._guard = Lock()
 
     def check_room(self) -> None:
         """Refuse one stream too many.
@@ -65,7 +71,10 @@ class Streams:
         status: int = 200,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """A response that sends each chunk at once, until they end or the server stops."""
+        """A response that sends each chunk at once, until they end or the server stops.
+
+        An empty chunk sends nothing, and lets a quiet stream notice that the server stops.
+        """
         return Response(
             self._counted(kind, chunks),
             status,
@@ -75,19 +84,24 @@ class Streams:
 
     def _counted(self, kind: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
         deadline = time.monotonic() + MAX_SECONDS
-        self._open += 1
+        self._count(1)
         self._metrics.stream_opened(kind)
         try:
             for chunk in chunks:
-                yield chunk
+                if chunk:
+                    yield chunk
                 if self._stopping.is_set() or time.monotonic() > deadline:
                     return
         finally:
-            self._open -= 1
+            self._count(-1)
             self._metrics.stream_closed(kind)
             close: Callable[[], None] | None = getattr(chunks, "close", None)
             if close:
                 close()
+
+    def _count(self, change: int) -> None:
+        with self._guard:
+            self._open += change
 
 
 @dataclass(frozen=True)
@@ -129,6 +143,21 @@ def job_events(log: EventLog, after: int, encoding: Encoding) -> Iterator[bytes]
         if not entries:
             yield encoding.heartbeat
         timeout = HEARTBEAT_SECONDS
+
+
+def log_lines(records: Iterator[LogRecord | None], encoding: Encoding) -> Iterator[bytes]:
+    """The lines as they come; None stands for `BEAT_SECONDS` without one."""
+    beats = 0
+    try:
+        for record in records:
+            if record:
+                beats = 0
+                yield encoding.line(asdict(record))
+                continue
+            beats += 1
+            yield b"" if beats % HEARTBEAT_BEATS else encoding.heartbeat
+    finally:
+        records.close()  # type: ignore[attr-defined]
 
 
 def _dumps(value: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
@@ -129,18 +130,23 @@ def show(job: Job) -> dict[str, Any]:
     }
 
 
-def started(call: Call, job: Job, *, replayed: bool = False) -> Response:
-    """202 with the job's address; as a stream of its events if the client asked for one."""
+def accepted(job: Job, headers: Mapping[str, str] | None = None) -> Response:
+    """202 with the job and its address."""
     g.job = job
-    headers = {"Location": f"/deployments/{job.id}"}
-    if replayed:
-        headers["Idempotency-Replayed"] = "true"
+    response = jsonify(show(job))
+    response.status_code = 202
+    response.headers.update({"Location": f"/deployments/{job.id}", **(headers or {})})
+    return response
+
+
+def _started(call: Call, job: Job, *, replayed: bool) -> Response:
+    """`accepted`; as a stream of the job's events if the client asked for one."""
+    g.job = job
+    headers = {"Idempotency-Replayed": "true"} if replayed else {}
     media = call.media(JSON, SSE, NDJSON)
     if media == JSON:
-        response = jsonify(show(job))
-        response.status_code = 202
-        response.headers.update(headers)
-        return response
+        return accepted(job, headers)
+    headers["Location"] = f"/deployments/{job.id}"
     chunks = job_events(call.backend.jobs.events(job.id), 0, Encoding(media))
     return call.streams.respond("events", chunks, media, status=202, headers=headers)
 
@@ -179,11 +185,15 @@ def _start(call: Call, request: Request, *, resumes: str | None = None) -> Respo
             next_step="take a new key for a new request",
         ) from None
     except BusyError as error:
+        if call.backend.stopping.is_set():
+            raise Problem(
+                503, "not-serving", error.message, found=error.found, headers={"Retry-After": "1"}
+            ) from None
         problem = from_error(error)
         problem.headers["Retry-After"] = "10"
         problem.extra["next_step"] = "wait for it to end, or ask with ?wait=SECONDS to be queued"
         raise problem from None
-    return started(call, job, replayed=replayed)
+    return _started(call, job, replayed=replayed)
 
 
 def _job(call: Call) -> Job:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import UTC, datetime
 
 from flask import Response, jsonify
@@ -13,7 +12,7 @@ from admin.call import Call
 from admin.monitor import UnknownService
 from admin.problem import Problem, from_error
 from admin.scrub import scrub
-from admin.streams import HEARTBEAT_SECONDS, NDJSON, SSE, TEXT, Encoding
+from admin.streams import BEAT_SECONDS, NDJSON, SSE, TEXT, Encoding, log_lines
 from iac_wrapper import __version__, settings
 from iac_wrapper.errors import ConfigError, IacError
 from iac_wrapper.operations.logs import LogRecord, follow, logs
@@ -73,20 +72,12 @@ def get_logs(call: Call) -> Response:
     records: Iterator[LogRecord | None]
     try:
         if call.parameters["follow"]:
-            records = follow(workspace, [name], roles=roles, tail=tail, beat=HEARTBEAT_SECONDS)
+            records = follow(workspace, [name], roles=roles, tail=tail, beat=BEAT_SECONDS)
         else:
             records = logs(workspace, [name], roles=roles, tail=tail)
     except ConfigError as error:
         raise _no_service(error) from None
-    return call.streams.respond("logs", _lines(records, encoding), encoding.media)
-
-
-def _lines(records: Iterator[LogRecord | None], encoding: Encoding) -> Iterator[bytes]:
-    try:
-        for record in records:
-            yield encoding.line(asdict(record)) if record else encoding.heartbeat
-    finally:
-        records.close()  # type: ignore[attr-defined]
+    return call.streams.respond("logs", log_lines(records, encoding), encoding.media)
 
 
 def _workspace(call: Call) -> Workspace:

@@ -7,10 +7,10 @@ from dataclasses import replace
 from flask import Response, g, jsonify
 
 from admin.actor import Actor
-from admin.call import Call
+from admin.call import Call, data_of
 from admin.jobs.job import Job, Request
 from admin.problem import Problem
-from admin.routes.deployments import started
+from admin.routes.deployments import accepted
 from admin.webhooks import match
 from admin.webhooks.delivery import Delivery, verify
 from admin.webhooks.push import HOSTS
@@ -35,7 +35,7 @@ def webhook(call: Call) -> Response:
     g.actor = replace(g.actor, name=push.repository)
     with backend.replays.once(delivery.key):
         job = _job(call, Request("deploy", project, services=services))
-    return started(call, job)
+    return accepted(job)
 
 
 def _proven(call: Call) -> Delivery:
@@ -44,7 +44,7 @@ def _proven(call: Call) -> Delivery:
     gate.check_failures(peer)
     try:
         delivery = verify(
-            HOSTS[name], dict(call.request.headers), call.request.get_data(), call.backend.settings
+            HOSTS[name], dict(call.request.headers), data_of(call.request), call.backend.settings
         )
     except Problem as problem:
         if problem.status == 401:

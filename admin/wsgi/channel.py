@@ -56,8 +56,9 @@ class Task(WSGITask):
         except ClientDisconnected:
             raise
         except BaseException as error:
-            place = "".join(traceback.format_tb(error.__traceback__))
-            _LOG.error("a request ended with %s\n%s", type(error).__name__, place)
+            frames = traceback.extract_tb(error.__traceback__)
+            place = "".join(f"\n  {each.filename}:{each.lineno} in {each.name}" for each in frames)
+            _LOG.error("a request ended with %s%s", type(error).__name__, place)
             raise RuntimeError("see above") from None
 
     def build_response_header(self) -> bytes:
@@ -84,6 +85,7 @@ class Channel(HTTPChannel):
     task_class = Task
     error_task_class = Refusal
     parser_class = Parser
+    close_when_flushed: bool
 
     def __init__(self, server: Any, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(server, sock, *args, **kwargs)

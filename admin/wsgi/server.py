@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import resource
 import socket as socket_module
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -35,6 +36,7 @@ class _Listener(TcpWSGIServer):
     """One listening socket and its connections."""
 
     channel_class = Channel
+    accepting: bool
     limits: Limits
     most: int
 
@@ -55,10 +57,14 @@ class _Listener(TcpWSGIServer):
     def handle_accept(self) -> None:
         """Take a newcomer; when there is no room, who has waited longest goes."""
         if len(self.active_channels) >= self.most:
-            waiting = [each for each in self.active_channels.values() if not each.requests]
+            waiting = [each for each in list(self.active_channels.values()) if not each.requests]
             if waiting:
                 min(waiting, key=lambda each: each.since).handle_close()
         super().handle_accept()
+
+    def handle_error(self) -> None:
+        """A connection that cannot be accepted; waitress would stop to listen."""
+        _LOG.error("cannot accept: %s", type(sys.exception()).__name__)
 
     def maintenance(self, now: float) -> None:
         """Cut off clients that take too long; waitress calls this between two waits."""

@@ -1,0 +1,204 @@
+"""`iac admin serve` as a process: start, stop, two at once, killed and started again."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from docker.transport import UnixHTTPAdapter
+
+from iac_wrapper.layout import Layout
+from tests.support.admin_api import PROJECT, Client, kill_workers, wait_for
+from tests.support.docker_daemon import daemon
+from tests.support.jobs_lab import until
+
+REPOSITORY = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "iac_wrapper.cli", "admin", "serve"]
+DESTROY = {"confirm": PROJECT}
+
+
+@dataclass
+class Place:
+    """A project folder, a short folder for sockets, and the settings of its servers."""
+
+    root: Path
+    short: Path
+    environment: dict[str, str]
+
+    @property
+    def socket(self) -> Path:
+        return self.short / "api.sock"
+
+    def client(self) -> Client:
+        client = Client("http+docker://localhost")
+        client.mount("http+docker://", UnixHTTPAdapter(f"http+unix://{self.socket}"))
+        return client
+
+    @contextmanager
+    def served(self, **more: str) -> Iterator[Process]:
+        process = Process(self, more)
+        try:
+            process.wait_for("==> socket")
+            yield process
+        finally:
+            process.popen.kill()
+            process.popen.wait()
+
+    def refused(self, **more: str) -> tuple[int, str]:
+        """Exit code and output of a server that does not start."""
+        process = Process(self, more)
+        return process.popen.wait(20), process.output()
+
+
+class Process:
+    def __init__(self, place: Place, more: dict[str, str]) -> None:
+        self._log = place.short / f"log{time.monotonic_ns()}"
+        with self._log.open("wb") as log:
+            self.popen = subprocess.Popen(
+                COMMAND,
+                cwd=place.root,
+                env={**os.environ, **place.environment, **more},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def output(self) -> str:
+        return self._log.read_text()
+
+    def wait_for(self, text: str) -> None:
+        until(lambda: text in self.output() or self.popen.poll() is not None)
+        assert text in self.output(), self.output()
+
+    def stop(self) -> float:
+        """Seconds that it takes to end after SIGTERM."""
+        began = time.monotonic()
+        self.popen.terminate()
+        assert self.popen.wait(20) == 0, self.output()
+        return time.monotonic() - began
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with ExitStack() as stack:
+        short = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        engine = stack.enter_context(daemon(short / "docker.sock"))
+        stack.callback(kill_workers, Layout(tmp_path))
+        yield Place(
+            tmp_path,
+            short,
+            {
+                "PYTHONPATH": str(REPOSITORY),
+                "DOCKER_HOST": engine.host,
+                "IAC_PROJECT": PROJECT,
+                "IAC_ADMIN_BIND": "127.0.0.1:0",
+                "IAC_ADMIN_SOCKET": str(short / "api.sock"),
+                "IAC_ADMIN_GRPC": "off",
+                "SUPABASE_URL": "",
+                "SUPABASE_SERVICE_ROLE_KEY": "",
+            },
+        )
+
+
+def test_it_says_where_it_listens_and_stops_on_sigterm(place: Place) -> None:
+    """Also while somebody reads a stream; the socket is gone afterwards."""
+    with place.served(IAC_ADMIN_GRPC="127.0.0.1:0") as process:
+        process.wait_for("warning: SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY not set")
+        text = process.output()
+        address = re.search(r"==> HTTP    (http://127\.0\.0\.1:[1-9][0-9]+)\n", text)
+        assert address, text
+        assert f"==> socket  {place.socket}\n" in text
+        assert re.search(r"==> gRPC    127\.0\.0\.1:[1-9][0-9]+ \(mTLS\)\n", text)
+        assert Client(address[1]).get("/health").json()["status"] == "ok"
+        assert Client(address[1]).get("/services").status_code == 503
+        os.mkfifo(place.root / ".env")
+        client = place.client()
+        shown = client.post("/destroy", json=DESTROY).json()
+        reader = client.get(shown["links"]["events"], stream=True)
+        assert process.stop() < 2.5
+        assert b'"finished"' not in reader.content
+        assert not place.socket.exists()
+        assert f"destroy {shown['id']} goes on in a process of its own" in process.output()
+        assert "Traceback" not in process.output()
+
+
+def test_one_server_per_folder_address_and_socket(place: Place) -> None:
+    """The second one ends with an error that says who is there; the first is not disturbed."""
+    with place.served(IAC_ADMIN_GRPC="off") as process:
+        port = re.findall(r"http://127\.0\.0\.1:([0-9]+)", process.output())[0]
+        status, text = place.refused(IAC_ADMIN_SOCKET=str(place.short / "other.sock"))
+        assert (status, "another server of the admin API" in text) == (6, True), text
+        assert f"process {process.popen.pid}" in text
+        status, text = place.refused()
+        assert (status, str(place.socket) in text) == (2, True), text
+        status, text = place.refused(
+            IAC_ADMIN_SOCKET=str(place.short / "other.sock"), IAC_ADMIN_BIND=f"127.0.0.1:{port}"
+        )
+        assert (status, f"127.0.0.1:{port}" in text) == (2, True), text
+        assert "Traceback" not in text
+        assert not (place.short / "other.sock").exists()
+        assert place.client().get("/health").status_code == 200
+        assert process.stop() < 2.5
+
+
+def test_a_job_of_a_killed_server_is_taken_up(place: Place) -> None:
+    """Its worker went on; the next server shows its end, and the stream goes on where it was."""
+    with place.served() as first:
+        pipe = place.root / ".env"
+        os.mkfifo(pipe)
+        shown = place.client().post("/destroy", json=DESTROY).json()
+        events = place.root / ".iac" / "jobs" / shown["id"] / "events.jsonl"
+        until(lambda: '"started"' in events.read_text())
+        first.popen.send_signal(signal.SIGKILL)
+        first.popen.wait()
+        held = pipe.rename(place.root / "held")
+    with place.served():
+        client = place.client()
+        assert client.get(shown["links"]["self"]).json()["status"] == "running"
+        assert client.post("/destroy", json=DESTROY).status_code == 409
+        os.close(os.open(held, os.O_RDWR))
+        assert wait_for(client, shown)["status"] == "succeeded"
+        text = client.get(shown["links"]["events"], headers={"Last-Event-ID": "1"}).text
+        ids = re.findall(r"^id: ([0-9]+)$", text, re.MULTILINE)
+        assert ids == [str(n) for n in range(2, 2 + len(ids))]
+
+
+def test_an_interrupted_job_is_announced(place: Place) -> None:
+    """Server and worker were killed: the next start says so and how to go on."""
+    with place.served() as first:
+        pipe = place.root / ".env"
+        os.mkfifo(pipe)
+        shown = place.client().post("/destroy", json=DESTROY).json()
+        events = place.root / ".iac" / "jobs" / shown["id"] / "events.jsonl"
+        until(lambda: '"started"' in events.read_text())
+        first.popen.kill()
+        first.popen.wait()
+        kill_workers(Layout(place.root))
+        pipe.unlink()
+    with place.served() as second:
+        resume = f"/deployments/{shown['id']}/resume"
+        assert f"destroy {shown['id']} was interrupted; POST {resume}" in second.output()
+        resumed = place.client().post(resume).json()
+        assert wait_for(place.client(), resumed)["status"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("IAC_ADMIN_BIND", "0.0.0.0:8080"), ("IAC_ADMIN_USERS", "nobody"),
+     ("IAC_ADMIN_SOCKET", "relative.sock"), ("IAC_TRUSTED_PROXIES", "x")],
+)  # fmt: skip
+def test_bad_settings(place: Place, name: str, value: str) -> None:
+    """Exit code 2 and the name of the setting, before anything listens."""
+    status, text = place.refused(**{name: value})
+    assert (status, name in text, "Traceback" in text) == (2, True, False), text
+    assert not place.socket.exists()
