@@ -1,1 +1,0 @@
-"""The HTTP server of the admin API: waitress, with bounds for clients that take their time."""
