@@ -38,8 +38,9 @@ def test_hosts_that_are_ours(trusting: Api, host: str) -> None:
     "host",
     ["evil.example", "evil.example@localhost", "localhost@evil.example", "localhost.evil.example",
      "evil.example:8080", "localhost:x", "localhost:99999", "localhost/evil.example", "", "::1",
-     "localhost#evil.example", "10.0.0.1", "0.0.0.0", "[::]", "2130706433", "deploy.example.org.evil",
-     "x.deploy.example.org", "evil.example, localhost", "localhost evil.example"],
+     "localhost#evil.example", "10.0.0.1", "0.0.0.0:80", "[::]", "2130706433",
+     "deploy.example.org.evil", "x.deploy.example.org", "evil.example, localhost",
+     "localhost evil.example"],
 )  # fmt: skip
 def test_hosts_that_are_not(trusting: Api, host: str) -> None:
     """A name that somebody else points at this machine (DNS rebinding) reaches nothing."""

@@ -137,8 +137,11 @@ def test_every_answer_has_the_security_headers(shared_api: Api) -> None:
     assert len({answer.headers["X-Request-Id"] for answer in answers}) == len(answers)
 
 
-@pytest.mark.parametrize("query", ["x=1", "project=demo&project=demo", "Project=demo", "project=",
-                                   "project=-", "project=%0A", "project=demo%0A", "project=%FF"])  # fmt: skip
+@pytest.mark.parametrize(
+    "query",
+    ["x=1", "project=demo&project=demo", "Project=demo", "project=", "project=-", "project=%0A",
+     "project=demo%0A", "project=%FF"],
+)  # fmt: skip
 def test_parameters_that_do_not_fit(shared_api: Api, query: str) -> None:
     """Unknown, given twice or malformed: 400 that points at the parameter."""
     answer = shared_api.http("reader").get(f"/services?{query}")
@@ -157,9 +160,7 @@ def test_metrics_count_requests_by_route(shared_api: Api) -> None:
     service = shared_api.http("service")
     service.get(f"/deployments/{UNKNOWN}")
     text = service.get("/metrics").text
-    assert (
-        'iac_http_requests_total{method="GET",route="/deployments/<id>",status="404"}' in text
-    )
+    assert 'iac_http_requests_total{method="GET",route="/deployments/<id>",status="404"}' in text
     assert UNKNOWN not in text
     assert 'iac_auth_failures_total{reason="unauthenticated"}' in text
 

@@ -127,8 +127,11 @@ def test_deep_nesting(client: Client, depth: int, brackets: tuple[str, str]) -> 
             assert answer.status_code == 400
 
 
-@pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded",
-                                  "multipart/form-data; boundary=x", "application/jsonx"])  # fmt: skip
+@pytest.mark.parametrize(
+    "kind",
+    [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
+     "application/jsonx"],
+)  # fmt: skip
 def test_bodies_that_are_not_announced_as_json(client: Client, kind: str | None) -> None:
     """What a page of a browser could send without asking is not read."""
     headers = {"Content-Type": kind} if kind else {}

@@ -1,4 +1,4 @@
-"""Deployments over HTTP and the socket: start, refuse, queue, cancel, resume, list; and the audit."""
+"""Deployments over HTTP and the socket: start, queue, cancel, resume, list; and the audit."""
 
 from __future__ import annotations
 
@@ -96,7 +96,10 @@ def test_who_waits_is_served_when_the_project_is_free(api: Api) -> None:
     boss = api.http("boss")
     with workspace_lock.hold(api.layout.project(PROJECT), "iac deploy"):
         waiting = boss.post("/destroy?wait=60", json=DESTROY).json()
-        assert (waiting["status"], waiting["wait_until"] > waiting["created_at"]) == ("queued", True)
+        assert (waiting["status"], waiting["wait_until"] > waiting["created_at"]) == (
+            "queued",
+            True,
+        )
         answer = boss.post("/destroy", json=DESTROY)
         assert answer.status_code == 409
         assert "waiting for it" in answer.json()["found"]
@@ -134,7 +137,9 @@ def test_what_callers_over_http_may_not_name(
     assert api.http("service").get("/deployments").json() == {"deployments": []}
 
 
-@pytest.mark.parametrize("text", ["./a\0b", "./" + "a/" * 500, "~nobody-there/x", "./\u202e", "./é"])
+@pytest.mark.parametrize(
+    "text", ["./a\0b", "./" + "a/" * 500, "~nobody-there/x", "./\u202e", "./é"]
+)
 def test_odd_paths_of_owners_do_no_harm(api: Api, text: str) -> None:
     """Whatever a path is, it is an answer of ours."""
     with workspace_lock.hold(api.layout.project(PROJECT), "iac deploy"):
@@ -263,7 +268,9 @@ def test_an_interrupted_deployment_can_be_resumed(api: Api) -> None:
     api.let_go()
     resumed = client.post(ended["links"]["resume"]).json()
     assert wait_for(client, resumed)["status"] == "succeeded"
-    assert api.audited(action="destroy.finished", outcome="interrupted")["deployment"] == shown["id"]
+    assert (
+        api.audited(action="destroy.finished", outcome="interrupted")["deployment"] == shown["id"]
+    )
 
 
 def test_to_resume_takes_the_right_to_name_what_is_resumed(api: Api) -> None:

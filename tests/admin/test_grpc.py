@@ -152,7 +152,7 @@ def test_a_cancelled_deployment(api: Api, served: GrpcServer) -> None:
     api.block()
     with stub(served.port, control_plane(api)) as client:
         call = client.Deploy.future(pb.DeployRequest(slugs=["./nothing"]), timeout=SECONDS)
-        until(lambda: api.backend.jobs.running())
+        until(api.backend.jobs.running)
         job = api.backend.jobs.cancel(api.backend.jobs.list()[0].id)
         status, details = refusal(call.result)
         assert ("iac-deployment", job.id) in list(call.initial_metadata())
@@ -165,10 +165,13 @@ def test_the_server_stops_while_a_call_waits(api: Api, served: GrpcServer) -> No
     api.block()
     with stub(served.port, control_plane(api)) as client:
         call = client.Deploy.future(pb.DeployRequest(slugs=["./nothing"]), timeout=SECONDS)
-        until(lambda: api.backend.jobs.running())
+        until(api.backend.jobs.running)
         going_on = api.backend.close()
         status, details = refusal(call.result)
-        assert (status, f"{going_on[0].id} goes on" in details) == (grpc.StatusCode.UNAVAILABLE, True)
+        assert (status, f"{going_on[0].id} goes on" in details) == (
+            grpc.StatusCode.UNAVAILABLE,
+            True,
+        )
         status, _ = refusal(deploy(client, "gh:o/r"))
         assert status == grpc.StatusCode.UNAVAILABLE
 
@@ -178,10 +181,11 @@ def test_a_caller_that_leaves_frees_its_thread(
 ) -> None:
     """The deployment goes on without anybody who waits for it."""
     monkeypatch.setattr("admin.grpc_server.WAIT_SECONDS", 0.02)
-    waits = threading.Semaphore(0)
+    entered, waits = threading.Event(), threading.Semaphore(0)
     original = _ControlPlane._wait
 
     def wait(self: _ControlPlane, job: Job, context: Any) -> Job:
+        entered.set()
         try:
             return original(self, job, context)
         finally:
@@ -191,7 +195,7 @@ def test_a_caller_that_leaves_frees_its_thread(
     api.block()
     with stub(served.port, control_plane(api)) as client:
         call = client.Deploy.future(pb.DeployRequest(slugs=["./nothing"]), timeout=SECONDS)
-        until(lambda: api.backend.jobs.running())
+        assert entered.wait(timeout=5)
         call.cancel()
         assert waits.acquire(timeout=5)
     assert api.backend.jobs.running()

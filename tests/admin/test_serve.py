@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from tests.support.docker_daemon import daemon
 from tests.support.jobs_lab import until
 
 REPOSITORY = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-m", "iac_wrapper.cli", "admin", "serve"]
+COMMAND = [sys.executable, "-c", "from iac_wrapper.cli import main; main()", "admin", "serve"]
 DESTROY = {"confirm": PROJECT}
 
 
@@ -49,20 +50,23 @@ class Place:
         process = Process(self, more)
         try:
             process.wait_for("==> socket")
+            # Elsewhere, what the tests ask for would hit a project that somebody needs.
+            lock = self.root / ".iac" / "jobs" / "server.lock"
+            assert lock.read_text() == f"{process.popen.pid}\n"
             yield process
         finally:
             process.popen.kill()
             process.popen.wait()
 
-    def refused(self, **more: str) -> tuple[int, str]:
-        """Exit code and output of a server that does not start."""
-        process = Process(self, more)
-        return process.popen.wait(20), process.output()
+    def refused(self, *more: dict[str, str]) -> list[tuple[int, str]]:
+        """Exit codes and outputs of servers that do not start, each with other settings."""
+        processes = [Process(self, one) for one in more]
+        return [(process.popen.wait(20), process.output()) for process in processes]
 
 
 class Process:
     def __init__(self, place: Place, more: dict[str, str]) -> None:
-        self._log = place.short / f"log{time.monotonic_ns()}"
+        self._log = place.short / f"{uuid.uuid4()}.log"
         with self._log.open("wb") as log:
             self.popen = subprocess.Popen(
                 COMMAND,
@@ -94,6 +98,8 @@ def place(tmp_path: Path) -> Iterator[Place]:
         short = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         engine = stack.enter_context(daemon(short / "docker.sock"))
         stack.callback(kill_workers, Layout(tmp_path))
+        for name in ("cdktf.json", "main.py"):  # what makes a folder a project
+            (tmp_path / name).touch()
         yield Place(
             tmp_path,
             short,
@@ -136,17 +142,18 @@ def test_one_server_per_folder_address_and_socket(place: Place) -> None:
     """The second one ends with an error that says who is there; the first is not disturbed."""
     with place.served(IAC_ADMIN_GRPC="off") as process:
         port = re.findall(r"http://127\.0\.0\.1:([0-9]+)", process.output())[0]
-        status, text = place.refused(IAC_ADMIN_SOCKET=str(place.short / "other.sock"))
-        assert (status, "another server of the admin API" in text) == (6, True), text
-        assert f"process {process.popen.pid}" in text
-        status, text = place.refused()
-        assert (status, str(place.socket) in text) == (2, True), text
-        status, text = place.refused(
-            IAC_ADMIN_SOCKET=str(place.short / "other.sock"), IAC_ADMIN_BIND=f"127.0.0.1:{port}"
+        others = [str(place.short / f"other{n}.sock") for n in range(2)]
+        of_folder, of_socket, of_address = place.refused(
+            {"IAC_ADMIN_SOCKET": others[0]},
+            {},
+            {"IAC_ADMIN_SOCKET": others[1], "IAC_ADMIN_BIND": f"127.0.0.1:{port}"},
         )
-        assert (status, f"127.0.0.1:{port}" in text) == (2, True), text
-        assert "Traceback" not in text
-        assert not (place.short / "other.sock").exists()
+        assert (of_folder[0], "another server of the admin API" in of_folder[1]) == (6, True)
+        assert f"process {process.popen.pid}" in of_folder[1]
+        assert (of_socket[0], str(place.socket) in of_socket[1]) == (2, True), of_socket
+        assert (of_address[0], f"127.0.0.1:{port}" in of_address[1]) == (2, True), of_address
+        assert "Traceback" not in of_folder[1] + of_socket[1] + of_address[1]
+        assert not any(map(os.path.exists, others))
         assert place.client().get("/health").status_code == 200
         assert process.stop() < 2.5
 
@@ -192,13 +199,10 @@ def test_an_interrupted_job_is_announced(place: Place) -> None:
         assert wait_for(place.client(), resumed)["status"] == "succeeded"
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("IAC_ADMIN_BIND", "0.0.0.0:8080"), ("IAC_ADMIN_USERS", "nobody"),
-     ("IAC_ADMIN_SOCKET", "relative.sock"), ("IAC_TRUSTED_PROXIES", "x")],
-)  # fmt: skip
-def test_bad_settings(place: Place, name: str, value: str) -> None:
+def test_bad_settings(place: Place) -> None:
     """Exit code 2 and the name of the setting, before anything listens."""
-    status, text = place.refused(**{name: value})
-    assert (status, name in text, "Traceback" in text) == (2, True, False), text
+    bad = {"IAC_ADMIN_BIND": "0.0.0.0:8080", "IAC_ADMIN_USERS": "nobody"}
+    answers = place.refused(*({name: value} for name, value in bad.items()))
+    for name, (status, text) in zip(bad, answers, strict=True):
+        assert (status, name in text, "Traceback" in text) == (2, True, False), text
     assert not place.socket.exists()

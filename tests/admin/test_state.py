@@ -114,7 +114,7 @@ def test_logs_in_three_forms(api: Api) -> None:
     assert text.text == "one\ntwo \u2028\nthree\n"
     assert text.headers["Content-Type"] == "text/plain; charset=utf-8"
     stream = reader.get(LINES, headers={"Accept": "text/event-stream"}).text
-    assert [json.loads(event["data"])["line"] for event in events(stream)][0] == "one"
+    assert json.loads(events(stream)[0]["data"])["line"] == "one"
     both = reader.get(f"{LINES}?envoy=true", headers={"Accept": "text/plain"}).text
     assert "envoy says" in both
     html = reader.get(LINES, headers={"Accept": "text/html"})
@@ -148,9 +148,7 @@ def test_logs_can_be_followed_and_left(api: Api, monkeypatch: pytest.MonkeyPatch
     until(lambda: api.streams() == 0)
 
 
-def test_followed_logs_end_when_the_server_stops(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_followed_logs_end_when_the_server_stops(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also if they are quiet, long before the next heartbeat."""
     monkeypatch.setattr("admin.routes.state.BEAT_SECONDS", 0.05)
     deployed(api.layout, app("web"))

@@ -224,9 +224,7 @@ def test_bad_event_ids(api: Api, last: str) -> None:
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "Last-Event-ID")
 
 
-def test_a_reader_that_leaves_frees_its_thread(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_reader_that_leaves_frees_its_thread(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the next heartbeat, though the job says nothing."""
     monkeypatch.setattr("admin.streams.HEARTBEAT_SECONDS", 0.05)
     with workspace_lock.hold(api.layout.project(PROJECT), "iac deploy"):

@@ -105,9 +105,10 @@ def test_pushes_that_concern_nobody(hooked: Api, change: dict[str, Any]) -> None
 
 def test_other_projects(hooked: Api) -> None:
     """The address says which project a webhook is for."""
-    assert "no service of project other" in push(
-        hooked, "/webhooks/github?project=other"
-    ).json()["ignored"]
+    assert (
+        "no service of project other"
+        in push(hooked, "/webhooks/github?project=other").json()["ignored"]
+    )
     assert push(hooked, "/webhooks/github?project=build").status_code == 422
     assert push(hooked, "/webhooks/github?x=1").status_code == 400
     assert push(hooked, "/webhooks/sourcehut").status_code == 400

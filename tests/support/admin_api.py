@@ -209,5 +209,3 @@ def wait_for(client: Client, deployment: dict[str, Any]) -> dict[str, Any]:
     client.get(deployment["links"]["events"])
     ended: dict[str, Any] = client.get(deployment["links"]["self"]).json()
     return ended
-
-
