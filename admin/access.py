@@ -13,8 +13,8 @@ from werkzeug.sansio.utils import host_is_trusted
 
 from admin.actor import ALL_SCOPES, Actor, Scope
 from admin.auth.gate import Gate
-from admin.peer import Peer
 from admin.problem import Problem
+from admin.wsgi.peer import Peer
 from iac_wrapper.settings import Settings
 
 

@@ -11,8 +11,8 @@ from types import FrameType
 from admin.app import create_app
 from admin.backend import Backend
 from admin.grpc_server import GrpcServer
-from admin.server import Server
-from admin.sockets import default_socket
+from admin.wsgi.server import Server
+from admin.wsgi.sockets import default_socket
 from iac_wrapper.layout import Layout
 from iac_wrapper.settings import Settings
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from admin.access import peer_actor
-from admin.peer import Peer
+from admin.wsgi.peer import Peer
 from tests.support.admin_api import PROJECT, Api, Client, admin_api, code
 from tests.support.auth_server import JWKS, USER, Fault
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from admin.peer import Peer
-from admin.sockets import UnixSocket, bind_tcp, default_socket
+from admin.wsgi.peer import Peer
+from admin.wsgi.sockets import UnixSocket, bind_tcp, default_socket
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.settings import Settings
 

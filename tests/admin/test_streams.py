@@ -157,6 +157,7 @@ class Reader:
         return events(self.response.read().decode())
 
     def leave(self) -> None:
+        self.response.close()  # it may be what holds the connection
         self._connection.close()
 
 

@@ -25,7 +25,7 @@ from admin import contract
 from admin.app import create_app
 from admin.backend import Backend
 from admin.jobs import worker_lock
-from admin.server import Server
+from admin.wsgi.server import Server
 from iac_wrapper import settings
 from iac_wrapper.layout import Layout
 from tests.support.auth_server import AuthServer

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from admin.limits import Limits
-from admin.server import Server
+from admin.wsgi.limits import Limits
+from admin.wsgi.server import Server
 
 Environ = dict[str, Any]
 
@@ -45,13 +45,6 @@ class SmallApp:
 
     def _unread(self, _environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         return self._json({"read": False}, start_response)
-
-    def _swallow(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        try:
-            environ["wsgi.input"].read()
-        except OSError:
-            return self._json({"swallowed": True}, start_response)
-        return self._json({"swallowed": False}, start_response)
 
     def _fault(self, environ: Environ, _start_response: Callable[..., Any]) -> Iterable[bytes]:
         raise ValueError("sentinel " + environ.get("HTTP_AUTHORIZATION", ""))
@@ -102,7 +95,7 @@ def serving(
         bind=("127.0.0.1", 0),
         socket=path,
         max_threads=max_threads,
-        limits=Limits(**{"linger_seconds": 0.5, "waiting": 100, **limits}),
+        limits=Limits(**{"linger_seconds": 0.2, "waiting": 100, **limits}),
     )
     server.start()
     try:

@@ -17,7 +17,7 @@ import socket
 import stat
 from pathlib import Path
 
-from admin.peer import Peer
+from admin.wsgi.peer import Peer
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.settings import Settings
 
