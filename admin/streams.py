@@ -19,6 +19,7 @@ from admin.jobs.job import Entry
 from admin.metrics import Metrics
 from admin.problem import Problem
 from iac_wrapper.operations.logs import LogRecord
+from iac_wrapper.render import plain
 
 SSE = "text/event-stream"
 NDJSON = "application/x-ndjson"
@@ -123,9 +124,9 @@ class Encoding:
         return f"{text}\n".encode()
 
     def line(self, value: Mapping[str, Any]) -> bytes:
-        """A log line: an object, or the bare text of its ``line``."""
+        """A log line: an object, or the text of its ``line``, which cannot steer a terminal."""
         if self.media == TEXT:
-            return f"{value['line']}\n".encode()
+            return f"{plain(value['line'])}\n".encode()
         text = _dumps(value)
         return f"data: {text}\n\n".encode() if self.media == SSE else f"{text}\n".encode()
 

@@ -1,4 +1,4 @@
-"""Values as text for a terminal. Only the CLI uses it; it must not do I/O."""
+"""Values as text for a terminal. It must not do I/O."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from iac_wrapper.adapters import workspace_lock
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.errors import CommandError, EngineError
 from iac_wrapper.layout import container_name, gateway_name
@@ -49,12 +50,15 @@ def heal(workspace: Workspace) -> list[str]:
 def warn_of_missing(workspace: Workspace) -> list[str]:
     """Name the containers that the applied lock wants and the engine does not have.
 
-    Healing cannot make them; a deploy does, so it does not ask.
+    Healing cannot make them; a deploy does, so it does not ask. While another command is at work
+    on the project, containers are missing on purpose and none is named.
     """
+    project = workspace.project
+    if workspace_lock.holder(workspace.layout.project(project)):
+        return []
     lock = workspace.applied()
     if lock is None:
         return []
-    project = workspace.project
     present = {c.name for c in workspace.engine.containers(project)}
     wanted = [container_name(project, a.name, role) for a in lock.apps for role in ("envoy", "app")]
     missing = [name for name in [gateway_name(project), *wanted] if name not in present]

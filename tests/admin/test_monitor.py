@@ -231,6 +231,16 @@ def test_it_heals_and_warns_once(
     ]
 
 
+def test_nothing_is_missed_while_a_deploy_is_at_work(
+    layout: Layout, engine: Daemon, monitor: Monitor
+) -> None:
+    """Its containers come and go on purpose; once it has ended they are missed again."""
+    deployed(layout, app("web"))
+    with workspace_lock.hold(layout.project("demo"), "iac deploy"):
+        assert monitor.snapshot("demo").warnings == ()
+    assert len(monitor.snapshot("demo", max_age=-1).warnings) == 3
+
+
 def test_an_app_left_behind_is_taken_along(
     layout: Layout, engine: Daemon, monitor: Monitor
 ) -> None:

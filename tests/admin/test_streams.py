@@ -50,6 +50,8 @@ def test_log_lines_in_three_forms() -> None:
     assert Encoding(TEXT).line(record) == "hi 🎈\n".encode()
     assert json.loads(Encoding(NDJSON).line(record)) == record
     assert Encoding(SSE).line(record).startswith(b"data: {")
+    colours = {"line": "a\x1b[31mb\x1b]0;title\x07\tc\r"}
+    assert Encoding(TEXT).line(colours) == b"ab\tc\n"
 
 
 def test_quiet_logs_have_a_heartbeat_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
