@@ -17,11 +17,11 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from admin.auth.errors import Unavailable
+from iac_wrapper.adapters.own_headers import OwnHeaders
 
 TIMEOUT = 3.0
 """Seconds from the call to the last byte of the answer."""
@@ -31,6 +31,8 @@ MAX_BYTES = 256 * 1024
 
 MAX_CALLS = 16
 """At once. More wait, within their seconds."""
+
+_HEADERS = {"User-Agent": "karstkit", "Accept-Encoding": "identity"}
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class BoundedHttp:
                 session.mount("https://", _Adapter(self._trust))
             response = session.get(
                 url,
-                auth=_Headers(headers),
+                auth=OwnHeaders({**_HEADERS, **headers}),
                 timeout=self.timeout,
                 allow_redirects=False,
                 stream=True,
@@ -175,15 +177,3 @@ class _Adapter(HTTPAdapter):
 
 def _use_our_pools(manager: PoolManager) -> None:
     manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
-
-
-class _Headers(AuthBase):
-    """Our headers: without an `auth`, requests replaces Authorization by one from ~/.netrc."""
-
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        self._headers = headers
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers.update({"User-Agent": "karstkit", "Accept-Encoding": "identity"})
-        request.headers.update(self._headers)
-        return request

@@ -14,8 +14,8 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
 
+from iac_wrapper.adapters.own_headers import OwnHeaders
 from iac_wrapper.errors import SourceError
 from iac_wrapper.model.base_url import origin
 
@@ -110,21 +110,10 @@ def explain(error: requests.RequestException, url: str) -> Unavailable:
 def _get(session: requests.Session, url: str, headers: Mapping[str, str]) -> requests.Response:
     try:
         return session.get(
-            url, stream=True, allow_redirects=False, timeout=TIMEOUT, auth=_Headers(headers)
+            url, stream=True, allow_redirects=False, timeout=TIMEOUT, auth=OwnHeaders(headers)
         )
     except requests.RequestException as error:
         raise explain(error, url) from None
-
-
-class _Headers(AuthBase):
-    """Our headers or none: without an `auth`, requests takes credentials from ~/.netrc."""
-
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        self._headers = headers
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers.update(self._headers)
-        return request
 
 
 class _SystemTrust(HTTPAdapter):

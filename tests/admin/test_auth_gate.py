@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 
 import pytest
 
@@ -17,22 +16,6 @@ from tests.support.auth_lab import PEER, Lab, lab
 from tests.support.auth_server import USER, AuthServer, Fault, User
 
 SECRET_KEY = "sb_secret_0123456789abcdefghij_KLMNOPQR"
-
-
-@pytest.fixture
-def server() -> Iterator[AuthServer]:
-    with AuthServer("ES256") as server:
-        yield server
-
-
-@pytest.fixture
-def user(server: AuthServer) -> User:
-    return server.add_user("ann@example.org")
-
-
-@pytest.fixture
-def gated(server: AuthServer, user: User) -> Lab:
-    return lab(server, user.id)
 
 
 def refusal(gate: Gate, authorization: str | None, *, mutating: bool = False) -> Problem:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,22 +15,6 @@ from admin.auth.bounded_http import MAX_BYTES
 from admin.problem import Problem
 from tests.support.auth_lab import Lab, lab
 from tests.support.auth_server import JWKS, AuthServer, Fault, User, new_key, public_jwk
-
-
-@pytest.fixture
-def server() -> Iterator[AuthServer]:
-    with AuthServer("ES256") as server:
-        yield server
-
-
-@pytest.fixture
-def user(server: AuthServer) -> User:
-    return server.add_user("ann@example.org")
-
-
-@pytest.fixture
-def gated(server: AuthServer, user: User) -> Lab:
-    return lab(server, user.id)
 
 
 def token_by(server: AuthServer, user: User, kid: str) -> str:

@@ -26,20 +26,9 @@ from tests.support.auth_server import (
 
 
 @pytest.fixture
-def server() -> Iterator[AuthServer]:
-    with AuthServer("ES256") as server:
-        yield server
-
-
-@pytest.fixture
 def trap() -> Iterator[AuthServer]:
     with AuthServer("ES256") as trap:
         yield trap
-
-
-@pytest.fixture
-def user(server: AuthServer) -> User:
-    return server.add_user("ann@example.org")
 
 
 @pytest.fixture

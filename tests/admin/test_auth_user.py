@@ -27,16 +27,6 @@ def server() -> Iterator[AuthServer]:
         yield server
 
 
-@pytest.fixture
-def user(server: AuthServer) -> User:
-    return server.add_user("ann@example.org")
-
-
-@pytest.fixture
-def gated(server: AuthServer, user: User) -> Lab:
-    return lab(server, user.id)
-
-
 def test_reads_ask_once_in_thirty_seconds(gated: Lab, user: User) -> None:
     """A positive answer is believed for 30 s, by reads only."""
     token = gated.server.sign_in(user)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from docker.transport import UnixHTTPAdapter
@@ -57,6 +58,15 @@ class Place:
         finally:
             process.popen.kill()
             process.popen.wait()
+
+    def held_up(self) -> tuple[Path, dict[str, Any]]:
+        """A destroy whose worker waits for a writer of the pipe that is its `.env`."""
+        pipe = self.root / ".env"
+        os.mkfifo(pipe)
+        shown = self.client().post("/destroy", json=DESTROY).json()
+        events = self.root / ".iac" / "jobs" / shown["id"] / "events.jsonl"
+        until(lambda: '"started"' in events.read_text())
+        return pipe, shown
 
     def refused(self, *more: dict[str, str]) -> list[tuple[int, str]]:
         """Exit codes and outputs of servers that do not start, each with other settings."""
@@ -161,11 +171,7 @@ def test_one_server_per_folder_address_and_socket(place: Place) -> None:
 def test_a_job_of_a_killed_server_is_taken_up(place: Place) -> None:
     """Its worker went on; the next server shows its end, and the stream goes on where it was."""
     with place.served() as first:
-        pipe = place.root / ".env"
-        os.mkfifo(pipe)
-        shown = place.client().post("/destroy", json=DESTROY).json()
-        events = place.root / ".iac" / "jobs" / shown["id"] / "events.jsonl"
-        until(lambda: '"started"' in events.read_text())
+        pipe, shown = place.held_up()
         first.popen.send_signal(signal.SIGKILL)
         first.popen.wait()
         held = pipe.rename(place.root / "held")
@@ -183,11 +189,7 @@ def test_a_job_of_a_killed_server_is_taken_up(place: Place) -> None:
 def test_an_interrupted_job_is_announced(place: Place) -> None:
     """Server and worker were killed: the next start says so and how to go on."""
     with place.served() as first:
-        pipe = place.root / ".env"
-        os.mkfifo(pipe)
-        shown = place.client().post("/destroy", json=DESTROY).json()
-        events = place.root / ".iac" / "jobs" / shown["id"] / "events.jsonl"
-        until(lambda: '"started"' in events.read_text())
+        pipe, shown = place.held_up()
         first.popen.kill()
         first.popen.wait()
         kill_workers(Layout(place.root))

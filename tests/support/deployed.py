@@ -53,12 +53,12 @@ def deployed(
     """Write the state of `project`, and the certificates of its apps and of the control plane."""
     network = network_name(project)
     lock = LockFile(project, network, "172.20.0.0/16", gateway_port, apps)
-    state = layout.state(project)
+    for name in (CONTROL_PLANE, *(one.name for one in apps)):
+        leaf(layout, project, name)
+    state = layout.state(project)  # last: who finds it may look at the rest
     state.parent.mkdir(parents=True, exist_ok=True)
     outputs = {lock_file.LOCK_OUTPUT: {"value": lock_file.dump(lock)}}
     state.write_text(json.dumps({"outputs": outputs if apps else {}}))
-    for name in (CONTROL_PLANE, *(one.name for one in apps)):
-        leaf(layout, project, name)
     return lock
 
 
