@@ -140,7 +140,7 @@ def test_logs_can_be_followed_and_left(api: Api, monkeypatch: pytest.MonkeyPatch
     deployed(api.layout, app("web"))
     api.engine.add(container(b"hello\n", quiet=True))
     connection, response = follow(api)
-    assert response.readline() == b"hello\n"
+    until(lambda: response.readline() == b"hello\n")
     assert [response.readline() for _ in range(2)] == [b"\n", b"\n"]
     assert api.streams() == 1
     response.close()
@@ -154,7 +154,7 @@ def test_followed_logs_end_when_the_server_stops(api: Api, monkeypatch: pytest.M
     deployed(api.layout, app("web"))
     api.engine.add(container(b"hello\n", quiet=True))
     connection, response = follow(api)
-    assert response.readline() == b"hello\n"
+    until(lambda: response.readline() == b"hello\n")
     api.backend.close()
     assert response.read() == b""
     connection.close()

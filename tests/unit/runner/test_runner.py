@@ -157,7 +157,7 @@ def test_deaf_program_is_killed_after_the_grace(start: Start) -> None:
     runner.process.terminate()
     runner.until(lambda s: s.message == "stopping" and s.status == pb.NOT_SERVING)
     assert runner.wait() == 137
-    assert _state(grandchild) in ("", "Z")
+    _wait_until_killed(grandchild)
 
 
 def test_program_that_cannot_start_is_failed(start: Start) -> None:
@@ -180,9 +180,7 @@ def test_orphans_are_reaped_and_ended(start: Start) -> None:
         time.sleep(0.02)
     assert not _gone(long)
     runner.stop()
-    while _state(long) not in ("", "Z"):  # killed, but the kernel may need a moment
-        assert time.monotonic() < deadline + 5
-        time.sleep(0.02)
+    _wait_until_killed(long)
 
 
 def test_follow_shows_new_lines_to_many_readers(start: Start) -> None:
@@ -276,6 +274,14 @@ def _gone(pid: int) -> bool:
     except ProcessLookupError:
         return True
     return False
+
+
+def _wait_until_killed(pid: int) -> None:
+    """The kernel may need a moment."""
+    deadline = time.monotonic() + 5
+    while _state(pid) not in ("", "Z"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def _state(pid: int) -> str:
