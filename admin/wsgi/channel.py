@@ -33,7 +33,12 @@ class Parser(HTTPRequestParser):
         """Parse the request line and the headers; from now on the time of the body counts."""
         if b"\r\n " in header_plus or b"\r\n\t" in header_plus:
             raise ParsingError("folded header")
-        super().parse_header(header_plus)
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:  # an odd target, a length of thousands of digits
+            raise ParsingError("not HTTP") from error
+        if not self.chunked and not self.content_length:
+            self.expect_continue = False  # there is nothing to go on with
         chunked = self.chunked and "CONTENT_LENGTH" in self.headers
         if chunked or "TRANSFER_ENCODING" in self.headers:  # the latter is left with HTTP/1.0 only
             raise ParsingError("two ways to find the end of the body")
@@ -74,17 +79,31 @@ class Task(WSGITask):
         if not self.channel.server.accepting:
             self.set_close_on_finish()
         head: bytes = super().build_response_header()
+        if self._is_head:
+            self.chunked_response = False
         return head
+
+    def write(self, data: bytes) -> None:
+        """Write a part of the answer."""
+        super().write(b"" if self._is_head else data)
+
+    @property
+    def _is_head(self) -> bool:
+        return bool(self.request.command == "HEAD")
 
 
 class Refusal(ErrorTask):
     """An answer of the server itself."""
 
     def execute(self) -> None:
-        """Write it and close."""
+        """Write it and close; only close if that would wait for the client.
+
+        The listener's thread may be the one that is here, and nobody else could end that wait.
+        """
         self.wrote_header = self.close_on_finish = True
-        body = getattr(self.request, "command", "") != "HEAD"
-        self.channel.write_soon(refusal(self.request.error.code, "", body=body))
+        if self.channel.total_outbufs_len <= self.channel.adj.outbuf_high_watermark:
+            body = getattr(self.request, "command", "") != "HEAD"
+            self.channel.write_soon(refusal(self.request.error.code, body=body))
 
 
 class Channel(HTTPChannel):

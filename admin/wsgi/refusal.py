@@ -7,21 +7,26 @@ from http import HTTPStatus
 
 from admin.problem import MEDIA_TYPE, Problem
 
-_CODES = {500: "internal", 503: "overloaded"}
+_CODES = {
+    400: "bad-request",
+    413: "request-entity-too-large",
+    431: "request-header-fields-too-large",
+    500: "internal",
+    501: "not-implemented",
+    503: "overloaded",
+}
+"""Stable, while the phrases of `HTTPStatus` change with Python's version."""
 
 
-def refusal(status: int, detail: str, *, body: bool = True) -> bytes:
+def refusal(status: int, *, body: bool = True) -> bytes:
     """A whole HTTP response that ends the connection.
 
     Args:
-        status: HTTP status code.
-        detail: one sentence; empty: the status's own phrase.
+        status: HTTP status code, one of 400, 413, 431, 500, 501, 503.
         body: False for HEAD: the headers only.
     """
     phrase = HTTPStatus(status).phrase
-    code = _CODES.get(status, phrase.lower().replace(" ", "-"))
-    problem = Problem(status, code, detail or phrase)
-    content = json.dumps(problem.body()).encode()
+    content = json.dumps(Problem(status, _CODES[status], phrase).body()).encode()
     headers = {
         "Content-Type": MEDIA_TYPE,
         "Content-Length": str(len(content)),

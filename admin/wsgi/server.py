@@ -6,6 +6,7 @@ application, because the operations block.
 
 from __future__ import annotations
 
+import errno
 import logging
 import resource
 import socket as socket_module
@@ -27,7 +28,10 @@ from admin.wsgi.sockets import UnixSocket, bind_tcp
 from admin.wsgi.threads import Threads
 
 _LOG = logging.getLogger("iac.admin")
-_RESERVED_FILES = 256  # for jobs, event logs, clients of the engine and of the auth server
+_RESERVED_FILES = 256  # for jobs, event logs, clients of the auth server
+_FILES_OF_A_REQUEST = 3  # its connection, and two of the engine's when it follows logs
+_FILES_OF_A_WAITING_ONE = 2  # a body that is not complete yet may be in a file
+_BREATH_SECONDS = 0.01
 _CUT_SECONDS = 1.0  # for threads whose sockets have been cut: none of them waits for a client
 _BUFFER = 64 * 1024  # bytes kept in memory for one connection; larger bodies go to a file
 
@@ -46,8 +50,8 @@ class _Listener(TcpWSGIServer):
         return ("localhost", 0) if isinstance(name, str) else name[:2]
 
     def fix_addr(self, addr: Any) -> Any:
-        """A Unix socket's clients have no address."""
-        return addr or ("", 0)
+        """A Unix socket's clients have no address, or a path of their own."""
+        return addr if isinstance(addr, tuple) else ("", 0)
 
     def set_socket_options(self, conn: socket_module.socket) -> None:
         """No delay where there is one."""
@@ -57,10 +61,25 @@ class _Listener(TcpWSGIServer):
     def handle_accept(self) -> None:
         """Take a newcomer; when there is no room, who has waited longest goes."""
         if len(self.active_channels) >= self.most:
-            waiting = [each for each in list(self.active_channels.values()) if not each.requests]
-            if waiting:
-                min(waiting, key=lambda each: each.since).handle_close()
+            self._make_way()
         super().handle_accept()
+
+    def accept(self) -> Any:
+        """Accept; without a free descriptor the newcomer waits, and not in a busy loop."""
+        try:
+            return super().accept()
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            if not self._make_way():
+                time.sleep(_BREATH_SECONDS)
+            return None
+
+    def _make_way(self) -> bool:
+        waiting = [each for each in list(self.active_channels.values()) if not each.requests]
+        if waiting:
+            min(waiting, key=lambda each: each.since).handle_close()
+        return bool(waiting)
 
     def handle_error(self) -> None:
         """A connection that cannot be accepted; waitress would stop to listen."""
@@ -131,13 +150,13 @@ class Server:
             if self.socket is not None:
                 self._unix = UnixSocket(self.socket)
             undo.pop_all()
-        self._make_room()
+        most = self._make_room()
         logging.getLogger("waitress").setLevel(logging.CRITICAL)  # it logs what clients send
         if tcp is not None:
             self.address = tcp.getsockname()[:2]
-            self._listen(tcp)
+            self._listen(tcp, most)
         if self._unix is not None:
-            self._listen(self._unix.socket)
+            self._listen(self._unix.socket, most)
         self._loop.start()
 
     def stop(self, timeout: float) -> None:
@@ -189,7 +208,7 @@ class Server:
         self._listeners[0].trigger.pull_trigger(cut)
         done.wait(_CUT_SECONDS)
 
-    def _listen(self, sock: socket_module.socket) -> None:
+    def _listen(self, sock: socket_module.socket, most: int) -> None:
         limits = self._limits
         adj = Adjustments(
             ident="iac",
@@ -208,15 +227,26 @@ class Server:
             dispatcher=Threads(self._max_threads, limits.thread_seconds),
             sockinfo=(sock.family, sock.type, sock.proto, sock.getsockname()),
         )  # fmt: skip
-        listener.limits, listener.most = limits, self._max_threads + limits.waiting
+        listener.limits, listener.most = limits, most
         self._listeners.append(listener)
 
-    def _make_room(self) -> None:
-        """Raise this process's soft limit of open files to what all connections can need."""
+    def _make_room(self) -> int:
+        """Raise this process's soft limit of open files to what all connections can need.
+
+        Returns:
+            How many connections each listener may have.
+        """
+        most = self._max_threads + self._limits.waiting
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        need = 2 * (self._max_threads + self._limits.waiting) + _RESERVED_FILES
-        if soft != resource.RLIM_INFINITY and soft < need:
-            allowed = need if hard == resource.RLIM_INFINITY else min(need, hard)
-            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-            if allowed < need:
-                _LOG.warning("%d open files are allowed, %d may be needed", allowed, need)
+        of_one = (
+            _FILES_OF_A_REQUEST * self._max_threads + _FILES_OF_A_WAITING_ONE * self._limits.waiting
+        )
+        need = 2 * of_one + _RESERVED_FILES
+        if soft == resource.RLIM_INFINITY or soft >= need:
+            return most
+        allowed = need if hard == resource.RLIM_INFINITY else min(need, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+        if allowed == need:
+            return most
+        _LOG.warning("%d open files are allowed, %d may be needed", allowed, need)
+        return max(1, most * (allowed - _RESERVED_FILES) // (need - _RESERVED_FILES))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import logging
 import os
@@ -143,6 +144,26 @@ def test_all_threads_busy(app: SmallApp) -> None:
         until(lambda: status(raw(server, CLOSE)) == 200)  # a thread is free just after its answer
         for sock in held:
             sock.close()
+
+
+def test_too_busy_beside_an_unread_answer(app: SmallApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is refused then is closed without a word: the listener itself must wait for nobody."""
+    with serving(app, max_threads=1) as server, connect(server) as greedy:
+        greedy.sendall(get("big"))
+        channels = server._listeners[0].active_channels
+        until(
+            lambda: any(each.total_outbufs_len and not each.requests for each in channels.values())
+        )
+        (channel,) = channels.values()
+        with connect(server) as held:
+            held.sendall(get("wait"))
+            until(lambda: app.calls == 2)
+            monkeypatch.setattr(channel, "readable", lambda: True)  # polled a moment too early
+            greedy.sendall(get("x"))
+            until(lambda: channel.close_when_flushed)
+            app.go.set()
+            assert status(held.recv(65536)) == 200
+        until(lambda: status(raw(server, CLOSE)) == 200)
 
 
 def test_threads_come_and_go(app: SmallApp) -> None:
@@ -395,6 +416,7 @@ def test_the_last_answer_is_read_before_the_reset(server: Any) -> None:
         (b"Content-Length: 1, 1\r\n", 400),
         (b"Content-Length: 1\r\nContent-Length: 1\r\n", 400),
         (b"Content-Length:\r\n", 400),
+        (b"Content-Length: " + b"1" * 5000 + b"\r\n", 400),
         (b"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n", 400),
         (b"Transfer-Encoding: chunked\r\nContent-Length: 0\r\n", 400),
         (b"Transfer-Encoding: gzip, chunked\r\n", 501),
@@ -409,7 +431,8 @@ def test_header_lines(server: Any, app: SmallApp, line: bytes, code: int) -> Non
 
 
 @pytest.mark.parametrize(
-    "target", [b"http://evil/x", b"//evil/x", b"//[", b"*", b"x", b"/x#y", b"x:80", b"/x y"]
+    "target",
+    [b"http://evil/x", b"//evil/x", b"//[", b"http://[x/", b"*", b"x", b"/x#y", b"x:80", b"/x y"],
 )
 def test_targets(server: Any, app: SmallApp, target: bytes) -> None:
     """A request names a path, nothing else."""
@@ -489,6 +512,24 @@ def test_continue(server: Any) -> None:
         assert b'"length": 3' in read_all(sock)
 
 
+def test_nothing_to_continue_with(server: Any, app: SmallApp) -> None:
+    """Who asks without a body is answered at once, and the next request is one of its own."""
+    with connect(server) as sock:
+        sock.sendall(LINE + b"Expect: 100-continue\r\nX-A: one\r\n\r\n")
+        assert status(read_until(sock, b"}")) == 200
+        sock.sendall(CLOSE)
+        assert status(read_all(sock)) == 200
+        assert "HTTP_X_A" not in app.environ
+
+
+def test_head_of_a_stream(server: Any, app: SmallApp) -> None:
+    """Is its head: no chunk follows, not even the last one."""
+    app.go.set()
+    head = b"HEAD /stream HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    assert raw(server, head).endswith(b"\r\n\r\n")
+    assert raw(server, head).count(b"\r\n\r\n") == 1
+
+
 @pytest.mark.parametrize("path", ["fault", "refused", "exit"])
 def test_faults_of_the_application(
     server: Any,
@@ -513,5 +554,28 @@ def test_room_for_files(app: SmallApp, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr("resource.getrlimit", lambda _: (1024, 5000))
     monkeypatch.setattr("resource.setrlimit", lambda _, limits: asked.append(limits))
+    with serving(app, max_threads=400, waiting=500):
+        assert asked == [(4656, 5000)]
     with serving(app, max_threads=1000, waiting=500):
-        assert asked == [(3256, 5000)]
+        assert asked[1:] == [(5000, 5000)]
+
+
+def test_no_more_files_from_the_system(app: SmallApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a free descriptor the longest waiting connection goes, and the newcomer comes in."""
+    with serving(app) as server:
+        waiting = connect(server)
+        until(lambda: server._listeners[0].active_channels)
+        accept = socket.socket.accept
+        failed = []
+
+        def none_left(self: socket.socket) -> Any:
+            if len(failed) < 2:
+                failed.append(time.monotonic())
+                raise OSError(errno.EMFILE, "no more")
+            return accept(self)
+
+        monkeypatch.setattr(socket.socket, "accept", none_left)
+        assert status(raw(server, CLOSE)) == 200
+        assert waiting.recv(1) == b""
+        assert failed[1] - failed[0] < 1
+        waiting.close()

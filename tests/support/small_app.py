@@ -46,6 +46,9 @@ class SmallApp:
     def _unread(self, _environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         return self._json({"read": False}, start_response)
 
+    def _big(self, _environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        return self._json("x" * 20_000_000, start_response)
+
     def _fault(self, environ: Environ, _start_response: Callable[..., Any]) -> Iterable[bytes]:
         raise ValueError("sentinel " + environ.get("HTTP_AUTHORIZATION", ""))
 
