@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from flask import Request
 from werkzeug.sansio.utils import host_is_trusted
 
-from admin.actor import ALL_SCOPES, Actor, Scope
+from admin.actor import ALL_SCOPES, Actor, Scope, Via
 from admin.auth.gate import Gate
 from admin.problem import Problem
 from admin.wsgi.peer import Peer
@@ -48,15 +48,25 @@ def authenticate(request: Request, gate: Gate, settings: Settings, *, mutating: 
     """
     if on_socket(request) and not settings.socket_requires_jwt:
         return peer_actor(request.environ["iac.peer"])
-    local = on_socket(request)
     actor = gate.authenticate(
         request.headers.get("Authorization"),
-        # Failures are counted by user, not by process: a new one costs nothing.
-        peer=f"uid {request.environ['iac.peer'].uid}" if local else peer_of(request),
+        peer=counted_as(request),
         mutating=mutating,
-        via="socket" if local else "http",
+        via=via(request),
     )
     return replace(actor, peer=peer_of(request))
+
+
+def via(request: Request) -> Via:
+    """The way in."""
+    return "socket" if on_socket(request) else "http"
+
+
+def counted_as(request: Request) -> str:
+    """Whose failures these are: an address, or a user; not a process, for a new one is cheap."""
+    if on_socket(request):
+        return f"uid {request.environ['iac.peer'].uid}"
+    return request.remote_addr or ""
 
 
 def peer_of(request: Request) -> str:

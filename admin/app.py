@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 
-from flask import Flask, Response, g, json, request
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -19,7 +19,7 @@ from admin import access, contract
 from admin.backend import Backend
 from admin.call import MAX_BODY_BYTES, Call, data_of
 from admin.contract import Operation
-from admin.jobs.job import Job
+from admin.jobs.job import Job, Request
 from admin.problem import MEDIA_TYPE, Problem, from_error
 from admin.routes import deployments, state, webhooks
 from admin.scrub import scrub
@@ -46,7 +46,7 @@ def create_app(backend: Backend) -> Flask:
     """The application over `backend`, which may be started or not."""
     app = Flask("admin", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1  # see data_of
-    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.json.sort_keys = app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.url_map.merge_slashes = False  # no redirects
     if backend.settings.trusted_proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
@@ -105,13 +105,14 @@ def _add_frame(app: Flask, backend: Backend, operations: Mapping[str, Operation]
         g.problem = error.code
         response: Response = Response(status=error.status, headers=error.headers)
         body = {**error.body(), "request_id": g.request_id}
-        response.set_data(json.dumps(scrub(body, redact)))
+        response.set_data(app.json.dumps(scrub(body, redact), separators=(",", ":")) + "\n")
         response.content_type = MEDIA_TYPE
         return response
 
     @app.before_request
     def enter() -> None:
-        g.began, g.actor, g.job, g.problem = time.monotonic(), None, None, None
+        g.began, g.actor, g.problem = time.monotonic(), None, None
+        g.job = g.asked = None
         g.request_id = secrets.token_hex(8)
         access.check_source(request, backend.settings)
         operation = operations.get(request.endpoint or "")
@@ -123,7 +124,8 @@ def _add_frame(app: Flask, backend: Backend, operations: Mapping[str, Operation]
             return
         mutating = operation.mutating if operation else False
         g.actor = access.authenticate(request, backend.gate, backend.settings, mutating=mutating)
-        access.require(g.actor, wanted)
+        if wanted != "by-kind":  # the handler knows the kind
+            access.require(g.actor, wanted)
 
     @app.after_request
     def leave(response: Response) -> Response:
@@ -154,7 +156,13 @@ def _add_frame(app: Flask, backend: Backend, operations: Mapping[str, Operation]
         status = error.code or 500
         code = (error.name or "error").lower().replace(" ", "-").replace("'", "")
         headers = {k: v for k, v in error.get_headers() if k == "Allow"}
-        return answer(Problem(status, code, _sentence(status, error), headers=headers))
+        hint = contract.NEXT_STEP if status < 500 else None
+        return answer(
+            Problem(
+                status, code, _sentence(status, error), headers=headers,
+                expected=headers.get("Allow"), next_step=hint,
+            )
+        )  # fmt: skip
 
     @app.errorhandler(Exception)
     def unforeseen(error: Exception) -> Response:
@@ -182,16 +190,17 @@ def _check_open(backend: Backend) -> None:
 
 def _audit(backend: Backend, status: int) -> None:
     job: Job | None = g.job
+    asked: Request | None = job.request if job else g.asked
     backend.audit.record(
         request.endpoint or "unknown",
         actor=g.actor,
-        project=job.request.project if job else None,
+        project=asked.project if asked else None,
         deployment=job.id if job else None,
         outcome=g.problem or "accepted",
         request_id=g.request_id,
         status=status,
         peer=access.peer_of(request),
-        asked=job.request.asked() if job else None,
+        asked=asked.asked() if asked else None,
     )
 
 

@@ -100,5 +100,6 @@ class Backend:
             The jobs whose workers go on; the next server takes them up.
         """
         self.stopping.set()
+        going_on = self.jobs.close()  # first: readers wait for it
         self.monitor.stop()
-        return self.jobs.close()
+        return going_on

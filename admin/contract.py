@@ -19,10 +19,12 @@ from werkzeug.datastructures import Headers, MultiDict
 
 from admin.problem import Problem
 
-Access = Literal["public", "read", "deploy", "destroy", "signature"]
+Access = Literal["public", "read", "deploy", "destroy", "by-kind", "signature"]
 
 MAX_ERRORS = 20
 """How many misfits of one request are listed."""
+
+NEXT_STEP = "GET /openapi.json describes every request"
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Operation:
                 found[name] = schema.get("default")
             else:
                 found[name] = _typed(written, schema)
-                errors += [_misfit(name, e.message) for e in _validator(schema, found[name])]
+                errors += [_misfit(name, _words(e)) for e in _validator(schema, found[name])]
         if errors:
             _refuse(errors)
         return found
@@ -82,7 +84,9 @@ class Operation:
         except RecursionError:
             raise Problem(400, "bad-request", "the body is nested too deep") from None
         except ValueError as error:
-            raise Problem(400, "bad-request", "the body is not JSON", found=str(error)) from None
+            raise Problem(
+                400, "bad-request", "the body is not JSON", found=str(error), next_step=NEXT_STEP
+            ) from None
         if errors:
             _refuse(errors)
         return value
@@ -128,7 +132,7 @@ def _at(item: Mapping[str, Any]) -> Mapping[str, Any]:
 def _pattern(_validator: Any, pattern: str, value: Any, _schema: Any) -> Iterator[ValidationError]:
     """As ECMA-262 has it: ``$`` is the end of the text, not also before a last line feed."""
     if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
-        yield ValidationError(f"{value!r} does not match {pattern!r}")
+        yield ValidationError("no match")
 
 
 _Validator: type[Draft202012Validator] = validators.extend(  # type: ignore[no-untyped-call]
@@ -160,6 +164,28 @@ def _misfit(pointer: str, message: str) -> dict[str, str]:
     return {"pointer": pointer, "detail": message if len(message) <= 300 else message[:299] + "…"}
 
 
+def _words(error: ValidationError) -> str:
+    """What is wrong, without Python in it and without repeating what is large."""
+    limit: Any = error.validator_value
+    value: Any = error.instance
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    shown = text if len(text) <= 100 else text[:99] + "…"
+    match error.validator:
+        case "type":
+            return (
+                f"{shown} is not of type {limit if isinstance(limit, str) else ' or '.join(limit)}"
+            )
+        case "pattern":
+            return f"{shown} does not match {limit}"
+        case "enum":
+            return f"{shown} is none of {', '.join(map(str, limit))}"
+        case "maxItems":
+            return f"{len(value)} items, at most {limit} are allowed"
+        case "maxLength":
+            return f"{len(value)} characters, at most {limit} are allowed"
+    return error.message
+
+
 def _explained(error: ValidationError) -> dict[str, str]:
     """What is wrong, at the deepest place that tells, in the document's own words if it has any."""
     deepest = best_match([error]) or error
@@ -167,7 +193,7 @@ def _explained(error: ValidationError) -> dict[str, str]:
     if deepest.validator == "oneOf" and isinstance(deepest.schema, Mapping):
         words = deepest.schema.get("x-message")
     pointer = "".join(f"/{part}" for part in deepest.absolute_path)
-    return _misfit(pointer, words or deepest.message)
+    return _misfit(pointer, words or _words(deepest))
 
 
 def _refuse(errors: list[dict[str, str]]) -> NoReturn:
@@ -177,7 +203,7 @@ def _refuse(errors: list[dict[str, str]]) -> NoReturn:
         "bad-request",
         f"the request does not fit the API: {first}",
         errors=errors[:MAX_ERRORS],
-        next_step="GET /openapi.json describes every request",
+        next_step=NEXT_STEP,
     )
 
 

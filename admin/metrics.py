@@ -53,7 +53,7 @@ class Metrics:
 
     def __init__(self, monitor: HasSnapshots | None = None) -> None:
         self._registry = registry = _Registry()
-        self._projects, self._reasons, self._streams = _Names(), _Names(), _Names()
+        self._projects = _Names()
         self._running: set[str] = set()
         self._lock = threading.Lock()
         Info("iac_build", "What is running.", registry=registry).info({"version": __version__})
@@ -80,24 +80,22 @@ class Metrics:
         self._open = Gauge("iac_streams_open", "Streams being sent.", ["kind"], registry=registry)
         registry.register(_Services(monitor))
 
-    def request(self, method: str, route: str | None, status: int, seconds: float | None) -> None:
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answered request.
 
         Args:
             method: of HTTP.
-            route: its template (``/services/<name>``), never its path; None if no route fits.
+            route: its template (``/services/<name>``), never its path.
             status: of the answer.
-            seconds: how long it took; None for a stream, whose length says nothing.
+            seconds: how long it took to the answer's beginning.
         """
         method = method if method in METHODS else OTHER
-        route = route or OTHER
         self._requests.labels(method, route, str(status)).inc()
-        if seconds is not None:
-            self._request_seconds.labels(method, route).observe(seconds)
+        self._request_seconds.labels(method, route).observe(seconds)
 
     def auth_failure(self, reason: str) -> None:
         """Count a refused caller; `reason` is a problem's code."""
-        self._auth_failures.labels(self._reasons(reason)).inc()
+        self._auth_failures.labels(reason).inc()
 
     def job_started(self, job: Job) -> None:
         """A job is at work, also if another server started it."""
@@ -116,11 +114,11 @@ class Metrics:
 
     def stream_opened(self, kind: str) -> None:
         """A stream (``events``, ``logs``) begins."""
-        self._open.labels(self._streams(kind)).inc()
+        self._open.labels(kind).inc()
 
     def stream_closed(self, kind: str) -> None:
         """A stream ended, whoever ended it."""
-        self._open.labels(self._streams(kind)).dec()
+        self._open.labels(kind).dec()
 
     def render(self) -> tuple[bytes, str]:
         """The answer to a scrape, and its content type."""

@@ -75,7 +75,6 @@ class UnknownService(IacError):  # noqa: N818 - named like jobs' UnknownJob
 
     def __init__(self, project: str, service: str) -> None:
         super().__init__(f"no service {service} is deployed in project {project}")
-        self.service = service
 
 
 class _Watch:
@@ -139,11 +138,14 @@ class Monitor:
 
     def poke(self, project: str) -> None:
         """Something was done to `project`: what is known is out of date, look again now."""
-        if project in self.projects():
-            watch = self._watch(project)
+        if project not in self.projects():
             with self._changed:
-                watch.pokes += 1
-                self._changed.notify_all()
+                self._watches.pop(project, None)
+            return
+        watch = self._watch(project)
+        with self._changed:
+            watch.pokes += 1
+            self._changed.notify_all()
 
     def projects(self) -> list[str]:
         """Names of the projects that have a Terraform state."""
@@ -175,14 +177,18 @@ class Monitor:
             UnknownService: it is not deployed.
             IacError: the look failed (no engine, no certificate of our own).
         """
-        lock = None
-        if project in self.projects():
-            workspace = self._watch(project).workspace
-            lock = workspace.applied()
+        workspace = self.workspace(project)
+        lock = workspace.applied()
         apps = tuple(app for app in lock.apps if app.name == name) if lock else ()
         if lock is None or not apps:
             raise UnknownService(project, name)
         return verify(workspace, replace(lock, apps=apps), wait=0).services[0]
+
+    def workspace(self, project: str) -> Workspace:
+        """For a look at one project: with the connections to the engine that all looks share."""
+        if project in self.projects():
+            return self._watch(project).workspace
+        return self._workspace(project)
 
     def _newest(self, project: str, since: float, *, patience: float | None) -> Snapshot:
         """A snapshot from after `since`; looks, unless somebody does."""

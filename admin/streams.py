@@ -70,7 +70,6 @@ class Streams:
         media: str,
         *,
         status: int = 200,
-        headers: Mapping[str, str] | None = None,
     ) -> Response:
         """A response that sends each chunk at once, until they end or the server stops.
 
@@ -79,7 +78,7 @@ class Streams:
         return Response(
             self._counted(kind, chunks),
             status,
-            {**(headers or {}), "X-Accel-Buffering": "no"},
+            {"X-Accel-Buffering": "no"},
             content_type=f"{media}; charset=utf-8",
         )
 

@@ -18,13 +18,17 @@ from admin.auth.errors import NotAllowed, Refused, Unavailable
 from admin.auth.failures import Failures
 from admin.auth.jwks import KeySet
 from admin.auth.positives import Identity, Positives
-from admin.auth.token import bearer, payload_of
+from admin.auth.token import MAX_LENGTH, bearer, payload_of
 from admin.auth.verifier import Verifier
 from admin.problem import Problem
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.settings import Settings
 
 _RETRY_AFTER = {"Retry-After": "5"}
+_FORM = (
+    "one header Authorization with the scheme Bearer and an access token of at most "
+    f"{MAX_LENGTH:,} characters"
+)
 
 
 class Gate:
@@ -107,6 +111,8 @@ class Gate:
                 "too-many-failures",
                 "too many failed authentications from this address",
                 headers={"Retry-After": str(seconds)},
+                next_step=f"try again in {seconds} s",
+                retryable=True,
             )
 
     def count_failure(self, peer: str) -> None:
@@ -166,7 +172,9 @@ def _unauthenticated() -> Problem:
     return Problem(
         401,
         "unauthenticated",
-        "a token is needed: Authorization: Bearer TOKEN",
+        "a token is needed",
+        expected=_FORM,
+        next_step="sign in at the Supabase project for a token, or use the Unix socket",
         headers={"WWW-Authenticate": "Bearer"},
     )
 
@@ -178,6 +186,7 @@ def _invalid(reason: str) -> Problem:
         "the token is not accepted",
         headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
         reason=reason or None,
+        expected=_FORM if reason == "malformed" else None,
     )
 
 
@@ -194,8 +203,10 @@ def _unavailable() -> Problem:
     return Problem(
         503,
         "auth-unavailable",
-        "the auth server does not answer, so nobody can be let in",
+        "the auth server does not answer, so this token cannot be checked",
         headers=_RETRY_AFTER,
+        next_step="try again; on the machine itself the Unix socket works without it",
+        retryable=True,
     )
 
 

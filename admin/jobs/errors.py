@@ -14,15 +14,14 @@ class UnknownJob(IacError):  # noqa: N818 - reads as what it says
 
 
 class AlreadyEnded(IacError):  # noqa: N818
-    """The job cannot be cancelled any more; `job` says how it ended."""
+    """The job cannot be cancelled any more."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(f"the deployment has ended: {job.status}", found=job.id)
-        self.job = job
 
 
 class KeyReused(IacError):  # noqa: N818
-    """An idempotency key came with another request; `job` is the one that has it."""
+    """An idempotency key came with another request."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(
@@ -30,4 +29,3 @@ class KeyReused(IacError):  # noqa: N818
             found=f"deployment {job.id}",
             expected="a new key for each new request",
         )
-        self.job = job

@@ -8,6 +8,8 @@ changed in between.
 
 from __future__ import annotations
 
+import ipaddress
+import socket
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -17,6 +19,7 @@ from admin.jobs.job import Request
 from iac_wrapper import repos_file
 from iac_wrapper.adapters import env_files
 from iac_wrapper.errors import ConfigError
+from iac_wrapper.layout import Layout
 from iac_wrapper.model.app import AppSpec
 from iac_wrapper.model.base_url import is_loopback
 from iac_wrapper.model.slug import Slug
@@ -36,7 +39,8 @@ def check(request: Request, settings: Settings, root: Path) -> None:
     Raises:
         ConfigError: `where` points into the request, such as ``/apps/1``.
     """
-    _specs(request, settings, root)
+    for spec in _specs(request, settings, root):
+        _check_there(spec, root)
 
 
 def intent(workspace: Workspace, request: Request) -> Intent:
@@ -94,25 +98,59 @@ def _check_source(spec: AppSpec, settings: Settings, root: Path) -> None:
     """A path or repository on this machine must lie in a folder that was opened for callers."""
     slug = spec.slug
     if slug.kind == "path":
-        location = root / Path(slug.location).expanduser()
-        _check_below(spec, [location], settings.admin_paths)
+        _check_below(spec, [_path(slug, root)], settings.admin_paths, root)
     elif slug.kind == "git":
         parts = urlsplit(slug.location)
         if parts.scheme == "file":
             # Git decodes the path; should it once not, the other reading is closed as well.
-            _check_below(spec, [Path(unquote(parts.path)), Path(parts.path)], settings.admin_paths)
+            locations = [Path(unquote(parts.path)), Path(parts.path)]
+            _check_below(spec, locations, settings.admin_paths, root)
         elif parts.scheme == "ssh":
             raise _refused(
                 slug, spec.where, "git+ssh:// would use this machine's own keys", "git+https://…"
             )
-        elif parts.scheme == "http" or is_loopback(parts.hostname or ""):
+        elif parts.scheme == "http" or _is_this_machine(parts.hostname or ""):
             raise _refused(
                 slug, spec.where, "this names a server on this machine itself", "another host"
             )
 
 
-def _check_below(spec: AppSpec, locations: Sequence[Path], folders: Sequence[Path]) -> None:
+def _path(slug: Slug, root: Path) -> Path:
+    return root / Path(slug.location).expanduser()
+
+
+def _check_there(spec: AppSpec, root: Path) -> None:
+    """A typing error should be the answer, not the end of a deployment that was accepted."""
+    if spec.slug.kind == "path" and not _path(spec.slug, root).is_dir():
+        raise ConfigError(
+            "no such directory on the server",
+            where=spec.where,
+            found=spec.slug.text,
+            expected="a directory; relative paths begin at the server's project folder",
+            next_step="mend the path, or deploy a remote slug",
+        )
+
+
+def _is_this_machine(host: str) -> bool:
+    """By its address, however it is written; names of others are not looked up."""
+    host = host.rstrip(".")
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        try:
+            found = ipaddress.IPv4Address(socket.inet_aton(host))
+        except OSError:
+            return is_loopback(host)
+    found = getattr(found, "ipv4_mapped", None) or found
+    return found.is_loopback or found.is_unspecified
+
+
+def _check_below(
+    spec: AppSpec, locations: Sequence[Path], folders: Sequence[Path], root: Path
+) -> None:
     opened = [folder.resolve() for folder in folders]
+    layout = Layout(root.resolve())
+    ours = (layout.secrets, layout.data, layout.root / ".env")
     for location in locations:
         if not any(_is_below(location, folder) for folder in opened):
             raise _refused(
@@ -122,6 +160,12 @@ def _check_below(spec: AppSpec, locations: Sequence[Path], folders: Sequence[Pat
                 "a path below " + ", ".join(map(str, folders)) if folders else "a remote slug",
                 next_step="name its folder in IAC_ADMIN_PATHS, or deploy it on the machine itself",
             )
+        real = location.resolve()
+        if any(real.is_relative_to(path) or path.is_relative_to(real) for path in ours):
+            raise _refused(
+                spec.slug, spec.where, "the server's own keys and settings are here",
+                "a folder that holds a program and nothing else",
+            )  # fmt: skip
 
 
 def _is_below(location: Path, folder: Path) -> bool:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
+
+from iac_wrapper.model.app_rules import REFERENCE
+from iac_wrapper.redact import MASK
 
 Kind = Literal["deploy", "plan", "destroy"]
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
@@ -33,15 +36,27 @@ class Request:
     owner: bool = False
 
     def asked(self) -> dict[str, Any]:
-        """What was asked for, as the API and the audit show it; what was not is left out."""
+        """What was asked for, as the API and the audit show it; what was not is left out.
+
+        Values of `env` are shown only if they are ``${NAME}``: readers need not know them, and
+        callers without IAC_ADMIN_ENV have no other way to give a password.
+        """
         names = ("slugs", "apps", "services", "prune", "locked")
-        return {name: getattr(self, name) for name in names if getattr(self, name)}
+        shown = replace(self, apps=tuple(map(_without_values, self.apps)))
+        return {name: getattr(shown, name) for name in names if getattr(shown, name)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Request:
         """The inverse of `dataclasses.asdict` after a trip through JSON."""
         lists = {name: tuple(data.get(name, ())) for name in ("slugs", "apps", "services")}
         return cls(**{**data, **lists})
+
+
+def _without_values(app: Any) -> Any:
+    if not isinstance(app, Mapping) or not isinstance(app.get("env"), Mapping):
+        return app
+    env = {k: v if REFERENCE.fullmatch(str(v)) else MASK for k, v in app["env"].items()}
+    return {**app, "env": env}
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any
 
 from admin.jobs.log_writer import LogWriter
 from admin.jobs.outcome import Outcome
+from admin.scrub import scrub
 from iac_wrapper.adapters import env_files
 from iac_wrapper.layout import Layout
 from iac_wrapper.model.event import Event
@@ -57,18 +57,11 @@ class Sink:
         """
         self._finished = True
         self.learn()
-        self._writer.append("finished", self.text(outcome.message), self._clean(outcome.to_data()))
+        self._writer.append(
+            "finished", self.text(outcome.message), scrub(outcome.to_data(), self.text)
+        )
         self._writer.sync()
 
     def text(self, text: str) -> str:
         """`text` without secrets, and with nothing in it that UTF-8 cannot say."""
         return self._redact(text).encode("utf-8", "replace").decode()
-
-    def _clean(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, dict):
-            return {key: self._clean(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [self._clean(item) for item in value]
-        return value

@@ -39,7 +39,8 @@ def spawn(folder: Path, lock: Lock, on_exit: Callable[[], None]) -> None:
     finally:
         os.close(alive)
     lock.hand_over()
-    threading.Thread(target=_reap, args=(process, on_exit), daemon=True).start()
+    with suppress(RuntimeError):  # no more threads: its end is noticed by its lock
+        threading.Thread(target=_reap, args=(process, on_exit), daemon=True).start()
 
 
 def _start(folder: Path, fds: tuple[int, int]) -> subprocess.Popen[bytes]:

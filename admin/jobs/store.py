@@ -7,6 +7,7 @@ has ended, whether or not ``job.json`` says so yet.
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from contextlib import suppress
@@ -51,16 +52,19 @@ class Store:
 
         Raises:
             FileExistsError: the id is taken.
+            OSError: it cannot be written.
         """
         staging = self.directory / (_NEW + job.id)
         staging.mkdir(mode=0o700)
-        write_text(events_path(staging), first_event, mode=0o600)
-        _write(staging, job)
         try:
+            write_text(events_path(staging), first_event, mode=0o600)
+            _write(staging, job)
             staging.rename(self.folder(job.id))
         except OSError as error:
             shutil.rmtree(staging, ignore_errors=True)
-            raise FileExistsError(job.id) from error
+            if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+                raise FileExistsError(job.id) from error
+            raise
 
     def save(self, job: Job) -> None:
         """Replace a job's record."""

@@ -10,7 +10,6 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 from weakref import WeakValueDictionary
 
 from admin.jobs import outcome, worker_lock
@@ -20,6 +19,7 @@ from admin.jobs.log_writer import LogWriter
 from admin.jobs.outcome import Outcome
 from admin.jobs.registry import Registry
 from admin.jobs.store import Store
+from admin.scrub import scrub
 from iac_wrapper.redact import Redactor
 
 _log = logging.getLogger("iac.admin.jobs")
@@ -52,11 +52,13 @@ class Watch:
         return bool(self._live or self._changes)
 
     def track(self, job: Job) -> EventLog:
-        """Follow a job from now on."""
-        path = self._store.events(job.id)
-        log = EventLog(path, on_finished=lambda last: self._ended(job.id, last))
+        """Follow a job from now on, if that was not begun by a reader."""
         with self._guard:
-            self._live[job.id] = self._logs[job.id] = log
+            log = self._live.get(job.id)
+            if log is None:
+                path = self._store.events(job.id)
+                log = EventLog(path, on_finished=lambda last: self._ended(job.id, last))
+                self._live[job.id] = self._logs[job.id] = log
         return log
 
     def started(self, job: Job) -> None:
@@ -74,8 +76,10 @@ class Watch:
         with self._guard:
             job = self._registry.get(job_id)
             log = self._logs.get(job_id)
+            if log is None and not job.ended:
+                return self.track(job)
             if log is None:
-                log = self._logs[job_id] = EventLog(self._store.events(job_id), ended=job.ended)
+                log = self._logs[job_id] = EventLog(self._store.events(job_id), ended=True)
         return log
 
     def look(self) -> None:
@@ -109,7 +113,7 @@ class Watch:
         """Write the last event of a job that has no worker."""
         writer = LogWriter(self._store.events(job_id))
         try:
-            data = _redacted(result.to_data(), self._redact)
+            data = scrub(result.to_data(), self._redact)
             writer.append("finished", self._redact(result.message), data)
             writer.sync()
         finally:
@@ -150,9 +154,3 @@ class Watch:
                 self._on_change(job)
             except Exception:
                 _log.exception("telling of job %s failed", job.id)
-
-
-def _redacted(value: Any, redact: Redactor) -> Any:
-    if isinstance(value, dict):
-        return {key: _redacted(item, redact) for key, item in value.items()}
-    return redact(value) if isinstance(value, str) else value

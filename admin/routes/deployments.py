@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
@@ -36,6 +35,7 @@ def plan(call: Call) -> Response:
 def destroy(call: Call) -> Response:
     """Destroy, if the project's name was given twice."""
     project = settings.check_project(call.project, where="/project")
+    g.asked = Request("destroy", project, owner=call.caller.owner)
     if call.body["confirm"] != project:
         raise Problem(
             422,
@@ -45,7 +45,7 @@ def destroy(call: Call) -> Response:
             found=call.body["confirm"][:100],
             expected=project,
         )
-    return _start(call, Request("destroy", project, owner=call.caller.owner))
+    return _start(call, g.asked)
 
 
 def resume(call: Call) -> Response:
@@ -130,25 +130,19 @@ def show(job: Job) -> dict[str, Any]:
     }
 
 
-def accepted(job: Job, headers: Mapping[str, str] | None = None) -> Response:
-    """202 with the job and its address."""
+def accepted(call: Call, job: Job, media: str = JSON, *, replayed: bool = False) -> Response:
+    """202 with the address of the job, and the job itself or a stream of its events."""
     g.job = job
-    response = jsonify(show(job))
-    response.status_code = 202
-    response.headers.update({"Location": f"/deployments/{job.id}", **(headers or {})})
-    return response
-
-
-def _started(call: Call, job: Job, *, replayed: bool) -> Response:
-    """`accepted`; as a stream of the job's events if the client asked for one."""
-    g.job = job
-    headers = {"Idempotency-Replayed": "true"} if replayed else {}
-    media = call.media(JSON, SSE, NDJSON)
     if media == JSON:
-        return accepted(job, headers)
-    headers["Location"] = f"/deployments/{job.id}"
-    chunks = job_events(call.backend.jobs.events(job.id), 0, Encoding(media))
-    return call.streams.respond("events", chunks, media, status=202, headers=headers)
+        response = jsonify(show(job))
+        response.status_code = 202
+    else:
+        chunks = job_events(call.backend.jobs.events(job.id), 0, Encoding(media))
+        response = call.streams.respond("events", chunks, media, status=202)
+    response.headers["Location"] = f"/deployments/{job.id}"
+    if replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return response
 
 
 def _request(call: Call, kind: Kind) -> Request:
@@ -165,8 +159,10 @@ def _request(call: Call, kind: Kind) -> Request:
 
 
 def _start(call: Call, request: Request, *, resumes: str | None = None) -> Response:
-    if call.media(JSON, SSE, NDJSON) != JSON:
+    media = call.media(JSON, SSE, NDJSON)
+    if media != JSON:
         call.streams.check_room()
+    g.asked = request  # for the audit, should it be refused
     intents.check(request, call.backend.settings, call.backend.layout.root)
     try:
         job, replayed = call.backend.jobs.submit(
@@ -193,7 +189,7 @@ def _start(call: Call, request: Request, *, resumes: str | None = None) -> Respo
         problem.headers["Retry-After"] = "10"
         problem.extra["next_step"] = "wait for it to end, or ask with ?wait=SECONDS to be queued"
         raise problem from None
-    return _started(call, job, replayed=replayed)
+    return accepted(call, job, media, replayed=replayed)
 
 
 def _job(call: Call) -> Job:

@@ -10,7 +10,7 @@ from flask import Response, jsonify
 from admin import contract
 from admin.call import Call
 from admin.monitor import UnknownService
-from admin.problem import Problem, from_error
+from admin.problem import Problem
 from admin.scrub import scrub
 from admin.streams import BEAT_SECONDS, NDJSON, SSE, TEXT, Encoding, log_lines
 from iac_wrapper import __version__, settings
@@ -82,12 +82,17 @@ def get_logs(call: Call) -> Response:
 
 def _workspace(call: Call) -> Workspace:
     project = settings.check_project(call.project, where="project")
-    return Workspace(call.backend.layout, call.backend.settings, project, lambda _: None)
+    return call.backend.monitor.workspace(project)
 
 
 def _no_service(error: IacError) -> Problem:
-    found = from_error(error)
-    return Problem(404, "no-such-service", found.detail, **found.extra)
+    return Problem(
+        404,
+        "no-such-service",
+        error.message,
+        found=error.found,
+        next_step="GET /services lists them",
+    )
 
 
 HANDLERS = {

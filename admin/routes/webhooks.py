@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from flask import Response, g, jsonify
 
+from admin import access
 from admin.actor import Actor
 from admin.call import Call, data_of
 from admin.jobs.job import Job, Request
@@ -35,22 +36,26 @@ def webhook(call: Call) -> Response:
     g.actor = replace(g.actor, name=push.repository)
     with backend.replays.once(delivery.key):
         job = _job(call, Request("deploy", project, services=services))
-    return accepted(job)
+    return accepted(call, job)
 
 
 def _proven(call: Call) -> Delivery:
-    """The delivery, if it is from whom it says; failures count like those of tokens."""
-    name, peer, gate = call.parameters["host"], call.request.remote_addr or "", call.backend.gate
-    gate.check_failures(peer)
+    """The delivery, if it is from whom it says.
+
+    Who sends a good one is never turned away for others' bad ones: a git host's addresses are
+    shared by all its users.
+    """
+    name, gate, request = call.parameters["host"], call.backend.gate, call.request
     try:
         delivery = verify(
-            HOSTS[name], dict(call.request.headers), data_of(call.request), call.backend.settings
+            HOSTS[name], dict(request.headers), data_of(request), call.backend.settings
         )
     except Problem as problem:
         if problem.status == 401:
-            gate.count_failure(peer)
+            gate.check_failures(access.counted_as(request))
+            gate.count_failure(access.counted_as(request))
         raise
-    g.actor = Actor("webhook", name, peer=peer)
+    g.actor = Actor("webhook", name, via=access.via(request), peer=access.peer_of(request))
     return delivery
 
 

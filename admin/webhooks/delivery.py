@@ -12,12 +12,11 @@ from admin.webhooks import signature
 from admin.webhooks.push import Host, Push
 from iac_wrapper.settings import Settings
 
-_HEADERS: Mapping[Host, tuple[str, str]] = {
-    "gh": ("x-github-event", "x-github-delivery"),
-    "gl": ("x-gitlab-event", "x-gitlab-event-uuid"),
-    "bb": ("x-event-key", "x-request-uuid"),
+_EVENT_HEADER: Mapping[Host, str] = {
+    "gh": "x-github-event",
+    "gl": "x-gitlab-event",
+    "bb": "x-event-key",
 }
-"""Which headers hold the event's name and the delivery's id."""
 
 _PUSHES: Mapping[Host, frozenset[str]] = {
     "gh": frozenset(("push",)),
@@ -30,14 +29,10 @@ _PUSHES: Mapping[Host, frozenset[str]] = {
 class Delivery:
     """A delivery whose sender is proven.
 
-    `id` is the host's own, for people who search its log: not signed, so not to be relied on.
     `key` (64 hex digits) tells the delivery from others by what is signed; see `Replays`. `push`
     is None if there is nothing to do, and `reason` says why.
     """
 
-    host: Host
-    event: str
-    id: str
     key: str
     push: Push | None
     reason: str = ""
@@ -65,12 +60,12 @@ def verify(
     """
     lower = {name.lower(): value for name, value in headers.items()}
     identity = signature.check(host, lower, body, settings, now=clock())
-    event, delivery_id = (lower.get(name, "")[:200] for name in _HEADERS[host])
+    event = lower.get(_EVENT_HEADER[host], "")[:200]
     key = _key(host, identity, body)
     if event not in _PUSHES[host]:
         shown = repr(event) if event else "a delivery without an event's name"
-        return Delivery(host, event, delivery_id, key, None, f"{shown} deploys nothing")
-    return Delivery(host, event, delivery_id, key, pushes.parse(host, body))
+        return Delivery(key, None, f"{shown} deploys nothing")
+    return Delivery(key, pushes.parse(host, body))
 
 
 def _key(host: Host, identity: str, body: bytes) -> str:

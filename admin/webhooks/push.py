@@ -62,7 +62,7 @@ def parse(host: Host, body: bytes) -> Push:
     try:
         return _PARSERS[host](data)
     except (LookupError, TypeError, AttributeError, ValueError) as error:
-        found = f"{type(error).__name__}: {error}"
+        found = f"no {error}" if isinstance(error, LookupError) else str(error)
         raise _bad("the body is not a push as this host sends them", found=found) from None
 
 

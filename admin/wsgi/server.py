@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -150,13 +151,13 @@ class Server:
             if self.socket is not None:
                 self._unix = UnixSocket(self.socket)
             undo.pop_all()
-        most = self._make_room()
+        self._make_room()
         logging.getLogger("waitress").setLevel(logging.CRITICAL)  # it logs what clients send
         if tcp is not None:
             self.address = tcp.getsockname()[:2]
-            self._listen(tcp, most)
+            self._listen(tcp)
         if self._unix is not None:
-            self._listen(self._unix.socket, most)
+            self._listen(self._unix.socket)
         self._loop.start()
 
     def stop(self, timeout: float) -> None:
@@ -208,7 +209,7 @@ class Server:
         self._listeners[0].trigger.pull_trigger(cut)
         done.wait(_CUT_SECONDS)
 
-    def _listen(self, sock: socket_module.socket, most: int) -> None:
+    def _listen(self, sock: socket_module.socket) -> None:
         limits = self._limits
         adj = Adjustments(
             ident="iac",
@@ -227,26 +228,26 @@ class Server:
             dispatcher=Threads(self._max_threads, limits.thread_seconds),
             sockinfo=(sock.family, sock.type, sock.proto, sock.getsockname()),
         )  # fmt: skip
-        listener.limits, listener.most = limits, most
+        listener.limits, listener.most = limits, self._max_threads + limits.waiting
         self._listeners.append(listener)
 
-    def _make_room(self) -> int:
+    def _make_room(self) -> None:
         """Raise this process's soft limit of open files to what all connections can need.
 
-        Returns:
-            How many connections each listener may have.
+        If it cannot go as high, there will be fewer connections: better a `503` than no files.
         """
-        most = self._max_threads + self._limits.waiting
+        threads, waiting = self._max_threads, self._limits.waiting
+        need = 2 * (_FILES_OF_A_REQUEST * threads + _FILES_OF_A_WAITING_ONE * waiting)
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        of_one = (
-            _FILES_OF_A_REQUEST * self._max_threads + _FILES_OF_A_WAITING_ONE * self._limits.waiting
-        )
-        need = 2 * of_one + _RESERVED_FILES
-        if soft == resource.RLIM_INFINITY or soft >= need:
-            return most
-        allowed = need if hard == resource.RLIM_INFINITY else min(need, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-        if allowed == need:
-            return most
-        _LOG.warning("%d open files are allowed, %d may be needed", allowed, need)
-        return max(1, most * (allowed - _RESERVED_FILES) // (need - _RESERVED_FILES))
+        most = need + _RESERVED_FILES if hard == resource.RLIM_INFINITY else hard
+        allowed = min(need + _RESERVED_FILES, most)
+        if soft != resource.RLIM_INFINITY and soft < allowed:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+        part = max(0.01, (allowed - _RESERVED_FILES) / need)
+        if part < 1:
+            self._max_threads = max(1, int(threads * part))
+            self._limits = replace(self._limits, waiting=max(1, int(waiting * part)))
+            _LOG.warning(
+                "%d open files are allowed: %d requests and streams at once instead of %d",
+                allowed, self._max_threads, threads,
+            )  # fmt: skip

@@ -91,14 +91,15 @@ def test_bodies_that_are_no_objects(body: Any) -> None:
 def test_the_document_explains_in_its_own_words() -> None:
     """Where a list of alternatives says nothing to a person."""
     assert misfit({})[0]["detail"] == "name slugs or apps, one of them"
-    assert misfit({"confirm": 1}, "destroy")[0]["detail"] == "1 is not of type 'string'"
+    assert misfit({"confirm": 1}, "destroy")[0]["detail"] == "1 is not of type string"
 
 
 def test_not_every_error_is_listed_and_none_in_full() -> None:
     """A request of 1 MiB that is wrong everywhere is refused quickly."""
     errors = misfit({"slugs": [0] * 100_000})
     assert len(errors) == MAX_ERRORS
-    assert max(len(error["detail"]) for error in errors) == 300
+    assert errors[0]["detail"] == "100000 items, at most 500 are allowed"
+    assert max(len(error["detail"]) for error in errors) <= 300
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -37,13 +38,16 @@ def test_a_deployment_is_accepted_and_has_an_address(api: Api) -> None:
 
 def test_a_failure_says_why(tmp_path: Path) -> None:
     """The operation's error with everything a person needs; it is not offered to be resumed."""
-    with admin_api(tmp_path, IAC_ADMIN_PATHS=str(tmp_path)) as api:
+    (tmp_path / "open" / "nothing").mkdir(parents=True)
+    with admin_api(tmp_path, IAC_ADMIN_PATHS=str(tmp_path / "open")) as api:
         client = api.http("deployer")
-        shown = client.post("/deploy", json={"slugs": ["./nothing"]}).json()
-        assert shown["request"] == {"slugs": ["./nothing"]}
+        answer = client.post("/deploy", json={"slugs": ["./open/missing"]})
+        assert (answer.status_code, answer.json()["found"]) == (422, "./open/missing")
+        shown = client.post("/deploy", json={"slugs": ["./open/nothing"]}).json()
+        assert shown["request"] == {"slugs": ["./open/nothing"]}
         ended = wait_for(client, shown)
         check_schema("Deployment", ended)
-        assert (ended["status"], ended["error"]["error"]) == ("failed", "SourceError")
+        assert (ended["status"], ended["error"]["error"]) == ("failed", "EntrypointError")
         answer = client.post(f"{ended['links']['self']}/resume")
         assert (answer.status_code, code(answer)) == (409, "not-resumable")
 
@@ -52,7 +56,7 @@ def test_a_failure_says_why(tmp_path: Path) -> None:
     ("path", "body", "kind"),
     [("/deploy", {**SLUG, "dry_run": True}, "plan"), ("/plan", SLUG, "plan"),
      ("/deploy", {**SLUG, "dry_run": False}, "deploy"), ("/deploy", {"apps": ["gh:o/r"]}, "deploy"),
-     ("/plan", {"apps": [{"slug": "gh:o/r", "port": 80, "env": {"A": 1}}], "prune": True,
+     ("/plan", {"apps": [{"slug": "gh:o/r", "port": 80}], "prune": True,
                 "locked": True}, "plan")],
 )  # fmt: skip
 def test_what_is_asked_for(api: Api, path: str, body: dict[str, Any], kind: str) -> None:
@@ -150,7 +154,7 @@ def test_odd_paths_of_owners_do_no_harm(api: Api, text: str) -> None:
 def test_what_was_opened_for_callers(tmp_path: Path) -> None:
     """Folders of IAC_ADMIN_PATHS and variables of IAC_ADMIN_ENV, but never a secret setting."""
     opened = tmp_path / "open"
-    opened.mkdir()
+    (opened / "app").mkdir(parents=True)
     (opened / "out").symlink_to("/etc")
     names = "GREETING,SUPABASE_SERVICE_ROLE_KEY"
     with (
@@ -237,6 +241,35 @@ def test_cancel(api: Api) -> None:
     assert (answer.status_code, code(answer)) == (409, "already-ended")
 
 
+def test_who_may_destroy_may_cancel_that(tmp_path: Path) -> None:
+    """Cancel and resume take the scope of what is cancelled, not another one."""
+    users = "boss@example.org=read+destroy,deployer@example.org=read+deploy"
+    with (
+        admin_api(tmp_path, IAC_ADMIN_USERS=users) as api,
+        workspace_lock.hold(api.layout.project(PROJECT), "iac deploy"),
+    ):
+        boss, deployer = api.http("boss"), api.http("deployer")
+        queued = boss.post("/destroy?wait=60", json=DESTROY).json()
+        assert deployer.post(queued["links"]["cancel"]).status_code == 403
+        cancelled = boss.post(queued["links"]["cancel"])
+        assert cancelled.status_code == 202
+        assert boss.post(cancelled.json()["links"]["resume"]).status_code == 409
+        queued = deployer.post("/deploy?wait=60", json=SLUG).json()
+        assert boss.post(queued["links"]["cancel"]).status_code == 403
+
+
+def test_values_of_variables_are_shown_to_nobody(api: Api) -> None:
+    """Neither to readers nor in the audit; names and references are."""
+    env = {"GREETING": "sentinel", "URL": "${DATABASE_URL}"}
+    app = {"slug": "gh:owner/repo", "env": env}
+    with workspace_lock.hold(api.layout.project(PROJECT), "iac deploy"):
+        shown = api.socket().post("/deploy?wait=60", json={"apps": [app]}).json()
+        assert shown["request"]["apps"][0]["env"] == {**env, "GREETING": "[redacted]"}
+        assert "sentinel" not in api.http("reader").get(shown["links"]["self"]).text
+        assert "sentinel" not in json.dumps(api.audit())
+        api.socket().post(shown["links"]["cancel"])
+
+
 def test_resume(api: Api) -> None:
     """A new deployment with the same request, for whoever asks and has the scope."""
     boss = api.http("boss")
@@ -275,6 +308,7 @@ def test_an_interrupted_deployment_can_be_resumed(api: Api) -> None:
 
 def test_to_resume_takes_the_right_to_name_what_is_resumed(api: Api) -> None:
     """What an owner started with a local path is not open to callers over HTTP afterwards."""
+    (api.root / "app").mkdir()
     with workspace_lock.hold(api.layout.project(PROJECT), "iac deploy"):
         shown = api.socket().post("/deploy?wait=60", json={"slugs": ["./app"]}).json()
         resume = api.socket().post(shown["links"]["cancel"]).json()["links"]["resume"]
@@ -348,6 +382,10 @@ def test_the_audit_says_who_did_what_and_how_it_went(api: Api) -> None:
     assert finished["outcome"] == "succeeded"
     assert api.audited(action="deploy", status=401)["actor"] is None
     assert api.audited(action="deploy", status=403)["actor"]["name"] == "reader@example.org"
+    boss.post("/destroy", json={"project": "other", "confirm": "oter"})
+    assert api.audited(action="destroy", outcome="not-confirmed")["project"] == "other"
+    api.http("deployer").post("/deploy", json={"slugs": ["/etc"]})
+    assert api.audited(outcome="unprocessable")["asked"] == {"slugs": ["/etc"]}
     assert not [line for line in api.audit() if line["action"] in ("getDeployment", "getEvents")]
 
 

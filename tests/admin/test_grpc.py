@@ -34,6 +34,7 @@ SECONDS = 15
 
 @pytest.fixture
 def served(api: Api) -> Iterator[GrpcServer]:
+    (api.root / "nothing").mkdir()
     server = GrpcServer(api.backend, ("127.0.0.1", 0))
     server.start()
     yield server

@@ -19,11 +19,15 @@ DEPLOY = Request("deploy", "demo")
 SECRETS = {"GITHUB_TOKEN": "x" * 20, "SUPABASE_SERVICE_ROLE_KEY": "y" * 20, "DATABASE_URL": "db"}
 
 
+OF_THIS_MACHINE = ("127.1", "localhost.", "0", "[::]", "[::ffff:127.0.0.1]", "2130706433",
+    "0x7f000001")  # fmt: skip
+
+
 @pytest.fixture
 def chosen(tmp_path: Path) -> Settings:
     """Callers may name what lies below `open` and the variable DATABASE_URL."""
-    (tmp_path / "open" / "app").mkdir(parents=True)
-    (tmp_path / "opened-not").mkdir()
+    for name in ("open/app", "opened-not", "secrets/demo", ".iac/jobs"):
+        (tmp_path / name).mkdir(parents=True)
     values = {"IAC_ADMIN_PATHS": str(tmp_path / "open"), **SECRETS}
     return settings.load(tmp_path, {**values, "IAC_ADMIN_ENV": "DATABASE_URL, GITHUB_TOKEN"})
 
@@ -35,7 +39,8 @@ def refused(tmp_path: Path, chosen: Settings) -> Callable[[Request], ConfigError
     def ask(request: Request) -> ConfigError:
         with pytest.raises(ConfigError) as caught:
             check(request, chosen, tmp_path)
-        check(replace(request, owner=True), chosen, tmp_path)
+        workspace = Workspace(Layout(tmp_path), chosen, "demo", lambda _: None)
+        assert intent(workspace, replace(request, owner=True)).specs
         return caught.value
 
     return ask
@@ -59,6 +64,12 @@ def refused(tmp_path: Path, chosen: Settings) -> Callable[[Request], ConfigError
         "git+http://127.0.0.1:8000/acme/app",
         "git+http://localhost/acme/app",
         "git+https://localhost/acme/app",
+        *(f"git+https://{host}/acme/app" for host in OF_THIS_MACHINE),
+        ".",
+        "./secrets",
+        "./secrets/demo",
+        "./.iac/jobs",
+        "git+file://{root}/secrets",
     ],
 )
 def test_sources_on_this_machine_are_closed(

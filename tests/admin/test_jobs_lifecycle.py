@@ -150,9 +150,8 @@ def test_cancel_ends_a_running_job(made: Lab) -> None:
     assert (last.status, last.resumable) == ("cancelled", True)
     assert last.error
     assert last.error["error"] == "Interrupted"
-    with pytest.raises(AlreadyEnded, match="cancelled") as caught:
+    with pytest.raises(AlreadyEnded, match="cancelled"):
         jobs.cancel(job.id)
-    assert caught.value.job == last
 
 
 def test_cancel_before_the_worker_listens_ends_it_too(made: Lab) -> None:

@@ -556,8 +556,9 @@ def test_room_for_files(app: SmallApp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("resource.setrlimit", lambda _, limits: asked.append(limits))
     with serving(app, max_threads=400, waiting=500):
         assert asked == [(4656, 5000)]
-    with serving(app, max_threads=1000, waiting=500):
+    with serving(app, max_threads=1000, waiting=500) as server:
         assert asked[1:] == [(5000, 5000)]
+        assert (server._max_threads, server._limits.waiting) == (593, 296)
 
 
 def test_no_more_files_from_the_system(app: SmallApp, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -566,7 +567,7 @@ def test_no_more_files_from_the_system(app: SmallApp, monkeypatch: pytest.Monkey
         waiting = connect(server)
         until(lambda: server._listeners[0].active_channels)
         accept = socket.socket.accept
-        failed = []
+        failed: list[float] = []
 
         def none_left(self: socket.socket) -> Any:
             if len(failed) < 2:
