@@ -13,6 +13,7 @@ from admin.jobs.jobs import Jobs
 from admin.metrics import Metrics
 from admin.monitor import Monitor
 from admin.webhooks.replay import Replays
+from admin.webhooks.signature import check_secrets
 from iac_wrapper.layout import Layout
 from iac_wrapper.redact import Redactor
 from iac_wrapper.settings import Settings
@@ -44,6 +45,7 @@ class Backend:
         Raises:
             ConfigError: a setting is wrong.
         """
+        check_secrets(settings)
         folder = layout.data / "admin"
         monitor = Monitor(layout, settings)
         metrics = Metrics(monitor)

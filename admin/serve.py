@@ -35,6 +35,7 @@ def serve(layout: Layout, settings: Settings, say: Say) -> None:
     server = Server(create_app(backend), bind=settings.admin_bind, socket=default_socket(settings))
     calls = GrpcServer(backend, settings.admin_grpc) if settings.admin_grpc else None
     try:
+        backend.jobs.claim()  # first: who else is here is a better answer than a port in use
         server.start()
         if calls:
             calls.start()

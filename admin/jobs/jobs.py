@@ -62,6 +62,14 @@ class Jobs:
         self._guard = threading.Lock()
         self._open = False
 
+    def claim(self) -> None:
+        """Be the one server of this project folder.
+
+        Raises:
+            BusyError: another one is.
+        """
+        self._server.take()
+
     def recover(self) -> builtins.list[Job]:
         """Take up what an earlier server left, and begin. Call it once.
 
@@ -71,7 +79,7 @@ class Jobs:
         Raises:
             BusyError: another server works on this project folder.
         """
-        self._server.take()
+        self.claim()
         unended = self._registry.load()
         for job in unended:
             self._take_up(job)

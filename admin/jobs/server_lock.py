@@ -17,11 +17,13 @@ class ServerLock:
         self._fd: int | None = None
 
     def take(self) -> None:
-        """Be the server of this folder.
+        """Be the server of this folder; once is enough.
 
         Raises:
             BusyError: another one is.
         """
+        if self._fd is not None:
+            return
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

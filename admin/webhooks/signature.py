@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from admin.problem import Problem
 from admin.webhooks.push import Host
+from iac_wrapper.errors import ConfigError
 from iac_wrapper.settings import Settings
 
 SETTING: Mapping[Host, str] = {
@@ -23,10 +24,28 @@ SETTING: Mapping[Host, str] = {
     "gl": "GITLAB_WEBHOOK_TOKEN",
     "bb": "BITBUCKET_WEBHOOK_SECRET",
 }
+MIN_LENGTH = 16
 SIGNING_TOKEN = "whsec_"  # noqa: S105 - the prefix that tells the kind of a token
 CLOCK_SECONDS = 300
 """How far a signed timestamp may be from our clock (the tolerance of the Standard Webhooks
 libraries)."""
+
+
+def check_secrets(settings: Settings) -> None:
+    """Refuse secrets that could be guessed: a failure costs its sender next to nothing.
+
+    Raises:
+        ConfigError: one is set and shorter than `MIN_LENGTH`.
+    """
+    for name in SETTING.values():
+        if 0 < len(getattr(settings, name)) < MIN_LENGTH:
+            raise ConfigError(
+                "this secret is too short",
+                where=name,
+                found=f"{len(getattr(settings, name))} characters",
+                expected=f"{MIN_LENGTH} or more",
+                next_step="make one with `openssl rand -hex 32`; set it here and at the git host",
+            )
 
 
 def check(

@@ -97,7 +97,8 @@ class UnixSocket:
         except OSError as error:
             self.close()
             found = error.strerror or str(error)  # a path too long has no errno
-            raise _error("cannot make the Unix socket", path, found) from None
+            next_step = "mend its folder, or set IAC_ADMIN_SOCKET to another path"
+            raise _error("cannot make the Unix socket", path, found, next_step) from None
         except ConfigError:
             self.close()
             raise

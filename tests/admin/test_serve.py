@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,12 @@ class Place:
     @property
     def socket(self) -> Path:
         return self.short / "api.sock"
+
+    def beside(self) -> Place:
+        """Another project folder, with the same settings."""
+        root = self.root / "beside"
+        make_project(root)
+        return replace(self, root=root)
 
     def client(self) -> Client:
         client = Client("http+docker://localhost")
@@ -102,14 +108,19 @@ class Process:
         return time.monotonic() - began
 
 
+def make_project(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for name in ("cdktf.json", "main.py"):  # what makes a folder a project
+        (folder / name).touch()
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
     with ExitStack() as stack:
         short = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         engine = stack.enter_context(daemon(short / "docker.sock"))
         stack.callback(kill_workers, Layout(tmp_path))
-        for name in ("cdktf.json", "main.py"):  # what makes a folder a project
-            (tmp_path / name).touch()
+        make_project(tmp_path)
         yield Place(
             tmp_path,
             short,
@@ -153,10 +164,11 @@ def test_one_server_per_folder_address_and_socket(place: Place) -> None:
     with place.served(IAC_ADMIN_GRPC="off") as process:
         port = re.findall(r"http://127\.0\.0\.1:([0-9]+)", process.output())[0]
         others = [str(place.short / f"other{n}.sock") for n in range(2)]
-        of_folder, of_socket, of_address = place.refused(
-            {"IAC_ADMIN_SOCKET": others[0]},
-            {},
-            {"IAC_ADMIN_SOCKET": others[1], "IAC_ADMIN_BIND": f"127.0.0.1:{port}"},
+        (of_folder,) = place.refused({"IAC_ADMIN_SOCKET": others[0]})
+        beside = place.beside()
+        (of_socket,) = beside.refused({})
+        (of_address,) = beside.refused(
+            {"IAC_ADMIN_SOCKET": others[1], "IAC_ADMIN_BIND": f"127.0.0.1:{port}"}
         )
         assert (of_folder[0], "another server of the admin API" in of_folder[1]) == (6, True)
         assert f"process {process.popen.pid}" in of_folder[1]
@@ -203,7 +215,11 @@ def test_an_interrupted_job_is_announced(place: Place) -> None:
 
 def test_bad_settings(place: Place) -> None:
     """Exit code 2 and the name of the setting, before anything listens."""
-    bad = {"IAC_ADMIN_BIND": "0.0.0.0:8080", "IAC_ADMIN_USERS": "nobody"}
+    bad = {
+        "IAC_ADMIN_BIND": "0.0.0.0:8080",
+        "IAC_ADMIN_USERS": "nobody",
+        "GITHUB_WEBHOOK_SECRET": "too-short",
+    }
     answers = place.refused(*({name: value} for name, value in bad.items()))
     for name, (status, text) in zip(bad, answers, strict=True):
         assert (status, name in text, "Traceback" in text) == (2, True, False), text
