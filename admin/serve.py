@@ -30,6 +30,7 @@ def serve(layout: Layout, settings: Settings, say: Say) -> None:
         BusyError: a server already works on this project folder.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # many followers share one pool
     stop = _stop_on_signals()
     backend = Backend.open(layout, settings)
     server = Server(create_app(backend), bind=settings.admin_bind, socket=default_socket(settings))

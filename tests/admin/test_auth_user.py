@@ -147,7 +147,7 @@ def test_no_clear_answer_is_503_in_time(
 ) -> None:
     """Errors, redirects, hanging and dripping servers: 503 within the time, nobody let in."""
     endless = fault.hang or fault.drip
-    gated = lab(server, user.id, timeout=0.2 if endless else 3.0)
+    gated = lab(server, user.id, timeout=0.5 if endless else 3.0)
     with AuthServer() as trap:
         location = fault.location.replace("{trap}", trap.url)
         server.faults[USER] = Fault(

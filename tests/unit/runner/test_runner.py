@@ -140,6 +140,7 @@ def test_sigterm_reaches_the_program_and_its_code_comes_back(start: Start) -> No
         "print('up'); time.sleep(60)"
     )
     runner.until(lambda s: s.status == pb.SERVING)
+    assert runner.log(at_least=1)  # its handler is there by now
     assert runner.stop() == 7
 
 
