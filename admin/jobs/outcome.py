@@ -105,5 +105,5 @@ def _deploy_results(result: Deployed) -> dict[str, Any]:
 
 
 def _stopped(status: Status, message: str) -> Outcome:
-    error = Interrupted(message, next_step="do it again: every step is safe to repeat")
+    error = Interrupted(message, next_step="resume it: every step is safe to repeat")
     return Outcome(status, message.capitalize(), {"error": error.to_dict()})

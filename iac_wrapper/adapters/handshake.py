@@ -164,7 +164,7 @@ def _sentence(error: OSError, service: str, timeout: float) -> str:
         return f"the certificate shown for {service} is not accepted: {error.verify_message}"
     if isinstance(error, TimeoutError):
         return f"no handshake within {timeout:g} s"
-    if isinstance(error, ssl.SSLEOFError | ConnectionError):
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ConnectionError):
         return f"the gateway closed the connection: no sidecar answers as {service}"
     if isinstance(error, ssl.SSLError):
         return f"handshake refused: {_reason(error)}"

@@ -186,9 +186,13 @@ def test_nobody_at_the_port_is_unreachable(own: Path) -> None:
     assert health.message == f"gateway not listening on 127.0.0.1:{port}"
 
 
-def test_gateway_without_a_service_behind_it_is_unreachable(own: Path) -> None:
+CLOSE_NOTIFY = b"\x15\x03\x03\x00\x02\x01\x00"  # an alert of TLS (RFC 8446, 6.1)
+
+
+@pytest.mark.parametrize("answer", [b"", CLOSE_NOTIFY])
+def test_gateway_without_a_service_behind_it_is_unreachable(own: Path, answer: bytes) -> None:
     """A connection that closes before TLS is the gateway finding nobody under that name."""
-    with _closing_server() as port:
+    with _closing_server(answer) as port:
         plane = ControlPlane(port, own)
         health, probe = plane.health("svc"), plane.probe_without_certificate("svc")
     assert health.status == "UNREACHABLE"
