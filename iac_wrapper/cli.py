@@ -20,6 +20,7 @@ from iac_wrapper import __version__, render, settings
 from iac_wrapper.errors import ConfigError, IacError, Interrupted, UnhealthyError
 from iac_wrapper.layout import Layout
 from iac_wrapper.model.event import Emit, Event
+from iac_wrapper.plain import plain
 from iac_wrapper.redact import Redactor
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ def health(workspace: Workspace, as_json: bool, wait: float) -> None:
     click.echo(_dumps(report.to_dict()) if as_json else render.report_table(report))
     if not report.good:
         sys.stdout.flush()
-        click.echo(render.plain(unhealthy_detail(report.services)), err=True)
+        click.echo(plain(unhealthy_detail(report.services)), err=True)
         sys.exit(UnhealthyError.exit_code)
 
 
@@ -214,7 +215,7 @@ def logs(
             if record is None:
                 continue
             name = record.service if record.role == "app" else f"{record.service}/{record.role}"
-            text = f"{name} | {render.plain(record.line)}"
+            text = f"{name} | {plain(record.line)}"
             click.echo(json.dumps(asdict(record)) if as_json else text)
 
 
@@ -267,7 +268,7 @@ def serve(ctx: click.Context) -> None:
     run(
         workspace.layout,
         workspace.settings,
-        lambda line: click.echo(redact(render.plain(line)), err=True),
+        lambda line: click.echo(redact(plain(line)), err=True),
     )
 
 
@@ -329,7 +330,7 @@ def _printer(redact: Redactor, *, quiet: bool) -> Emit:
 
     def emit(event: Event) -> None:
         if not quiet or event.kind == "warning":
-            text = prefix[event.kind] + redact(render.plain(event.message))
+            text = prefix[event.kind] + redact(plain(event.message))
             with suppress(OSError):  # a closed stderr must not end a deploy half-way
                 click.secho(text, err=True, bold=event.kind == "step", dim=event.kind == "progress")
 
@@ -340,7 +341,7 @@ def _fail(ctx: click.Context, error: IacError) -> NoReturn:
     redact = ctx.meta.get("redact", Redactor())
     if ctx.meta.get("as_json") and not isinstance(error, UnhealthyError):
         click.echo(redact(_dumps({"error": error.to_dict()})))
-    click.secho("error: " + redact(render.plain(str(error))), err=True)
+    click.secho("error: " + redact(plain(str(error))), err=True)
     # As Terraform's own flag: 2 says "changes", so bad input must say something else.
     taken = ctx.meta.get("detailed_exitcode") and error.exit_code == 2
     sys.exit(1 if taken else error.exit_code)

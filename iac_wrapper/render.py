@@ -1,8 +1,7 @@
-"""Values as text for a terminal. It must not do I/O."""
+"""Values as text for a terminal. Only the CLI uses it; it must not do I/O."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import click
@@ -10,17 +9,7 @@ import click
 from iac_wrapper.model.plan import Action, Plan
 from iac_wrapper.model.report import Report, ServiceReport
 
-_CONTROL = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI sequences
-    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # OSC sequences
-    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"  # other control characters but tab and newline
-)
 _SIGNS: dict[Action, str] = {"create": "+", "update": "~", "replace": "±", "delete": "-"}
-
-
-def plain(text: str) -> str:
-    """`text` without anything that could steer a terminal (ECMA-48 sequences, C0 and C1)."""
-    return _CONTROL.sub("", text)
 
 
 def plan_text(plan: Plan, renewals: Sequence[str] = ()) -> str:

@@ -6,6 +6,7 @@ from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.health import Health, Probe
 from iac_wrapper.model.plan import Change, Plan
 from iac_wrapper.model.report import Diagnosis, Report, ServiceReport
+from iac_wrapper.plain import plain
 
 
 def _service(name: str, health: Health, probe: Probe, commit: str | None) -> ServiceReport:
@@ -36,7 +37,7 @@ def test_the_table_says_what_was_proven_and_what_was_not() -> None:
             ),
         ),
     )
-    lines = render.plain(render.report_table(report)).splitlines()
+    lines = plain(render.report_table(report)).splitlines()
     assert lines[0].split()[0::6] == ["SERVICE", "SECONDS"]
     assert "0123456789ab  " in lines[1]
     assert lines[1].endswith("SERVING (running)    1.2")
