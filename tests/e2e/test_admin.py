@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -132,6 +133,9 @@ def server(
             yield made
         finally:
             made.stop(signal.SIGTERM)
+            for record in (ROOT / ".iac" / "jobs").glob("*/job.json"):
+                if json.loads(record.read_text())["request"]["project"] == project.name:
+                    shutil.rmtree(record.parent)
 
 
 def events_of(stream: requests.Response) -> Iterator[Event]:
