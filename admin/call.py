@@ -59,6 +59,14 @@ class Call:
         chosen = self.parameters.get("project") or body.get("project")
         return chosen or self.backend.settings.project
 
+    def check_room(self) -> None:
+        """Refuse one stream too many.
+
+        Raises:
+            Problem: 503.
+        """
+        self.streams.check_room(self.request.environ.get("iac.threads"))
+
     def media(self, *offered: str) -> str:
         """Which of the offered media types the client likes best; the first if it does not care.
 

@@ -48,17 +48,18 @@ class Streams:
         self._open = 0
         self._guard = Lock()
 
-    def check_room(self) -> None:
-        """Refuse one stream too many.
+    def check_room(self, threads: int | None = None) -> None:
+        """Refuse one stream too many; `threads` is how many the server has, if that is known.
 
         Raises:
             Problem: 503.
         """
-        if self._open >= MAX_OPEN:
+        most = MAX_OPEN if threads is None else min(MAX_OPEN, max(1, threads * 11 // 12))
+        if self._open >= most:
             raise Problem(
                 503,
                 "too-many-streams",
-                f"{MAX_OPEN} streams are open",
+                f"{self._open} streams are open",
                 headers={"Retry-After": "5"},
                 next_step="close some, or ask for JSON instead of a stream",
             )

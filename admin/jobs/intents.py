@@ -9,6 +9,7 @@ changed in between.
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import fields
@@ -28,6 +29,9 @@ from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.settings import Settings, check_project
 
 _SECRET_SETTINGS = {item.name for item in fields(Settings) if item.metadata["secret"]}
+
+
+_PLAIN_HOST = re.compile(r"[A-Za-z0-9._:-]+")
 
 
 def check(request: Request, settings: Settings, root: Path) -> None:
@@ -111,8 +115,9 @@ def _check_source(spec: AppSpec, settings: Settings, root: Path) -> None:
             )
         elif parts.scheme == "http" or _is_this_machine(parts.hostname or ""):
             raise _refused(
-                slug, spec.where, "this names a server on this machine itself", "another host"
-            )
+                slug, spec.where, "this names a server on this machine itself",
+                "another host, in plain letters and digits",
+            )  # fmt: skip
 
 
 def _path(slug: Slug, root: Path) -> Path:
@@ -121,7 +126,7 @@ def _path(slug: Slug, root: Path) -> Path:
 
 def _check_there(spec: AppSpec, root: Path) -> None:
     """A typing error should be the answer, not the end of a deployment that was accepted."""
-    if spec.slug.kind == "path" and not _path(spec.slug, root).is_dir():
+    if spec.slug.kind == "path" and not _is_directory(_path(spec.slug, root)):
         raise ConfigError(
             "no such directory on the server",
             where=spec.where,
@@ -131,8 +136,17 @@ def _check_there(spec: AppSpec, root: Path) -> None:
         )
 
 
+def _is_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name too long, a folder that may not be entered
+        return False
+
+
 def _is_this_machine(host: str) -> bool:
     """By its address, however it is written; names of others are not looked up."""
+    if not _PLAIN_HOST.fullmatch(host):
+        return True  # git decodes and normalizes names: %31 and full-width digits, too
     host = host.rstrip(".")
     try:
         found = ipaddress.ip_address(host)
@@ -150,7 +164,8 @@ def _check_below(
 ) -> None:
     opened = [folder.resolve() for folder in folders]
     layout = Layout(root.resolve())
-    ours = (layout.secrets, layout.data, layout.root / ".env")
+    own = (layout.secrets, layout.data, layout.root / ".env")
+    ours = {*own, *(path.resolve() for path in own)}  # any of them may be a link
     for location in locations:
         if not any(_is_below(location, folder) for folder in opened):
             raise _refused(

@@ -88,7 +88,7 @@ class Jobs:
         found = [self.get(job.id) for job in unended]
         return [job for job in found if job.status == "interrupted"]
 
-    def submit(
+    def submit(  # noqa: PLR0913 - what a caller chooses, by keyword
         self,
         request: Request,
         actor: Actor,
@@ -96,15 +96,17 @@ class Jobs:
         wait: float = 0.0,
         key: str | None = None,
         resumes: str | None = None,
+        check: Callable[[], None] = lambda: None,
     ) -> tuple[Job, bool]:
         """Start a job, or queue it for at most `wait` seconds if its project is busy.
 
         Args:
-            request: what to do; `intents.check` it first.
+            request: what to do.
             actor: for whom.
             wait: seconds; 0 does not queue.
             key: makes a repeated call harmless: it gets the job of the first one.
             resumes: id of the job that this one does again.
+            check: called before a new job is made; what it raises is raised here.
 
         Returns:
             The job, and True if it is the one of an earlier call with the same key.
@@ -132,6 +134,7 @@ class Jobs:
                 if earlier.resumes != resumes or not same_request(earlier.request, request):
                     raise KeyReused(earlier)
                 return earlier, True
+            check()
             job, lock = self._admit(draft)
         if lock:
             self._dispatch.launch(job, lock, self._ticker)
@@ -230,7 +233,7 @@ class Jobs:
             if lock:
                 lock.release()
             raise CommandError("the job cannot be stored", found=str(error)) from error
-        self._watch.track(job)
+        self._watch.log(job.id)
         if lock is None:
             self._dispatch.enqueue(job)
         return job, lock
@@ -253,7 +256,7 @@ class Jobs:
     def _take_up(self, job: Job) -> None:
         """Go on with a job of an earlier server, from where it is."""
         folder = self._store.folder(job.id)
-        log = self._watch.track(job)
+        log = self._watch.log(job.id)
         alive = worker_lock.is_held(folder)
         log.poll()
         if log.ended:

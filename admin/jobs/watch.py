@@ -51,16 +51,6 @@ class Watch:
         """Whether there is anything to look at."""
         return bool(self._live or self._changes)
 
-    def track(self, job: Job) -> EventLog:
-        """Follow a job from now on, if that was not begun by a reader."""
-        with self._guard:
-            log = self._live.get(job.id)
-            if log is None:
-                path = self._store.events(job.id)
-                log = EventLog(path, on_finished=lambda last: self._ended(job.id, last))
-                self._live[job.id] = self._logs[job.id] = log
-        return log
-
     def started(self, job: Job) -> None:
         """A job got its worker, of this server or of an earlier one."""
         with self._guard:
@@ -68,18 +58,19 @@ class Watch:
             self._changes.append(job)
 
     def log(self, job_id: str) -> EventLog:
-        """The events of a job, one object for all its readers.
+        """The events of a job, one object for all its readers; followed until the job has ended.
 
         Raises:
             UnknownJob: no such job.
         """
         with self._guard:
-            job = self._registry.get(job_id)
+            job, path = self._registry.get(job_id), self._store.events(job_id)
             log = self._logs.get(job_id)
-            if log is None and not job.ended:
-                return self.track(job)
-            if log is None:
-                log = self._logs[job_id] = EventLog(self._store.events(job_id), ended=True)
+            if log is None and job.ended:
+                log = self._logs[job_id] = EventLog(path, ended=True)
+            elif log is None:
+                log = EventLog(path, on_finished=lambda last: self._ended(job_id, last))
+                self._live[job_id] = self._logs[job_id] = log
         return log
 
     def look(self) -> None:

@@ -51,6 +51,7 @@ def destroy(call: Call) -> Response:
 def resume(call: Call) -> Response:
     """Do an unfinished job again."""
     job = _job(call)
+    g.asked = job.request
     require(call.caller, _scope(job.request.kind))
     if not job.resumable:
         raise Problem(
@@ -90,15 +91,14 @@ def get_events(call: Call) -> Response:
     entries, ended = log.read(after)
     if ended and not entries:
         return Response(status=204)
-    call.streams.check_room()
+    call.check_room()
     return call.streams.respond("events", job_events(log, after, encoding), encoding.media)
 
 
 def cancel(call: Call) -> Response:
     """Ask a job to stop."""
-    job = _job(call)
+    g.job = job = _job(call)
     require(call.caller, _scope(job.request.kind))
-    g.job = job
     try:
         asked = call.backend.jobs.cancel(job.id)
     except AlreadyEnded as error:
@@ -161,9 +161,9 @@ def _request(call: Call, kind: Kind) -> Request:
 def _start(call: Call, request: Request, *, resumes: str | None = None) -> Response:
     media = call.media(JSON, SSE, NDJSON)
     if media != JSON:
-        call.streams.check_room()
+        call.check_room()
     g.asked = request  # for the audit, should it be refused
-    intents.check(request, call.backend.settings, call.backend.layout.root)
+    root = call.backend.layout.root
     try:
         job, replayed = call.backend.jobs.submit(
             request,
@@ -171,6 +171,7 @@ def _start(call: Call, request: Request, *, resumes: str | None = None) -> Respo
             wait=call.parameters["wait"],
             key=call.parameters["Idempotency-Key"],
             resumes=resumes,
+            check=lambda: intents.check(request, call.backend.settings, root),
         )
     except KeyReused as error:
         raise Problem(

@@ -68,7 +68,7 @@ def get_logs(call: Call) -> Response:
     workspace = _workspace(call)
     name, tail = call.parameters["name"], call.parameters["tail"]
     roles = ("app", "envoy") if call.parameters["envoy"] else ("app",)
-    call.streams.check_room()
+    call.check_room()
     records: Iterator[LogRecord | None]
     try:
         if call.parameters["follow"]:

@@ -52,8 +52,9 @@ def _proven(call: Call) -> Delivery:
         )
     except Problem as problem:
         if problem.status == 401:
-            gate.check_failures(access.counted_as(request))
-            gate.count_failure(access.counted_as(request))
+            sender = access.counted_as(request)
+            gate.check_failures(sender)
+            gate.count_failure(sender)
         raise
     g.actor = Actor("webhook", name, via=access.via(request), peer=access.peer_of(request))
     return delivery

@@ -19,6 +19,7 @@ from admin.wsgi.peer import Peer
 from admin.wsgi.refusal import refusal
 
 _LOG = logging.getLogger("iac.admin")
+_CODING = re.compile(rb"(?i)\r\ntransfer-encoding:([^\r\n]*)")
 _ORIGIN_FORM = re.compile(r"/(?!/)[^#]*")  # RFC 9112, 3.2.1; other forms name a second host
 
 
@@ -28,6 +29,13 @@ class Parser(HTTPRequestParser):
     def __init__(self, adj: Any) -> None:
         super().__init__(adj)
         self.began = time.time()
+
+    def received(self, data: bytes) -> int:
+        """Take bytes of one request; how many of them."""
+        taken = int(super().received(data))
+        if self.error:
+            self.expect_continue = False  # the refusal is the answer
+        return taken
 
     def parse_header(self, header_plus: bytes) -> None:
         """Parse the request line and the headers; from now on the time of the body counts."""
@@ -39,8 +47,10 @@ class Parser(HTTPRequestParser):
             raise ParsingError("not HTTP") from error
         if not self.chunked and not self.content_length:
             self.expect_continue = False  # there is nothing to go on with
-        chunked = self.chunked and "CONTENT_LENGTH" in self.headers
-        if chunked or "TRANSFER_ENCODING" in self.headers:  # the latter is left with HTTP/1.0 only
+        codings = [coding.strip().lower() for coding in _CODING.findall(header_plus)]
+        if codings and (
+            codings != [b"chunked"] or not self.chunked or "CONTENT_LENGTH" in self.headers
+        ):
             raise ParsingError("two ways to find the end of the body")
         if not _ORIGIN_FORM.fullmatch(self.request_uri):
             raise ParsingError("not a path")
@@ -56,6 +66,7 @@ class Task(WSGITask):
         # An encoded slash stays encoded: it is a part of a name, not a separator of names.
         parts = re.split("(?i)%2F", self.request.request_uri.partition("?")[0])
         environ["PATH_INFO"] = "%2F".join(unquote_to_bytes(p).decode("latin-1") for p in parts)
+        environ["iac.threads"] = self.channel.server.threads
         peer = self.channel.peer
         environ["iac.via"] = "http" if peer is None else "socket"
         if peer is not None:
@@ -102,7 +113,8 @@ class Refusal(ErrorTask):
         """
         self.wrote_header = self.close_on_finish = True
         if self.channel.total_outbufs_len <= self.channel.adj.outbuf_high_watermark:
-            body = getattr(self.request, "command", "") != "HEAD"
+            asked = self.channel.requests[0]  # after a fault, `request` is a stand-in
+            body = getattr(asked, "command", "") != "HEAD"
             self.channel.write_soon(refusal(self.request.error.code, body=body))
 
 

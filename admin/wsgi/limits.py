@@ -13,9 +13,9 @@ class Limits:
         head_bytes: request line and headers together. Tokens may be 8 KiB; 32 KiB is what nginx
             takes in its four large buffers.
         body_bytes: a little above the application's own 1 MiB, whose answer says more than ours.
-        head_seconds: from the first byte (or the connection) to the end of the headers, in all.
+        head_seconds: from the first byte to the end of the headers, in all.
         body_seconds: from the end of the headers to the end of the body, in all.
-        idle_seconds: a kept-alive connection without a request.
+        idle_seconds: a connection without a request.
         send_seconds: a client that takes not one byte of what is sent.
         linger_seconds: how long a client may take to read a last answer before the reset.
         thread_seconds: how long a thread waits for work before it ends.

@@ -43,7 +43,7 @@ class _Listener(TcpWSGIServer):
     channel_class = Channel
     accepting: bool
     limits: Limits
-    most: int
+    threads: int
 
     def getsockname(self) -> tuple[str, int]:
         """For SERVER_NAME and SERVER_PORT only."""
@@ -61,7 +61,7 @@ class _Listener(TcpWSGIServer):
 
     def handle_accept(self) -> None:
         """Take a newcomer; when there is no room, who has waited longest goes."""
-        if len(self.active_channels) >= self.most:
+        if len(self.active_channels) >= self.threads + self.limits.waiting:
             self._make_way()
         super().handle_accept()
 
@@ -106,9 +106,9 @@ class _Listener(TcpWSGIServer):
 class Server:
     """Serves `app` in background threads on `bind` and `socket`; either may be None.
 
-    The application finds ``iac.via`` ("http" or "socket") and, on the socket, ``iac.peer`` (a
-    `Peer`) in its WSGI environment. After `start`, `address` holds the real port and `socket` the
-    path.
+    The application finds in its WSGI environment ``iac.via`` ("http" or "socket"), ``iac.threads``
+    (how many requests it may hold at once) and, on the socket, ``iac.peer`` (a `Peer`). After
+    `start`, `address` holds the real port and `socket` the path.
 
     Args:
         bind: loopback host and port; port 0 takes a free one.
@@ -228,7 +228,7 @@ class Server:
             dispatcher=Threads(self._max_threads, limits.thread_seconds),
             sockinfo=(sock.family, sock.type, sock.proto, sock.getsockname()),
         )  # fmt: skip
-        listener.limits, listener.most = limits, self._max_threads + limits.waiting
+        listener.limits, listener.threads = limits, self._max_threads
         self._listeners.append(listener)
 
     def _make_room(self) -> None:
@@ -239,8 +239,8 @@ class Server:
         threads, waiting = self._max_threads, self._limits.waiting
         need = 2 * (_FILES_OF_A_REQUEST * threads + _FILES_OF_A_WAITING_ONE * waiting)
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        most = need + _RESERVED_FILES if hard == resource.RLIM_INFINITY else hard
-        allowed = min(need + _RESERVED_FILES, most)
+        wanted = need + _RESERVED_FILES
+        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         if soft != resource.RLIM_INFINITY and soft < allowed:
             resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
         part = max(0.01, (allowed - _RESERVED_FILES) / need)

@@ -220,6 +220,17 @@ def test_a_key_makes_repeating_harmless(api: Api) -> None:
     assert bad.status_code == 400
 
 
+def test_a_key_outlives_what_was_deployed(api: Api) -> None:
+    """The answer to a repeated call is the first one's, whatever has become of the path."""
+    (api.root / "app").mkdir()
+    again: dict[str, Any] = {"json": {"slugs": ["./app"]}, "headers": {"Idempotency-Key": "k"}}
+    with workspace_lock.hold(api.layout.project(PROJECT), "iac deploy"):
+        first = api.socket().post("/plan?wait=60", **again).json()
+        (api.root / "app").rmdir()
+        assert api.socket().post("/plan?wait=60", **again).json()["id"] == first["id"]
+        api.socket().post(first["links"]["cancel"])
+
+
 def test_cancel(api: Api) -> None:
     """A queued one has ended at once, a running one ends in order, an ended one is left alone."""
     api.block()

@@ -64,6 +64,8 @@ def refused(tmp_path: Path, chosen: Settings) -> Callable[[Request], ConfigError
         "git+http://127.0.0.1:8000/acme/app",
         "git+http://localhost/acme/app",
         "git+https://localhost/acme/app",
+        "git+https://%3127.0.0.1/acme/app",
+        "git+https://loc%61lhost/acme/app",
         *(f"git+https://{host}/acme/app" for host in OF_THIS_MACHINE),
         ".",
         "./secrets",
@@ -82,6 +84,25 @@ def test_sources_on_this_machine_are_closed(
     error = refused(replace(DEPLOY, apps=("gh:acme/ok", {"slug": slug, "name": "local"})))
     assert error.where == "/apps/1"
     assert error.found == slug
+
+
+def test_links_to_what_is_ours(tmp_path: Path) -> None:
+    """Keys and settings are closed by either name; an opened folder may be too wide."""
+    real = tmp_path / "real"
+    (real / "keys").mkdir(parents=True)
+    (tmp_path / "secrets").symlink_to("real/keys")
+    (tmp_path / ".env").touch()
+    chosen = settings.load(tmp_path, {"IAC_ADMIN_PATHS": str(tmp_path)})
+    for slug in ("./secrets", "./real/keys", "./real", "."):
+        with pytest.raises(ConfigError, match="own keys and settings"):
+            check(replace(DEPLOY, slugs=(slug,)), chosen, tmp_path)
+
+
+@pytest.mark.parametrize("slug", ["./missing", "/" + "a" * 300, "./a\0b"])
+def test_what_is_not_there(tmp_path: Path, chosen: Settings, slug: str) -> None:
+    """Is said at once, to those who may name it."""
+    with pytest.raises(ConfigError):
+        check(replace(DEPLOY, slugs=(slug,), owner=True), chosen, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_over_tcp(server: Any, app: SmallApp) -> None:
 def test_over_the_socket(server: Any, app: SmallApp) -> None:
     """The socket's callers come with what the kernel knows of them."""
     assert status(over_socket(server, LINE + FORGED)) == 200
-    assert app.environ["iac.via"] == "socket"
+    assert (app.environ["iac.via"], app.environ["iac.threads"]) == ("socket", 16)
     assert app.environ["iac.peer"] == Peer(os.getpid(), os.getuid(), os.getgid())
     assert app.environ["REMOTE_ADDR"] == ""
 
@@ -419,6 +419,9 @@ def test_the_last_answer_is_read_before_the_reset(server: Any) -> None:
         (b"Content-Length: " + b"1" * 5000 + b"\r\n", 400),
         (b"Content-Length: 0\r\nTransfer-Encoding: chunked\r\n", 400),
         (b"Transfer-Encoding: chunked\r\nContent-Length: 0\r\n", 400),
+        (b"Transfer-Encoding: chunked, chunked\r\n", 400),
+        (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", 400),
+        (b"Transfer-Encoding:\r\nContent-Length: 0\r\n", 400),
         (b"Transfer-Encoding: gzip, chunked\r\n", 501),
         (b"Transfer-Encoding: identity\r\n", 501),
         (b"Transfer-Encoding: xchunked\r\n", 501),
@@ -522,12 +525,28 @@ def test_nothing_to_continue_with(server: Any, app: SmallApp) -> None:
         assert "HTTP_X_A" not in app.environ
 
 
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [(b"Content-Length: 5000000\r\n", 413), (b"Content-Length: abc\r\n", 400)],
+)
+def test_a_refusal_instead_of_continue(server: Any, line: bytes, code: int) -> None:
+    """Who asks whether to send what is refused gets the refusal, at once and alone."""
+    answer = raw(server, POST + b"Expect: 100-continue\r\n" + line + b"\r\n")
+    assert problem(answer)["status"] == code
+
+
 def test_head_of_a_stream(server: Any, app: SmallApp) -> None:
     """Is its head: no chunk follows, not even the last one."""
     app.go.set()
     head = b"HEAD /stream HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     assert raw(server, head).endswith(b"\r\n\r\n")
     assert raw(server, head).count(b"\r\n\r\n") == 1
+
+
+def test_head_of_a_fault(server: Any) -> None:
+    """Has no body either."""
+    answer = raw(server, b"HEAD /fault HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (status(answer), answer.endswith(b"\r\n\r\n")) == (500, True)
 
 
 @pytest.mark.parametrize("path", ["fault", "refused", "exit"])
