@@ -6,6 +6,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -145,7 +146,8 @@ def test_cancel_ends_a_running_job(made: Lab) -> None:
     job, _ = jobs.submit(DESTROY, ALICE)
     events(jobs, job, "started")
     assert jobs.cancel(job.id).cancel_requested
-    assert jobs.cancel(job.id).cancel_requested
+    with suppress(AlreadyEnded):  # a fast worker
+        assert jobs.cancel(job.id).cancel_requested
     last = ended(jobs, job)
     assert (last.status, last.resumable) == ("cancelled", True)
     assert last.error
