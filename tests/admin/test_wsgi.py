@@ -155,6 +155,7 @@ def test_too_busy_beside_an_unread_answer(app: SmallApp, monkeypatch: pytest.Mon
             lambda: any(each.total_outbufs_len and not each.requests for each in channels.values())
         )
         (channel,) = channels.values()
+        until(lambda: server._listeners[0].task_dispatcher._free)
         with connect(server) as held:
             held.sendall(get("wait"))
             until(lambda: app.calls == 2)
