@@ -29,8 +29,6 @@ from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.settings import Settings, check_project
 
 _SECRET_SETTINGS = {item.name for item in fields(Settings) if item.metadata["secret"]}
-
-
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9._:-]+")
 
 

@@ -128,13 +128,14 @@ class Jobs:
             resumes=resumes,
             idempotency=idempotency(actor, key) if key else None,
         )
+        earlier = self._earlier(draft)
+        if earlier:
+            return earlier, True
+        check()  # may read folders that hang: not under the guard
         with self._guard:
-            earlier = self._registry.with_key(draft.idempotency)
+            earlier = self._earlier(draft)  # the same call may have come meanwhile
             if earlier:
-                if earlier.resumes != resumes or not same_request(earlier.request, request):
-                    raise KeyReused(earlier)
                 return earlier, True
-            check()
             job, lock = self._admit(draft)
         if lock:
             self._dispatch.launch(job, lock, self._ticker)
@@ -215,6 +216,15 @@ class Jobs:
         self._watch.look()
         self._dispatch.look(self._ticker)
         return self._watch.busy
+
+    def _earlier(self, draft: Job) -> Job | None:
+        """The job that has the draft's idempotency key."""
+        found = self._registry.with_key(draft.idempotency)
+        if found and (
+            found.resumes != draft.resumes or not same_request(found.request, draft.request)
+        ):
+            raise KeyReused(found)
+        return found
 
     def _admit(self, draft: Job) -> tuple[Job, Lock | None]:
         """Store a new job: as running with the project's lock, or queued without."""
