@@ -66,7 +66,7 @@ def counted_as(request: Request) -> str:
     """Whose failures these are: an address, or a user; not a process, for a new one is cheap."""
     if on_socket(request):
         return f"uid {request.environ['iac.peer'].uid}"
-    return request.remote_addr or ""
+    return peer_of(request)
 
 
 def peer_of(request: Request) -> str:

@@ -20,7 +20,7 @@ from admin.backend import Backend
 from admin.call import MAX_BODY_BYTES, Call, data_of
 from admin.contract import Operation
 from admin.jobs.job import Job, Request
-from admin.problem import MEDIA_TYPE, Problem, from_error
+from admin.problem import MEDIA_TYPE, Problem, from_error, not_serving
 from admin.routes import deployments, state, webhooks
 from admin.scrub import scrub
 from admin.streams import Streams
@@ -183,9 +183,7 @@ def _check_open(backend: Backend) -> None:
     """The port is open a moment before the jobs of an earlier server are taken up."""
     if not backend.open_for_work:
         doing = "stops" if backend.stopping.is_set() else "is starting"
-        raise Problem(
-            503, "not-serving", f"this server {doing}; try again", headers={"Retry-After": "1"}
-        )
+        raise not_serving(f"this server {doing}; try again")
 
 
 def _audit(backend: Backend, status: int) -> None:

@@ -161,29 +161,34 @@ def _typed(text: str, schema: Mapping[str, Any]) -> Any:
 
 
 def _misfit(pointer: str, message: str) -> dict[str, str]:
-    return {"pointer": pointer, "detail": message if len(message) <= 300 else message[:299] + "…"}
+    return {"pointer": pointer, "detail": _cut(message, 300)}
 
 
 def _words(error: ValidationError) -> str:
     """What is wrong, without Python in it and without repeating what is large."""
     limit: Any = error.validator_value
     value: Any = error.instance
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    shown = text if len(text) <= 100 else text[:99] + "…"
     match error.validator:
         case "type":
-            return (
-                f"{shown} is not of type {limit if isinstance(limit, str) else ' or '.join(limit)}"
-            )
+            kinds = limit if isinstance(limit, str) else " or ".join(limit)
+            return f"{_shown(value)} is not of type {kinds}"
         case "pattern":
-            return f"{shown} does not match {limit}"
+            return f"{_shown(value)} does not match {limit}"
         case "enum":
-            return f"{shown} is none of {', '.join(map(str, limit))}"
+            return f"{_shown(value)} is none of {', '.join(map(str, limit))}"
         case "maxItems":
             return f"{len(value)} items, at most {limit} are allowed"
         case "maxLength":
             return f"{len(value)} characters, at most {limit} are allowed"
     return error.message
+
+
+def _shown(value: Any) -> str:
+    return _cut(json.dumps(value, ensure_ascii=False, default=str), 100)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _explained(error: ValidationError) -> dict[str, str]:

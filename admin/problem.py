@@ -70,6 +70,11 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem
         }
 
 
+def not_serving(detail: str, *, found: str | None = None) -> Problem:
+    """The server is about to begin or to end; the next one answers soon."""
+    return Problem(503, "not-serving", detail, found=found, headers={"Retry-After": "1"})
+
+
 def from_error(error: IacError) -> Problem:
     """One of our errors as a problem; the facts a person needs become members."""
     status, code = next(

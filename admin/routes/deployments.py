@@ -14,7 +14,7 @@ from admin.call import Call
 from admin.jobs import intents
 from admin.jobs.errors import AlreadyEnded, KeyReused, UnknownJob
 from admin.jobs.job import Job, Kind, Request
-from admin.problem import Problem, from_error
+from admin.problem import Problem, from_error, not_serving
 from admin.streams import NDJSON, SSE, Encoding, job_events
 from iac_wrapper import settings
 from iac_wrapper.errors import BusyError
@@ -183,9 +183,7 @@ def _start(call: Call, request: Request, *, resumes: str | None = None) -> Respo
         ) from None
     except BusyError as error:
         if call.backend.stopping.is_set():
-            raise Problem(
-                503, "not-serving", error.message, found=error.found, headers={"Retry-After": "1"}
-            ) from None
+            raise not_serving(error.message, found=error.found) from None
         problem = from_error(error)
         problem.headers["Retry-After"] = "10"
         problem.extra["next_step"] = "wait for it to end, or ask with ?wait=SECONDS to be queued"

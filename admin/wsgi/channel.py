@@ -33,8 +33,8 @@ class Parser(HTTPRequestParser):
     def received(self, data: bytes) -> int:
         """Take bytes of one request; how many of them."""
         taken = int(super().received(data))
-        if self.error:
-            self.expect_continue = False  # the refusal is the answer
+        if self.completed:  # refused, or without a body: there is nothing to continue with
+            self.expect_continue = False
         return taken
 
     def parse_header(self, header_plus: bytes) -> None:
@@ -45,8 +45,6 @@ class Parser(HTTPRequestParser):
             super().parse_header(header_plus)
         except ValueError as error:  # an odd target, a length of thousands of digits
             raise ParsingError("not HTTP") from error
-        if not self.chunked and not self.content_length:
-            self.expect_continue = False  # there is nothing to go on with
         codings = [coding.strip().lower() for coding in _CODING.findall(header_plus)]
         if codings and (
             codings != [b"chunked"] or not self.chunked or "CONTENT_LENGTH" in self.headers
@@ -66,7 +64,7 @@ class Task(WSGITask):
         # An encoded slash stays encoded: it is a part of a name, not a separator of names.
         parts = re.split("(?i)%2F", self.request.request_uri.partition("?")[0])
         environ["PATH_INFO"] = "%2F".join(unquote_to_bytes(p).decode("latin-1") for p in parts)
-        environ["iac.threads"] = self.channel.server.threads
+        environ["iac.threads"] = self.channel.server.task_dispatcher.most
         peer = self.channel.peer
         environ["iac.via"] = "http" if peer is None else "socket"
         if peer is not None:

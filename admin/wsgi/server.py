@@ -43,7 +43,6 @@ class _Listener(TcpWSGIServer):
     channel_class = Channel
     accepting: bool
     limits: Limits
-    threads: int
 
     def getsockname(self) -> tuple[str, int]:
         """For SERVER_NAME and SERVER_PORT only."""
@@ -61,7 +60,7 @@ class _Listener(TcpWSGIServer):
 
     def handle_accept(self) -> None:
         """Take a newcomer; when there is no room, who has waited longest goes."""
-        if len(self.active_channels) >= self.threads + self.limits.waiting:
+        if len(self.active_channels) >= self.task_dispatcher.most + self.limits.waiting:
             self._make_way()
         super().handle_accept()
 
@@ -228,7 +227,7 @@ class Server:
             dispatcher=Threads(self._max_threads, limits.thread_seconds),
             sockinfo=(sock.family, sock.type, sock.proto, sock.getsockname()),
         )  # fmt: skip
-        listener.limits, listener.threads = limits, self._max_threads
+        listener.limits = limits
         self._listeners.append(listener)
 
     def _make_room(self) -> None:

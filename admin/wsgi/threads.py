@@ -31,7 +31,7 @@ class Threads(ThreadedTaskDispatcher):
 
     def __init__(self, most: int, seconds: float) -> None:
         super().__init__()
-        self._most = most
+        self.most = most
         self._seconds = seconds
         self._next = time.time() + seconds
         self._counting = threading.Lock()
@@ -64,7 +64,7 @@ class Threads(ThreadedTaskDispatcher):
             raise
 
     def _grow(self) -> bool:
-        if self._count >= self._most:
+        if self._count >= self.most:
             return False
         try:
             self.set_thread_count(self._count + 1)
