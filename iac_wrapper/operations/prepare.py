@@ -167,6 +167,9 @@ def _resolved(checkout: Checkout, build: build_context.Build) -> ResolvedApp:
         python=build.python,
         base=build.base,
         image=build.image,
+        run=spec.options.run,
+        options=spec.options,
+        notes=checkout.notes,
     )
 
 

@@ -65,6 +65,7 @@ def _spec(app: ResolvedApp) -> AppSpec:
         entrypoint=written_entrypoint(app.entrypoint),
         port=app.port if app.port_declared else None,
         env=dict(app.env),
+        options=app.options,
         where=f"service {app.name}",
     )
 
