@@ -27,8 +27,8 @@ from iac_wrapper.model.health import FINAL_FAILURES, Health
 from runner.child import Exit
 from runner.lifecycle import Lifecycle
 from runner.log_ring import LogRing
-from runner.readiness import Verdict
 from runner.server import ControlPlaneService
+from runner.verdict import Verdict
 
 NOW = dt.datetime.now(dt.UTC)
 READY = Verdict(True, "accepts on port 50051")
@@ -170,7 +170,7 @@ def test_failure_details_come_through(serve: Serve, own: Path) -> None:
     """Exit code, signal, OOM and the count of failures arrive."""
     service = serve()
     service.lifecycle.started()
-    service.lifecycle.ended(Exit(137, 9, oom=True), 0.1)
+    service.lifecycle.ended(Exit(137, 9, oom=True), 0.1, done=False)
     health = ControlPlane(service.port, own).health("svc")
     assert (health.status, health.phase, health.failures) == ("NOT_SERVING", "FAILED", 1)
     assert (health.exit_code, health.signal, health.oom) == (137, 9, True)
@@ -361,10 +361,10 @@ def test_waiting_ends_early_on_a_final_failure(serve: Serve, own: Path) -> None:
     service = serve()
     for _ in range(FINAL_FAILURES - 1):
         service.lifecycle.started()
-        service.lifecycle.ended(Exit(1), 0.1)
+        service.lifecycle.ended(Exit(1), 0.1, done=False)
     plane = ControlPlane(service.port, own)
     assert not plane.wait_serving("svc", deadline=0.4).final
-    service.lifecycle.ended(Exit(1), 0.1)
+    service.lifecycle.ended(Exit(1), 0.1, done=False)
     began = time.monotonic()
     health = plane.wait_serving("svc", deadline=10)
     assert time.monotonic() - began < 2
