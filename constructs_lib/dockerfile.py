@@ -56,6 +56,8 @@ def render(props: DockerfileProps) -> str:
 def program(entrypoint: Entrypoint, port: int) -> tuple[str, ...]:
     """The argv of the user's program inside the image, ``$PORT`` replaced by `port`."""
     args = tuple(arg.replace("$PORT", str(port)) for arg in entrypoint.args)
+    if entrypoint.kind == "shell":  # it fills in $PORT itself
+        return ("/bin/sh", "-c", entrypoint.target)
     if entrypoint.kind == "binary":
         return (entrypoint.target, *args)
     function = (entrypoint.function,) if entrypoint.function else ()

@@ -28,7 +28,9 @@ def test_a_binary_has_none(tmp_path: Path) -> None:
     """requirements.txt of a repository whose program is a binary is for somebody else."""
     (tmp_path / "requirements.txt").write_text("idna\n")
     found = find_dependencies(tmp_path, Entrypoint("binary", "/app/main", None, ""))
-    assert found == Dependencies("none: not a Python program")
+    assert found == Dependencies(
+        "none: not a Python program", notes=("requirements.txt found, not used",)
+    )
 
 
 def test_nothing_declared(tmp_path: Path) -> None:
@@ -100,7 +102,7 @@ def test_only_the_build_backend_knows_the_dependencies(tmp_path: Path, toml: str
     """Dynamic dependencies and Poetry's own tables: one late step builds and installs."""
     found = find(tmp_path, pyproject_toml=toml, poetry_lock="")
     assert (found.early, found.late) == ((), ("pip", "install", "."))
-    assert "poetry.lock is not read" in found.reason
+    assert found.notes == ("poetry.lock is not read",)
 
 
 def test_pyproject_of_tools_only(tmp_path: Path) -> None:
@@ -198,12 +200,12 @@ def test_poetry_ranges(tmp_path: Path, spec: str, version: str) -> None:
 
 
 def test_the_version_file_is_a_wish(tmp_path: Path) -> None:
-    """.python-version wins when its version is here and allowed; else the reason mentions it."""
+    """.python-version wins when its version is here and allowed; else a note mentions it."""
     (tmp_path / ".python-version").write_text("3.13.2\n")
     assert choose(tmp_path, "3.11", "3.13") == "3.13"
     chosen = choose_python(tmp_path, default="3.11", available=["3.11"])
     assert chosen.version == "3.11"
-    assert "asks for 3.13, which is not available" in chosen.reason
+    assert chosen.notes == ("python 3.11: .python-version asks for 3.13.2, not available here",)
 
 
 def test_a_script_states_its_own_python(tmp_path: Path) -> None:

@@ -104,10 +104,15 @@ def test_port_and_command() -> None:
             Entrypoint("module", "flask", None, "", args=("run", "--port", "$PORT")),
             "/venv/bin/python /opt/iac/launch.py module flask -- run --port 8080",
         ),
+        (
+            Entrypoint("command", "gunicorn", None, "", args=("app:app", "-b", ":$PORT")),
+            "/venv/bin/python /opt/iac/launch.py command gunicorn -- app:app -b :8080",
+        ),
+        (Entrypoint("shell", "a && exec b $PORT", None, ""), "/bin/sh -c a && exec b $PORT"),
     ],
 )
 def test_the_program(entrypoint: Entrypoint, argv: str) -> None:
-    """Python goes through the launcher, a binary is executed as it is, $PORT becomes the port."""
+    """Python and commands go through the launcher, a binary does not; $PORT becomes the port."""
     assert " ".join(program(entrypoint, 8080)) == argv
 
 
