@@ -86,6 +86,7 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         early=_INLINE if dependencies.inline else dependencies.early,
         late=dependencies.late,
         inline=bool(dependencies.inline),
+        requires=chosen.check if chosen else "",
     )
     key = _key(checkout.tree, base.runtime_image, render(props), dependencies.inline)
     image = f"iac/{project}-{checkout.spec.name}:{key}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -20,11 +20,15 @@ _PATCHES = range(40)
 
 @dataclass(frozen=True)
 class PythonChoice:
-    """A minor version (``3.11``), one sentence fragment why, and sentences on wishes not met."""
+    """A minor version (``3.11``), one sentence fragment why, and sentences on wishes not met.
+
+    `check` is the range to hold the image's Python against, empty if any patch release is in it.
+    """
 
     version: str
     reason: str
     notes: tuple[str, ...] = ()
+    check: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,12 @@ class _Required:
             for spec in self.ranges
             for patch in _PATCHES
         )
+
+    def check(self, minor: str) -> str:
+        """The range, if it allows some patch releases of `minor` only."""
+        spec = self.ranges[0]
+        every = all(spec.contains(f"{minor}.{patch}", prereleases=True) for patch in _PATCHES)
+        return "" if every or len(self.ranges) > 1 else str(spec)
 
 
 def choose_python(
@@ -65,7 +75,8 @@ def choose_python(
     pins = python_pins(root)
     wanted = next((pin for pin in pins if pin.minor in allowed), None)
     if wanted and wanted.minor:
-        return PythonChoice(wanted.minor, f"{wanted.where} asks for it", _patch_note(wanted))
+        reason = f"{wanted.where} asks for it"
+        return PythonChoice(wanted.minor, reason, _patch_note(wanted), required.check(wanted.minor))
     if default not in bases:
         raise EntrypointError(
             f"no base image for Python {default} on this machine",
@@ -74,10 +85,12 @@ def choose_python(
             next_step=f"make bootstrap IAC_PYTHON_VERSION={default}",
         )
     if default in allowed:
-        chosen = PythonChoice(default, "the default")
+        version, reason = default, "the default"
     else:
-        chosen = PythonChoice(allowed[0], f"requires-python {required.text} in {required.where}")
-    return replace(chosen, notes=_unmet_wish(chosen.version, pins, required))
+        version = allowed[0]
+        reason = f"requires-python {required.text} in {required.where}"
+    notes = _unmet_wish(version, pins, required)
+    return PythonChoice(version, reason, notes, required.check(version))
 
 
 def _unmet(required: _Required, bases: list[str], default: str) -> EntrypointError:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import PurePosixPath
 
 from iac_wrapper.detection.candidate import MISSING, NO_TABLE, Candidate, judge, module_name
 from iac_wrapper.detection.project import Project
-from iac_wrapper.detection.python_files import may_hold_programs, python_files
+from iac_wrapper.detection.python_files import may_hold_programs
 from iac_wrapper.detection.served import served_objects
+from iac_wrapper.detection.web_objects import WORDS
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.options import Run
 from iac_wrapper.python_project import PYPROJECT, inside, read_pyproject, table
 
 BINARY = "main"
 """The program of a repository that is not Python, at its root; /app/main in the image."""
+
+_PROGRAM_WORDS = re.compile(rb"main|" + WORDS.pattern)
 
 Rank = list[Candidate]
 """Candidates of equal right: more than one that could run is a question to the user."""
@@ -46,7 +50,8 @@ def scan(project: Project) -> Iterator[Rank]:
 
     A file with a guard comes before one whose main() would have to be called for it.
     """
-    found = [_scanned(project, relative) for relative in python_files(project.root)]
+    files = project.files_with(_PROGRAM_WORDS)
+    found = [_scanned(project, relative) for relative in files]
     usable = sorted((c for c in found if c.entrypoint and _is_program(c)), key=_distance)
     for _, group in groupby(usable, key=_distance):
         yield list(group)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 
 from iac_wrapper.detection.candidate import Candidate, module_name, serve
-from iac_wrapper.detection.project import Project
+from iac_wrapper.detection.project import MANAGE, Project
 from iac_wrapper.detection.web_objects import Kind, WebApp
 from iac_wrapper.detection.web_server import declared_server
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.python_project import inside, read_text
 
-MANAGE = "manage.py"
 _SETTINGS = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*[,\]]\s*=?\s*["']([\w.]+)["']""")
 
 

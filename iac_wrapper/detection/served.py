@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from iac_wrapper.detection import django
 from iac_wrapper.detection.candidate import Candidate, module_name, serve
 from iac_wrapper.detection.project import Project
-from iac_wrapper.detection.python_files import python_files
+from iac_wrapper.detection.web_objects import WORDS
 from iac_wrapper.detection.web_server import declared_server
 
 Rank = tuple[int, ...]
@@ -31,7 +31,7 @@ def served_objects(project: Project, *, any_server: bool = False) -> list[tuple[
 
 
 def _objects(project: Project, any_server: bool) -> Iterator[tuple[Rank, Candidate]]:
-    for relative in python_files(project.root):
+    for relative in project.files_with(WORDS):
         source = project.source(relative)
         if source is None or source.fault or source.serves_on_import:
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -38,11 +39,25 @@ _DOTTED: dict[str, Kind] = {
 }
 """The same for names that alone say nothing."""
 
+_DOTTED_WORDS = ("falcon", "blacksheep", "Dash")
+
+_SIGNATURES: dict[tuple[str, ...], Kind] = {
+    ("environ", "start_response"): "wsgi",
+    ("scope", "receive", "send"): "asgi",
+}
+"""Arguments that the two specifications give to an application: a function with them is one."""
+
 _FACTORIES = ("create_app", "make_app")
 """Names by which `flask run` itself finds an application factory."""
 
 _FLASK = {"flask", "flask_restful", "apiflask"}
 _ASGI = {"fastapi", "starlette", "quart", "litestar"}
+
+WORDS = re.compile(
+    rb"(^|/)[aw]sgi\.py$|"
+    + "|".join((*_APPS, *_DOTTED_WORDS, *_FACTORIES, "start_response", "receive")).encode()
+)
+"""One of these is in every file that has an object, or in its name."""
 
 WELL_KNOWN = ("app", "application", "api", "asgi_app", "wsgi_app")
 """Names that servers' documentation gives to the object."""
@@ -72,7 +87,7 @@ def web_objects(
         assigned, imported, definitions: what its module level binds.
         stem: the file's name; in ``wsgi.py`` and ``asgi.py`` the expected name is the object.
     """
-    found = list(_assigned(assigned, origins))
+    found = [*_assigned(assigned, origins), *_functions(definitions)]
     if stem in ("wsgi", "asgi") and not found:
         bound = [name for name in WELL_KNOWN if name in assigned or name in imported]
         found = [WebApp("wsgi" if stem == "wsgi" else "asgi", name) for name in bound[:1]]
@@ -93,6 +108,14 @@ def _assigned(assigned: Mapping[str, ast.expr | None], origins: Origins) -> Iter
                 kind = _speaks(origins) or "unknown"
         if kind:
             yield WebApp(kind, name)
+
+
+def _functions(definitions: Mapping[str, Definition]) -> Iterator[WebApp]:
+    for name, definition in definitions.items():
+        if isinstance(definition, Function):
+            kind = _SIGNATURES.get(tuple(a.arg for a in definition.args.args))
+            if kind:
+                yield WebApp(kind, name)
 
 
 def _class(value: ast.Call, origins: Origins) -> str:

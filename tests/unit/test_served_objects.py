@@ -36,6 +36,8 @@ UVICORN = " --host 127.0.0.1 --port $PORT"
             "gunicorn wsgi:app" + BIND,
         ),
         ({"app.py": RUNS, "wsgi.py": "from app import app"}, "waitress", WAITRESS),
+        ({"a.py": "def app(environ, start_response): ..."}, "gunicorn", "gunicorn a:app" + BIND),
+        ({"a.py": "async def go(scope, receive, send): ..."}, "uvicorn", "uvicorn a:go" + UVICORN),
         ({"src/shop/web.py": FASTAPI}, "hypercorn", "hypercorn shop.web:app" + BIND),
         ({"web.py": FASTAPI}, "daphne", "daphne web:app --bind 127.0.0.1 --port $PORT"),
         ({"web.py": FASTAPI}, "granian", "granian web:app --interface asgi" + UVICORN),
@@ -68,6 +70,15 @@ def test_a_program_that_serves_names_no_other_object(tmp_path: Path) -> None:
     """main.py runs its own server: there is nothing to point out."""
     found = detect(tree(tmp_path, {"main.py": RUNS, "web.py": FASTAPI}))
     assert (found.display, found.run, found.web_object) == ("main.py", "web", None)
+
+
+def test_a_django_project_in_a_folder_is_one_of_its_own(tmp_path: Path) -> None:
+    """Its imports start from there: it cannot be served from the root, and the error says where."""
+    files = {f"backend/{name}": text for name, text in DJANGO.items()}
+    with pytest.raises(EntrypointError, match="nothing to run") as caught:
+        detect(tree(tmp_path, {**files, "requirements.txt": "gunicorn"}))
+    assert "add the folder to the slug, …#:backend" in str(caught.value.next_step)
+    assert detect(tmp_path / "backend").display.startswith("manage.py runserver")
 
 
 def test_importing_must_not_serve(tmp_path: Path) -> None:
