@@ -114,8 +114,10 @@ def _said_by_the_runner(facts: Facts, runs: Sequence[Sequence[str]]) -> Finding:
     if code in ("no-listener", "slow-start", "own-health") and facts.waited and not health.failures:
         return _too_slow(facts, code)
     last = next((line for run in reversed(runs) for line in reversed(run) if line.strip()), "")
+    web_object = facts.app.entrypoint.web_object
+    ended = f"write `entrypoint: {web_object}` in its entry to have that served"
     steps = {
-        "ended": "write `run: job` in its entry if it is to end",
+        "ended": ended if web_object else "write `run: job` in its entry if it is to end",
         "windows-lines": "store the file with Unix line ends (`* text=auto eol=lf` in"
         " .gitattributes)",
         "no-answer": f"{logs}; `health: /path` in its entry names another page to ask",

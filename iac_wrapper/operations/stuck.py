@@ -24,6 +24,9 @@ LOOK_SECONDS = 1.0
 YOUNG = timedelta(seconds=15)
 """A container that was restarted is taken as failing again as long as it is younger."""
 
+_NO_REASONS = ("envoy ended", "envoy failed", "requests go to")
+"""How the sidecar's lines begin that do not say why it cannot start."""
+
 _CRITICAL = re.compile(r"\[critical\]\[\w+\] (?:\[[^\]]*\] )?(.+)")
 
 
@@ -84,7 +87,7 @@ def _envoys_reason(lines: list[str]) -> tuple[str, str, str]:
             return text, line.strip(), "sysctl fs.inotify.max_user_instances=1024"
     for line in newest:
         words = line.removeprefix("sidecar: ")
-        if words != line and not words.startswith(("envoy ended", "envoy failed")):
+        if words != line and not words.startswith(_NO_REASONS):
             return f"its Envoy cannot start: {words}", line.strip(), ""
     for line in newest:
         if match := _CRITICAL.search(line):

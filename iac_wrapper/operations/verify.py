@@ -113,6 +113,7 @@ def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first,
         diagnosis=None,
     )
     if report.good:
+        _warn_of_an_idle_web_object(workspace, report)
         return report
     return replace(report, diagnosis=_diagnose(workspace, report, target, limit))
 
@@ -149,6 +150,17 @@ def _ask(  # noqa: PLR0913, PLR0917 - only `_prove_one` calls it
         known=known,
         stop=stop,
     )
+
+
+def _warn_of_an_idle_web_object(workspace: Workspace, report: ServiceReport) -> None:
+    """What ran has ended well, but the repository has something that could be served."""
+    web_object = report.app.entrypoint.web_object
+    if web_object and report.health.phase == "COMPLETED" and report.app.run is None:
+        name, program = report.app.name, report.app.entrypoint.display
+        workspace.warn(
+            f"{name}: {program} ran to its end and nothing serves;"
+            f" to serve {web_object}, write `entrypoint: {web_object}` in its entry"
+        )
 
 
 def _serves_its_leaf(workspace: Workspace, health: Health) -> bool:
