@@ -56,7 +56,7 @@ def find(lines: Sequence[str], app: ResolvedApp) -> Finding | None:
     for pattern, explain in _PATTERNS:
         for match in pattern.finditer(text):
             if found is None or match.end() > found[0]:
-                evidence = text[match.start() : match.end()].strip().splitlines()[-1].strip()
+                evidence = text[match.start() : match.end()].strip().split("\n")[-1].strip()
                 code, cause, next_step = explain(match, app)
                 found = match.end(), Finding(code, cause, evidence, next_step)
     return found and found[1]

@@ -197,8 +197,9 @@ def _log(workspace: Workspace, container: Container | None) -> list[str]:
         return []
     try:
         line = workspace.redactor().lines()
-        lines = workspace.engine.logs(container.id, LOG_LINES).splitlines()
-        return [line(text) for text in lines if not _is_span(text)]
+        # Not splitlines: a carriage return inside a line may be what is wrong.
+        lines = workspace.engine.logs(container.id, LOG_LINES).rstrip("\n").split("\n")
+        return [line(text.rstrip("\r")) for text in lines if not _is_span(text)]
     except CommandError as error:
         return [f"(the log cannot be read: {error.message})"]
 
