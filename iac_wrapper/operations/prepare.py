@@ -60,6 +60,9 @@ def facts(workspace: Workspace, selection: Selection, *, base_dir: Path) -> Fact
         locked=_commits(selection.pinned),
         progress=workspace.progress,
     )
+    for checkout in checkouts:
+        for note in checkout.notes:
+            workspace.warn(f"{checkout.spec.name}: {note}")
     builds = {c.spec.name: _build(workspace, c) for c in checkouts}
     resolved = [_resolved(c, builds[c.spec.name]) for c in checkouts]
     apps = tuple(sorted([*resolved, *selection.kept], key=lambda app: app.name))
