@@ -11,7 +11,7 @@ import pytest
 
 from iac_wrapper.build_context import KEPT_CONTEXTS, Build, describe, write
 from iac_wrapper.detection import detect
-from iac_wrapper.errors import ConfigError, SourceError
+from iac_wrapper.errors import ConfigError
 from iac_wrapper.host import Host, PythonBase
 from iac_wrapper.layout import Layout
 from iac_wrapper.model.app import AppSpec, Checkout
