@@ -264,11 +264,14 @@ def load(root: Path, environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def _read_env_file(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables of `.env`; bytes that are not UTF-8 become what `os.environ` makes of them."""
-    if not path.is_file():
-        return {}
+    """The variables of `.env`; bytes that are not UTF-8 become what `os.environ` makes of them.
+
+    It may be a pipe: secret managers serve it as one.
+    """
     try:
         return env_text.parse(os.fsdecode(path.read_bytes()), environ)
+    except (FileNotFoundError, IsADirectoryError):
+        return {}
     except (env_text.EnvTextError, OSError) as error:
         line = f":{error.line}" if isinstance(error, env_text.EnvTextError) else ""
         raise ConfigError(
