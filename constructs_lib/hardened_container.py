@@ -58,7 +58,8 @@ class HardenedContainerProps:
     limit in MiB, swap included; `tmpfs` maps a path to mount options; `capabilities` are the ones
     kept (``CAP_…``); `stop_seconds` is how long a stop may take; `namespace_of` is the id of the
     container whose network namespace this one joins instead of having an `attachment`; `port`
-    is (in the container, on the host's loopback).
+    is (in the container, on the host's loopback); `sysctls` are kernel settings of its network
+    namespace, `dns_opts` options of its resolv.conf.
     """
 
     name: str
@@ -75,6 +76,8 @@ class HardenedContainerProps:
     namespace_of: str | None = None
     port: tuple[int, int] | None = None
     hostname: str | None = None
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    dns_opts: tuple[str, ...] = ()
     log_opts: Mapping[str, str] = field(
         default_factory=lambda: {"max-size": "10m", "max-file": "3"}
     )
@@ -110,6 +113,8 @@ class HardenedContainer(Container):
             network_mode=_network_mode(props),
             networks_advanced=_networks(props.attachment),
             ports=_ports(props.port),
+            sysctls=dict(props.sysctls) or None,
+            dns_opts=list(props.dns_opts) or None,
             stop_timeout=props.stop_seconds,
             destroy_grace_seconds=props.stop_seconds,
             log_driver="json-file",

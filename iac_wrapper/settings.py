@@ -54,6 +54,11 @@ class Settings:
         " Empty: the system's bundle.")  # fmt: skip
     IAC_MEMORY_MB: str = _setting("512", "Memory limit of an app container, MiB.")
     IAC_HEALTH_TIMEOUT: str = _setting("60", "Seconds a service may take to become SERVING.")
+    IAC_MAX_HEADERS: str = _setting(
+        "100", "Most headers of a request or response between services."
+    )
+    IAC_MAX_HEADERS_KB: str = _setting("60", "Most headers of a request or response between"
+        " services, KiB.")  # fmt: skip
     OTEL_EXPORTER_OTLP_ENDPOINT: str = _setting("", "OTLP endpoint that apps export to; empty:"
         " spans go to the console.")  # fmt: skip
     SUPABASE_URL: str = _setting("", "Supabase project URL: who may use the admin API over HTTP.")
@@ -139,6 +144,16 @@ class Settings:
     def memory_mb(self) -> int:
         """Memory limit of an app container in MiB (Docker refuses less than 6)."""
         return self._integer("IAC_MEMORY_MB", 6, 1_000_000)
+
+    @property
+    def max_headers(self) -> int:
+        """How many headers a request or a response may have."""
+        return self._integer("IAC_MAX_HEADERS", 20, 10_000)
+
+    @property
+    def max_headers_kb(self) -> int:
+        """How large the headers of a request or a response may be, KiB."""
+        return self._integer("IAC_MAX_HEADERS_KB", 4, 4096)
 
     @property
     def health_timeout(self) -> float:
