@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from iac_wrapper import build_context, lock_file
@@ -155,17 +155,23 @@ def _build(workspace: Workspace, checkout: Checkout) -> build_context.Build:
 
 def _describe(workspace: Workspace, checkout: Checkout) -> build_context.Build:
     spec = checkout.spec
-    entrypoint = detect(
+    detected = detect(
         checkout.path,
         entrypoint=spec.entrypoint,
         where=spec.where,
         environment=workspace.settings.ENTRYPOINT or None,
     )
+    entrypoint = detected.entrypoint
     workspace.progress(f"{spec.name}: runs {entrypoint.display} ({entrypoint.reason})")
-    return build_context.describe(
+    build = build_context.describe(
         checkout, entrypoint, host=workspace.host, layout=workspace.layout,
         settings=workspace.settings, project=workspace.project,
     )  # fmt: skip
+    workspace.progress(f"{spec.name}: {build.made_from}")
+    notes = (*detected.notes, *build.notes)
+    for note in notes:
+        workspace.warn(f"{spec.name}: {note}")
+    return replace(build, notes=notes)
 
 
 def _resolved(checkout: Checkout, build: build_context.Build) -> ResolvedApp:
@@ -182,9 +188,9 @@ def _resolved(checkout: Checkout, build: build_context.Build) -> ResolvedApp:
         python=build.python,
         base=build.base,
         image=build.image,
-        run=spec.options.run,
+        run=spec.options.run or build.entrypoint.run,
         options=spec.options,
-        notes=checkout.notes,
+        notes=(*checkout.notes, *build.notes),
     )
 
 

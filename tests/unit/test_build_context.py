@@ -46,7 +46,7 @@ def describe_it(tmp_path: Path, source: Path) -> Describe:
         checkout = Checkout(spec, source, tree, "c" * 40, "archive")
         return describe(
             checkout,
-            detect(source, entrypoint=spec.entrypoint),
+            detect(source, entrypoint=spec.entrypoint).entrypoint,
             host=host,
             layout=Layout(tmp_path),
             settings=Settings(),
@@ -97,7 +97,7 @@ def test_the_commit_alone_does_not_change_the_tag(describe_it: Describe, source:
     checkout = Checkout(SPEC, source, "sha256:01", "d" * 40, "archive")
     build = describe(
         checkout,
-        detect(source),
+        detect(source).entrypoint,
         host=HOST,
         layout=Layout(source.parent),
         settings=Settings(),
