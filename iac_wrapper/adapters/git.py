@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from iac_wrapper.adapters import process
 from iac_wrapper.adapters.git_errors import explain
@@ -126,6 +126,19 @@ def find_commit(remote: Remote, short: str, scratch: Path) -> str:
         expected="a branch, a tag, or more digits of the SHA",
         detail="\n".join(found) or None,
     )
+
+
+def count_commits(remote: Remote, old: str, new: str) -> int | None:
+    """How many commits `new` is ahead of `old`; None unless the repository lies on this machine
+    and has them in one line.
+    """
+    parts = urlsplit(remote.url)
+    folder = Path(unquote(parts.path))
+    if parts.scheme != "file" or not folder.is_dir():
+        return None
+    counted = _local(folder, "rev-list", "--count", "--left-right", f"{old}...{new}", "--")
+    behind, _, ahead = counted.stdout.strip().partition("\t")
+    return int(ahead) if counted.returncode == 0 and behind == "0" else None
 
 
 def version_files(folder: Path, junk: tuple[str, ...]) -> list[str] | None:
