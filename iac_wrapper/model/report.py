@@ -37,7 +37,7 @@ class ServiceReport:
 
     `rotated`: it served the certificate that is on disk, not an older one. `changed`: the deploy
     that this is the verdict on made, replaced, updated or restarted one of its containers.
-    `broken_before`: it did not, and the service was not good before either.
+    `broken_before`: it neither did that nor named the service, which was not good before either.
     """
 
     app: ResolvedApp

@@ -20,15 +20,23 @@ from iac_wrapper.operations.workspace import Workspace
 @dataclass(frozen=True)
 class Blame:
     """`changed` services were touched; `broken` are those of the others that were not good before,
-    None if nothing was changed at all: then whatever is not good was so before.
+    None if nothing was changed at all: then whatever is not good was so before. `named` services
+    were asked for one by one: it is they that the verdict is on, touched or not.
     """
 
     changed: frozenset[str]
     broken: frozenset[str] | None
+    named: frozenset[str] = frozenset()
 
     @classmethod
     def before(
-        cls, workspace: Workspace, stack: Path, plan: Plan, healed: Iterable[str] = ()
+        cls,
+        workspace: Workspace,
+        stack: Path,
+        plan: Plan,
+        *,
+        healed: Iterable[str] = (),
+        named: frozenset[str] = frozenset(),
     ) -> Blame:
         """Look at what `plan`, made in the folder `stack`, leaves alone. Call it before the apply.
 
@@ -36,7 +44,12 @@ class Blame:
         """
         changed = synthesized.changed_services(stack, plan) | _services(workspace, healed)
         broken = _broken(workspace, changed) if plan.changes else None
-        return cls(changed, broken)
+        return cls(changed, broken, named)
+
+    @property
+    def given_up(self) -> frozenset[str]:
+        """Services that nobody need wait for: they were broken, and nothing was done to them."""
+        return (self.broken or frozenset()) - self.changed - self.named
 
     def touched(self, services: Iterable[str]) -> Blame:
         """The same, and `services` were touched too."""
@@ -50,7 +63,8 @@ class Blame:
     def _marked(self, service: ServiceReport) -> ServiceReport:
         name = service.app.name
         changed = name in self.changed
-        before = not changed and (self.broken is None or name in self.broken)
+        counts = changed or name in self.named
+        before = not counts and (self.broken is None or name in self.broken)
         return replace(service, changed=changed, broken_before=before and not service.good)
 
 

@@ -83,7 +83,7 @@ def deploy(workspace: Workspace, intent: Intent, *, everything: bool = False) ->
         # A copy: the repos file, and so the lock beside it, may be another project's as well.
         own = workspace.directory / "deploy.lock.json"
         lock_file.save(found.lock, own)
-        plan, plan_hash, blame = _apply(workspace, own, healed)
+        plan, plan_hash, blame = _apply(workspace, own, healed, intent.named)
         blame = blame.touched(_restart_for_new_values(workspace, found.lock))
         heal(workspace)
         remove_dropped(workspace, found.lock)
@@ -102,8 +102,8 @@ def _prove(workspace: Workspace, wanted: LockFile, blame: Blame, *, strict: bool
     shows the old one.
     """
     workspace.step("Verifying every service over mTLS")
-    wait, broken = workspace.settings.health_timeout, blame.broken or ()
-    report = verify(workspace, wanted, wait=wait, given_up=broken)
+    wait = workspace.settings.health_timeout
+    report = verify(workspace, wanted, wait=wait, given_up=blame.given_up)
     stale = {service.app.name for service in report.services if not service.rotated}
     if not stale:
         return blame.mark(report, strict=strict)
@@ -112,8 +112,9 @@ def _prove(workspace: Workspace, wanted: LockFile, blame: Blame, *, strict: bool
             workspace.progress(f"{container.service}: restarting its Envoy for the new certificate")
             workspace.engine.restart(container)
     heal(workspace)
-    report = verify(workspace, wanted, wait=wait, given_up=broken)
-    return blame.touched(stale).mark(report, strict=strict)
+    blame = blame.touched(stale)
+    report = verify(workspace, wanted, wait=wait, given_up=blame.given_up)
+    return blame.mark(report, strict=strict)
 
 
 class DeployUnhealthyError(UnhealthyError):
@@ -132,12 +133,14 @@ class DeployUnhealthyError(UnhealthyError):
         self.deployed = deployed
 
 
-def _apply(workspace: Workspace, lock_path: Path, healed: Sequence[str]) -> tuple[Plan, str, Blame]:
+def _apply(
+    workspace: Workspace, lock_path: Path, healed: Sequence[str], named: frozenset[str]
+) -> tuple[Plan, str, Blame]:
     outdir = workspace.layout.outdir(workspace.project)
     terraform, saved, plan = make_plan(workspace, lock_path, outdir)
     plan_hash = file_hash(saved)
     _build(workspace, terraform.directory, plan)
-    blame = Blame.before(workspace, terraform.directory, plan, healed)
+    blame = Blame.before(workspace, terraform.directory, plan, healed=healed, named=named)
     sweep_orphans(workspace)
     workspace.step(f"Applying: {plan.summary}" if plan.changes else "No changes to any container")
     if not plan.empty:

@@ -35,6 +35,12 @@ class Intent:
     prune: bool = False
     agreed: tuple[str, ...] = ()
 
+    @property
+    def named(self) -> frozenset[str]:
+        """Services that were named one by one, not as a part of a whole list."""
+        specs = self.specs if self.additive else self.chosen
+        return frozenset(spec.name for spec in specs)
+
 
 @dataclass(frozen=True)
 class Selection:

@@ -14,6 +14,7 @@ from iac_wrapper.model.health import Health, Probe
 from iac_wrapper.model.plan import Change, Plan
 from iac_wrapper.model.report import Report, ServiceReport
 from iac_wrapper.operations.blame import Blame
+from iac_wrapper.operations.intent import from_file, from_slugs
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.deployed import app, deployed, service
 from tests.support.docker_daemon import Daemon, FakeContainer
@@ -75,8 +76,11 @@ def test_what_was_bad_and_was_not_touched_does_not_count(workspace: Workspace, s
         "jobs",
         "web",
     ]
-    touched = blame.touched(["web"]).mark(_report(True, False), strict=False)
-    assert [s.app.name for s in touched.failed] == ["web"]
+    assert blame.given_up == {"web"}
+    touched = blame.touched(["web"])  # by a restart for a new secret value: it gets its time
+    assert touched.given_up == set()
+    failed = touched.mark(_report(True, False), strict=False).failed
+    assert [s.app.name for s in failed] == ["web"]
 
 
 def test_a_deploy_without_changes_broke_nothing(workspace: Workspace, stack: Path) -> None:
@@ -86,11 +90,23 @@ def test_a_deploy_without_changes_broke_nothing(workspace: Workspace, stack: Pat
     assert not blame.touched(["jobs"]).mark(_report(False, True), strict=False).good
 
 
+def test_what_was_named_counts(workspace: Workspace, stack: Path, tmp_path: Path) -> None:
+    """Who asks for one service wants to know of that one; a whole list names none."""
+    (tmp_path / "repos.yaml").write_text("- gh:acme/web\n- gh:acme/jobs\n")
+    one = from_slugs(workspace, ["gh:acme/web"], cwd=tmp_path)
+    assert one.named == {"web"}
+    assert from_file(tmp_path / "repos.yaml", chosen=["web"]).named == {"web"}
+    assert from_file(tmp_path / "repos.yaml").named == set()
+    blame = Blame.before(workspace, stack, Plan(()), named=one.named)
+    failed = blame.mark(_report(False, False), strict=False).failed
+    assert [(s.app.name, s.changed) for s in failed] == [("web", False)]
+
+
 def test_what_was_healed_was_touched(
     workspace: Workspace, stack: Path, engine_double: Daemon
 ) -> None:
     """It was started a moment ago: it gets its time, and counts."""
     engine_double.add(FakeContainer("1", "demo", "web", "app"))
-    blame = Blame.before(workspace, stack, Plan(()), ["demo-web-app"])
+    blame = Blame.before(workspace, stack, Plan(()), healed=["demo-web-app"])
     assert blame.changed == {"web"}
     assert replace(blame, broken=frozenset()).mark(_report(True, False), strict=False).failed
