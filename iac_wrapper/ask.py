@@ -52,8 +52,7 @@ def about_destroy(project: str, found: Inventory) -> None:
             found=str(found),
             next_step=f"iac destroy --yes --project {project}",
         )
-    for kind, names in found.named:
-        click.echo(plain(f"  {kind}: {', '.join(names)}"), err=True)
+    click.echo(plain(str(found).replace("; ", "\n")), err=True)
     question = f"This removes all of project {project}. Type its name to go on"
     typed = click.prompt(question, default="", show_default=False, err=True)
     if typed.strip() != project:

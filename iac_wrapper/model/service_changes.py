@@ -17,6 +17,7 @@ from iac_wrapper.model.resource_change import ResourceChange
 from iac_wrapper.model.service_change import Reason, ServiceAction, ServiceChange
 
 _SIZES = {"memory": "memory", "cpus": "processors", "cpu_shares": "processor shares"}
+_NAMES = {"ipam_config": "subnet", "ports": "port"}
 _LIMITS = {*_SIZES, "memory_swap", "ulimit", "cpu_set", "cpu_period", "cpu_quota"}
 
 
@@ -118,18 +119,19 @@ def _reasons(
     settled = {"memory"} if any("memory" in reason.text for reason in wanted) else set()
     for resource in resources:
         yield from _limited(resource, settled)
-    if not wanted:
-        yield from _unexplained(resources)
+    explained = {reason.what for reason in wanted}
+    for resource in resources:
+        if not explained or (resource.role == "envoy" and not explained & {"port", "settings"}):
+            yield from _unexplained(resource)
 
 
 def _whose(role: str) -> str:
-    return {"envoy": "its sidecar", "app": "its app container"}.get(role, "its container")
+    return {"envoy": "its sidecar", "app": "its app container"}.get(role, "it")
 
 
 def _drifted(resource: ResourceChange) -> Iterator[Reason]:
     if resource.gone:
-        thing = "it" if resource.role in ("gateway", "network") else _whose(resource.role)
-        yield Reason("drift", f"{thing} was removed by hand")
+        yield Reason("drift", f"{_whose(resource.role)} was removed by hand")
     edited = resource.edited & resource.attributes.keys() - {"must_run", "memory_swap"}
     if edited:
         names = ", ".join(_SIZES.get(name, name) for name in sorted(edited))
@@ -146,17 +148,18 @@ def _limited(resource: ResourceChange, settled: Collection[str]) -> Iterator[Rea
         yield Reason("limits", "limits changed")
 
 
-def _unexplained(resources: Sequence[ResourceChange]) -> Iterator[Reason]:
-    """What no person changed: this tool's share of the containers."""
-    for resource in resources:
-        own = resource.attributes.keys() - resource.edited - _LIMITS - {"must_run", "network_mode"}
-        if "image" in own:
-            which = "sidecar image" if resource.role in ("envoy", "gateway") else "image"
-            yield Reason("tool", f"KarstKit's {which} changed")
-        if "env" in own:
-            yield _variables(resource, *resource.attributes["env"])
-        if rest := own - {"image", "env"}:
-            yield Reason("other", f"{', '.join(sorted(rest))} of {_whose(resource.role)}")
+def _unexplained(resource: ResourceChange) -> Iterator[Reason]:
+    """What no person changed: this tool's share of a container."""
+    own = resource.attributes.keys() - resource.edited - _LIMITS - {"must_run", "network_mode"}
+    if "image" in own:
+        which = "sidecar image" if resource.role in ("envoy", "gateway") else "image"
+        yield Reason("tool", f"KarstKit's {which} changed")
+    if "env" in own:
+        yield _variables(resource, *resource.attributes["env"])
+    if rest := own - {"image", "env"}:
+        names = ", ".join(_NAMES.get(name, name) for name in sorted(rest))
+        owner = f" of {_whose(resource.role)}" if resource.role in ("app", "envoy") else ""
+        yield Reason("other", f"{names}{owner} changed")
 
 
 def _variables(resource: ResourceChange, was: Any, will: Any) -> Reason:

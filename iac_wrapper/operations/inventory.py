@@ -41,7 +41,8 @@ class Inventory:
         return tuple((kind, names) for kind, names in kinds.items() if names)
 
     def __str__(self) -> str:
-        return "; ".join(f"{kind}: {', '.join(names)}" for kind, names in self.named) or "files"
+        named = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in self.named)
+        return named or "nothing but files: keys, state or logs"
 
 
 def take(workspace: Workspace) -> Inventory:

@@ -8,6 +8,7 @@ from typing import Any
 
 from iac_wrapper import lock_file
 from iac_wrapper.adapters import git
+from iac_wrapper.layout import container_name, gateway_name
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model import resource_change
 from iac_wrapper.model.plan import Plan
@@ -105,13 +106,20 @@ def _observe(workspace: Workspace, wanted: LockFile) -> Observed:
     for container in with_old_values(workspace, wanted):  # of a deploy that did not come so far
         names = {app.name: app.env for app in wanted.apps}[container.service]
         values.setdefault(container.service, set(names))
-    stopped = {
-        (c.service, c.role)
-        for c in workspace.engine.containers(workspace.project)
-        if c.state in STOPPED and c.service
-    }
     due = due_certificates(workspace, wanted)
-    return Observed(values, due, stopped, _commits(workspace, wanted))
+    return Observed(values, due, _stopped(workspace), _commits(workspace, wanted))
+
+
+def _stopped(workspace: Workspace) -> set[tuple[str, str]]:
+    """(service, role) of recorded containers that stand still; others may do so on purpose."""
+    project = workspace.project
+    return {
+        (container.service, container.role)
+        for container in workspace.engine.containers(project)
+        if container.state in STOPPED
+        and container.name
+        in (gateway_name(project), container_name(project, container.service, container.role))
+    }
 
 
 def _commits(workspace: Workspace, wanted: LockFile) -> dict[str, int]:

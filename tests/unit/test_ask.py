@@ -71,6 +71,17 @@ def test_no_is_an_answer(
     assert not (folder / "repos.lock.json").exists()
 
 
+def test_yes_lets_the_deploy_go_on(folder: Path) -> None:
+    """As far as this one comes: its folder has nothing to run."""
+    (folder / "jobs").mkdir()
+    (folder / "repos.yaml").write_text("- ./jobs\n")
+    (folder / "jobs" / "README").touch()
+    code, screen = _at_a_terminal(folder, "deploy", typed=b"y\n")
+    assert code == 3, screen
+    assert "does not list web. Remove" in screen
+    assert "==> Resolving 1 slug" in screen
+
+
 def test_destroy_shows_what_goes_and_takes_the_name(folder: Path, engine_double: Daemon) -> None:
     """A y is not enough; the project's name is."""
     code, screen = _at_a_terminal(folder, "destroy", typed=b"y\n")

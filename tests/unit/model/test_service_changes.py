@@ -116,7 +116,7 @@ def test_services_come_and_go() -> None:
         (ResourceChange("web", "app", "replace", {"env": (["OTEL=1", "B=1"], ["OTEL=2", "B=1"])}),
          "replace", "env: changed OTEL, which KarstKit sets"),
         (ResourceChange("web", "app", "replace", {"labels": ([], [1])}), "replace",
-         "labels of its app container"),
+         "labels of its app container changed"),
     ],
 )  # fmt: skip
 def test_what_no_lock_tells_is_told_by_the_plan(
@@ -125,6 +125,29 @@ def test_what_no_lock_tells_is_told_by_the_plan(
     """Drift, limits and this tool's own part."""
     change = _only(WEB, WEB, resource)
     assert (change.action, _texts(change)) == (action, [text])
+
+
+def test_gateway_and_network_have_their_own_words() -> None:
+    """They are not services, but all of them depend on these."""
+    resources = [
+        ResourceChange("gateway", "gateway", "replace", {"ports": ([], [1])}),
+        ResourceChange("network", "network", "create", {}, gone=True),
+    ]
+    gateway, network = service_changes([WEB], [WEB], resources, Observed())
+    assert (gateway.action, _texts(gateway)) == ("replace", ["port changed"])
+    assert (network.action, _texts(network)) == ("replace", ["it was removed by hand"])
+
+
+def test_a_new_sidecar_is_a_reason_beside_a_new_commit() -> None:
+    """What follows from another port is none."""
+    sidecar = ResourceChange("web", "envoy", "replace", {"image": ("a", "b"), "env": ([], [1])})
+    commit = _only(WEB, replace(WEB, commit="b" * 40), REPLACED, sidecar)
+    assert _texts(commit)[1:] == [
+        "KarstKit's sidecar image changed",
+        "KarstKit's sidecar configuration changed",
+    ]
+    port = _only(WEB, replace(WEB, port=8080), REPLACED, sidecar)
+    assert _texts(port) == ["port 50051 → 8080"]
 
 
 def test_what_is_stopped_is_started() -> None:
