@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -32,12 +32,14 @@ class Target:
     """A running pair of containers that stands for `app`.
 
     `sni` is the name that the gateway finds it by, empty for the service's own; `containers` are
-    the names of its containers by role, ``envoy`` and ``app``, where they are not the service's.
+    the names of its containers by role, ``envoy`` and ``app``, where they are not the service's;
+    not `patient`: it gets one look, however long others are waited for.
     """
 
     app: ResolvedApp
     sni: str = ""
     containers: Mapping[str, str] = field(default_factory=dict)
+    patient: bool = True
 
     def container(self, project: str, role: str) -> str:
         """The name of one of its containers."""
@@ -50,17 +52,18 @@ def control_plane(workspace: Workspace, lock: LockFile) -> ControlPlane:
     return ControlPlane(lock.gateway_port, directory)
 
 
-def verify(workspace: Workspace, lock: LockFile, *, wait: float) -> Report:
+def verify(
+    workspace: Workspace, lock: LockFile, *, wait: float, given_up: Collection[str] = ()
+) -> Report:
     """Prove every service in parallel, see `prove`.
 
     Args:
         wait: seconds for each to become SERVING, where its `health_timeout` says nothing else;
             0: one look.
+        given_up: services that get one look only.
     """
-    return Report(
-        workspace.project,
-        tuple(prove(workspace, lock, [Target(app) for app in lock.apps], wait=wait)),
-    )
+    targets = [Target(app, patient=app.name not in given_up) for app in lock.apps]
+    return Report(workspace.project, tuple(prove(workspace, lock, targets, wait=wait)))
 
 
 def prove(
@@ -102,7 +105,7 @@ def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first,
             f"{app.name}: {health.status} after {health.seconds:.1f} s{why and f': {why}'}"
         )
 
-    limit = wait and float(app.options.health_timeout or wait)
+    limit = float(app.options.health_timeout or wait) if wait and target.patient else 0.0
     health = _ask(workspace, client, target, limit, stop, show)
     report = ServiceReport(
         app=app,
@@ -113,7 +116,8 @@ def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first,
         diagnosis=None,
     )
     if report.good:
-        _warn_of_an_idle_web_object(workspace, report)
+        if limit:
+            _warn_of_an_idle_web_object(workspace, report)
         return report
     return replace(report, diagnosis=_diagnose(workspace, report, target, limit))
 

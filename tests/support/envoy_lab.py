@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import secrets as random
 import socket
 import subprocess
@@ -73,7 +74,7 @@ class DockerDns:
                 return
             asked = dns.question(query)
             assert asked
-            found = [] if asked.kind != dns.A else self.names.get(asked.label, [])
+            found = [] if asked.kind != dns.A else self.names.get(asked.label.lower(), [])
             packed = [socket.inet_aton(each) for each in found]
             self.socket.sendto(dns.answer(query, asked, packed, 600), client)
 
@@ -104,7 +105,7 @@ class Service:
     def stat(self, name: str) -> int:
         """A counter or gauge."""
         text = envoy.ask("GET", f"/stats?filter=^{name}$", self.run / "admin.sock")
-        return int(text.rpartition(":")[2])
+        return int(re.findall(r": (\d+)$", text, re.M)[0])
 
     def lines(self) -> list[dict[str, Any]]:
         """Its access log."""
