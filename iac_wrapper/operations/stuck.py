@@ -27,7 +27,7 @@ YOUNG = timedelta(seconds=15)
 _NO_REASONS = ("envoy ended", "envoy failed", "requests go to")
 """How the sidecar's lines begin that do not say why it cannot start."""
 
-_CRITICAL = re.compile(r"\[critical\]\[\w+\] (?:\[[^\]]*\] )?(.+)")
+_CRITICAL = re.compile(r"\[critical\]\[(?!backtrace)\w+\] (?:\[[^\]]*\] )?(.+)")
 
 
 class StuckCheck:
@@ -54,7 +54,7 @@ class StuckCheck:
             return health
         lines = self._workspace.engine.logs(container.id, 200).splitlines()
         if role == "envoy":
-            return self._stuck(health, "envoy", *_envoys_reason(lines))
+            return self._stuck(health, "envoy", *envoys_reason(lines))
         last = next((line for line in reversed(lines) if line.strip()), "")
         text = f"its app container does not stay up ({container.state})"
         return self._stuck(health, "no-runner", text, last, "")
@@ -78,8 +78,8 @@ def _fails(container: Container) -> bool:
     return container.running and container.restarts > 0 and age < YOUNG
 
 
-def _envoys_reason(lines: list[str]) -> tuple[str, str, str]:
-    """Why Envoy does not start: a sentence, the line that says so, what to do."""
+def envoys_reason(lines: list[str]) -> tuple[str, str, str]:
+    """Why Envoy does not start, from its container's log: a sentence, the line, what to do."""
     newest = lines[::-1]
     for line in newest:
         if "inotify" in line:

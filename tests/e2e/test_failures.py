@@ -135,3 +135,19 @@ def test_a_deploy_removes_only_on_request(project: Project) -> None:
     assert (project.container_ids(), lock.read_text()) == (before, locked)
     assert [s["name"] for s in project.deploy("--prune")["services"]] == ["one"]
     assert not [name for name in project.container_ids() if "-two-" in name]
+
+
+def test_an_envoy_that_cannot_start_is_one_sentence(project: Project) -> None:
+    """What its first process says, and nobody waits for the whole time."""
+    key = ROOT / "secrets" / project.name / "one" / "tls.key"
+    mode = key.stat().st_mode
+    key.chmod(0)
+    try:
+        project.container("one", "envoy").restart(timeout=1)
+        done = project.iac("health", "--wait", "120", "--json", code=7)
+    finally:
+        key.chmod(mode)
+    one = next(s for s in json.loads(done.stdout)["services"] if s["name"] == "one")
+    assert (one["status"], one["cause"]) == ("UNREACHABLE", "envoy")
+    assert one["message"].startswith("its Envoy cannot start: cannot read /etc/iac/tls/tls.key")
+    assert one["seconds"] < 60, "a container that cannot stay up ends the wait"
