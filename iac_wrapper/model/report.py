@@ -70,6 +70,8 @@ class ServiceReport:
             "image": self.app.image,
             "entrypoint": self.app.entrypoint.display,
             "entrypoint_reason": self.app.entrypoint.reason,
+            "run": self.app.run,
+            "notes": list(self.app.notes),
         }
 
 
