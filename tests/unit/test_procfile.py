@@ -40,7 +40,7 @@ def test_it_comes_before_every_place(tmp_path: Path) -> None:
         ("python bin/run.py", ("script", "bin/run.py", ())),
         ("python bin", ("command", "python", ("bin",))),
         ("python -c 'print(1)'", ("command", "python", ("-c", "print(1)"))),
-        ("./serve --fast", ("binary", "/app/serve", ("--fast",))),
+        ("./serve --fast", ("command", "/app/serve", ("--fast",))),
         (
             'python manage.py migrate && gunicorn app:app -b ":${PORT:-80}"',
             ("shell", 'python manage.py migrate && exec gunicorn app:app -b ":${PORT:-80}"', ()),
