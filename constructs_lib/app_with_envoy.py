@@ -10,7 +10,6 @@ from constructs import Construct
 from constructs_lib.app_environment import ENV_DIRECTORY, AppEnvironment
 from constructs_lib.app_image import AppImage, AppImageProps
 from constructs_lib.certificate_files import CertificateFiles
-from constructs_lib.envoy_config import sidecar_config
 from constructs_lib.envoy_sidecar import EnvoySidecar, EnvoySidecarProps
 from constructs_lib.hardened_container import (
     Attachment,
@@ -34,8 +33,9 @@ class AppWithEnvoyProps:
     """Facts of one app and of the project around it; raises ConfigError if one cannot be.
 
     `layout` says where files lie on the host (paths only); `sidecar_image` is the image that
-    Envoy runs in; `memory_mb` limits the app's container, MiB; `otlp_endpoint` is empty when
-    spans go to the console.
+    Envoy runs in; `memory_mb` limits the app's container, MiB; `max_headers` and
+    `max_headers_kb` (KiB) bound a request's or response's headers; `loopback_v6` gives the
+    namespace ``::1``; `otlp_endpoint` is empty when spans go to the console.
     """
 
     app: ResolvedApp
@@ -45,6 +45,9 @@ class AppWithEnvoyProps:
     attachment: Attachment
     envoy_uid: int
     memory_mb: int
+    max_headers: int
+    max_headers_kb: int
+    loopback_v6: bool
     otlp_endpoint: str = ""
 
     def __post_init__(self) -> None:
@@ -57,17 +60,6 @@ class AppWithEnvoyProps:
         prefix = f"iac/{self.lock.project}-{self.app.name}:"
         if not self.app.image.startswith(prefix):
             raise self._bad("image", self.app.image, f"{prefix}<hash>")
-
-    def envoy_config(self) -> str:
-        """The sidecar's configuration; raises ConfigError if it cannot serve this app."""
-        try:
-            return sidecar_config(
-                service=self.app.name,
-                trust_domain=self.lock.trust_domain,
-                app_port=self.app.port,
-            )
-        except ValueError as error:
-            raise self._bad("app for a sidecar", str(error), "values Envoy can use") from None
 
     def _bad(self, what: str, found: object, expected: str) -> ConfigError:
         return ConfigError(
@@ -124,11 +116,16 @@ class AppWithEnvoy(Construct):
             service=app.name,
             slug=app.slug,
             image=self._props.sidecar_image.image_id,
-            config=self._props.envoy_config(),
+            trust_domain=lock.trust_domain,
+            port=app.port,
+            port_declared=app.port_declared,
+            max_headers=self._props.max_headers,
+            max_headers_kb=self._props.max_headers_kb,
             subnet=lock.subnet,
             envoy_uid=self._props.envoy_uid,
             attachment=self._props.attachment,
             certificate=self.certificate.mount,
+            loopback_v6=self._props.loopback_v6,
         )
         return EnvoySidecar(self, "envoy", props)
 

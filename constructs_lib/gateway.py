@@ -19,7 +19,7 @@ from constructs_lib.hardened_container import (
     HardenedContainerProps,
 )
 from constructs_lib.labels import labels
-from iac_wrapper.model.mesh import PORTS
+from iac_wrapper.model.mesh import DNS_OPTIONS, PORTS
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,6 @@ class GatewayProps:
 
     project: str
     image: str
-    config: str
     subnet: str
     envoy_uid: int
     attachment: Attachment
@@ -47,7 +46,7 @@ class Gateway(HardenedContainer):
                 image=props.image,
                 labels=labels(props.project, "gateway", "gateway"),
                 environment=envoy_environment(
-                    "gateway", props.config, props.subnet, props.envoy_uid
+                    "gateway", props.project, props.subnet, props.envoy_uid
                 ),
                 memory_mb=MEMORY_MB,
                 user="0:0",
@@ -56,5 +55,6 @@ class Gateway(HardenedContainer):
                 capabilities=CAPABILITIES,
                 attachment=props.attachment,
                 port=(PORTS["gateway"], props.port),
+                dns_opts=DNS_OPTIONS,
             ),
         )

@@ -117,9 +117,6 @@ def write(build: Build) -> Path:
 
     Returns:
         The directory. Older contexts of the same service are removed, but for the latest few.
-
-    Raises:
-        SourceError: a symbolic link leaves the source.
     """
     if build.context.is_dir():
         build.context.touch()

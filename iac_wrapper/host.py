@@ -6,14 +6,15 @@ The lock holds facts of the project; these are facts of the machine that both si
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from iac_wrapper.atomic import write_text
 from iac_wrapper.errors import ConfigError
 
-HOST_VERSION = 1
+HOST_VERSION = 2
+"""2: the sidecar image renders Envoy's configuration, which older images get by environment."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Host:
 
     `docker`, `terraform` and `node` are absolute paths of executables; `docker` is a CLI that can
     build with BuildKit. `provider` is ``registry`` or ``embedded``: the choice that was made.
-    `envoy_uid` is the user Envoy runs as: the owner of the leaf keys.
+    `envoy_uid` is the user Envoy runs as: the owner of the leaf keys. `loopback_v6` says whether
+    the engine's kernel can give a container ``::1``.
     """
 
     docker: str
@@ -45,6 +47,7 @@ class Host:
     envoy_uid: int
     sidecar_image: str
     bases: Mapping[str, PythonBase]
+    loopback_v6: bool = False
 
 
 def path_in(root: Path) -> Path:
@@ -58,8 +61,12 @@ def save(host: Host, root: Path) -> None:
     write_text(path_in(root), text + "\n")
 
 
-def load(root: Path) -> Host:
+def load(root: Path, *, versions: Collection[int] = (HOST_VERSION,)) -> Host:
     """Read the record.
+
+    Args:
+        root: the project folder.
+        versions: the record's versions that will do; bootstrap can begin from an old one.
 
     Raises:
         ConfigError: bootstrap has not run here, or ran with another version.
@@ -68,7 +75,7 @@ def load(root: Path) -> Host:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         bases = {key: PythonBase(**value) for key, value in data.pop("bases").items()}
-        if data.pop("version") == HOST_VERSION:
+        if data.pop("version") in versions:
             return Host(bases=bases, **data)
         found = "the record of another version"
     except FileNotFoundError:

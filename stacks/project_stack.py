@@ -14,7 +14,6 @@ from cdktf_cdktf_provider_docker.provider import DockerProvider
 from constructs import Construct
 
 from constructs_lib.app_with_envoy import AppWithEnvoy, AppWithEnvoyProps
-from constructs_lib.envoy_config import gateway_config
 from constructs_lib.gateway import Gateway, GatewayProps
 from constructs_lib.hardened_container import Attachment
 from constructs_lib.labels import labels
@@ -39,7 +38,8 @@ class ProjectStackProps:
     """What a stack is made of.
 
     `layout` says where files lie on the host; `outdir` is where cdktf writes, because the path of
-    Terraform's state is relative to it; `memory_mb` limits each app's container, MiB.
+    Terraform's state is relative to it; `memory_mb` limits each app's container, MiB;
+    `max_headers` and `max_headers_kb` (KiB) bound the headers of a request or response.
     """
 
     lock: LockFile
@@ -47,6 +47,8 @@ class ProjectStackProps:
     layout: Layout
     outdir: Path
     memory_mb: int
+    max_headers: int = 100
+    max_headers_kb: int = 60
     otlp_endpoint: str = ""
 
     def __post_init__(self) -> None:
@@ -114,7 +116,6 @@ class ProjectStack(TerraformStack):
         props = GatewayProps(
             project=lock.project,
             image=self.sidecar_image.image_id,
-            config=gateway_config(),
             subnet=lock.subnet,
             envoy_uid=self._props.host.envoy_uid,
             attachment=Attachment(self.network),
@@ -131,6 +132,9 @@ class ProjectStack(TerraformStack):
             attachment=Attachment(self.network, aliases=(app.name,)),
             envoy_uid=self._props.host.envoy_uid,
             memory_mb=self._props.memory_mb,
+            max_headers=self._props.max_headers,
+            max_headers_kb=self._props.max_headers_kb,
+            loopback_v6=self._props.host.loopback_v6,
             otlp_endpoint=self._props.otlp_endpoint,
         )
         return AppWithEnvoy(self, app.name, props)

@@ -69,6 +69,7 @@ def run(context: Context) -> Report:
             envoy_uid=ENVOY_UID if context.machine.root else os.getuid(),
             sidecar_image=sidecar.reference,
             bases={**(previous.bases if previous else {}), python: made},
+            loopback_v6=images.has_loopback_v6(cli.path, sidecar),
         )
         if record != previous:
             host.save(record, context.root)
@@ -89,7 +90,7 @@ def run(context: Context) -> Report:
 
 def _previous(root: Path) -> Host | None:
     try:
-        return host.load(root)
+        return host.load(root, versions=(1, host.HOST_VERSION))
     except ConfigError:
         return None
 

@@ -26,6 +26,7 @@ from iac_wrapper.operations.intent import Selection
 from iac_wrapper.operations.network import choose_gateway_port, choose_subnet
 from iac_wrapper.operations.resolve import resolve
 from iac_wrapper.operations.workspace import Workspace
+from iac_wrapper.redact import UNMASKED, is_masked
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,9 @@ def facts(workspace: Workspace, selection: Selection, *, base_dir: Path) -> Fact
         locked=_commits(selection.pinned),
         progress=workspace.progress,
     )
+    for checkout in checkouts:
+        for note in checkout.notes:
+            workspace.warn(f"{checkout.spec.name}: {note}")
     builds = {c.spec.name: _build(workspace, c) for c in checkouts}
     resolved = [_resolved(c, builds[c.spec.name]) for c in checkouts]
     apps = tuple(sorted([*resolved, *selection.kept], key=lambda app: app.name))
@@ -124,6 +128,17 @@ def _write_env(workspace: Workspace, app: ResolvedApp) -> None:
     values = env_files.resolve(app.env, workspace.settings.environment, where=f"service {app.name}")
     directory = workspace.layout.env_files(workspace.project, app.name)
     env_files.write(directory, values)
+    if said := _masking(values):
+        workspace.progress(f"{app.name}: {said}")
+
+
+def _masking(values: Mapping[str, str]) -> str:
+    """Which variables' values no output shows, and which it may show; empty without values."""
+    masked = ", ".join(name for name, value in values.items() if is_masked(value))
+    shown = ", ".join(name for name, value in values.items() if value and not is_masked(value))
+    parts = [f"output masks the values of {masked}"] if masked else []
+    parts += [f"output does not mask {shown}: {UNMASKED}"] if shown else []
+    return "; ".join(parts)
 
 
 def _build(workspace: Workspace, checkout: Checkout) -> build_context.Build:

@@ -8,19 +8,17 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
-from constructs_lib.envoy_config import sidecar_config
-from constructs_lib.text import literal
 from iac_wrapper.errors import ConfigError
 from tests.constructs.facts import (
     TREE,
     app,
     environment,
+    host,
     label_values,
     lock,
     only,
     props,
     synth,
-    without_envoy_config,
 )
 
 
@@ -34,7 +32,7 @@ def test_service_is_as_recorded(service: dict[str, Any], snapshot: SnapshotAsser
     """Image, Envoy and app are what the snapshot says, and nothing of this machine is in it."""
     resources = {
         kind: {name: body for name, body in bodies.items() if name.startswith("svc-a")}
-        for kind, bodies in without_envoy_config(service)["resource"].items()
+        for kind, bodies in service["resource"].items()
     }
 
     assert {kind: len(bodies) for kind, bodies in resources.items()} == {
@@ -84,9 +82,8 @@ def test_secret_values_come_by_mount(service: dict[str, Any]) -> None:
 
 
 def test_envoy_is_the_service_on_the_network(service: dict[str, Any]) -> None:
-    """Envoy's container has the service's name, its certificate and its configuration."""
+    """Envoy's container has the service's name, its certificate and a few values for PID 1."""
     container = only(service, "docker_container", "svc-a_envoy")
-    config = sidecar_config(service="svc-a", trust_domain="iacnet", app_port=50051)
 
     assert container["hostname"] == "svc-a"
     assert container["networks_advanced"] == [
@@ -94,8 +91,30 @@ def test_envoy_is_the_service_on_the_network(service: dict[str, Any]) -> None:
     ]
     assert container["mounts"][0]["source"] == "/project/secrets/iacnet/svc-a"
     assert container["mounts"][0]["read_only"] is True
-    assert environment(container)["IAC_ENVOY_CONFIG"] == literal(config)
+    assert environment(container) == {
+        "IAC_ENVOY_UID": "101",
+        "IAC_MAX_HEADERS": "100",
+        "IAC_MAX_HEADERS_KB": "60",
+        "IAC_PORT": "50051",
+        "IAC_PORT_DECLARED": "1",
+        "IAC_PROJECT": "iacnet",
+        "IAC_ROLE": "sidecar",
+        "IAC_SERVICE": "svc-a",
+        "IAC_SUBNET": "172.20.0.0/16",
+        "IAC_TRUST_DOMAIN": "iacnet",
+    }
     assert "ports" not in container
+
+
+@pytest.mark.parametrize("possible", [True, False])
+def test_a_service_has_an_ipv6_loopback_where_the_kernel_has_ipv6(possible: bool) -> None:
+    """Docker refuses the setting on a kernel without IPv6."""
+    facts = host(loopback_v6=possible)
+    container = only(synth(props(app(), host=facts)), "docker_container", "svc-a_envoy")
+
+    expected = {"net.ipv6.conf.lo.disable_ipv6": "0"} if possible else None
+    assert container.get("sysctls") == expected
+    assert container["dns_opts"] == ["ndots:0"]
 
 
 def test_envoy_follows_a_replaced_network(service: dict[str, Any]) -> None:
@@ -111,10 +130,13 @@ def test_image_is_built_from_its_context(service: dict[str, Any]) -> None:
     image = only(service, "docker_image", "svc-a_image")
 
     assert image["name"] == "iac/iacnet-svc-a:0123456789ab"
-    assert image["build"]["context"] == "/project/.iac/build/iacnet/svc-a-0123456789ab"
+    context = "/project/.iac/build/iacnet/svc-a-0123456789ab"
+    assert image["build"]["context"] == context
+    assert image["build"]["dockerfile"] == f"{context}/Dockerfile"
     assert image["build"]["label"]["org.karstkit.tree"] == TREE
     assert [secret["id"] for secret in image["build"]["secrets"]] == ["ca", "env"]
     assert image["keep_locally"] is False
+    assert image["lifecycle"] == {"create_before_destroy": True, "ignore_changes": ["build"]}
 
 
 def test_labels_do_not_change_with_the_commit(service: dict[str, Any]) -> None:
