@@ -70,12 +70,12 @@ def test_a_command_is_traced_and_no_shell_stays(deployed: Project) -> None:
 
 def test_a_patch_release_that_is_not_there(deployed: Project) -> None:
     """requires-python is held against the image's own Python, before anything changes."""
-    pinned = '[project]\nname = "x"\nversion = "1"\nrequires-python = "==3.11.99"\n'
+    pinned = '[project]\nname = "x"\nversion = "1"\nrequires-python = "==3.11.39"\n'
     _write(deployed.folder / "pinned", {"main.py": "print()\n", "pyproject.toml": pinned})
     deployed.file.write_text("- ./words\n- ./shell\n- ./pinned\n")
     before = deployed.container_ids()
     done = deployed.iac("deploy", "--file", str(deployed.file), code=5)
     assert "words: python 3.11 (the default), dependencies: requirements.txt" in done.stderr
     assert "warning: words: Procfile: release: python cron_task.py is not run" in done.stderr
-    assert "requires-python ==3.11.99 is not met by the base's Python 3.11." in done.stderr
+    assert "requires-python ==3.11.39 is not met by the base's Python 3.11." in done.stderr
     assert deployed.container_ids() == before
