@@ -99,7 +99,8 @@ class _Command:
             file = self._file(path)
             if not file.stat().st_mode & 0o111:
                 raise self._bad(f"{path} is not executable", f"git update-index --chmod=+x {path}")
-            return self._made("command", f"/app/{path}", args)  # a script may call what is installed
+            # Not a binary: a script may call programs of the packages that are installed.
+            return self._made("command", f"/app/{path}", args)
         return self._made("command", program, args)
 
     def _python(self, args: list[str]) -> Entrypoint:
