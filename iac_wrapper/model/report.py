@@ -58,6 +58,8 @@ class ServiceReport:
             "image": self.app.image,
             "entrypoint": self.app.entrypoint.display,
             "entrypoint_reason": self.app.entrypoint.reason,
+            "run": self.app.run,
+            "notes": list(self.app.notes),
             "changed": self.changed,
             "broken_before": self.broken_before,
         }
