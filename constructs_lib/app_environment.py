@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from constructs_lib.text import literal
 from iac_wrapper.model.app_rules import REFERENCE, check_env_name
+from iac_wrapper.model.options import Run
 
 ENV_DIRECTORY = "/run/iac/env"
 """Where the files with referenced values lie in the container; a file's name is the variable's."""
@@ -23,7 +24,8 @@ class AppEnvironment:
     """What an app's environment is made of; raises ConfigError for a variable that is not allowed.
 
     `port` is where user code listens, `declared` whether repos.yaml or the image says so; `wanted`
-    holds the values of repos.yaml; `otlp_endpoint` is empty when spans go to the console.
+    holds the values of repos.yaml; `run` is what the program is for, None if nothing tells;
+    `otlp_endpoint` is empty when spans go to the console.
     """
 
     service: str
@@ -31,6 +33,7 @@ class AppEnvironment:
     declared: bool
     wanted: Mapping[str, str]
     otlp_endpoint: str = ""
+    run: Run | None = None
 
     def __post_init__(self) -> None:
         for name in sorted(self.wanted):
@@ -59,4 +62,6 @@ class AppEnvironment:
             "IAC_PORT_DECLARED": "1" if self.declared else "0",
             "PORT": str(self.port),
         }
+        if self.run:
+            values["IAC_RUN"] = self.run
         return [f"{name}={literal(value)}" for name, value in sorted(values.items())]

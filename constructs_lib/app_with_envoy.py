@@ -136,6 +136,7 @@ class AppWithEnvoy(Construct):
             port=app.port,
             declared=app.port_declared,
             wanted=app.env,
+            run=app.run,
             otlp_endpoint=self._props.otlp_endpoint,
         )
         values = Mount(str(self._props.layout.env_files(project, app.name)), ENV_DIRECTORY)

@@ -6,8 +6,10 @@ is empty.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_docker.container import (
@@ -21,6 +23,11 @@ from cdktf_cdktf_provider_docker.container import (
 )
 from cdktf_cdktf_provider_docker.network import Network
 from constructs import Construct
+
+from iac_wrapper.model.labels import FIXED
+
+INIT = False
+"""PID 1 is a program of ours that reaps; Docker's init would be one process more."""
 
 MAX_PROCESSES = 4096
 """Measured: the kernel counts RLIMIT_NPROC per user over all containers, so this is the bound for
@@ -85,11 +92,11 @@ class HardenedContainer(Container):
             id_,
             name=props.name,
             image=props.image,
-            labels=_labels(props.labels),
+            labels=_labels({**props.labels, FIXED: _fixed(props)}),
             env=list(props.environment),
             user=props.user,
             hostname=props.hostname,
-            init=False,
+            init=INIT,
             must_run=True,
             restart="unless-stopped",
             read_only=True,
@@ -118,6 +125,18 @@ class HardenedContainer(Container):
 
 def _labels(values: Mapping[str, str]) -> list[ContainerLabels]:
     return [ContainerLabels(label=name, value=values[name]) for name in sorted(values)]
+
+
+def _fixed(props: HardenedContainerProps) -> str:
+    """A hash of what only a new container can change, though the official provider says otherwise.
+
+    It plans such a change as one in place and then sends nothing. A label makes a new container
+    with either provider. Whatever is added to a container here and is of that kind (cpu_period,
+    cpu_quota, healthcheck) belongs in it, under the name that Terraform has for it.
+    """
+    mounts = [{"type": "bind", "read_only": True, **asdict(mount)} for mount in props.mounts]
+    values = {"init": INIT, "mounts": mounts, "tmpfs": dict(props.tmpfs)}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _mount(mount: Mount) -> ContainerMounts:

@@ -16,8 +16,11 @@ from iac_wrapper.atomic import write_text
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.options import Options
 
 LOCK_VERSION = 1
+
+_OPTIONAL = ("run", "options", "notes", "web_object")
 
 LOCK_OUTPUT = "lock"
 """The Terraform output that carries the applied lock in the state."""
@@ -118,7 +121,14 @@ def _app_to_json(app: ResolvedApp) -> dict[str, Any]:
     data = asdict(app)
     del data["name"]
     data["env"] = dict(app.env)
-    return data
+    data["options"] = app.options.to_dict()
+    data["entrypoint"] = _without_empty(data["entrypoint"])
+    return _without_empty(data)
+
+
+def _without_empty(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Optional keys only where they say something: an earlier lock stays what it was."""
+    return {key: value for key, value in data.items() if key not in _OPTIONAL or value}
 
 
 def _from_json(data: Mapping[str, Any]) -> LockFile:
@@ -137,4 +147,10 @@ def _app_from_json(name: str, data: Mapping[str, Any]) -> ResolvedApp:
     entrypoint = dict(data["entrypoint"])
     for key in ("rejected", "args"):
         entrypoint[key] = tuple(entrypoint.get(key, ()))
-    return ResolvedApp(**{**data, "name": name, "entrypoint": Entrypoint(**entrypoint)})
+    changes = {
+        "name": name,
+        "entrypoint": Entrypoint(**entrypoint),
+        "options": Options(**data.get("options", {})),
+        "notes": tuple(data.get("notes", ())),
+    }
+    return ResolvedApp(**{**data, **changes})

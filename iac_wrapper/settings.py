@@ -14,8 +14,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
-
+from iac_wrapper import env_text
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.model.base_url import check_base_url, is_loopback
 
@@ -268,12 +267,34 @@ def load(root: Path, environ: Mapping[str, str] | None = None) -> Settings:
     Args:
         root: the project folder; its `.env` is read if it exists.
         environ: stands for the process environment (tests).
+
+    Raises:
+        ConfigError: `.env` cannot be read.
     """
     process = dict(os.environ if environ is None else environ)
-    from_file = {k: v for k, v in dotenv_values(root / ".env").items() if v is not None}
+    from_file = _read_env_file(root / ".env", process)
     merged = {**from_file, **{k: v for k, v in process.items() if v or k not in from_file}}
     chosen = {name: merged[name].strip() for name in names() if merged.get(name)}
     return Settings(**chosen, environment=merged)
+
+
+def _read_env_file(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of `.env`; bytes that are not UTF-8 become what `os.environ` makes of them.
+
+    It may be a pipe: secret managers serve it as one.
+    """
+    try:
+        return env_text.parse(os.fsdecode(path.read_bytes()), environ)
+    except (FileNotFoundError, IsADirectoryError):
+        return {}
+    except (env_text.EnvTextError, OSError) as error:
+        line = f":{error.line}" if isinstance(error, env_text.EnvTextError) else ""
+        raise ConfigError(
+            "cannot read the settings",
+            where=f"{path.name}{line}",
+            found=str(error),
+            expected="NAME=value, with quotes as in a shell",
+        ) from None
 
 
 def names() -> list[str]:

@@ -24,12 +24,14 @@ from iac_wrapper.adapters import workspace_lock
 from iac_wrapper.adapters.workspace_lock import Lock
 from iac_wrapper.errors import IacError
 from iac_wrapper.layout import Layout
+from iac_wrapper.redact import is_masked
 
 if TYPE_CHECKING:
     from iac_wrapper.operations.intent import Intent
     from iac_wrapper.operations.workspace import Workspace
 
-_VERBS = {"deploy": "Deploying", "plan": "Planning", "destroy": "Destroying"}
+_VERBS = {"deploy": "Deploying", "plan": "Planning", "destroy": "Destroying",
+          "remove": "Removing services of"}  # fmt: skip
 
 
 def command_of(job: Job) -> str:
@@ -121,15 +123,20 @@ def _operate(
     from iac_wrapper.operations.workspace import Workspace  # noqa: PLC0415
 
     workspace = Workspace(layout, chosen, job.request.project, sink.emit, held=lock)
-    return {"destroy": _destroy, "plan": _plan, "deploy": _deploy}[job.request.kind](
-        workspace, job.request, sink
-    )
+    operations = {"destroy": _destroy, "plan": _plan, "deploy": _deploy, "remove": _remove}
+    return operations[job.request.kind](workspace, job.request, sink)
 
 
 def _destroy(workspace: Workspace, request: Request, _sink: Sink) -> Outcome:
     from iac_wrapper.operations.destroy import destroy  # noqa: PLC0415
 
     return outcome.destroyed(request.project, destroy(workspace))
+
+
+def _remove(workspace: Workspace, request: Request, _sink: Sink) -> Outcome:
+    from iac_wrapper.operations.remove import remove  # noqa: PLC0415
+
+    return outcome.removed(remove(workspace, request.services))
 
 
 def _plan(workspace: Workspace, request: Request, sink: Sink) -> Outcome:
@@ -144,7 +151,7 @@ def _deploy(workspace: Workspace, request: Request, sink: Sink) -> Outcome:
     from iac_wrapper.operations.deploy import DeployUnhealthyError, deploy  # noqa: PLC0415
 
     try:
-        return outcome.deployed(deploy(workspace, intent))
+        return outcome.deployed(deploy(workspace, intent, everything=request.all))
     except DeployUnhealthyError as error:
         return outcome.unhealthy(error.deployed, error)
 
@@ -158,7 +165,8 @@ def _intent(workspace: Workspace, request: Request, sink: Sink) -> Intent:
     environment = workspace.settings.environment
     for spec in intent.specs:
         names = env_files.references(spec.env).values()
-        sink.learn(environment[name] for name in names if name in environment)
+        values = [environment[name] for name in names if name in environment]
+        sink.learn(value for value in values if is_masked(value))
     return intent
 
 

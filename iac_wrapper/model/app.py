@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.options import Options, Run
 from iac_wrapper.model.slug import Slug
 
 DEFAULT_PORT = 50051
@@ -28,6 +29,7 @@ class AppSpec:
     entrypoint: str | None = None
     port: int | None = None
     env: Mapping[str, str] = field(default_factory=dict)
+    options: Options = field(default_factory=Options)
     where: str = ""
 
 
@@ -37,6 +39,7 @@ class Checkout:
 
     `commit` is the full 40-digit SHA, None for a local path; `tree` is ``sha256:<hex>`` over the
     files below `path` (names, modes, contents), so it is the same however the files came.
+    `notes` are sentences on what the source has and the checkout lacks.
     """
 
     spec: AppSpec
@@ -44,6 +47,7 @@ class Checkout:
     tree: str
     commit: str | None
     method: Literal["archive", "clone", "local"]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,9 @@ class ResolvedApp:
     `image` is ``iac/<project>-<name>:<12 hex>``; the tag is a hash of everything that goes into
     the image, so a tag that exists need not be built. `base` is the runtime base image, whose tag
     is a hash too. `env` holds values as written in repos.yaml; a value of the form ``${NAME}`` is a
-    reference that only the command side replaces, in a file that Terraform never sees.
+    reference that only the command side replaces, in a file that Terraform never sees. `run` is
+    what the program is for, None if nothing tells: then what it does when it runs decides. `notes`
+    are sentences on what was ignored, replaced or dropped on the way.
     """
 
     name: str
@@ -67,3 +73,6 @@ class ResolvedApp:
     python: str | None
     base: str
     image: str
+    run: Run | None = None
+    options: Options = field(default_factory=Options)
+    notes: tuple[str, ...] = ()

@@ -6,36 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.diagnosis import Diagnosis
 from iac_wrapper.model.health import Health, Probe
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """Why a service is not good, with the ends of both logs."""
-
-    state: str
-    ended: str
-    probe_error: str
-    app_log: str
-    envoy_log: str
-
-    def render(self, service: str) -> str:
-        """The diagnosis as text; raw program output still holds its control characters."""
-        parts = [
-            f"{service}: app container {self.state}; {self.ended}",
-            f"  last probe: {self.probe_error or 'no error'}",
-        ]
-        for title, log in (("app", self.app_log), ("envoy", self.envoy_log)):
-            parts.append(f"  last lines of {title}:")
-            parts.extend("    " + line for line in log.splitlines() or ["(nothing)"])
-        return "\n".join(parts)
 
 
 @dataclass(frozen=True)
 class ServiceReport:
     """What was proven about one service.
 
-    `rotated`: it served the certificate that is on disk, not an older one.
+    `rotated`: it served the certificate that is on disk, not an older one. `changed`: the deploy
+    that this is the verdict on made, replaced, updated or restarted one of its containers.
+    `broken_before`: it neither did that nor named the service, which was not good before either.
     """
 
     app: ResolvedApp
@@ -44,6 +25,8 @@ class ServiceReport:
     probe: Probe
     rotated: bool
     diagnosis: Diagnosis | None
+    changed: bool = True
+    broken_before: bool = False
 
     @property
     def good(self) -> bool:
@@ -52,6 +35,7 @@ class ServiceReport:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form: the row of the verdict table."""
+        finding = self.diagnosis.finding if self.diagnosis else None
         return {
             "name": self.app.name,
             "status": self.health.status,
@@ -63,27 +47,47 @@ class ServiceReport:
             "exit_code": self.health.exit_code,
             "signal": self.health.signal,
             "oom_killed": self.health.oom,
-            "message": self.health.message,
+            "message": finding.cause if finding else self.health.message,
+            "port": self.health.port,
+            "evidence": (finding.evidence if finding else self.health.evidence) or None,
+            "cause": finding.code if finding else None,
+            "next_step": finding.next_step if finding else None,
             "seconds": round(self.health.seconds, 3),
             "slug": self.app.slug,
             "commit": self.app.commit,
             "image": self.app.image,
             "entrypoint": self.app.entrypoint.display,
             "entrypoint_reason": self.app.entrypoint.reason,
+            "run": self.app.run,
+            "notes": list(self.app.notes),
+            "changed": self.changed,
+            "broken_before": self.broken_before,
         }
 
 
 @dataclass(frozen=True)
 class Report:
-    """The verdict on a project."""
+    """The verdict on a project. With `strict`, what was broken before counts as well."""
 
     project: str
     services: tuple[ServiceReport, ...]
+    strict: bool = False
 
     @property
     def good(self) -> bool:
-        """True if every service is."""
-        return all(service.good for service in self.services)
+        """True if every service is that counts."""
+        return not self.failed
+
+    @property
+    def failed(self) -> tuple[ServiceReport, ...]:
+        """The services that are not good and count."""
+        bad = (service for service in self.services if not service.good)
+        return tuple(service for service in bad if self.strict or not service.broken_before)
+
+    @property
+    def broken_before(self) -> tuple[ServiceReport, ...]:
+        """The services that were broken before, and still are."""
+        return tuple(s for s in self.services if s.broken_before and not s.good)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""

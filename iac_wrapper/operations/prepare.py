@@ -10,11 +10,12 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from iac_wrapper import build_context, lock_file
 from iac_wrapper.adapters import certificates, env_files
+from iac_wrapper.adapters.engine import Container
 from iac_wrapper.adapters.index_settings import write_build_secrets
 from iac_wrapper.detection import detect
 from iac_wrapper.errors import ConfigError, IacError
@@ -26,6 +27,7 @@ from iac_wrapper.operations.intent import Selection
 from iac_wrapper.operations.network import choose_gateway_port, choose_subnet
 from iac_wrapper.operations.resolve import resolve
 from iac_wrapper.operations.workspace import Workspace
+from iac_wrapper.redact import UNMASKED, is_masked
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,9 @@ def facts(workspace: Workspace, selection: Selection, *, base_dir: Path) -> Fact
         locked=_commits(selection.pinned),
         progress=workspace.progress,
     )
+    for checkout in checkouts:
+        for note in checkout.notes:
+            workspace.warn(f"{checkout.spec.name}: {note}")
     builds = {c.spec.name: _build(workspace, c) for c in checkouts}
     resolved = [_resolved(c, builds[c.spec.name]) for c in checkouts]
     apps = tuple(sorted([*resolved, *selection.kept], key=lambda app: app.name))
@@ -108,9 +113,7 @@ def ensure_certificates(workspace: Workspace, lock: LockFile) -> None:
     """Give every service and the control plane a valid leaf; touch none that is good."""
     directory = workspace.layout.certificates(workspace.project)
     authority = certificates.ensure_ca(workspace.layout.secrets)
-    owners = {app.name: workspace.host.envoy_uid for app in lock.apps}
-    owners[CONTROL_PLANE] = os.getuid()
-    for name, owner in owners.items():
+    for name, owner in _leaf_owners(workspace, lock).items():
         certificates.ensure_leaf(
             authority,
             directory / name,
@@ -120,10 +123,76 @@ def ensure_certificates(workspace: Workspace, lock: LockFile) -> None:
         )
 
 
+def due_certificates(workspace: Workspace, lock: LockFile) -> tuple[str, ...]:
+    """Who would get a new leaf from `ensure_certificates`, sorted."""
+    layout = workspace.layout
+    directory = layout.certificates(workspace.project)
+    return tuple(
+        name
+        for name, owner in sorted(_leaf_owners(workspace, lock).items())
+        if certificates.is_due(
+            layout.secrets,
+            directory / name,
+            name=name,
+            trust_domain=lock.trust_domain,
+            owner_uid=owner,
+        )
+    )
+
+
+def _leaf_owners(workspace: Workspace, lock: LockFile) -> dict[str, int]:
+    """Everybody who has a leaf, and the uid that may read its key."""
+    return {**{app.name: workspace.host.envoy_uid for app in lock.apps}, CONTROL_PLANE: os.getuid()}
+
+
+def changed_values(workspace: Workspace, lock: LockFile) -> dict[str, set[str]]:
+    """Service -> variables whose secret value a deploy would write anew; others are left out.
+
+    Raises:
+        ConfigError: a ``${NAME}`` in an app's env is not set.
+    """
+    found = {
+        app.name: env_files.changed(
+            workspace.layout.env_files(workspace.project, app.name), _values(workspace, app)
+        )
+        for app in lock.apps
+    }
+    return {name: changed for name, changed in found.items() if changed}
+
+
+def with_old_values(workspace: Workspace, lock: LockFile) -> list[Container]:
+    """Running app containers of `lock` that started before their secret environment changed."""
+    names = {app.name for app in lock.apps}
+    found = []
+    for container in workspace.engine.containers(workspace.project):
+        if container.role == "app" and container.running and container.service in names:
+            directory = workspace.layout.env_files(workspace.project, container.service)
+            changed = env_files.changed_at(directory)
+            if changed and changed > container.started_at:
+                found.append(container)
+    return found
+
+
+def _values(workspace: Workspace, app: ResolvedApp) -> dict[str, str]:
+    environment = workspace.settings.environment
+    return env_files.resolve(app.env, environment, where=f"service {app.name}")
+
+
 def _write_env(workspace: Workspace, app: ResolvedApp) -> None:
-    values = env_files.resolve(app.env, workspace.settings.environment, where=f"service {app.name}")
+    values = _values(workspace, app)
     directory = workspace.layout.env_files(workspace.project, app.name)
     env_files.write(directory, values)
+    if said := _masking(values):
+        workspace.progress(f"{app.name}: {said}")
+
+
+def _masking(values: Mapping[str, str]) -> str:
+    """Which variables' values no output shows, and which it may show; empty without values."""
+    masked = ", ".join(name for name, value in values.items() if is_masked(value))
+    shown = ", ".join(name for name, value in values.items() if value and not is_masked(value))
+    parts = [f"output masks the values of {masked}"] if masked else []
+    parts += [f"output does not mask {shown}: {UNMASKED}"] if shown else []
+    return "; ".join(parts)
 
 
 def _build(workspace: Workspace, checkout: Checkout) -> build_context.Build:
@@ -140,17 +209,23 @@ def _build(workspace: Workspace, checkout: Checkout) -> build_context.Build:
 
 def _describe(workspace: Workspace, checkout: Checkout) -> build_context.Build:
     spec = checkout.spec
-    entrypoint = detect(
+    detected = detect(
         checkout.path,
         entrypoint=spec.entrypoint,
         where=spec.where,
         environment=workspace.settings.ENTRYPOINT or None,
     )
+    entrypoint = detected.entrypoint
     workspace.progress(f"{spec.name}: runs {entrypoint.display} ({entrypoint.reason})")
-    return build_context.describe(
+    build = build_context.describe(
         checkout, entrypoint, host=workspace.host, layout=workspace.layout,
         settings=workspace.settings, project=workspace.project,
     )  # fmt: skip
+    workspace.progress(f"{spec.name}: {build.made_from}")
+    notes = (*detected.notes, *build.notes)
+    for note in notes:
+        workspace.warn(f"{spec.name}: {note}")
+    return replace(build, notes=notes)
 
 
 def _resolved(checkout: Checkout, build: build_context.Build) -> ResolvedApp:
@@ -167,6 +242,9 @@ def _resolved(checkout: Checkout, build: build_context.Build) -> ResolvedApp:
         python=build.python,
         base=build.base,
         image=build.image,
+        run=spec.options.run or build.entrypoint.run,
+        options=spec.options,
+        notes=(*checkout.notes, *build.notes),
     )
 
 

@@ -44,7 +44,7 @@ def written_entrypoint(entrypoint: Entrypoint) -> str | None:
     """What `entrypoint:` must say to get this program again; None if detection finds it."""
     if entrypoint.reason not in _OUTSIDE:
         return None
-    if entrypoint.args:
+    if entrypoint.args and entrypoint.kind == "module":
         return _served(entrypoint.args)
     if entrypoint.function:
         return f"{entrypoint.target}:{entrypoint.function}"
@@ -52,10 +52,11 @@ def written_entrypoint(entrypoint: Entrypoint) -> str | None:
 
 
 def _served(args: Sequence[str]) -> str:
-    """The file behind ``gunicorn package.module:app --bind …``: the server was added to it."""
+    """The object behind ``gunicorn package.module:app --bind …``: the server was added to it."""
     name = next(arg for arg in args if ":" in arg and not arg.startswith("-") and "$" not in arg)
-    module = name.partition(":")[0]
-    return module if re.fullmatch(_DOTTED, module) else module.replace(".", "/") + ".py"
+    module, _, served = name.removesuffix("()").partition(":")
+    place = module if re.fullmatch(_DOTTED, module) else module.replace(".", "/") + ".py"
+    return f"{place}:{served}"
 
 
 def _spec(app: ResolvedApp) -> AppSpec:
@@ -65,6 +66,7 @@ def _spec(app: ResolvedApp) -> AppSpec:
         entrypoint=written_entrypoint(app.entrypoint),
         port=app.port if app.port_declared else None,
         env=dict(app.env),
+        options=app.options,
         where=f"service {app.name}",
     )
 

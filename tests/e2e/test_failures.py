@@ -5,6 +5,7 @@ The tests share one project and run in order.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import subprocess
 import pytest
 
 from tests.e2e.conftest import ROOT, Project
-from tests.support.git_server import GitServer
+from tests.support.git_server import GitServer, Repository
 
 pytestmark = pytest.mark.integration
 
@@ -68,16 +69,17 @@ def test_a_failing_build_changes_nothing(project: Project, git_server: GitServer
 def test_a_crashing_app_is_reported_and_the_others_stay(
     project: Project, git_server: GitServer
 ) -> None:
-    """Exit 7 with exit code, logs and last probe error; the others keep SERVING."""
+    """Exit 7 with cause, the program's last words once, and where to read on; the others keep
+    SERVING."""
     before = project.container_ids()
     crash = git_server.repository("acme/crash")
     crash.commit({"main.py": "import sys\nprint('about to fail')\nsys.exit(3)\n"})
     _write(project, "crash")
     done = project.iac("deploy", "--file", str(project.file), code=7)
     assert "1 of 3 services are not healthy" in done.stderr
-    assert "exit code 3" in done.stderr
-    assert "about to fail" in done.stderr
-    assert "last lines of envoy" in done.stderr
+    assert "crash: exited with code 3" in done.stderr
+    assert f"next: iac logs --service crash --project {project.name}" in done.stderr
+    assert done.stderr.count("about to fail") == 2, "as evidence and among the last lines"
     assert {n: i for n, i in project.container_ids().items() if n in before} == before
     health = project.health(code=7)
     assert {n: s["status"] for n, s in health.items()} == {
@@ -85,3 +87,67 @@ def test_a_crashing_app_is_reported_and_the_others_stay(
         "one": "SERVING",
         "two": "SERVING",
     }
+
+
+def test_what_was_broken_before_does_not_fail_a_deploy(
+    project: Project, git_server: GitServer
+) -> None:
+    """It is marked, and not waited for; --all counts it; the service that is deployed decides."""
+    Repository(git_server.folder / "acme" / "one").commit({"main.py": "print('newer')\n"})
+    done = project.iac("deploy", "--file", str(project.file))
+    assert "Already broken before this deploy: crash." in done.stdout
+    assert "about to fail" not in done.stderr
+    verdict = project.deploy("--all", code=7)
+    services = {s["name"]: (s["broken_before"], s["changed"]) for s in verdict["services"]}
+    assert services == {"crash": (True, False), "one": (False, False), "two": (False, False)}
+    broken = Repository(git_server.folder / "acme" / "two")
+    broken.commit({"main.py": "raise SystemExit(4)\n"})
+    done = project.iac("deploy", "--file", str(project.file), code=7)
+    assert "1 of 3 services are not healthy" in done.stderr
+    assert "found:    two" in done.stderr
+
+
+def test_remove_takes_a_service_away(project: Project) -> None:
+    """Its containers, image, key and build context go, the others stay; the file brings it back."""
+    before = project.container_ids()
+    done = project.iac("remove", "crash", "--yes")
+    assert done.stdout.splitlines()[0] == "Removed crash, with keys and secret values."
+    after = project.container_ids()
+    assert set(before) - set(after) == {f"{project.name}-crash-{r}" for r in ("app", "envoy")}
+    assert after.items() <= before.items()
+    assert not (ROOT / "secrets" / project.name / "crash").exists()
+    tags = [tag for image in project.engine.images.list() for tag in image.tags]
+    assert not [tag for tag in tags if f"{project.name}-crash" in tag]
+    planned = json.loads(project.iac("plan", "--file", str(project.file), "--json").stdout)
+    assert ("crash", "add") in [(s["service"], s["action"]) for s in planned["services"]]
+    assert "crash" not in project.health(code=7)
+
+
+def test_a_deploy_removes_only_on_request(project: Project) -> None:
+    """Without a terminal and --prune: exit 2 with the list, and everything stays as it is."""
+    before = project.container_ids()
+    lock = project.folder / "repos.lock.json"
+    locked = lock.read_text()
+    project.file.write_text("- gh:acme/one\n")
+    done = project.iac("deploy", "--file", str(project.file), code=2)
+    assert "found:    two" in done.stderr
+    assert f"iac deploy --file {project.file} --prune" in done.stderr
+    assert (project.container_ids(), lock.read_text()) == (before, locked)
+    assert [s["name"] for s in project.deploy("--prune")["services"]] == ["one"]
+    assert not [name for name in project.container_ids() if "-two-" in name]
+
+
+def test_an_envoy_that_cannot_start_is_one_sentence(project: Project) -> None:
+    """What its first process says, and nobody waits for the whole time."""
+    key = ROOT / "secrets" / project.name / "one" / "tls.key"
+    mode = key.stat().st_mode
+    key.chmod(0)
+    try:
+        project.container("one", "envoy").restart(timeout=1)
+        done = project.iac("health", "--wait", "120", "--json", code=7)
+    finally:
+        key.chmod(mode)
+    one = next(s for s in json.loads(done.stdout)["services"] if s["name"] == "one")
+    assert (one["status"], one["cause"]) == ("UNREACHABLE", "envoy")
+    assert one["message"].startswith("its Envoy cannot start: cannot read /etc/iac/tls/tls.key")
+    assert one["seconds"] < 60, "a container that cannot stay up ends the wait"

@@ -21,6 +21,7 @@ from iac_wrapper.adapters.certificates import (
     ensure_ca,
     ensure_leaf,
     inspect,
+    is_due,
     prune,
     remove_project,
 )
@@ -265,6 +266,31 @@ def test_somebody_else_cannot_give_a_key_away(
     monkeypatch.setattr(os, "geteuid", lambda: 4242)
     with pytest.raises(CertificateError, match="only root"):
         ensure_leaf(ca, secrets / "p/s", name="s", trust_domain="iacnet", owner_uid=10101)
+
+
+def test_what_is_due_is_known_before(
+    ca: CertificateAuthority, secrets: Path, tmp_path: Path
+) -> None:
+    """A missing leaf, one of other names, one whose CA is another now; nothing is made."""
+
+    def due(folder: Path, *, name: str = "svc") -> bool:
+        return is_due(
+            folder, folder / "proj" / "svc", name=name, trust_domain="iacnet", owner_uid=ME
+        )
+
+    assert due(secrets)
+    assert not (secrets / "proj").exists()
+    leaf_of(ca, secrets)
+    assert not due(secrets)
+    assert due(secrets, name="other")
+    other = ensure_ca(tmp_path / "other")
+    for name in ("ca.pem", "ca.key"):
+        (secrets / name).write_bytes((tmp_path / "other" / name).read_bytes())
+    assert due(secrets)
+    leaf_of(other, secrets)
+    assert not due(secrets)
+    assert due(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
 
 
 def test_inspect_names_the_missing_file(secrets: Path) -> None:

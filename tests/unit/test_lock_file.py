@@ -12,6 +12,7 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.options import Options
 
 APP = ResolvedApp(
     name="b",
@@ -36,6 +37,18 @@ def test_round_trip(tmp_path: Path) -> None:
     assert lock_file.load(path) == LOCK
     assert lock_file.dump(lock_file.load(path)) == path.read_text()
     assert LOCK.trust_domain == "iacnet"
+
+
+def test_options_and_notes(tmp_path: Path) -> None:
+    """What was said of how a service runs is kept; a lock that says nothing has no such keys."""
+    entrypoint = replace(APP.entrypoint, run="web", web_object="web:app")
+    options = Options(run="web", tmpfs={"/app/tmp": 9})
+    said = replace(APP, run="web", options=options, notes=("a note",), entrypoint=entrypoint)
+    lock_file.save(replace(LOCK, apps=(said,)), tmp_path / "x.json")
+    assert lock_file.load(tmp_path / "x.json").apps == (said,)
+    silent = json.loads(lock_file.dump(LOCK))["apps"]["b"]
+    assert {"run", "options", "notes"}.isdisjoint(silent)
+    assert {"run", "web_object"}.isdisjoint(silent["entrypoint"])
 
 
 def test_text_is_stable() -> None:

@@ -7,6 +7,7 @@ import pytest
 from iac_wrapper import repos_file
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.model.app import AppSpec
+from iac_wrapper.model.options import Options
 
 
 def _load(tmp_path: Path, text: str, name: str = "repos.yaml") -> list[AppSpec]:
@@ -55,6 +56,54 @@ def test_all_keys(tmp_path: Path) -> None:
         "EMPTY": "",
         "KEY": "${API_KEY}",
     }
+
+
+def test_options(tmp_path: Path) -> None:
+    """How a service runs is read with units; what is not said stays the default."""
+    text = """
+- slug: gh:owner/repo
+  run: worker
+  rollout: replace
+  health: /healthz?full=1
+  health_timeout: 2m
+  stop_grace: 30
+  memory: 1g
+  cpus: 0.5
+  tmpfs: {/app/tmp: 256m, /data: 64}
+- gh:owner/other
+"""
+    first, second = _load(tmp_path, text)
+    assert first.options == Options(
+        "worker", "replace", "/healthz?full=1", 120, 30, 1024, 0.5, {"/app/tmp": 256, "/data": 64}
+    )
+    assert second.options == Options()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "run: server",
+        "rollout: later",
+        "health: healthz",
+        "health_timeout: 2d",
+        "health_timeout: 0",
+        "stop_grace: 2h",
+        "memory: 5m",
+        "memory: lots",
+        "cpus: -1",
+        "cpus: 0",
+        "tmpfs: /tmp",
+        "tmpfs: {tmp: 64m}",
+        "tmpfs: {/app: 64m}",
+        "tmpfs: {/run/iac/env: 64m}",
+        "tmpfs: {/a/../proc: 64m}",
+    ],
+)
+def test_bad_options_name_line_and_form(tmp_path: Path, line: str) -> None:
+    """A value that is not of the form is refused where it stands, with the form to write."""
+    error = _refused(tmp_path, f"- slug: gh:owner/repo\n  {line}\n")
+    assert (error.where or "").endswith(":2")
+    assert error.expected
 
 
 def test_apps_key_anchors_and_json(tmp_path: Path) -> None:
