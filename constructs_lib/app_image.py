@@ -40,7 +40,9 @@ class AppImage(Image):
             triggers={"image": props.tag},
             build_attribute=ImageBuild(
                 context=props.context,
-                dockerfile="Dockerfile",
+                # With a builder the official provider looks for a relative one in the folder that
+                # Terraform runs in, the embedded one in the context: absolute is right for both.
+                dockerfile=f"{props.context}/Dockerfile",
                 # Without a builder the official provider takes the classic one, which has neither
                 # secrets nor cache mounts; "default" is the engine's own BuildKit.
                 builder="default",
@@ -51,6 +53,12 @@ class AppImage(Image):
                     ImageBuildSecrets(id="env", src=f"{props.build_secrets}/env"),
                 ],
             ),
-            # The container moves from the old image to the new one; then the old one can go.
-            lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
+            lifecycle=TerraformResourceLifecycle(
+                # The container moves from the old image to the new one; then the old one can go.
+                create_before_destroy=True,
+                # A build block that differs under the same tag (the project folder moved, a state
+                # of an older version) means the same image. Replacing it would end with the removal
+                # of the tag, which the new one has as well. A new tag takes the new block.
+                ignore_changes=["build"],
+            ),
         )

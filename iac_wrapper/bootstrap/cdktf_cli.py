@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from iac_wrapper import settings
+from iac_wrapper.adapters import terraform_config
 from iac_wrapper.layout import Layout
 
 _MOVES_STATE = ("TF_WORKSPACE", "TF_DATA_DIR")
@@ -32,6 +33,8 @@ def environment(environ: Mapping[str, str], layout: Layout) -> dict[str, str]:
         "DISABLE_VERSION_CHECK": "1",
         "CI": "1",
     }
+    if own := terraform_config.own(environ):  # the CLI runs Terraform in a folder below
+        added[terraform_config.VARIABLE] = str(own)
     return {name: value for name, value in environ.items() if name not in _MOVES_STATE} | added
 
 

@@ -98,43 +98,54 @@ def write_executable(context: Context, terraform: Terraform, *, embedded: bool) 
 def executable(terraform: Terraform, data: Path | None) -> str:
     """The sh file.
 
-    A user's own TF_CLI_CONFIG_FILE wins if that file exists; one that names no file would only
-    make Terraform complain at every call. ``providers lock`` asks the provider's registry even
-    when a mirror is configured, so the mirror is named to it.
+    A user's own TF_CLI_CONFIG_FILE wins if that file exists; one that names no file is said to be
+    ignored, because Terraform would take it for none at all. ``providers lock`` asks the
+    provider's registry even when a mirror is configured, so the mirror is named to it.
+    DOCKER_BUILDKIT=0 would make the official provider take the classic builder, which has neither
+    secrets nor cache mounts.
 
     Args:
         terraform: what to run.
         data: the folder with mirror/ and terraformrc of the embedded provider, None for the
             registry's provider.
     """
+    text = _EMBEDDED if data else _REGISTRY
     run = " ".join(shlex.quote(part) for part in terraform.argv)
-    return (_EMBEDDED if data else _REGISTRY).format(run=run, data=shlex.quote(str(data)))
+    return text.replace("@DATA@", shlex.quote(str(data))).replace("@RUN@", run)
 
 
-_REGISTRY = """\
-#!/bin/sh
-# Written by make bootstrap: Terraform with the Docker provider from its registry.
+_COMMON = """\
 unset TF_WORKSPACE TF_DATA_DIR  # they would move the state
-export CHECKPOINT_DISABLE=1
-[ -e "${{TF_CLI_CONFIG_FILE:-}}" ] || unset TF_CLI_CONFIG_FILE
-exec {run} "$@"
+export CHECKPOINT_DISABLE=1 DOCKER_BUILDKIT=1
+if [ -n "${TF_CLI_CONFIG_FILE:-}" ] && ! [ -e "$TF_CLI_CONFIG_FILE" ]; then
+    echo "TF_CLI_CONFIG_FILE names $TF_CLI_CONFIG_FILE, which does not exist: it is ignored" >&2
+    unset TF_CLI_CONFIG_FILE
+fi
 """
 
-_EMBEDDED = """\
+_REGISTRY = f"""\
+#!/bin/sh
+# Written by make bootstrap: Terraform with the Docker provider from its registry.
+{_COMMON}exec @RUN@ "$@"
+"""
+
+_EMBEDDED = (
+    f"""\
 #!/bin/sh
 # Written by make bootstrap: Terraform with the embedded Docker provider.
-data={data}
-unset TF_WORKSPACE TF_DATA_DIR  # they would move the state
-export CHECKPOINT_DISABLE=1
-if [ -e "${{TF_CLI_CONFIG_FILE:-}}" ]; then
-    exec {run} "$@"
+data=@DATA@
+{_COMMON}"""
+    """\
+if [ -n "${TF_CLI_CONFIG_FILE:-}" ]; then
+    exec @RUN@ "$@"
 fi
 export TF_CLI_CONFIG_FILE="$data/terraformrc"
 chdir=
-case "${{1:-}}" in -chdir=*) chdir=$1; shift ;; esac
-if [ "${{1:-}} ${{2:-}}" = "providers lock" ]; then
+case "${1:-}" in -chdir=*) chdir=$1; shift ;; esac
+if [ "${1:-} ${2:-}" = "providers lock" ]; then
     shift 2
     set -- providers lock -fs-mirror="$data/mirror" "$@"
 fi
-exec {run} ${{chdir:+"$chdir"}} "$@"
+exec @RUN@ ${chdir:+"$chdir"} "$@"
 """
+)

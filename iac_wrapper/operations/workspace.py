@@ -9,7 +9,13 @@ from functools import cached_property
 from pathlib import Path
 
 from iac_wrapper import host
-from iac_wrapper.adapters import docker_endpoint, env_files, state, workspace_lock
+from iac_wrapper.adapters import (
+    docker_endpoint,
+    env_files,
+    state,
+    terraform_config,
+    workspace_lock,
+)
 from iac_wrapper.adapters.engine import Engine
 from iac_wrapper.adapters.terraform import Terraform
 from iac_wrapper.adapters.workspace_lock import Lock
@@ -97,17 +103,26 @@ class Workspace:
         return lock
 
     def terraform(self, directory: Path) -> Terraform:
-        """Terraform in `directory`, with this project's log, engine and provider."""
+        """Terraform in `directory`, with this project's log, engine and provider.
+
+        A CLI configuration of the person's own decides; one that is not there is said to be
+        ignored.
+        """
         endpoint = self._endpoint
+        own = terraform_config.own(self.settings.environment)
+        named = terraform_config.named(self.settings.environment)
+        if named and not own:
+            self.warn(f"TF_CLI_CONFIG_FILE names {named}, which does not exist: it is ignored")
         return Terraform(
             executable=self.layout.terraform,
             directory=directory,
             log=self.directory / "log" / "terraform.log",
-            identity=self._provider_identity(),
+            identity=self._provider_identity(own),
             redact=self.redactor(),
             environment={
                 "KARSTKIT_LOG_DIR": str(self.directory / "log"),
                 **({"DOCKER_HOST": endpoint} if endpoint else {}),
+                **({terraform_config.VARIABLE: str(own)} if own else {}),
             },
         )
 
@@ -127,11 +142,13 @@ class Workspace:
     def _endpoint(self) -> str | None:
         return docker_endpoint.endpoint(self.settings.environment)
 
-    def _provider_identity(self) -> str:
+    def _provider_identity(self, own: Path | None) -> str:
         """Which provider, from where: its dependency lock and links hold for nothing else."""
         root = self.layout.root
         mirror = sorted(p for p in (root / ".iac" / "mirror").rglob("*") if p.is_file())
         digest = hashlib.sha256(str(root).encode())
         for path in (self.layout.terraform, *mirror):
             digest.update(path.read_bytes())
+        if own:
+            digest.update(terraform_config.digest(own).encode())
         return f"{self.host.provider} {digest.hexdigest()}"

@@ -111,10 +111,13 @@ def test_image_is_built_from_its_context(service: dict[str, Any]) -> None:
     image = only(service, "docker_image", "svc-a_image")
 
     assert image["name"] == "iac/iacnet-svc-a:0123456789ab"
-    assert image["build"]["context"] == "/project/.iac/build/iacnet/svc-a-0123456789ab"
+    context = "/project/.iac/build/iacnet/svc-a-0123456789ab"
+    assert image["build"]["context"] == context
+    assert image["build"]["dockerfile"] == f"{context}/Dockerfile"
     assert image["build"]["label"]["org.karstkit.tree"] == TREE
     assert [secret["id"] for secret in image["build"]["secrets"]] == ["ca", "env"]
     assert image["keep_locally"] is False
+    assert image["lifecycle"] == {"create_before_destroy": True, "ignore_changes": ["build"]}
 
 
 def test_labels_do_not_change_with_the_commit(service: dict[str, Any]) -> None:

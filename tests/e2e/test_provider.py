@@ -93,6 +93,11 @@ class Box:
         self._made.append((kind, state))
         return state
 
+    def run_in(self, script: str) -> str:
+        """What a shell script prints in the container."""
+        argv = [machine.record().docker, "exec", self.name, "sh", "-c", script]
+        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
     def clear(self) -> None:
         """Remove everything, last first."""
         for kind, state in reversed(self._made):
@@ -277,8 +282,11 @@ def sidecar_stack(prefix: str, folder: Path) -> dict[str, Any]:
                 "ulimit": [{"name": "nproc", "soft": 256, "hard": 256}]}  # fmt: skip
     envoy = {
         **confined, "name": f"{prefix}-envoy", "image": "${docker_image.it.image_id}",
-        "user": "0", "hostname": "svc", "env": ["IAC_ROLE=sidecar"], "tmpfs": {"/run": "mode=755"},
-        "capabilities": [{"drop": ["ALL"], "add": ["NET_ADMIN", "CAP_SETUID"]}],
+        "user": "0:0", "hostname": "svc", "env": ["IAC_ROLE=sidecar"],
+        "tmpfs": {"/run": "uid=20002,gid=20002,mode=0755,size=16m"},
+        "capabilities": [{"drop": ["ALL"], "add": ["CAP_NET_ADMIN", "CAP_SETUID"]}],
+        "sysctls": {"net.ipv6.conf.lo.disable_ipv6": "0", "net.ipv4.ip_forward": "0"},
+        "host": [{"host": "host.docker.internal", "ip": "host-gateway"}],
         "networks_advanced": [{"name": "${docker_network.it.name}", "aliases": ["svc"]}],
         "mounts": [{"type": "bind", "source": str(folder), "target": "/x", "read_only": True}],
         "labels": [{"label": "org.karstkit.role", "value": "envoy"}],
@@ -286,12 +294,17 @@ def sidecar_stack(prefix: str, folder: Path) -> dict[str, Any]:
     app = {
         **confined, "name": f"{prefix}-app", "image": "${docker_image.it.image_id}",
         "network_mode": "container:${docker_container.envoy.id}",
-        "capabilities": [{"drop": ["ALL"]}], "tmpfs": {"/tmp": "mode=1777"},  # noqa: S108 - in the container
+        "capabilities": [{"drop": ["ALL"]}],
+        "tmpfs": {"/tmp": "size=256m,mode=1777"},  # noqa: S108 - in the container
+        "user": "20001:20001", "group_add": ["20003"], "cpu_period": 100000, "cpu_quota": 50000,
+        "stop_timeout": 2, "destroy_grace_seconds": 2,
+        "mounts": [{"type": "volume", "source": "${docker_volume.it.name}", "target": "/data"}],
     }  # fmt: skip
     subnet = f"10.{100 + secrets.randbelow(150)}.0.0/24"
     return {"resource": {
         "docker_network": {"it": {"name": prefix, "ipam_config": [{"subnet": subnet}]}},
         "docker_image": {"it": {"name": name, "build": [build], "triggers": {"key": name}}},
+        "docker_volume": {"it": {"name": prefix}},
         "docker_container": {"envoy": envoy, "app": app},
     }}  # fmt: skip
 
@@ -349,11 +362,13 @@ def test_each_provider_plans_empty_on_the_others_state(
 def test_limits_and_restart_policy_change_in_place(box: Box) -> None:
     """The container keeps its id; the engine has the new values."""
     made = box.create("docker_container", command=["sleep", "600"], memory=64, memory_swap=64)
-    wanted = {**made, "memory": 128, "memory_swap": 128, "cpu_shares": 256, "restart": "always"}
+    wanted = {**made, "memory": 128, "memory_swap": 128, "cpu_shares": 256, "restart": "always",
+              "cpu_period": 100000, "cpu_quota": 50000}  # fmt: skip
     after = Container().update(box.context, made, wanted)
     assert after == wanted
     host = box.context.engine.get(f"/containers/{made['id']}/json")["HostConfig"]
     assert (host["Memory"], host["MemorySwap"], host["CpuShares"]) == (2**27, 2**27, 256)
+    assert (host["CpuPeriod"], host["CpuQuota"]) == (100000, 50000)
     assert host["RestartPolicy"]["Name"] == "always"
 
 
@@ -462,14 +477,37 @@ def test_what_a_container_gets(box: Box, tmp_path: Path) -> None:
     )  # fmt: skip
     script = "stat -c %a /up/a /up/b; cat /up/a; grep peer /etc/hosts; "
     script += "grep -c 'processes *100 ' /proc/self/limits; cat /up/b; ls /data"
-    done = subprocess.run(
-        [machine.record().docker, "exec", box.name, "sh", "-c", script],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert " ".join(done.stdout.split()) == "744 600 inline192.0.2.1 peer 1 from a file"
+    assert " ".join(box.run_in(script).split()) == "744 600 inline192.0.2.1 peer 1 from a file"
     assert [item["network_name"] for item in made["network_data"]] == [n["name"] for n in networks]
     assert made["ports"][0]["external"] >= 1024
     assert Container().read(box.context, made) == made
+
+
+def test_limits_of_one_service_are_in_its_container(box: Box) -> None:
+    """User, groups, processors, tmpfs sizes, sysctls, the way to the host, a named volume."""
+    volume = box.create("docker_volume")
+    wanted = {
+        "command": ["sleep", "600"],
+        "user": "20001:20001", "group_add": ["20003"], "cpus": "0.5",
+        "tmpfs": {"/tmp": "size=2m,mode=1777", "/own": "size=1m,uid=20001,mode=0700"},  # noqa: S108
+        "sysctls": {"net.ipv4.ip_unprivileged_port_start": "81"},
+        "host": [{"host": "host.docker.internal", "ip": "host-gateway"}],
+        "stop_timeout": 2, "destroy_grace_seconds": 2,
+        "mounts": [{"type": "volume", "source": volume["name"], "target": "/data"}],
+    }  # fmt: skip
+    made = box.create("docker_container", **wanted)
+    script = (
+        "id -u; id -G; df -m /tmp | tail -1 | cut -d' ' -f1; stat -fc %b /tmp /own; touch /own/x; "
+        "cat /proc/sys/net/ipv4/ip_unprivileged_port_start; grep -c /data /proc/mounts; "
+        "grep -o '[0-9.]*.host.docker.internal' /etc/hosts"
+    )
+    said = box.run_in(script).split()
+    assert said[:8] == ["20001", "20001", "20003", "tmpfs", "512", "256", "81", "1"]
+    assert re.fullmatch(r"\d+\.\d+\.\d+\.\d+", said[8])
+    assert Container().read(box.context, made) == made
+    box.context.engine.post(f"/containers/{made['id']}/update", {"NanoCpus": 10**9})
+    seen = Container().read(box.context, made)
+    assert seen == {**made, "cpus": "1"}
 
 
 def test_build_failure_shows_the_log(box: Box, tmp_path: Path) -> None:

@@ -26,6 +26,14 @@ def _image(folder: Path, name: str, *, log: str, code: int) -> dict[str, object]
     return {"name": f"iac/{name}:1", "build": build}
 
 
+@pytest.mark.parametrize("dockerfile", ["/c/Dockerfile", "Dockerfile"])
+def test_a_dockerfile_may_be_named_absolutely_or_in_its_context(dockerfile: str) -> None:
+    """Stacks of today and of before say the same."""
+    build = {"context": "/c", "dockerfile": dockerfile, "label": {}}
+    argv = image_builder.command("docker", {"name": "i:1", "build": build}).argv
+    assert "--file=/c/Dockerfile" in argv
+
+
 @pytest.fixture
 def docker(tmp_path: Path) -> str:
     path = tmp_path / "docker"

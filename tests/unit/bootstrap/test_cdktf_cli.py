@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from iac_wrapper.bootstrap import cdktf_cli
 from iac_wrapper.layout import Layout
 from tests.unit.bootstrap.conftest import executable
@@ -23,6 +25,17 @@ def test_variables_that_would_move_the_state_are_left_out() -> None:
     environ = {"TF_WORKSPACE": "x", "TF_DATA_DIR": "/x", "TF_LOG": "debug"}
     found = cdktf_cli.environment(environ, Layout(Path("/p")))
     assert found.keys() & environ.keys() == {"TF_LOG"}
+
+
+def test_a_relative_configuration_of_terraform_is_found_from_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The CLI runs Terraform in another folder than the person's."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.tfrc").touch()
+    environ = {"TF_CLI_CONFIG_FILE": "own.tfrc"}
+    found = cdktf_cli.environment(environ, Layout(Path("/p")))
+    assert found["TF_CLI_CONFIG_FILE"] == str(tmp_path / "own.tfrc")
 
 
 def test_the_process_becomes_the_cli(tmp_path: Path) -> None:

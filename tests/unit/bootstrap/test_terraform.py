@@ -71,6 +71,26 @@ def test_a_users_configuration_wins_if_it_exists(rig: Rig, stand_in: Path) -> No
     assert missing == f"{rig.root}/.iac/terraformrc 1 init"
 
 
+@pytest.mark.parametrize("embedded", [True, False])
+def test_a_configuration_that_is_not_there_is_said_to_be_ignored(rig: Rig, embedded: bool) -> None:
+    """One line on stderr, for whoever runs Terraform or the cdktf CLI."""
+    echo = Terraform((str(rig.tool("echo-terraform", ECHO)),), (1, 11, 4), "linux_amd64")
+    path = terraform.write_executable(rig.context, echo, embedded=embedded)
+    done = subprocess.run(
+        [path], env={"TF_CLI_CONFIG_FILE": "/nowhere"}, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "TF_CLI_CONFIG_FILE names /nowhere, which does not exist: it is ignored\n"
+
+
+@pytest.mark.parametrize("embedded", [True, False])
+def test_the_official_provider_is_not_kept_from_buildkit(rig: Rig, embedded: bool) -> None:
+    """With DOCKER_BUILDKIT=0 it would take the classic builder, which knows no secrets."""
+    show = rig.tool("show", '#!/bin/sh\necho "$DOCKER_BUILDKIT"\n')
+    shown = Terraform((str(show),), (1, 11, 4), "linux_amd64")
+    path = terraform.write_executable(rig.context, shown, embedded=embedded)
+    assert run(path, "apply", DOCKER_BUILDKIT="0") == "1"
+
+
 def test_providers_lock_is_pointed_at_the_mirror(rig: Rig, stand_in: Path) -> None:
     mirror = f"-fs-mirror={rig.root}/.iac/mirror"
     plain = run(stand_in, "providers", "lock", "-platform=linux_amd64")

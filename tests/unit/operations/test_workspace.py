@@ -1,0 +1,69 @@
+"""What every operation hands to Terraform."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from iac_wrapper import settings
+from iac_wrapper.model.event import Event
+from iac_wrapper.operations.workspace import Workspace
+from tests.constructs.facts import host
+
+EMPTY = '#!/bin/sh\necho "$1 ${TF_CLI_CONFIG_FILE-none}" >> calls\nmkdir -p .terraform\n'
+"""A Terraform that writes down which configuration it was given."""
+
+
+@pytest.fixture
+def stack(workspace: Workspace) -> Path:
+    """A synthesized stack, in a folder that bootstrap has been through."""
+    root = workspace.layout.root
+    workspace.layout.terraform.parent.mkdir(parents=True)
+    workspace.layout.terraform.write_text(EMPTY)
+    workspace.layout.terraform.chmod(0o755)
+    vars(workspace)["host"] = host(provider="embedded")  # as `cached_property` keeps it
+    (root / "stack").mkdir()
+    (root / "stack" / "cdk.tf.json").write_text(json.dumps({"terraform": {}}))
+    return root / "stack"
+
+
+def init(workspace: Workspace, stack: Path, **environ: str) -> list[str]:
+    """Initialise under `environ`; the calls of Terraform so far."""
+    chosen = settings.load(workspace.layout.root, {**workspace.settings.environment, **environ})
+    other = replace(workspace, settings=chosen)
+    vars(other)["host"] = workspace.host
+    other.terraform(stack).init()
+    return (stack / "calls").read_text().splitlines()
+
+
+def test_a_configuration_of_ones_own_wins_after_the_first_init(
+    workspace: Workspace, stack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Named, changed, removed: each time the providers are set up anew, and once only."""
+    monkeypatch.delenv("TF_CLI_CONFIG_FILE", raising=False)
+    own = tmp_path / "own.tfrc"
+    own.write_text("# one\n")
+    assert len(init(workspace, stack)) == len(init(workspace, stack)) == 1
+    named = os.path.relpath(own)
+    assert init(workspace, stack, TF_CLI_CONFIG_FILE=named)[1:] == [f"init {own}"]
+    assert len(init(workspace, stack, TF_CLI_CONFIG_FILE=named)) == 2
+    own.write_text("# two\n")
+    assert init(workspace, stack, TF_CLI_CONFIG_FILE=named)[2:] == [f"init {own}"]
+    assert init(workspace, stack)[3:] == ["init none"]
+
+
+def test_a_configuration_that_is_not_there_is_said_to_be_ignored(
+    workspace: Workspace, stack: Path, events: list[Event]
+) -> None:
+    """One warning that names it; the set-up stays as it is."""
+    assert len(init(workspace, stack)) == 1
+    assert len(init(workspace, stack, TF_CLI_CONFIG_FILE="/nowhere/x.tfrc")) == 1
+    (warning,) = events
+    assert (warning.kind, warning.message) == (
+        "warning",
+        "TF_CLI_CONFIG_FILE names /nowhere/x.tfrc, which does not exist: it is ignored",
+    )
