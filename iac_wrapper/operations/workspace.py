@@ -139,6 +139,11 @@ class Workspace:
         self.emit(Event("warning", message))
 
     @property
+    def engine_is_local(self) -> bool:
+        """Whether the engine answers on a socket of this machine."""
+        return (self._endpoint or "unix://").startswith("unix://")
+
+    @property
     def _endpoint(self) -> str | None:
         return docker_endpoint.endpoint(self.settings.environment)
 
