@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from constructs_lib.text import literal
 from iac_wrapper.model.app_rules import REFERENCE, check_env_name
+from iac_wrapper.model.users import NAME
 
 ENV_DIRECTORY = "/run/iac/env"
 """Where the files with referenced values lie in the container; a file's name is the variable's."""
@@ -23,7 +24,8 @@ class AppEnvironment:
     """What an app's environment is made of; raises ConfigError for a variable that is not allowed.
 
     `port` is where user code listens, `declared` whether repos.yaml or the image says so; `wanted`
-    holds the values of repos.yaml; `otlp_endpoint` is empty when spans go to the console.
+    holds the values of repos.yaml; `otlp_endpoint` is empty when spans go to the console;
+    `stop_grace` is how long the program may take to end, seconds, None for the runner's own.
     """
 
     service: str
@@ -31,6 +33,7 @@ class AppEnvironment:
     declared: bool
     wanted: Mapping[str, str]
     otlp_endpoint: str = ""
+    stop_grace: int | None = None
 
     def __post_init__(self) -> None:
         for name in sorted(self.wanted):
@@ -47,6 +50,7 @@ class AppEnvironment:
             "HOME": "/tmp",  # noqa: S108 - the one writable place in a read-only root
             "OTEL_SERVICE_NAME": self.service,
             "PYTHONUNBUFFERED": "1",
+            "USER": NAME,
         }
         if self.otlp_endpoint:
             values["OTEL_EXPORTER_OTLP_ENDPOINT"] = self.otlp_endpoint
@@ -59,4 +63,6 @@ class AppEnvironment:
             "IAC_PORT_DECLARED": "1" if self.declared else "0",
             "PORT": str(self.port),
         }
+        if self.stop_grace is not None:
+            values["IAC_STOP_GRACE"] = str(self.stop_grace)
         return [f"{name}={literal(value)}" for name, value in sorted(values.items())]

@@ -15,12 +15,17 @@ from constructs_lib.hardened_container import (
 from constructs_lib.labels import labels
 from constructs_lib.text import literal
 from iac_wrapper.layout import container_name
+from iac_wrapper.model.users import Users
 
 CAPABILITIES = ("CAP_NET_ADMIN", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID")
 """For the init's first moments (firewall, change of user); it holds none afterwards."""
 
 MEMORY_MB = 256
 """Envoy 1.40 idles at 65 MB with one worker thread."""
+
+HOSTS = (("host.docker.internal", "host-gateway"),)
+"""The engine's host, by the name that Docker Desktop gives it. The program has it as well: who
+joins a network namespace shares the hosts file of its owner."""
 
 STOP_SECONDS = 10
 """The init drains for at most 5 s, then gives Envoy 4 s to end."""
@@ -31,7 +36,7 @@ class EnvoySidecarProps:
     """What one sidecar needs.
 
     `image` is an image id; `config` the rendered Envoy YAML, without secrets; `subnet` the
-    project's network in CIDR form; `envoy_uid` the owner of the leaf keys.
+    project's network in CIDR form; `users` the service's uids, of which one owns the leaf key.
     """
 
     project: str
@@ -40,7 +45,7 @@ class EnvoySidecarProps:
     image: str
     config: str
     subnet: str
-    envoy_uid: int
+    users: Users
     attachment: Attachment
     certificate: Mount
 
@@ -55,36 +60,38 @@ class EnvoySidecar(HardenedContainer):
             HardenedContainerProps(
                 name=container_name(props.project, props.service, "envoy"),
                 image=props.image,
-                labels=labels(props.project, props.service, "envoy", slug=props.slug),
-                environment=envoy_environment(
-                    "sidecar", props.config, props.subnet, props.envoy_uid
+                labels=labels(
+                    props.project, props.service, "envoy", slug=props.slug, users=props.users
                 ),
+                environment=envoy_environment("sidecar", props.config, props.subnet, props.users),
                 memory_mb=MEMORY_MB,
                 user="0:0",
-                tmpfs=envoy_tmpfs(props.envoy_uid),
+                tmpfs=envoy_tmpfs(props.users),
                 stop_seconds=STOP_SECONDS,
                 capabilities=CAPABILITIES,
                 mounts=(props.certificate,),
                 attachment=props.attachment,
                 hostname=props.service,
+                hosts=HOSTS,
             ),
         )
 
 
-def envoy_environment(role: str, config: str, subnet: str, envoy_uid: int) -> tuple[str, ...]:
+def envoy_environment(role: str, config: str, subnet: str, users: Users) -> tuple[str, ...]:
     """What the init of the Envoy image reads, sorted."""
     return (
         f"IAC_ENVOY_CONFIG={literal(config)}",
-        f"IAC_ENVOY_UID={envoy_uid}",
+        f"IAC_APP_UID={users.program}",
+        f"IAC_ENVOY_UID={users.envoy}",
         f"IAC_ROLE={role}",
         f"IAC_SUBNET={subnet}",
     )
 
 
-def envoy_tmpfs(envoy_uid: int) -> dict[str, str]:
+def envoy_tmpfs(users: Users) -> dict[str, str]:
     """The one writable place, Envoy's own.
 
     The init writes there after it has changed user: measured, root without CAP_DAC_OVERRIDE
     cannot write to a directory of somebody else's.
     """
-    return {"/run": f"uid={envoy_uid},gid={envoy_uid},mode=0755,size=16m"}
+    return {"/run": f"uid={users.envoy},gid={users.envoy},mode=0755,size=16m"}

@@ -13,6 +13,7 @@ from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_docker.container import (
     Container,
     ContainerCapabilities,
+    ContainerHost,
     ContainerLabels,
     ContainerMounts,
     ContainerNetworksAdvanced,
@@ -22,9 +23,9 @@ from cdktf_cdktf_provider_docker.container import (
 from cdktf_cdktf_provider_docker.network import Network
 from constructs import Construct
 
-MAX_PROCESSES = 4096
-"""Measured: the kernel counts RLIMIT_NPROC per user over all containers, so this is the bound for
-every app together (they share one uid). 20 services need about 600; a fork bomb stops here."""
+MAX_PROCESSES = 1024
+"""Processes and threads. The kernel counts RLIMIT_NPROC per uid over all containers, and every
+service has uids of its own: this bounds one program with its runner, or one Envoy."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class HardenedContainerProps:
     limit in MiB, swap included; `tmpfs` maps a path to mount options; `capabilities` are the ones
     kept (``CAP_…``); `stop_seconds` is how long a stop may take; `namespace_of` is the id of the
     container whose network namespace this one joins instead of having an `attachment`; `port`
-    is (in the container, on the host's loopback).
+    is (in the container, on the host's loopback); `cpus` is the share of processors; `hosts` are
+    further (name, address) lines of its hosts file.
     """
 
     name: str
@@ -68,6 +70,8 @@ class HardenedContainerProps:
     namespace_of: str | None = None
     port: tuple[int, int] | None = None
     hostname: str | None = None
+    cpus: float | None = None
+    hosts: tuple[tuple[str, str], ...] = ()
     log_opts: Mapping[str, str] = field(
         default_factory=lambda: {"max-size": "10m", "max-file": "3"}
     )
@@ -86,6 +90,7 @@ class HardenedContainer(Container):
             env=list(props.environment),
             user=props.user,
             hostname=props.hostname,
+            host=[ContainerHost(host=name, ip=address) for name, address in props.hosts] or None,
             init=False,
             must_run=True,
             restart="unless-stopped",
@@ -96,6 +101,7 @@ class HardenedContainer(Container):
             # Equal, or the provider reports a difference on every plan; so there is no swap.
             memory=props.memory_mb,
             memory_swap=props.memory_mb,
+            cpus=None if props.cpus is None else f"{props.cpus:g}",
             # The bindings have no pids limit.
             ulimit=[ContainerUlimit(name="nproc", soft=MAX_PROCESSES, hard=MAX_PROCESSES)],
             tmpfs=dict(props.tmpfs),

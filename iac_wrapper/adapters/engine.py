@@ -34,7 +34,8 @@ class Network:
 class Container:
     """A container of a project.
 
-    `network_mode` is Docker's HostConfig.NetworkMode; `mounts` are the host folders it sees.
+    `network_mode` is Docker's HostConfig.NetworkMode; `mounts` are the host folders it sees;
+    `stop_seconds` is how long its program may take to end.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Container:
     started_at: datetime
     network_mode: str
     mounts: tuple[str, ...]
+    stop_seconds: int = 10
 
     @property
     def running(self) -> bool:
@@ -143,9 +145,9 @@ class Engine:
             self._api.start(container.id)
 
     def restart(self, container: Container) -> None:
-        """Stop (10 s grace) and start a container."""
+        """Stop a container, with the grace that is its own, and start it."""
         with _translated():
-            self._api.restart(container.id, timeout=10)
+            self._api.restart(container.id, timeout=container.stop_seconds)
 
     def sweep(self, project: str, keep: Collection[str] = ()) -> list[str]:
         """Remove what carries the project's label, but for the ids in `keep`.
@@ -261,6 +263,7 @@ class Engine:
             started_at=datetime.fromisoformat(state["StartedAt"]),
             network_mode=data["HostConfig"]["NetworkMode"],
             mounts=tuple(m["Source"] for m in data["Mounts"] if m["Type"] == "bind"),
+            stop_seconds=data["Config"].get("StopTimeout") or 10,
         )
 
     @property

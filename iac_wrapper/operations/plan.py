@@ -12,6 +12,7 @@ from iac_wrapper.adapters import certificates
 from iac_wrapper.errors import CertificateError
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.plan import Plan
+from iac_wrapper.operations import users
 from iac_wrapper.operations.deploy import gather
 from iac_wrapper.operations.infrastructure import file_hash, make_plan
 from iac_wrapper.operations.intent import Intent
@@ -50,14 +51,16 @@ def plan(workspace: Workspace, intent: Intent) -> Planned:
     with workspace.hold("iac plan"):
         found = gather(workspace, intent)
         directory = workspace.directory / "plan"
-        lock_path = directory / "candidate.lock.json"
+        lock_path, users_path = directory / "candidate.lock.json", directory / "users.json"
         lock_file.save(found.lock, lock_path)
+        users.propose(workspace, found.lock, users_path)
         try:
-            _, saved, planned = make_plan(workspace, lock_path, directory / "cdktf.out")
+            _, saved, planned = make_plan(workspace, lock_path, directory / "cdktf.out", users_path)
             digest = file_hash(saved)
             saved.unlink(missing_ok=True)
         finally:
             lock_path.unlink(missing_ok=True)
+            users_path.unlink(missing_ok=True)
             if not workspace.layout.state(workspace.project).exists():
                 shutil.rmtree(directory, ignore_errors=True)
     return Planned(found.lock, planned, _renewals(workspace), digest)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iac_wrapper import build_context, lock_file
-from iac_wrapper.adapters import certificates, env_files
+from iac_wrapper.adapters import certificates, env_files, ownership
 from iac_wrapper.adapters.index_settings import write_build_secrets
 from iac_wrapper.detection import detect
 from iac_wrapper.errors import ConfigError, IacError
@@ -22,6 +22,8 @@ from iac_wrapper.layout import network_name
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.app import DEFAULT_PORT, AppSpec, Checkout, ResolvedApp
 from iac_wrapper.model.certificate import CONTROL_PLANE
+from iac_wrapper.model.users import Users
+from iac_wrapper.operations import users
 from iac_wrapper.operations.intent import Selection
 from iac_wrapper.operations.network import choose_gateway_port, choose_subnet
 from iac_wrapper.operations.resolve import resolve
@@ -84,17 +86,18 @@ def materialize(workspace: Workspace, found: Facts, lock_path: Path) -> None:
         list(pool.map(build_context.write, found.builds.values()))
     for app in lock.apps:
         _write_env(workspace, app)
-    ensure_certificates(workspace, lock)
+    ensure_certificates(workspace, lock, users.claim(workspace, lock))
     lock_file.save(lock, lock_path)
 
 
 def remove_dropped(workspace: Workspace, lock: LockFile) -> None:
-    """Remove keys, secret values and build contexts of services that are not in `lock`.
+    """Remove keys, secret values, uids and build contexts of services that are not in `lock`.
 
     Call it after an apply: until then their containers use them.
     """
     layout, project = workspace.layout, workspace.project
     names = {app.name for app in lock.apps}
+    users.release(workspace, lock)
     certificates.prune(layout.certificates(project), {*names, CONTROL_PLANE})
     values = layout.project_env_files(project)
     contexts = layout.contexts(project)
@@ -104,20 +107,25 @@ def remove_dropped(workspace: Workspace, lock: LockFile) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def ensure_certificates(workspace: Workspace, lock: LockFile) -> None:
-    """Give every service and the control plane a valid leaf; touch none that is good."""
+def ensure_certificates(workspace: Workspace, lock: LockFile, found: Mapping[str, Users]) -> None:
+    """Give every service and the control plane a valid leaf; touch none that is good.
+
+    `found` says which uid a service's Envoy has: the key is its own alone.
+    """
     directory = workspace.layout.certificates(workspace.project)
     authority = certificates.ensure_ca(workspace.layout.secrets)
-    owners = {app.name: workspace.host.envoy_uid for app in lock.apps}
-    owners[CONTROL_PLANE] = os.getuid()
-    for name, owner in owners.items():
+    give = ownership.giver(workspace.engine, workspace.host.sidecar_image, workspace.project)
+    owners = {app.name: found[app.name].envoy for app in lock.apps}
+    owners[CONTROL_PLANE] = os.geteuid()
+
+    def ensure(name: str) -> None:
         certificates.ensure_leaf(
-            authority,
-            directory / name,
-            name=name,
-            trust_domain=lock.trust_domain,
-            owner_uid=owner,
-        )
+            authority, directory / name, name=name, trust_domain=lock.trust_domain,
+            owner_uid=owners[name], give=give,
+        )  # fmt: skip
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        list(pool.map(ensure, owners))
 
 
 def _write_env(workspace: Workspace, app: ResolvedApp) -> None:

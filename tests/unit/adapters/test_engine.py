@@ -79,6 +79,17 @@ def test_networks_come_with_their_bridges(engine_double: Daemon) -> None:
     ]
 
 
+@pytest.mark.parametrize(("own", "seconds"), [(None, "10"), (42, "42")])
+def test_a_restart_gives_the_container_its_own_grace(
+    engine_double: Daemon, own: int | None, seconds: str
+) -> None:
+    """A program with `stop_grace: 40` is not killed after ten."""
+    engine_double.add(FakeContainer("1", "demo", "a", "app", stop_timeout=own))
+    engine = Engine(engine_double.host)
+    engine.restart(engine.containers("demo")[0])
+    assert engine_double.queries[-1]["t"] == [seconds]
+
+
 def test_logs_merge_both_streams_and_survive_a_missing_container(engine_double: Daemon) -> None:
     """Multiplexed frames become text; a container that is gone has no log."""
     engine_double.add(
