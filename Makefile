@@ -11,7 +11,7 @@ ifneq ($(PROJECT),)
 export IAC_PROJECT := $(PROJECT)
 endif
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo proto plan apply destroy lock-file test test-cov e2e-test lint fmt dev install lock clean
+.PHONY: help bootstrap demo proto plan apply destroy lock-file test test-cov e2e-test interop lint fmt dev install lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ test-cov: bootstrap ## Run the fast tests and write htmlcov/
 
 e2e-test: bootstrap node_modules/.done ## Run the tests that need Docker, Terraform and Envoy
 	$(TEST) -m integration
+
+interop: bootstrap ## Compare with the official provider, where the Terraform registry answers
+	PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest -v -rs tests/e2e/test_interop.py
 
 lint: ## Check style, format and types
 	@scripts/venv

@@ -95,6 +95,8 @@ def _write(facts: Facts, layout: Layout, chosen: Settings, outdir: Path) -> None
         layout=layout,
         outdir=outdir,
         memory_mb=chosen.memory_mb,
+        max_headers=chosen.max_headers,
+        max_headers_kb=chosen.max_headers_kb,
         otlp_endpoint=chosen.otlp_endpoint,
     )
     outdir.mkdir(parents=True, exist_ok=True)

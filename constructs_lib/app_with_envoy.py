@@ -11,7 +11,6 @@ from constructs import Construct
 from constructs_lib.app_environment import ENV_DIRECTORY, AppEnvironment
 from constructs_lib.app_image import AppImage, AppImageProps
 from constructs_lib.certificate_files import CertificateFiles
-from constructs_lib.envoy_config import sidecar_config
 from constructs_lib.envoy_sidecar import EnvoySidecar, EnvoySidecarProps
 from constructs_lib.hardened_container import (
     Attachment,
@@ -44,8 +43,9 @@ class AppWithEnvoyProps:
 
     `layout` says where files lie on the host (paths only); `sidecar_image` is the image that
     Envoy runs in; `users` are the service's uids; `memory_mb` limits the app's container where its
-    options do not, MiB; `otlp_endpoint` is empty when
-    spans go to the console.
+    options do not, MiB; `max_headers` and `max_headers_kb` (KiB) bound a request's or response's
+    headers; `loopback_v6` gives the namespace ``::1``; `otlp_endpoint` is empty when spans go to
+    the console.
     """
 
     app: ResolvedApp
@@ -55,6 +55,9 @@ class AppWithEnvoyProps:
     attachment: Attachment
     users: Users
     memory_mb: int
+    max_headers: int
+    max_headers_kb: int
+    loopback_v6: bool
     otlp_endpoint: str = ""
 
     def __post_init__(self) -> None:
@@ -73,17 +76,6 @@ class AppWithEnvoyProps:
         """The limit of the app's container, MiB."""
         own = self.app.options.memory_mb
         return self.memory_mb if own is None else own
-
-    def envoy_config(self) -> str:
-        """The sidecar's configuration; raises ConfigError if it cannot serve this app."""
-        try:
-            return sidecar_config(
-                service=self.app.name,
-                trust_domain=self.lock.trust_domain,
-                app_port=self.app.port,
-            )
-        except ValueError as error:
-            raise self._bad("app for a sidecar", str(error), "values Envoy can use") from None
 
     def _bad(self, what: str, found: object, expected: str) -> ConfigError:
         return ConfigError(
@@ -140,11 +132,16 @@ class AppWithEnvoy(Construct):
             service=app.name,
             slug=app.slug,
             image=self._props.sidecar_image.image_id,
-            config=self._props.envoy_config(),
+            trust_domain=lock.trust_domain,
+            port=app.port,
+            port_declared=app.port_declared,
+            max_headers=self._props.max_headers,
+            max_headers_kb=self._props.max_headers_kb,
             subnet=lock.subnet,
             users=self._props.users,
             attachment=self._props.attachment,
             certificate=self.certificate.mount,
+            loopback_v6=self._props.loopback_v6,
         )
         return EnvoySidecar(self, "envoy", props)
 

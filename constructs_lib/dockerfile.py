@@ -6,6 +6,7 @@ It must not know cdktf, the disk, or how an entrypoint or dependencies were foun
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -28,7 +29,8 @@ class DockerfileProps:
     `runtime_image` is a Docker reference; `port` the TCP port of user code; `key` the hash in the
     image's tag. `early` and `late` are uv arguments before and after the source is copied; `early`
     sees only `files` (and `inline`: the context has a requirements.txt of its own). Without
-    `python` there is no virtual environment at all. `labels` are added as they are.
+    `python` there is no virtual environment at all. `requires` is a version range that the base's
+    Python is held against. `labels` are added as they are.
     """
 
     runtime_image: str
@@ -41,6 +43,7 @@ class DockerfileProps:
     early: Sequence[str] = ()
     late: Sequence[str] = ()
     inline: bool = False
+    requires: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -56,6 +59,8 @@ def render(props: DockerfileProps) -> str:
 def program(entrypoint: Entrypoint, port: int) -> tuple[str, ...]:
     """The argv of the user's program inside the image, ``$PORT`` replaced by `port`."""
     args = tuple(arg.replace("$PORT", str(port)) for arg in entrypoint.args)
+    if entrypoint.kind == "shell":  # it fills in $PORT itself
+        return ("/bin/sh", "-c", entrypoint.target)
     if entrypoint.kind == "binary":
         return (entrypoint.target, *args)
     function = (entrypoint.function,) if entrypoint.function else ()
@@ -82,5 +87,5 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(json=json.dumps, quoted=_quoted)
+    environment.filters.update(json=json.dumps, quoted=_quoted, shell=shlex.quote)
     return environment.get_template("Dockerfile.j2")

@@ -1,76 +1,120 @@
-"""Renders Envoy's configuration of a sidecar and of the gateway: text in, text out.
+"""Renders the templates of Envoy's configuration that the sidecar image holds: text in, text out.
 
-It must not know cdktf, Docker, or which other services exist. The text is a stream of YAML
-documents; each opens with ``--- # <file name>`` and PID 1 of the container (runner/sidecar.py)
-writes it to a file of that name. The first is Envoy's bootstrap, the others are what it watches.
+It must not know cdktf, Docker, or which services exist. What differs between containers stays
+open as ``${name}``: PID 1 (runner/sidecar) fills it in. The text is a stream of YAML documents;
+each opens with ``--- # <file name>`` and PID 1 writes it to a file of that name. The first is
+Envoy's bootstrap, the others are what it watches.
 """
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from iac_wrapper.model.certificate import CONTROL_PLANE, spiffe_id
 from iac_wrapper.model.mesh import PORTS, TLS_DIRECTORY
 
+ROLES = ("sidecar", "gateway")
+
 RUN_DIRECTORY = "/run/envoy"
 """Where PID 1 writes the documents; a tmpfs in the container."""
 
-LABEL = "^[A-Za-z0-9-]*[A-Za-z][A-Za-z0-9-]*$"
-"""What can be dialled: one DNS label with at least one letter, so never an address (RE2)."""
+LABEL = "[A-Za-z0-9-]*[A-Za-z][A-Za-z0-9-]*"
+"""What can be dialled: one DNS label with at least one letter, so never an address (RE2, whole)."""
 
-_DNS_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+SNI = f"{LABEL}|[0-9]{{12}}"
+"""What the gateway passes on: also a container's short id, of which one in 280 has no letter."""
+
+NAME = "%FILTER_STATE(iac.name:PLAIN)%"
+"""What a program dialled, in Envoy's log format."""
+
+_LIMITS = "${max_headers} headers and ${max_headers_kb} KiB (IAC_MAX_HEADERS, IAC_MAX_HEADERS_KB)"
+
+_DETAILS = "response.code_details"
+_REQUEST_TOO_LARGE = (
+    f"{_DETAILS}.endsWith('headers_too_large') || {_DETAILS}.endsWith('too_many_headers')"
+)
+
+OWN_ANSWERS = (
+    f"{_DETAILS} == 'direct_response' || {_DETAILS} == 'sub_cluster_warming_timeout'"
+    f" || {_DETAILS}.startsWith('rbac_') || {_DETAILS}.startsWith('http1.')"
+    f" || ({_DETAILS}.startsWith('http2.') && !{_DETAILS}.startsWith('http2.remote_'))"
+    f" || {_DETAILS} == 'request_headers_too_large'"
+)
+"""Calls that Envoy itself answered, without a flag that says so."""
+
+INBOUND_SENTENCES = (
+    # Between two Envoys an accepted WebSocket is a 200: passed on, another 200 would become a 101.
+    (
+        f"{_DETAILS} == 'websocket_handshake_unsuccessful' && response.code < 300",
+        502,
+        "service ${service} knows no WebSocket here: it gave an ordinary answer",
+    ),
+    (
+        f"{_DETAILS}.startsWith('rbac_')",
+        None,
+        "%DOWNSTREAM_PEER_URI_SAN% may not call this of service ${service}",
+    ),
+    (
+        f"{_DETAILS}.contains('protocol_error')",
+        502,
+        "the answer of service ${service} is no valid HTTP, or its headers are more than "
+        + _LIMITS,
+    ),
+)
+
+OUTBOUND_SENTENCES = (
+    (
+        f"{_DETAILS} == 'no_healthy_upstream' || {_DETAILS} == 'sub_cluster_warming_timeout'",
+        None,
+        f"no service {NAME} in project ${{project}}: `iac health` lists its services",
+    ),
+    (_REQUEST_TOO_LARGE, None, "the request's headers are more than " + _LIMITS),
+    (
+        f"{_DETAILS}.startsWith('http1.') || {_DETAILS}.startsWith('http2.')",
+        None,
+        "this is no HTTP/1, HTTP/2 or gRPC in the clear (%RESPONSE_CODE_DETAILS%):"
+        " call a service as http://NAME:PORT/, the sidecar encrypts",
+    ),
+)
 
 
-def sidecar_config(*, service: str, trust_domain: str, app_port: int) -> str:
-    """The configuration of one service's Envoy.
+def template(role: str) -> str:
+    """The configuration of every sidecar or of every gateway, a ``string.Template``."""
+    values = {"service": "${service}", "trust_domain": "${trust_domain}"}
+    return _environment().get_template(f"{role}.yaml.j2").render(values)
 
-    Args:
-        service: the service name, a DNS label; Envoy's node id in logs and statistics.
-        trust_domain: the network's name, a DNS label: peers are ``spiffe://<trust_domain>/…``.
-        app_port: TCP port of the user's program on 127.0.0.1; none of the fixed ports.
 
-    Raises:
-        ValueError: a value is not of that form.
+def not_exactly(word: str) -> list[str]:
+    """Regular expressions (RE2), of which one matches every text but `word` in whatever case.
+
+    Several, because Envoy bounds the size of each.
     """
-    for name, value in (("service", service), ("trust_domain", trust_domain)):
-        if not _DNS_LABEL.fullmatch(value):
-            raise ValueError(f"{name} is {value!r}, expected a DNS label")
-    if not 1 <= app_port <= 65535 or app_port in PORTS.values():
-        taken = ", ".join(str(port) for port in sorted(PORTS.values()))
-        raise ValueError(f"app_port is {app_port}, expected 1 to 65535 without {taken}")
-    return _render(
-        "sidecar.yaml.j2",
-        service=service,
-        trust_domain=trust_domain,
-        identities=spiffe_id(trust_domain, ""),
-        control_plane=spiffe_id(trust_domain, CONTROL_PLANE),
-        app_port=app_port,
-    )
+    other = [f"(?i){word[:at]}([^{letter}].*)?" for at, letter in enumerate(word)]
+    return [*other, f"(?i){word}.+"]
 
 
-def gateway_config() -> str:
-    """The configuration of the gateway: the same for every project."""
-    return _render("gateway.yaml.j2", service="gateway", trust_domain="gateway")
-
-
-def _render(template: str, **values: Any) -> str:
-    return _environment().get_template(template).render(values)
-
-
-@lru_cache(maxsize=1)
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - YAML, not HTML; every value is validated above
+        autoescape=False,  # noqa: S701 - YAML, not HTML; PID 1 checks what it fills in
         keep_trailing_newline=True,
     )
     environment.globals.update(
-        ports=PORTS, label=LABEL, run=RUN_DIRECTORY, tls_directory=TLS_DIRECTORY
+        ports=PORTS,
+        label=LABEL,
+        sni=SNI,
+        other_upgrades=not_exactly("websocket"),
+        peer_header="x-iac-peer",
+        run=RUN_DIRECTORY,
+        tls_directory=TLS_DIRECTORY,
+        identities=spiffe_id("${trust_domain}", ""),
+        control_plane=spiffe_id("${trust_domain}", CONTROL_PLANE),
+        name=NAME,
+        own_answers=OWN_ANSWERS,
+        inbound_sentences=INBOUND_SENTENCES,
+        outbound_sentences=OUTBOUND_SENTENCES,
     )
     return environment

@@ -13,8 +13,8 @@ from constructs_lib.hardened_container import (
     Mount,
 )
 from constructs_lib.labels import labels
-from constructs_lib.text import literal
 from iac_wrapper.layout import container_name
+from iac_wrapper.model.mesh import DNS_OPTIONS, LOOPBACK_V6
 from iac_wrapper.model.users import Users
 
 CAPABILITIES = ("CAP_NET_ADMIN", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID")
@@ -35,19 +35,27 @@ STOP_SECONDS = 10
 class EnvoySidecarProps:
     """What one sidecar needs.
 
-    `image` is an image id; `config` the rendered Envoy YAML, without secrets; `subnet` the
-    project's network in CIDR form; `users` the service's uids, of which one owns the leaf key.
+    `image` is an image id, of which Envoy's configuration is a part; `subnet` the project's
+    network in CIDR form; `users` the service's uids, of which one owns the leaf key. `port` is
+    where the program is expected, `port_declared` whether repos.yaml says so. `max_headers` and
+    `max_headers_kb` (KiB) bound the headers of a request or response; `loopback_v6` gives the
+    namespace ``::1``.
     """
 
     project: str
     service: str
     slug: str
     image: str
-    config: str
+    trust_domain: str
+    port: int
+    port_declared: bool
+    max_headers: int
+    max_headers_kb: int
     subnet: str
     users: Users
     attachment: Attachment
     certificate: Mount
+    loopback_v6: bool
 
 
 class EnvoySidecar(HardenedContainer):
@@ -63,7 +71,7 @@ class EnvoySidecar(HardenedContainer):
                 labels=labels(
                     props.project, props.service, "envoy", slug=props.slug, users=props.users
                 ),
-                environment=envoy_environment("sidecar", props.config, props.subnet, props.users),
+                environment=_environment(props),
                 memory_mb=MEMORY_MB,
                 user="0:0",
                 tmpfs=envoy_tmpfs(props.users),
@@ -73,19 +81,40 @@ class EnvoySidecar(HardenedContainer):
                 attachment=props.attachment,
                 hostname=props.service,
                 hosts=HOSTS,
+                sysctls=LOOPBACK_V6 if props.loopback_v6 else {},
+                dns_opts=DNS_OPTIONS,
             ),
         )
 
 
-def envoy_environment(role: str, config: str, subnet: str, users: Users) -> tuple[str, ...]:
-    """What the init of the Envoy image reads, sorted."""
-    return (
-        f"IAC_ENVOY_CONFIG={literal(config)}",
-        f"IAC_APP_UID={users.program}",
-        f"IAC_ENVOY_UID={users.envoy}",
-        f"IAC_ROLE={role}",
-        f"IAC_SUBNET={subnet}",
+def _environment(props: EnvoySidecarProps) -> tuple[str, ...]:
+    return envoy_environment(
+        "sidecar",
+        props.project,
+        props.subnet,
+        props.users,
+        IAC_APP_UID=props.users.program,
+        IAC_MAX_HEADERS=props.max_headers,
+        IAC_MAX_HEADERS_KB=props.max_headers_kb,
+        IAC_PORT=props.port,
+        IAC_PORT_DECLARED=int(props.port_declared),
+        IAC_SERVICE=props.service,
+        IAC_TRUST_DOMAIN=props.trust_domain,
     )
+
+
+def envoy_environment(
+    role: str, project: str, subnet: str, users: Users, **more: str | int
+) -> tuple[str, ...]:
+    """What the init of the Envoy image reads, sorted; every value is checked there as well."""
+    values = {
+        "IAC_ENVOY_UID": users.envoy,
+        "IAC_PROJECT": project,
+        "IAC_ROLE": role,
+        "IAC_SUBNET": subnet,
+        **more,
+    }
+    return tuple(f"{name}={value}" for name, value in sorted(values.items()))
 
 
 def envoy_tmpfs(users: Users) -> dict[str, str]:

@@ -19,7 +19,7 @@ from constructs_lib.hardened_container import (
     HardenedContainerProps,
 )
 from constructs_lib.labels import labels
-from iac_wrapper.model.mesh import PORTS
+from iac_wrapper.model.mesh import DNS_OPTIONS, PORTS
 from iac_wrapper.model.users import GATEWAY, Users
 
 
@@ -29,7 +29,6 @@ class GatewayProps:
 
     project: str
     image: str
-    config: str
     subnet: str
     users: Users
     attachment: Attachment
@@ -47,7 +46,7 @@ class Gateway(HardenedContainer):
                 name=f"{props.project}-gateway",
                 image=props.image,
                 labels=labels(props.project, GATEWAY, "gateway", users=props.users),
-                environment=envoy_environment("gateway", props.config, props.subnet, props.users),
+                environment=envoy_environment("gateway", props.project, props.subnet, props.users),
                 memory_mb=MEMORY_MB,
                 user="0:0",
                 tmpfs=envoy_tmpfs(props.users),
@@ -55,5 +54,6 @@ class Gateway(HardenedContainer):
                 capabilities=CAPABILITIES,
                 attachment=props.attachment,
                 port=(PORTS["gateway"], props.port),
+                dns_opts=DNS_OPTIONS,
             ),
         )

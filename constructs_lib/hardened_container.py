@@ -6,8 +6,10 @@ is empty.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_docker.container import (
@@ -22,6 +24,14 @@ from cdktf_cdktf_provider_docker.container import (
 )
 from cdktf_cdktf_provider_docker.network import Network
 from constructs import Construct
+
+from iac_wrapper.model.labels import FIXED
+
+INIT = False
+"""PID 1 is a program of ours that reaps; Docker's init would be one process more."""
+
+CPU_PERIOD = 100_000
+"""Microseconds: the kernel's own default, over which `cpus` is a quota."""
 
 MAX_PROCESSES = 1024
 """Processes and threads. The kernel counts RLIMIT_NPROC per uid over all containers, and every
@@ -53,7 +63,8 @@ class HardenedContainerProps:
     kept (``CAP_…``); `stop_seconds` is how long a stop may take; `namespace_of` is the id of the
     container whose network namespace this one joins instead of having an `attachment`; `port`
     is (in the container, on the host's loopback); `cpus` is the share of processors; `hosts` are
-    further (name, address) lines of its hosts file.
+    further (name, address) lines of its hosts file; `sysctls` are kernel settings of its network
+    namespace, `dns_opts` options of its resolv.conf.
     """
 
     name: str
@@ -72,6 +83,8 @@ class HardenedContainerProps:
     hostname: str | None = None
     cpus: float | None = None
     hosts: tuple[tuple[str, str], ...] = ()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    dns_opts: tuple[str, ...] = ()
     log_opts: Mapping[str, str] = field(
         default_factory=lambda: {"max-size": "10m", "max-file": "3"}
     )
@@ -86,12 +99,12 @@ class HardenedContainer(Container):
             id_,
             name=props.name,
             image=props.image,
-            labels=_labels(props.labels),
+            labels=_labels({**props.labels, FIXED: _fixed(props)}),
             env=list(props.environment),
             user=props.user,
             hostname=props.hostname,
             host=[ContainerHost(host=name, ip=address) for name, address in props.hosts] or None,
-            init=False,
+            init=INIT,
             must_run=True,
             restart="unless-stopped",
             read_only=True,
@@ -101,7 +114,7 @@ class HardenedContainer(Container):
             # Equal, or the provider reports a difference on every plan; so there is no swap.
             memory=props.memory_mb,
             memory_swap=props.memory_mb,
-            cpus=None if props.cpus is None else f"{props.cpus:g}",
+            **_processors(props.cpus),
             # The bindings have no pids limit.
             ulimit=[ContainerUlimit(name="nproc", soft=MAX_PROCESSES, hard=MAX_PROCESSES)],
             tmpfs=dict(props.tmpfs),
@@ -109,6 +122,8 @@ class HardenedContainer(Container):
             network_mode=_network_mode(props),
             networks_advanced=_networks(props.attachment),
             ports=_ports(props.port),
+            sysctls=dict(props.sysctls) or None,
+            dns_opts=list(props.dns_opts) or None,
             stop_timeout=props.stop_seconds,
             destroy_grace_seconds=props.stop_seconds,
             log_driver="json-file",
@@ -119,6 +134,26 @@ class HardenedContainer(Container):
 
 def _labels(values: Mapping[str, str]) -> list[ContainerLabels]:
     return [ContainerLabels(label=name, value=values[name]) for name in sorted(values)]
+
+
+def _fixed(props: HardenedContainerProps) -> str:
+    """A hash of what only a new container can change, though the official provider says otherwise.
+
+    It plans such a change as one in place and then sends nothing. A label makes a new container
+    with either provider. Whatever is added to a container here and is of that kind (cpu_period,
+    cpu_quota, healthcheck) belongs in it, under the name that Terraform has for it.
+    """
+    mounts = [{"type": "bind", "read_only": True, **asdict(mount)} for mount in props.mounts]
+    values = {"init": INIT, "mounts": mounts, "tmpfs": dict(props.tmpfs)}
+    values |= _processors(props.cpus)
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _processors(cpus: float | None) -> dict[str, int]:
+    """Microseconds per 0.1 s; the provider's own `cpus` makes the official one crash."""
+    if cpus is None:
+        return {}
+    return {"cpu_period": CPU_PERIOD, "cpu_quota": round(cpus * CPU_PERIOD)}
 
 
 def _mount(mount: Mount) -> ContainerMounts:

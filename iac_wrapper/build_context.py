@@ -24,7 +24,7 @@ from iac_wrapper.model.app import DEFAULT_PORT, Checkout
 from iac_wrapper.model.base_url import without_credentials
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.public_tree import PLAIN
-from iac_wrapper.python_version import choose_python
+from iac_wrapper.python_version import PythonChoice, choose_python
 from iac_wrapper.settings import Settings
 from iac_wrapper.source_copy import copy_source
 
@@ -41,7 +41,8 @@ class Build:
     `image` is ``iac/<project>-<service>:<12 hex>``; `base` the reference of the runtime base, whose
     tag is a hash of its content (its image id has the time of its build in it, and differs between
     machines); `python` its minor version (None for a program that is not Python); `context` the
-    directory that Docker gets; `files` the texts in it beside the source, by name.
+    directory that Docker gets; `files` the texts in it beside the source, by name. `notes` are
+    sentences on what was ignored or replaced; `made_from` is one on what was read.
     """
 
     image: str
@@ -52,6 +53,8 @@ class Build:
     source: Path
     context: Path
     files: Mapping[str, str]
+    made_from: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def describe(  # noqa: PLR0913 - one app and the four things that decide how it is built
@@ -70,7 +73,8 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         ConfigError: this machine has no base image.
     """
     dependencies = find_dependencies(checkout.path, entrypoint)
-    python = _python(checkout, entrypoint, host, settings)
+    chosen = _python(checkout, entrypoint, host, settings)
+    python = chosen.version if chosen else None
     base = _base(host, python or settings.python_version)
     props = DockerfileProps(
         runtime_image=base.runtime_image,
@@ -82,6 +86,7 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         early=_INLINE if dependencies.inline else dependencies.early,
         late=dependencies.late,
         inline=bool(dependencies.inline),
+        requires=chosen.check if chosen else "",
     )
     key = _key(checkout.tree, base.runtime_image, render(props), dependencies.inline)
     image = f"iac/{project}-{checkout.spec.name}:{key}"
@@ -97,7 +102,14 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         source=checkout.path,
         context=layout.context(project, image),
         files=files,
+        made_from=_made_from(chosen, dependencies),
+        notes=(*(chosen.notes if chosen else ()), *dependencies.notes),
     )
+
+
+def _made_from(python: PythonChoice | None, dependencies: Dependencies) -> str:
+    version = f"python {python.version} ({python.reason}), " if python else ""
+    return f"{version}dependencies: {dependencies.reason}"
 
 
 def write(build: Build) -> Path:
@@ -105,9 +117,6 @@ def write(build: Build) -> Path:
 
     Returns:
         The directory. Older contexts of the same service are removed, but for the latest few.
-
-    Raises:
-        SourceError: a symbolic link leaves the source.
     """
     if build.context.is_dir():
         build.context.touch()
@@ -144,14 +153,13 @@ def _prune(context: Path) -> None:
 
 def _python(
     checkout: Checkout, entrypoint: Entrypoint, host: Host, settings: Settings
-) -> str | None:
+) -> PythonChoice | None:
     if entrypoint.kind == "binary":
         return None
     script = entrypoint.target if entrypoint.kind == "script" else None
-    chosen = choose_python(
+    return choose_python(
         checkout.path, default=settings.python_version, available=host.bases, script=script
     )
-    return chosen.version
 
 
 def _base(host: Host, version: str) -> PythonBase:

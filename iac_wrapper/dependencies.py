@@ -21,8 +21,10 @@ from iac_wrapper.python_project import (
     strings,
     table,
 )
+from iac_wrapper.unread_files import unread_files
 
 _INSTALL_PROJECT = ("pip", "install", "--no-deps", ".")
+_BUILT_FROM = (PYPROJECT, "setup.py", "setup.cfg")
 _SYNC = ("sync", "--frozen", "--no-dev")
 
 
@@ -31,16 +33,20 @@ class Dependencies:
     """How to fill the app's virtual environment.
 
     `early` are uv arguments that need `files` only (relative to the source), so their layer
-    outlives a change of the code; `late` run in the source itself. `inline` is the text of a
-    requirements file of its own, for a script that states its requirements in a comment.
-    `reason` is one sentence fragment for people.
+    outlives a change of the code; `late` run in the source itself, where they read `sources`.
+    `inline` is the text of a requirements file of its own, for a script that states its
+    requirements in a comment.
+    `reason` is one sentence fragment for people; `notes` are sentences on files that state
+    dependencies and are not read.
     """
 
     reason: str
     files: tuple[str, ...] = ()
     early: tuple[str, ...] = ()
     late: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
     inline: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def find_dependencies(root: Path, entrypoint: Entrypoint) -> Dependencies:
@@ -49,6 +55,11 @@ def find_dependencies(root: Path, entrypoint: Entrypoint) -> Dependencies:
     Raises:
         SourceError: the project states its dependencies in a way that cannot be installed.
     """
+    found = _find(root, entrypoint)
+    return replace(found, notes=unread_files(root, {*found.files, *found.sources}))
+
+
+def _find(root: Path, entrypoint: Entrypoint) -> Dependencies:
     if entrypoint.kind == "binary":
         return Dependencies("none: not a Python program")
     if entrypoint.kind == "script" and (wanted := inline_metadata(root, entrypoint.target)):
@@ -60,7 +71,7 @@ def find_dependencies(root: Path, entrypoint: Entrypoint) -> Dependencies:
         return _uv_lock(pyproject)
     if inside(root, REQUIREMENTS):
         return _requirements(root, pyproject)
-    return _project(root, pyproject) or _setup(root)
+    return _project(pyproject) or _setup(root)
 
 
 def _uv_lock(pyproject: dict[str, Any]) -> Dependencies:
@@ -69,7 +80,9 @@ def _uv_lock(pyproject: dict[str, Any]) -> Dependencies:
     if "workspace" in table(pyproject, "tool", "uv") or "path" in str(
         table(pyproject, "tool", "uv", "sources")
     ):
-        return replace(found, reason="uv.lock, with members in the source")
+        return replace(
+            found, reason="uv.lock, with members in the source", sources=(PYPROJECT, "uv.lock")
+        )
     return replace(
         found,
         files=(PYPROJECT, "uv.lock"),
@@ -83,13 +96,14 @@ def _requirements(root: Path, pyproject: dict[str, Any]) -> Dependencies:
     install = ("pip", "install", "-r", REQUIREMENTS)
     included = requirement_files(root, REQUIREMENTS)
     if included.need_source:
-        return Dependencies(f"{REQUIREMENTS}, with paths into the source", late=install)
+        reason = f"{REQUIREMENTS}, with paths into the source"
+        return Dependencies(reason, late=install, sources=included.files)
     late = _INSTALL_PROJECT if _is_buildable(pyproject) else ()
     also = f", then the project of {PYPROJECT}" if late else ""
     return Dependencies(REQUIREMENTS + also, files=included.files, early=install, late=late)
 
 
-def _project(root: Path, pyproject: dict[str, Any]) -> Dependencies | None:
+def _project(pyproject: dict[str, Any]) -> Dependencies | None:
     project = table(pyproject, "project")
     static = "dependencies" not in strings(project.get("dynamic"))
     if project and static:
@@ -102,10 +116,10 @@ def _project(root: Path, pyproject: dict[str, Any]) -> Dependencies | None:
         )
     if "build-system" in pyproject:
         _refuse_poetry_without_package(pyproject)
-        note = "; poetry.lock is not read" if inside(root, "poetry.lock") else ""
         return Dependencies(
-            f"{PYPROJECT}, built and installed by its build backend{note}",
+            f"{PYPROJECT}, built and installed by its build backend",
             late=("pip", "install", "."),
+            sources=_BUILT_FROM,
         )
     return None
 
@@ -114,7 +128,8 @@ def _setup(root: Path) -> Dependencies:
     """A project from before pyproject.toml, or nothing at all."""
     for name in ("setup.py", "setup.cfg"):
         if inside(root, name):
-            return Dependencies(f"{name}, built and installed", late=("pip", "install", "."))
+            reason = f"{name}, built and installed"
+            return Dependencies(reason, late=("pip", "install", "."), sources=_BUILT_FROM)
     _refuse_pipfile(root)
     return Dependencies(f"none: no {REQUIREMENTS}, {PYPROJECT} or setup.py")
 

@@ -6,14 +6,15 @@ The lock holds facts of the project; these are facts of the machine that both si
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from iac_wrapper.atomic import write_text
 from iac_wrapper.errors import ConfigError
 
-HOST_VERSION = 1
+HOST_VERSION = 2
+"""2: the sidecar image renders Envoy's configuration, which older images get by environment."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Host:
 
     `docker`, `terraform` and `node` are absolute paths of executables; `docker` is a CLI that can
     build with BuildKit. `provider` is ``registry`` or ``embedded``: the choice that was made.
+    `loopback_v6` says whether the engine's kernel can give a container ``::1``.
     """
 
     docker: str
@@ -43,6 +45,7 @@ class Host:
     provider: str
     sidecar_image: str
     bases: Mapping[str, PythonBase]
+    loopback_v6: bool = False
 
 
 def path_in(root: Path) -> Path:
@@ -56,8 +59,12 @@ def save(host: Host, root: Path) -> None:
     write_text(path_in(root), text + "\n")
 
 
-def load(root: Path) -> Host:
+def load(root: Path, *, versions: Collection[int] = (HOST_VERSION,)) -> Host:
     """Read the record.
+
+    Args:
+        root: the project folder.
+        versions: the record's versions that will do; bootstrap can begin from an old one.
 
     Raises:
         ConfigError: bootstrap has not run here, or ran with another version.
@@ -67,7 +74,7 @@ def load(root: Path) -> Host:
         data = json.loads(path.read_text(encoding="utf-8"))
         bases = {key: PythonBase(**value) for key, value in data.pop("bases").items()}
         data.pop("envoy_uid", None)  # one for all services: written up to version 0.1
-        if data.pop("version") == HOST_VERSION:
+        if data.pop("version") in versions:
             return Host(bases=bases, **data)
         found = "the record of another version"
     except FileNotFoundError:

@@ -20,7 +20,7 @@ from iac_wrapper.model.options import Options
 
 LOCK_VERSION = 1
 
-_OPTIONAL = ("run", "options", "notes")
+_OPTIONAL = ("run", "options", "notes", "web_object")
 
 LOCK_OUTPUT = "lock"
 """The Terraform output that carries the applied lock in the state."""
@@ -122,7 +122,12 @@ def _app_to_json(app: ResolvedApp) -> dict[str, Any]:
     del data["name"]
     data["env"] = dict(app.env)
     data["options"] = app.options.to_dict()
-    # Absent where they say nothing: a lock of an earlier version stays what it was.
+    data["entrypoint"] = _without_empty(data["entrypoint"])
+    return _without_empty(data)
+
+
+def _without_empty(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Optional keys only where they say something: an earlier lock stays what it was."""
     return {key: value for key, value in data.items() if key not in _OPTIONAL or value}
 
 

@@ -5,6 +5,7 @@ Shared by detection and dependencies. Reads, never runs; it must not know about 
 
 from __future__ import annotations
 
+import codecs
 import re
 import tomllib
 from collections.abc import Iterator
@@ -32,11 +33,16 @@ def inside(root: Path, relative: str) -> Path | None:
 
 
 def read_text(root: Path, relative: str) -> str | None:
-    """The text of a file of the checkout (a byte order mark is dropped), None without the file."""
+    """The text of a file of the checkout, None without the file.
+
+    UTF-8, or what its byte order mark says, as uv reads requirements.
+    """
     path = inside(root, relative)
     if path is None or path.stat().st_size > _MAX_TEXT:
         return None
-    return path.read_text(encoding="utf-8-sig", errors="replace")
+    data = path.read_bytes()
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if wide else "utf-8-sig", errors="replace")
 
 
 def read_pyproject(root: Path) -> dict[str, Any]:
@@ -91,7 +97,11 @@ _PLAIN_NAME = re.compile(r"[\w./-]+")
 
 
 def requirement_files(root: Path, name: str) -> RequirementFiles:
-    """Follow the ``-r`` and ``-c`` lines of the requirements file `name`."""
+    """Follow the ``-r`` and ``-c`` lines of the requirements file `name`.
+
+    Raises:
+        SourceError: a file is neither UTF-8 nor UTF-16 with a byte order mark: uv refuses it, too.
+    """
     found = RequirementFiles()
     waiting = [name]
     while waiting:
@@ -102,6 +112,8 @@ def requirement_files(root: Path, name: str) -> RequirementFiles:
         if text is None or not _PLAIN_NAME.fullmatch(name) or ".." in name.split("/"):
             found = replace(found, need_source=True)
             continue
+        if "\0" in text or "\ufffd" in text:
+            raise _not_text(name)
         lines = _requirement_lines(text)
         folder = PurePosixPath(name).parent
         waiting.extend(str(folder / m[1]) for line in lines if (m := _INCLUDES.match(line)))
@@ -111,6 +123,16 @@ def requirement_files(root: Path, name: str) -> RequirementFiles:
             need_source=found.need_source or any(map(_NEEDS_SOURCE.match, lines)),
         )
     return found
+
+
+def _not_text(name: str) -> SourceError:
+    return SourceError(
+        "the file is not text that can be installed from",
+        where=name,
+        found="bytes that are neither UTF-8 nor UTF-16 with a byte order mark",
+        expected="UTF-8",
+        next_step="save it as UTF-8, and commit the file",
+    )
 
 
 def _requirement_lines(text: str) -> list[str]:

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
-
+from iac_wrapper import env_text
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.model.base_url import check_base_url, is_loopback
 
@@ -55,6 +54,11 @@ class Settings:
         " Empty: the system's bundle.")  # fmt: skip
     IAC_MEMORY_MB: str = _setting("512", "Memory limit of an app container, MiB.")
     IAC_HEALTH_TIMEOUT: str = _setting("60", "Seconds a service may take to become SERVING.")
+    IAC_MAX_HEADERS: str = _setting(
+        "100", "Most headers of a request or response between services."
+    )
+    IAC_MAX_HEADERS_KB: str = _setting("60", "Most headers of a request or response between"
+        " services, KiB.")  # fmt: skip
     OTEL_EXPORTER_OTLP_ENDPOINT: str = _setting("", "OTLP endpoint that apps export to; empty:"
         " spans go to the console.")  # fmt: skip
     SUPABASE_URL: str = _setting("", "Supabase project URL: who may use the admin API over HTTP.")
@@ -140,6 +144,16 @@ class Settings:
     def memory_mb(self) -> int:
         """Memory limit of an app container in MiB (Docker refuses less than 6)."""
         return self._integer("IAC_MEMORY_MB", 6, 1_000_000)
+
+    @property
+    def max_headers(self) -> int:
+        """How many headers a request or a response may have."""
+        return self._integer("IAC_MAX_HEADERS", 20, 10_000)
+
+    @property
+    def max_headers_kb(self) -> int:
+        """How large the headers of a request or a response may be, KiB."""
+        return self._integer("IAC_MAX_HEADERS_KB", 4, 4096)
 
     @property
     def health_timeout(self) -> float:
@@ -253,12 +267,34 @@ def load(root: Path, environ: Mapping[str, str] | None = None) -> Settings:
     Args:
         root: the project folder; its `.env` is read if it exists.
         environ: stands for the process environment (tests).
+
+    Raises:
+        ConfigError: `.env` cannot be read.
     """
     process = dict(os.environ if environ is None else environ)
-    from_file = {k: v for k, v in dotenv_values(root / ".env").items() if v is not None}
+    from_file = _read_env_file(root / ".env", process)
     merged = {**from_file, **{k: v for k, v in process.items() if v or k not in from_file}}
     chosen = {name: merged[name].strip() for name in names() if merged.get(name)}
     return Settings(**chosen, environment=merged)
+
+
+def _read_env_file(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of `.env`; bytes that are not UTF-8 become what `os.environ` makes of them.
+
+    It may be a pipe: secret managers serve it as one.
+    """
+    try:
+        return env_text.parse(os.fsdecode(path.read_bytes()), environ)
+    except (FileNotFoundError, IsADirectoryError):
+        return {}
+    except (env_text.EnvTextError, OSError) as error:
+        line = f":{error.line}" if isinstance(error, env_text.EnvTextError) else ""
+        raise ConfigError(
+            "cannot read the settings",
+            where=f"{path.name}{line}",
+            found=str(error),
+            expected="NAME=value, with quotes as in a shell",
+        ) from None
 
 
 def names() -> list[str]:

@@ -1,5 +1,5 @@
 # What every app image starts FROM: a slim Python base, the runner, the launcher, uv.
-# Build context: runner/ (without sidecar.py), iac_wrapper/{__init__.py,grpc_pb/}, images/uv-requirements.txt.
+# Build context: runner/ (without sidecar/), iac_wrapper/{__init__.py,grpc_pb/}, images/uv-requirements.txt.
 # No `# syntax=` line: it would fetch a frontend from a registry, and there may be none.
 ARG BASE
 FROM ${BASE} AS build

@@ -1,5 +1,5 @@
 # The image of every Envoy container, sidecar and gateway alike: a Python base, iptables, Envoy.
-# The build context holds two files: `envoy` (the binary) and `sidecar.py` (PID 1).
+# The build context holds `envoy` (the binary), sidecar/ (PID 1) and config/ (what it fills in).
 ARG BASE
 FROM ${BASE}
 
@@ -18,10 +18,14 @@ RUN --mount=type=secret,id=ca --mount=type=secret,id=env \
     ln -s "$(command -v python3)" /opt/iac/python3
 
 COPY --chmod=0755 envoy /usr/local/bin/envoy
-COPY --chmod=0644 sidecar.py /opt/iac/sidecar.py
+COPY sidecar/ /opt/iac/sidecar/
+COPY config/ /opt/iac/envoy/
+# The root file system is read-only at run time: what is not compiled here never is.
+RUN chmod -R u=rwX,go=rX /opt/iac/sidecar /opt/iac/envoy && \
+    /opt/iac/python3 -I -S -m compileall -q /opt/iac/sidecar
 
 LABEL org.opencontainers.image.title="KarstKit sidecar" \
       org.opencontainers.image.description="Envoy with a firewall and an unprivileged supervisor"
 
 # -S: without site-packages the supervisor starts faster and imports nothing but its own.
-ENTRYPOINT ["/opt/iac/python3", "-I", "-S", "-B", "/opt/iac/sidecar.py"]
+ENTRYPOINT ["/opt/iac/python3", "-I", "-S", "-B", "/opt/iac/sidecar"]

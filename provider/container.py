@@ -26,8 +26,14 @@ def _capability_names(blocks: Any) -> list[list[str]]:
     names = []
     for kind in ("add", "drop"):
         items = [name for block in blocks or [] for name in block[kind] or []]
-        names.append(sorted(str(item).upper().removeprefix("CAP_") for item in items))
+        names.append(sorted(_capability_name(str(item)) for item in items))
     return names
+
+
+def _capability_name(text: str) -> str:
+    """With its prefix; ALL has none, and the engine knows no CAP_ALL."""
+    name = text.upper()
+    return name if name == "ALL" or name.startswith("CAP_") else f"CAP_{name}"
 
 
 def _same_ports(prior: Any, desired: Any) -> bool:

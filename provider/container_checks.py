@@ -73,6 +73,8 @@ def _networks(config: Values) -> Iterator[ProviderError]:
 
 
 def _blocks(config: Values) -> Iterator[ProviderError]:
+    for block in _each(config, "capabilities"):
+        yield from _capabilities(block)
     for block in _each(config, "mounts"):
         yield from _mount(block)
     for block in _each(config, "upload"):
@@ -94,6 +96,14 @@ def _blocks(config: Values) -> Iterator[ProviderError]:
 def _each(config: Values, name: str) -> Iterable[Values]:
     blocks = config.get(name)
     return [] if blocks is UNKNOWN else [item for item in blocks or [] if item is not UNKNOWN]
+
+
+def _capabilities(block: Values) -> Iterator[ProviderError]:
+    for kind in ("add", "drop"):
+        names = block[kind]
+        for name in [] if names is UNKNOWN else names or []:
+            if isinstance(name, str) and name.upper() == "CAP_ALL":
+                yield _bad(("capabilities", kind), name, "must be ALL: Docker knows no CAP_ALL")
 
 
 def _mount(block: Values) -> Iterator[ProviderError]:

@@ -72,7 +72,8 @@ def plan_update(block: Block, prior: Values, desired: Values, rules: Rules) -> P
             replace.append(name)
     for name, nested in block.blocks.items():
         old, new = prior.get(name), fill(nested, desired.get(name), computed=None)
-        if equivalent(nested, old, new) or _same(rules, name, old, new):
+        left_out = nested.computed and not new
+        if left_out or equivalent(nested, old, new) or _same(rules, name, old, new):
             planned[name] = old
             continue
         planned[name] = new

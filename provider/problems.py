@@ -78,11 +78,15 @@ def keeping(state: dict[str, Any]) -> Iterator[None]:
         raise problem from None
 
 
+OFFICIAL_STEP = "`make bootstrap IAC_PROVIDER=registry` takes the official provider"
+"""Where to get what is not here."""
+
+
 def not_implemented(path: Path) -> ProviderError:
     """The error for an attribute the embedded provider lacks."""
     name = ".".join(str(step) for step in path)
     return ProviderError(
         f"The embedded Docker provider does not implement {name}.",
-        "Remove the attribute, or use the official provider from the Terraform registry.",
+        f"Remove the attribute; {OFFICIAL_STEP}.",
         path=path,
     )

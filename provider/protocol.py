@@ -18,6 +18,7 @@ from tf.gen import tfplugin_pb2 as pb
 from iac_wrapper.redact import Redactor
 from provider import configuration
 from provider.engine import Engine
+from provider.missing import Missing, refusal
 from provider.planning import plan_create, plan_update
 from provider.problems import Path, ProviderError, as_problem
 from provider.resource import Context, Resource
@@ -72,12 +73,15 @@ class Servicer:
 
     Args:
         schemas: what is served.
-        resources: the implementations by type name.
+        resources: the implementations by type name; what is only known by name is refused.
     """
 
     def __init__(self, schemas: Schemas, resources: Mapping[str, Resource]) -> None:
         self._schemas = schemas
-        self._resources = resources
+        self._served = tuple(schemas.resources)
+        self._known = {**schemas.resources, **schemas.missing}
+        missing = {name: Missing(name, self._served) for name in schemas.missing}
+        self._resources = {**resources, **missing}
         self._stop = threading.Event()
         self._context = Context(Engine(configuration.DEFAULT_HOST), stop=self._stop)
 
@@ -89,7 +93,11 @@ class Servicer:
     def GetMetadata(self, _request: Any, _call: Any) -> Any:  # noqa: N802, D102 - the protocol's
         return pb.GetMetadata.Response(
             server_capabilities=_capabilities(),
-            resources=[pb.GetMetadata.ResourceMetadata(type_name=name) for name in self._resources],
+            resources=[pb.GetMetadata.ResourceMetadata(type_name=name) for name in self._known],
+            data_sources=[
+                pb.GetMetadata.DataSourceMetadata(type_name=name)
+                for name in self._schemas.data_sources
+            ],
         )
 
     @_guarded(lambda: pb.GetProviderSchema.Response)
@@ -97,8 +105,9 @@ class Servicer:
         return pb.GetProviderSchema.Response(
             server_capabilities=_capabilities(),
             provider=_schema(self._schemas.provider),
-            resource_schemas={
-                name: _schema(schema) for name, schema in self._schemas.resources.items()
+            resource_schemas={name: _schema(schema) for name, schema in self._known.items()},
+            data_source_schemas={
+                name: _schema(schema) for name, schema in self._schemas.data_sources.items()
             },
         )
 
@@ -126,7 +135,7 @@ class Servicer:
 
     @_guarded(lambda: pb.UpgradeResourceState.Response)
     def UpgradeResourceState(self, request: Any, _call: Any) -> Any:  # noqa: N802, D102
-        schema = self._schemas.resources[request.type_name]
+        schema = self._known[request.type_name]
         if request.version != schema.version:
             raise ProviderError(
                 f"The state of {request.type_name} has schema version {request.version}, "
@@ -150,7 +159,7 @@ class Servicer:
     def PlanResourceChange(self, request: Any, _call: Any) -> Any:  # noqa: N802, D102
         prior, desired = _read(request.prior_state), _read(request.proposed_new_state)
         resource, block = self._resource(request.type_name)
-        private = request.prior_private or _private(self._schemas.resources[request.type_name])
+        private = request.prior_private or _private(self._known[request.type_name])
         if desired is None:
             return pb.PlanResourceChange.Response(
                 planned_state=_write(None), planned_private=private, legacy_type_system=True
@@ -202,11 +211,11 @@ class Servicer:
 
     @_guarded(lambda: pb.ValidateDataResourceConfig.Response)
     def ValidateDataResourceConfig(self, request: Any, _call: Any) -> Any:  # noqa: N802, D102
-        raise _no_data(request.type_name)
+        raise refusal(request.type_name, self._served, what="data source")
 
     @_guarded(lambda: pb.ReadDataSource.Response)
     def ReadDataSource(self, request: Any, _call: Any) -> Any:  # noqa: N802, D102
-        raise _no_data(request.type_name)
+        raise refusal(request.type_name, self._served, what="data source")
 
     def GetFunctions(self, _request: Any, _call: Any) -> Any:  # noqa: N802, D102
         return pb.GetFunctions.Response()
@@ -221,7 +230,7 @@ class Servicer:
         return pb.StopProvider.Response()
 
     def _resource(self, type_name: str) -> tuple[Resource, Block]:
-        return self._resources[type_name], self._schemas.resources[type_name].block
+        return self._resources[type_name], self._known[type_name].block
 
 
 def _apply(
@@ -239,13 +248,6 @@ def _apply(
 def _private(schema: Schema) -> bytes:
     """What the official provider keeps beside a state."""
     return b'{"schema_version":"%d"}' % schema.version if schema.version else b""
-
-
-def _no_data(type_name: str) -> ProviderError:
-    return ProviderError(
-        f"The embedded Docker provider has no data source {type_name}.",
-        "Use the official provider from the Terraform registry.",
-    )
 
 
 def _capabilities() -> Any:

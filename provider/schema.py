@@ -1,10 +1,13 @@
-"""The official provider's schema as typed values. Data in `schema.json`; no behaviour here."""
+"""The official provider's schema as typed values; no behaviour here.
+
+Data: `schema.json` for what is implemented; `other_types.json` for the rest, names and types only.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,13 +37,18 @@ class Attribute:
 
 @dataclass(frozen=True)
 class NestedBlock:
-    """A block inside a block; `nesting` is ``list``, ``set`` or ``single``."""
+    """A block inside a block; `nesting` is ``list``, ``set`` or ``single``.
+
+    `computed`: without one in the configuration, what Docker (or the image) chose is right. The
+    protocol has no such flag for blocks; the official provider keeps the choice in the state.
+    """
 
     nesting: str
     block: Block
     min_items: int = 0
     max_items: int = 0
     replace: bool = False
+    computed: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,20 +69,33 @@ class Schema:
 
 @dataclass(frozen=True)
 class Schemas:
-    """Everything this provider serves: its own configuration and the resources by type name."""
+    """Everything this provider serves: its own configuration, and by type name the resources,
+    those that it only knows by name, and the data sources, which it all only knows by name."""
 
     provider: Schema
     resources: Mapping[str, Schema]
+    missing: Mapping[str, Schema] = field(default_factory=dict)
+    data_sources: Mapping[str, Schema] = field(default_factory=dict)
 
 
 @cache
 def load() -> Schemas:
-    """Read `schema.json` beside this file, once a process."""
-    data = json.loads(Path(__file__).with_name("schema.json").read_text(encoding="utf-8"))
+    """Read the files beside this one, once a process."""
+    data, others = _read("schema.json"), _read("other_types.json")
     return Schemas(
         provider=_schema(data["provider"]),
-        resources={name: _schema(item) for name, item in data["resources"].items()},
+        resources=_schemas(data["resources"]),
+        missing=_schemas(others["resources"]),
+        data_sources=_schemas(others["data_sources"]),
     )
+
+
+def _read(name: str) -> Any:
+    return json.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+
+
+def _schemas(data: Mapping[str, Any]) -> dict[str, Schema]:
+    return {name: _schema(item) for name, item in data.items()}
 
 
 def _schema(data: Mapping[str, Any]) -> Schema:

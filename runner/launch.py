@@ -2,6 +2,7 @@
 
     python launch.py module pkg.mod [function] [-- arguments]
     python launch.py script path.py [function] [-- arguments]
+    python launch.py command program [-- arguments]
 
 Executed by the app's interpreter, which may be as old as 3.9 and has none of our packages: only
 the standard library here until the program's own code runs. The program must see what it would
@@ -18,6 +19,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import os
+import shutil
 import sys
 import types
 from pathlib import Path
@@ -36,13 +38,16 @@ def main(argv: list[str]) -> Any:
     """Run what `argv` names; returns the value for sys.exit."""
     end = argv.index("--") if "--" in argv else len(argv)
     argv, arguments = argv[:end], argv[end + 1 :]
-    if len(argv) not in (2, 3) or argv[0] not in ("module", "script"):
-        raise SystemExit("usage: launch.py module|script TARGET [FUNCTION] [-- ARGUMENTS]")
+    if len(argv) not in (2, 3) or argv[0] not in ("module", "script", "command"):
+        raise SystemExit("usage: launch.py module|script|command TARGET [FUNCTION] [-- ARGUMENTS]")
     kind, target = argv[:2]
     function = argv[2] if len(argv) == 3 else None
     sys.excepthook = _print_exception
     root = Path.cwd()
     script = root / target
+    if kind == "command":
+        script = _command(target, arguments)
+        kind = "script"
     sys.argv = [target, *arguments]
     _set_path([str(script.parent)] if kind == "script" else [], root)
     with _traced(target if not function else f"{target}:{function}"):
@@ -51,6 +56,19 @@ def main(argv: list[str]) -> Any:
         if function:
             return _call_imported(target, function)
         return _run_module(target)
+
+
+def _command(program: str, arguments: list[str]) -> Path:
+    """The Python script behind `program`; anything else is executed and never comes back."""
+    path = shutil.which(program)
+    if path is None:
+        wanted = f"add the package that brings {program} to the requirements"
+        raise SystemExit(f"launch: no program {program} in this image: {wanted}")
+    with Path(path).open("rb") as file:
+        head = file.readline(500)
+    if head.startswith(f"#!{Path(sys.executable).parent}/python".encode()):
+        return Path(path)
+    return os.execv(path, [program, *arguments])  # noqa: S606 - it is the user's program
 
 
 def _set_path(first: list[str], root: Path) -> None:

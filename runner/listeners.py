@@ -1,35 +1,111 @@
-"""Which TCP sockets listen in this network namespace: the hint when the expected one does not."""
+"""Which TCP sockets listen in this network namespace, and which of them is the program's port.
+
+Used on both sides of the container wall, by the runner beside the program and by PID 1 of the Envoy
+container: they must come to the same answer. Standard library only, and no import of its own kind.
+"""
 
 from __future__ import annotations
 
 import ipaddress
+import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 _LISTEN = "0A"
 _DOCKER_DNS = "127.0.0.11"
+_ANY_V4, _ANY_V6, _LOOPBACK_V4, _LOOPBACK_V6 = "0.0.0.0", "::", "127.0.0.1", "::1"  # noqa: S104
+
+
+@dataclass(frozen=True, order=True)
+class Listener:
+    """A listening TCP socket: where, whose (uid), and its inode."""
+
+    port: int
+    host: str
+    uid: int = 0
+    inode: int = 0
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def found(proc: Path = Path("/proc/net")) -> list[Listener]:
+    """Every listener of the namespace, sorted by port, without Docker's resolver."""
+    rows = {each for name in ("tcp", "tcp6") for each in _rows(proc / name)}
+    return sorted(each for each in rows if each.host != _DOCKER_DNS)
+
+
+def of_program(
+    uid: int, *, without: Iterable[int], proc: Path = Path("/proc/net")
+) -> list[Listener]:
+    """The listeners of `uid` on ports other than `without`: what a program opened itself."""
+    hidden = set(without)
+    return [each for each in found(proc) if each.uid == uid and each.port not in hidden]
 
 
 def listening(*, without: Iterable[int] = (), proc: Path = Path("/proc/net")) -> list[str]:
     """Addresses as ``host:port``, sorted by port, without those ports and Docker's resolver."""
     hidden = set(without)
-    found = {
-        (port, host)
-        for name in ("tcp", "tcp6")
-        for host, port, _ in _sockets(proc / name)
-        if port not in hidden and host != _DOCKER_DNS
-    }
-    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for port, host in sorted(found)]
+    shown = {(each.port, each.host): str(each) for each in found(proc) if each.port not in hidden}
+    return [shown[key] for key in sorted(shown)]
 
 
 def inodes(port: int, *, proc: Path = Path("/proc/net")) -> set[int]:
     """The inodes of the sockets that listen on `port`, whatever their address."""
-    tables = (_sockets(proc / name) for name in ("tcp", "tcp6"))
-    return {inode for table in tables for _, at, inode in table if at == port}
+    return {each.inode for each in found(proc) if each.port == port}
 
 
-def _sockets(table: Path) -> Iterable[tuple[str, int, int]]:
+def choose(listeners: Iterable[Listener], port: int, *, declared: bool, previous: int) -> int:
+    """The port that requests go to.
+
+    Args:
+        listeners: the program's own, see `of_program`.
+        port: the program's ``$PORT``.
+        declared: whether repos.yaml names it; then it is that port, whatever listens.
+        previous: the answer before; `port` at first.
+
+    Returns:
+        `port` if something listens there; else the previous one while something listens there, so
+        that a port for metrics that opens later changes nothing; else the only one there is; else
+        the previous one.
+    """
+    ports = {each.port for each in listeners}
+    if declared or port in ports:
+        return port
+    if previous not in ports and len(ports) == 1:
+        return ports.pop()
+    return previous
+
+
+def address(listeners: Iterable[Listener], port: int) -> str | None:
+    """The address that reaches the listener on `port` from inside the namespace; None: nobody's.
+
+    127.0.0.1 wherever it will do. For ``::`` that is known only by a connection, which is opened
+    and closed at once: ask when the listeners have changed, not for each request.
+    """
+    hosts = {each.host for each in listeners if each.port == port}
+    if hosts & {_ANY_V4, _LOOPBACK_V4}:
+        return _LOOPBACK_V4
+    if _ANY_V6 in hosts:
+        return _LOOPBACK_V4 if accepts(_LOOPBACK_V4, port) else _LOOPBACK_V6
+    return min(hosts, default=None)
+
+
+def accepts(host: str, port: int, seconds: float = 1.0) -> bool:
+    """Whether a TCP connection to `host` opens."""
+    # From 127.0.0.2: from 127.0.0.1 the kernel may pick `port` itself as the source port and
+    # connect the socket to itself, which looks ready and keeps the program from binding.
+    source = ("127.0.0.2", 0) if host == _LOOPBACK_V4 else None
+    try:
+        socket.create_connection((host, port), seconds, source).close()
+    except OSError:
+        return False
+    return True
+
+
+def _rows(table: Path) -> Iterator[Listener]:
     try:
         rows = table.read_text(encoding="ascii").splitlines()[1:]
     except OSError:
@@ -37,12 +113,14 @@ def _sockets(table: Path) -> Iterable[tuple[str, int, int]]:
     for row in rows:
         _, local, _, state, *rest = row.split()
         if state == _LISTEN:
-            address, port = local.split(":")
-            yield _host(address), int(port, 16), int(rest[5])
+            host, port = local.split(":")
+            yield Listener(int(port, 16), _host(host), uid=int(rest[3]), inode=int(rest[5]))
 
 
-def _host(address: str) -> str:
+def _host(words_in_hex: str) -> str:
     """The kernel prints addresses as 32-bit words in the byte order of the machine."""
-    words = [int(address[i : i + 8], 16) for i in range(0, len(address), 8)]
-    packed = struct.pack(f"={len(words)}I", *words)
-    return str(ipaddress.ip_address(packed))
+    words = [int(words_in_hex[i : i + 8], 16) for i in range(0, len(words_in_hex), 8)]
+    ip = ipaddress.ip_address(struct.pack(f"={len(words)}I", *words))
+    # Java, say, binds ``127.0.0.1`` with an IPv6 socket.
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return str(mapped or ip)

@@ -53,7 +53,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
 ENV_FILES = Path("/run/iac/env")
 """Where secret values of `env:` lie, a file each, named like the variable: Terraform never sees
-them, and `docker inspect` does not show them."""
+them, and `docker inspect` does not show them. A value is bytes, to the last carriage return."""
 
 
 def child_environment(
@@ -69,5 +69,5 @@ def child_environment(
     if kept:
         child["PYTHONPATH"] = os.pathsep.join(kept)
     if files.is_dir():
-        child |= {f.name: f.read_text(encoding="utf-8") for f in files.iterdir() if f.is_file()}
+        child |= {f.name: os.fsdecode(f.read_bytes()) for f in files.iterdir() if f.is_file()}
     return child

@@ -15,7 +15,6 @@ from cdktf_cdktf_provider_docker.provider import DockerProvider
 from constructs import Construct
 
 from constructs_lib.app_with_envoy import AppWithEnvoy, AppWithEnvoyProps
-from constructs_lib.envoy_config import gateway_config
 from constructs_lib.gateway import Gateway, GatewayProps
 from constructs_lib.hardened_container import Attachment
 from constructs_lib.labels import labels
@@ -41,8 +40,9 @@ class ProjectStackProps:
     """What a stack is made of.
 
     `users` holds the uids of every service and of the gateway; `layout` says where files lie on
-    the host; `outdir` is where cdktf writes, because the path of
-    Terraform's state is relative to it; `memory_mb` limits each app's container, MiB.
+    the host; `outdir` is where cdktf writes, because the path of Terraform's state is relative to
+    it; `memory_mb` limits each app's container, MiB; `max_headers` and `max_headers_kb` (KiB)
+    bound the headers of a request or response.
     """
 
     lock: LockFile
@@ -51,6 +51,8 @@ class ProjectStackProps:
     layout: Layout
     outdir: Path
     memory_mb: int
+    max_headers: int = 100
+    max_headers_kb: int = 60
     otlp_endpoint: str = ""
 
     def __post_init__(self) -> None:
@@ -120,7 +122,6 @@ class ProjectStack(TerraformStack):
         props = GatewayProps(
             project=lock.project,
             image=self.sidecar_image.image_id,
-            config=gateway_config(),
             subnet=lock.subnet,
             users=self._props.users[GATEWAY],
             attachment=Attachment(self.network),
@@ -137,6 +138,9 @@ class ProjectStack(TerraformStack):
             attachment=Attachment(self.network, aliases=(app.name,)),
             users=self._props.users[app.name],
             memory_mb=self._props.memory_mb,
+            max_headers=self._props.max_headers,
+            max_headers_kb=self._props.max_headers_kb,
+            loopback_v6=self._props.host.loopback_v6,
             otlp_endpoint=self._props.otlp_endpoint,
         )
         return AppWithEnvoy(self, app.name, props)

@@ -24,6 +24,7 @@ from iac_wrapper.adapters import workspace_lock
 from iac_wrapper.adapters.workspace_lock import Lock
 from iac_wrapper.errors import IacError
 from iac_wrapper.layout import Layout
+from iac_wrapper.redact import is_masked
 
 if TYPE_CHECKING:
     from iac_wrapper.operations.intent import Intent
@@ -158,7 +159,8 @@ def _intent(workspace: Workspace, request: Request, sink: Sink) -> Intent:
     environment = workspace.settings.environment
     for spec in intent.specs:
         names = env_files.references(spec.env).values()
-        sink.learn(environment[name] for name in names if name in environment)
+        values = [environment[name] for name in names if name in environment]
+        sink.learn(value for value in values if is_masked(value))
     return intent
 
 

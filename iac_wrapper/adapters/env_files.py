@@ -1,19 +1,22 @@
 """Secret environment values as files, so that Terraform never sees them.
 
 A value ``${NAME}`` in repos.yaml is taken from the environment of the deploy and reaches the
-container as the file ``/run/iac/env/<variable>``, which the runner turns into a variable.
+container as the file ``/run/iac/env/<variable>``, which the runner turns into a variable. A value
+is bytes: as text it is what `os.fsdecode` makes of them, as in `os.environ`.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from iac_wrapper.atomic import write_text
+from iac_wrapper.atomic import write_bytes
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.model.app_rules import REFERENCE
+from iac_wrapper.redact import is_masked
 
 
 def references(env: Mapping[str, str]) -> dict[str, str]:
@@ -26,7 +29,7 @@ def resolve(env: Mapping[str, str], environ: Mapping[str, str], *, where: str) -
     """Look every reference up in `environ`.
 
     Raises:
-        ConfigError: one is not set there.
+        ConfigError: one is not set there, or no program could get it.
     """
     values = {}
     for key, name in sorted(references(env).items()):
@@ -37,13 +40,16 @@ def resolve(env: Mapping[str, str], environ: Mapping[str, str], *, where: str) -
                 expected=f"{name} in the environment of this command or in .env",
                 next_step=f"export {name}=…, then run the command again",
             )
+        if "\0" in environ[name]:
+            raise ConfigError(f"{name} holds a NUL character", where=where, expected="none")
         values[key] = environ[name]
     return values
 
 
 def values(directory: Path) -> list[str]:
-    """Every value below `directory` (a project's folder): what no output may show."""
-    return [f.read_text(encoding="utf-8") for f in directory.glob("*/*") if f.is_file()]
+    """Every value below `directory` (a project's folder) that no output may show."""
+    found = (os.fsdecode(f.read_bytes()) for f in directory.glob("*/*") if f.is_file())
+    return [value for value in found if is_masked(value)]
 
 
 def changed_at(directory: Path) -> datetime | None:
@@ -58,13 +64,14 @@ def write(directory: Path, values: Mapping[str, str]) -> None:
     The files are readable by the app's user; the folder above them (`secrets/`, 0700) keeps
     everybody else out.
     """
-    current = {f.name: f.read_text(encoding="utf-8") for f in directory.glob("*") if f.is_file()}
-    if current == dict(values):
+    wanted = {name: os.fsencode(value) for name, value in values.items()}
+    current = {f.name: f.read_bytes() for f in directory.glob("*") if f.is_file()}
+    if current == wanted:
         return
-    for name in current.keys() - values.keys():
+    for name in current.keys() - wanted.keys():
         (directory / name).unlink()
-    for name, value in values.items():
-        write_text(directory / name, value, mode=0o444)
+    for name, value in wanted.items():
+        write_bytes(directory / name, value, mode=0o444)
     if directory.is_dir():
         directory.chmod(0o755)
         if not values:

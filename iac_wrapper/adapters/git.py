@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -90,88 +91,75 @@ def ls_remote(remote: Remote) -> Refs:
 
 
 def export_commit(remote: Remote, commit: str, to: Path) -> None:
-    """Fetch one commit and write its files to the tar file `to`.
+    """Fetch one commit and write its files, all of them as committed, to the tar file `to`.
 
     Raises:
         SourceError: as `ls_remote`, or the repository has no such commit.
     """
-    with tempfile.TemporaryDirectory(prefix=".git-", dir=to.parent) as folder:
-        repository = Path(folder)
-        _init(repository)
+    with _repository(to.parent) as repository:
         _fetch_commit(remote, commit, repository)
+        (repository / "info").mkdir(exist_ok=True)
+        (repository / "info" / "attributes").write_text(_AS_COMMITTED, encoding="ascii")
         arguments = ("archive", "--format=tar", "-o", str(to), commit)
-        _local(repository, *arguments).check(f"cannot export commit {commit}")
+        local(repository, *arguments).check(f"cannot export commit {commit}")
 
 
-def find_commit(remote: Remote, short: str, scratch: Path) -> str:
-    """The full SHA of a commit that no ref points at, from at least 7 of its digits.
+def list_commit(remote: Remote, commit: str, scratch: Path) -> dict[str, tuple[str, str]]:
+    """Path -> (mode, SHA) of everything in a commit: ``100755``, ``120000`` (link), ….
+
+    No file is fetched where the server can filter.
+
+    Raises:
+        SourceError: as `export_commit`.
+    """
+    with _repository(scratch) as repository:
+        _fetch_commit(remote, commit, repository, "--filter=blob:none")
+        listed = local(repository, "ls-tree", "-r", "-z", commit).check(f"cannot list {commit}")
+    entries = (line.partition("\t") for line in listed.stdout.split("\0") if line)
+    return {name: (fact[:6], fact.split()[2]) for fact, _, name in entries}
+
+
+def find_commits(remote: Remote, short: str, scratch: Path) -> list[str]:
+    """The full SHAs of the commits, anywhere in the history, that begin with `short`.
 
     Only commits are fetched where the server can filter.
 
     Raises:
-        SourceError: no such commit, or several.
+        SourceError: as `ls_remote`.
     """
     scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".tmp-", dir=scratch) as folder:
-        repository = Path(folder)
-        _init(repository)
+    with _repository(scratch) as repository:
         _network(remote, repository, "fetch", "--filter=tree:0", "--no-tags", refspecs=_ALL_REFS)
-        done = _local(repository, "rev-parse", f"--disambiguate={short}")
-        found = [sha for sha in done.stdout.split() if _is_commit(repository, sha)]
-    if len(found) == 1:
-        return found[0]
-    raise SourceError(
-        "the short SHA fits several commits" if found else "no such ref or commit",
-        found=f"{short} in {remote.url}",
-        expected="a branch, a tag, or more digits of the SHA",
-        detail="\n".join(found) or None,
-    )
-
-
-def version_files(folder: Path, junk: tuple[str, ...]) -> list[str] | None:
-    """Paths below `folder` that git tracks or would track; None outside of a working tree.
-
-    Args:
-        folder: a directory of a working tree.
-        junk: ignore patterns that hold for untracked files beside .gitignore.
-
-    Raises:
-        SourceError: git refuses to look (another user owns the repository, a broken index).
-    """
-    inside = _local(folder, "rev-parse", "--is-inside-work-tree", isolated=False)
-    if inside.returncode and "not a git repository" in inside.stderr:
-        return None
-    if inside.returncode:
-        raise explain(inside, Remote(str(folder)))
-    exclude = [f"--exclude={pattern}" for pattern in junk]
-    listed = _local(folder, "ls-files", "-z", "-co", "--exclude-standard", *exclude, isolated=False)
-    if listed.returncode:
-        raise explain(listed, Remote(str(folder)))
-    names = sorted({name for name in listed.stdout.split("\0") if name})
-    if unreadable := next((name for name in names if "\ufffd" in name), None):
-        raise SourceError(
-            "a file name is not UTF-8", found=repr(unreadable), next_step="rename the file"
-        )
-    return names
+        done = local(repository, "rev-parse", f"--disambiguate={short}")
+        return [sha for sha in done.stdout.split() if _is_commit(repository, sha)]
 
 
 _ALL_REFS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 
-def _init(repository: Path) -> None:
-    _local(repository, "init", "--quiet", "--bare", ".").check("cannot make a git repository")
+# Archives of hosts leave files out (export-ignore) and write into them (export-subst); this file
+# of the bare repository beats .gitattributes. Line ends and encodings stay as a checkout has them.
+_AS_COMMITTED = "* -export-ignore -export-subst\n"
 
 
-def _fetch_commit(remote: Remote, commit: str, repository: Path) -> None:
+@contextmanager
+def _repository(scratch: Path) -> Iterator[Path]:
+    """An empty bare repository below `scratch`, for as long as a block runs."""
+    with tempfile.TemporaryDirectory(prefix=".tmp-git-", dir=scratch) as folder:
+        repository = Path(folder)
+        local(repository, "init", "--quiet", "--bare", ".").check("cannot make a git repository")
+        yield repository
+
+
+def _fetch_commit(remote: Remote, commit: str, repository: Path, *options: str) -> None:
     """One commit without history; all refs if the server refuses to hand out a bare SHA."""
+    fetch = ("fetch", *options, "--no-tags", "--quiet")
     try:
-        _network(
-            remote, repository, "fetch", "--depth=1", "--no-tags", "--quiet", refspecs=(commit,)
-        )
+        _network(remote, repository, *fetch, "--depth=1", refspecs=(commit,))
     except SourceError as error:
         if error.retryable or not _refused_sha(error.detail or ""):
             raise
-        _network(remote, repository, "fetch", "--no-tags", "--quiet", refspecs=_ALL_REFS)
+        _network(remote, repository, *fetch, refspecs=_ALL_REFS)
     if not _is_commit(repository, commit):
         raise SourceError(
             "no such commit",
@@ -185,7 +173,7 @@ def _refused_sha(stderr: str) -> bool:
 
 
 def _is_commit(repository: Path, sha: str) -> bool:
-    return _local(repository, "cat-file", "-t", sha).stdout.strip() == "commit"
+    return local(repository, "cat-file", "-t", sha).stdout.strip() == "commit"
 
 
 def _network(
@@ -228,8 +216,12 @@ def _moved(done: Completed, remote: Remote) -> Remote | None:
     return replace(remote, url=url) if url else None
 
 
-def _local(folder: Path, *arguments: str, isolated: bool = True) -> Completed:
-    """A git command without network. `fsmonitor` names a program a repository wants run: never."""
+def local(folder: Path, *arguments: str, isolated: bool = True) -> Completed:
+    """A git command in `folder`, without network; a failure is in what it returns.
+
+    `fsmonitor` names a program that a repository wants run: never. `isolated` leaves the
+    configuration of the system and the user aside.
+    """
     argv = process.argv("git", "-c", "core.fsmonitor=false", "-c", _NETWORK_CONFIG[0], arguments)
     environment = _ISOLATED if isolated else _ENVIRONMENT
     return process.run(Command(argv, cwd=folder, env=environment), timeout=FETCH_TIMEOUT)

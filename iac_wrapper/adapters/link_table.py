@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 from iac_wrapper.errors import SourceError
+from iac_wrapper.model.omission import Omission
 
 Parts = tuple[str, ...]
 """A path relative to the root of the tree, as components without ``.`` and ``..``."""
@@ -18,6 +19,23 @@ MAX_STEPS = 2_000_000
 
 MAX_TARGET = 1024
 """Characters of one link's target."""
+
+_SHOWN = 200  # characters of a target in a sentence
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`good` links with their targets as written; `omissions` names those that leave the tree at
+    any step on their way (even if they come back), go in circles or are no path, and those that
+    are good but point nowhere.
+    """
+
+    good: tuple[tuple[Parts, str], ...]
+    omissions: tuple[Omission, ...]
+
+
+class _BadLinkError(Exception):
+    """Why a link cannot be made, as the end of a sentence."""
 
 
 class LinkTable:
@@ -50,7 +68,7 @@ class LinkTable:
         self._kinds[parts] = "file"
 
     def add_link(self, parts: Parts, target: str) -> None:
-        """Note a symbolic link; its target is judged by `check`, when all entries are known.
+        """Note a symbolic link; its target is judged by `judge`, when all entries are known.
 
         Raises:
             SourceError: the path is taken.
@@ -58,19 +76,24 @@ class LinkTable:
         self._free(parts)
         self._targets[parts] = target
 
-    def links(self) -> Iterator[tuple[Parts, str]]:
-        """Links with their targets as written."""
-        yield from self._targets.items()
-
-    def check(self) -> None:
-        """Judge every link.
+    def judge(self) -> Verdict:
+        """Which links can be made.
 
         Raises:
-            SourceError: a link is absolute, empty, a loop, or leaves the tree at any step on its
-                way, even if it comes back.
+            SourceError: judging them takes beyond measure, which no honest source does.
         """
+        good, omissions = [], []
         for parts, target in self._targets.items():
-            self._walk(parts, target)
+            path, shown = "/".join(parts), f"-> {target[:_SHOWN]}"
+            try:
+                end = self._walk(parts, target)
+            except _BadLinkError as error:
+                omissions.append(Omission("link", path, f"{shown}, which {error}"))
+                continue
+            good.append((parts, target))
+            if end and end not in self._kinds:
+                omissions.append(Omission("dangling", path, shown))
+        return Verdict(tuple(good), tuple(omissions))
 
     def _free(self, parts: Parts) -> None:
         if parts in self._kinds or parts in self._targets:
@@ -80,40 +103,38 @@ class LinkTable:
                 expected="each path once, and nothing below a file or a link",
             )
 
-    def _walk(self, link: Parts, target: str) -> None:
+    def _walk(self, link: Parts, target: str) -> Parts:
+        """Where a link ends."""
         here = list(link[:-1])
-        todo = self._components(link, target)
+        todo = self._components(target)
         followed = 0
         while todo:
             part = todo.pop()
             if part == "..":
                 if not here:
-                    raise _bad_link(link, target, "leaves the source")
+                    raise _BadLinkError("leaves the source")
                 here.pop()
                 continue
             here.append(part)
             if (onward := self._targets.get(tuple(here))) is not None:
                 followed += 1
                 if followed > MAX_FOLLOWED:
-                    raise _bad_link(link, target, "goes in circles")
+                    raise _BadLinkError("goes in circles")
                 here.pop()
-                todo += self._components(link, onward)
+                todo += self._components(onward)
+        return tuple(here)
 
-    def _components(self, link: Parts, target: str) -> list[str]:
+    def _components(self, target: str) -> list[str]:
         """The components of a target, last first."""
-        if not target or target.startswith("/") or "\0" in target or len(target) > MAX_TARGET:
-            raise _bad_link(link, target, "has an impossible target")
+        if target.startswith("/"):
+            raise _BadLinkError("leaves the source")
+        if not target or "\0" in target or len(target) > MAX_TARGET:
+            raise _BadLinkError("is no path")
         parts = [part for part in target.split("/") if part not in {"", "."}]
         self._steps += len(parts)
         if self._steps > MAX_STEPS:
-            raise _bad_link(link, target, "multiplies with others beyond measure")
+            raise SourceError(
+                "the source holds symbolic links that multiply each other beyond measure",
+                found=f"more than {MAX_STEPS} steps to follow them all",
+            )
         return parts[::-1]
-
-
-def _bad_link(link: Parts, target: str, why: str) -> SourceError:
-    return SourceError(
-        f"the source holds a symbolic link that {why}",
-        found=f"{'/'.join(link)} -> {target[:200]}",
-        expected="a relative link to something inside the same source",
-        next_step="remove the link from the source, or deploy a subdirectory without it",
-    )

@@ -15,16 +15,19 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from iac_wrapper.adapters import archive, git
+from iac_wrapper.adapters import archive, git, working_tree
 from iac_wrapper.adapters.http_source import Unavailable
-from iac_wrapper.adapters.tree import copy_local, tree_hash
+from iac_wrapper.adapters.survey import first_difference, survey
+from iac_wrapper.adapters.tree import copy_local, leaving_links, tree_hash
 from iac_wrapper.adapters.unpack import Limits, unpack
 from iac_wrapper.errors import SourceError
+from iac_wrapper.model.omission import Omission, below
 from iac_wrapper.model.remote import Remote
 
 Method = Literal["archive", "clone", "local"]
@@ -39,13 +42,26 @@ _STAGING = ".tmp-"
 _LOCAL = "local-"
 
 
+_FORMAT = 2
+"""Of the record beside a tree. Trees of format 1 lack what the host's archive left out."""
+
+
 @dataclass(frozen=True)
 class Cached:
-    """A complete tree: `tree` is its hash, `method` how it came."""
+    """A complete tree: `tree` is its hash, `method` how it came, `omissions` what it lacks."""
 
     path: Path
     tree: str
     method: Method
+    omissions: tuple[Omission, ...] = ()
+
+    def part(self, folder: Path) -> Cached:
+        """A folder in it as a source of its own: links that leave the folder are left out."""
+        here = folder.resolve().relative_to(self.path.resolve()).as_posix()
+        omissions = {*below(self.omissions, here), *leaving_links(folder)}
+        return replace(
+            self, path=folder, tree=tree_hash(folder), omissions=tuple(sorted(omissions))
+        )
 
 
 @dataclass(frozen=True)
@@ -84,8 +100,10 @@ class SourceCache:
         if cached := _lookup(final, self.progress):
             return cached
         with _staging(self.folder) as staging:
-            method = self._obtain(commit, staging)
-            return _publish(staging, final, method)
+            method, links = self._obtain(commit, staging)
+            tree = staging / "tree"
+            omissions = survey(tree, links, working_tree.submodule_urls(tree))
+            return _publish(staging, Cached(final / "tree", tree_hash(tree), method, omissions))
 
     def snapshot(self, source: Path) -> Cached:
         """A copy of a local directory that later edits do not reach, keyed by its content.
@@ -96,57 +114,83 @@ class SourceCache:
             SourceError: as `copy_local`.
         """
         with _staging(self.folder) as staging:
-            copy_local(source, staging / "tree", self.limits)
+            omissions = copy_local(source, staging / "tree", self.limits)
             tree = tree_hash(staging / "tree")
             final = self.folder / f"{_LOCAL}{tree.removeprefix('sha256:')[:40]}"
             if cached := _lookup(final, self.progress):
                 with contextlib.suppress(OSError):
                     final.touch()
-                return cached
-            made = _publish(staging, final, "local", tree)
+                return replace(cached, omissions=omissions)
+            made = _publish(staging, Cached(final / "tree", tree, "local", omissions))
         _remove_unused(self.folder)
         return made
 
-    def _obtain(self, commit: Commit, staging: Path) -> Method:
-        tree = staging / "tree"
-        if commit.archive_url and self._download(commit, commit.archive_url, staging):
-            return "archive"
+    def _obtain(self, commit: Commit, staging: Path) -> tuple[Method, tuple[Omission, ...]]:
+        if commit.archive_url:
+            links = self._by_archive(commit, commit.archive_url, staging)
+            if links is not None:
+                return "archive", links
         exported = staging / "source.tar"
         git.export_commit(commit.remote, commit.sha, exported)
-        unpack(exported, tree, self.limits, strip_top=False, commit=commit.sha)
+        links = unpack(exported, staging / "tree", self.limits, strip_top=False, commit=commit.sha)
         exported.unlink()
-        return "clone"
+        return "clone", links
 
-    def _download(self, commit: Commit, url: str, staging: Path) -> bool:
-        """False, with nothing left behind, if the archive cannot be had."""
+    def _by_archive(self, commit: Commit, url: str, staging: Path) -> tuple[Omission, ...] | None:
+        """None, with nothing left behind, if the archive cannot be had or is not the commit.
+
+        Hosts leave out and rewrite what .gitattributes says, and may leave out that file as well:
+        only git's own list of the commit tells. It comes while the archive does.
+        """
+        tree = staging / "tree"
+        with ThreadPoolExecutor(1, "list") as pool:
+            listing = pool.submit(git.list_commit, commit.remote, commit.sha, staging)
+            links = self._download(commit, url, staging)
+            if links is None:
+                return None
+            different = first_difference(tree, listing.result(), links)
+        if different is None:
+            return links
+        self.progress(
+            f"{commit.remote.url}: the host's archive changes or lacks {different}; cloning instead"
+        )
+        shutil.rmtree(tree)
+        return None
+
+    def _download(self, commit: Commit, url: str, staging: Path) -> tuple[Omission, ...] | None:
+        """None, with nothing left behind, if the archive cannot be had."""
         tree, file = staging / "tree", staging / "source.tar.gz"
         headers = commit.remote.archive_headers
         try:
             archive.download(url, headers, file, max_bytes=self.limits.max_bytes)
-            unpack(file, tree, self.limits, strip_top=True, commit=commit.sha)
+            return unpack(file, tree, self.limits, strip_top=True, commit=commit.sha)
         except SourceError as error:
             # What is refused for its content would be refused from git too.
             if not (isinstance(error, Unavailable) or error.retryable):
                 raise
             self.progress(f"{commit.remote.url}: {error.message}; cloning instead")
             shutil.rmtree(tree, ignore_errors=True)
-            return False
+            return None
         finally:
             file.unlink(missing_ok=True)
-        return True
 
 
 def _lookup(final: Path, progress: Callable[[str], None]) -> Cached | None:
-    """A cached tree that still hashes to what was recorded; an altered one is thrown away."""
+    """A cached tree that still hashes to what was recorded; any other is thrown away."""
     try:
         record = json.loads((final / "source.json").read_text(encoding="utf-8"))
-        cached = Cached(final / "tree", str(record["tree"]), record["method"])
-        if tree_hash(cached.path) == cached.tree:
-            return cached
+        if record.get("format") == _FORMAT:
+            omissions = tuple(Omission(*one) for one in record["omissions"])
+            cached = Cached(final / "tree", str(record["tree"]), record["method"], omissions)
+            if tree_hash(cached.path) == cached.tree:
+                return cached
+        elif "format" not in record and record.get("tree"):
+            _discard(final)  # of an earlier version
+            return None
     except FileNotFoundError:
         if not final.exists():
             return None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SourceError):
         pass  # unreadable is altered too
     progress(f"{final.name}: the cached source was altered; fetching it again")
     _discard(final)
@@ -161,9 +205,13 @@ def _discard(final: Path) -> None:
     shutil.rmtree(away, ignore_errors=True)
 
 
-def _publish(staging: Path, final: Path, method: Method, tree: str | None = None) -> Cached:
-    tree = tree or tree_hash(staging / "tree")
-    record = {"tree": tree, "method": method}
+def _publish(staging: Path, made: Cached) -> Cached:
+    """Give the tree in `staging` the place that `made` names; the winner's, if one was quicker."""
+    final = made.path.parent
+    omissions = [(one.kind, one.path, one.detail) for one in made.omissions]
+    record = {
+        "format": _FORMAT, "tree": made.tree, "method": made.method, "omissions": omissions
+    }  # fmt: skip
     (staging / "source.json").write_text(json.dumps(record) + "\n", encoding="utf-8")
     try:
         staging.rename(final)
@@ -174,7 +222,7 @@ def _publish(staging: Path, final: Path, method: Method, tree: str | None = None
                 "the source cache cannot be written", found=str(final), retryable=True
             ) from None
         return winner
-    return Cached(final / "tree", tree, method)
+    return made
 
 
 @contextmanager

@@ -7,13 +7,15 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePath
 
-from iac_wrapper.adapters import git
+from iac_wrapper.adapters import working_tree
 from iac_wrapper.adapters.link_table import LinkTable
+from iac_wrapper.adapters.survey import survey
 from iac_wrapper.adapters.unpack import Limits
 from iac_wrapper.errors import SourceError
+from iac_wrapper.model.omission import Omission
 from iac_wrapper.public_tree import file_mode, make_directory
 
 JUNK = (
@@ -40,85 +42,137 @@ JUNK = (
 )
 """What is never part of a local source, unless git tracks it."""
 
+_OWN = (".env", "node_modules")
+"""Of `JUNK`, what a program may miss: said when it lies at the top. The rest makes itself anew."""
+
 
 def tree_hash(root: Path) -> str:
     """``sha256:<hex>`` over everything below `root`: sorted paths, kinds, contents.
 
-    Of the mode only the executable bit counts, as in git. ``.git`` and empty directories do not.
-    A tree from `git archive` and one from a host's archive of the same commit agree, because the
-    hosts run `git archive` too: ``export-ignore`` holds for both. Only ``export-subst``
-    placeholders that depend on more than the commit (``%d``, the length of ``%h``) may differ.
+    Of the mode only the executable bit counts, as in git. ``.git`` and empty directories do not,
+    nor do links that leave `root` (a folder of a source may have them): no image gets those.
     """
     digest = hashlib.sha256()
-    for path in sorted(_walk(root), key=lambda item: os.fsencode(item.relative_to(root))):
+    left_out = {root / one.path for one in leaving_links(root)}
+    paths = (path for path in _walk(root) if path not in left_out)
+    for path in sorted(paths, key=lambda item: os.fsencode(item.relative_to(root))):
         name = os.fsencode(path.relative_to(root))
         kind, content = _entry(path)
         digest.update(b"%c%d:%b%b" % (kind, len(name), name, content))
     return f"sha256:{digest.hexdigest()}"
 
 
-def copy_local(source: Path, to: Path, limits: Limits) -> None:
+def leaving_links(root: Path) -> tuple[Omission, ...]:
+    """The links below `root` that lead out of it or in circles."""
+    table = LinkTable()
+    for path in _walk(root):
+        if path.is_symlink():
+            table.add_link(path.relative_to(root).parts, str(path.readlink()))
+    return tuple(one for one in table.judge().omissions if one.kind == "link")
+
+
+def copy_local(source: Path, to: Path, limits: Limits) -> tuple[Omission, ...]:
     """Copy what would be committed of a local directory to `to`, which does not exist yet.
 
     In a git working tree that is what git tracks plus what .gitignore does not exclude; elsewhere
-    everything but `JUNK`. A directory that holds a CA's key (``ca.key``) is left out always. Modes
-    become 0755 and 0644 exactly, whatever the umask.
+    everything but `JUNK`. A folder that holds a ``ca.key`` which git does not track is left out:
+    it may be this tool's own. Modes become 0755 and 0644 exactly, whatever the umask.
+
+    Returns:
+        What is not in the copy, or in name only.
 
     Raises:
-        SourceError: a link leaves the directory, a file is neither file nor link, or the caps are
-            exceeded.
+        SourceError: git refuses to read the working tree, or the caps are exceeded.
     """
-    names = git.version_files(source, JUNK)
-    files = [source / name for name in names] if names is not None else list(_walk(source, JUNK))
-    table = LinkTable()
-    make_directory(to)
-    size = 0
-    count = 0
-    for path in files:
-        parts = path.relative_to(source).parts
-        if not os.path.lexists(path) or (path.is_dir() and not path.is_symlink()):
-            continue  # deleted but still tracked; a submodule or a nested repository
-        if _in_secrets(source, parts):
-            continue
-        size += path.lstat().st_size
-        count += 1
-        if size > limits.max_bytes or count > limits.max_entries:
-            raise _too_large(source, limits)
-        _make_parents(source, to, parts, table)
-        _copy(path, to.joinpath(*parts), table, parts)
-    table.check()
+    copy = _Copy(source, to, limits)
+    found = working_tree.read(source, JUNK)
+    if found is None:
+        copy.untracked(str(path.relative_to(source)) for path in _walk(source, JUNK))
+        return survey(to, copy.finish(), {})
+    copy.tracked(found.tracked)
+    copy.untracked(found.untracked)
+    copy.submodules(found.submodules)
+    return survey(to, copy.finish(), found.submodules)
 
 
-def _make_parents(source: Path, to: Path, parts: tuple[str, ...], table: LinkTable) -> None:
-    """Git may still track files below what has become a link: they are not part of this tree."""
-    for depth in range(1, len(parts)):
-        if not table.add_directory(parts[:depth]):
-            continue
-        if source.joinpath(*parts[:depth]).is_symlink():
-            raise SourceError(
-                "a tracked file lies behind a symbolic link",
-                found=str(source.joinpath(*parts)),
-                next_step="commit the link in place of the directory, or remove it",
-            )
-        make_directory(to.joinpath(*parts[:depth]))
+class _Copy:
+    """The copy of one directory while it grows; links are made last, those that stay inside."""
 
+    def __init__(self, source: Path, to: Path, limits: Limits) -> None:
+        self._source = source
+        self._to = to
+        self._limits = limits
+        self._table = LinkTable()
+        self._omissions: set[Omission] = set()
+        self._bytes = 0
+        self._count = 0
+        make_directory(to)
 
-def _copy(path: Path, target: Path, table: LinkTable, parts: tuple[str, ...]) -> None:
-    mode = path.lstat().st_mode
-    if stat.S_ISLNK(mode):
-        link = str(path.readlink())
-        table.add_link(parts, link)
-        target.symlink_to(link)
-    elif stat.S_ISREG(mode):
-        table.add_file(parts)
-        shutil.copyfile(path, target, follow_symlinks=False)
-        target.chmod(file_mode(mode))
-    else:
-        raise SourceError(
-            "the source holds neither a file nor a link",
-            found=str(path),
-            next_step="remove it, or name it in .gitignore",
-        )
+    def tracked(self, names: Iterable[str]) -> None:
+        for name in names:
+            # A directory there means that git's file is gone as well.
+            path = self._source / name
+            if os.path.lexists(path) and (path.is_symlink() or not path.is_dir()):
+                self._add(path)
+            else:
+                self._omissions.add(Omission("gone", name))
+
+    def untracked(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name.endswith("/"):
+                self._omissions.add(Omission("repository", name.rstrip("/")))
+            elif (secrets := _key_folder(self._source, name)) is not None:
+                self._omissions.add(Omission("key", secrets))
+            else:
+                self._add(self._source / name)
+
+    def submodules(self, names: Iterable[str]) -> None:
+        for name in names:
+            parts = PurePath(name).parts
+            self._make_parents(parts)
+            if self._table.add_directory(parts):
+                make_directory(self._to.joinpath(*parts))
+
+    def finish(self) -> set[Omission]:
+        verdict = self._table.judge()
+        for parts, target in verdict.good:
+            self._to.joinpath(*parts).symlink_to(target)
+        own = {name for name in _OWN if os.path.lexists(self._source / name)}
+        missing = (name for name in own if not os.path.lexists(self._to / name))
+        self._omissions.update(Omission("own", name) for name in missing)
+        return self._omissions.union(verdict.omissions)
+
+    def _add(self, path: Path) -> None:
+        found = path.lstat()
+        parts = path.relative_to(self._source).parts
+        self._bytes += found.st_size
+        self._count += 1
+        if self._bytes > self._limits.max_bytes or self._count > self._limits.max_entries:
+            raise _too_large(self._source, self._limits)
+        if stat.S_ISLNK(found.st_mode):
+            self._make_parents(parts)
+            self._table.add_link(parts, str(path.readlink()))
+        elif stat.S_ISREG(found.st_mode):
+            self._make_parents(parts)
+            self._table.add_file(parts)
+            target = self._to.joinpath(*parts)
+            shutil.copyfile(path, target, follow_symlinks=False)
+            target.chmod(file_mode(found.st_mode))
+        else:
+            self._omissions.add(Omission("special", "/".join(parts)))
+
+    def _make_parents(self, parts: tuple[str, ...]) -> None:
+        """Git may still track files below what has become a link: they are not of this tree."""
+        for depth in range(1, len(parts)):
+            if not self._table.add_directory(parts[:depth]):
+                continue
+            if self._source.joinpath(*parts[:depth]).is_symlink():
+                raise SourceError(
+                    "a tracked file lies behind a symbolic link",
+                    found=str(self._source.joinpath(*parts)),
+                    next_step="commit the link in place of the directory, or remove it",
+                )
+            make_directory(self._to.joinpath(*parts[:depth]))
 
 
 def _walk(root: Path, junk: tuple[str, ...] = (".git",)) -> Iterator[Path]:
@@ -142,9 +196,12 @@ def _entry(path: Path) -> tuple[int, bytes]:
     return ord("x") if mode & 0o100 else ord("f"), content
 
 
-def _in_secrets(source: Path, parts: tuple[str, ...]) -> bool:
-    parents = (source.joinpath(*parts[:depth]) for depth in range(len(parts)))
-    return any((parent / "ca.key").exists() for parent in parents if parent != source)
+def _key_folder(source: Path, name: str) -> str | None:
+    """The folder above `name` that holds a CA's key, if there is one."""
+    for parent in PurePath(name).parents:
+        if parent.name and (source / parent / "ca.key").exists():
+            return str(parent)
+    return None
 
 
 def _too_large(source: Path, limits: Limits) -> SourceError:

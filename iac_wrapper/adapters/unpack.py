@@ -1,8 +1,9 @@
 """Unpack a tar file from strangers: regular files, directories, and links that stay inside.
 
 Nothing is ever followed on disk. Files and directories are written first, while no link exists;
-links are kept in a table, checked against the whole table (`LinkTable`), and made last. So a link
-followed by a file "through" it, in whatever order and by whatever chain, has nothing to go through.
+links are kept in a table, judged against the whole table (`LinkTable`), and those that stay inside
+are made last. So a link followed by a file "through" it, in whatever order and by whatever chain,
+has nothing to go through.
 `tarfile`'s own extraction filters are not used: Python 3.11.7's ``data`` filter lets a link chain
 out (measured).
 """
@@ -22,6 +23,7 @@ from typing import IO, cast
 
 from iac_wrapper.adapters.link_table import LinkTable, Parts
 from iac_wrapper.errors import SourceError
+from iac_wrapper.model.omission import Omission
 from iac_wrapper.public_tree import file_mode, make_directory
 
 MAX_ENTRIES = 100_000
@@ -61,7 +63,7 @@ class Limits:
 
 def unpack(
     archive: Path, to: Path, limits: Limits, *, strip_top: bool, commit: str | None = None
-) -> None:
+) -> tuple[Omission, ...]:
     """Unpack `archive` (.tar or .tar.gz) into `to`, a directory that does not exist yet.
 
     Args:
@@ -73,6 +75,9 @@ def unpack(
         commit: checked against the commit that `git archive` notes in the global header, if
             there is one.
 
+    Returns:
+        What is said of links: those that would lead out are not made.
+
     Raises:
         SourceError: the archive is broken, too large, or holds something that could leave `to`.
     """
@@ -82,9 +87,10 @@ def unpack(
         capped = _Capped(_decompressed(raw), packed, limits)
         stream = cast("IO[bytes]", capped)
         with tarfile.open(fileobj=stream, mode="r|", tarinfo=_CheckedTarInfo) as tar:
-            _Unpacker(to, limits, strip_top=strip_top).run(tar)
+            omissions = _Unpacker(to, limits, strip_top=strip_top).run(tar)
             _check_commit(tar, commit)
         capped.drain()
+    return omissions
 
 
 class _Unpacker:
@@ -96,7 +102,7 @@ class _Unpacker:
         self._table = LinkTable()
         self._bytes = 0
 
-    def run(self, tar: tarfile.TarFile) -> None:
+    def run(self, tar: tarfile.TarFile) -> tuple[Omission, ...]:
         for count, member in enumerate(tar, start=1):
             if count > self._limits.max_entries:
                 raise _refused("too many entries", f"more than {self._limits.max_entries}")
@@ -105,9 +111,10 @@ class _Unpacker:
                 self._entry(tar, member, parts)
             # tarfile remembers every member; a stream has no use for them.
             tar.members = []  # type: ignore[attr-defined]
-        self._table.check()
-        for parts, target in self._table.links():
+        verdict = self._table.judge()
+        for parts, target in verdict.good:
             self._to.joinpath(*parts).symlink_to(target)
+        return verdict.omissions
 
     def _parts(self, member: tarfile.TarInfo) -> Parts:
         name = member.name

@@ -6,12 +6,15 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from constructs_lib import envoy_config
 from iac_wrapper.adapters import process
 from iac_wrapper.adapters.process import Command
+from iac_wrapper.atomic import write_text
 from iac_wrapper.bootstrap import docker_images, packages
 from iac_wrapper.bootstrap.context import Context
 from iac_wrapper.bootstrap.docker_images import Build, Image
 from iac_wrapper.errors import CommandError
+from iac_wrapper.model.mesh import LOOPBACK_V6
 
 ENVOY_VERSION = "1.40.0"
 
@@ -46,7 +49,7 @@ def ensure_sidecar(context: Context, docker: Path, base: Image) -> Image:
         repository="iac/envoy",
         version=ENVOY_VERSION,
         dockerfile=context.root / "images" / "sidecar.Dockerfile",
-        files={"sidecar.py": context.root / "runner" / "sidecar.py", "envoy.lock": lock},
+        files={"envoy.lock": lock, **sidecar_files(context.root), **_templates(context)},
         base=base,
     )
     known = docker_images.inspect(docker, build.tag)
@@ -67,8 +70,37 @@ def runtime_files(root: Path) -> dict[str, Path]:
         *(root / "iac_wrapper" / "grpc_pb").glob("*.py"),
     ]
     names = {str(path.relative_to(root)): path for path in sources}
-    names.pop("runner/sidecar.py", None)  # lives in the sidecar image alone
-    return names
+    # PID 1 of the other container lives in the sidecar image alone.
+    return {name: path for name, path in names.items() if not name.startswith("runner/sidecar/")}
+
+
+def sidecar_files(root: Path) -> dict[str, Path]:
+    """PID 1 of Envoy containers as a folder that Python can run: path in the context -> source."""
+    runner = root / "runner"
+    package = [runner / "__init__.py", runner / "listeners.py", *(runner / "sidecar").glob("*.py")]
+    return {
+        "sidecar/__main__.py": runner / "sidecar" / "__main__.py",
+        **{f"sidecar/{path.relative_to(root)}": path for path in package},
+    }
+
+
+def has_loopback_v6(docker: Path, sidecar: Image) -> bool:
+    """Whether a container of the engine can have ``::1``: its kernel may have no IPv6 at all."""
+    bind = "import socket; socket.socket(socket.AF_INET6).bind(('::1', 0))"
+    setting = "{}={}".format(*next(iter(LOOPBACK_V6.items())))
+    options = ("--rm", "--network", "none", "--sysctl", setting, "--entrypoint", "/opt/iac/python3")
+    command = Command((str(docker), "run", *options, sidecar.reference, "-c", bind))
+    return process.run(command, timeout=60).returncode == 0
+
+
+def _templates(context: Context) -> dict[str, Path]:
+    """Envoy's configuration, rendered as far as it is the same for every container."""
+    found = {}
+    for role in envoy_config.ROLES:
+        path = context.layout.data / "envoy" / f"{role}.yaml"
+        write_text(path, envoy_config.template(role))
+        found[f"config/{role}.yaml"] = path
+    return found
 
 
 def wheel_platform(architecture: str) -> str:

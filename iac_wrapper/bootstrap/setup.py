@@ -64,6 +64,7 @@ def run(context: Context) -> Report:
             provider=chosen,
             sidecar_image=sidecar.reference,
             bases={**(previous.bases if previous else {}), python: made},
+            loopback_v6=images.has_loopback_v6(cli.path, sidecar),
         )
         if record != previous:
             host.save(record, context.root)
@@ -84,7 +85,7 @@ def run(context: Context) -> Report:
 
 def _previous(root: Path) -> Host | None:
     try:
-        return host.load(root)
+        return host.load(root, versions=(1, host.HOST_VERSION))
     except ConfigError:
         return None
 

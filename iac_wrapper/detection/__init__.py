@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from itertools import chain
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from iac_wrapper.detection import django, procfile
 from iac_wrapper.detection.candidate import Candidate
-from iac_wrapper.detection.candidates import binary, ranked, scan
-from iac_wrapper.detection.nothing import does_not_parse, nothing_to_run
+from iac_wrapper.detection.candidates import Rank, binary, later, ranked, scan, served
 from iac_wrapper.detection.override import overrides, resolve
+from iac_wrapper.detection.project import Project
+from iac_wrapper.detection.refusals import does_not_parse, nothing_to_run, several
+from iac_wrapper.detection.served import served_objects
 from iac_wrapper.model.entrypoint import Entrypoint
-from iac_wrapper.python_project import declared_packages
 
-__all__ = ["detect"]
+__all__ = ["Detection", "detect"]
+
+
+@dataclass(frozen=True)
+class Detection:
+    """The program, and sentences on what the repository says and is not done."""
+
+    entrypoint: Entrypoint
+    notes: tuple[str, ...] = ()
 
 
 def detect(
@@ -22,7 +32,7 @@ def detect(
     entrypoint: str | None = None,
     where: str = "",
     environment: str | None = None,
-) -> Entrypoint:
+) -> Detection:
     """The program to run in the checkout `root`.
 
     Args:
@@ -32,46 +42,87 @@ def detect(
         environment: the value of ENTRYPOINT in the environment of the deploy.
 
     Raises:
-        EntrypointError: nothing to run, or an override that names what is not there.
+        EntrypointError: nothing to run, several programs of equal right, or an override or a
+            Procfile that names what is not there.
         SourceError: pyproject.toml is not TOML.
     """
-    declared = declared_packages(root)
+    project = Project(root)
     wishes = list(overrides(root, entrypoint=entrypoint, where=where, environment=environment))
-    candidates = list(ranked(root, declared))
+    processes = procfile.read(root)
+    losers = [f"{w.reason} ({w.value}): comes after" for w in wishes[1:]]
     if wishes:
-        chosen = resolve(root, wishes[0], declared)
-        losers = [f"{w.reason} ({w.value}): {_comes_after(chosen)}" for w in wishes[1:]]
-        return _with_losers(chosen, candidates, losers)
-    return _detected(root, candidates, declared, where)
+        chosen = resolve(project, wishes[0])
+        losers += [f"{p.label}: comes after" for p in processes if p.name == "web"]
+        notes = procfile.left_out(processes, None)
+    elif process := procfile.main_process(processes):
+        chosen = procfile.entrypoint(project, process)
+        notes = procfile.left_out(processes, process)
+    else:
+        return _detected(project, where, procfile.left_out(processes, None))
+    ranks = [*ranked(project), *later(project)]
+    return _finished(project, chosen, [c for rank in ranks for c in rank], losers, notes)
 
 
-def _detected(
-    root: Path, candidates: list[Candidate], declared: frozenset[str], where: str
-) -> Entrypoint:
-    if not any(c.entrypoint or c.fault for c in candidates):
-        names = {c.name for c in candidates}
-        candidates += [c for c in scan(root, declared) if c.name not in names]
-    candidates.append(binary(root))
-    for candidate in candidates:
-        if candidate.fault:
+def _detected(project: Project, where: str, notes: list[str]) -> Detection:
+    seen: list[Candidate] = []
+    chosen: Entrypoint | None = None
+    for rank in _ranks(project):
+        if chosen is None:
+            chosen = _winner(rank, where)
+        names = {c.name for c in seen}
+        seen += [c for c in rank if c.name not in names]
+    if chosen is None:
+        raise nothing_to_run(project.root, where, seen)
+    return _finished(project, chosen, seen, [], notes)
+
+
+def _ranks(project: Project) -> Iterator[Rank]:
+    """Every place in order; the search of all files only if nothing else could be run."""
+    found = False
+    for places in (ranked, served, later):
+        for rank in places(project):
+            found |= any(c.entrypoint or c.fault for c in rank)
+            yield rank
+    if not found:
+        yield from scan(project)
+    yield [binary(project)]
+
+
+def _winner(rank: Rank, where: str) -> Entrypoint | None:
+    """The one of `rank` that can run; None if none can."""
+    able = [c for c in rank if c.entrypoint]
+    if len(able) > 1:
+        raise several(where, able)
+    for candidate in rank:
+        if candidate.fault and not able:
             raise does_not_parse(candidate)
-        if candidate.entrypoint:
-            return _with_losers(candidate.entrypoint, candidates, [])
-    raise nothing_to_run(root, where, candidates)
+    return able[0].entrypoint if able else None
 
 
-def _with_losers(chosen: Entrypoint, candidates: list[Candidate], losers: list[str]) -> Entrypoint:
+def _finished(
+    project: Project,
+    chosen: Entrypoint,
+    candidates: list[Candidate],
+    losers: list[str],
+    notes: list[str],
+) -> Detection:
     """`chosen` with the candidates that were there and lost, each with its reason."""
+    after = f"comes after {chosen.display}"
+    losers = [f"{loser} {chosen.display}" for loser in losers]
     for candidate in candidates:
         other = candidate.entrypoint
-        if other and (other.target, other.function) == (chosen.target, chosen.function):
+        if other and replace(other, reason=chosen.reason) == replace(chosen, rejected=()):
             continue
         if other:
-            losers.append(f"{candidate.name}: {_comes_after(chosen)}")
+            losers.append(f"{candidate.name}: {after}")
         elif candidate.present:
             losers.append(f"{candidate.name}: {candidate.note}")
-    return replace(chosen, rejected=tuple(chain(losers)))
+    if chosen.run is None and chosen.kind != "binary":
+        chosen = replace(chosen, web_object=_web_object(project))
+    if said := django.note(chosen):
+        notes = [*notes, said]
+    return Detection(replace(chosen, rejected=tuple(losers)), tuple(notes))
 
 
-def _comes_after(chosen: Entrypoint) -> str:
-    return f"comes after {chosen.display}"
+def _web_object(project: Project) -> str | None:
+    return next((c.write for _, c in served_objects(project, any_server=True)), None)

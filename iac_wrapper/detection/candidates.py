@@ -2,68 +2,69 @@
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from itertools import groupby
+from pathlib import PurePosixPath
 
-from iac_wrapper.detection.candidate import MISSING, NO_TABLE, Candidate, judge
+from iac_wrapper.detection.candidate import MISSING, NO_TABLE, Candidate, judge, module_name
+from iac_wrapper.detection.project import Project
+from iac_wrapper.detection.python_files import may_hold_programs
+from iac_wrapper.detection.served import served_objects
+from iac_wrapper.detection.web_objects import WORDS
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.options import Run
 from iac_wrapper.python_project import PYPROJECT, inside, read_pyproject, table
-
-_NOT_PROGRAMS = {
-    "build",
-    "dist",
-    "docs",
-    "doc",
-    "env",
-    "example",
-    "examples",
-    "node_modules",
-    "scripts",
-    "site-packages",
-    "test",
-    "tests",
-    "venv",
-}
-"""Directories whose programs serve the project's developers, not its users."""
-
-_NOT_ENTRYPOINTS = {"setup.py", "conftest.py", "noxfile.py", "fabfile.py", "tasks.py", "manage.py"}
-"""Files with a guard that wait for a command; without one they print their usage and exit."""
-
-_SCAN_DEPTH = 3
-_SCAN_FILES = 500
-"""Bounds of the scan: parsing a file costs about a millisecond."""
 
 BINARY = "main"
 """The program of a repository that is not Python, at its root; /app/main in the image."""
 
+_PROGRAM_WORDS = re.compile(rb"main|" + WORDS.pattern)
 
-def ranked(root: Path, declared: frozenset[str]) -> Iterator[Candidate]:
+Rank = list[Candidate]
+"""Candidates of equal right: more than one that could run is a question to the user."""
+
+
+def ranked(project: Project) -> Iterator[Rank]:
     """Python candidates at the places people agree on, best first, missing ones included."""
-    yield judge(root, "__main__.py", module=None, declared=declared)
-    yield judge(root, "main.py", module=None, declared=declared)
-    yield from _scripts(root)
-    yield from _packages(root, "", declared)
-    yield judge(root, "app.py", module=None, declared=declared)
-    yield from _packages(root, "src", declared)
+    yield [judge(project, "__main__.py", module=None)]
+    yield [judge(project, "main.py", module=None)]
+    yield from ([script] for script in _scripts(project))
+    yield from _packages(project, "")
 
 
-def scan(root: Path, declared: frozenset[str]) -> Iterator[Candidate]:
+def served(project: Project) -> Iterator[Rank]:
+    """Web applications for which the requirements name a server."""
+    for _, group in groupby(served_objects(project), key=lambda one: one[0]):
+        yield [candidate for _, candidate in group]
+
+
+def later(project: Project) -> Iterator[Rank]:
+    """Places that come after a web application with a server, missing ones included."""
+    yield [judge(project, "app.py", module=None)]
+    yield from _packages(project, "src")
+
+
+def scan(project: Project) -> Iterator[Rank]:
     """Every other Python file that has a __main__ guard or a main(), the nearest to the root first.
 
     A file with a guard comes before one whose main() would have to be called for it.
     """
-    found = [_scanned(root, relative, declared) for relative in _python_files(root)]
-    usable = [c for c in found if c.entrypoint and _is_program(c)]
-    yield from sorted(
-        usable,
-        key=lambda c: (c.name.count("/"), c.entrypoint is None or bool(c.entrypoint.function)),
-    )
+    files = project.files_with(_PROGRAM_WORDS)
+    found = [_scanned(project, relative) for relative in files]
+    usable = sorted((c for c in found if c.entrypoint and _is_program(c)), key=_distance)
+    for _, group in groupby(usable, key=_distance):
+        yield list(group)
 
 
-def binary(root: Path) -> Candidate:
+def _distance(candidate: Candidate) -> tuple[int, bool]:
+    entrypoint = candidate.entrypoint
+    return candidate.name.count("/"), entrypoint is None or bool(entrypoint.function)
+
+
+def binary(project: Project) -> Candidate:
     """The executable `main` at the root, for programs that are not Python."""
-    path = inside(root, BINARY)
+    path = inside(project.root, BINARY)
     if path is None:
         return Candidate("/app/main")
     if not path.stat().st_mode & 0o111:
@@ -78,9 +79,9 @@ def binary(root: Path) -> Candidate:
     return Candidate("/app/main", Entrypoint("binary", "/app/main", None, reason), reason)
 
 
-def _scripts(root: Path) -> Iterator[Candidate]:
+def _scripts(project: Project) -> Iterator[Candidate]:
     """The first [project.scripts] entry; the others are its losers."""
-    pyproject = read_pyproject(root)
+    pyproject = read_pyproject(project.root)
     where = "[project.scripts]"
     scripts = table(pyproject, "project", "scripts")
     if not scripts:
@@ -90,59 +91,46 @@ def _scripts(root: Path) -> Iterator[Candidate]:
         yield Candidate("[project.scripts]", note=NO_TABLE if pyproject else MISSING)
     for position, (name, value) in enumerate(scripts.items()):
         label = f"{where} {name}"
-        module, colon, function = str(value).split("[")[0].strip().partition(":")
+        module, colon, function = (part.strip() for part in str(value).split("[")[0].partition(":"))
         if not (colon and module and function):
             yield Candidate(label, note=f"{value!r} is not of the form module:function")
         elif position:
             yield Candidate(label, note="not the first script")
         else:
             reason = f"{label} is the first script in {PYPROJECT}"
-            entrypoint = Entrypoint("module", module.strip(), function.strip(), reason)
+            run = run_of(project, module, function)
+            entrypoint = Entrypoint("module", module, function, reason, run=run)
             yield Candidate(label, entrypoint, reason)
 
 
-def _packages(root: Path, parent: str, declared: frozenset[str]) -> Iterator[Candidate]:
+def run_of(project: Project, module: str, function: str) -> Run | None:
+    """What calling `function` of a module of the checkout is."""
+    base = module.replace(".", "/")
+    for relative in (f"{p}{base}{end}" for p in ("", "src/") for end in (".py", "/__init__.py")):
+        if source := project.source(relative):
+            return source.functions.get(function)
+    return None
+
+
+def _packages(project: Project, parent: str) -> Iterator[Rank]:
     """``{package}/__main__.py`` below `parent`; the package named like the project first."""
     prefix = f"{parent}/" if parent else ""
-    own = str(table(read_pyproject(root), "project").get("name", "")).lower().replace("-", "_")
-    names = sorted(
-        (path.parent.name for path in (root / parent).glob("*/__main__.py")),
-        key=lambda name: (name.lower() != own, name),
-    )
-    programs = [name for name in names if _may_hold_programs(name) and name != "src"]
-    for name in programs:
-        yield judge(root, f"{prefix}{name}/__main__.py", module=name, declared=declared)
+    own = str(table(read_pyproject(project.root), "project").get("name", ""))
+    names = sorted(path.parent.name for path in (project.root / parent).glob("*/__main__.py"))
+    programs = [name for name in names if may_hold_programs(name) and name != "src"]
+    named = [name for name in programs if name.lower() == own.lower().replace("-", "_")]
+    for group in (named, [name for name in programs if name not in named]):
+        judged = [judge(project, f"{prefix}{name}/__main__.py", module=name) for name in group]
+        if judged:
+            yield judged
     if not programs:
-        yield Candidate(f"{prefix}{{package}}/__main__.py")
+        yield [Candidate(f"{prefix}{{package}}/__main__.py")]
 
 
-def _may_hold_programs(directory: str) -> bool:
-    return directory not in _NOT_PROGRAMS and not directory.startswith((".", "_"))
-
-
-def _python_files(root: Path) -> list[str]:
-    files: list[str] = []
-    for folder, directories, names in os.walk(root):
-        relative = PurePosixPath(Path(folder).relative_to(root).as_posix())
-        deep = len(relative.parts) >= _SCAN_DEPTH
-        directories[:] = [] if deep else sorted(filter(_may_hold_programs, directories))
-        files.extend(
-            str(relative / name)
-            for name in sorted(names)
-            if name.endswith(".py") and name not in _NOT_ENTRYPOINTS and "test_" not in name
-        )
-        if len(files) >= _SCAN_FILES:
-            break
-    return files[:_SCAN_FILES]
-
-
-def _scanned(root: Path, relative: str, declared: frozenset[str]) -> Candidate:
+def _scanned(project: Project, relative: str) -> Candidate:
     path = PurePosixPath(relative)
-    parts = path.with_suffix("").parts
-    packaged = len(parts) > 1 and (root / path.parent / "__init__.py").is_file()
-    if parts[0] == "src":
-        parts = parts[1:]
-    return judge(root, relative, module=".".join(parts) if packaged else None, declared=declared)
+    packaged = path.parent.name and (project.root / path.parent / "__init__.py").is_file()
+    return judge(project, relative, module=module_name(relative) if packaged else None)
 
 
 def _is_program(candidate: Candidate) -> bool:

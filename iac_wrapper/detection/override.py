@@ -8,13 +8,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from iac_wrapper.detection import python_source
-from iac_wrapper.detection.candidate import judge
+from iac_wrapper.detection.candidate import judge, module_name, serve
+from iac_wrapper.detection.project import Project
+from iac_wrapper.detection.python_source import PythonSource
+from iac_wrapper.detection.web_objects import WELL_KNOWN, WebApp
+from iac_wrapper.detection.web_server import servers_for
 from iac_wrapper.errors import EntrypointError
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.options import Run
 from iac_wrapper.python_project import inside, read_text
 
 FORMS = "package.module, package.module:function, or a path such as src/serve.py or bin/server"
+_SERVERS = {"http.server", "uvicorn", "gunicorn", "hypercorn", "waitress", "granian", "daphne"}
+"""Modules that are servers themselves."""
+
 _DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 
 
@@ -38,20 +45,23 @@ def overrides(
     yield from _labels(read_text(root, "Dockerfile") or "")
 
 
-def resolve(root: Path, override: Override, declared: frozenset[str]) -> Entrypoint:
+def resolve(project: Project, override: Override) -> Entrypoint:
     """The entrypoint that `override` names.
 
     Raises:
         EntrypointError: it has none of the forms, or names what the checkout has not.
     """
-    return _Resolver(root, override, declared).entrypoint()
+    return _Resolver(project, override).entrypoint()
 
 
 @dataclass(frozen=True)
 class _Resolver:
-    root: Path
+    project: Project
     override: Override
-    declared: frozenset[str]
+
+    @property
+    def root(self) -> Path:
+        return self.project.root
 
     def entrypoint(self) -> Entrypoint:
         text, colon, function = self.override.value.removeprefix("/app/").partition(":")
@@ -94,25 +104,41 @@ class _Resolver:
             if (self.root / prefix / top).is_dir() or inside(self.root, f"{prefix}{top}.py"):
                 looked = " or ".join(prefix + base + name for name in names)
                 raise self._bad("no such module in the checkout", f"a file {looked}")
-        return Entrypoint("module", module, function, self.override.reason)
+        run: Run | None = "web" if module in _SERVERS else None
+        return Entrypoint("module", module, function, self.override.reason, run=run)
 
     def _python(self, relative: str, module: str | None, function: str | None) -> Entrypoint:
         """What was asked for; without a function, one that the file plainly waits for is added.
 
         A file that does not parse here is taken all the same: it may be for a newer Python.
         """
-        if function:
-            self._check_function(relative, function)
-        else:
-            judged = judge(self.root, relative, module=module, declared=self.declared)
+        source = self.project.source(relative) or PythonSource()
+        if function is None:
+            judged = judge(self.project, relative, module=module)
             if judged.entrypoint:
                 return replace(judged.entrypoint, reason=self.override.reason)
-        if module:
-            return Entrypoint("module", module, function, self.override.reason)
-        return Entrypoint("script", relative, function, self.override.reason)
+        elif app := _web_app(source, function):
+            return self._served(relative, module, app)
+        else:
+            self._check_function(source, relative, function)
+        run = source.functions.get(function or "", None if function else source.run)
+        kind, target = ("module", module) if module else ("script", relative)
+        reason = self.override.reason
+        return Entrypoint(kind, target, function, reason, run=run)  # type: ignore[arg-type]
 
-    def _check_function(self, relative: str, function: str) -> None:
-        source = python_source.read(self.root / relative)
+    def _served(self, relative: str, module: str | None, app: WebApp) -> Entrypoint:
+        name = module or module_name(relative)
+        candidate = serve(self.project, app, name, relative)
+        if candidate.entrypoint is None:
+            servers = " or ".join(servers_for(app, self.project.declared))
+            raise self._bad(
+                f"{app.name} is a web application, and the requirements name no server for it",
+                f"{servers} in the requirements",
+                f"add {servers} to the requirements",
+            )
+        return replace(candidate.entrypoint, reason=self.override.reason)
+
+    def _check_function(self, source: PythonSource, relative: str, function: str) -> None:
         name = function.partition(".")[0]
         if source.fault or source.open_ended or name in source.names:
             return
@@ -129,6 +155,16 @@ class _Resolver:
             expected=expected,
             next_step=next_step,
         )
+
+
+def _web_app(source: PythonSource, name: str) -> WebApp | None:
+    """The web application called `name`: one we know, or an object with a server's usual name."""
+    for app in source.web_apps:
+        if app.name == name:
+            return app
+    if name in WELL_KNOWN and name in source.objects and name not in source.functions:
+        return WebApp("unknown", name)
+    return None
 
 
 def _labels(dockerfile: str) -> Iterator[Override]:

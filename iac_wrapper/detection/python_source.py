@@ -3,75 +3,85 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-Definition = Function | ast.ClassDef
-
-_APPS: dict[str, Literal["flask", "wsgi", "asgi"]] = {
-    "Flask": "flask",
-    "get_wsgi_application": "wsgi",
-    "FastAPI": "asgi",
-    "Starlette": "asgi",
-    "Quart": "asgi",
-    "Litestar": "asgi",
-    "get_asgi_application": "asgi",
-}
-"""Calls that make a web application object, and the interface that object speaks."""
-
-_FACTORIES = ("create_app", "make_app")
-"""Names by which `flask run` itself finds an application factory."""
-
-_SERVES = {"run", "serve", "serve_forever", "run_app", "run_simple"}
-"""Calls that serve an application until the end of the program."""
+from iac_wrapper.detection.origins import Origins
+from iac_wrapper.detection.serving import Serving, functions_that_run
+from iac_wrapper.detection.syntax import (
+    Definition,
+    Function,
+    all_mentions,
+    is_action,
+    is_guard,
+    mentions,
+    module_level,
+    only_passes,
+    only_talks,
+    required_arguments,
+    target_names,
+)
+from iac_wrapper.detection.web_objects import WebApp, web_objects
+from iac_wrapper.model.options import Run
 
 _MAX_BYTES = 1_000_000
 """Larger files are generated; parsing one costs about a second a megabyte."""
 
 
 @dataclass(frozen=True)
-class WebApp:
-    """An application object (or, with `factory`, a function that makes one) at module level."""
-
-    kind: Literal["flask", "wsgi", "asgi"]
-    name: str
-    factory: bool = False
-
-
-@dataclass(frozen=True)
 class PythonSource:
     """What a file does.
 
-    `names` are bound at module level; `calls_main_missing` says that a callable ``main`` is one of
-    them, needs no arguments and nothing mentions it; `acts` that running the file does more than
-    define things; `fault` is a sentence with the line if the file does not parse.
+    `names` are bound at module level; `guard` says that there is a ``__main__`` guard, `talks`
+    that it only prints; `calls_main_missing` that a callable ``main`` is among the names, needs no
+    arguments and nothing mentions it; `acts` that running the file does more than define things.
+    `run` is what running it certainly is, `functions` the same for calling a function, `may_serve`
+    that some way through it serves, `serves_on_import` that importing it does not come back.
+    `fault` is a sentence with the line if the file does not parse.
     """
 
     names: frozenset[str] = frozenset()
     guard: bool = False
+    talks: bool = False
     acts: bool = False
     defines_main: bool = False
     calls_main_missing: bool = False
-    web_app: WebApp | None = None
+    run: Run | None = None
+    functions: Mapping[str, Run] = field(default_factory=dict)
+    may_serve: bool = False
+    serves_on_import: bool = False
+    web_apps: tuple[WebApp, ...] = ()
+    objects: frozenset[str] = frozenset()
     open_ended: bool = False
     fault: str | None = None
     fault_line: int | None = None
 
 
-def read(path: Path) -> PythonSource:
-    """Parse `path`; a file that does not parse gives a source with a `fault`."""
-    if path.stat().st_size > _MAX_BYTES:
+def read(path: Path, local: frozenset[str] = frozenset()) -> PythonSource:
+    """Parse `path`; a file that does not parse gives a source with a `fault`.
+
+    Args:
+        path: the file.
+        local: top-level modules of its repository.
+    """
+    status = path.stat()
+    if status.st_size > _MAX_BYTES:
         return PythonSource(fault=f"larger than {_MAX_BYTES} bytes")
+    return _read(path, local, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=2048)
+def _read(path: Path, local: frozenset[str], changed: int, size: int) -> PythonSource:
+    del changed, size  # they make another key of a file that was written anew
     try:
         tree = ast.parse(path.read_bytes(), filename=path.name)
+        return _Reader(tree, Origins(tree, local), path.stem).source()
     except SyntaxError as error:
         return PythonSource(fault=error.msg, fault_line=error.lineno)
     except (ValueError, RecursionError, MemoryError) as error:
         return PythonSource(fault=str(error) or type(error).__name__)
-    return _Reader(tree).source()
 
 
 @dataclass
@@ -79,6 +89,8 @@ class _Reader:
     """One pass over the module level, then the questions."""
 
     tree: ast.Module
+    origins: Origins
+    stem: str
     definitions: dict[str, Definition] = field(default_factory=dict)
     assigned: dict[str, ast.expr | None] = field(default_factory=dict)
     imported: dict[str, str] = field(default_factory=dict)
@@ -87,19 +99,33 @@ class _Reader:
 
     def source(self) -> PythonSource:
         """Collect, then answer."""
-        statements = list(_module_level(self.tree.body))
+        statements = list(module_level(self.tree.body))
         for statement in statements:
             self._collect(statement)
         used = self._used()
-        guard = any(not _only_passes(node.body) for node in self.guards)
-        main_missing = not guard and "main" not in used and self._callable_main()
+        guards = [node for node in self.guards if not only_passes(node.body)]
+        main_missing = not guards and "main" not in used and self._callable_main()
+        serving = Serving(self.origins)
+        unguarded = [node for node in self.tree.body if node not in self.guards]
         return PythonSource(
             names=frozenset({*self.definitions, *self.assigned, *self.imported}),
-            guard=guard,
-            acts=guard or self._acts(statements, used),
+            guard=bool(guards),
+            talks=bool(guards) and all(only_talks(node.body) for node in guards),
+            acts=bool(guards) or self._acts(statements, used),
             defines_main=isinstance(self.definitions.get("main"), Function),
             calls_main_missing=main_missing,
-            web_app=None if guard or used & _SERVES else self._web_app(),
+            run=serving.run(self.tree.body),
+            functions=dict(functions_that_run(serving, self.tree.body)),
+            may_serve=serving.may_serve(self.tree.body),
+            serves_on_import=serving.may_serve(unguarded),
+            web_apps=web_objects(
+                self.origins,
+                assigned=self.assigned,
+                imported=self.imported,
+                definitions=self.definitions,
+                stem=self.stem,
+            ),
+            objects=frozenset({*self.assigned, *self.imported}),
             open_ended=self.open_ended,
         )
 
@@ -109,7 +135,7 @@ class _Reader:
                 self.definitions[statement.name] = statement
                 self.open_ended |= statement.name == "__getattr__"
             case ast.Assign():
-                for name in _target_names(statement.targets):
+                for name in target_names(statement.targets):
                     self.assigned[name] = statement.value
             case ast.AnnAssign(target=ast.Name(id=name), value=value):
                 self.assigned[name] = value
@@ -119,24 +145,24 @@ class _Reader:
                     name = alias.asname or alias.name.split(".")[0]
                     self.imported[name] = module or alias.name
                     self.open_ended |= alias.name == "*"
-            case ast.If() if _is_guard(statement.test):
+            case ast.If() if is_guard(statement.test):
                 self.guards.append(statement)
 
     def _used(self) -> set[str]:
         """Names and attributes that running the file would touch, through local functions too."""
         used: set[str] = set()
-        waiting = [name for s in self.tree.body for name in _mentions(s)]
+        waiting = [name for s in self.tree.body for name in mentions(s)]
         while waiting:
             name = waiting.pop()
             if name in used:
                 continue
             used.add(name)
             if definition := self.definitions.get(name):
-                waiting.extend(_all_mentions(definition))
+                waiting.extend(all_mentions(definition))
         return used
 
     def _acts(self, statements: list[ast.stmt], used: set[str]) -> bool:
-        if any(_is_action(statement) for statement in statements):
+        if any(is_action(statement) for statement in statements):
             return True
         if not self.definitions and self.imported and not self.assigned:
             return True  # a file of imports is run for what they do
@@ -147,7 +173,7 @@ class _Reader:
         if isinstance(definition, Function):
             if definition.decorator_list:
                 return not any(self._registers(d) for d in definition.decorator_list)
-            return not _required_arguments(definition)
+            return not required_arguments(definition)
         value = self.assigned.get("main")
         return "main" in self.imported or isinstance(value, ast.Name | ast.Attribute | ast.Call)
 
@@ -157,99 +183,3 @@ class _Reader:
         while isinstance(root, ast.Call | ast.Attribute):
             root = root.func if isinstance(root, ast.Call) else root.value
         return isinstance(root, ast.Name) and root.id in self.assigned
-
-    def _web_app(self) -> WebApp | None:
-        for name, value in self.assigned.items():
-            if isinstance(value, ast.Call) and (kind := _APPS.get(_last_name(value.func))):
-                return WebApp(kind, name)
-        modules = {module.split(".")[0] for module in self.imported.values()}
-        for name in _FACTORIES:
-            definition = self.definitions.get(name)
-            if isinstance(definition, Function) and not _required_arguments(definition):
-                if "flask" in modules:
-                    return WebApp("flask", name, factory=True)
-                if modules & {"fastapi", "starlette", "quart", "litestar"}:
-                    return WebApp("asgi", name, factory=True)
-        return None
-
-
-def _module_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Statements that run on import, those inside if, try and with included."""
-    for statement in body:
-        yield statement
-        if isinstance(statement, ast.If | ast.Try | ast.With | ast.For | ast.While):
-            for part in ("body", "orelse", "finalbody"):
-                yield from _module_level(getattr(statement, part, []))
-            for handler in getattr(statement, "handlers", []):
-                yield from _module_level(handler.body)
-
-
-def _mentions(node: ast.AST) -> Iterator[str]:
-    """Names and attributes that executing `node` reads, not looking into function bodies."""
-    if isinstance(node, Function):
-        for part in (*node.decorator_list, *node.args.defaults, *node.args.kw_defaults):
-            if part is not None:
-                yield from _mentions(part)
-        return
-    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-        yield node.id
-    elif isinstance(node, ast.Attribute):
-        yield node.attr
-    for child in ast.iter_child_nodes(node):
-        yield from _mentions(child)
-
-
-def _all_mentions(definition: Definition) -> Iterator[str]:
-    for node in ast.walk(definition):
-        if isinstance(node, ast.Name):
-            yield node.id
-        elif isinstance(node, ast.Attribute):
-            yield node.attr
-
-
-def _is_guard(test: ast.expr) -> bool:
-    """``__name__ == "__main__"``, either way round, also inside ``and``."""
-    for node in ast.walk(test):
-        if isinstance(node, ast.Compare) and any(isinstance(op, ast.Eq) for op in node.ops):
-            sides = {ast.dump(side) for side in (node.left, *node.comparators)}
-            if {ast.dump(_NAME), ast.dump(_MAIN)} <= sides:
-                return True
-    return False
-
-
-_NAME = ast.Name("__name__", ast.Load())
-_MAIN = ast.Constant("__main__")
-
-
-def _only_passes(body: list[ast.stmt]) -> bool:
-    return all(isinstance(s, ast.Pass) or _is_text(s) for s in body)
-
-
-def _is_text(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-
-
-def _is_action(statement: ast.stmt) -> bool:
-    if isinstance(statement, ast.Expr):
-        return not _is_text(statement)
-    return isinstance(statement, ast.For | ast.While | ast.With | ast.Raise | ast.AsyncFor)
-
-
-def _required_arguments(function: Function) -> bool:
-    arguments = function.args
-    positional = len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults)
-    return positional > 0 or any(default is None for default in arguments.kw_defaults)
-
-
-def _target_names(targets: list[ast.expr]) -> Iterator[str]:
-    for target in targets:
-        if isinstance(target, ast.Name):
-            yield target.id
-        elif isinstance(target, ast.Tuple | ast.List):
-            yield from _target_names(target.elts)
-
-
-def _last_name(function: ast.expr) -> str:
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id if isinstance(function, ast.Name) else ""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-EntrypointKind = Literal["module", "script", "binary"]
+from iac_wrapper.model.options import Run
+
+EntrypointKind = Literal["module", "script", "binary", "command", "shell"]
 
 
 @dataclass(frozen=True)
@@ -15,11 +17,16 @@ class Entrypoint:
     kind ``module``: `target` is a dotted module, run like ``python -m`` (or, with `function`,
     imported and called); ``script``: `target` is a path relative to /app, run like
     ``python path`` (with `function`: run, then that function is called); ``binary``: `target` is
-    an absolute path in the image, executed as it is.
+    an absolute path in the image, executed as it is; ``command``: `target` is a program on PATH,
+    the app's own environment first; ``shell``: `target` is a line for ``sh -c``.
 
     `reason` is one human sentence fragment (``entrypoint: in repos.yaml``); `rejected` lists the
     losing candidates, each with its reason, best first. `args` are the program's arguments, in
-    which ``$PORT`` stands for the app's port; only web servers that detection picks have any.
+    which ``$PORT`` stands for the app's port.
+
+    `run` is what the program is for, by what was chosen; None if that does not tell.
+    `web_object` is a web application (``module:object``) that lies beside a program which may not
+    serve: what `entrypoint:` would have to say.
     """
 
     kind: EntrypointKind
@@ -28,9 +35,11 @@ class Entrypoint:
     reason: str
     rejected: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
+    run: Run | None = None
+    web_object: str | None = None
 
     @property
     def display(self) -> str:
-        """``pkg.mod:main``, ``main.py``, ``/app/main`` or ``gunicorn app:app``."""
+        """``pkg.mod:main``, ``main.py``, ``/app/main``, ``gunicorn app:app`` or a shell's line."""
         name = f"{self.target}:{self.function}" if self.function else self.target
         return " ".join((name, *self.args))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -14,6 +14,11 @@ FULL_SHA = re.compile(r"[0-9a-f]{40}")
 
 _NEAR = 8
 """How many refs an error lists."""
+
+Found = tuple[str, str]
+"""A commit's SHA, and the name it was found under."""
+
+_KINDS = {"heads": "branch", "tags": "tag"}
 
 
 @dataclass(frozen=True)
@@ -26,12 +31,13 @@ class Refs:
     commits: Mapping[str, str]
     default: str | None
 
-    def resolve(self, ref: str | None) -> tuple[str, str] | None:
+    def resolve(self, ref: str | None) -> Found | None:
         """The commit `ref` means here and the name it was found under; None if there is none.
 
         Order, git's own (gitrevisions): default branch for None, a full SHA, a full ref name, a
-        branch or a tag, a short SHA (7 digits and more) that a ref points at. So nobody can take
-        over a pinned commit by pushing a branch of that name.
+        branch or a tag, a short SHA (7 digits and more) that a ref points at. Whether a name that
+        looks like a short SHA is one as well, of any commit, is `resolve_short`'s matter. So nobody
+        can take over a pinned commit by pushing a branch of that name.
 
         Raises:
             SourceError: a branch and a tag share the name and differ (git itself answers such a
@@ -44,10 +50,32 @@ class Refs:
             return ref, ref
         if ref.startswith("refs/") and ref in self.commits:
             return self.commits[ref], ref
-        names = [name for name in (f"refs/heads/{ref}", f"refs/tags/{ref}") if name in self.commits]
-        if names:
+        if names := self._names(ref):
             return self._single(ref, names)
         return self._by_sha(ref)
+
+    def resolve_short(self, short: str, commits: Sequence[str]) -> Found | None:
+        """What `short`, 7 to 39 hexadecimal digits, means here; None if nothing.
+
+        Args:
+            short: looks like a short SHA; may be a name as well.
+            commits: every commit of the history whose SHA begins so.
+
+        Raises:
+            SourceError: it can mean several commits.
+        """
+        found = self.resolve(short)
+        others = [sha for sha in commits if not found or sha != found[0]]
+        if not others or (found is None and len(others) == 1):
+            return (others[0], short) if others else found
+        if found is None:
+            raise _several(short, others)
+        names = self._names(short)
+        raise SourceError(
+            f"{short} is a {_KINDS[names[0].split('/')[1]]} and also the short SHA of a commit",
+            expected=" or ".join(f"#{one}" for one in (*names, *others)),
+            detail="\n".join([*(f"{name} {found[0]}" for name in names), *others]),
+        )
 
     def near(self, ref: str) -> list[str]:
         """Branches and tags to offer instead of a missing `ref`."""
@@ -58,7 +86,7 @@ class Refs:
         ]
         return get_close_matches(ref, names, n=_NEAR, cutoff=0.5) or sorted(set(names))[:_NEAR]
 
-    def _head(self) -> tuple[str, str]:
+    def _head(self) -> Found:
         commit = self.commits.get("HEAD")
         if commit is None:
             raise SourceError(
@@ -68,7 +96,11 @@ class Refs:
             )
         return commit, (self.default or "HEAD").removeprefix("refs/heads/")
 
-    def _single(self, ref: str, names: list[str]) -> tuple[str, str]:
+    def _names(self, ref: str) -> list[str]:
+        """The branch and the tag of this name, in full."""
+        return [name for name in (f"refs/heads/{ref}", f"refs/tags/{ref}") if name in self.commits]
+
+    def _single(self, ref: str, names: list[str]) -> Found:
         commits = {self.commits[name] for name in names}
         if len(commits) > 1:
             raise SourceError(
@@ -78,17 +110,21 @@ class Refs:
             )
         return self.commits[names[0]], names[0].split("/", 2)[2]
 
-    def _by_sha(self, ref: str) -> tuple[str, str] | None:
+    def _by_sha(self, ref: str) -> Found | None:
         if not SHORT_SHA.fullmatch(ref):
             return None
         found = sorted({sha for sha in self.commits.values() if sha.startswith(ref)})
         if len(found) > 1:
-            raise SourceError(
-                f"the short SHA {ref} fits several commits",
-                expected="more digits",
-                detail="\n".join(found),
-            )
+            raise _several(ref, found)
         return (found[0], ref) if found else None
+
+
+def _several(short: str, commits: Sequence[str]) -> SourceError:
+    return SourceError(
+        f"the short SHA {short} fits several commits",
+        expected="more digits",
+        detail="\n".join(commits),
+    )
 
 
 def parse_ls_remote(text: str) -> Refs:

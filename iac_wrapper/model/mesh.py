@@ -19,6 +19,14 @@ PORTS = {
 """TCP ports (`dns`: UDP) that an app cannot have: it shares its namespace with what listens there.
 The gateway's is that of another container, kept free so that it means one thing everywhere."""
 
+LOOPBACK_V6 = {"net.ipv6.conf.lo.disable_ipv6": "0"}
+"""The kernel setting of an Envoy container that gives its namespace ``::1``: Docker switches IPv6
+off in containers whose network has none, loopback included."""
+
+DNS_OPTIONS = ("ndots:0",)
+"""Docker's own value; said aloud it keeps the engine from asking other name servers for names of
+one label, which services are (measured on 20.10)."""
+
 MEANINGS = {
     "stats": "the sidecar's statistics",
     "mtls": "the sidecar's inbound listener",

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 _CANDIDATES = [
-    IPv4Network(f"{prefix}.{third}.0/24")
-    for prefix in (*(f"172.{n}" for n in range(21, 32)), *(f"10.{n}" for n in range(201, 255)))
-    for third in range(256)
+    [IPv4Network(f"{prefix}.{third}.0/24") for prefix in prefixes for third in range(256)]
+    for prefixes in ([f"172.{n}" for n in range(21, 32)], [f"10.{n}" for n in range(201, 255)])
 ]
 """Where networks of other projects than the default one are placed: in RFC 1918's 172.16/12, where
-Docker has its own as well, then high up in 10/8."""
+Docker has its own as well; where that is full, high up in 10/8."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +43,14 @@ def free(used: Sequence[InUse], project: str) -> IPv4Network | None:
     The search starts at a place of the project's own, so that two first deploys at the same time
     do not choose the same one. None if all are taken.
     """
-    start = zlib.crc32(project.encode()) % len(_CANDIDATES)
-    ordered = _CANDIDATES[start:] + _CANDIDATES[:start]
+    ordered = [subnet for part in _CANDIDATES for subnet in _from_own_place(part, project)]
     for collides in (InUse.overlaps, InUse.takes_from):
         for candidate in ordered:
             if not any(collides(each, candidate) for each in used):
                 return candidate
     return None
+
+
+def _from_own_place(part: list[IPv4Network], project: str) -> list[IPv4Network]:
+    start = zlib.crc32(project.encode()) % len(part)
+    return part[start:] + part[:start]

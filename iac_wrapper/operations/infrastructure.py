@@ -31,7 +31,7 @@ def make_plan(
     saved = directory / "plan.tfplan"
     # The official provider deletes a stopped container when it is asked how that container is.
     stopped = any(not c.running for c in workspace.engine.containers(workspace.project))
-    refresh = not (stopped and workspace.host.provider == "registry")
+    refresh = workspace.has_embedded_provider or not stopped
     if not refresh:
         workspace.warn("containers are stopped, so drift is not looked at; `iac heal` starts them")
     plan = terraform.plan(saved, workspace.progress, refresh=refresh)

@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from iac_wrapper import build_context, lock_file
@@ -28,6 +28,7 @@ from iac_wrapper.operations.intent import Selection
 from iac_wrapper.operations.network import choose_gateway_port, choose_subnet
 from iac_wrapper.operations.resolve import resolve
 from iac_wrapper.operations.workspace import Workspace
+from iac_wrapper.redact import UNMASKED, is_masked
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,9 @@ def facts(workspace: Workspace, selection: Selection, *, base_dir: Path) -> Fact
         locked=_commits(selection.pinned),
         progress=workspace.progress,
     )
+    for checkout in checkouts:
+        for note in checkout.notes:
+            workspace.warn(f"{checkout.spec.name}: {note}")
     builds = {c.spec.name: _build(workspace, c) for c in checkouts}
     resolved = [_resolved(c, builds[c.spec.name]) for c in checkouts]
     apps = tuple(sorted([*resolved, *selection.kept], key=lambda app: app.name))
@@ -132,6 +136,17 @@ def _write_env(workspace: Workspace, app: ResolvedApp) -> None:
     values = env_files.resolve(app.env, workspace.settings.environment, where=f"service {app.name}")
     directory = workspace.layout.env_files(workspace.project, app.name)
     env_files.write(directory, values)
+    if said := _masking(values):
+        workspace.progress(f"{app.name}: {said}")
+
+
+def _masking(values: Mapping[str, str]) -> str:
+    """Which variables' values no output shows, and which it may show; empty without values."""
+    masked = ", ".join(name for name, value in values.items() if is_masked(value))
+    shown = ", ".join(name for name, value in values.items() if value and not is_masked(value))
+    parts = [f"output masks the values of {masked}"] if masked else []
+    parts += [f"output does not mask {shown}: {UNMASKED}"] if shown else []
+    return "; ".join(parts)
 
 
 def _build(workspace: Workspace, checkout: Checkout) -> build_context.Build:
@@ -148,17 +163,23 @@ def _build(workspace: Workspace, checkout: Checkout) -> build_context.Build:
 
 def _describe(workspace: Workspace, checkout: Checkout) -> build_context.Build:
     spec = checkout.spec
-    entrypoint = detect(
+    detected = detect(
         checkout.path,
         entrypoint=spec.entrypoint,
         where=spec.where,
         environment=workspace.settings.ENTRYPOINT or None,
     )
+    entrypoint = detected.entrypoint
     workspace.progress(f"{spec.name}: runs {entrypoint.display} ({entrypoint.reason})")
-    return build_context.describe(
+    build = build_context.describe(
         checkout, entrypoint, host=workspace.host, layout=workspace.layout,
         settings=workspace.settings, project=workspace.project,
     )  # fmt: skip
+    workspace.progress(f"{spec.name}: {build.made_from}")
+    notes = (*detected.notes, *build.notes)
+    for note in notes:
+        workspace.warn(f"{spec.name}: {note}")
+    return replace(build, notes=notes)
 
 
 def _resolved(checkout: Checkout, build: build_context.Build) -> ResolvedApp:
@@ -175,9 +196,9 @@ def _resolved(checkout: Checkout, build: build_context.Build) -> ResolvedApp:
         python=build.python,
         base=build.base,
         image=build.image,
-        run=spec.options.run,
+        run=spec.options.run or build.entrypoint.run,
         options=spec.options,
-        notes=checkout.notes,
+        notes=(*checkout.notes, *build.notes),
     )
 
 

@@ -52,10 +52,11 @@ def written_entrypoint(entrypoint: Entrypoint) -> str | None:
 
 
 def _served(args: Sequence[str]) -> str:
-    """The file behind ``gunicorn package.module:app --bind …``: the server was added to it."""
+    """The object behind ``gunicorn package.module:app --bind …``: the server was added to it."""
     name = next(arg for arg in args if ":" in arg and not arg.startswith("-") and "$" not in arg)
-    module = name.partition(":")[0]
-    return module if re.fullmatch(_DOTTED, module) else module.replace(".", "/") + ".py"
+    module, _, served = name.removesuffix("()").partition(":")
+    place = module if re.fullmatch(_DOTTED, module) else module.replace(".", "/") + ".py"
+    return f"{place}:{served}"
 
 
 def _spec(app: ResolvedApp) -> AppSpec:

@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 
 from iac_wrapper.adapters import git
 from iac_wrapper.adapters.source_cache import Cached, Commit, SourceCache
-from iac_wrapper.adapters.tree import tree_hash
 from iac_wrapper.adapters.unpack import Limits
 from iac_wrapper.errors import IacError, SourceError
 from iac_wrapper.model.app import AppSpec, Checkout
 from iac_wrapper.model.git_refs import FULL_SHA, SHORT_SHA, Refs
+from iac_wrapper.model.omission import sentences
 from iac_wrapper.model.remote import Remote, remote_of
 from iac_wrapper.model.slug import Slug
 from iac_wrapper.settings import Settings
@@ -114,8 +114,8 @@ class _Run:
         commit = self._commit(spec, remote)
         cached = self._once((remote.url, commit), lambda: self._fetch(spec.slug, remote, commit))
         path = _inside(cached.path, spec.slug.subdir)
-        tree = cached.tree if path == cached.path else tree_hash(path)
-        return Checkout(spec, path, tree, commit, cached.method)
+        part = cached if path == cached.path else cached.part(path)
+        return _checkout(spec, part, commit)
 
     def _local(self, spec: AppSpec) -> Checkout:
         path = (self._base_dir / Path(spec.slug.location).expanduser()).absolute()
@@ -127,7 +127,7 @@ class _Run:
             )
         path = _inside(path, spec.slug.subdir)
         cached = self._once(path, lambda: self._store.snapshot(path))
-        return Checkout(spec, cached.path, cached.tree, None, "local")
+        return _checkout(spec, cached, None)
 
     def _commit(self, spec: AppSpec, remote: Remote) -> str:
         slug_text, locked = self._locked.get(spec.name, ("", ""))
@@ -138,20 +138,28 @@ class _Run:
             return ref  # the fetch proves that it exists
         refs = self._once(remote.url, lambda: git.ls_remote(remote))
         found = refs.resolve(ref)
-        if found is None and ref and SHORT_SHA.fullmatch(ref):
-            commit = self._once((remote.url, ref), lambda: self._find(remote, ref))
-            found = commit, ref
+        if ref and SHORT_SHA.fullmatch(ref) and not (found and found[0].startswith(ref)):
+            # The digits of a commit that no ref points at, or a name that may be such digits too.
+            found = refs.resolve_short(ref, self._find(remote, ref))
         if found is None:
             raise _no_such_ref(ref or "HEAD", refs, remote)
         self._progress(f"{spec.name}: {found[1]} is {found[0][:12]}")
         return found[0]
 
-    def _find(self, remote: Remote, short: str) -> str:
-        self._progress(f"{remote.url}: no ref points at {short}; looking through the history")
-        return git.find_commit(remote, short, self._store.folder)
+    def _find(self, remote: Remote, short: str) -> list[str]:
+        def look() -> list[str]:
+            self._progress(f"{remote.url}: looking for {short} in the history")
+            return git.find_commits(remote, short, self._store.folder)
+
+        return self._once((remote.url, short), look)
 
     def _fetch(self, slug: Slug, remote: Remote, commit: str) -> Cached:
         return self._store.fetch(Commit(remote, commit, slug.archive_url(self._settings, commit)))
+
+
+def _checkout(spec: AppSpec, cached: Cached, commit: str | None) -> Checkout:
+    notes = sentences(cached.omissions)
+    return Checkout(spec, cached.path, cached.tree, commit, cached.method, notes)
 
 
 def _inside(root: Path, subdir: str | None) -> Path:

@@ -126,6 +126,15 @@ class Workspace:
             },
         )
 
+    @property
+    def has_embedded_provider(self) -> bool:
+        """True if Terraform gets the embedded provider for certain.
+
+        With a CLI configuration of the person's own it may be the official one.
+        """
+        own = terraform_config.own(self.settings.environment)
+        return self.host.provider == "embedded" and own is None
+
     def step(self, message: str) -> None:
         """Say that a stage begins."""
         self.emit(Event("step", message))

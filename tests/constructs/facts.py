@@ -58,6 +58,7 @@ def host(**changes: Any) -> Host:
         provider="registry",
         sidecar_image=SIDECAR_IMAGE,
         bases={},
+        loopback_v6=True,
     )
     return replace(plain, **changes)
 
@@ -126,14 +127,3 @@ def environment(container: dict[str, Any]) -> dict[str, str]:
 def label_values(body: dict[str, Any]) -> dict[str, str]:
     """A resource's labels as a mapping."""
     return {item["label"]: item["value"] for item in body["labels"]}
-
-
-def without_envoy_config(terraform: dict[str, Any]) -> dict[str, Any]:
-    """A copy for snapshots: Envoy's configuration has tests of its own."""
-    copy: dict[str, Any] = json.loads(json.dumps(terraform))
-    for container in copy["resource"].get("docker_container", {}).values():
-        container["env"] = [
-            "IAC_ENVOY_CONFIG=…" if line.startswith("IAC_ENVOY_CONFIG=") else line
-            for line in container["env"]
-        ]
-    return copy

@@ -8,20 +8,18 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
-from constructs_lib.envoy_config import sidecar_config
-from constructs_lib.text import literal
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.model.options import Options
 from tests.constructs.facts import (
     TREE,
     app,
     environment,
+    host,
     label_values,
     lock,
     only,
     props,
     synth,
-    without_envoy_config,
 )
 
 
@@ -35,7 +33,7 @@ def test_service_is_as_recorded(service: dict[str, Any], snapshot: SnapshotAsser
     """Image, Envoy and app are what the snapshot says, and nothing of this machine is in it."""
     resources = {
         kind: {name: body for name, body in bodies.items() if name.startswith("svc-a")}
-        for kind, bodies in without_envoy_config(service)["resource"].items()
+        for kind, bodies in service["resource"].items()
     }
 
     assert {kind: len(bodies) for kind, bodies in resources.items()} == {
@@ -85,9 +83,8 @@ def test_secret_values_come_by_mount(service: dict[str, Any]) -> None:
 
 
 def test_envoy_is_the_service_on_the_network(service: dict[str, Any]) -> None:
-    """Envoy's container has the service's name, its certificate and its configuration."""
+    """Envoy's container has the service's name, its certificate and a few values for PID 1."""
     container = only(service, "docker_container", "svc-a_envoy")
-    config = sidecar_config(service="svc-a", trust_domain="iacnet", app_port=50051)
 
     assert container["hostname"] == "svc-a"
     assert container["networks_advanced"] == [
@@ -95,7 +92,19 @@ def test_envoy_is_the_service_on_the_network(service: dict[str, Any]) -> None:
     ]
     assert container["mounts"][0]["source"] == "/project/secrets/iacnet/svc-a"
     assert container["mounts"][0]["read_only"] is True
-    assert environment(container)["IAC_ENVOY_CONFIG"] == literal(config)
+    assert environment(container) == {
+        "IAC_APP_UID": "30004",
+        "IAC_ENVOY_UID": "30005",
+        "IAC_MAX_HEADERS": "100",
+        "IAC_MAX_HEADERS_KB": "60",
+        "IAC_PORT": "50051",
+        "IAC_PORT_DECLARED": "1",
+        "IAC_PROJECT": "iacnet",
+        "IAC_ROLE": "sidecar",
+        "IAC_SERVICE": "svc-a",
+        "IAC_SUBNET": "172.20.0.0/16",
+        "IAC_TRUST_DOMAIN": "iacnet",
+    }
     assert "ports" not in container
 
 
@@ -133,17 +142,15 @@ def test_the_host_has_a_name_in_every_service(service: dict[str, Any]) -> None:
 
 def test_options_of_a_service_reach_its_container() -> None:
     """Limits and grace are the app's own; Docker waits a little longer than the program may."""
-    options = Options(memory_mb=1024, cpus=1.5, stop_grace=40, tmpfs={"/tmp": 256, "/app/x": 8})
+    sizes = {"/tmp": 256, "/app/x": 8}  # noqa: S108
+    options = Options(memory_mb=1024, cpus=1.5, stop_grace=40, tmpfs=sizes)
     container = only(synth(props(app(options=options))), "docker_container", "svc-a_app")
 
     assert container["memory"] == container["memory_swap"] == 1024
-    assert container["cpus"] == "1.5"
+    assert (container["cpu_period"], container["cpu_quota"]) == (100_000, 150_000)
     assert container["stop_timeout"] == container["destroy_grace_seconds"] == 42
     assert environment(container)["IAC_STOP_GRACE"] == "40"
-    assert container["tmpfs"] == {
-        "/tmp": "size=256m,mode=1777",
-        "/app/x": "size=8m,mode=1777",
-    }
+    assert container["tmpfs"] == {p: f"size={n}m,mode=1777" for p, n in sizes.items()}
 
 
 def test_without_options_everything_is_as_before(service: dict[str, Any]) -> None:
@@ -152,8 +159,19 @@ def test_without_options_everything_is_as_before(service: dict[str, Any]) -> Non
 
     assert container["tmpfs"] == {"/tmp": "size=64m,mode=1777"}  # noqa: S108
     assert container["stop_timeout"] == container["destroy_grace_seconds"] == 10
-    assert "cpus" not in container
+    assert not {"cpus", "cpu_period", "cpu_quota"} & container.keys()
     assert "IAC_STOP_GRACE" not in environment(container)
+
+
+@pytest.mark.parametrize("possible", [True, False])
+def test_a_service_has_an_ipv6_loopback_where_the_kernel_has_ipv6(possible: bool) -> None:
+    """Docker refuses the setting on a kernel without IPv6."""
+    facts = host(loopback_v6=possible)
+    container = only(synth(props(app(), host=facts)), "docker_container", "svc-a_envoy")
+
+    expected = {"net.ipv6.conf.lo.disable_ipv6": "0"} if possible else None
+    assert container.get("sysctls") == expected
+    assert container["dns_opts"] == ["ndots:0"]
 
 
 def test_envoy_follows_a_replaced_network(service: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ left, as a person's day does.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -17,17 +18,18 @@ import pytest
 from iac_wrapper import host, lock_file
 from iac_wrapper.adapters.control_plane import ControlPlane
 from tests.e2e.conftest import ROOT, Project
-from tests.support.git_server import GitServer, Repository
+from tests.support.git_server import Content, GitServer, Link, Repository
 
 pytestmark = pytest.mark.integration
 
 SENTINEL = "sentinel-" + "5ecret" * 3
 
-HELLO = {
+HELLO: dict[str, Content] = {
+    "data": Link("/nowhere/on/this/machine"),
     "main.py": "import os, sys\n"
     "def main():\n"
     "    print('hello', file=sys.stderr)\n"
-    "    print('the token has', len(os.environ['TOKEN']), 'characters')\n"
+    "    print('the token has', len(os.environb[b'TOKEN']), 'bytes')\n",
 }
 SERVER = {
     "main.py": "import http.server, os\n"
@@ -51,6 +53,7 @@ def _write(project: Project) -> None:
         "- slug: gh:acme/hello-main#v1\n"
         "  env:\n"
         "    TOKEN: ${TEST_TOKEN}\n"
+        '    LINES: "a\\r\\nb"\n'
         "- slug: gh:acme/web#main:services/web\n"
         "  port: 8080\n"
         "  env:\n"
@@ -96,6 +99,8 @@ def test_the_lock_holds_facts_and_neither_paths_nor_secrets(
     assert str(ROOT) not in text
     assert str(project.folder) not in text
     assert SENTINEL not in text
+    link = "the symbolic link data (-> /nowhere/on/this/machine, which leaves the source), left out"
+    assert json.loads(text)["apps"]["hello-main"]["notes"] == [link]
     commits = {s["name"]: s["commit"] for s in first["services"]}
     assert {n: a["commit"] for n, a in json.loads(text)["apps"].items()} == commits
 
@@ -115,8 +120,10 @@ def test_nothing_of_terraform_holds_a_secret(first: dict[str, Any], project: Pro
 def test_the_app_got_its_secret(first: dict[str, Any], project: Project) -> None:
     """`${TEST_TOKEN}` reached the program through a file; its output comes back by `iac logs`."""
     printed = project.iac("logs", "--service", "hello-main").stdout
-    assert f"the token has {len(SENTINEL)} characters" in printed
+    assert f"the token has {len(SENTINEL)} bytes" in printed
     assert "hello-main | hello" in printed.splitlines()
+    app = project.container("hello-main", "app")
+    assert app.exec_run(["printenv", "LINES"]).output == b"a\r\nb\n"
 
 
 def test_the_runner_streams_logs_over_mtls(first: dict[str, Any], project: Project) -> None:
@@ -134,7 +141,8 @@ def test_a_second_deploy_touches_nothing(first: dict[str, Any], project: Project
     assert again["plan"]["empty"], again["plan"]
     assert project.container_ids() == before
     assert len(before) == 5  # two services with a sidecar each, and the gateway
-    project.iac("plan", "--file", str(project.file), "--detailed-exitcode")
+    planned = project.iac("plan", "--file", str(project.file), "--detailed-exitcode")
+    assert "warning: hello-main: the symbolic link data" in planned.stderr
 
 
 def test_services_call_each_other_by_name(first: dict[str, Any], project: Project) -> None:
@@ -193,16 +201,21 @@ def test_new_secrets_and_certificates_reach_their_containers(
 ) -> None:
     """Terraform sees no change; the app gets the new value, a stranded Envoy its new leaf.
 
-    A lost directory of certificates is made again, but Envoy's mount still shows the old one: the
-    verdict is good only if the certificate on disk is the one in the handshake.
+    The value is bytes, with line ends of all kinds; deployed again, it restarts nothing. A lost
+    directory of certificates is made again, but Envoy's mount still shows the old one: the verdict
+    is good only if the certificate on disk is the one in the handshake.
     """
-    project.environment["TEST_TOKEN"] = SENTINEL + "x"
+    value = SENTINEL.encode() + b"\r\n\r\xff\n"
+    project.environment["TEST_TOKEN"] = os.fsdecode(value)
     shutil.rmtree(ROOT / "secrets" / project.name / "web")
     report = project.deploy()
     assert report["plan"]["empty"]
     assert report["verdict"] == "ok"
     printed = project.iac("logs", "--service", "hello-main").stdout
-    assert f"the token has {len(SENTINEL) + 1} characters" in printed
+    assert f"the token has {len(value)} bytes" in printed
+    started = project.container("hello-main", "app").attrs["State"]["StartedAt"]
+    project.deploy()
+    assert project.container("hello-main", "app").attrs["State"]["StartedAt"] == started
 
 
 def test_killing_the_app_is_seen(first: dict[str, Any], project: Project) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +15,6 @@ from typing import Any
 from unittest.mock import ANY
 
 import pytest
-import requests
 
 from provider import schema
 from provider.container import Container
@@ -30,6 +28,7 @@ from provider.values import settle
 from tests.support import machine
 from tests.support.embedded_provider import Project, make_mirror, planned
 from tests.support.machine import base_image
+from tests.support.sidecar_stack import sidecar_stack
 
 pytestmark = pytest.mark.integration
 
@@ -266,49 +265,6 @@ def test_drift_is_seen_and_healed(sample: tuple[Sample, Project], engine: Engine
     assert project.changes() == ""
 
 
-def sidecar_stack(prefix: str, folder: Path) -> dict[str, Any]:
-    """Subnet without gateway, image with user and secret, shared namespace, tmpfs, limits."""
-    (folder / "secret").write_text("sentinel")
-    (folder / "Dockerfile").write_text(
-        f"FROM {base_image()}\nRUN --mount=type=secret,id=s cat /run/secrets/s > /dev/null\n"
-        "USER 10001:10001\nWORKDIR /tmp\nENV A=b\nLABEL from=image\nVOLUME /var/tmp\n"
-        'ENTRYPOINT ["sleep"]\nCMD ["600"]\n'
-    )
-    name = f"{prefix}/it:0123456789ab"
-    build = {"context": str(folder), "secrets": [{"id": "s", "src": str(folder / "secret")}],
-             "build_args": {"X": "y"}, "label": {"org.karstkit.image-key": name}}  # fmt: skip
-    confined = {"read_only": True, "memory": 64, "memory_swap": 64, "restart": "unless-stopped",
-                "security_opts": ["no-new-privileges:true"], "log_opts": {"max-size": "10m"},
-                "ulimit": [{"name": "nproc", "soft": 256, "hard": 256}]}  # fmt: skip
-    envoy = {
-        **confined, "name": f"{prefix}-envoy", "image": "${docker_image.it.image_id}",
-        "user": "0:0", "hostname": "svc", "env": ["IAC_ROLE=sidecar"],
-        "tmpfs": {"/run": "uid=20002,gid=20002,mode=0755,size=16m"},
-        "capabilities": [{"drop": ["ALL"], "add": ["CAP_NET_ADMIN", "CAP_SETUID"]}],
-        "sysctls": {"net.ipv6.conf.lo.disable_ipv6": "0", "net.ipv4.ip_forward": "0"},
-        "host": [{"host": "host.docker.internal", "ip": "host-gateway"}],
-        "networks_advanced": [{"name": "${docker_network.it.name}", "aliases": ["svc"]}],
-        "mounts": [{"type": "bind", "source": str(folder), "target": "/x", "read_only": True}],
-        "labels": [{"label": "org.karstkit.role", "value": "envoy"}],
-    }  # fmt: skip
-    app = {
-        **confined, "name": f"{prefix}-app", "image": "${docker_image.it.image_id}",
-        "network_mode": "container:${docker_container.envoy.id}",
-        "capabilities": [{"drop": ["ALL"]}],
-        "tmpfs": {"/tmp": "size=256m,mode=1777"},  # noqa: S108 - in the container
-        "user": "20001:20001", "group_add": ["20003"], "cpu_period": 100000, "cpu_quota": 50000,
-        "stop_timeout": 2, "destroy_grace_seconds": 2,
-        "mounts": [{"type": "volume", "source": "${docker_volume.it.name}", "target": "/data"}],
-    }  # fmt: skip
-    subnet = f"10.{100 + secrets.randbelow(150)}.0.0/24"
-    return {"resource": {
-        "docker_network": {"it": {"name": prefix, "ipam_config": [{"subnet": subnet}]}},
-        "docker_image": {"it": {"name": name, "build": [build], "triggers": {"key": name}}},
-        "docker_volume": {"it": {"name": prefix}},
-        "docker_container": {"envoy": envoy, "app": app},
-    }}  # fmt: skip
-
-
 def test_a_sidecar_stack_plans_empty_at_once(project: Project, prefix: str, tmp_path: Path) -> None:
     """What was just applied needs no change, memory without memory_swap included."""
     stack = sidecar_stack(prefix, tmp_path)
@@ -319,44 +275,46 @@ def test_a_sidecar_stack_plans_empty_at_once(project: Project, prefix: str, tmp_
     assert project.changes() == ""
 
 
-def registry_answers() -> bool:
-    """True if Terraform's registry answers within 2 seconds."""
-    url = "https://registry.terraform.io/.well-known/terraform.json"
-    try:
-        return requests.get(url, timeout=2).ok
-    except requests.RequestException:
-        return False
-
-
-@pytest.mark.parametrize("writer", ["official", "embedded"])
-def test_each_provider_plans_empty_on_the_others_state(
-    writer: str, prefix: str, tmp_path: Path, cli_configuration: Path
+def test_a_network_that_is_gone_takes_its_containers_along(
+    project: Project, prefix: str, tmp_path: Path, engine: Engine
 ) -> None:
-    """A project may change between the two without touching a container."""
-    if not registry_answers():
-        pytest.skip("the Terraform registry does not answer: no official provider to compare with")
-    plain = tmp_path / "plain.tfrc"
-    plain.touch()  # an existing, empty configuration: the registry, whatever this machine prefers
-    projects = {
-        "official": Project(tmp_path / "official", plain),
-        "embedded": Project(tmp_path / "embedded", cli_configuration),
-    }
-    stack = sidecar_stack(prefix, tmp_path)
-    # The official provider hands secrets to BuildKit alone, and uses that only where it is told.
-    stack["resource"]["docker_image"]["it"]["build"][0]["version"] = "2"
-    for project in projects.values():
-        project.write(stack)
-    first = projects.pop(writer)
-    (second,) = projects.values()
-    try:
-        done = first.apply()
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert first.changes() == ""
-        shutil.copy(first.folder / "terraform.tfstate", second.folder)
-        assert second.changes() == ""
-    finally:
-        done = first.run("destroy", "-auto-approve")
-        assert done.returncode == 0, done.stdout + done.stderr
+    """Whoever was attached is cut off: it, and who shares its namespace, is made anew."""
+    project.write(sidecar_stack(prefix, tmp_path))
+    assert project.apply().returncode == 0
+    network = f"/networks/{project.state()['docker_network', 'it']['attributes']['id']}"
+    engine.post(f"{network}/disconnect", {"Container": f"{prefix}-envoy", "Force": True})
+    engine.delete(network)
+    plan = project.changes()
+    assert "docker_network.it will be created" in plan
+    for name in ("envoy", "app"):
+        assert f"docker_container.{name} must be replaced" in plan
+    assert project.apply().returncode == 0
+    assert project.changes() == ""
+
+
+def test_a_build_block_counts_only_under_a_new_tag(project: Project, tmp_path: Path) -> None:
+    """As stacks of this project ignore it: a state of an older version plans nothing, and the
+    image of a new tag is built as its own block says."""
+    label = "org.karstkit.image-key"
+    (tmp_path / "Dockerfile").write_text(f"FROM {base_image()}\n")
+    prefix = f"prv{secrets.token_hex(4)}"
+
+    def stack(tag: str, dockerfile: str) -> dict[str, Any]:
+        build = {"context": str(tmp_path), "dockerfile": dockerfile, "label": {label: tag}}
+        lifecycle = {"create_before_destroy": True, "ignore_changes": ["build"]}
+        image = {"name": f"{prefix}:{tag}", "build": [build], "lifecycle": lifecycle,
+                 "triggers": {"image": tag}}  # fmt: skip
+        return {"resource": {"docker_image": {"it": image}}}
+
+    project.write(stack("one", "Dockerfile"))
+    assert project.apply().returncode == 0
+    absolute = str(tmp_path / "Dockerfile")
+    project.write(stack("one", absolute))
+    assert project.changes() == ""
+    project.write(stack("two", absolute))
+    assert project.apply().returncode == 0
+    (build,) = project.state()["docker_image", "it"]["attributes"]["build"]
+    assert (build["dockerfile"], build["label"]) == (absolute, {label: "two"})
 
 
 def test_limits_and_restart_policy_change_in_place(box: Box) -> None:
@@ -618,6 +576,16 @@ def test_import_of_all_four(project: Project, prefix: str, engine: Engine) -> No
     assert "0 to destroy" in plan
     assert project.apply().returncode == 0
     assert project.changes() == ""
+
+
+def test_a_type_that_is_not_here_says_where_to_get_it(project: Project) -> None:
+    """Resource and data source, instead of Terraform's \"does not support\"."""
+    tag = {"x": {"source_image": "a", "target_image": "b"}}
+    project.write({"resource": {"docker_tag": tag}, "data": {"docker_logs": {"x": {"name": "x"}}}})
+    done = project.run("validate")
+    for missing in ("resource docker_tag", "data source docker_logs"):
+        assert f"but no {missing}." in done.stderr
+    assert done.stderr.count("`make bootstrap IAC_PROVIDER=registry`") == 2
 
 
 def test_no_engine_is_one_clear_error(tmp_path: Path, cli_configuration: Path) -> None:

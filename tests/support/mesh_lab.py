@@ -21,8 +21,8 @@ from typing import Any, TypeVar
 import docker
 from docker.errors import APIError
 
-from constructs_lib.envoy_config import sidecar_config
 from iac_wrapper.adapters.certificates import ensure_ca, ensure_leaf
+from iac_wrapper.model import mesh
 from iac_wrapper.model.certificate import Leaf
 from tests.support import machine
 
@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 ENVOY_UID = 10101 if os.geteuid() == 0 else os.geteuid()
 DOMAIN = "iacnet-test"
+PROJECT = "iacnet-test"
 
 APP = """
 import http.server, json, time
@@ -98,14 +99,16 @@ class Lab:
         endpoint = self.client.api.create_endpoint_config(aliases=list(aliases), ipv4_address=ip)
         return {"network": self.prefix, "networking_config": {self.prefix: endpoint}}
 
-    def envoy(self, name: str, config: str, **options: Any) -> None:
+    def envoy(self, name: str, **options: Any) -> None:
         """Start a container of the sidecar image as the constructs do."""
-        role = "gateway" if name == "gateway" else "sidecar"
         environment = {
-            "IAC_ROLE": role,
+            "IAC_ROLE": "gateway" if name == "gateway" else "sidecar",
             "IAC_SUBNET": self.subnet,
             "IAC_ENVOY_UID": str(ENVOY_UID),
-            "IAC_ENVOY_CONFIG": config,
+            "IAC_PROJECT": PROJECT,
+            "IAC_SERVICE": name,
+            "IAC_TRUST_DOMAIN": DOMAIN,
+            "IAC_PORT": "8080",
         }
         self.run(
             name,
@@ -118,6 +121,8 @@ class Lab:
             cap_add=["NET_ADMIN", "SETUID", "SETGID", "SETPCAP"],
             security_opt=["no-new-privileges"],
             mem_limit="256m",
+            dns_opt=list(mesh.DNS_OPTIONS),
+            sysctls=mesh.LOOPBACK_V6 if name != "gateway" and machine.record().loopback_v6 else {},
             **options,
         )
 
@@ -125,8 +130,7 @@ class Lab:
         """Start sidecar and app of one service."""
         self.leaf(name)
         mount = {str(self.secrets / "p" / name): {"bind": "/etc/iac/tls", "mode": "ro"}}
-        config = sidecar_config(service=name, trust_domain=DOMAIN, app_port=8080)
-        self.envoy(name, config, hostname=name, volumes=mount, **self.on_network(name, *aliases))
+        self.envoy(name, hostname=name, volumes=mount, **self.on_network(name, *aliases))
         namespace = f"container:{self.containers[name].id}"
         self.python(f"{name}-app", APP, network_mode=namespace)
 

@@ -11,7 +11,7 @@ import pytest
 
 from iac_wrapper.build_context import KEPT_CONTEXTS, Build, describe, write
 from iac_wrapper.detection import detect
-from iac_wrapper.errors import ConfigError, SourceError
+from iac_wrapper.errors import ConfigError
 from iac_wrapper.host import Host, PythonBase
 from iac_wrapper.layout import Layout
 from iac_wrapper.model.app import AppSpec, Checkout
@@ -46,7 +46,7 @@ def describe_it(tmp_path: Path, source: Path) -> Describe:
         checkout = Checkout(spec, source, tree, "c" * 40, "archive")
         return describe(
             checkout,
-            detect(source, entrypoint=spec.entrypoint),
+            detect(source, entrypoint=spec.entrypoint).entrypoint,
             host=host,
             layout=Layout(tmp_path),
             settings=Settings(),
@@ -97,7 +97,7 @@ def test_the_commit_alone_does_not_change_the_tag(describe_it: Describe, source:
     checkout = Checkout(SPEC, source, "sha256:01", "d" * 40, "archive")
     build = describe(
         checkout,
-        detect(source),
+        detect(source).entrypoint,
         host=HOST,
         layout=Layout(source.parent),
         settings=Settings(),
@@ -136,33 +136,24 @@ def test_a_binary_takes_the_default_base(describe_it: Describe, source: Path) ->
         describe_it(host=replace(HOST, bases={"3.13": BASES["3.13"]}))
 
 
-def test_the_context_holds_the_source_and_nothing_else(describe_it: Describe, source: Path) -> None:
-    """Modes are normal, history, caches and keys stay out, links inside the tree survive."""
+def test_the_context_holds_the_whole_source(describe_it: Describe, source: Path) -> None:
+    """Modes are normal; names that are caches elsewhere, a CA's key and links inside are there."""
     (source / "bin").mkdir()
     (source / "bin" / "tool").write_text("#!/bin/sh\n")
     (source / "bin" / "tool").chmod(0o4777)
     (source / "main.py").chmod(0o666)
-    for name in (".git", "__pycache__", ".venv"):
+    for name in (".hg", ".venv", "certs", "secrets"):
         (source / name).mkdir()
-        (source / name / "file").write_text("")
-    (source / "secrets").mkdir()
-    (source / "secrets" / "ca.key").write_text("key")
+        (source / name / "ca.key").write_text("key")
     (source / "link").symlink_to("bin")
-    (source / "absolute").symlink_to(source / "main.py")
-    os.mkfifo(source / "pipe")
     context = write(describe_it())
     app = context / "app"
-    found = sorted(str(path.relative_to(context)) for path in context.rglob("*"))
-    assert found == sorted(
-        [
-            *("Dockerfile", "app", "app/absolute", "app/bin", "app/bin/tool"),
-            *("app/link", "app/main.py"),
-        ]
-    )
+    found = sorted(str(p.relative_to(app)) for p in app.rglob("*") if not p.is_dir())
+    keys = [f"{name}/ca.key" for name in (".hg", ".venv", "certs", "secrets")]
+    assert found == sorted([*keys, "bin/tool", "main.py"])
     assert (app / "bin" / "tool").stat().st_mode & 0o7777 == 0o755
     assert (app / "main.py").stat().st_mode & 0o7777 == 0o644
     assert (app / "link").readlink() == Path("bin")
-    assert (app / "absolute").readlink() == Path("main.py")
 
 
 def test_modes_do_not_depend_on_the_umask(
@@ -190,23 +181,15 @@ def test_modes_do_not_depend_on_the_umask(
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../outside", "sub/../../outside"])
-def test_a_link_that_leaves_the_source_is_refused(
+def test_a_link_that_leaves_the_source_is_not_copied(
     describe_it: Describe, source: Path, target: str
 ) -> None:
-    """The error names the link; no half context stays behind."""
+    """A folder of a source may have links to its neighbours: no image gets them."""
     (source / "sub").mkdir()
     (source / "sub" / "link").symlink_to("../" + target if target[0] != "/" else target)
-    build = describe_it()
-    with pytest.raises(SourceError, match="sub/link: a symbolic link leaves the source"):
-        write(build)
-    assert list(build.context.parent.iterdir()) == []
-
-
-def test_a_package_named_secrets_is_source(describe_it: Describe, source: Path) -> None:
-    """Only a directory with our CA key is left out by that rule."""
-    (source / "secrets").mkdir()
-    (source / "secrets" / "__init__.py").write_text("")
-    assert (write(describe_it()) / "app" / "secrets" / "__init__.py").is_file()
+    app = write(describe_it()) / "app"
+    assert (app / "main.py").is_file()
+    assert list((app / "sub").iterdir()) == []
 
 
 def test_an_existing_context_is_kept(describe_it: Describe) -> None:

@@ -6,12 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from iac_wrapper.detection import detect
+from iac_wrapper import detection
 from iac_wrapper.errors import EntrypointError, SourceError
+from iac_wrapper.model.entrypoint import Entrypoint
 
 CALLS_NOTHING = "def main():\n    print('hi')\n"
 GUARDED = "def main():\n    pass\n\nif __name__ == '__main__':\n    main()\n"
 SCRIPTS = '[project]\nname = "shop"\n[project.scripts]\nserve = "shop.cli:serve"\nother = "x:y"\n'
+
+
+def detect(root: Path, **wishes: str) -> Entrypoint:
+    return detection.detect(root, **wishes).entrypoint
 
 
 def tree(root: Path, files: dict[str, str]) -> Path:

@@ -44,6 +44,14 @@ def test_dependencies_come_before_the_source() -> None:
     assert early.endswith("/opt/iac/bin/uv pip install -r requirements.txt")
 
 
+def test_a_patch_release_is_checked_in_the_image() -> None:
+    """Only a range that tells patch releases apart needs it; its signs are quoted."""
+    assert "python find" not in render(PROPS)
+    line = instructions(render(replace(PROPS, requires=">=3.11.4")))[2]
+    assert " '>=3.11.4' || " in line
+    assert "is not met by the base's $(python3 --version)" in line
+
+
 def test_index_settings_are_secrets_of_the_steps_that_install() -> None:
     """CA bundle and index settings are mounted, never copied, set or passed as arguments."""
     lines = instructions(render(PROPS))
@@ -104,10 +112,15 @@ def test_port_and_command() -> None:
             Entrypoint("module", "flask", None, "", args=("run", "--port", "$PORT")),
             "/venv/bin/python /opt/iac/launch.py module flask -- run --port 8080",
         ),
+        (
+            Entrypoint("command", "gunicorn", None, "", args=("app:app", "-b", ":$PORT")),
+            "/venv/bin/python /opt/iac/launch.py command gunicorn -- app:app -b :8080",
+        ),
+        (Entrypoint("shell", "a && exec b $PORT", None, ""), "/bin/sh -c a && exec b $PORT"),
     ],
 )
 def test_the_program(entrypoint: Entrypoint, argv: str) -> None:
-    """Python goes through the launcher, a binary is executed as it is, $PORT becomes the port."""
+    """Python and commands go through the launcher, a binary does not; $PORT becomes the port."""
     assert " ".join(program(entrypoint, 8080)) == argv
 
 

@@ -37,7 +37,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 )
 def test_detection(name: str, kind: str, display: str, dependencies: str) -> None:
     """Every example is found without an override, in its own way."""
-    found = detect(EXAMPLES / name)
+    found = detect(EXAMPLES / name).entrypoint
     assert (found.kind, found.display) == (kind, display)
     assert find_dependencies(EXAMPLES / name, found).reason.startswith(dependencies)
 

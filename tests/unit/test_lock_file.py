@@ -41,12 +41,14 @@ def test_round_trip(tmp_path: Path) -> None:
 
 def test_options_and_notes(tmp_path: Path) -> None:
     """What was said of how a service runs is kept; a lock that says nothing has no such keys."""
-    said = replace(
-        APP, run="web", options=Options(run="web", tmpfs={"/app/tmp": 9}), notes=("a note",)
-    )
+    entrypoint = replace(APP.entrypoint, run="web", web_object="web:app")
+    options = Options(run="web", tmpfs={"/app/tmp": 9})
+    said = replace(APP, run="web", options=options, notes=("a note",), entrypoint=entrypoint)
     lock_file.save(replace(LOCK, apps=(said,)), tmp_path / "x.json")
     assert lock_file.load(tmp_path / "x.json").apps == (said,)
-    assert {"run", "options", "notes"}.isdisjoint(json.loads(lock_file.dump(LOCK))["apps"]["b"])
+    silent = json.loads(lock_file.dump(LOCK))["apps"]["b"]
+    assert {"run", "options", "notes"}.isdisjoint(silent)
+    assert {"run", "web_object"}.isdisjoint(silent["entrypoint"])
 
 
 def test_text_is_stable() -> None:

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
+import os
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from dotenv import dotenv_values
 
-from iac_wrapper import settings
+from iac_wrapper import env_text, settings
 from iac_wrapper.errors import ConfigError
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -72,8 +72,27 @@ def test_secrets_are_those_marked_secret() -> None:
 
 def test_env_example_lists_every_setting_with_its_default() -> None:
     """`.env.example` and the table are the same list with the same defaults."""
-    example = dotenv_values(_ROOT / ".env.example", interpolate=False)
+    example = env_text.parse((_ROOT / ".env.example").read_text(encoding="utf-8"), {})
     defaults = {f.name: f.default for f in fields(settings.Settings) if f.name != "environment"}
     own = {key: value for key, value in example.items() if key in defaults}
     assert own == defaults
     assert set(example) - set(defaults) == {"TERRAFORM_BINARY_NAME", "CHECKPOINT_DISABLE"}
+
+
+def test_env_file_keeps_bytes(tmp_path: Path) -> None:
+    """What is not UTF-8, and carriage returns within quotes, come as the environment has them."""
+    (tmp_path / ".env").write_bytes(b"A='caf\xe9\r\nx'\r\nB=plain\r\n")
+    environment = settings.load(tmp_path, {}).environment
+    assert {n: os.fsencode(v) for n, v in environment.items()} == {
+        "A": b"caf\xe9\r\nx",
+        "B": b"plain",
+    }
+
+
+def test_broken_env_file_names_the_line(tmp_path: Path) -> None:
+    """A line that sets nothing is an error, not a setting that is lost; no value is shown."""
+    (tmp_path / ".env").write_text("A=1\nB='sentinel\n")
+    with pytest.raises(ConfigError, match="a quote that does not end") as caught:
+        settings.load(tmp_path, {})
+    assert caught.value.where == ".env:2"
+    assert "sentinel" not in str(caught.value)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -44,7 +45,39 @@ def test_files_follow_the_values(tmp_path: Path) -> None:
     assert changed > first
     assert {f.name: f.read_text() for f in folder.iterdir()} == {"A": "9"}
     assert (folder / "A").stat().st_mode & 0o777 == 0o444
-    assert env_files.values(tmp_path) == ["9"]
     env_files.write(folder, {})
     assert not folder.exists()
     env_files.write(folder, {})
+
+
+BYTES = {
+    "CR": b"a\rb\r",
+    "CRLF": b"a\r\nb\r\n",
+    "LATIN1": b"caf\xe9-\xff",
+    "NEL": "a\x85b\u2028".encode(),
+    "EMPTY": b"",
+}
+
+
+def test_values_are_bytes(tmp_path: Path) -> None:
+    """Every byte of an environment arrives, and an unchanged value is not written again."""
+    environ = {name: os.fsdecode(value) for name, value in BYTES.items()}
+    values = env_files.resolve({n: f"${{{n}}}" for n in BYTES}, environ, where="x")
+    env_files.write(tmp_path / "web", values)
+    first = env_files.changed_at(tmp_path / "web")
+    env_files.write(tmp_path / "web", values)
+    assert env_files.changed_at(tmp_path / "web") == first
+    assert {f.name: f.read_bytes() for f in (tmp_path / "web").iterdir()} == BYTES
+
+
+def test_a_nul_is_refused(tmp_path: Path) -> None:
+    """No program can get it; the error does not hold the value."""
+    with pytest.raises(ConfigError, match="T holds a NUL") as caught:
+        env_files.resolve({"A": "${T}"}, {"T": "sentinel\0"}, where="x")
+    assert "sentinel" not in str(caught.value)
+
+
+def test_values_to_mask(tmp_path: Path) -> None:
+    """Only what has the shape of a secret is masked."""
+    env_files.write(tmp_path / "web", {"A": "production", "B": "s3cret-value"})
+    assert env_files.values(tmp_path) == ["s3cret-value"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from iac_wrapper.adapters import git, process
+from iac_wrapper.adapters import git, process, working_tree
 from iac_wrapper.adapters.git_errors import explain
 from iac_wrapper.adapters.process import Command, Completed
 from iac_wrapper.errors import CommandError, SourceError
@@ -54,17 +54,17 @@ def test_ls_remote(server: GitServer, repository: Repository) -> None:
 
 
 def test_export_commit(server: GitServer, repository: Repository, tmp_path: Path) -> None:
-    """A commit comes out as git archives it, however old, and leaves nothing else behind."""
+    """A commit comes out whole, however old, export-ignore or not; nothing else is left behind."""
     first = repository.git("rev-parse", "HEAD")
     repository.commit({"main.py": "two\n"})
     git.export_commit(_remote(server), first, tmp_path / "a.tar")
-    assert _names(tmp_path / "a.tar") == [".gitattributes", "main.py"]
+    assert _names(tmp_path / "a.tar") == [".gitattributes", "hidden", "main.py"]
     with tarfile.open(tmp_path / "a.tar") as tar:
         content = tar.extractfile("main.py")
         assert content is not None
         assert content.read() == b"one\n"
         assert tar.pax_headers["comment"] == first
-    assert not list(tmp_path.glob(".git-*"))
+    assert not list(tmp_path.glob(".tmp-*"))
 
 
 def test_export_when_the_server_refuses_a_sha(
@@ -88,15 +88,27 @@ def test_no_such_commit(
         git.export_commit(_remote(server), "d" * 40, tmp_path / "a.tar")
 
 
-def test_find_commit(server: GitServer, repository: Repository, tmp_path: Path) -> None:
+def test_find_commits(server: GitServer, repository: Repository, tmp_path: Path) -> None:
     """A short SHA deep in the history is found; an unknown one, or a file's, is not."""
     first = repository.git("rev-parse", "HEAD")
     repository.commit({"main.py": "two\n"})
-    assert git.find_commit(_remote(server), first[:10], tmp_path / "scratch") == first
+    assert git.find_commits(_remote(server), first[:10], tmp_path / "scratch") == [first]
     blob = repository.git("rev-parse", "HEAD:main.py")
     for short in ("0123456", blob[:10]):
-        with pytest.raises(SourceError, match="no such ref or commit"):
-            git.find_commit(_remote(server), short, tmp_path / "scratch")
+        assert git.find_commits(_remote(server), short, tmp_path / "scratch") == []
+
+
+@pytest.mark.parametrize("free", [True, False])
+def test_list_commit(
+    server: GitServer, repository: Repository, tmp_path: Path, *, free: bool
+) -> None:
+    """Names, modes and SHAs of a commit are known without its files, from any server."""
+    first = repository.git("rev-parse", "HEAD")
+    repository.commit({"main.py": "two\n"})
+    server.allow_any_sha = free
+    listed = git.list_commit(_remote(server), first, tmp_path)
+    assert sorted(listed) == [".gitattributes", "hidden", "main.py"]
+    assert listed["main.py"] == ("100644", repository.git("rev-parse", f"{first}:main.py"))
 
 
 def test_token_travels_in_the_environment(
@@ -200,7 +212,7 @@ def test_enclosing_git_has_no_say(
     sha = git.ls_remote(_remote(server)).commits["HEAD"]
     git.export_commit(_remote(server), sha, tmp_path / "a.tar")
     assert "main.py" in _names(tmp_path / "a.tar")
-    assert git.version_files(tmp_path, ()) is None
+    assert working_tree.read(tmp_path, ()) is None
 
 
 def test_empty_and_missing(server: GitServer, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -12,10 +13,11 @@ import pytest
 from iac_wrapper.adapters.source_cache import SNAPSHOT_KEPT, STALE_AFTER, Commit, SourceCache
 from iac_wrapper.adapters.unpack import Limits
 from iac_wrapper.errors import SourceError
+from iac_wrapper.model.omission import Omission
 from iac_wrapper.model.remote import remote_of
 from iac_wrapper.model.slug import Slug
 from iac_wrapper.settings import Settings
-from tests.support.git_server import Executable, GitServer, Link
+from tests.support.git_server import Content, Executable, GitServer, Link, Repository
 
 
 @pytest.fixture
@@ -49,28 +51,123 @@ def commit(server: GitServer) -> Commit:
             "main.py": "print()\r\n",
             "run": Executable("#!"),
             "d/l": Link("../main.py"),
-            "hidden/x": "x",
-            ".gitattributes": "hidden export-ignore\nversion export-subst\n",
-            "version": "$Format:%H$\n",
         }
     )
     return _commit(server, "gh:a/b", sha)
 
 
-def test_both_ways_agree(server: GitServer, commit: Commit, cache: SourceCache) -> None:
-    """Archive and clone of one commit have one tree hash, attributes of the repository included."""
+def test_both_ways_agree(commit: Commit, cache: SourceCache) -> None:
+    """Archive and clone of one commit have one tree hash."""
     first = cache.fetch(commit)
     second = replace(cache, folder=cache.folder / "2").fetch(replace(commit, archive_url=None))
     assert (first.method, second.method) == ("archive", "clone")
     assert first.tree == second.tree
-    assert sorted(p.name for p in first.path.iterdir()) == [
-        ".gitattributes",
-        "d",
-        "main.py",
-        "run",
-        "version",
+    assert first.omissions == second.omissions == ()
+
+
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 5\n"
+
+HARD: dict[str, dict[str, Content]] = {
+    "export-ignore": {".gitattributes": "tests export-ignore\n", "tests/x": "x"},
+    "export-ignore, hidden": {
+        ".gitattributes": "tests export-ignore\n.gitattributes export-ignore\n",
+        "tests/x": "x",
+    },
+    "export-subst": {".gitattributes": "version export-subst\n", "version": "$Format:%H %d$"},
+    "line ends": {".gitattributes": "*.bat text eol=crlf\n", "a.bat": "a\nb\n"},
+    "lfs": {"a.bin": LFS, "b/c.bin": LFS},
+    "links": {"out": Link("/etc/passwd"), "d/up": Link("../../x"), "none": Link("n"), "a/b": "x"},
+    "keys and caches": {"certs/ca.key": "k", ".venv/x": "x", ".iac/y": "y", "__pycache__/z": "z"},
+    "nothing": {},
+}
+"""Commits whose archive, clone and checkout differ, or were refused, unless care is taken."""
+
+
+@pytest.mark.parametrize("case", HARD)
+def test_every_way_to_a_commit_gives_its_tree(
+    server: GitServer, cache: SourceCache, case: str
+) -> None:
+    """Archive, clone and a clean working tree have one hash and lack the same, which is named."""
+    repository = server.repository("a/b")
+    sha = repository.commit({"main.py": "print()\n", **HARD[case]})
+    repository.git("rm", "-q", "-r", "--cached", ".")
+    repository.git("reset", "-q", "--hard")
+    commit = _commit(server, "gh:a/b", sha)
+    ways = [
+        cache.fetch(commit),
+        replace(cache, folder=cache.folder / "2").fetch(replace(commit, archive_url=None)),
+        cache.snapshot(repository.path),
     ]
-    assert (first.path / "version").read_text().strip() == commit.sha
+    assert len({way.tree for way in ways}) == 1
+    assert len({way.omissions for way in ways}) == 1
+    named = {one.path for one in ways[0].omissions}
+    there = {str(p.relative_to(ways[0].path)) for p in ways[0].path.rglob("*") if not p.is_dir()}
+    kept = {one.path for one in ways[0].omissions if one.kind in ("lfs", "dangling")}
+    assert there == {"main.py", *HARD[case]} - named | kept
+    assert named == {
+        "lfs": {"a.bin", "b/c.bin"}, "links": {"out", "d/up", "none"}
+    }.get(case, set())  # fmt: skip
+
+
+def test_submodules_are_named_every_way(
+    server: GitServer, cache: SourceCache, tmp_path: Path
+) -> None:
+    """A submodule is in no source, on disk or not; its path and URL are told, no credentials."""
+    library = Repository.create(tmp_path / "library")
+    library.commit({"x": "x"})
+    repository = server.repository("a/b")
+    repository.commit({"main.py": "print()\n"})
+    allow = ("-c", "protocol.file.allow=always")
+    repository.git(*allow, "submodule", "--quiet", "add", str(library.path), "libs/x")
+    repository.git("config", "-f", ".gitmodules", "submodule.libs/x.url", "https://u:p@h.test/x")
+    sha = repository.commit({})
+    commit = _commit(server, "gh:a/b", sha)
+    assert (repository.path / "libs/x/x").exists()
+    ways = [
+        cache.fetch(commit),
+        replace(cache, folder=cache.folder / "2").fetch(replace(commit, archive_url=None)),
+        cache.snapshot(repository.path),
+    ]
+    assert [way.method for way in ways] == ["archive", "clone", "local"]
+    assert len({way.tree for way in ways}) == 1
+    expected = (Omission("submodule", "libs/x", "https://h.test/x"),)
+    assert {way.omissions for way in ways} == {expected}
+    assert cache.fetch(commit).omissions == expected
+    inside = cache.snapshot(repository.path / "libs")
+    assert inside.omissions == (Omission("submodule", "x", "https://h.test/x"),)
+
+
+def test_a_folder_of_a_source(server: GitServer, cache: SourceCache) -> None:
+    """A subdirectory has the same hash and omissions whether it comes by slug or by path."""
+    repository = server.repository("a/b")
+    sha = repository.commit(
+        {
+            "app/main.py": "x",
+            "app/up": Link("../lib/y"),
+            "lib/y": "y",
+            "app/a.bin": LFS,
+            "b.bin": LFS,
+        }
+    )
+    cached = cache.fetch(_commit(server, "gh:a/b", sha))
+    part, local = cached.part(cached.path / "app"), cache.snapshot(repository.path / "app")
+    assert part.tree == local.tree
+    assert part.omissions == local.omissions
+    assert [(one.kind, one.path) for one in part.omissions] == [("lfs", "a.bin"), ("link", "up")]
+
+
+def test_a_tree_of_an_earlier_version_is_fetched_again(
+    commit: Commit, cache: SourceCache, lines: list[str]
+) -> None:
+    """Its record has no format: it may lack what the host's archive left out. Nothing is said."""
+    good = cache.fetch(commit)
+    (good.path.parent / "source.json").write_text(
+        json.dumps({"tree": good.tree, "method": "archive"})
+    )
+    (good.path / "new").write_text("x")
+    assert cache.fetch(commit) == good
+    assert not (good.path / "new").exists()
+    assert lines == []
 
 
 @pytest.mark.parametrize("text", ["gh:a/b", "bb:a/b", "gl:a/b", "gl:g/s/t/b"])
@@ -81,7 +178,7 @@ def test_archive_of_every_host(server: GitServer, cache: SourceCache, text: str)
     assert cache.fetch(commit).method == "archive"
     asked = len(server.requests)
     assert cache.fetch(commit).path.joinpath("x").read_text() == text
-    assert (asked, len(server.requests)) == (1, 1)
+    assert (server.count("archive|/get/"), len(server.requests)) == (1, asked)
 
 
 @pytest.mark.parametrize("body", [None, b"<html>", b"\x1f\x8bbroken"])
@@ -96,12 +193,14 @@ def test_fallback(
     assert "cloning instead" in lines[0]
 
 
-def test_refused_content_is_final(server: GitServer, cache: SourceCache) -> None:
+def test_refused_content_is_final(
+    server: GitServer, commit: Commit, cache: SourceCache, lines: list[str]
+) -> None:
     """A source that is refused is not fetched a second way, and leaves nothing in the cache."""
-    sha = server.repository("a/b").commit({"l": Link("/etc/passwd")})
-    with pytest.raises(SourceError, match="symbolic link"):
-        cache.fetch(_commit(server, "gh:a/b", sha))
-    assert server.count("git-upload-pack") == 0
+    del server
+    with pytest.raises(SourceError, match="too large"):
+        replace(cache, limits=Limits(5)).fetch(commit)
+    assert lines == []
     assert list(cache.folder.iterdir()) == []
 
 

@@ -104,26 +104,49 @@ def test_copy_elsewhere(tmp_path: Path) -> None:
     root = tmp_path / "x"
     _write(root, "a.py", "b/c.py", ".venv/x", "node_modules/y", "b/__pycache__/c.pyc", ".env")
     _write(root, "secrets/ca.key", "secrets/iacnet/app/tls.key", ".iac/host.json")
-    copy_local(root, tmp_path / "copy", LIMITS)
+    omissions = copy_local(root, tmp_path / "copy", LIMITS)
     assert _names(tmp_path / "copy") == ["a.py", "b/c.py"]
+    named = [(one.kind, one.path) for one in omissions]
+    assert named == [("key", "secrets"), ("own", ".env"), ("own", "node_modules")]
 
 
-@pytest.mark.parametrize("target", ["/etc/passwd", "../outside", "loop"])
-def test_copy_refuses_links_out(tmp_path: Path, target: str) -> None:
-    """A link that leaves the directory is refused."""
+def test_copy_leaves_out_what_cannot_be_in_an_image(tmp_path: Path) -> None:
+    """Links out and in circles, and a fifo, are left out and named; the rest is there."""
     root = tmp_path / "x"
-    _write(root, "a")
-    (root / "loop").symlink_to(target)
-    with pytest.raises(SourceError, match="symbolic link"):
-        copy_local(root, tmp_path / "copy", LIMITS)
+    _write(root, "a", "d/b")
+    for name, target in (
+        ("l", "/etc/passwd"),
+        ("m", "../outside"),
+        ("loop", "loop"),
+        ("ok", "d/b"),
+    ):
+        (root / name).symlink_to(target)
+    os.mkfifo(root / "pipe")
+    omissions = copy_local(root, tmp_path / "copy", LIMITS)
+    assert _names(tmp_path / "copy") == ["a", "d/b", "ok"]
+    assert [(one.kind, one.path) for one in omissions] == [
+        ("link", "l"),
+        ("link", "loop"),
+        ("link", "m"),
+        ("special", "pipe"),
+    ]
 
 
-def test_copy_refuses_a_fifo(tmp_path: Path) -> None:
-    """A fifo is refused, not read."""
-    (tmp_path / "x").mkdir()
-    os.mkfifo(tmp_path / "x" / "pipe")
-    with pytest.raises(SourceError, match="neither a file nor a link"):
-        copy_local(tmp_path / "x", tmp_path / "copy", LIMITS)
+def test_copy_names_what_it_leaves_out(tmp_path: Path) -> None:
+    """Keys and repositories that git does not track, files that are gone, and .env are named."""
+    repository = Repository.create(tmp_path / "r")
+    repository.commit({"a": "a", "gone": "x", "certs/ca.key": "tracked", ".gitignore": ".env\n"})
+    (repository.path / "gone").unlink()
+    _write(repository.path, "secrets/ca.key", "secrets/iacnet/web/tls.key", ".env")
+    Repository.create(repository.path / "other").commit({"x": "x"})
+    omissions = copy_local(repository.path, tmp_path / "copy", LIMITS)
+    assert _names(tmp_path / "copy") == [".gitignore", "a", "certs/ca.key"]
+    assert [(one.kind, one.path) for one in omissions] == [
+        ("gone", "gone"),
+        ("key", "secrets"),
+        ("own", ".env"),
+        ("repository", "other"),
+    ]
 
 
 def test_copy_refuses_tracked_files_behind_a_link(tmp_path: Path) -> None:

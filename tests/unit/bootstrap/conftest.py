@@ -45,6 +45,7 @@ case "$1 $2" in
     while [ "$1" != --tag ]; do shift; done
     [ -e "$state/broken" ] && { echo "ERROR: no space left"; exit 1; }
     [ -e "$state/elsewhere" ] || store "$2" "" "" ;;
+"run --rm") [ ! -e "$state/no-ipv6" ] ;;
 *) echo "unexpected: $*" >&2; exit 64 ;;
 esac
 """
@@ -117,7 +118,8 @@ def make_rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., R
                 "images/runtime.Dockerfile",
                 "images/sidecar.Dockerfile",
             ),
-            *("runner/requirements.txt", "runner/launch.py", "runner/sidecar.py"),
+            *("runner/requirements.txt", "runner/launch.py", "runner/__init__.py"),
+            *("runner/listeners.py", "runner/sidecar/__main__.py", "runner/sidecar/x.py"),
             *("iac_wrapper/__init__.py", "iac_wrapper/grpc_pb/x_pb2.py", "requirements-envoy.txt"),
         ):
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from constructs_lib import envoy_config
 from iac_wrapper.bootstrap import docker_images, images
 from iac_wrapper.bootstrap.docker_images import Build, Image
 from iac_wrapper.errors import CommandError
@@ -27,7 +30,9 @@ def test_the_runtime_context_has_the_runner_but_not_the_sidecar(rig: Rig) -> Non
         "iac_wrapper/__init__.py",
         "iac_wrapper/grpc_pb/x_pb2.py",
         "images/uv-requirements.txt",
+        "runner/__init__.py",
         "runner/launch.py",
+        "runner/listeners.py",
         "runner/requirements.txt",
     ]
 
@@ -66,6 +71,33 @@ def test_the_sidecar_gets_the_envoy_binary_once(rig: Rig) -> None:
     assert first.reference.startswith("iac/envoy:1.40.0-")
     assert builds(rig) == 1
     assert rig.said.count("· fetching Envoy 1.40.0") == 1
+
+
+def test_the_sidecar_folder_runs_by_itself(tmp_path: Path) -> None:
+    """Isolated and without site-packages, as in the image: it says what it lacks, no traceback."""
+    root = Path(__file__).parents[3]
+    docker_images.fill(tmp_path, images.sidecar_files(root).items())
+    argv = [sys.executable, "-I", "-S", "-B", str(tmp_path / "sidecar")]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env={})
+    assert done.stderr == "sidecar: IAC_ROLE is '', expected sidecar or gateway\n"
+    assert done.returncode == 78
+
+
+def test_a_change_of_envoys_configuration_is_a_new_tag(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So it shows in a plan, without the text in it."""
+    first = images.ensure_sidecar(rig.context, docker(rig), BASE)
+    monkeypatch.setattr(envoy_config, "RUN_DIRECTORY", "/run/elsewhere")
+    second = images.ensure_sidecar(rig.context, docker(rig), BASE)
+    assert first.reference != second.reference
+
+
+def test_an_engine_without_ipv6_is_noticed(rig: Rig) -> None:
+    """Asked in a container: the engine need not be on this machine."""
+    assert images.has_loopback_v6(docker(rig), BASE)
+    rig.flag("no-ipv6")
+    assert not images.has_loopback_v6(docker(rig), BASE)
 
 
 def test_the_envoy_version_is_the_locked_one() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 PROMISED = (
-    "bootstrap demo proto plan apply destroy test test-cov e2e-test lint fmt dev install lock"
+    "bootstrap demo proto plan apply destroy "
+    "test test-cov e2e-test interop lint fmt dev install lock"
 )
 
 

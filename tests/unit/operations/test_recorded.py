@@ -71,20 +71,20 @@ def _app(name: str, slug: str, entrypoint: Entrypoint | None = None) -> Resolved
 )  # fmt: skip
 def test_an_override_is_found_again(checkout: Path, written: str) -> None:
     """From entry to lock to entry: the same program, from repos.yaml or from the environment."""
-    chosen = detect(checkout, entrypoint=written)
-    again = detect(checkout, entrypoint=written_entrypoint(chosen))
+    chosen = detect(checkout, entrypoint=written).entrypoint
+    again = detect(checkout, entrypoint=written_entrypoint(chosen)).entrypoint
     assert again == chosen
-    from_environment = detect(checkout, environment=written)
+    from_environment = detect(checkout, environment=written).entrypoint
     assert from_environment.reason == "ENTRYPOINT in the environment"
-    once_more = detect(checkout, entrypoint=written_entrypoint(from_environment))
+    once_more = detect(checkout, entrypoint=written_entrypoint(from_environment)).entrypoint
     assert replace(once_more, reason="") == replace(from_environment, reason="")
 
 
 def test_what_the_repository_decides_is_left_to_it(checkout: Path) -> None:
     """Detected, or from a label: a new commit may change it."""
-    assert written_entrypoint(detect(checkout)) is None
+    assert written_entrypoint(detect(checkout).entrypoint) is None
     (checkout / "Dockerfile").write_text("LABEL ENTRYPOINT=other.py\n")
-    labelled = detect(checkout)
+    labelled = detect(checkout).entrypoint
     assert labelled.target == "other.py"
     assert written_entrypoint(labelled) is None
 

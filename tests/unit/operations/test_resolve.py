@@ -72,12 +72,44 @@ def test_short_sha_without_a_ref(host: Host) -> None:
     assert any("history" in line for line in host.lines)
 
 
+@pytest.mark.parametrize("kind", ["heads", "tags"])
+def test_short_sha_that_is_a_name_too(host: Host, kind: str) -> None:
+    """A name that is the short SHA of another commit is refused; each reading can be written."""
+    short = host.first[:8]  # no ref points at it
+    host.hello.git("tag", "-d", "v1")
+    host.hello.git("update-ref", f"refs/{kind}/{short}", host.second)
+    with pytest.raises(SourceError, match="also the short SHA of a commit") as caught:
+        host.resolve(f"gh:acme/hello#{short}")
+    assert caught.value.expected == f"#refs/{kind}/{short} or #{host.first}"
+    for ref, commit in ((f"refs/{kind}/{short}", host.second), (host.first, host.first)):
+        assert host.resolve(f"gh:acme/hello#{ref}")[0].commit == commit
+
+
+@pytest.mark.parametrize("name", ["20240115", "{short}"])
+def test_name_of_digits_that_is_no_other_commit(host: Host, name: str) -> None:
+    """A tag that is a date, or the short SHA of its own commit, means what it says."""
+    name = name.format(short=host.first[:8])
+    host.hello.git("tag", name, host.first)
+    assert host.resolve(f"gh:acme/hello#{name}")[0].commit == host.first
+
+
+def test_notes_name_what_is_missing(host: Host) -> None:
+    """A checkout says in sentences what its source has and it lacks, by count and first names."""
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n"
+    host.hello.commit({f"app/{name}.bin": pointer for name in "abcde"} | {"l": Link("/x")})
+    several = "5 Git LFS pointers without content: {0}a.bin, {0}b.bin, {0}c.bin and 2 more"
+    whole, part = host.resolve("gh:acme/hello", "gh:acme/hello#:app")
+    link = "the symbolic link l (-> /x, which leaves the source), left out"
+    assert whole.notes == (several.format("app/"), link)
+    assert part.notes == (several.format(""),)
+
+
 def test_each_remote_and_commit_once(host: Host) -> None:
     """Slugs of one repository share the ref listing and the download."""
     done = host.resolve("gh:acme/hello", "gh:acme/hello#main:app", "gh:acme/hello#:app/web")
     assert [checkout.path.name for checkout in done] == ["tree", "app", "web"]
     assert len({checkout.tree for checkout in done}) == 3
-    assert host.server.count("info/refs") == 1
+    assert host.server.count("info/refs") == 2  # the refs, and the list of the commit
     assert host.server.count("archive") == 1
 
 
@@ -85,7 +117,7 @@ def test_locked_commit_is_kept(host: Host) -> None:
     """A locked slug keeps its commit without asking; a changed slug is resolved anew."""
     locked = {"hello": ("gh:acme/hello", host.first)}
     assert host.resolve("gh:acme/hello", locked=locked)[0].commit == host.first
-    assert host.server.count("info/refs") == 0
+    assert not any("is " + host.first[:12] in line for line in host.lines)
     asked = len(host.server.requests)
     assert host.resolve("gh:acme/hello", locked=locked)[0].commit == host.first
     assert len(host.server.requests) == asked

@@ -67,3 +67,17 @@ def test_a_configuration_that_is_not_there_is_said_to_be_ignored(
         "warning",
         "TF_CLI_CONFIG_FILE names /nowhere/x.tfrc, which does not exist: it is ignored",
     )
+
+
+def test_a_configuration_of_ones_own_may_bring_the_official_provider(
+    workspace: Workspace, stack: Path, tmp_path: Path
+) -> None:
+    """Whose refresh would remove stopped containers: the recorded choice is not the last word."""
+    own = tmp_path / "own.tfrc"
+    assert (stack.exists(), workspace.has_embedded_provider) == (True, True)
+    chosen = settings.load(tmp_path, {"TF_CLI_CONFIG_FILE": str(own)})
+    other = replace(workspace, settings=chosen)
+    vars(other)["host"] = workspace.host
+    assert other.has_embedded_provider
+    own.touch()
+    assert not other.has_embedded_provider

@@ -65,14 +65,15 @@ def _bare(block: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_schema_equals_the_record() -> None:
-    """Types, nesting, limits, flags and versions, for the provider and every resource served."""
+    """Types, nesting, limits, flags and versions, for the provider and every resource known."""
     record = json.loads((OFFICIAL / "schema-3.6.2.json").read_text())
     ours = schema.load()
     assert _as_terraform(ours.provider.block) == _bare(record["provider"]["block"])
-    for name in ours.resources:
-        theirs = record["resource_schemas"][name]
-        assert ours.resources[name].version == theirs["version"]
-        assert _as_terraform(ours.resources[name].block) == _bare(theirs["block"])
+    known = {**ours.resources, **ours.missing}
+    assert record["resource_schemas"].keys() <= known.keys()
+    for name, theirs in record["resource_schemas"].items():
+        assert known[name].version == theirs["version"]
+        assert _as_terraform(known[name].block) == _bare(theirs["block"])
 
 
 @pytest.mark.parametrize("kind", [f"docker_{name}" for name in RESOURCES])
@@ -98,15 +99,19 @@ def _check_behaviour(block: Block, record: dict[str, Any], exceptions: set[str])
             assert json.dumps(attribute.default).strip('"') == item["default"], name
 
 
+def bindings_folder() -> Path:
+    spec = importlib.util.find_spec("cdktf_cdktf_provider_docker")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
+
+
 class Bindings:
     """Classes of one module of the bindings, read as text: importing them starts Node."""
 
     def __init__(self, kind: str) -> None:
-        spec = importlib.util.find_spec("cdktf_cdktf_provider_docker")
-        assert spec is not None
-        assert spec.origin is not None
-        self.kind = kind.capitalize()
-        tree = ast.parse((Path(spec.origin).parent / kind / "__init__.py").read_text())
+        self.kind = "".join(part.capitalize() for part in kind.split("_"))
+        tree = ast.parse((bindings_folder() / kind / "__init__.py").read_text())
         self.classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
 
     def properties(self, name: str) -> dict[str, str]:
@@ -122,15 +127,30 @@ def _is_getter(node: ast.FunctionDef) -> bool:
     return any(ast.unparse(item) == "builtins.property" for item in node.decorator_list)
 
 
-RENAMED = {"build_attribute": "build"}  # `build` is a method of every construct
+RENAMED = {"build_attribute": "build", "node_attribute": "node", "global_": "global"}
+"""`build` and `node` are members of every construct, `global` is a word of Python's."""
 META = {"connection", "count", "depends_on", "for_each", "lifecycle", "provider", "provisioners"}
 
 
 @pytest.mark.parametrize("kind", RESOURCES)
 def test_every_attribute_of_the_bindings_is_served(kind: str) -> None:
     """Names, types, required or optional, nesting, to the last level; nothing is invented."""
+    _check_kind(kind, schema.load().resources[f"docker_{kind}"].block)
+
+
+def test_every_type_of_the_bindings_is_known() -> None:
+    """What is not implemented has the schema all the same, so that its refusal can be said."""
+    ours = schema.load()
+    data = {f"data_{name}": item.block for name, item in ours.data_sources.items()}
+    others = {name.removeprefix("docker_"): item.block for name, item in ours.missing.items()}
+    modules = {path.parent.name for path in bindings_folder().glob("[a-z]*/__init__.py")}
+    assert modules - {"provider"} == {*RESOURCES, *data, *others}
+    for kind, block in {**data, **others}.items():
+        _check_kind(kind, block)
+
+
+def _check_kind(kind: str, block: Block) -> None:
     bindings = Bindings(kind)
-    block = schema.load().resources[f"docker_{kind}"].block
     checked = _check_struct(bindings, f"{bindings.kind}Config", block, bindings.kind)
     assert checked == _configurable(block)
     getters = bindings.properties(bindings.kind)

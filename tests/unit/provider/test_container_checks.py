@@ -47,6 +47,7 @@ def problems(**config: Any) -> list[tuple[Any, ...]]:
         ({"command": ["a", ""]}, ("command", 1)),
         ({"network_mode": "container:x", "networks_advanced": [{"name": "n"}]},
          ("networks_advanced",)),
+        ({"capabilities": [{"drop": ["cap_all"]}]}, ("capabilities", "drop")),
         ({"mounts": [{"type": "nfs", "target": "/t"}]}, ("mounts", "type")),
         ({"mounts": [{"type": "bind", "target": "/t"}]}, ("mounts", "source")),
         ({"mounts": [{"type": "tmpfs", "target": "/t", "bind_options": [{}]}]}, ("mounts",)),
@@ -72,6 +73,7 @@ def test_refused_with_the_attributes_path(config: dict[str, Any], path: tuple[An
 def test_what_is_implemented_passes() -> None:
     """Also the harmless values of what is not."""
     assert problems(attach=False, gpus="", restart="on-failure", cpus="1.5", cpu_set="0-1,3",
+                    capabilities=[{"add": ["NET_ADMIN"], "drop": ["ALL"]}],
                     memory_swap=-1, mounts=[{"type": "tmpfs", "target": "/t"}],
                     upload=[{"file": "/a", "content": ""}], command=["a"],
                     healthcheck=[{"test": ["a"], "interval": "1m"}]) == []  # fmt: skip
@@ -84,5 +86,5 @@ def test_unknown_values_are_left_for_later() -> None:
         networks_advanced=[{"name": UNKNOWN}], mounts=[UNKNOWN, {"type": UNKNOWN, "target": "/t"}],
         upload=[{"file": "/a", "content": UNKNOWN}],
         healthcheck=[{"test": UNKNOWN, "interval": UNKNOWN}],
-        volumes=[{"container_path": UNKNOWN}],
+        volumes=[{"container_path": UNKNOWN}], capabilities=[{"add": UNKNOWN, "drop": [UNKNOWN]}],
     ) == []  # fmt: skip

@@ -68,6 +68,8 @@ def test_the_same_configuration_changes_nothing() -> None:
         ({"capabilities": [{"add": ["CAP_NET_ADMIN"], "drop": ["ALL"]}]},
          {"capabilities": [{"add": ["net_admin"], "drop": ["all"]}]}, ()),
         ({"capabilities": [{"drop": ["ALL"]}]}, {}, ("capabilities",)),
+        ({"capabilities": [{"drop": ["ALL"]}]}, {"capabilities": [{"drop": ["CAP_ALL"]}]},
+         ("capabilities",)),
         ({"ports": [{"internal": 1, "external": 5}, {"internal": 2, "external": 6}]},
          {"ports": [{"internal": 2, "external": 6, "ip": ALL_ADDRESSES, "protocol": "tcp"},
                     {"internal": 1, "external": 5, "ip": ALL_ADDRESSES, "protocol": "tcp"}]}, ()),
@@ -76,6 +78,8 @@ def test_the_same_configuration_changes_nothing() -> None:
         ({"mounts": [{"type": "bind", "source": "/a", "target": "/t"}]},
          {"mounts": [{"type": "bind", "source": "/b", "target": "/t"}]}, ("mounts",)),
         ({"healthcheck": [{"test": ["a"]}]}, {"healthcheck": [{"test": ["b"]}]}, ("healthcheck",)),
+        ({}, {"healthcheck": [{"test": ["b"]}]}, ("healthcheck",)),
+        ({"healthcheck": [{"test": ["a"]}]}, {}, ()),
     ],
 )  # fmt: skip
 def test_container_changes(
@@ -135,6 +139,14 @@ def test_a_gateway_docker_chose_is_no_difference(
     before = {"name": "x", "ipam_config": [{"subnet": "10.0.0.0/24", "gateway": "10.0.0.1"}]}
     plan = update("docker_network", before, {"name": "x", "ipam_config": [desired]})
     assert plan.replace == replace
+
+
+def test_an_address_plan_docker_chose_is_no_difference() -> None:
+    """The official provider keeps it in the state of a network configured without one."""
+    before = {"name": "x", "ipam_config": [{"subnet": "10.0.0.0/24", "gateway": "10.0.0.1"}]}
+    plan = update("docker_network", before, {"name": "x"})
+    assert plan.replace == ()
+    assert [item["subnet"] for item in plan.planned["ipam_config"]] == ["10.0.0.0/24"]
 
 
 def test_rules_are_asked_only_about_known_values() -> None:

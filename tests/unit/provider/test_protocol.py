@@ -54,7 +54,7 @@ def apply(servicer: Servicer, prior: Any, values: Any) -> Any:
 def test_schema_is_served_whole(servicer: Servicer) -> None:
     """Names, versions, types as JSON, nesting and limits."""
     answer = servicer.GetProviderSchema(pb.GetProviderSchema.Request(), None)
-    assert set(answer.resource_schemas) == set(resources())
+    assert set(answer.resource_schemas) == {*resources(), *schema.load().missing}
     container = answer.resource_schemas["docker_container"]
     assert container.version == 2
     nesting = {b.type_name: (b.nesting, b.max_items) for b in container.block.block_types}
@@ -65,7 +65,8 @@ def test_schema_is_served_whole(servicer: Servicer) -> None:
     (auth,) = answer.provider.block.block_types
     assert {a.name for a in auth.block.attributes if a.sensitive} == {"password"}
     names = servicer.GetMetadata(pb.GetMetadata.Request(), None).resources
-    assert {item.type_name for item in names} == set(resources())
+    assert {item.type_name for item in names} == set(answer.resource_schemas)
+    assert set(answer.data_source_schemas) == set(schema.load().data_sources)
 
 
 def test_plan_of_a_new_object(servicer: Servicer) -> None:
@@ -199,11 +200,42 @@ def test_what_there_is_not_is_said(servicer: Servicer) -> None:
     data = pb.ReadDataSource.Request(type_name="docker_logs")
     assert "docker_logs" in servicer.ReadDataSource(data, None).diagnostics[0].summary
     check = pb.ValidateDataResourceConfig.Request(type_name="docker_logs")
-    assert servicer.ValidateDataResourceConfig(check, None).diagnostics
+    (problem,) = servicer.ValidateDataResourceConfig(check, None).diagnostics
+    assert problem.summary == (
+        "The embedded Docker provider has docker_container, docker_image, docker_network and "
+        "docker_volume, but no data source docker_logs."
+    )
+    assert problem.detail.startswith("`make bootstrap IAC_PROVIDER=registry` ")
     move = pb.MoveResourceState.Request(target_type_name=KIND)
     assert servicer.MoveResourceState(move, None).diagnostics
     assert not servicer.GetFunctions(pb.GetFunctions.Request(), None).functions
     assert "f" in servicer.CallFunction(pb.CallFunction.Request(name="f"), None).error.text
+
+
+@pytest.mark.parametrize("kind", sorted(schema.load().missing))
+def test_a_type_that_is_not_here_is_refused_whatever_is_asked(
+    servicer: Servicer, kind: str
+) -> None:
+    """Validate, plan of a state that the official provider wrote, read, destroy, import."""
+    block = schema.load().missing[kind].block
+    config = wire(conform(block, {}))
+    validate = pb.ValidateResourceConfig.Request(type_name=kind, config=config)
+    read = pb.ReadResource.Request(type_name=kind, current_state=config)
+    apply = {"create": (wire(None), config), "update": (config, config),
+             "destroy": (config, wire(None))}  # fmt: skip
+    answers = [
+        servicer.ValidateResourceConfig(validate, None),
+        servicer.ReadResource(read, None),
+        servicer.ImportResourceState(pb.ImportResourceState.Request(type_name=kind, id="x"), None),
+    ] + [
+        servicer.ApplyResourceChange(
+            pb.ApplyResourceChange.Request(type_name=kind, prior_state=a, planned_state=b), None
+        )
+        for a, b in apply.values()
+    ]
+    for answer in answers:
+        (problem,) = answer.diagnostics
+        assert problem.summary.endswith(f"but no resource {kind}.")
 
 
 def test_stop_reaches_running_work(servicer: Servicer, stand_in: StandIn) -> None:

@@ -91,6 +91,31 @@ def test_arguments_follow_a_double_dash(app: App) -> None:
     assert done.stdout == "['run', '--port', '8080', '--', 'x']\n"
 
 
+def test_a_command_of_its_own_python_runs_in_process(app: App, tmp_path: Path) -> None:
+    """gunicorn's own script, say: its arguments, the app on its path, and OpenTelemetry."""
+    scripts = tmp_path / "bin"
+    scripts.mkdir()
+    (scripts / "python").symlink_to(BASE_PYTHON)
+    (scripts / "serve").write_text(
+        f"#!{scripts}/python\nimport sys, web\nprint(web.found, sys.argv[1:])\n"
+    )
+    (scripts / "serve").chmod(0o755)
+    app.write("web.py", "found = True\n")  # beside the script it would not be
+    argv = [str(scripts / "python"), LAUNCH, "command", "serve", "--", "a:b", "--x"]
+    env = {"PATH": str(scripts), "IAC_OTEL_PATH": "/nonexistent"}
+    done = subprocess.run(
+        argv, cwd=app.folder, env=env, capture_output=True, text=True, timeout=20, check=False
+    )
+    assert (done.stdout, done.stderr) == ("True ['a:b', '--x']\n", "")
+
+
+def test_any_other_command_is_executed(app: App) -> None:
+    """A program that is not our Python's takes the launcher's place, with its exit code."""
+    done = app.run("command", "sh", "--", "-c", "echo $0 $PPID; exit 7", "zero")
+    assert done.returncode == 7
+    assert done.stdout == f"zero {os.getpid()}\n"
+
+
 def test_script_function_that_nobody_calls_is_called(app: App) -> None:
     """The body runs as __main__, then the named function; an int is the exit code."""
     app.write("main.py", "print(__name__)\ndef main():\n    print('called')\n    return 4\n")
@@ -152,6 +177,7 @@ def test_syntax_error_shows_the_program_only(app: App) -> None:
         (("module", "gone"), "no module named gone"),
         (("script", "empty.py", "main"), "has no main"),
         (("binary", "x"), "usage: launch.py"),
+        (("command", "gunicorn-x"), "no program gunicorn-x in this image: add the package"),
     ],
 )
 def test_missing_things_are_one_line(app: App, argv: tuple[str, ...], words: str) -> None:

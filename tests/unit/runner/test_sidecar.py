@@ -10,28 +10,45 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from runner import sidecar
-from runner.sidecar import Refused, Wanted
+from runner.sidecar import (
+    config,
+    environment,
+    envoy,
+    firewall,
+    privileges,
+    start,
+)
+from runner.sidecar import supervise as supervise_module
+from runner.sidecar.environment import Wanted
+from runner.sidecar.refused import Refused
 
 GOOD = {
     "IAC_ROLE": "sidecar",
     "IAC_SUBNET": "172.20.0.0/16",
     "IAC_ENVOY_UID": "10101",
-    "IAC_ENVOY_CONFIG": "--- # envoy.yaml\nadmin: {}\n",
+    "IAC_PROJECT": "shop",
+    "IAC_SERVICE": "orders",
+    "IAC_TRUST_DOMAIN": "iacnet-shop",
+    "IAC_PORT": "8080",
 }
-SIDECAR = Wanted("sidecar", "172.20.0.0/16", 10101, "x")
-GATEWAY = Wanted("gateway", "172.20.0.0/16", 10101, "x")
+GATEWAY = Wanted("gateway", "172.20.0.0/16", 10101, "shop")
+SIDECAR = replace(GATEWAY, role="sidecar", service="orders", trust_domain="iacnet-shop", port=8080)
 
 
 def test_the_environment_is_read_with_its_types() -> None:
-    """Four variables, one value."""
-    assert sidecar.read_environment(GOOD) == Wanted(
-        "sidecar", "172.20.0.0/16", 10101, GOOD["IAC_ENVOY_CONFIG"]
+    """Defaults where nothing is said; a gateway needs no service."""
+    assert environment.read(GOOD) == SIDECAR
+    more = {"IAC_APP_UID": "20001", "IAC_PORT_DECLARED": "1", "IAC_MAX_HEADERS_KB": "90"}
+    assert environment.read({**GOOD, **more}) == replace(
+        SIDECAR, app_uid=20001, port_declared=True, max_headers_kb=90
     )
+    few = {name: GOOD[name] for name in ("IAC_SUBNET", "IAC_ENVOY_UID", "IAC_PROJECT")}
+    assert environment.read({**few, "IAC_ROLE": "gateway"}) == GATEWAY
 
 
 @pytest.mark.parametrize(
@@ -43,18 +60,28 @@ def test_the_environment_is_read_with_its_types() -> None:
         ("IAC_ENVOY_UID", "0"),
         ("IAC_ENVOY_UID", "10001"),
         ("IAC_ENVOY_UID", "me"),
-        ("IAC_ENVOY_CONFIG", " \n"),
+        ("IAC_APP_UID", "10101"),
+        ("IAC_PROJECT", "a.b"),
+        ("IAC_SERVICE", "a\nadmin: {}"),
+        ("IAC_SERVICE", ""),
+        ("IAC_TRUST_DOMAIN", 'x"}'),
+        ("IAC_PORT", "0"),
+        ("IAC_PORT", "65536"),
+        ("IAC_PORT", "15001"),
+        ("IAC_PORT_DECLARED", "yes"),
+        ("IAC_MAX_HEADERS", "-1"),
     ],
 )
 def test_a_bad_variable_is_refused_by_name(name: str, value: str) -> None:
-    """Root and the app's own uid are bad uids: one reads every key, the other escapes the mesh."""
+    """Root and the app's own uid are bad uids: one reads every key, the other escapes the mesh;
+    and nothing that is not YAML by itself reaches the template."""
     with pytest.raises(Refused, match=name):
-        sidecar.read_environment({**GOOD, name: value})
+        environment.read({**GOOD, name: value})
 
 
 def test_a_sidecar_lets_in_the_mtls_port_alone() -> None:
     """Everything inbound is dropped but loopback, replies and tcp/15000."""
-    rules = sidecar.filter_rules(SIDECAR).splitlines()
+    rules = firewall.filter_rules(SIDECAR).splitlines()
     assert [rule for rule in rules if "INPUT" in rule] == [
         ":INPUT DROP",
         "-A INPUT -i lo -j ACCEPT",
@@ -65,7 +92,7 @@ def test_a_sidecar_lets_in_the_mtls_port_alone() -> None:
 
 def test_a_sidecar_never_sends_plain_text_to_the_subnet() -> None:
     """Envoy may dial peers' mTLS port and nothing else; the app reaches the subnet through it."""
-    rules = sidecar.filter_rules(SIDECAR).splitlines()
+    rules = firewall.filter_rules(SIDECAR).splitlines()
     assert rules[-4:-1] == [
         "-A OUTPUT -m owner --uid-owner 10101 -p tcp -d 172.20.0.0/16 --dport 15000 -j ACCEPT",
         "-A OUTPUT -m owner --uid-owner 10101 -j DROP",
@@ -75,28 +102,36 @@ def test_a_sidecar_never_sends_plain_text_to_the_subnet() -> None:
 
 def test_a_gateway_reaches_mtls_ports_of_the_subnet_alone() -> None:
     """Whatever name it is asked for, it is no open proxy."""
-    rules = sidecar.filter_rules(GATEWAY).splitlines()
+    rules = firewall.filter_rules(GATEWAY).splitlines()
     assert ":OUTPUT DROP" in rules
     assert "-A INPUT -p tcp --dport 15443 -j ACCEPT" in rules
     assert rules[-2] == "-A OUTPUT -p tcp -d 172.20.0.0/16 --dport 15000 -j ACCEPT"
     assert not any("15000" in rule for rule in rules if "INPUT" in rule)
 
 
-def test_the_redirection_is_added_beside_dockers_dns_and_only_once() -> None:
-    """The chain of our own is filled anew; the jump to it is there once."""
+def test_the_redirection_comes_before_dockers_dns_and_only_once() -> None:
+    """The chain of our own is filled anew; the jump to it is there once, first."""
     docker = "-A OUTPUT -d 127.0.0.11/32 -j DOCKER_OUTPUT\n"
-    first = sidecar.nat_rules(SIDECAR, docker)
-    again = sidecar.nat_rules(SIDECAR, docker + "-A OUTPUT -j IAC_OUTPUT\n")
+    first = firewall.nat_rules(SIDECAR, docker)
+    again = firewall.nat_rules(SIDECAR, docker + "-A OUTPUT -j IAC_OUTPUT\n")
     assert ":OUTPUT" not in first
     assert "! --uid-owner 10101 -j REDIRECT --to-ports 15001" in first
-    assert first.count("-A OUTPUT -j IAC_OUTPUT") == 1
-    assert again.count("-A OUTPUT -j IAC_OUTPUT") == 0
-    assert again.count("REDIRECT") == 1
+    assert first.count("-I OUTPUT 1 -j IAC_OUTPUT") == 1
+    assert again.count("OUTPUT 1") == 0
+    assert again.count("REDIRECT") == 2
+
+
+def test_programs_ask_pid_1_for_names_and_pid_1_asks_docker() -> None:
+    """Questions over UDP of everybody but Envoy's uid, which PID 1 has as well."""
+    rules = firewall.nat_rules(SIDECAR, "")
+    assert (
+        "-p udp -d 127.0.0.11 --dport 53 -m owner ! --uid-owner 10101 -j REDIRECT --to-ports 15053"
+    ) in rules
 
 
 def test_ipv6_is_closed_in_every_direction() -> None:
     """Only loopback and replies."""
-    rules = sidecar.filter_rules_v6()
+    rules = firewall.filter_rules_v6()
     assert rules.count("DROP") == 3
     assert "dport" not in rules
 
@@ -117,70 +152,21 @@ def test_ip6tables_may_be_missing_exactly_when_there_is_no_ipv6(
     table = tmp_path / "if_inet6"
     if lines is not None:
         table.write_text(lines)
-    assert sidecar.has_ipv6(table) is expected
+    assert firewall.has_ipv6(table) is expected
 
 
 def test_a_missing_iptables_is_refused_by_name() -> None:
     """The container's log names the program."""
     with pytest.raises(Refused, match="no-such-program"):
-        sidecar._xtables("no-such-program", "")
+        firewall.xtables("no-such-program", "")
 
 
 def test_capabilities_left_are_named() -> None:
     """Any set, or a missing no_new_privs."""
     clean = "Name:\tx\nCapInh:\t0000\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\n"
-    assert sidecar.capabilities_left(clean) == []
-    assert sidecar.capabilities_left(clean.replace("CapEff:\t0", "CapEff:\t1")) == ["CapEff"]
-    assert sidecar.capabilities_left(clean.replace("Privs:\t1", "Privs:\t0")) == ["NoNewPrivs"]
-
-
-# --- names ----------------------------------------------------------------------------------------
-
-NAME = b"\x01b\x00"
-HEADER = bytes.fromhex("123481800001000100000001")
-ANSWER = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x02\x58\x00\x04\x0a\xd5\x07\x03"
-EDNS = b"\x00\x00\x29\x04\xd0\x80\x00\x00\x00\x00\x00"
-PACKET = HEADER + NAME + b"\x00\x01\x00\x01" + ANSWER + EDNS
-
-
-def test_the_ttl_of_an_answer_is_lowered_and_nothing_else() -> None:
-    """Docker's 600 s become 1 s; the EDNS record keeps the flags that lie where a TTL would."""
-    clamped = sidecar.clamp_ttl(PACKET, 1)
-    assert clamped == PACKET.replace(b"\x00\x00\x02\x58", b"\x00\x00\x00\x01")
-    assert sidecar.clamp_ttl(clamped, 5) == clamped
-
-
-def test_malformed_answers_pass_unchanged() -> None:
-    """Cut off anywhere, or with more behind it than it says."""
-    for end in range(len(PACKET)):
-        assert sidecar.clamp_ttl(PACKET[:end], 1) == PACKET[:end]
-    assert sidecar.clamp_ttl(PACKET + b"x", 1) == PACKET + b"x"
-
-
-def test_queries_are_forwarded_and_a_silent_server_holds_nobody_up() -> None:
-    """Two clients, the first never answered, the second answered at once with a short TTL."""
-    server, listener, first, second = (
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(4)
-    )
-    for each in (server, listener):
-        each.bind(("127.0.0.1", 0))
-        each.settimeout(5)
-    second.settimeout(5)
-    arguments = (listener, server.getsockname())
-    threading.Thread(target=sidecar.serve_names, args=arguments, daemon=True).start()
-    first.sendto(b"first", listener.getsockname())
-    assert server.recvfrom(100)[0] == b"first"
-    second.sendto(b"second", listener.getsockname())
-    query, client = server.recvfrom(100)
-    assert query == b"second"
-    server.sendto(PACKET, client)
-    assert second.recv(100) == sidecar.clamp_ttl(PACKET, 1)
-
-
-def test_the_name_server_is_the_containers_own() -> None:
-    """Docker's, unless resolv.conf names another IPv4 one."""
-    assert sidecar.nameserver("search x\nnameserver 10.1.2.3\nnameserver 10.9.9.9\n") == "10.1.2.3"
-    assert sidecar.nameserver("nameserver fe80::1\n") == "127.0.0.11"
+    assert privileges.left(clean) == []
+    assert privileges.left(clean.replace("CapEff:\t0", "CapEff:\t1")) == ["CapEff"]
+    assert privileges.left(clean.replace("Privs:\t1", "Privs:\t0")) == ["NoNewPrivs"]
 
 
 # --- start ----------------------------------------------------------------------------------------
@@ -197,28 +183,39 @@ def _umask() -> Iterator[None]:
 def test_each_document_becomes_a_private_file(tmp_path: Path) -> None:
     """A socket left by a PID 1 that died is removed, or Envoy could not bind."""
     run = tmp_path / "run"
-    sidecar.make_directory(run)
+    config.make_directory(run)
     (run / "admin.sock").touch()
     text = "--- # envoy.yaml\nadmin: {}\n--- # leaf.yaml\nresources: []\n"
-    assert sidecar.write_config(text, run) == run / "envoy.yaml"
+    assert config.write(text, run) == run / "envoy.yaml"
     assert (run / "envoy.yaml").read_text() == "\nadmin: {}\n"
     assert (run / "leaf.yaml").read_text() == "\nresources: []\n"
     assert (run / "leaf.yaml").stat().st_mode & 0o777 == 0o600
     assert not (run / "admin.sock").exists()
 
 
+def test_a_template_is_filled_in_and_one_that_wants_more_is_refused(tmp_path: Path) -> None:
+    """The text is the image's; the values are the container's."""
+    (tmp_path / "sidecar.yaml").write_text("${service}.${project} ${max_headers_hop} $$")
+    assert config.load(SIDECAR, tmp_path) == "orders.shop 120 $"
+    (tmp_path / "gateway.yaml").write_text("${flavour}")
+    with pytest.raises(Refused, match="flavour"):
+        config.load(GATEWAY, tmp_path)
+    with pytest.raises(Refused, match="No such file"):
+        config.load(GATEWAY, tmp_path / "nowhere")
+
+
 def test_text_without_documents_is_refused(tmp_path: Path) -> None:
     """The sentence says which line is missing."""
     with pytest.raises(Refused, match=r"--- # envoy\.yaml"):
-        sidecar.write_config("admin: {}", tmp_path)
+        config.write("admin: {}", tmp_path)
 
 
 def test_an_unreadable_key_is_refused_with_path_and_uid(tmp_path: Path) -> None:
     """Envoy itself would say ready and fail every handshake."""
     with pytest.raises(Refused, match=rf"{tmp_path}/tls.key as uid {os.getuid()}"):
-        sidecar.check_key(tmp_path / "tls.key")
+        config.check_key(tmp_path / "tls.key")
     (tmp_path / "tls.key").touch()
-    sidecar.check_key(tmp_path / "tls.key")
+    config.check_key(tmp_path / "tls.key")
 
 
 @pytest.mark.parametrize(
@@ -227,8 +224,8 @@ def test_an_unreadable_key_is_refused_with_path_and_uid(tmp_path: Path) -> None:
 def test_another_pid_1_is_refused_with_the_reason(first: str, words: str) -> None:
     """A host, or an engine that puts an init of its own in front."""
     with pytest.raises(Refused, match=words):
-        sidecar.check_pid(7, first)
-    sidecar.check_pid(1, "python3")
+        start.check_pid(7, first)
+    start.check_pid(1, "python3")
 
 
 def test_a_bad_environment_ends_with_a_sentence(
@@ -236,7 +233,7 @@ def test_a_bad_environment_ends_with_a_sentence(
 ) -> None:
     """No traceback, and an exit status that says: fix the configuration."""
     monkeypatch.setenv("IAC_ROLE", "nonsense")
-    assert sidecar.main() == sidecar.EX_CONFIG
+    assert start.main() == start.EX_CONFIG
     assert capsys.readouterr().err == (
         "sidecar: IAC_ROLE is 'nonsense', expected sidecar or gateway\n"
     )
@@ -247,11 +244,11 @@ def test_it_never_touches_the_firewall_of_a_host(
 ) -> None:
     """Started by hand it stops before its first rule."""
     touched: list[Wanted] = []
-    monkeypatch.setattr(sidecar, "set_firewall", touched.append)
-    monkeypatch.setattr(sidecar, "drop_privileges", lambda _uid: pytest.fail("went on"))
+    monkeypatch.setattr(firewall, "establish", touched.append)
+    monkeypatch.setattr(privileges, "drop", lambda _uid: pytest.fail("went on"))
     for name, value in GOOD.items():
         monkeypatch.setenv(name, value)
-    assert sidecar.main() == sidecar.EX_CONFIG
+    assert start.main() == start.EX_CONFIG
     assert touched == []
     assert "not PID 1" in capsys.readouterr().err
 
@@ -268,21 +265,21 @@ def test_draining_waits_for_calls_in_flight_and_no_longer() -> None:
         asked.append(f"{method} {target.partition('?')[0]}")
         return f"http.inbound.downstream_rq_active: {next(active)}\n" if method == "GET" else "OK"
 
-    sidecar.drain(ask, seconds=5, poll=0)
+    envoy.drain(ask, seconds=5, poll=0)
     assert asked == ["POST /drain_listeners", "GET /stats", "GET /stats", "GET /stats"]
 
 
 def test_draining_ends_when_calls_do_not() -> None:
     """A stream without end cannot hold the container up."""
     begin = time.monotonic()
-    sidecar.drain(lambda _method, _target: "http.inbound.downstream_rq_active: 1", 0.1, 0.01)
+    envoy.drain(lambda _method, _target: "http.inbound.downstream_rq_active: 1", 0.1, 0.01)
     assert 0.1 <= time.monotonic() - begin < 2
 
 
 def test_the_admin_socket_is_asked_in_plain_http_and_may_be_gone(tmp_path: Path) -> None:
     """An Envoy that is dead has nothing to drain."""
     path = tmp_path / "admin.sock"
-    assert sidecar.ask_admin("GET", "/", path) == ""
+    assert envoy.ask("GET", "/", path) == ""
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
         server.listen()
@@ -296,7 +293,7 @@ def test_the_admin_socket_is_asked_in_plain_http_and_may_be_gone(tmp_path: Path)
 
         thread = threading.Thread(target=answer)
         thread.start()
-        assert sidecar.ask_admin("GET", "/ready", path).endswith("LIVE")
+        assert envoy.ask("GET", "/ready", path).endswith("LIVE")
         thread.join()
     assert got[0].startswith(b"GET /ready HTTP/1.1\r\n")
 
@@ -306,15 +303,15 @@ def test_the_admin_socket_is_asked_in_plain_http_and_may_be_gone(tmp_path: Path)
 DRIVER = """
 import sys
 sys.path.insert(0, {root!r})
-from runner import sidecar
+from runner.sidecar.supervise import Supervisor
 print("supervising", flush=True)
 drain = lambda: print("drained", flush=True)
-sys.exit(sidecar.Supervisor(["/bin/sh", "-c", {script!r}], drain, 3, 0.3).run())
+sys.exit(Supervisor(["/bin/sh", "-c", {script!r}], drain, 3, 0.3).run())
 """
 
 
 def supervise(script: str) -> subprocess.Popen[str]:
-    root = str(Path(sidecar.__file__).parents[1])
+    root = str(Path(supervise_module.__file__).parents[2])
     driver = DRIVER.format(root=root, script=script)
     return subprocess.Popen(
         [sys.executable, "-c", driver],

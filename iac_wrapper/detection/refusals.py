@@ -8,7 +8,7 @@ from pathlib import Path
 from iac_wrapper.detection.candidate import Candidate
 from iac_wrapper.errors import EntrypointError
 
-_WELL_KNOWN = ("__main__.py", "main.py", "app.py", "pyproject.toml")
+_WELL_KNOWN = ("__main__.py", "main.py", "app.py", "pyproject.toml", "Procfile")
 _TO_WRITE = "entrypoint: package.module:function"
 _MAX_NAMES = 12
 
@@ -25,6 +25,19 @@ def does_not_parse(candidate: Candidate) -> EntrypointError:
     )
 
 
+def several(where: str, candidates: list[Candidate]) -> EntrypointError:
+    """More than one candidate of equal right: which one is meant is not ours to guess."""
+    lines = [f"entrypoint: {c.write}" + " " * 4 + f"# {c.note}" for c in candidates]
+    return EntrypointError(
+        "several programs could be meant, and nothing in the repository says which",
+        where=where or None,
+        found=_listing([c.write for c in candidates]),
+        expected="one program, or a Procfile with a `web:` line",
+        next_step="write one of these lines below the app in repos.yaml",
+        detail="\n".join(lines),
+    )
+
+
 def nothing_to_run(root: Path, where: str, candidates: list[Candidate]) -> EntrypointError:
     """No candidate fits."""
     names = sorted(path.name for path in root.iterdir() if path.name != ".git")
@@ -35,7 +48,7 @@ def nothing_to_run(root: Path, where: str, candidates: list[Candidate]) -> Entry
         where=where or None,
         found=_listing(names),
         expected="one of the files below, or an entrypoint: of your own",
-        next_step=_hint(names),
+        next_step=_hint(root, names),
         detail="looked for, in this order:\n" + "\n".join(looked_for),
     )
 
@@ -47,10 +60,13 @@ def _listing(names: list[str]) -> str:
     return ", ".join(names[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _hint(names: list[str]) -> str:
+def _hint(root: Path, names: list[str]) -> str:
     write = f"write `{_TO_WRITE}` below the app in repos.yaml"
     for name in names:
         near = get_close_matches(name.lower(), _WELL_KNOWN, n=1, cutoff=0.8)
         if near and name not in _WELL_KNOWN:
             return f"rename {name} to {near[0]} if that is what it is meant to be; or {write}"
+    for name in names:
+        if any((root / name / file).is_file() for file in ("manage.py", "main.py", "Procfile")):
+            return f"add the folder to the slug, …#:{name}, if the program lies there; or {write}"
     return write

@@ -1,0 +1,114 @@
+"""Questions to a syntax tree that need no knowledge of what programs are."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Definition = Function | ast.ClassDef
+
+
+def module_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Statements that run on import, those inside if, try and with included."""
+    for statement in body:
+        yield statement
+        if isinstance(statement, ast.If | ast.Try | ast.With | ast.For | ast.While):
+            for part in ("body", "orelse", "finalbody"):
+                yield from module_level(getattr(statement, part, []))
+            for handler in getattr(statement, "handlers", []):
+                yield from module_level(handler.body)
+
+
+def mentions(node: ast.AST) -> Iterator[str]:
+    """Names and attributes that executing `node` reads, not looking into function bodies."""
+    if isinstance(node, Function):
+        for part in (*node.decorator_list, *node.args.defaults, *node.args.kw_defaults):
+            if part is not None:
+                yield from mentions(part)
+        return
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+        yield node.id
+    elif isinstance(node, ast.Attribute):
+        yield node.attr
+    for child in ast.iter_child_nodes(node):
+        yield from mentions(child)
+
+
+def all_mentions(definition: Definition) -> Iterator[str]:
+    """Names and attributes anywhere in a definition, bodies included."""
+    for node in ast.walk(definition):
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+
+
+def is_guard(test: ast.expr) -> bool:
+    """``__name__ == "__main__"``, either way round, also inside ``and``."""
+    for node in ast.walk(test):
+        if isinstance(node, ast.Compare) and any(isinstance(op, ast.Eq) for op in node.ops):
+            sides = {ast.dump(side) for side in (node.left, *node.comparators)}
+            if {ast.dump(_NAME), ast.dump(_MAIN)} <= sides:
+                return True
+    return False
+
+
+_NAME = ast.Name("__name__", ast.Load())
+_MAIN = ast.Constant("__main__")
+
+
+def only_passes(body: list[ast.stmt]) -> bool:
+    """Nothing but ``pass`` and texts."""
+    return all(isinstance(s, ast.Pass) or is_text(s) for s in body)
+
+
+def only_talks(body: list[ast.stmt]) -> bool:
+    """Nothing but messages: ``print(…)``, ``log.info(…)``."""
+    return all(isinstance(s, ast.Pass | ast.Import | ast.ImportFrom) or _talks(s) for s in body)
+
+
+_SPEAKERS = {"print", "echo", "info", "warning", "error", "debug", "write"}
+
+
+def _talks(statement: ast.stmt) -> bool:
+    if not isinstance(statement, ast.Expr):
+        return False
+    value = statement.value
+    return is_text(statement) or (isinstance(value, ast.Call) and last_name(value) in _SPEAKERS)
+
+
+def is_text(statement: ast.stmt) -> bool:
+    """A docstring, or a constant on its own line."""
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def is_action(statement: ast.stmt) -> bool:
+    """Does more than bind a name."""
+    if isinstance(statement, ast.Expr):
+        return not is_text(statement)
+    return isinstance(statement, ast.For | ast.While | ast.With | ast.Raise | ast.AsyncFor)
+
+
+def required_arguments(function: Function) -> bool:
+    """Whether it cannot be called without arguments."""
+    arguments = function.args
+    positional = len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults)
+    return positional > 0 or any(default is None for default in arguments.kw_defaults)
+
+
+def target_names(targets: list[ast.expr]) -> Iterator[str]:
+    """The plain names that an assignment binds."""
+    for target in targets:
+        if isinstance(target, ast.Name):
+            yield target.id
+        elif isinstance(target, ast.Tuple | ast.List):
+            yield from target_names(target.elts)
+
+
+def last_name(call: ast.Call) -> str:
+    """``Flask`` of ``flask.Flask(…)``; empty for a call of something without a name."""
+    function = call.func
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""

@@ -1,0 +1,101 @@
+"""Envoy's configuration: the image's template filled in, written where Envoy reads it.
+
+It must not know what Envoy's settings mean, only the few values that differ between containers.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+from string import Template
+
+from runner.sidecar.environment import Wanted
+from runner.sidecar.refused import Refused
+
+RUN = Path("/run/envoy")
+TEMPLATES = Path("/opt/iac/envoy")
+KEY = Path("/etc/iac/tls/tls.key")
+
+HOP_HEADERS, HOP_KB = 20, 8
+"""What a hop may add to a program's headers (identity, request id, forwarding): the receiving side
+allows that much more, so that it is always the first hop that refuses, with a reason."""
+
+
+def render(template: str, wanted: Wanted) -> str:
+    """Fill in the values of one container; every one of them was checked by `environment`.
+
+    Raises:
+        Refused: the template asks for another value.
+    """
+    values = {
+        "service": wanted.service or wanted.role,
+        "trust_domain": wanted.trust_domain or wanted.role,
+        "project": wanted.project,
+        "max_headers": wanted.max_headers,
+        "max_headers_kb": wanted.max_headers_kb,
+        "max_headers_hop": wanted.max_headers + HOP_HEADERS,
+        "max_headers_hop_kb": wanted.max_headers_kb + HOP_KB,
+    }
+    try:
+        return Template(template).substitute(values)
+    except (KeyError, ValueError) as error:
+        raise Refused(f"Envoy's template does not fit this program: {error}") from None
+
+
+def load(wanted: Wanted, directory: Path = TEMPLATES) -> str:
+    """The configuration of this container.
+
+    Raises:
+        Refused: there is no such template, or it does not fit.
+    """
+    path = directory / f"{wanted.role}.yaml"
+    try:
+        return render(path.read_text(encoding="utf-8"), wanted)
+    except OSError as error:
+        raise Refused(f"cannot read {path}: {error.strerror}") from None
+
+
+def make_directory(directory: Path = RUN) -> None:
+    """Make the directory for configuration and admin socket, while we still are root.
+
+    A tmpfs at /run is root's unless its options say otherwise, and there is no CHOWN here; nobody
+    but this container sees it. When it is Envoy's uid's already, `write` makes it.
+    """
+    with suppress(PermissionError):
+        directory.mkdir(exist_ok=True)
+        directory.chmod(0o1777)
+
+
+def write(text: str, directory: Path = RUN) -> Path:
+    """Write each document of `text` to its file on the tmpfs, for our uid alone; Envoy's own first.
+
+    A document opens with ``--- # <file name>``. Returns the path of the first.
+
+    Raises:
+        Refused: the text has no such line.
+    """
+    _, *parts = re.split(r"^--- # ([a-z]+\.yaml)$", text, flags=re.M)
+    if not parts:
+        raise Refused("Envoy's template has no line '--- # envoy.yaml'")
+    os.umask(0o077)
+    directory.mkdir(exist_ok=True)
+    for name, document in zip(parts[::2], parts[1::2], strict=True):
+        (directory / name).write_text(document, encoding="utf-8")
+    with suppress(FileNotFoundError):  # left by a PID 1 that died; Envoy would refuse to bind
+        (directory / "admin.sock").unlink()
+    return directory / parts[0]
+
+
+def check_key(key: Path = KEY) -> None:
+    """Fail with a sentence where Envoy would say ready and then fail every handshake.
+
+    Raises:
+        Refused: the key cannot be read by the uid we now are.
+    """
+    try:
+        key.read_bytes()
+    except OSError as error:
+        reason = error.strerror
+        raise Refused(f"cannot read {key} as uid {os.getuid()}: {reason}") from None

@@ -1,0 +1,111 @@
+"""Where the program listens, kept up to date in the file that Envoy watches.
+
+PID 1 shares the program's network namespace, so nothing has to pass between the two containers.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner import listeners
+from runner.listeners import Listener
+from runner.sidecar.environment import PORTS, Wanted
+from runner.sidecar.log import say
+
+FILE = "app.json"
+SECONDS = 0.25
+"""Between two looks at the kernel's table, which costs about 0.1 ms."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An address inside the namespace."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return str(Listener(self.port, self.host))
+
+
+class Follower:
+    """Chooses the program's endpoint again and again.
+
+    Args:
+        port: the program's ``$PORT``.
+        declared: whether repos.yaml names it.
+        path: the file to write, see `document`.
+        look: the program's listeners now.
+    """
+
+    def __init__(
+        self, port: int, declared: bool, path: Path, look: Callable[[], list[Listener]]
+    ) -> None:
+        self._port, self._declared, self._path, self._look = port, declared, path, look
+        self._seen: list[Listener] = []
+        # Never without an endpoint: Envoy tries again while a program starts.
+        self.current = Endpoint("127.0.0.1", port)
+        write(self._path, self.current)
+
+    def step(self) -> None:
+        """Look once, and write when something else is chosen."""
+        if (now := self._look()) == self._seen:
+            return
+        self._seen = now
+        port = listeners.choose(
+            now, self._port, declared=self._declared, previous=self.current.port
+        )
+        host = listeners.address(now, port)
+        if host is None or (chosen := Endpoint(host, port)) == self.current:
+            return
+        self.current = chosen
+        write(self._path, chosen)
+        say(f"requests go to {chosen}")
+
+    def run(self) -> None:
+        """Follow for ever."""
+        while True:
+            try:
+                self.step()
+            except OSError as error:  # no space on the tmpfs, say: the next step tries again
+                say(f"cannot follow the program's port: {error}")
+                self._seen = []
+            time.sleep(SECONDS)
+
+
+def write(path: Path, endpoint: Endpoint) -> None:
+    """Replace the file by rename, the only change that Envoy notices."""
+    fresh = path.with_suffix(".new")
+    fresh.write_text(document(endpoint), encoding="ascii")
+    fresh.replace(path)
+
+
+def document(endpoint: Endpoint) -> str:
+    """Envoy's endpoint discovery as a file: one host, for all clusters of the program."""
+    address = {"socket_address": {"address": endpoint.host, "port_value": endpoint.port}}
+    return json.dumps(
+        {
+            "resources": [
+                {
+                    "@type": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
+                    "cluster_name": "app",
+                    "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+                }
+            ]
+        }
+    )
+
+
+def follow(wanted: Wanted, directory: Path) -> None:
+    """Write the first endpoint now and follow on a thread that ends with the process."""
+
+    def look() -> list[Listener]:
+        return listeners.of_program(wanted.app_uid, without=PORTS.values())
+
+    follower = Follower(wanted.port, wanted.port_declared, directory / FILE, look)
+    threading.Thread(target=follower.run, daemon=True).start()

@@ -1,0 +1,126 @@
+"""What the container is told: a few short variables, checked before anything is done."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from runner.sidecar.refused import Refused
+
+PORTS = {
+    "stats": 9901,
+    "mtls": 15000,
+    "outbound": 15001,
+    "runner": 15020,
+    "dns": 15053,
+    "gateway": 15443,
+}
+"""Ours in the shared namespace, the runner's included; none is ever the program's."""
+
+DEFAULT_APP_UID = 10001
+
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_UID = re.compile(r"[1-9][0-9]{0,8}")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The environment, checked.
+
+    `uid` is Envoy's, and the supervisor's once it has dropped root; `app_uid` the program's.
+    `port` is the program's ``$PORT``, `port_declared` whether repos.yaml names it. `max_headers`
+    and `max_headers_kb` (KiB) bound the headers of a request and of a response. A gateway has
+    neither service nor port.
+    """
+
+    role: str
+    subnet: str
+    uid: int
+    project: str
+    app_uid: int = DEFAULT_APP_UID
+    service: str = ""
+    trust_domain: str = ""
+    port: int = 0
+    port_declared: bool = False
+    max_headers: int = 100
+    max_headers_kb: int = 60
+
+
+def read(environ: Mapping[str, str]) -> Wanted:
+    """Check the variables.
+
+    Raises:
+        Refused: one is missing or unusable.
+    """
+    reader = _Reader(environ)
+    role = reader.one_of("IAC_ROLE", ("sidecar", "gateway"))
+    common = Wanted(
+        role=role,
+        subnet=reader.subnet("IAC_SUBNET"),
+        uid=reader.uid("IAC_ENVOY_UID"),
+        app_uid=reader.uid("IAC_APP_UID", DEFAULT_APP_UID),
+        project=reader.label("IAC_PROJECT"),
+    )
+    if common.uid == common.app_uid:
+        # The app's uid would bypass the redirection.
+        raise Refused(f"IAC_ENVOY_UID and IAC_APP_UID are both {common.uid}, expected two uids")
+    return common if role == "gateway" else _sidecar(common, reader)
+
+
+def _sidecar(common: Wanted, reader: _Reader) -> Wanted:
+    port = reader.number("IAC_PORT", 1, 65535)
+    if port in PORTS.values():
+        raise Refused(f"IAC_PORT is {port}, which is the sidecar's own; choose another port")
+    return Wanted(
+        **{
+            **vars(common),
+            "service": reader.label("IAC_SERVICE"),
+            "trust_domain": reader.label("IAC_TRUST_DOMAIN"),
+            "port": port,
+            "port_declared": reader.one_of("IAC_PORT_DECLARED", ("0", "1"), "0") == "1",
+            "max_headers": reader.number("IAC_MAX_HEADERS", 1, 10_000, 100),
+            "max_headers_kb": reader.number("IAC_MAX_HEADERS_KB", 1, 4096, 60),
+        }
+    )
+
+
+class _Reader:
+    """Typed look-ups; an empty value counts as not set."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def one_of(self, name: str, allowed: tuple[str, ...], default: str = "") -> str:
+        value = self._environ.get(name) or default
+        if value not in allowed:
+            raise Refused(f"{name} is {value!r}, expected {' or '.join(allowed)}")
+        return value
+
+    def subnet(self, name: str) -> str:
+        value = self._environ.get(name, "")
+        try:
+            ipaddress.IPv4Network(value)
+        except ValueError as error:
+            raise Refused(f"{name} is {value!r}, expected an IPv4 CIDR ({error})") from None
+        return value
+
+    def uid(self, name: str, default: int = 0) -> int:
+        value = self._environ.get(name) or str(default)
+        if not _UID.fullmatch(value):
+            # Root would keep the key readable by exec.
+            raise Refused(f"{name} is {value!r}, expected a uid other than 0")
+        return int(value)
+
+    def label(self, name: str) -> str:
+        value = self._environ.get(name, "")
+        if not _LABEL.fullmatch(value):
+            raise Refused(f"{name} is {value!r}, expected a DNS label")
+        return value
+
+    def number(self, name: str, low: int, high: int, default: int = 0) -> int:
+        value = self._environ.get(name) or str(default)
+        if not re.fullmatch(r"[0-9]{1,9}", value) or not low <= int(value) <= high:
+            raise Refused(f"{name} is {value!r}, expected a whole number from {low} to {high}")
+        return int(value)

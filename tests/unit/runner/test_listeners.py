@@ -1,0 +1,111 @@
+"""Which port is the program's: read from the kernel's table, chosen by a few rules."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runner import listeners
+from runner.listeners import Listener
+
+TABLE = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
+
+
+def row(local: str, uid: int, *, state: str = "0A", inode: int = 7) -> str:
+    return f"   0: {local} 00000000:0000 {state} 0:0 00:0 0 {uid} 0 {inode} 1 0 100 0 0 10 0\n"
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> Path:
+    """A program (uid 10001) on 5000 and ::1, the runner, Envoy, Docker's resolver, a connection."""
+    (tmp_path / "tcp").write_text(
+        TABLE
+        + row("00000000:1388", 10001, inode=1)
+        + row("0100007F:3AAC", 10001)
+        + row("00000000:3A98", 20000)
+        + row("0B00007F:9C40", 0)
+        + row("0100007F:1F90", 10001, state="01")
+    )
+    (tmp_path / "tcp6").write_text(
+        TABLE
+        + row("00000000000000000000000001000000:1F40", 10001)
+        + row("0000000000000000FFFF00000100007F:1F41", 10001)
+    )
+    return tmp_path
+
+
+def test_a_programs_listeners_are_told_from_ours(proc: Path) -> None:
+    """By uid and port; a mapped IPv4 address is an IPv4 address, a connection is no listener."""
+    mine = listeners.of_program(10001, without=[15020], proc=proc)
+    assert [str(each) for each in mine] == ["0.0.0.0:5000", "[::1]:8000", "127.0.0.1:8001"]
+    assert listeners.inodes(5000, proc=proc) == {1}
+
+
+def test_a_missing_table_is_an_empty_one(tmp_path: Path) -> None:
+    """A kernel without IPv6 has no tcp6."""
+    assert listeners.found(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("ports", "previous", "chosen"),
+    [
+        ([], 8080, 8080),
+        ([5000], 8080, 5000),
+        ([], 5000, 5000),
+        ([5000, 9000], 5000, 5000),
+        ([9000], 5000, 9000),
+        ([9000, 9001], 5000, 5000),
+        ([9000, 9001], 8080, 8080),
+        ([8080, 9000], 8080, 8080),
+        ([8080, 9000], 9000, 8080),
+    ],
+)
+def test_the_only_port_is_served_and_kept(ports: list[int], previous: int, chosen: int) -> None:
+    """$PORT (8080) first, then the one before, then the only one; never a guess among several."""
+    found = [Listener(port, "0.0.0.0") for port in ports]  # noqa: S104
+    assert listeners.choose(found, 8080, declared=False, previous=previous) == chosen
+    assert listeners.choose(found, 8080, declared=True, previous=8080) == 8080
+
+
+@pytest.mark.parametrize(
+    ("hosts", "reached"),
+    [
+        ([], None),
+        (["0.0.0.0"], "127.0.0.1"),  # noqa: S104
+        (["127.0.0.1", "172.20.0.3"], "127.0.0.1"),
+        (["::1"], "::1"),
+        (["172.20.0.3"], "172.20.0.3"),
+        (["127.0.0.5"], "127.0.0.5"),
+    ],
+)
+def test_a_listener_is_reached_where_it_listens(hosts: list[str], reached: str | None) -> None:
+    """On 127.0.0.1 where that will do, else on its own address; another port's do not count."""
+    found = [*(Listener(80, host) for host in hosts), Listener(81, "127.0.0.9")]
+    assert listeners.address(found, 80) == reached
+
+
+@pytest.fixture(params=[False, True], ids=["both families", "IPv6 only"])
+def on_any_v6(request: pytest.FixtureRequest) -> Iterator[tuple[socket.socket, bool]]:
+    with socket.socket(socket.AF_INET6) as server:
+        server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, request.param)
+        try:
+            server.bind(("::", 0))
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+        server.listen()
+        yield server, request.param
+
+
+def test_a_real_listener_on_every_ipv6_address_is_found(
+    on_any_v6: tuple[socket.socket, bool],
+) -> None:
+    """``::`` takes IPv4 as well or not: a connection tells."""
+    server, only_v6 = on_any_v6
+    port = server.getsockname()[1]
+    mine = [each for each in listeners.of_program(os.getuid(), without=[]) if each.port == port]
+    assert [each.host for each in mine] == ["::"]
+    assert listeners.address(mine, port) == ("::1" if only_v6 else "127.0.0.1")
