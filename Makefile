@@ -1,17 +1,20 @@
 # Every target is also what CI calls. `make` alone lists them.
 FILE ?= repos.yaml
 PROJECT ?=
+PRUNE ?=
 PREFIX ?= $(HOME)/.local
 BIN := .venv/bin
 CDKTF = IAC_LOCK_FILE=$(basename $(FILE)).lock.json $(BIN)/python -m iac_wrapper.bootstrap.cdktf_cli
 PB := iac_wrapper/grpc_pb/controlplane_pb2.py
 TEST = PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
+NAMED = $(if $(IAC_PROJECT), --project $(IAC_PROJECT))
+
 ifneq ($(PROJECT),)
 export IAC_PROJECT := $(PROJECT)
 endif
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo proto plan apply destroy lock-file test test-cov e2e-test interop lint fmt dev install lock clean
+.PHONY: help bootstrap demo proto plan apply destroy test test-cov e2e-test interop lint fmt dev install lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,7 +26,8 @@ bootstrap: ## Set this machine up (Python, Terraform, Node, Docker, base images)
 
 demo: bootstrap ## Bootstrap, then deploy the local examples
 	@$(BIN)/iac deploy --file examples/repos.yaml
-	@echo "next: $(BIN)/iac health, $(BIN)/iac logs --service flask-app, $(BIN)/iac destroy"
+	@echo "next: $(BIN)/iac health$(NAMED), $(BIN)/iac logs --service flask-app$(NAMED)," \
+	  "$(BIN)/iac destroy$(NAMED)"
 
 proto: ## Regenerate iac_wrapper/grpc_pb from proto/
 	@touch proto/controlplane.proto
@@ -33,18 +37,17 @@ $(PB): proto/controlplane.proto
 	$(BIN)/python -m grpc_tools.protoc -Iiac_wrapper/grpc_pb=proto --python_out=. --pyi_out=. \
 	  --grpc_python_out=. iac_wrapper/grpc_pb/controlplane.proto
 
-plan: lock-file node_modules/.done ## Show what `make apply` would change (FILE=repos.yaml)
+plan: bootstrap node_modules/.done ## Show what `make apply` would change (FILE=repos.yaml)
+	@$(BIN)/iac lock --file $(FILE) --prune
 	@$(CDKTF) diff
 
-apply: lock-file node_modules/.done ## Deploy FILE with the cdktf CLI
+apply: bootstrap node_modules/.done ## Deploy FILE with the cdktf CLI (PRUNE=1: remove what it does not list)
+	@$(BIN)/iac lock --file $(FILE) $(if $(PRUNE),--prune)
 	@$(CDKTF) deploy --auto-approve
 
 destroy: bootstrap node_modules/.done ## Destroy what FILE deployed, with the cdktf CLI
 	@$(CDKTF) destroy --auto-approve
 	@$(BIN)/iac destroy --yes
-
-lock-file: bootstrap
-	@$(BIN)/iac lock --file $(FILE)
 
 node_modules/.done: package-lock.json | bootstrap
 	@echo "· npm ci: the cdktf CLI (about 25 s)" >&2

@@ -15,6 +15,7 @@ from admin.monitor import Monitor
 from admin.webhooks.replay import Replays
 from admin.webhooks.signature import check_secrets
 from iac_wrapper.layout import Layout
+from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.redact import Redactor
 from iac_wrapper.settings import Settings
 
@@ -78,6 +79,10 @@ class Backend:
             replays=Replays(folder / "deliveries"),
             engine=EngineProbe(settings),
         )
+
+    def workspace(self, project: str) -> Workspace:
+        """A look at `project`; what it says goes nowhere."""
+        return Workspace(self.layout, self.settings, project, lambda _: None)
 
     def start(self) -> list[Job]:
         """Take up what an earlier server left; watch the services.

@@ -41,7 +41,7 @@ class Operation:
     @property
     def mutating(self) -> bool:
         """Whether it can change anything."""
-        return self.method == "POST"
+        return self.method in ("POST", "DELETE")
 
     def read_parameters(
         self, path: Mapping[str, str], query: MultiDict[str, str], headers: Headers

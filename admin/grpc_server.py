@@ -177,7 +177,7 @@ class _ControlPlane(controlplane_pb2_grpc.ControlPlaneServicer):  # type: ignore
     def _result(job: Job, context: Any) -> Any:
         if job.report is None:
             _fail(context, job)
-        error = (job.error or {}).get("message", "")
+        error = (job.error or {}).get("message", "it was broken before this deploy")
         return pb.DeployResult(
             services=[_service(service, error) for service in job.report["services"]]
         )

@@ -114,7 +114,8 @@ class HardenedContainer(Container):
             # Equal, or the provider reports a difference on every plan; so there is no swap.
             memory=props.memory_mb,
             memory_swap=props.memory_mb,
-            **_processors(props.cpus),
+            cpu_period=None if props.cpus is None else CPU_PERIOD,
+            cpu_quota=_quota(props.cpus),
             # The bindings have no pids limit.
             ulimit=[ContainerUlimit(name="nproc", soft=MAX_PROCESSES, hard=MAX_PROCESSES)],
             tmpfs=dict(props.tmpfs),
@@ -145,15 +146,14 @@ def _fixed(props: HardenedContainerProps) -> str:
     """
     mounts = [{"type": "bind", "read_only": True, **asdict(mount)} for mount in props.mounts]
     values = {"init": INIT, "mounts": mounts, "tmpfs": dict(props.tmpfs)}
-    values |= _processors(props.cpus)
+    if props.cpus is not None:
+        values |= {"cpu_period": CPU_PERIOD, "cpu_quota": _quota(props.cpus)}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _processors(cpus: float | None) -> dict[str, int]:
-    """Microseconds per 0.1 s; the provider's own `cpus` makes the official one crash."""
-    if cpus is None:
-        return {}
-    return {"cpu_period": CPU_PERIOD, "cpu_quota": round(cpus * CPU_PERIOD)}
+def _quota(cpus: float | None) -> int | None:
+    """Microseconds per period; the attribute `cpus` makes the official provider crash."""
+    return None if cpus is None else round(cpus * CPU_PERIOD)
 
 
 def _mount(mount: Mount) -> ContainerMounts:

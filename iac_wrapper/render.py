@@ -6,26 +6,54 @@ from collections.abc import Sequence
 
 import click
 
-from iac_wrapper.model.plan import Action, Plan
 from iac_wrapper.model.report import Report, ServiceReport
+from iac_wrapper.model.service_change import ServiceAction, ServiceChange, summary
 
-_SIGNS: dict[Action, str] = {"create": "+", "update": "~", "replace": "±", "delete": "-"}
+_WORDS: dict[ServiceAction, tuple[str, str]] = {
+    "add": ("+", "new"),
+    "remove": ("-", "removed"),
+    "replace": ("±", "replaced"),
+    "restart": ("~", "restarted"),
+    "update": ("~", "updated in place, no restart"),
+    "renew": ("~", "no restart"),
+    "record": ("~", "containers stay as they are"),
+}
+"""A sign for each action, and what becomes of the service."""
 
 
-def plan_text(plan: Plan, renewals: Sequence[str] = ()) -> str:
-    """One line per change, then the count; `renewals` are services whose certificate is due."""
-    lines = [f"  drifted: {drift}" for drift in plan.drift]
-    lines += [f"  ~ certificate of {service} will be renewed" for service in renewals]
-    lines += [
-        f"  {_SIGNS[change.action]} {change.address}"
-        + (f"  ({change.reason})" if change.reason else "")
-        for change in plan.changes
-    ]
-    if plan.empty and not renewals:
+def plan_text(changes: Sequence[ServiceChange], *, empty: bool) -> str:
+    """A line per service with what happens and why, then the count; `empty`: nothing happens."""
+    if empty:
         return "No changes."
-    if plan.outputs_change and not plan.changes:
-        lines.append("  ~ the record of what is deployed")
-    return "\n".join([*lines, f"Plan: {plan.summary}."])
+    lines = [_change_line(change) for change in changes]
+    lines.append(f"Plan: {summary(changes) or 'only the record of what is deployed changes'}.")
+    if any(change.action == "remove" for change in changes):
+        lines.append("`iac deploy` asks before it removes; without a terminal it takes --prune.")
+    return "\n".join(lines)
+
+
+def _change_line(change: ServiceChange) -> str:
+    sign, words = _WORDS[change.action]
+    reasons = "; ".join(reason.text for reason in change.reasons)
+    return f"  {sign} {change.service}: {words}" + (f" ({reasons})" if reasons else "")
+
+
+def destroyed_text(project: str, resources: int, swept: int) -> str:
+    """What a destroy removed: resources of the state, and what it found by label besides."""
+    strays = f", {swept} more found by label" if swept else ""
+    return f"Project {project} is gone: {resources} resources destroyed{strays}; nothing is left."
+
+
+def removed_text(services: Sequence[str], volumes: Sequence[str], listed: Sequence[str]) -> str:
+    """What a remove did; `volumes` it left, `listed` is where a repos file still names them."""
+    lines = [f"Removed {', '.join(services)}, with keys and secret values."]
+    if volumes:
+        lines.append(f"Data volumes stay: {', '.join(volumes)} (docker volume rm removes them).")
+    if listed:
+        lines.append(f"{', '.join(listed)}: the next `iac deploy --file` brings it back.")
+    else:
+        lines.append("A repos file that still lists it brings it back with `iac deploy --file`.")
+    return "\n".join(lines)
 
 
 def report_table(report: Report) -> str:
@@ -40,7 +68,11 @@ def report_table(report: Report) -> str:
         f"{refused} of {total} refused a caller without a certificate.",
         fg="green" if report.good else "red",
     )
-    return "\n".join([table(header, rows), "", verdict])
+    lines = [table(header, rows), "", verdict]
+    if before := [service.app.name for service in report.broken_before]:
+        logs = f"iac logs --service {before[0]} --project {report.project}"
+        lines.append(f"Already broken before this deploy: {', '.join(before)}. Next: {logs}")
+    return "\n".join(lines)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -60,6 +60,7 @@ def intent(workspace: Workspace, request: Request) -> Intent:
         lock_path=workspace.directory / "slugs.lock.json",
         additive=not request.prune,
         locked=request.locked,
+        prune=request.prune,
     )
 
 
@@ -82,6 +83,8 @@ def _check_one_way(request: Request) -> None:
     given = [name for name in ("slugs", "apps", "services") if getattr(request, name)]
     if request.kind == "destroy":
         wrong, expected = bool(given), "nothing but the project: a destroy is of all of it"
+    elif request.kind == "remove":
+        wrong, expected = given != ["services"], "services"
     else:
         wrong, expected = len(given) != 1, "one of slugs, apps, services"
     if wrong:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from iac_wrapper.model.app_rules import REFERENCE
 from iac_wrapper.redact import MASK
 
-Kind = Literal["deploy", "plan", "destroy"]
+Kind = Literal["deploy", "plan", "destroy", "remove"]
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
 EventKind = Literal["queued", "started", "step", "progress", "warning", "finished"]
 
@@ -21,9 +21,10 @@ class Request:
     """What a caller wants done to a project.
 
     One of: `slugs` (texts) or `apps` (entries as in repos.yaml) to add to what runs, `services`
-    (names of deployed services to bring up to date as they are recorded); none for a destroy.
-    With `prune`, the project becomes what `apps` or `slugs` say and nothing else. `locked` takes
-    the commits of the lock. `owner`: the caller may name any local path and variable.
+    (names of deployed services to bring up to date as they are recorded, or to remove); none for a
+    destroy. With `prune`, the project becomes what `apps` or `slugs` say and nothing else. `locked`
+    takes the commits of the lock. With `all`, a deploy fails for services as well that were broken
+    before and that it leaves alone. `owner`: the caller may name any local path and variable.
     """
 
     kind: Kind
@@ -33,6 +34,7 @@ class Request:
     services: tuple[str, ...] = ()
     prune: bool = False
     locked: bool = False
+    all: bool = False
     owner: bool = False
 
     def asked(self) -> dict[str, Any]:
@@ -41,7 +43,7 @@ class Request:
         Values of `env` are shown only if they are ``${NAME}``: readers need not know them, and
         callers without IAC_ADMIN_ENV have no other way to give a password.
         """
-        names = ("slugs", "apps", "services", "prune", "locked")
+        names = ("slugs", "apps", "services", "prune", "locked", "all")
         shown = replace(self, apps=tuple(map(_without_values, self.apps)))
         return {name: getattr(shown, name) for name in names if getattr(shown, name)}
 
@@ -82,6 +84,7 @@ class Job:
     plan: Mapping[str, Any] | None = None
     report: Mapping[str, Any] | None = None
     destroyed: Mapping[str, Any] | None = None
+    removed: Mapping[str, Any] | None = None
     error: Mapping[str, Any] | None = None
     idempotency: Mapping[str, str] | None = field(default=None, repr=False)
 

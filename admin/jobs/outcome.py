@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from admin.jobs.job import Entry, Job, Status
 from iac_wrapper.errors import IacError, Interrupted
+from iac_wrapper.model.service_change import summary
 
 if TYPE_CHECKING:
     from iac_wrapper.operations.deploy import Deployed
     from iac_wrapper.operations.destroy import Destroyed
     from iac_wrapper.operations.plan import Planned
+    from iac_wrapper.operations.remove import Removed
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,13 @@ class Outcome:
 def planned(result: Planned) -> Outcome:
     """A plan was made."""
     results = {"plan": result.to_dict(), "plan_hash": result.plan_hash}
-    return Outcome("succeeded", f"Planned: {result.plan.summary}", results)
+    what = summary(result.services) or result.plan.summary
+    return Outcome("succeeded", f"Planned: {what}", results)
 
 
 def deployed(result: Deployed) -> Outcome:
     """A deploy was applied and every service proven."""
-    count = len(result.report.services)
+    count = sum(service.good for service in result.report.services)
     text = f"Deployed: {result.plan.summary}; {count} service{'s' * (count != 1)} proven"
     return Outcome("succeeded", text, _deploy_results(result))
 
@@ -51,6 +54,13 @@ def destroyed(project: str, result: Destroyed) -> Outcome:
     text = f"Project {project} is gone: {result.resources} resources destroyed; nothing is left"
     data = {"resources": result.resources, "swept": list(result.swept)}
     return Outcome("succeeded", text, {"destroyed": data})
+
+
+def removed(result: Removed) -> Outcome:
+    """Services are gone."""
+    data = {"removed": result.to_dict(), "plan": result.plan.to_dict()}
+    text = f"Removed: {', '.join(result.services)}"
+    return Outcome("succeeded", text, {**data, "plan_hash": result.plan_hash})
 
 
 def failed(error: IacError) -> Outcome:
@@ -92,6 +102,7 @@ def applied(job: Job, last: Entry) -> Job:
         plan=data.get("plan"),
         report=data.get("report"),
         destroyed=data.get("destroyed"),
+        removed=data.get("removed"),
         error=data.get("error"),
     )
 

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from iac_wrapper.operations.intent import Intent
     from iac_wrapper.operations.workspace import Workspace
 
-_VERBS = {"deploy": "Deploying", "plan": "Planning", "destroy": "Destroying"}
+_VERBS = {"deploy": "Deploying", "plan": "Planning", "destroy": "Destroying",
+          "remove": "Removing services of"}  # fmt: skip
 
 
 def command_of(job: Job) -> str:
@@ -122,15 +123,20 @@ def _operate(
     from iac_wrapper.operations.workspace import Workspace  # noqa: PLC0415
 
     workspace = Workspace(layout, chosen, job.request.project, sink.emit, held=lock)
-    return {"destroy": _destroy, "plan": _plan, "deploy": _deploy}[job.request.kind](
-        workspace, job.request, sink
-    )
+    operations = {"destroy": _destroy, "plan": _plan, "deploy": _deploy, "remove": _remove}
+    return operations[job.request.kind](workspace, job.request, sink)
 
 
 def _destroy(workspace: Workspace, request: Request, _sink: Sink) -> Outcome:
     from iac_wrapper.operations.destroy import destroy  # noqa: PLC0415
 
     return outcome.destroyed(request.project, destroy(workspace))
+
+
+def _remove(workspace: Workspace, request: Request, _sink: Sink) -> Outcome:
+    from iac_wrapper.operations.remove import remove  # noqa: PLC0415
+
+    return outcome.removed(remove(workspace, request.services))
 
 
 def _plan(workspace: Workspace, request: Request, sink: Sink) -> Outcome:
@@ -145,7 +151,7 @@ def _deploy(workspace: Workspace, request: Request, sink: Sink) -> Outcome:
     from iac_wrapper.operations.deploy import DeployUnhealthyError, deploy  # noqa: PLC0415
 
     try:
-        return outcome.deployed(deploy(workspace, intent))
+        return outcome.deployed(deploy(workspace, intent, everything=request.all))
     except DeployUnhealthyError as error:
         return outcome.unhealthy(error.deployed, error)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,7 +19,11 @@ from admin.jobs.job import Job, Kind, Request
 from admin.problem import Problem, from_error, not_serving
 from admin.streams import NDJSON, SSE, Encoding, job_events
 from iac_wrapper import settings
-from iac_wrapper.errors import BusyError
+from iac_wrapper.adapters import workspace_lock
+from iac_wrapper.errors import BusyError, ConfigError
+from iac_wrapper.operations import inventory
+from iac_wrapper.operations.remove import check_names
+from iac_wrapper.operations.workspace import Workspace
 
 JSON = "application/json"
 
@@ -45,7 +51,17 @@ def destroy(call: Call) -> Response:
             found=call.body["confirm"][:100],
             expected=project,
         )
-    return _start(call, g.asked)
+    return _start(call, g.asked, there=partial(_check_project, call.backend.workspace(project)))
+
+
+def remove(call: Call) -> Response:
+    """Take one service away."""
+    project = settings.check_project(call.project, where="project")
+    name = call.parameters["name"]
+    request = Request("remove", project, services=(name,), owner=call.caller.owner)
+    return _start(
+        call, request, there=partial(_check_service, call.backend.workspace(project), name)
+    )
 
 
 def resume(call: Call) -> Response:
@@ -154,16 +170,28 @@ def _request(call: Call, kind: Kind) -> Request:
         apps=tuple(body.get("apps", ())),
         prune=body.get("prune", False),
         locked=body.get("locked", False),
+        all=body.get("all", False),
         owner=call.caller.owner,
     )
 
 
-def _start(call: Call, request: Request, *, resumes: str | None = None) -> Response:
+def _start(
+    call: Call,
+    request: Request,
+    *,
+    resumes: str | None = None,
+    there: Callable[[], object] = lambda: None,
+) -> Response:
+    """Start a job. `there` refuses one about something that is not there."""
     media = call.media(JSON, SSE, NDJSON)
     if media != JSON:
         call.check_room()
     g.asked = request  # for the audit, should it be refused
-    root = call.backend.layout.root
+
+    def check() -> None:
+        intents.check(request, call.backend.settings, call.backend.layout.root)
+        there()
+
     try:
         job, replayed = call.backend.jobs.submit(
             request,
@@ -171,7 +199,7 @@ def _start(call: Call, request: Request, *, resumes: str | None = None) -> Respo
             wait=call.parameters["wait"],
             key=call.parameters["Idempotency-Key"],
             resumes=resumes,
-            check=lambda: intents.check(request, call.backend.settings, root),
+            check=check,
         )
     except KeyReused as error:
         raise Problem(
@@ -191,6 +219,33 @@ def _start(call: Call, request: Request, *, resumes: str | None = None) -> Respo
     return accepted(call, job, media, replayed=replayed)
 
 
+def _check_project(workspace: Workspace) -> None:
+    if _is_busy(workspace):
+        return
+    try:
+        inventory.known(workspace)
+    except inventory.UnknownProjectError as error:
+        raise _not_there(error, "no-such-project") from None
+
+
+def _check_service(workspace: Workspace, name: str) -> None:
+    if _is_busy(workspace):
+        return
+    try:
+        check_names(workspace, [name])
+    except ConfigError as error:
+        raise _not_there(error, "no-such-service") from None
+
+
+def _is_busy(workspace: Workspace) -> bool:
+    """What is at work may be bringing what the request is about: the job will see."""
+    return workspace_lock.holder(workspace.directory) is not None
+
+
+def _not_there(error: ConfigError, code: str) -> Problem:
+    return Problem(404, code, error.message, found=error.found, expected=error.expected)
+
+
 def _job(call: Call) -> Job:
     try:
         return call.backend.jobs.get(call.parameters["id"])
@@ -201,13 +256,14 @@ def _job(call: Call) -> Job:
 
 
 def _scope(kind: Kind) -> Scope:
-    return "destroy" if kind == "destroy" else "deploy"
+    return "destroy" if kind in ("destroy", "remove") else "deploy"
 
 
 HANDLERS = {
     "deploy": deploy,
     "plan": plan,
     "destroy": destroy,
+    "removeService": remove,
     "resume": resume,
     "listDeployments": list_deployments,
     "getDeployment": get_deployment,

@@ -16,7 +16,6 @@ from admin.webhooks import match
 from admin.webhooks.delivery import Delivery, verify
 from admin.webhooks.push import HOSTS
 from iac_wrapper import settings
-from iac_wrapper.operations.workspace import Workspace
 
 WAIT_SECONDS = 3600.0
 """A push that comes while the project is busy waits that long."""
@@ -29,7 +28,7 @@ def webhook(call: Call) -> Response:
     if push is None:
         return _ignored(delivery.reason)
     project = settings.check_project(call.project, where="project")
-    lock = Workspace(backend.layout, backend.settings, project, lambda _: None).applied()
+    lock = backend.workspace(project).applied()
     services = match.services(push, lock.apps if lock else ())
     if not services:
         return _ignored(f"no service of project {project} comes from this repository and ref")

@@ -78,6 +78,18 @@ def ensure_ca(secrets_dir: Path) -> CertificateAuthority:
         return _load(certificate, key, secrets_dir / "ca-chain.pem")
 
 
+def existing_ca(secrets_dir: Path) -> CertificateAuthority | None:
+    """The CA of `secrets_dir` as it is; None if there is none yet.
+
+    Raises:
+        CertificateError: as `ensure_ca`.
+    """
+    certificate, key = secrets_dir / "ca.pem", secrets_dir / "ca.key"
+    if not certificate.exists() and not key.exists():
+        return None
+    return _load(certificate, key, secrets_dir / "ca-chain.pem")
+
+
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """Hold `directory` (made 0700 if missing) against other processes; released on exit.

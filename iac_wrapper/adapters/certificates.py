@@ -27,6 +27,7 @@ from iac_wrapper.adapters.certificate_authority import (
     CertificateAuthority,
     PrivateKey,
     ensure_ca,
+    existing_ca,
     key_pem,
     load_certificates,
     load_key,
@@ -38,7 +39,15 @@ from iac_wrapper.atomic import write_bytes
 from iac_wrapper.errors import CertificateError
 from iac_wrapper.model.certificate import CONTROL_PLANE, Leaf, spiffe_id
 
-__all__ = ["CertificateAuthority", "ensure_ca", "ensure_leaf", "inspect", "prune", "remove_project"]
+__all__ = [
+    "CertificateAuthority",
+    "ensure_ca",
+    "ensure_leaf",
+    "inspect",
+    "is_due",
+    "prune",
+    "remove_project",
+]
 
 LEAF_LIFETIME = timedelta(days=90)
 _CURRENT = "..data"
@@ -80,6 +89,18 @@ def ensure_leaf(  # noqa: PLR0913 - each is a fact of its own, all by keyword
         except OSError as error:
             raise unreadable(directory, error) from None
         return replace(inspect(directory), issued=True)
+
+
+def is_due(
+    secrets_dir: Path, directory: Path, *, name: str, trust_domain: str, owner_uid: int
+) -> bool:
+    """Whether `ensure_leaf` would issue a leaf; nothing is made or changed, not even a CA.
+
+    Raises:
+        CertificateError: the CA in `secrets_dir` cannot be used.
+    """
+    ca = existing_ca(secrets_dir)
+    return ca is None or not _will_do(ca, directory, name, trust_domain, owner_uid)
 
 
 def inspect(directory: Path) -> Leaf:

@@ -94,6 +94,17 @@ class Engine:
             listed = self._api.containers(all=True, filters={"label": labels.PROJECT})
         return sorted({item["Labels"][labels.PROJECT] for item in listed})
 
+    def volumes(self, project: str) -> dict[str, str]:
+        """Volumes of `project`: name -> the service it belongs to (empty if it names none)."""
+        with _translated():
+            found = self._api.volumes(filters=_by_label(project))["Volumes"] or []
+        return {v["Name"]: (v["Labels"] or {}).get(labels.SERVICE, "") for v in found}
+
+    def networks(self, project: str) -> list[str]:
+        """Names of the networks of `project`."""
+        with _translated():
+            return [n["Name"] for n in self._api.networks(filters=_by_label(project))]
+
     def logs(self, container: str, tail: int) -> str:
         """The last `tail` lines of both streams, or an empty text if the container is gone."""
         return b"".join(self.log_chunks(container, tail=tail, follow=False)).decode(
@@ -171,9 +182,9 @@ class Engine:
         """Remove volumes and image tags that carry the project's label; return which."""
         removed: list[str] = []
         with _translated():
-            for volume in self._api.volumes(filters=_by_label(project))["Volumes"] or []:
-                self._api.remove_volume(volume["Name"])
-                removed.append(f"volume {volume['Name']}")
+            for volume in self.volumes(project):
+                self._api.remove_volume(volume)
+                removed.append(f"volume {volume}")
             for tag in self.image_tags(project):
                 self._api.remove_image(tag, noprune=False)
                 removed.append(f"image {tag}")
@@ -205,17 +216,14 @@ class Engine:
 
     def leftovers(self, project: str) -> list[str]:
         """What still carries the project's label: the proof of a destroy is an empty list."""
-        with _translated():
-            networks = [n["Name"] for n in self._api.networks(filters=_by_label(project))]
-            volumes = self._api.volumes(filters=_by_label(project))["Volumes"] or []
         return [
             *(f"container {c.name}" for c in self.containers(project)),
-            *(f"network {name}" for name in networks),
-            *(f"volume {v['Name']}" for v in volumes),
+            *(f"network {name}" for name in self.networks(project)),
+            *(f"volume {name}" for name in self.volumes(project)),
             *(f"image {tag}" for tag in self.image_tags(project)),
         ]
 
-    def networks(self) -> list[Network]:
+    def every_network(self) -> list[Network]:
         """Every network that has IPv4 addresses."""
         with _translated():
             listed = self._api.networks()

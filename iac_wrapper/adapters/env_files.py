@@ -52,6 +52,15 @@ def values(directory: Path) -> list[str]:
     return [value for value in found if is_masked(value)]
 
 
+def changed(directory: Path, values: Mapping[str, str]) -> set[str]:
+    """The variables that `write` would give another value, or their first one."""
+    return {name for name, value in values.items() if not _holds(directory / name, value)}
+
+
+def _holds(file: Path, value: str) -> bool:
+    return file.is_file() and file.read_bytes() == os.fsencode(value)
+
+
 def changed_at(directory: Path) -> datetime | None:
     """When the values of one app changed last; None if it has none."""
     times = [path.stat().st_mtime for path in (directory, *directory.glob("*")) if path.exists()]

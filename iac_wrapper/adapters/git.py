@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from iac_wrapper.adapters import process
 from iac_wrapper.adapters.git_errors import explain
@@ -132,6 +132,19 @@ def find_commits(remote: Remote, short: str, scratch: Path) -> list[str]:
         _network(remote, repository, "fetch", "--filter=tree:0", "--no-tags", refspecs=_ALL_REFS)
         done = local(repository, "rev-parse", f"--disambiguate={short}")
         return [sha for sha in done.stdout.split() if _is_commit(repository, sha)]
+
+
+def count_commits(remote: Remote, old: str, new: str) -> int | None:
+    """How many commits `new` is ahead of `old`; None unless the repository lies on this machine
+    and has them in one line.
+    """
+    parts = urlsplit(remote.url)
+    folder = Path(unquote(parts.path))
+    if parts.scheme != "file" or not folder.is_dir():
+        return None
+    counted = local(folder, "rev-list", "--count", "--left-right", f"{old}...{new}", "--")
+    behind, _, ahead = counted.stdout.strip().partition("\t")
+    return int(ahead) if counted.returncode == 0 and behind == "0" else None
 
 
 _ALL_REFS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")

@@ -90,6 +90,28 @@ class Terraform:
         )
         return self._run(command, on_line).plan()
 
+    def show(self, plan: Path) -> dict[str, Any]:
+        """A saved plan with every attribute, as Terraform's JSON.
+
+        Raises:
+            CommandError: the plan cannot be read.
+        """
+        shown: dict[str, Any] = json.loads(self._show("-json", str(plan)))
+        return shown
+
+    def show_text(self, plan: Path) -> str:
+        """A saved plan in Terraform's own words.
+
+        Raises:
+            CommandError: the plan cannot be read.
+        """
+        return self.redact(self._show("-no-color", str(plan))).strip()
+
+    def _show(self, *arguments: str) -> str:
+        done = process.run(self._command("show", *arguments))
+        done.check("terraform show failed", next_step=f"read {self.log}")
+        return done.stdout
+
     def apply(self, plan: Path, on_line: Callable[[str], None]) -> None:
         """Apply the saved plan, exactly that.
 

@@ -44,15 +44,14 @@ def claim(engine: Engine, block: Users, project: str, service: str) -> bool:
 def release(engine: Engine, project: str, keep: Collection[str] = ()) -> None:
     """Remove the entries of `project`'s services but for those in `keep`.
 
-    A service whose uids own a volume keeps its entry: the files in it say these numbers.
+    A service that has a volume keeps its entry: the files in it say these numbers.
     """
-    volumes = engine.call(_volumes)
-    entries = {v["Name"]: _owner(v) for v in volumes if v["Name"].startswith(_PREFIX)}
-    owners = {_owner(v) for v in volumes if v["Name"] not in entries}
-    owners |= {f"{project}/{service}" for service in keep}
-    for name, owner in entries.items():
-        if owner.startswith(f"{project}/") and owner not in owners:
-            _remove(engine, name)
+    stay = {f"{project}/{service}" for service in (*keep, *engine.volumes(project).values())}
+    for volume in engine.call(_volumes):
+        owner = volume["Labels"][labels.UIDS].partition(" ")[2]
+        ours = volume["Name"].startswith(_PREFIX) and owner.startswith(f"{project}/")
+        if ours and owner not in stay:
+            _remove(engine, volume["Name"])
 
 
 def unknown_here(blocks: Iterable[Users]) -> Iterable[Users]:
@@ -72,10 +71,6 @@ def subordinate() -> list[range]:
 
 def _volumes(api: Any) -> list[dict[str, Any]]:
     return api.volumes(filters={"label": labels.UIDS})["Volumes"] or []
-
-
-def _owner(volume: dict[str, Any]) -> str:
-    return str(volume["Labels"][labels.UIDS]).partition(" ")[2]
 
 
 def _remove(engine: Engine, name: str) -> None:

@@ -35,7 +35,9 @@ class Diagnosis:
 class ServiceReport:
     """What was proven about one service.
 
-    `rotated`: it served the certificate that is on disk, not an older one.
+    `rotated`: it served the certificate that is on disk, not an older one. `changed`: the deploy
+    that this is the verdict on made, replaced, updated or restarted one of its containers.
+    `broken_before`: it neither did that nor named the service, which was not good before either.
     """
 
     app: ResolvedApp
@@ -44,6 +46,8 @@ class ServiceReport:
     probe: Probe
     rotated: bool
     diagnosis: Diagnosis | None
+    changed: bool = True
+    broken_before: bool = False
 
     @property
     def good(self) -> bool:
@@ -70,20 +74,34 @@ class ServiceReport:
             "image": self.app.image,
             "entrypoint": self.app.entrypoint.display,
             "entrypoint_reason": self.app.entrypoint.reason,
+            "changed": self.changed,
+            "broken_before": self.broken_before,
         }
 
 
 @dataclass(frozen=True)
 class Report:
-    """The verdict on a project."""
+    """The verdict on a project. With `strict`, what was broken before counts as well."""
 
     project: str
     services: tuple[ServiceReport, ...]
+    strict: bool = False
 
     @property
     def good(self) -> bool:
-        """True if every service is."""
-        return all(service.good for service in self.services)
+        """True if every service is that counts."""
+        return not self.failed
+
+    @property
+    def failed(self) -> tuple[ServiceReport, ...]:
+        """The services that are not good and count."""
+        bad = (service for service in self.services if not service.good)
+        return tuple(service for service in bad if self.strict or not service.broken_before)
+
+    @property
+    def broken_before(self) -> tuple[ServiceReport, ...]:
+        """The services that were broken before, and still are."""
+        return tuple(s for s in self.services if s.broken_before and not s.good)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""

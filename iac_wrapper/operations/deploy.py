@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from iac_wrapper import lock_file
-from iac_wrapper.adapters import env_files, image_builder
+from iac_wrapper.adapters import image_builder
 from iac_wrapper.errors import UnhealthyError
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.plan import Plan
 from iac_wrapper.model.report import Report
-from iac_wrapper.operations import local_bases
+from iac_wrapper.operations import local_bases, prune
+from iac_wrapper.operations.blame import Blame
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.infrastructure import (
     check_own,
@@ -20,7 +22,13 @@ from iac_wrapper.operations.infrastructure import (
     sweep_orphans,
 )
 from iac_wrapper.operations.intent import Intent, select
-from iac_wrapper.operations.prepare import Facts, facts, materialize, remove_dropped
+from iac_wrapper.operations.prepare import (
+    Facts,
+    facts,
+    materialize,
+    remove_dropped,
+    with_old_values,
+)
 from iac_wrapper.operations.verify import unhealthy_detail, verify
 from iac_wrapper.operations.workspace import Workspace
 
@@ -38,10 +46,12 @@ def gather(workspace: Workspace, intent: Intent) -> Facts:
     """Resolve, fetch and detect what `intent` names. Call it with the project held.
 
     Raises:
+        PruneError: services would be removed, and nobody agreed to that.
         ConfigError: among others, when the project's containers belong to another folder.
     """
     workspace.engine.ping()
     check_own(workspace)
+    prune.check(workspace, intent)
     selection = select(workspace, intent)
     count = len(selection.fresh)
     workspace.step(f"Resolving {count} slug{'s' * (count != 1)}")
@@ -56,35 +66,36 @@ def lock(workspace: Workspace, intent: Intent) -> LockFile:
     return found.lock
 
 
-def deploy(workspace: Workspace, intent: Intent) -> Deployed:
+def deploy(workspace: Workspace, intent: Intent, *, everything: bool = False) -> Deployed:
     """Make the project be what `intent` says, and prove it.
 
     Raises:
         IacError: any step failed; what was running before keeps running unless Terraform had
             already replaced it.
-        DeployUnhealthyError: everything was applied, but not every service is good.
+        DeployUnhealthyError: everything was applied, but not every service is good; with
+            `everything` also if those are bad only that were broken before.
     """
     with workspace.hold("iac deploy"):
         found = gather(workspace, intent)
         workspace.step("Preparing certificates and build contexts")
         materialize(workspace, found, intent.lock_path)
-        heal(workspace)
+        healed = [line.partition(":")[0] for line in heal(workspace)]
         # A copy: the repos file, and so the lock beside it, may be another project's as well.
         own = workspace.directory / "deploy.lock.json"
         lock_file.save(found.lock, own)
-        plan, plan_hash = _apply(workspace, own)
-        _restart_for_new_values(workspace, found.lock)
+        plan, plan_hash, blame = _apply(workspace, own, healed, intent.named)
+        blame = blame.touched(_restart_for_new_values(workspace, found.lock))
         heal(workspace)
         remove_dropped(workspace, found.lock)
         local_bases.record(workspace, intent, found.lock)
-    report = _prove(workspace, found.lock)
+    report = _prove(workspace, found.lock, blame, strict=everything)
     deployed = Deployed(plan, plan_hash, report)
     if not report.good:
         raise DeployUnhealthyError(deployed)
     return deployed
 
 
-def _prove(workspace: Workspace, wanted: LockFile) -> Report:
+def _prove(workspace: Workspace, wanted: LockFile, blame: Blame, *, strict: bool) -> Report:
     """Verify; an Envoy that still serves an old certificate is restarted, once.
 
     It does so when its directory of certificates was removed and made again: the mount still
@@ -92,44 +103,50 @@ def _prove(workspace: Workspace, wanted: LockFile) -> Report:
     """
     workspace.step("Verifying every service over mTLS")
     wait = workspace.settings.health_timeout
-    report = verify(workspace, wanted, wait=wait)
+    report = verify(workspace, wanted, wait=wait, given_up=blame.given_up)
     stale = {service.app.name for service in report.services if not service.rotated}
     if not stale:
-        return report
+        return blame.mark(report, strict=strict)
     for container in workspace.engine.containers(workspace.project):
         if container.role == "envoy" and container.service in stale:
             workspace.progress(f"{container.service}: restarting its Envoy for the new certificate")
             workspace.engine.restart(container)
     heal(workspace)
-    return verify(workspace, wanted, wait=wait)
+    blame = blame.touched(stale)
+    report = verify(workspace, wanted, wait=wait, given_up=blame.given_up)
+    return blame.mark(report, strict=strict)
 
 
 class DeployUnhealthyError(UnhealthyError):
     """Applied, but not proven; `deployed` says what was found."""
 
     def __init__(self, deployed: Deployed) -> None:
-        bad = [s.app.name for s in deployed.report.services if not s.good]
+        failed = deployed.report.failed
+        bad = [service.app.name for service in failed]
         super().__init__(
             f"{len(bad)} of {len(deployed.report.services)} services are not healthy",
             found=", ".join(bad),
             expected="SERVING over mTLS, and a handshake without a client certificate refused",
             next_step=f"iac logs --service {bad[0]} --project {deployed.report.project}",
-            detail=unhealthy_detail(deployed.report.services),
+            detail=unhealthy_detail(failed),
         )
         self.deployed = deployed
 
 
-def _apply(workspace: Workspace, lock_path: Path) -> tuple[Plan, str]:
+def _apply(
+    workspace: Workspace, lock_path: Path, healed: Sequence[str], named: frozenset[str]
+) -> tuple[Plan, str, Blame]:
     outdir = workspace.layout.outdir(workspace.project)
     terraform, saved, plan = make_plan(workspace, lock_path, outdir)
     plan_hash = file_hash(saved)
     _build(workspace, terraform.directory, plan)
+    blame = Blame.before(workspace, terraform.directory, plan, healed=healed, named=named)
     sweep_orphans(workspace)
     workspace.step(f"Applying: {plan.summary}" if plan.changes else "No changes to any container")
     if not plan.empty:
         terraform.apply(saved, workspace.progress)
     saved.unlink(missing_ok=True)
-    return plan, plan_hash
+    return plan, plan_hash, blame
 
 
 def _build(workspace: Workspace, stack: Path, plan: Plan) -> None:
@@ -149,14 +166,10 @@ def _build(workspace: Workspace, stack: Path, plan: Plan) -> None:
         )
 
 
-def _restart_for_new_values(workspace: Workspace, wanted: LockFile) -> None:
+def _restart_for_new_values(workspace: Workspace, wanted: LockFile) -> list[str]:
     """Restart apps that started before their secret environment changed: they hold the old one."""
-    names = {app.name for app in wanted.apps}
-    for container in workspace.engine.containers(workspace.project):
-        if container.role != "app" or container.service not in names:
-            continue
-        directory = workspace.layout.env_files(workspace.project, container.service)
-        changed = env_files.changed_at(directory)
-        if container.running and changed and changed > container.started_at:
-            workspace.progress(f"{container.service}: restarting, its secret environment changed")
-            workspace.engine.restart(container)
+    outdated = with_old_values(workspace, wanted)
+    for container in outdated:
+        workspace.progress(f"{container.service}: restarting, its secret environment changed")
+        workspace.engine.restart(container)
+    return [container.service for container in outdated]

@@ -20,7 +20,9 @@ class Intent:
 
     `specs` are entries of a file, or slugs; `chosen` those of them to bring up to date (all if
     empty). `additive`: what the project runs besides stays. `locked`: take the lock's commits.
-    `lock_path` is where the facts are written; local paths are relative to `base_dir`.
+    `lock_path` is where the facts are written; local paths are relative to `base_dir`; `file` is
+    the list as it was named, for people. Services that are not listed may go if `prune` is set, or
+    if they are among the `agreed` ones.
     """
 
     specs: tuple[AppSpec, ...]
@@ -29,6 +31,15 @@ class Intent:
     chosen: tuple[AppSpec, ...] = ()
     additive: bool = False
     locked: bool = False
+    file: str = ""
+    prune: bool = False
+    agreed: tuple[str, ...] = ()
+
+    @property
+    def named(self) -> frozenset[str]:
+        """Services that were named one by one, not as a part of a whole list."""
+        specs = self.specs if self.additive else self.chosen
+        return frozenset(spec.name for spec in specs)
 
 
 @dataclass(frozen=True)
@@ -43,7 +54,9 @@ class Selection:
     written: LockFile | None
 
 
-def from_file(path: Path, *, chosen: Sequence[str] = (), locked: bool = False) -> Intent:
+def from_file(
+    path: Path, *, chosen: Sequence[str] = (), locked: bool = False, prune: bool = False
+) -> Intent:
     """All entries of a repos file; with `chosen` (slugs or names), only those are resolved anew.
 
     Raises:
@@ -64,6 +77,8 @@ def from_file(path: Path, *, chosen: Sequence[str] = (), locked: bool = False) -
         lock_path=lock_file.default_lock_path(path).absolute(),
         chosen=tuple(spec for spec in specs if any(_is(spec, text) for text in chosen)),
         locked=locked,
+        file=str(path),
+        prune=prune,
     )
 
 

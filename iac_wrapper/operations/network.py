@@ -78,7 +78,7 @@ def in_use(workspace: Workspace) -> list[InUse]:
 
     A remote engine has routes of its own, which nobody sees from here: none are looked at.
     """
-    networks = workspace.engine.networks()
+    networks = workspace.engine.every_network()
     own = network_name(workspace.project)
     used = [
         InUse(network.subnet, f"the Docker network {network.name} ({network.subnet})")

@@ -3,78 +3,142 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from iac_wrapper import lock_file
-from iac_wrapper.adapters import certificates
-from iac_wrapper.errors import CertificateError
+from iac_wrapper.adapters import git
+from iac_wrapper.layout import container_name, gateway_name
 from iac_wrapper.lock_file import LockFile
+from iac_wrapper.model import resource_change
 from iac_wrapper.model.plan import Plan
+from iac_wrapper.model.remote import remote_of
+from iac_wrapper.model.service_change import ServiceChange
+from iac_wrapper.model.service_changes import Observed, service_changes
+from iac_wrapper.model.slug import Slug
+from iac_wrapper.model.users import Users
 from iac_wrapper.operations import users
 from iac_wrapper.operations.deploy import gather
+from iac_wrapper.operations.heal import STOPPED
 from iac_wrapper.operations.infrastructure import file_hash, make_plan
 from iac_wrapper.operations.intent import Intent
+from iac_wrapper.operations.prepare import changed_values, due_certificates, with_old_values
 from iac_wrapper.operations.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan, the facts it was made from, and the deployed services whose leaf is due.
+    """A plan, the facts it was made from, and what it means for each service.
 
-    `renewals` are services that a deploy would issue a new certificate for. `plan_hash` is the
-    SHA-256 of Terraform's saved plan.
+    `full` is the plan in Terraform's own words. `plan_hash` is the SHA-256 of Terraform's saved
+    plan.
     """
 
     lock: LockFile
     plan: Plan
-    renewals: tuple[str, ...]
+    services: tuple[ServiceChange, ...]
+    full: str
     plan_hash: str
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        return {**self.plan.to_dict(), "empty": self.empty, "renewals": list(self.renewals)}
+        return {
+            **self.plan.to_dict(),
+            "empty": self.empty,
+            "services": [change.to_dict() for change in self.services],
+            "renewals": list(self.renewals),
+        }
 
     @property
     def empty(self) -> bool:
         """True if a deploy would change nothing at all."""
-        return self.plan.empty and not self.renewals
+        return self.plan.empty and not self.services
+
+    @property
+    def renewals(self) -> tuple[str, ...]:
+        """Whose certificate would be issued anew."""
+        due = (c for c in self.services if any(r.what == "certificate" for r in c.reasons))
+        return tuple(change.service for change in due)
 
 
-def plan(workspace: Workspace, intent: Intent) -> Planned:
-    """Resolve `intent` and say what Terraform would do about it.
+def plan(workspace: Workspace, intent: Intent, *, full: bool = False) -> Planned:
+    """Resolve `intent` and say what a deploy would do about it; with `full` Terraform's way, too.
 
     Raises:
         IacError: a step failed, as in deploy.
     """
     with workspace.hold("iac plan"):
-        found = gather(workspace, intent)
+        found = gather(workspace, replace(intent, prune=True)).lock
         directory = workspace.directory / "plan"
         lock_path, users_path = directory / "candidate.lock.json", directory / "users.json"
-        lock_file.save(found.lock, lock_path)
-        users.propose(workspace, found.lock, users_path)
+        lock_file.save(found, lock_path)
+        owners = users.propose(workspace, found, users_path)
+        seen = _observe(workspace, found, owners)
         try:
-            _, saved, planned = make_plan(workspace, lock_path, directory / "cdktf.out", users_path)
-            digest = file_hash(saved)
+            terraform, saved, planned = make_plan(
+                workspace, lock_path, directory / "cdktf.out", users_path
+            )
+            result = Planned(
+                lock=found,
+                plan=planned,
+                services=_changes(workspace, found, terraform.show(saved), seen),
+                full=terraform.show_text(saved) if full else "",
+                plan_hash=file_hash(saved),
+            )
             saved.unlink(missing_ok=True)
         finally:
             lock_path.unlink(missing_ok=True)
             users_path.unlink(missing_ok=True)
             if not workspace.layout.state(workspace.project).exists():
                 shutil.rmtree(directory, ignore_errors=True)
-    return Planned(found.lock, planned, _renewals(workspace), digest)
+    return result
 
 
-def _renewals(workspace: Workspace) -> tuple[str, ...]:
+def _changes(
+    workspace: Workspace, wanted: LockFile, shown: dict[str, Any], seen: Observed
+) -> tuple[ServiceChange, ...]:
     applied = workspace.applied()
-    names = [app.name for app in applied.apps] if applied else []
-    return tuple(name for name in names if _is_due(workspace, name))
+    before = applied.apps if applied else ()
+    return service_changes(before, wanted.apps, resource_change.read(shown), seen)
 
 
-def _is_due(workspace: Workspace, service: str) -> bool:
-    directory = workspace.layout.certificates(workspace.project) / service
-    try:
-        return certificates.inspect(directory).renew_at <= datetime.now(UTC)
-    except CertificateError:
-        return True
+def _observe(workspace: Workspace, wanted: LockFile, owners: Mapping[str, Users]) -> Observed:
+    """What the plan cannot know: values in files, certificates, and what stands still.
+
+    Raises:
+        ConfigError: a ``${NAME}`` in an app's env is not set.
+    """
+    values = changed_values(workspace, wanted)
+    for container in with_old_values(workspace, wanted):  # of a deploy that did not come so far
+        names = {app.name: app.env for app in wanted.apps}[container.service]
+        values.setdefault(container.service, set(names))
+    due = due_certificates(workspace, wanted, owners)
+    return Observed(values, due, _stopped(workspace), _commits(workspace, wanted))
+
+
+def _stopped(workspace: Workspace) -> set[tuple[str, str]]:
+    """(service, role) of recorded containers that stand still; others may do so on purpose."""
+    project = workspace.project
+    return {
+        (container.service, container.role)
+        for container in workspace.engine.containers(project)
+        if container.state in STOPPED
+        and container.name
+        in (gateway_name(project), container_name(project, container.service, container.role))
+    }
+
+
+def _commits(workspace: Workspace, wanted: LockFile) -> dict[str, int]:
+    """How many commits services are ahead of what runs, where that can be told without a fetch."""
+    applied = workspace.applied()
+    before = {app.name: app for app in applied.apps} if applied else {}
+    found = {}
+    for app in wanted.apps:
+        old = before.get(app.name)
+        if old and old.commit and app.commit and old.slug == app.slug and old.commit != app.commit:
+            remote = remote_of(Slug.parse(app.slug), workspace.settings)
+            count = git.count_commits(remote, old.commit, app.commit)
+            if count is not None:
+                found[app.name] = count
+    return found

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from iac_wrapper import build_context, lock_file
 from iac_wrapper.adapters import certificates, env_files, ownership
+from iac_wrapper.adapters.engine import Container
 from iac_wrapper.adapters.index_settings import write_build_secrets
 from iac_wrapper.detection import detect
 from iac_wrapper.errors import ConfigError, IacError
@@ -119,8 +120,7 @@ def ensure_certificates(workspace: Workspace, lock: LockFile, found: Mapping[str
     directory = workspace.layout.certificates(workspace.project)
     authority = certificates.ensure_ca(workspace.layout.secrets)
     give = ownership.giver(workspace.engine, workspace.host.sidecar_image, workspace.project)
-    owners = {app.name: found[app.name].envoy for app in lock.apps}
-    owners[CONTROL_PLANE] = os.geteuid()
+    owners = _leaf_owners(lock, found)
 
     def ensure(name: str) -> None:
         certificates.ensure_leaf(
@@ -132,8 +132,65 @@ def ensure_certificates(workspace: Workspace, lock: LockFile, found: Mapping[str
         list(pool.map(ensure, owners))
 
 
+def due_certificates(
+    workspace: Workspace, lock: LockFile, found: Mapping[str, Users]
+) -> tuple[str, ...]:
+    """Who would get a new leaf from `ensure_certificates`, sorted."""
+    layout = workspace.layout
+    directory = layout.certificates(workspace.project)
+    return tuple(
+        name
+        for name, owner in sorted(_leaf_owners(lock, found).items())
+        if certificates.is_due(
+            layout.secrets,
+            directory / name,
+            name=name,
+            trust_domain=lock.trust_domain,
+            owner_uid=owner,
+        )
+    )
+
+
+def _leaf_owners(lock: LockFile, found: Mapping[str, Users]) -> dict[str, int]:
+    """Everybody who has a leaf, and the uid that may read its key."""
+    return {**{app.name: found[app.name].envoy for app in lock.apps}, CONTROL_PLANE: os.geteuid()}
+
+
+def changed_values(workspace: Workspace, lock: LockFile) -> dict[str, set[str]]:
+    """Service -> variables whose secret value a deploy would write anew; others are left out.
+
+    Raises:
+        ConfigError: a ``${NAME}`` in an app's env is not set.
+    """
+    found = {
+        app.name: env_files.changed(
+            workspace.layout.env_files(workspace.project, app.name), _values(workspace, app)
+        )
+        for app in lock.apps
+    }
+    return {name: changed for name, changed in found.items() if changed}
+
+
+def with_old_values(workspace: Workspace, lock: LockFile) -> list[Container]:
+    """Running app containers of `lock` that started before their secret environment changed."""
+    names = {app.name for app in lock.apps}
+    found = []
+    for container in workspace.engine.containers(workspace.project):
+        if container.role == "app" and container.running and container.service in names:
+            directory = workspace.layout.env_files(workspace.project, container.service)
+            changed = env_files.changed_at(directory)
+            if changed and changed > container.started_at:
+                found.append(container)
+    return found
+
+
+def _values(workspace: Workspace, app: ResolvedApp) -> dict[str, str]:
+    environment = workspace.settings.environment
+    return env_files.resolve(app.env, environment, where=f"service {app.name}")
+
+
 def _write_env(workspace: Workspace, app: ResolvedApp) -> None:
-    values = env_files.resolve(app.env, workspace.settings.environment, where=f"service {app.name}")
+    values = _values(workspace, app)
     directory = workspace.layout.env_files(workspace.project, app.name)
     env_files.write(directory, values)
     if said := _masking(values):

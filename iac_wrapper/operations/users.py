@@ -15,9 +15,11 @@ from iac_wrapper.model.users import GATEWAY, Users
 from iac_wrapper.operations.workspace import Workspace
 
 
-def propose(workspace: Workspace, lock: LockFile, path: Path) -> None:
-    """Write to `path` which uids the services have, or would get; the record stays as it is."""
-    users_file.save(_assign(workspace, lock, lambda _block, _service: True), path)
+def propose(workspace: Workspace, lock: LockFile, path: Path) -> Mapping[str, Users]:
+    """Which uids the services have, or would get, also written to `path`; the record stays."""
+    found = _assign(workspace, lock, lambda _block, _service: True)
+    users_file.save(found, path)
+    return found
 
 
 def claim(workspace: Workspace, lock: LockFile) -> Mapping[str, Users]:

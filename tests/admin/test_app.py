@@ -28,7 +28,7 @@ BODIES: dict[str, Any] = {
     "destroy": {"confirm": "not-this-one"},
 }
 ALLOWED = {
-    "deploy": 409, "plan": 409, "destroy": 422, "resume": 404, "cancel": 404,
+    "deploy": 409, "plan": 409, "removeService": 409, "destroy": 422, "resume": 404, "cancel": 404,
     "getDeployment": 404, "getEvents": 404, "getService": 404, "getLogs": 404,
 }  # fmt: skip
 """What those get who may: the project is held, and nothing else is there. Others: 200."""

@@ -13,6 +13,7 @@ import pytest
 from admin.jobs import worker_lock
 from iac_wrapper.adapters import workspace_lock
 from tests.support.admin_api import PROJECT, Api, admin_api, check_schema, code, wait_for
+from tests.support.deployed import app, deployed
 from tests.support.jobs_lab import until
 
 DESTROY = {"confirm": PROJECT}
@@ -57,7 +58,7 @@ def test_a_failure_says_why(tmp_path: Path) -> None:
     [("/deploy", {**SLUG, "dry_run": True}, "plan"), ("/plan", SLUG, "plan"),
      ("/deploy", {**SLUG, "dry_run": False}, "deploy"), ("/deploy", {"apps": ["gh:o/r"]}, "deploy"),
      ("/plan", {"apps": [{"slug": "gh:o/r", "port": 80}], "prune": True,
-                "locked": True}, "plan")],
+                "locked": True}, "plan"), ("/deploy", {**SLUG, "all": True}, "deploy")],
 )  # fmt: skip
 def test_what_is_asked_for(api: Api, path: str, body: dict[str, Any], kind: str) -> None:
     """A dry run is a plan; the rest is kept as it was asked."""
@@ -195,6 +196,36 @@ def test_a_destroy_is_confirmed_by_name(api: Api) -> None:
     assert boss.post("/destroy", json={}).status_code == 400
     assert api.http("deployer").post("/destroy", json=DESTROY).status_code == 403
     assert boss.get("/deployments").json() == {"deployments": []}
+
+
+def test_what_is_not_there_cannot_be_removed(api: Api) -> None:
+    """404 with what there is, and no job: a project of no trace, a service that is not deployed."""
+    boss = api.http("boss")
+    deployed(api.layout, app("web"), app("jobs"))
+    answer = boss.post("/destroy", json={"project": "dmeo", "confirm": "dmeo"})
+    assert (answer.status_code, code(answer)) == (404, "no-such-project")
+    assert answer.json()["found"] == "the projects demo"
+    answer = boss.delete("/services/wbe")
+    assert (answer.status_code, code(answer)) == (404, "no-such-service")
+    assert answer.json()["found"] == "the services jobs, web"
+    assert boss.get("/deployments").json() == {"deployments": []}
+    assert not api.layout.project("dmeo").exists()
+
+
+def test_a_service_is_removed_by_a_job(api: Api) -> None:
+    """With the scope destroy; shown as what it is, and audited."""
+    deployed(api.layout, app("web"))
+    assert api.http("deployer").delete("/services/web").status_code == 403
+    with workspace_lock.hold(api.layout.project(PROJECT), "iac deploy"):
+        boss = api.http("boss")
+        assert boss.delete("/services/web").status_code == 409
+        shown = boss.delete("/services/web?wait=60").json()
+        check_schema("Deployment", shown)
+        assert (shown["kind"], shown["request"]) == ("remove", {"services": ["web"]})
+        deployer = api.http("deployer").post(shown["links"]["cancel"])
+        assert (deployer.status_code, code(deployer)) == (403, "insufficient-scope")
+        boss.post(shown["links"]["cancel"])
+    assert api.audited(action="removeService", outcome="accepted")["deployment"] == shown["id"]
 
 
 def test_a_key_makes_repeating_harmless(api: Api) -> None:

@@ -161,6 +161,8 @@ def test_variables_of_the_server_are_closed(
         ({"slugs": ("gh:a/b",), "apps": ("gh:a/b",)}, "/"),
         ({"slugs": ("gh:a/b",), "services": ("b",)}, "/"),
         ({"kind": "destroy", "slugs": ("gh:a/b",)}, "/"),
+        ({"kind": "remove"}, "/"),
+        ({"kind": "remove", "apps": ("gh:a/b",)}, "/"),
         ({"services": ("b",), "prune": True}, "/prune"),
         ({"slugs": ("gh:a/b", "nonsense")}, "/slugs/1"),
         ({"slugs": ("gh:a/b", "gh:c/b")}, "/slugs/1"),

@@ -18,6 +18,7 @@ from iac_wrapper.layout import Layout
 from iac_wrapper.model.event import Event
 from iac_wrapper.model.plan import Change, Plan
 from iac_wrapper.model.report import Report
+from iac_wrapper.model.service_change import Reason, ServiceChange
 from iac_wrapper.operations.deploy import Deployed, DeployUnhealthyError
 from iac_wrapper.operations.plan import Planned
 
@@ -109,8 +110,11 @@ def test_results_become_the_job() -> None:
     assert (job.status, job.finished_at, job.plan_hash) == ("succeeded", "2027", "a" * 64)
     assert job.report == report.to_dict()
     assert job.plan == PLAN.to_dict()
-    planned = outcome.planned(Planned(cast("Any", None), PLAN, ("web",), "b" * 64))
+    due = ServiceChange("web", "renew", (Reason("certificate", "certificate renewed"),))
+    planned = outcome.planned(Planned(cast("Any", None), PLAN, (due,), "", "b" * 64))
+    assert planned.message == "Planned: 1 changed in place"
     assert planned.results["plan"]["renewals"] == ["web"]
+    assert planned.results["plan"]["services"] == [due.to_dict()]
     assert planned.results["plan_hash"] == "b" * 64
 
 

@@ -112,6 +112,7 @@ def make_project(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     for name in ("cdktf.json", "main.py"):  # what makes a folder a project
         (folder / name).touch()
+    (folder / "secrets" / PROJECT).mkdir(parents=True, exist_ok=True)  # something to destroy
 
 
 @pytest.fixture

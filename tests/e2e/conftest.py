@@ -100,4 +100,4 @@ def project(tmp_path_factory: pytest.TempPathFactory, git_server: GitServer) -> 
     try:
         yield made
     finally:
-        made.iac("destroy", "--yes")
+        made.iac("destroy", "--yes", "--if-exists")

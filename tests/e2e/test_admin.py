@@ -221,6 +221,20 @@ def test_cancelled_and_killed_deploys_can_be_resumed(server: Server) -> None:
     assert server.ended(again.headers["Location"])["status"] == "succeeded"
 
 
+def test_one_service_is_taken_away(server: Server, project: Project) -> None:
+    """DELETE removes its containers and key and leaves the others; one that is not there is 404."""
+    before = project.container_ids()
+    done = server.call("DELETE", "/services/again")
+    ended = server.ended(done.headers["Location"])
+    assert (ended["status"], ended["kind"]) == ("succeeded", "remove"), ended
+    assert ended["removed"] == {"services": ["again"], "volumes_kept": []}
+    after = project.container_ids()
+    assert set(before) - set(after) == {f"{project.name}-again-{r}" for r in ("app", "envoy")}
+    assert after.items() <= before.items()
+    missing = server.call("DELETE", "/services/again")
+    assert (missing.status_code, missing.json()["found"]) == (404, "the services deaf, hello")
+
+
 def test_destroy_asks_twice_and_leaves_an_audit(server: Server, project: Project) -> None:
     """The name must be repeated; afterwards nothing is left, and the audit says who did it."""
     wrong = server.call("POST", "/destroy", {"confirm": "something"})

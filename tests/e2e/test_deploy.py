@@ -178,6 +178,50 @@ def test_a_stranger_on_the_network_reaches_nothing(first: dict[str, Any], projec
     ]
 
 
+def test_a_plan_says_what_and_why(
+    first: dict[str, Any], project: Project, git_server: GitServer
+) -> None:
+    """In words of services, with the names of variables but none of their values: what people
+    changed, what drifted, and a secret's new value; unset, it is the error that deploy gives."""
+    head = Repository(git_server.folder / "acme" / "web").commit({"services/web/more.txt": "x"})
+    text = project.file.read_text()
+    project.file.write_text(text.replace("GREETING: good", "OTHER: sentinel"))
+    container = project.container("hello-main", "app")
+    container.update(mem_limit="300m", memswap_limit="300m")
+    token = project.environment["TEST_TOKEN"]
+    project.environment["TEST_TOKEN"] = SENTINEL + "new"
+    file = ("--file", str(project.file))
+    try:
+        done = project.iac("plan", *file, "--detailed-exitcode", code=2).stdout
+        told = json.loads(project.iac("plan", *file, "--json").stdout)
+        full = project.iac("plan", *file, "--full").stdout
+        del project.environment["TEST_TOKEN"]
+        unset = project.iac("plan", *file, code=2).stderr
+    finally:
+        project.environment["TEST_TOKEN"] = token
+        project.file.write_text(text)
+        container.update(mem_limit="512m", memswap_limit="512m")
+    before = {s["name"]: s["commit"][:12] for s in first["services"]}["web"]
+    hello, web, count = done.splitlines()
+    assert hello == (
+        "  ~ hello-main: restarted (env: changed TOKEN; "
+        "memory of its app container was changed by hand)"
+    )
+    assert web == (
+        f"  ± web: replaced (commit {before} → {head[:12]};"
+        " env: added OTHER and removed GREETING)"
+    )
+    assert count == "Plan: 1 replaced, 1 restarted."
+    assert "sentinel" not in done
+    assert [(s["service"], s["interrupts"]) for s in told["services"]] == [
+        ("hello-main", True),
+        ("web", True),
+    ]
+    assert "# docker_container.web_app_" in full
+    assert SENTINEL not in full
+    assert "TEST_TOKEN" in unset
+
+
 def test_a_new_commit_replaces_only_its_service(
     first: dict[str, Any], project: Project, git_server: GitServer
 ) -> None:
@@ -257,6 +301,7 @@ def test_destroy_leaves_nothing(first: dict[str, Any], project: Project) -> None
     assert left == []
     done = project.iac("health", code=2)
     assert "nothing is deployed" in done.stderr
+    assert "there is no project" in project.iac("destroy", "--yes", code=2).stderr
 
 
 def _own_files() -> list[Path]:

@@ -5,6 +5,7 @@ The tests share one project and run in order.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import subprocess
 import pytest
 
 from tests.e2e.conftest import ROOT, Project
-from tests.support.git_server import GitServer
+from tests.support.git_server import GitServer, Repository
 
 pytestmark = pytest.mark.integration
 
@@ -85,3 +86,51 @@ def test_a_crashing_app_is_reported_and_the_others_stay(
         "one": "SERVING",
         "two": "SERVING",
     }
+
+
+def test_what_was_broken_before_does_not_fail_a_deploy(
+    project: Project, git_server: GitServer
+) -> None:
+    """It is marked, and not waited for; --all counts it; the service that is deployed decides."""
+    Repository(git_server.folder / "acme" / "one").commit({"main.py": "print('newer')\n"})
+    done = project.iac("deploy", "--file", str(project.file))
+    assert "Already broken before this deploy: crash." in done.stdout
+    assert "about to fail" not in done.stderr
+    verdict = project.deploy("--all", code=7)
+    services = {s["name"]: (s["broken_before"], s["changed"]) for s in verdict["services"]}
+    assert services == {"crash": (True, False), "one": (False, False), "two": (False, False)}
+    broken = Repository(git_server.folder / "acme" / "two")
+    broken.commit({"main.py": "raise SystemExit(4)\n"})
+    done = project.iac("deploy", "--file", str(project.file), code=7)
+    assert "1 of 3 services are not healthy" in done.stderr
+    assert "found:    two" in done.stderr
+
+
+def test_remove_takes_a_service_away(project: Project) -> None:
+    """Its containers, image, key and build context go, the others stay; the file brings it back."""
+    before = project.container_ids()
+    done = project.iac("remove", "crash", "--yes")
+    assert done.stdout.splitlines()[0] == "Removed crash, with keys and secret values."
+    after = project.container_ids()
+    assert set(before) - set(after) == {f"{project.name}-crash-{r}" for r in ("app", "envoy")}
+    assert after.items() <= before.items()
+    assert not (ROOT / "secrets" / project.name / "crash").exists()
+    tags = [tag for image in project.engine.images.list() for tag in image.tags]
+    assert not [tag for tag in tags if f"{project.name}-crash" in tag]
+    planned = json.loads(project.iac("plan", "--file", str(project.file), "--json").stdout)
+    assert ("crash", "add") in [(s["service"], s["action"]) for s in planned["services"]]
+    assert "crash" not in project.health(code=7)
+
+
+def test_a_deploy_removes_only_on_request(project: Project) -> None:
+    """Without a terminal and --prune: exit 2 with the list, and everything stays as it is."""
+    before = project.container_ids()
+    lock = project.folder / "repos.lock.json"
+    locked = lock.read_text()
+    project.file.write_text("- gh:acme/one\n")
+    done = project.iac("deploy", "--file", str(project.file), code=2)
+    assert "found:    two" in done.stderr
+    assert f"iac deploy --file {project.file} --prune" in done.stderr
+    assert (project.container_ids(), lock.read_text()) == (before, locked)
+    assert [s["name"] for s in project.deploy("--prune")["services"]] == ["one"]
+    assert not [name for name in project.container_ids() if "-two-" in name]

@@ -128,6 +128,8 @@ CONTAINER: dict[str, tuple[str, Check]] = {
     "sysctls": ("Read back as text; newer engines move those of an interface (eth0) elsewhere.",
                 lambda value, body: not joined(body) and all(
                     isinstance(item, str) and "eth" not in key for key, item in value.items())),
+    "dns_opts": ("A set, read back as sent; Docker refuses it in a shared network namespace.",
+                 lambda value, body: not joined(body) and value == sorted(set(value))),
     "host": ("Read back, cut at the first two colons: an IPv6 address would never be the same.",
              lambda value, body: not joined(body) and each(
                  host=ANY, ip=lambda ip, _: ":" not in ip)(value, body)),

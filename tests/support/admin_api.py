@@ -175,6 +175,8 @@ def admin_api(root: Path, *, start: bool = True, **environment: str) -> Iterator
         for name, value in values.items():
             patch.setenv(name, value)
         backend = Backend.open(Layout(root), settings.load(root))
+        for name in (PROJECT, "other"):  # so that there is something to destroy
+            backend.layout.certificates(name).mkdir(parents=True, exist_ok=True)
         server = Server(
             create_app(backend), bind=("127.0.0.1", 0), socket=short / "api.sock", max_threads=64
         )

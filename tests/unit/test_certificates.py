@@ -25,6 +25,7 @@ from iac_wrapper.adapters.certificates import (
     ensure_ca,
     ensure_leaf,
     inspect,
+    is_due,
     prune,
     remove_project,
 )
@@ -326,6 +327,31 @@ print(first.issued, again.issued, forced.serial != first.serial, forced.key.stat
 print(not os.access(forced.key, os.R_OK))
 ours.close()
 """
+
+
+def test_what_is_due_is_known_before(
+    ca: CertificateAuthority, secrets: Path, tmp_path: Path
+) -> None:
+    """A missing leaf, one of other names, one whose CA is another now; nothing is made."""
+
+    def due(folder: Path, *, name: str = "svc") -> bool:
+        return is_due(
+            folder, folder / "proj" / "svc", name=name, trust_domain="iacnet", owner_uid=ME
+        )
+
+    assert due(secrets)
+    assert not (secrets / "proj").exists()
+    leaf_of(ca, secrets)
+    assert not due(secrets)
+    assert due(secrets, name="other")
+    other = ensure_ca(tmp_path / "other")
+    for name in ("ca.pem", "ca.key"):
+        (secrets / name).write_bytes((tmp_path / "other" / name).read_bytes())
+    assert due(secrets)
+    leaf_of(other, secrets)
+    assert not due(secrets)
+    assert due(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
 
 
 def test_inspect_names_the_missing_file(secrets: Path) -> None:

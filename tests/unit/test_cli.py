@@ -14,6 +14,8 @@ from click.testing import CliRunner, Result
 
 from iac_wrapper import cli
 from iac_wrapper.adapters import workspace_lock
+from iac_wrapper.layout import Layout
+from tests.support.deployed import app, deployed
 from tests.support.docker_daemon import Daemon, FakeContainer
 from tests.support.git_server import GitServer
 
@@ -164,16 +166,81 @@ def test_an_absent_engine_is_exit_code_5(
         assert "the Docker engine does not answer" in result.stderr
 
 
-def test_destroy_of_nothing_succeeds_and_sweeps_strays(folder: Path, engine_double: Daemon) -> None:
-    """Without a state, what carries the label is still removed; the project folder goes."""
+def test_destroy_without_a_state_sweeps_strays(folder: Path, engine_double: Daemon) -> None:
+    """What carries the label is still removed; the project's folders go."""
     engine_double.add(FakeContainer("s", "demo", "web", "app"))
     (folder / "secrets" / "demo" / "web").mkdir(parents=True)
-    result = _iac("destroy", "--project", "demo", "--json")
+    result = _iac("destroy", "--yes", "--project", "demo", "--json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["swept"] == ["container demo-web-app"]
     assert engine_double.containers == {}
     assert not (folder / ".iac" / "projects" / "demo").exists()
     assert not (folder / "secrets" / "demo").exists()
+
+
+def test_destroy_of_an_unknown_project_is_an_error(folder: Path, engine_double: Daemon) -> None:
+    """A typing error must not read as a success: exit 2 with the known ones; scripts may say that
+    it does not matter. Nothing is made on the way."""
+    engine_double.add(FakeContainer("s", "demo", "web", "app"))
+    (folder / ".iac" / "projects" / "older").mkdir(parents=True)
+    (folder / ".iac" / "projects" / "older" / "terraform.tfstate").touch()
+    result = _iac("destroy", "--yes", "--project", "dmeo")
+    assert result.exit_code == 2
+    assert "there is no project dmeo" in result.stderr
+    assert "the projects demo, older" in result.stderr
+    result = _iac("destroy", "--yes", "--if-exists", "--project", "dmeo")
+    assert (result.exit_code, result.stdout) == (0, "There is no project dmeo.\n")
+    assert not (folder / ".iac" / "projects" / "dmeo").exists()
+    assert list(engine_double.containers) == ["s"]
+
+
+def test_destroy_after_a_destroy_is_of_an_unknown_project(
+    folder: Path, engine_double: Daemon
+) -> None:
+    """What a command that found nothing leaves, a folder with a lock in it, is no project."""
+    engine_double.add(FakeContainer("s", "demo", "web", "app"))
+    assert _iac("destroy", "--yes", "--project", "demo").exit_code == 0
+    with workspace_lock.hold(folder / ".iac" / "projects" / "demo", "iac plan"):
+        pass
+    assert _iac("destroy", "--yes", "--project", "demo").exit_code == 2
+
+
+def test_removing_takes_yes_where_nobody_can_be_asked(folder: Path, engine_double: Daemon) -> None:
+    """Exit 2 with what would go and what to write; nothing is touched."""
+    engine_double.add(FakeContainer("s", "demo", "web", "app"))
+    engine_double.volumes.append({"Name": "demo-data", "Labels": {"org.karstkit.project": "demo"}})
+    deployed(Layout(folder), app("web"), app("jobs"))
+    (folder / "repos.yaml").write_text("- gh:acme/jobs\n")
+    for verb, *more, found, command in (
+        ("destroy", "services: jobs, web; volumes: demo-data", "iac destroy --yes"),
+        ("remove", "web", "web", "iac remove web --yes"),
+        ("deploy", "--file", "repos.yaml", "web", "iac deploy --file repos.yaml --prune"),
+        ("lock", "--file", "repos.yaml", "web", "iac deploy --file repos.yaml --prune"),
+    ):
+        result = _iac(verb, *more, "--project", "demo")
+        assert result.exit_code == 2, result.output
+        assert f"found:    {found}\n" in result.stderr
+        assert f"{command} --project demo" in result.stderr
+    assert list(engine_double.containers) == ["s"]
+    assert not (folder / "repos.lock.json").exists()
+    assert engine_double.calls == []
+
+
+def test_remove_of_an_unknown_service_names_the_known(folder: Path, engine_double: Daemon) -> None:
+    """Exit 2, before anything is asked or done."""
+    del engine_double
+    deployed(Layout(folder), app("web"), app("jobs"))
+    result = _iac("remove", "web", "wbe", "--project", "demo")
+    assert result.exit_code == 2
+    assert "no service wbe is deployed in project demo" in result.stderr
+    assert "the services jobs, web" in result.stderr
+
+
+def test_prune_needs_a_list(folder: Path, engine_double: Daemon) -> None:
+    """Slugs alone are added to what runs: nothing says what stays."""
+    result = _iac("deploy", "--prune", "gh:acme/web", "--project", "demo")
+    assert result.exit_code == 2
+    assert "--file" in result.stderr
 
 
 def test_logs_are_prefixed_and_cannot_steer_the_terminal(

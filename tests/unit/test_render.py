@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from iac_wrapper import render
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.health import Health, Probe
-from iac_wrapper.model.plan import Change, Plan
 from iac_wrapper.model.report import Diagnosis, Report, ServiceReport
+from iac_wrapper.model.service_change import Reason, ServiceChange
 from iac_wrapper.plain import plain
 
 
@@ -50,21 +52,50 @@ def test_the_table_says_what_was_proven_and_what_was_not() -> None:
     assert report.to_dict()["verdict"] == "unhealthy"
 
 
-def test_plans_read_like_terraforms() -> None:
-    """A sign per change, the drift first, the count last."""
-    plan = Plan(
-        (Change("docker_container.a", "replace", "image"), Change("docker_image.b", "create")),
-        drift=("docker_container.a (update)",),
+def test_a_plan_is_told_in_words_of_services() -> None:
+    """A line per service with what happens and why, the count, and what removing takes."""
+    changes = (
+        ServiceChange("api", "replace", (Reason("commit", "commit a → b"), Reason("port", "port"))),
+        ServiceChange("jobs", "restart", (Reason("env", "env: changed TOKEN"),)),
+        ServiceChange("old", "remove"),
     )
-    assert render.plan_text(plan).splitlines() == [
-        "  drifted: docker_container.a (update)",
-        "  ± docker_container.a  (image)",
-        "  + docker_image.b",
-        "Plan: 1 to create, 1 to replace.",
+    assert render.plan_text(changes, empty=False).splitlines() == [
+        "  ± api: replaced (commit a → b; port)",
+        "  ~ jobs: restarted (env: changed TOKEN)",
+        "  - old: removed",
+        "Plan: 1 replaced, 1 restarted, 1 removed.",
+        "`iac deploy` asks before it removes; without a terminal it takes --prune.",
     ]
-    assert render.plan_text(Plan(())) == "No changes."
-    assert "record" in render.plan_text(Plan((), outputs_change=True))
-    assert "certificate of web" in render.plan_text(Plan(()), renewals=["web"])
+    assert render.plan_text((), empty=True) == "No changes."
+    assert "record" in render.plan_text((), empty=False)
+    assert [change.interrupts for change in changes] == [True, True, True]
+
+
+def test_what_was_broken_before_is_told_apart() -> None:
+    """It is shown as bad and named in a line of its own; the verdict is on the rest."""
+    bad = _service("old", Health("old", "NOT_SERVING", "FAILED"), Probe("old", True, ""), None)
+    before = replace(bad, changed=False, broken_before=True)
+    report = Report("p", (before,))
+    text = plain(render.report_table(report))
+    assert "NOT_SERVING ! (failed)" in text
+    assert text.splitlines()[-1] == (
+        "Already broken before this deploy: old. Next: iac logs --service old --project p"
+    )
+    assert report.good
+    assert not replace(report, strict=True).good
+    assert not Report("p", (before, bad)).good
+    assert report.to_dict()["services"][0]["broken_before"] is True
+
+
+def test_a_removal_says_what_stays_and_what_would_undo_it() -> None:
+    """Data volumes, and the line of repos.yaml that brings the service back."""
+    text = render.removed_text(["web"], ["demo-web-data"], ["repos.yaml:3"])
+    assert text.splitlines() == [
+        "Removed web, with keys and secret values.",
+        "Data volumes stay: demo-web-data (docker volume rm removes them).",
+        "repos.yaml:3: the next `iac deploy --file` brings it back.",
+    ]
+    assert "A repos file that still lists it" in render.removed_text(["web"], [], [])
 
 
 def test_a_diagnosis_shows_both_logs() -> None:

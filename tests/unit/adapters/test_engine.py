@@ -72,7 +72,7 @@ def test_networks_come_with_their_bridges(engine_double: Daemon) -> None:
     """A bridge has the name that was asked for or Docker's; host bits in a subnet are cut off."""
     named = {"Options": {"com.docker.network.bridge.name": "lan0"}}
     engine_double.networks = [_network("a", "172.22.0.9/24"), _network("b", "10.0.0.0/8") | named]
-    found = Engine(engine_double.host).networks()
+    found = Engine(engine_double.host).every_network()
     assert [(n.name, n.bridge, str(n.subnet)) for n in found] == [
         ("a", "br-id-a", "172.22.0.0/24"),
         ("b", "lan0", "10.0.0.0/8"),

@@ -29,6 +29,15 @@ def test_an_unset_reference_names_variable_and_service() -> None:
     assert "export T" in (caught.value.next_step or "")
 
 
+def test_what_a_write_would_change_is_known_before(tmp_path: Path) -> None:
+    """Other values and new ones; nothing is written."""
+    env_files.write(tmp_path / "web", {"A": "1", "B": "2"})
+    assert env_files.changed(tmp_path / "web", {"A": "1", "B": "9", "C": "3"}) == {"B", "C"}
+    assert env_files.changed(tmp_path / "web", {"A": "1"}) == set()
+    assert env_files.changed(tmp_path / "none", {"A": "1"}) == {"A"}
+    assert not (tmp_path / "none").exists()
+
+
 def test_files_follow_the_values(tmp_path: Path) -> None:
     """Values appear, change and vanish; equal values are not written again."""
     folder = tmp_path / "web"

@@ -169,6 +169,17 @@ def test_file_url(tmp_path: Path) -> None:
     assert git.ls_remote(remote).resolve("main") == (sha, "main")
 
 
+def test_commits_between_are_counted_without_a_fetch(tmp_path: Path) -> None:
+    """In a repository on this machine; not for a step back, a commit that it lacks, or a remote."""
+    made = Repository.create(tmp_path / "r")
+    first, *_, last = [made.commit({"a": text}) for text in "xyz"]
+    remote = remote_of(Slug.parse(f"git+file://{tmp_path}/r"), Settings())
+    assert git.count_commits(remote, first, last) == 2
+    assert git.count_commits(remote, last, first) is None
+    assert git.count_commits(remote, "0" * 40, last) is None
+    assert git.count_commits(Remote("https://git.invalid/r"), first, last) is None
+
+
 @pytest.mark.parametrize("target", ["ext::touch FOLDER/ran ", "file://FOLDER/"])
 def test_other_protocols_are_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -27,6 +28,29 @@ def test_every_target_exists_as_a_rule_that_can_be_planned() -> None:
         subprocess.run(
             ["make", "--dry-run", "-C", ROOT, target], stdout=subprocess.DEVNULL, check=True
         )
+
+
+def test_the_demo_names_its_project() -> None:
+    """What it says to do next is about the project that it deployed."""
+    for words, named in (([], ""), (["PROJECT=x"], " --project x")):
+        said = _dry_run("demo", *words)
+        for verb in ("health", "logs --service flask-app", "destroy"):
+            assert re.search(rf"iac {verb}{named}[,\"]", said), said
+
+
+def test_apply_removes_only_on_request() -> None:
+    """The cdktf CLI is told to approve all, so the step before it must ask; a plan need not."""
+    assert not re.search("iac lock .*--prune", _dry_run("apply"))
+    assert re.search("iac lock .*--prune", _dry_run("apply", "PRUNE=1"))
+    assert re.search("iac lock .*--prune", _dry_run("plan"))
+
+
+def _dry_run(*words: str) -> str:
+    environment = {k: v for k, v in os.environ.items() if k != "IAC_PROJECT"}
+    command = ["make", "--dry-run", "-C", str(ROOT), *words]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True, env=environment
+    ).stdout
 
 
 def test_tests_find_bootstraps_terraform_first() -> None:

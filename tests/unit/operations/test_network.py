@@ -108,7 +108,7 @@ def test_routes_of_this_machine_do_not_matter_to_another(
 ) -> None:
     """The engine behind tcp:// or ssh:// has routes of its own."""
     _routes(monkeypatch, ("172.20.5.0/24", "tun0"))
-    monkeypatch.setattr(Engine, "networks", lambda _engine: [])
+    monkeypatch.setattr(Engine, "every_network", lambda _engine: [])
     remote = Settings(environment={"DOCKER_HOST": "ssh://build.example"})
     away = replace(workspace, project="iacnet", settings=remote)
     assert choose_subnet(away, None, None) == "172.20.0.0/16"

@@ -31,7 +31,8 @@ def _lock(workspace: Workspace, *names: str) -> LockFile:
 
 
 def _entries(engine: Daemon) -> set[str]:
-    return {volume["Labels"]["org.karstkit.uids"] for volume in engine.volumes}
+    label = "org.karstkit.uids"
+    return {v["Labels"][label] for v in engine.volumes if label in v["Labels"]}
 
 
 def test_every_service_and_the_gateway_get_a_block_and_keep_it(
@@ -100,8 +101,8 @@ def test_services_that_left_give_their_uids_back(
     found = users.claim(workspace, _lock(workspace, "a", "b", "c"))
     other = replace(workspace, project="demo-2")
     users.claim(other, _lock(other, "a"))
-    data = f"{found['b'].base} demo/b"
-    engine_double.volumes.append({"Name": "b-data", "Labels": {"org.karstkit.uids": data}})
+    data = {"org.karstkit.project": "demo", "org.karstkit.service": "b"}
+    engine_double.volumes.append({"Name": "b-data", "Labels": data})
     users.release(workspace, _lock(workspace, "c"))
     left = {entry.partition(" ")[2] for entry in _entries(engine_double)}
     assert left == {"demo/gateway", "demo/b", "demo/c", "demo-2/gateway", "demo-2/a"}

@@ -1,0 +1,38 @@
+"""The synthesized stack, ``cdk.tf.json``, read back: which service a Terraform address is of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from iac_wrapper.model import labels
+from iac_wrapper.model.plan import Plan
+
+
+def changed_services(stack: Path, plan: Plan) -> frozenset[str]:
+    """Services of the stack in the folder `stack` one of whose containers `plan` creates, replaces
+    or updates; all of them, if it does that to the gateway or the network, which all depend on.
+    """
+    owners = _owners(stack)
+    touched = {owners[c.address] for c in plan.changes if c.address in owners}
+    services = {name for name, role in owners.values() if role in ("app", "envoy")}
+    if any(role not in ("app", "envoy") for _, role in touched):
+        return frozenset(services)
+    return frozenset(name for name, _ in touched)
+
+
+def _owners(stack: Path) -> dict[str, tuple[str, str]]:
+    """Address -> (service, role) of every container and network."""
+    resources = json.loads((stack / "cdk.tf.json").read_text(encoding="utf-8"))["resource"]
+    return {
+        f"{kind}.{name}": (found[labels.SERVICE], found[labels.ROLE])
+        for kind in ("docker_container", "docker_network")
+        for name, body in resources.get(kind, {}).items()
+        if (found := _labels(body))
+    }
+
+
+def _labels(body: Mapping[str, Any]) -> dict[str, str]:
+    return {label["label"]: label["value"] for label in body.get("labels", ())}

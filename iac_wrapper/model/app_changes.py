@@ -1,0 +1,91 @@
+"""Two locked states of one service, compared: what a person changed, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.service_change import Reason
+
+
+def app_changes(
+    old: ResolvedApp, new: ResolvedApp, *, values: Collection[str] = (), commits: int | None = None
+) -> tuple[Reason, ...]:
+    """What differs.
+
+    Args:
+        old: as applied.
+        new: as it would be.
+        values: variables whose secret value is another one than the container has.
+        commits: how many commits lie between, if that is known.
+    """
+    found = [
+        *_source(old, new, commits),
+        *_entrypoint(old, new),
+        *_port(old, new),
+        *_env(old.env, new.env, values),
+        *_settings(old, new),
+    ]
+    return tuple(found or _image(old, new))
+
+
+def _source(old: ResolvedApp, new: ResolvedApp, commits: int | None) -> Iterator[Reason]:
+    if old.slug != new.slug:
+        yield Reason("source", f"source {old.slug} → {new.slug}")
+    if old.commit != new.commit:
+        count = f" ({commits} commit{'s' * (commits != 1)})" if commits else ""
+        yield Reason("commit", f"commit {_short(old)} → {_short(new)}{count}")
+    elif old.tree != new.tree:
+        yield Reason("source", "source files changed")
+
+
+def _short(app: ResolvedApp) -> str:
+    return app.commit[:12] if app.commit else "local files"
+
+
+def _entrypoint(old: ResolvedApp, new: ResolvedApp) -> Iterator[Reason]:
+    if old.entrypoint.display != new.entrypoint.display:
+        text = f"entrypoint {old.entrypoint.display} → {new.entrypoint.display}"
+        yield Reason("entrypoint", text)
+
+
+def _port(old: ResolvedApp, new: ResolvedApp) -> Iterator[Reason]:
+    if old.port != new.port:
+        yield Reason("port", f"port {old.port} → {new.port}")
+    elif old.port_declared != new.port_declared:
+        how = "declared" if new.port_declared else "no longer declared"
+        yield Reason("port", f"port {new.port} {how}")
+
+
+def _env(
+    old: Mapping[str, str], new: Mapping[str, str], values: Collection[str]
+) -> Iterator[Reason]:
+    both = old.keys() & new.keys()
+    changed = {name for name in both if old[name] != new[name]} | (both & set(values))
+    words = (("added", new.keys() - old.keys()), ("removed", old.keys() - new.keys()),
+             ("changed", changed))  # fmt: skip
+    parts = [f"{word} {', '.join(sorted(names))}" for word, names in words if names]
+    if parts:
+        yield Reason("env", f"env: {' and '.join(parts)}")
+
+
+def _settings(old: ResolvedApp, new: ResolvedApp) -> Iterator[Reason]:
+    """Everything of repos.yaml that has no words of its own here."""
+    before = {"python": old.python, "run": old.run, **old.options.to_dict()}
+    after = {"python": new.python, "run": new.run, **new.options.to_dict()}
+    for name in sorted({*before, *after}):
+        was, will = before.get(name), after.get(name)
+        if was != will:
+            yield Reason("settings", f"{name} {_said(was)} → {_said(will)}")
+
+
+def _said(value: object) -> str:
+    return "default" if value is None else str(value)
+
+
+def _image(old: ResolvedApp, new: ResolvedApp) -> Iterator[Reason]:
+    """Nothing that a person wrote differs; if the image does all the same, this tool changed."""
+    if old.base != new.base:
+        yield Reason("tool", "KarstKit's runtime image changed")
+    elif old.image != new.image:
+        yield Reason("tool", "KarstKit builds the image in another way")

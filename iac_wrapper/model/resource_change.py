@@ -1,0 +1,89 @@
+"""One planned change of a container or network, attribute by attribute, from Terraform's own words.
+
+Read from ``terraform show -json`` of a saved plan, whose form is documented at
+developer.hashicorp.com/terraform/internals/json-format. It must not know what services are for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from iac_wrapper.model import labels
+from iac_wrapper.model.plan import Action
+
+_ACTIONS: Mapping[tuple[str, ...], Action] = {
+    ("create",): "create",
+    ("update",): "update",
+    ("delete",): "delete",
+    ("delete", "create"): "replace",
+    ("create", "delete"): "replace",
+}
+
+
+@dataclass(frozen=True)
+class ResourceChange:
+    """What happens to the container or network with this role of this service.
+
+    `attributes` differ, each with its value before and after (None where that is known only after
+    the apply). `gone`: it was removed outside of Terraform; `edited` attributes were changed there.
+    """
+
+    service: str
+    role: str
+    action: Action
+    attributes: Mapping[str, tuple[Any, Any]]
+    gone: bool = False
+    edited: frozenset[str] = frozenset()
+
+
+def read(shown: Mapping[str, Any]) -> tuple[ResourceChange, ...]:
+    """The changes of a plan, as ``terraform show -json`` shows it."""
+    drift = {item["address"]: item["change"] for item in shown.get("resource_drift", ())}
+    found = (
+        _change(item["change"], drift.get(item["address"]))
+        for item in shown.get("resource_changes", ())
+        if item["type"] in ("docker_container", "docker_network")
+    )
+    return tuple(change for change in found if change)
+
+
+def _change(change: Mapping[str, Any], drift: Mapping[str, Any] | None) -> ResourceChange | None:
+    action = _ACTIONS.get(tuple(change["actions"]))
+    gone = drift is not None and drift["after"] is None
+    known = _labels(change["before"] or change["after"] or {})
+    if action is None or labels.SERVICE not in known:
+        return None
+    return ResourceChange(
+        service=known[labels.SERVICE],
+        role=known.get(labels.ROLE, ""),
+        action=action,
+        attributes=dict(_differences(change, action)),
+        gone=gone,
+        edited=frozenset(_edited(drift)) if drift and not gone else frozenset(),
+    )
+
+
+def _differences(
+    change: Mapping[str, Any], action: Action
+) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    if action not in ("update", "replace"):
+        return
+    before, after = change["before"], change["after"]
+    unknown = change.get("after_unknown") or {}
+    forcing = {path[0] for path in change.get("replace_paths") or ()}
+    for name in sorted({*before, *after}):
+        old, new = before.get(name), after.get(name)
+        # What a new container fills in itself is empty or unknown here: no difference that counts.
+        if name in forcing or (old != new and new is not None and unknown.get(name) is not True):
+            yield name, (old, new)
+
+
+def _edited(drift: Mapping[str, Any]) -> Iterator[str]:
+    before, after = drift["before"] or {}, drift["after"] or {}
+    return (name for name in after if before.get(name) != after.get(name))
+
+
+def _labels(body: Mapping[str, Any]) -> dict[str, str]:
+    return {item["label"]: item["value"] for item in body.get("labels") or ()}

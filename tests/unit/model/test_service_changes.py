@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from iac_wrapper.model import labels
+from iac_wrapper.model.options import Options
+from iac_wrapper.model.resource_change import ResourceChange, read
+from iac_wrapper.model.service_change import ServiceChange
+from iac_wrapper.model.service_changes import Observed, service_changes
+from tests.support.deployed import app
+
+WEB = replace(app("web"), env={"GREETING": "hi", "TOKEN": "${TOKEN}"})
+REPLACED = ResourceChange("web", "app", "replace", {"image": ("a", None), "env": (["A=1"], None)})
+
+
+def _only(
+    old: Any, new: Any, *resources: ResourceChange, seen: Observed | None = None
+) -> ServiceChange:
+    (change,) = service_changes([old], [new], resources, seen or Observed())
+    return change
+
+
+def _texts(change: ServiceChange) -> list[str]:
+    return [reason.text for reason in change.reasons]
+
+
+@pytest.mark.parametrize(
+    ("facts", "text"),
+    [
+        ({"commit": "b" * 40, "tree": "sha256:c"}, "commit aaaaaaaaaaaa → bbbbbbbbbbbb"),
+        ({"tree": "sha256:c"}, "source files changed"),
+        ({"slug": "gh:owner/other"}, "source gh:owner/repo → gh:owner/other"),
+        ({"port": 8080}, "port 50051 → 8080"),
+        ({"port_declared": True}, "port 50051 declared"),
+        ({"python": "3.12"}, "python 3.11 → 3.12"),
+        ({"run": "worker"}, "run default → worker"),
+        ({"options": Options(memory_mb=256)}, "memory_mb default → 256"),
+        ({"base": "iac/runtime:3.11-x", "image": "iac/demo-web:x"},
+         "KarstKit's runtime image changed"),
+        ({"image": "iac/demo-web:x"}, "KarstKit builds the image in another way"),
+    ],
+)  # fmt: skip
+def test_what_a_person_changed_is_the_reason(facts: dict[str, Any], text: str) -> None:
+    """One sentence for it, and none for the attributes of containers that follow from it."""
+    change = _only(WEB, replace(WEB, **facts), REPLACED)
+    assert (change.action, _texts(change)) == ("replace", [text])
+
+
+def test_variables_are_named_and_their_values_are_not() -> None:
+    """Added, removed and changed ones; a secret's other value counts as well."""
+    new = replace(WEB, env={"NEW": "sentinel", "TOKEN": "${TOKEN}"})
+    change = _only(WEB, new, REPLACED, seen=Observed(values={"web": ["TOKEN"]}))
+    assert _texts(change) == ["env: added NEW and removed GREETING and changed TOKEN"]
+    assert "sentinel" not in str(change)
+
+
+def test_a_new_secret_value_alone_is_a_restart() -> None:
+    """No container is replaced for it, and the plan is not empty."""
+    change = _only(WEB, WEB, seen=Observed(values={"web": ["TOKEN"]}))
+    assert (change.action, change.interrupts) == ("restart", True)
+    assert _texts(change) == ["env: changed TOKEN"]
+
+
+def test_commits_are_counted_where_that_is_known() -> None:
+    """Behind the two hashes."""
+    new = replace(WEB, commit="b" * 40)
+    change = _only(WEB, new, REPLACED, seen=Observed(commits={"web": 3}))
+    assert _texts(change) == ["commit aaaaaaaaaaaa → bbbbbbbbbbbb (3 commits)"]
+
+
+def test_due_certificates_are_renewed_without_a_restart() -> None:
+    """A service's and the control plane's; on a first deploy all are new anyway."""
+    seen = Observed(due=["control-plane", "web"])
+    found = service_changes([WEB], [WEB], [], seen)
+    assert [(c.service, c.action, c.interrupts) for c in found] == [
+        ("control-plane", "renew", False),
+        ("web", "renew", False),
+    ]
+    first = service_changes([], [WEB], [ResourceChange("web", "app", "create", {})], seen)
+    assert [(c.service, c.action) for c in first] == [("web", "add")]
+
+
+def test_services_come_and_go() -> None:
+    """A new one is named with its source; gateway and network are part of a first deploy."""
+    resources = [
+        ResourceChange("gateway", "gateway", "create", {}),
+        ResourceChange("new", "app", "create", {}),
+        ResourceChange("web", "app", "delete", {}),
+    ]
+    found = service_changes([WEB], [app("new")], resources, Observed())
+    assert [(c.service, c.action) for c in found] == [
+        ("gateway", "add"),
+        ("new", "add"),
+        ("web", "remove"),
+    ]
+    assert _texts(found[1]) == ["gh:owner/repo at aaaaaaaaaaaa"]
+
+
+@pytest.mark.parametrize(
+    ("resource", "action", "text"),
+    [
+        (ResourceChange("web", "app", "create", {}, gone=True), "replace",
+         "its app container was removed by hand"),
+        (ResourceChange("web", "app", "update", {"memory": (300, 512), "memory_swap": (300, 512)},
+                        edited=frozenset({"memory", "memory_swap"})), "update",
+         "memory of its app container was changed by hand"),
+        (ResourceChange("web", "app", "update", {"memory": (512, 256), "memory_swap": (512, 256)}),
+         "update", "memory 512 → 256 MiB"),
+        (ResourceChange("web", "envoy", "replace", {"image": ("a", "b")}), "replace",
+         "KarstKit's sidecar image changed"),
+        (ResourceChange("web", "envoy", "replace", {"env": (["A=1"], ["A=2"])}), "replace",
+         "KarstKit's sidecar configuration changed"),
+        (ResourceChange("web", "app", "replace", {"env": (["OTEL=1", "B=1"], ["OTEL=2", "B=1"])}),
+         "replace", "env: changed OTEL, which KarstKit sets"),
+        (ResourceChange("web", "app", "replace", {"labels": ([], [1])}), "replace",
+         "labels of its app container changed"),
+    ],
+)  # fmt: skip
+def test_what_no_lock_tells_is_told_by_the_plan(
+    resource: ResourceChange, action: str, text: str
+) -> None:
+    """Drift, limits and this tool's own part."""
+    change = _only(WEB, WEB, resource)
+    assert (change.action, _texts(change)) == (action, [text])
+
+
+def test_gateway_and_network_have_their_own_words() -> None:
+    """They are not services, but all of them depend on these."""
+    resources = [
+        ResourceChange("gateway", "gateway", "replace", {"ports": ([], [1])}),
+        ResourceChange("network", "network", "create", {}, gone=True),
+    ]
+    gateway, network = service_changes([WEB], [WEB], resources, Observed())
+    assert (gateway.action, _texts(gateway)) == ("replace", ["port changed"])
+    assert (network.action, _texts(network)) == ("replace", ["it was removed by hand"])
+
+
+def test_a_new_sidecar_is_a_reason_beside_a_new_commit() -> None:
+    """What follows from another port is none."""
+    sidecar = ResourceChange("web", "envoy", "replace", {"image": ("a", "b"), "env": ([], [1])})
+    commit = _only(WEB, replace(WEB, commit="b" * 40), REPLACED, sidecar)
+    assert _texts(commit)[1:] == [
+        "KarstKit's sidecar image changed",
+        "KarstKit's sidecar configuration changed",
+    ]
+    port = _only(WEB, replace(WEB, port=8080), REPLACED, sidecar)
+    assert _texts(port) == ["port 50051 → 8080"]
+
+
+def test_what_is_stopped_is_started() -> None:
+    """Though nothing of it is to be changed."""
+    change = _only(WEB, WEB, seen=Observed(stopped={("web", "envoy")}))
+    assert (change.action, _texts(change)) == ("restart", ["its sidecar is stopped"])
+
+
+def test_another_commit_with_the_same_files_touches_no_container() -> None:
+    """Only the record moves."""
+    change = _only(WEB, replace(WEB, commit="b" * 40))
+    assert (change.action, change.interrupts) == ("record", False)
+
+
+def test_terraforms_plan_is_read_by_labels() -> None:
+    """Service and role from the labels; unknown and empty values of a new container are none of the
+    differences, what forces it is; drift says what was changed by hand."""
+    marks = [{"label": labels.SERVICE, "value": "web"}, {"label": labels.ROLE, "value": "app"}]
+    before = {"labels": marks, "memory": 300, "image": "a", "runtime": "runc", "hostname": "x"}
+    after = {"labels": marks, "memory": 512, "hostname": None}
+    change = {
+        "actions": ["delete", "create"], "before": before, "after": after,
+        "after_unknown": {"image": True, "runtime": True}, "replace_paths": [["image"]],
+    }  # fmt: skip
+    drift = {"before": {**before, "memory": 512}, "after": before, "actions": ["update"]}
+    item = {"address": "docker_container.a", "type": "docker_container"}
+    image = {"address": "docker_image.a", "type": "docker_image", "change": change}
+    shown = {
+        "resource_changes": [{**item, "change": change}, image],
+        "resource_drift": [{**item, "change": drift}],
+    }
+    (found,) = read(shown)
+    assert (found.service, found.role, found.action) == ("web", "app", "replace")
+    assert found.attributes == {"image": ("a", None), "memory": (300, 512)}
+    assert (set(found.edited), found.gone) == ({"memory"}, False)
+    gone = read({**shown, "resource_drift": [{**item, "change": {**drift, "after": None}}]})
+    assert gone[0].gone
