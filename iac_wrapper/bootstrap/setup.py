@@ -51,6 +51,7 @@ def run(context: Context) -> Report:
         nodejs = node.ensure(context)
         engine.ensure(context)
         cli = docker_cli.ensure(context)
+        images.warn_of_disk(context, cli.path)
         _write_secrets(context)
         recorded = previous.bases.get(python) if previous else None
         base = base_image.ensure(context, cli.path, python, recorded.image if recorded else None)

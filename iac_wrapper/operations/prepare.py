@@ -24,7 +24,7 @@ from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.app import DEFAULT_PORT, AppSpec, Checkout, ResolvedApp
 from iac_wrapper.model.certificate import CONTROL_PLANE
 from iac_wrapper.model.users import Users
-from iac_wrapper.operations import users
+from iac_wrapper.operations import capacity, users
 from iac_wrapper.operations.intent import Selection
 from iac_wrapper.operations.network import choose_gateway_port, choose_subnet
 from iac_wrapper.operations.resolve import resolve
@@ -70,6 +70,9 @@ def facts(workspace: Workspace, selection: Selection, *, base_dir: Path) -> Fact
     builds = {c.spec.name: _build(workspace, c) for c in checkouts}
     resolved = [_resolved(c, builds[c.spec.name]) for c in checkouts]
     apps = tuple(sorted([*resolved, *selection.kept], key=lambda app: app.name))
+    running = {app.name for app in applied.apps} if applied else set()
+    missing = [b for b in builds.values() if not workspace.engine.has_image(b.image)]
+    capacity.warn(workspace, len({app.name for app in apps} - running), len(missing))
     network = network_name(workspace.project)
     return Facts(LockFile(workspace.project, network, subnet, port, apps), builds)
 

@@ -150,7 +150,7 @@ class Workspace:
     @property
     def engine_is_local(self) -> bool:
         """Whether the engine answers on a socket of this machine."""
-        return (self._endpoint or "unix://").startswith("unix://")
+        return docker_endpoint.is_local(self._endpoint)
 
     @property
     def _endpoint(self) -> str | None:

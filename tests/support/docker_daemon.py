@@ -60,6 +60,7 @@ class Daemon:
     calls: list[str] = field(default_factory=list)
     queries: list[dict[str, list[str]]] = field(default_factory=list)
     refuse: str | None = None
+    root: str = "/"
 
     def add(self, container: FakeContainer) -> None:
         self.containers[container.id] = container
@@ -98,6 +99,8 @@ class _Handler(BaseHTTPRequestHandler):
         path, query = self._target()
         if path == "/version":
             self._json({"Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12"})
+        elif path == "/info":
+            self._json({"DockerRootDir": self.daemon.root})
         elif path == "/containers/json":
             self._json([self._listed(c) for c in self._labelled(query)])
         elif match := re.fullmatch(r"/containers/([^/]+)/json", path):
