@@ -94,7 +94,7 @@ def materialize(workspace: Workspace, found: Facts, lock_path: Path) -> None:
         list(pool.map(build_context.write, found.builds.values()))
     for app in lock.apps:
         _write_env(workspace, app)
-    ensure_certificates(workspace, lock, users.claim(workspace, lock))
+    ensure_certificates(workspace, lock)
     lock_file.save(lock, lock_path)
 
 
@@ -115,15 +115,15 @@ def remove_dropped(workspace: Workspace, lock: LockFile) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def ensure_certificates(workspace: Workspace, lock: LockFile, found: Mapping[str, Users]) -> None:
-    """Give every service and the control plane a valid leaf; touch none that is good.
+def ensure_certificates(workspace: Workspace, lock: LockFile) -> None:
+    """Give every service uids, and a valid leaf whose key its own Envoy alone can read.
 
-    `found` says which uid a service's Envoy has: the key is its own alone.
+    The control plane has a leaf as well. What is good is not touched.
     """
     directory = workspace.layout.certificates(workspace.project)
     authority = certificates.ensure_ca(workspace.layout.secrets)
     give = ownership.giver(workspace.engine, workspace.host.sidecar_image, workspace.project)
-    owners = _leaf_owners(lock, found)
+    owners = _leaf_owners(lock, users.claim(workspace, lock))
 
     def ensure(name: str) -> None:
         certificates.ensure_leaf(
