@@ -8,8 +8,10 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
+from constructs_lib.app_with_envoy import STOP_GRACE
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.model.options import Options
+from runner import settings as runner_settings
 from tests.constructs.facts import (
     TREE,
     app,
@@ -154,11 +156,12 @@ def test_options_of_a_service_reach_its_container() -> None:
 
 
 def test_without_options_everything_is_as_before(service: dict[str, Any]) -> None:
-    """The defaults: what is not said is not set, so nothing is replaced for it."""
+    """The defaults: what is not said is not set, and Docker waits longer than the runner does."""
     container = only(service, "docker_container", "svc-a_app")
 
     assert container["tmpfs"] == {"/tmp": "size=64m,mode=1777"}  # noqa: S108
     assert container["stop_timeout"] == container["destroy_grace_seconds"] == 10
+    assert runner_settings.load({}).stop_grace == STOP_GRACE < 10
     assert not {"cpus", "cpu_period", "cpu_quota"} & container.keys()
     assert "IAC_STOP_GRACE" not in environment(container)
 
