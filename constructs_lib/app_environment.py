@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from constructs_lib.text import literal
 from iac_wrapper.model.app_rules import REFERENCE, check_env_name
+from iac_wrapper.model.options import Run
 from iac_wrapper.model.users import NAME
 
 ENV_DIRECTORY = "/run/iac/env"
@@ -24,8 +25,9 @@ class AppEnvironment:
     """What an app's environment is made of; raises ConfigError for a variable that is not allowed.
 
     `port` is where user code listens, `declared` whether repos.yaml or the image says so; `wanted`
-    holds the values of repos.yaml; `otlp_endpoint` is empty when spans go to the console;
-    `stop_grace` is how long the program may take to end, seconds, None for the runner's own.
+    holds the values of repos.yaml; `run` is what the program is for, None if nothing tells;
+    `stop_grace` is how long it may take to end, seconds, None for the runner's own;
+    `otlp_endpoint` is empty when spans go to the console.
     """
 
     service: str
@@ -34,6 +36,7 @@ class AppEnvironment:
     wanted: Mapping[str, str]
     otlp_endpoint: str = ""
     stop_grace: int | None = None
+    run: Run | None = None
 
     def __post_init__(self) -> None:
         for name in sorted(self.wanted):
@@ -65,4 +68,6 @@ class AppEnvironment:
         }
         if self.stop_grace is not None:
             values["IAC_STOP_GRACE"] = str(self.stop_grace)
+        if self.run:
+            values["IAC_RUN"] = self.run
         return [f"{name}={literal(value)}" for name, value in sorted(values.items())]

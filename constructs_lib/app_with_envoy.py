@@ -153,6 +153,7 @@ class AppWithEnvoy(Construct):
             port=app.port,
             declared=app.port_declared,
             wanted=app.env,
+            run=app.run,
             otlp_endpoint=self._props.otlp_endpoint,
             stop_grace=options.stop_grace,
         )

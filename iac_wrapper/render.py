@@ -96,6 +96,6 @@ def _row(service: ServiceReport) -> tuple[str, ...]:
         app.image,
         _short(f"{app.entrypoint.display} ({app.entrypoint.reason})", 60),
         service.identity,
-        f"{state} ({health.phase.lower()})",
+        f"{state} ({health.evidence or health.phase.lower()})",
         f"{health.seconds:.1f}",
     )

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner import processes
 from runner.line_splitter import LineSplitter
 from runner.log_ring import LogRing, StreamName
 
@@ -21,11 +22,16 @@ PARTIAL_SECONDS = 0.3
 
 @dataclass(frozen=True)
 class Exit:
-    """How a process ended: exit code as a shell shows it (128 + signal), signal number or 0."""
+    """How a process ended: exit code as a shell shows it (128 + signal), signal number or 0.
+
+    `why` is the sentence where more is known than the numbers say, `cause` that of HealthStatus.
+    """
 
     code: int
     signal: int = 0
     oom: bool = False
+    why: str = ""
+    cause: str = ""
 
     @classmethod
     def of_wait_status(cls, status: int) -> Exit:
@@ -35,6 +41,8 @@ class Exit:
         return cls(os.WEXITSTATUS(status))
 
     def __str__(self) -> str:
+        if self.why:
+            return self.why
         if self.oom:
             return "killed by the kernel: out of memory"
         if self.signal:
@@ -92,6 +100,10 @@ class Child:
         """Seconds since the start."""
         return time.monotonic() - self.started
 
+    def ended_with(self, pid: int) -> bool:
+        """Whether the end of `pid` is that of the program."""
+        return pid == self.pid
+
     def send(self, number: int) -> None:
         """Signal the program itself."""
         with suppress(ProcessLookupError):
@@ -118,14 +130,67 @@ def reap() -> list[tuple[int, int]]:
     return ended
 
 
-def kill_children() -> None:
-    """End every process whose parent this one is: orphans that PID 1 inherited."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError, ValueError):
-            # "pid (name) state ppid …"; the name may hold spaces and parentheses.
-            parent = int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
-            if parent == os.getpid():
-                os.kill(int(stat.parent.name), signal.SIGKILL)
+class Background:
+    """What goes on when the program has forked and ended: the processes that came to us.
+
+    Takes the place of a `Child`; it ends with the last of them.
+    """
+
+    def __init__(self, started: float) -> None:
+        self._started = started
+
+    def __str__(self) -> str:
+        return " and ".join(f"pid {pid} ({processes.name(pid)})" for pid in _orphans()[:3])
+
+    def age(self) -> float:
+        """Seconds since the start of the program."""
+        return time.monotonic() - self._started
+
+    def ended_with(self, pid: int) -> bool:
+        """Whether nothing is left now that `pid` has ended."""
+        del pid
+        return not _orphans()
+
+    def send(self, number: int) -> None:
+        """Signal them all."""
+        for pid in _orphans():
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def kill_group(self) -> None:
+        """End them all, at once."""
+        kill_orphans()
+
+    def drain(self, timeout: float) -> None:
+        """Their output is read as that of the program was."""
+
+
+def kill_orphans() -> None:
+    """End every process whose parent this one is."""
+    for pid in _orphans():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _orphans() -> list[int]:
+    """Living children of ours: what programs left behind comes to PID 1."""
+    return processes.children(os.getpid())
+
+
+def why_not_started(program: str, error: OSError) -> tuple[str, str]:
+    """A sentence for people, and a cause of HealthStatus or none."""
+    name = Path(program).name
+    try:
+        with Path(program).open("rb") as file:
+            first = file.readline(200)
+    except OSError:
+        first = b""
+    if first.startswith(b"#!") and first.endswith(b"\r\n"):
+        return f"{name} has Windows line ends (CR LF)", "windows-lines"
+    if first.startswith(b"#!") and isinstance(error, FileNotFoundError):
+        interpreter = first[2:].decode(errors="replace").strip()
+        return f"{name} is for {interpreter}, which is not in the image", "no-interpreter"
+    return f"cannot start {program}: {error.strerror}", ""
 
 
 def _pump(source: int, sink: int, name: StreamName, ring: LogRing) -> None:

@@ -1,15 +1,17 @@
-"""Could the server on a port speak gRPC? Found out without a word that an HTTP/1 server would log.
+"""What does the server on a port speak? Found out without a word that an HTTP/1 server would log.
 
 It must not know health checks.
 """
 
 from __future__ import annotations
 
-import socket
-from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
-from runner.listeners import inodes
+from runner import processes
+from runner.listeners import connect, inodes
+
+Speech = Literal["grpc", "maybe grpc", "http", "tcp"]
 
 PEEK_SECONDS = 0.1
 """How long a server has to speak first. Those made with gRPC's C library (Python, C++, Ruby, PHP)
@@ -18,42 +20,26 @@ send their SETTINGS as soon as they have accepted; Go's and HTTP/1 servers wait 
 _SETTINGS = 4  # frame type, the fourth byte (RFC 9113, 4.1 and 6.5)
 
 
-def may_speak_grpc(port: int) -> bool:
-    """False only if whoever listens on 127.0.0.1:`port` cannot be a gRPC server.
+def speech(host: str, port: int) -> Speech:
+    """What whoever listens there speaks, as far as can be told without asking.
 
-    A server that keeps silent is judged by its process: one in Python without a gRPC library speaks
-    something else; any other program may have its gRPC linked in.
+    A server that keeps silent is judged by its process: one in Python without a gRPC library is
+    taken for HTTP; any other program may have its gRPC linked in.
     """
-    first = _first_bytes(port)
+    first = _first_bytes(host, port)
     if first:
-        return len(first) > 3 and first[3] == _SETTINGS
-    listeners = _holders(inodes(port))
-    return not listeners or any(_may_have_grpc(process) for process in listeners)
+        return "grpc" if len(first) > 3 and first[3] == _SETTINGS else "tcp"
+    found = processes.holders(inodes(port))
+    return "maybe grpc" if not found or any(map(_may_have_grpc, found)) else "http"
 
 
-def _first_bytes(port: int) -> bytes:
+def _first_bytes(host: str, port: int) -> bytes:
     try:
-        # From 127.0.0.2 for the reason that `readiness.accepts` gives.
-        with socket.create_connection(("127.0.0.1", port), 1.0, ("127.0.0.2", 0)) as peek:
+        with connect(host, port) as peek:
             peek.settimeout(PEEK_SECONDS)
             return peek.recv(9)
     except OSError:
         return b""
-
-
-def _holders(sockets: set[int]) -> list[Path]:
-    """Directories in /proc of the processes that have one of these sockets open."""
-    wanted = {f"socket:[{inode}]" for inode in sockets}
-    return [process for process in Path("/proc").glob("[0-9]*") if wanted & _open(process)]
-
-
-def _open(process: Path) -> set[str]:
-    found = set()
-    with suppress(OSError):  # it ended, or belongs to somebody else
-        for entry in (process / "fd").iterdir():
-            with suppress(OSError):  # closed meanwhile
-                found.add(str(entry.readlink()))
-    return found
 
 
 def _may_have_grpc(process: Path) -> bool:

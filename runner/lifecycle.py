@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from runner.child import Exit
-from runner.readiness import Verdict
+from runner.verdict import Protocol, Verdict
 
 
 class Phase(Enum):
@@ -30,7 +30,11 @@ class Phase(Enum):
 
 @dataclass(frozen=True)
 class Report:
-    """One state. `since` is Unix time; `exit` how the program ended last, until it recovered."""
+    """One state. `since` is Unix time; `exit` how the program ended last, until it recovered.
+
+    `incarnation` is the Unix time of the current start in nanoseconds, 0 before the first one; the
+    rest is as in `Verdict`.
+    """
 
     phase: Phase
     serving: bool
@@ -39,6 +43,19 @@ class Report:
     exit: Exit | None = None
     failures: int = 0
     restarts: int = 0
+    incarnation: int = 0
+    listening: str = ""
+    protocol: Protocol = "NONE"
+    cause: str = ""
+    next_step: str = ""
+    final: bool = False
+
+
+FINAL_FAILURES = 3
+"""Failures in a row after which waiting is given up. A failed program is started again at once,
+then after 1 s: one or two failures may be a peer that was not up yet, three are a verdict."""
+
+_NOTHING = Verdict(False, "")
 
 
 class Lifecycle:
@@ -54,6 +71,7 @@ class Lifecycle:
         self._lock = threading.RLock()
         self._start = 0
         self._stopping = False
+        self._background = ""
         self._report = Report(Phase.STARTING, False, "not started yet", time.time())
 
     @property
@@ -67,20 +85,26 @@ class Lifecycle:
         with self._lock:
             self._on_change = on_change
 
+    @property
+    def start(self) -> int:
+        """The number of the current start."""
+        return self._start
+
     def started(self) -> int:
         """The program was started; returns the number of this start, for `judged`."""
         with self._lock:
             self._start += 1
+            self._background = ""
             before = self._report.exit
-            self._move(
-                replace(
-                    self._report,
-                    phase=Phase.STARTING,
-                    serving=False,
-                    message=f"{before}; started again" if before else "started",
-                    restarts=self._start - 1,
-                )
+            report = replace(
+                self._report,
+                phase=Phase.STARTING,
+                serving=False,
+                restarts=self._start - 1,
+                incarnation=time.time_ns(),
             )
+            message = f"{before}; started again" if before else "started"
+            self._move(_with(report, replace(_NOTHING, message=message)))
             return self._start
 
     def judged(self, start: int, verdict: Verdict, age: float) -> None:
@@ -91,7 +115,7 @@ class Lifecycle:
                 return
             if report.exit and age >= self._probation:
                 report = replace(report, exit=None, failures=0)
-            serving, message = verdict.ready, verdict.message
+            serving, message = verdict.ready, self._background + verdict.message
             if self._stopping:
                 serving, message = False, "stopping"
             elif report.exit and verdict.ready:
@@ -100,18 +124,27 @@ class Lifecycle:
             elif report.exit:
                 message = f"{report.exit}; started again: {message}"
             phase = Phase.RUNNING if verdict.ready else report.phase
-            self._move(replace(report, phase=phase, serving=serving, message=message))
+            report = replace(report, phase=phase, serving=serving)
+            self._move(_with(report, replace(verdict, message=message)))
 
-    def ended(self, how: Exit, age: float) -> int:
-        """The program ended after `age` seconds; returns the failures in a row, 0 if it is done."""
+    def ended(self, how: Exit, age: float, *, done: bool) -> int:
+        """The program ended after `age` seconds; returns the failures in a row, 0 if it is `done`.
+
+        Args:
+            done: it was to end like this; else it failed, whatever its exit code.
+        """
         with self._lock:
-            report = replace(self._report, exit=how, message=str(how))
-            if how.code == 0:
-                self._move(replace(report, phase=Phase.COMPLETED, serving=True, failures=0))
-            else:
-                before = 0 if age >= self._probation else report.failures
-                self._move(replace(report, phase=Phase.FAILED, serving=False, failures=before + 1))
-            return self._report.failures
+            failures = 0 if done else 1 + (0 if age >= self._probation else self._report.failures)
+            phase = Phase.COMPLETED if done else Phase.FAILED
+            report = replace(self._report, exit=how, phase=phase, serving=done, failures=failures)
+            final = failures >= FINAL_FAILURES
+            self._move(_with(report, Verdict(done, str(how), cause=how.cause, final=final)))
+            return failures
+
+    def goes_on(self, text: str) -> None:
+        """The program lives on in processes that it left behind; `text` names them."""
+        with self._lock:
+            self._background = text
 
     def stopping(self) -> None:
         """The container was asked to stop: no longer SERVING, whatever else happens."""
@@ -126,3 +159,16 @@ class Lifecycle:
         self._report = new
         if new != old:
             self._on_change(new)
+
+
+def _with(report: Report, verdict: Verdict) -> Report:
+    """The report with everything that a verdict says beyond being ready."""
+    return replace(
+        report,
+        message=verdict.message,
+        listening=verdict.listening,
+        protocol=verdict.protocol,
+        cause=verdict.cause,
+        next_step=verdict.next_step,
+        final=verdict.final,
+    )

@@ -95,14 +95,19 @@ def address(listeners: Iterable[Listener], port: int) -> str | None:
 
 def accepts(host: str, port: int, seconds: float = 1.0) -> bool:
     """Whether a TCP connection to `host` opens."""
-    # From 127.0.0.2: from 127.0.0.1 the kernel may pick `port` itself as the source port and
-    # connect the socket to itself, which looks ready and keeps the program from binding.
-    source = ("127.0.0.2", 0) if host == _LOOPBACK_V4 else None
     try:
-        socket.create_connection((host, port), seconds, source).close()
+        connect(host, port, seconds).close()
     except OSError:
         return False
     return True
+
+
+def connect(host: str, port: int, seconds: float = 1.0) -> socket.socket:
+    """A TCP connection to `host`; raises OSError if none opens within `seconds`."""
+    # From 127.0.0.2: from 127.0.0.1 the kernel may pick `port` itself as the source port and
+    # connect the socket to itself, which looks ready and keeps the program from binding.
+    source = ("127.0.0.2", 0) if host == _LOOPBACK_V4 else None
+    return socket.create_connection((host, port), seconds, source)
 
 
 def _rows(table: Path) -> Iterator[Listener]:

@@ -1,47 +1,81 @@
-"""Is the user's program ready? Asked from beside it: does its port accept, what does it say itself.
+"""Is the user's program ready? Asked from beside it: where does it listen, what does it say itself.
 
 One `Readiness` belongs to one start of the program. It must not know phases or restarts.
 """
 
 from __future__ import annotations
 
-import socket
+import os
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-
-from runner.http2 import may_speak_grpc
-from runner.listeners import listening
+from runner import listeners, processes
+from runner.listeners import Listener
+from runner.opinion import Opinion
 from runner.settings import Settings
+from runner.verdict import Verdict
 
 MESH_PORTS = (15000, 15001, 9901)
 """Envoy's own listeners in the shared namespace (constructs_lib renders them)."""
 
-GRPC_SECONDS = 0.5
-"""How long the program's own health service may take to answer."""
-
-SILENCES = 3
-"""Unanswered health calls after which a port that accepts is taken as not gRPC. A Python gRPC
-server accepts from add_insecure_port on but answers only after start, so one is not enough."""
+FIRM_SECONDS = 1.0
+"""How long a port must have been the only one: what opens after that (metrics, say) is extra."""
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """Whether the program is ready, and one sentence why."""
+@dataclass
+class Choice:
+    """Which port is the program's, remembered over its starts.
 
-    ready: bool
-    message: str
+    `firm`: it has been the only one; `served`: the program has listened there.
+    """
+
+    port: int
+    firm: bool = False
+    served: bool = False
+
+
+class OwnListeners:
+    """The listeners of the program: its uid's, but for those of processes it did not start."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._hidden = (*MESH_PORTS, settings.own_port)
+        self._seen: set[int] = set()
+        self._own: set[int] = set()
+
+    def __call__(self) -> list[Listener]:
+        """Those there are now, sorted by port."""
+        found = listeners.of_program(os.getuid(), without=self._hidden)
+        sockets = {each.inode for each in found}
+        if sockets != self._seen:  # who holds them takes a walk through /proc
+            self._seen, self._own = sockets, processes.held_below(os.getpid(), sockets)
+        return [each for each in found if each.inode in self._own]
 
 
 class Readiness:
-    """Judges one start of the program."""
+    """Judges one start of the program.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        choice: its port as far as known; kept up to date here.
+        find: returns the listeners of the program.
+        clock: seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        choice: Choice | None = None,
+        find: Callable[[], list[Listener]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._settings = settings
-        self._accepted = False
-        self._has_health: bool | None = None
-        self._silences = 0
+        self._choice = choice or Choice(settings.port)
+        self._find = find or OwnListeners(settings)
+        self._clock = clock
+        self._since: dict[int, float] = {}  # when each port that listens was seen first
+        self._listened = False
+        self._address: tuple[list[Listener], str] = [], ""
+        self._opinion = Opinion()
 
     def verdict(self, age: float) -> Verdict:
         """Look now.
@@ -49,73 +83,77 @@ class Readiness:
         Args:
             age: seconds the program has been alive.
         """
-        port = self._settings.port
-        if accepts(port):
-            self._accepted = True
-            return self._own_opinion() or Verdict(True, f"accepts on port {port}")
-        self._has_health, self._silences = None, 0
-        if self._accepted:
-            return Verdict(False, f"no longer accepts on 127.0.0.1:{port}")
-        if self._settings.port_declared:
-            return Verdict(False, f"nothing accepts on 127.0.0.1:{port}{self._hint()}")
+        settings = self._settings
+        if not settings.may_serve:
+            return self._alive(age)
+        found = self._find()
+        self._since = {each.port: self._since.get(each.port, self._clock()) for each in found}
+        port = listeners.choose(
+            found, settings.port, declared=settings.port_declared, previous=self._choice.port
+        )
+        if port in self._since:
+            return self._several(found) if self._is_guess(port) else self._at(found, port)
+        self._opinion = Opinion()
+        if not found:
+            return self._nowhere(age)
+        return self._wrong_port(found) if settings.port_declared else self._several(found)
+
+    def _is_guess(self, port: int) -> bool:
+        """Whether it is one of several, and not known from when it was the only one."""
+        if self._settings.port_declared or port == self._settings.port:
+            return False
+        if port != self._choice.port:
+            self._choice.port, self._choice.firm = port, False
+        self._choice.firm |= len(self._since) == 1 and self._listens_for([port]) >= FIRM_SECONDS
+        return len(self._since) > 1 and not self._choice.firm
+
+    def _at(self, found: list[Listener], port: int) -> Verdict:
+        self._listened = self._choice.served = True
+        here = [each for each in found if each.port == port]
+        if here != self._address[0]:  # to tell the address may take a connection
+            self._address = here, listeners.address(here, port) or "127.0.0.1"
+        return self._opinion.on(self._address[1], port)
+
+    def _wrong_port(self, found: list[Listener]) -> Verdict:
+        text = f"listens on {_shown(found)}, requests go to {self._settings.port}"
+        return self._unroutable(text, "wrong-port")
+
+    def _several(self, found: list[Listener]) -> Verdict:
+        text = f"listens on {_shown(found)}, and nothing says which of them is for requests"
+        return self._unroutable(text, "several-ports")
+
+    def _unroutable(self, text: str, cause: str) -> Verdict:
+        ports = sorted(self._since)
+        return Verdict(
+            False,
+            text,
+            cause=cause,
+            next_step="write " + " or ".join(f"`port: {port}`" for port in ports),
+            final=self._listens_for(ports) >= self._settings.settle,
+        )
+
+    def _nowhere(self, age: float) -> Verdict:
+        settings, choice = self._settings, self._choice
+        if self._listened:
+            text = f"no longer listens on port {choice.port}"
+        elif not settings.must_serve and not choice.served:
+            return self._alive(age, ", listens nowhere")
+        else:
+            more_or_less = "more" if age >= settings.settle else "less"
+            where = f"on port {settings.port}" if settings.port_declared else "anywhere"
+            text = f"alive for {more_or_less} than {settings.settle:g} s and not listening {where}"
+        return Verdict(False, text, cause="no-listener")
+
+    def _alive(self, age: float, listens: str = "") -> Verdict:
         settle = self._settings.settle
-        if age >= settle:
-            message = f"alive for more than {settle:g} s; no port declared{self._hint()}"
-            return Verdict(True, message)
-        return Verdict(False, f"alive for less than {settle:g} s; no port declared")
+        if age < settle:
+            return Verdict(False, f"alive for less than {settle:g} s{listens}")
+        return Verdict(True, f"alive for more than {settle:g} s{listens}")
 
-    def _own_opinion(self) -> Verdict | None:
-        """What the program's grpc.health.v1 says; None: it has none, or none that knows."""
-        if self._has_health is None and not may_speak_grpc(self._settings.port):
-            self._has_health = False
-        if self._has_health is False:
-            return None
-        try:
-            status = grpc_status(self._settings.port)
-        except grpc.RpcError as error:
-            return self._no_answer(error.code())
-        self._has_health = True
-        name = health_pb2.HealthCheckResponse.ServingStatus.Name(status)
-        ready = status == health_pb2.HealthCheckResponse.SERVING
-        return Verdict(ready, f"its own grpc.health.v1 says {name}")
-
-    def _no_answer(self, code: grpc.StatusCode) -> Verdict | None:
-        if code == grpc.StatusCode.NOT_FOUND:
-            return None  # it reports single services only, not the whole: the open port decides
-        if self._has_health:
-            return Verdict(False, f"its own grpc.health.v1 does not answer ({code.name})")
-        if code == grpc.StatusCode.DEADLINE_EXCEEDED and self._silences < SILENCES:
-            self._silences += 1
-            return Verdict(False, f"accepts on port {self._settings.port}, does not answer yet")
-        # UNIMPLEMENTED, or not gRPC at all: do not ask again, each call is a line in its log.
-        self._has_health = False
-        return None
-
-    def _hint(self) -> str:
-        others = listening(without=(*MESH_PORTS, self._settings.own_port))
-        return f"; it listens on {', '.join(others)}" if others else ""
+    def _listens_for(self, ports: list[int]) -> float:
+        """Seconds since the newest of these ports was opened."""
+        return self._clock() - max(self._since[port] for port in ports)
 
 
-def accepts(port: int) -> bool:
-    """Whether a TCP connection to 127.0.0.1:`port` opens."""
-    try:
-        # From 127.0.0.2: from 127.0.0.1 the kernel may pick `port` itself as the source port and
-        # connect the socket to itself, which looks ready and keeps the program from binding.
-        socket.create_connection(("127.0.0.1", port), 1.0, ("127.0.0.2", 0)).close()
-    except OSError:
-        return False
-    return True
-
-
-def grpc_status(port: int) -> int:
-    """The program's answer to grpc.health.v1 Check for the whole server.
-
-    Raises:
-        grpc.RpcError: no health service, no gRPC, or no answer in time.
-    """
-    # A proxy set for the program must not see a call to its own loopback.
-    options = (("grpc.enable_http_proxy", 0),)
-    with grpc.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
-        request = health_pb2.HealthCheckRequest()
-        return int(stub.Check(request, timeout=GRPC_SECONDS).status)
+def _shown(found: list[Listener]) -> str:
+    return " and ".join(dict.fromkeys(str(each) for each in found))

@@ -95,6 +95,12 @@ def to_status(report: Report) -> pb.HealthStatus:
         since=_timestamp(report.since),
         failures=report.failures,
         restarts=report.restarts,
+        listening=report.listening,
+        protocol=pb.Protocol.Value(report.protocol),
+        incarnation=report.incarnation,
+        final=report.final,
+        cause=report.cause,
+        next_step=report.next_step,
     )
     if report.exit:
         status.exit_code = report.exit.code

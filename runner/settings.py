@@ -14,6 +14,7 @@ class Settings:
 
     `address` is where gRPC is served; `port` the one user code is expected on, `port_declared`
     whether repos.yaml names it. `stop_grace` must stay below what Docker waits (10 s unless said).
+    `run` is what the program is for: ``web``, ``worker``, ``job``; empty: what it does tells.
     `probation` is how long a restarted program must live before it counts as SERVING again;
     `settle` how long a program without a port must live before it does at all.
     """
@@ -22,9 +23,20 @@ class Settings:
     address: str = "127.0.0.1:15020"
     port: int = 50051
     port_declared: bool = False
+    run: str = ""
     stop_grace: float = 8.0
     probation: float = 10.0
     settle: float = 3.0
+
+    @property
+    def may_serve(self) -> bool:
+        """Whether a port that the program opens is for requests."""
+        return self.run not in ("worker", "job")
+
+    @property
+    def must_serve(self) -> bool:
+        """Whether the program is known to be a server before it listens."""
+        return self.may_serve and (self.run == "web" or self.port_declared)
 
     @property
     def own_port(self) -> int:
@@ -45,6 +57,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         address=given.get("IAC_RUNNER_ADDRESS", default.address),
         port=int(given.get("PORT", default.port)),
         port_declared=given.get("IAC_PORT_DECLARED") == "1",
+        run=given.get("IAC_RUN", default.run),
         stop_grace=float(given.get("IAC_STOP_GRACE", default.stop_grace)),
         probation=float(given.get("IAC_PROBATION", default.probation)),
         settle=float(given.get("IAC_SETTLE", default.settle)),

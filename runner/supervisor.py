@@ -15,12 +15,12 @@ from contextlib import suppress
 from dataclasses import replace
 
 from runner import child as process
-from runner.child import Child, Exit
+from runner.child import Background, Child, Exit
 from runner.lifecycle import Lifecycle
 from runner.log_ring import LogRing
 from runner.memory import oom_kills
 from runner.namespace import Namespace
-from runner.readiness import Readiness
+from runner.readiness import Choice, Readiness
 from runner.settings import Settings, child_environment
 
 TICK = 0.25
@@ -60,7 +60,8 @@ class Supervisor:
         self._lifecycle = lifecycle
         self._ring = ring
         self._namespace = namespace
-        self._child: Child | None = None
+        self._child: Child | Background | None = None
+        self._choice = Choice(settings.port)
         self._oom_kills = 0
         self._exit = Exit(0)
         self._restart_at: float | None = None
@@ -77,7 +78,7 @@ class Supervisor:
             self._reap()
             self._look_around()
             if self._kill_at is not None and not self._child and self._may_leave():
-                process.kill_children()
+                process.kill_orphans()
                 return self._exit.code if self._leave_with is None else self._leave_with
 
     def _start(self) -> None:
@@ -87,16 +88,18 @@ class Supervisor:
             self._child = Child(self._argv, child_environment(), self._ring)
         except OSError as error:
             code = 126 if isinstance(error, PermissionError) else 127
-            self._say(f"cannot start {self._argv[0]}: {error.strerror}")
+            why, cause = process.why_not_started(self._argv[0], error)
             self._lifecycle.started()
-            self._ended(Exit(code), age=0.0)
+            self._ended(Exit(code, why=why, cause=cause), age=0.0)
             return
-        number = self._lifecycle.started()
-        threading.Thread(target=self._judge, args=(number, self._child), daemon=True).start()
+        self._judge_from_now_on(self._lifecycle.started(), self._child)
 
-    def _judge(self, number: int, child: Child) -> None:
+    def _judge_from_now_on(self, number: int, child: Child | Background) -> None:
+        threading.Thread(target=self._judge, args=(number, child), daemon=True).start()
+
+    def _judge(self, number: int, child: Child | Background) -> None:
         """Ask for readiness as long as this start is the current one: often, then each second."""
-        readiness = Readiness(self._settings)
+        readiness = Readiness(self._settings, self._choice)
         while self._child is child:
             verdict = readiness.verdict(child.age())
             self._lifecycle.judged(number, verdict, child.age())
@@ -117,8 +120,9 @@ class Supervisor:
 
     def _reap(self) -> None:
         for pid, status in process.reap():
-            if self._child and pid == self._child.pid:
-                child, self._child = self._child, None
+            child = self._child
+            if child and child.ended_with(pid):
+                self._child = None
                 how = Exit.of_wait_status(status)
                 # 137: a shell around the program saw it killed and passed that on.
                 oom = how.code == 137 and oom_kills() > self._oom_kills
@@ -129,7 +133,12 @@ class Supervisor:
 
     def _ended(self, how: Exit, age: float) -> None:
         self._exit = how
-        failures = self._lifecycle.ended(how, age)
+        if self._goes_on(how, age):
+            return
+        done = how.code == 0 and not self._must_live
+        if how.code == 0 and not done:
+            how = replace(how, why=self._left_too_early(), cause="ended")
+        failures = self._lifecycle.ended(how, age, done=done)
         if self._kill_at is not None:
             self._lifecycle.stopping()
         elif failures:
@@ -139,6 +148,34 @@ class Supervisor:
         else:
             self._say("the program is done (exit code 0)")
             self._ring.close()
+
+    @property
+    def _must_live(self) -> bool:
+        settings = self._settings
+        if settings.run == "worker":
+            return True
+        return settings.must_serve or (settings.may_serve and self._choice.served)
+
+    def _left_too_early(self) -> str:
+        if self._settings.run == "worker":
+            return "ended with exit code 0, and a worker must stay alive"
+        if self._settings.port_declared or self._choice.served:
+            return f"ended with exit code 0; nothing listens on port {self._choice.port}"
+        return "ended with exit code 0; nothing listens"
+
+    def _goes_on(self, how: Exit, age: float) -> bool:
+        """Whether the program has only forked into the background, as daemons do."""
+        if how.code != 0 or self._kill_at is not None or self._settings.run == "job":
+            return False
+        background = Background(time.monotonic() - age)
+        names = str(background)
+        if not names:
+            return False
+        self._child = background
+        self._say(f"the program ended (exit code 0) and continues in the background as {names}")
+        self._lifecycle.goes_on(f"in the background as {names}: ")
+        self._judge_from_now_on(self._lifecycle.start, background)
+        return True
 
     def _look_around(self) -> None:
         now = time.monotonic()
@@ -150,7 +187,7 @@ class Supervisor:
         if self._kill_at is not None and self._child and now >= self._kill_at:
             self._child.kill_group()
         if self._restart_at is not None and now >= self._restart_at:
-            process.kill_children()  # a leftover worker would hold the port
+            process.kill_orphans()  # a leftover worker would hold the port
             self._start()
 
     def _may_leave(self) -> bool:

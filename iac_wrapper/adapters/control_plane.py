@@ -1,8 +1,9 @@
-"""The client of every service's runner: gRPC over mTLS through the gateway.
+"""The client of every service: what its runner says, and what its program answers, over mTLS.
 
-gRPC is imported at the first call: commands that never call a service must not pay 0.1 s for it.
-A channel lives for one call, so a service that comes back is seen at once, not after gRPC's
-backoff. It must not know containers or Terraform.
+A look is one connection through the gateway: the peer whose certificate was verified in its
+handshake is the one that answers. Logs are streams, and gRPC's business; it is imported at the
+first, and a channel lives for one call, so a service that comes back is seen at once, not after
+gRPC's backoff. It must not know containers or Terraform.
 """
 
 from __future__ import annotations
@@ -16,18 +17,23 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal
 
-from iac_wrapper.adapters import handshake
+from iac_wrapper.adapters import handshake, service_call
+from iac_wrapper.adapters.http2_client import CallFailed, Http2Client
 from iac_wrapper.errors import CertificateError, UnhealthyError
 from iac_wrapper.model.certificate import spiffe_id, trust_domain_of
-from iac_wrapper.model.health import Health, LogLine, Phase, Probe
-
-if TYPE_CHECKING:
-    import grpc
+from iac_wrapper.model.health import Health, LogLine, Probe
+from iac_wrapper.model.proof import Question
 
 POLL_SECONDS = (0.1, 0.5)
 """Pause between two looks at a service that is not SERVING: the first, and the longest."""
+
+ASKING_SECONDS = 3.0
+"""The longest pause after a request that failed: each may be lines in the program's log."""
+
+STABLE_SECONDS = 1.0
+"""After so long the same start of the program must answer again."""
 
 
 class ControlPlane:
@@ -59,56 +65,77 @@ class ControlPlane:
         except (OSError, ValueError, LookupError, x509.ExtensionNotFound) as error:
             raise self._bad_certificate(error) from None
 
-    def health(self, service: str, *, timeout: float = 5.0) -> Health:
-        """One look at a service: the certificate it shows now, then what its runner says.
+    def health(
+        self, service: str, question: Question | None = None, *, timeout: float = 5.0, sni: str = ""
+    ) -> Health:
+        """One look at a service: the certificate it shows now, what its runner says, and, if that
+        is SERVING, what the program answers to `question`.
+
+        Args:
+            timeout: seconds for each step but the program's answer.
+            sni: the name that the gateway finds it by, if that is not the service's.
 
         Raises:
             CertificateError: our own certificate files cannot be used.
         """
         began = time.monotonic()
-        return replace(self._look(service, timeout), seconds=time.monotonic() - began)
+        found = self._look(service, question, timeout, sni)
+        return replace(found, seconds=time.monotonic() - began)
 
-    def wait_serving(
+    def wait_serving(  # noqa: PLR0913 - whom, what to ask, and how long, by keyword
         self,
         service: str,
+        question: Question | None = None,
         *,
         deadline: float,
+        sni: str = "",
         on_change: Callable[[Health], None] = lambda _: None,
+        known: Callable[[Health], Health] = lambda health: health,
         stop: Event | None = None,
     ) -> Health:
-        """Look until the service is SERVING, has failed for good (`Health.final`), or time is up.
+        """Look until the service is proven, has failed for good (`Health.final`), or time is up.
+
+        Proven: it was SERVING twice, a second apart, without a start of the program between.
 
         Args:
             deadline: seconds from now.
             stop: once set, the last answer is returned at once.
             on_change: called with each answer whose status, phase or message is new.
+            known: adds to an answer what is known from elsewhere.
         """
         stop = stop or Event()
         began = time.monotonic()
-        pause, longest = POLL_SECONDS
         before: Health | None = None
+        shown: Health | None = None
+        pause = POLL_SECONDS[0]
         while True:
             left = deadline - (time.monotonic() - began)
-            found = self.health(service, timeout=min(5.0, max(0.5, left)))
-            found = replace(found, seconds=time.monotonic() - began)
-            if before is None or _shown(found) != _shown(before):
+            found = self.health(service, question, timeout=min(5.0, max(0.5, left)), sni=sni)
+            found = known(replace(found, seconds=time.monotonic() - began))
+            unproven = found.serving and not _is_stable(before, found)
+            if not unproven and _is_news(shown, found):
+                shown = found
                 on_change(found)
-            if found.final or found.seconds + pause >= deadline:
+            late = not found.serving and found.seconds + pause >= deadline
+            if late or (found.final and not unproven):
                 return found
             before = found
-            if stop.wait(pause):
+            if stop.wait(STABLE_SECONDS if unproven else pause):
                 return found
+            longest = ASKING_SECONDS if found.cause == "no-answer" else POLL_SECONDS[1]
             pause = min(longest, pause * 1.5)
 
-    def probe_without_certificate(self, service: str, *, timeout: float = 5.0) -> Probe:
-        """Try to talk to a service as a stranger; it must refuse.
+    def probe_without_certificate(
+        self, service: str, *, timeout: float = 5.0, sni: str = ""
+    ) -> Probe:
+        """Try to talk to a service as a stranger; it must refuse. `sni` as in `health`.
 
         Raises:
             CertificateError: ``ca.crt`` cannot be used.
         """
         try:
             seen = handshake.without_certificate(
-                self._port, service, self._tls_dir / "ca.crt", timeout=timeout
+                self._port, service, self._tls_dir / "ca.crt", timeout=timeout, sni=sni
             )
         except OSError as error:
             raise self._bad_certificate(error) from None
@@ -123,7 +150,7 @@ class ControlPlane:
             UnhealthyError: the service, or its runner, does not answer.
             CertificateError: our own certificate files cannot be used.
         """
-        grpc, pb = _grpc(), _messages()
+        grpc, pb = _grpc(), service_call.messages()
         request = pb.LogRequest(service=service, follow=follow, tail=tail)
         try:
             with self._stub(service) as stub:
@@ -132,40 +159,39 @@ class ControlPlane:
                     yield _log_line(service, line)
         except grpc.RpcError as error:
             raise UnhealthyError(
-                f"no logs: {_explain(error)}",
+                f"no logs: {service_call.sentence(error.code().name, error.details() or '')}",
                 where=service,
                 next_step="iac health",
                 retryable=True,
             ) from None
 
-    def _look(self, service: str, timeout: float) -> Health:
-        expected = spiffe_id(self.trust_domain, service)
+    def _look(self, service: str, question: Question | None, timeout: float, sni: str) -> Health:
+        expected, client = spiffe_id(self.trust_domain, service), Http2Client()
         try:
-            peer = handshake.meet(self._port, service, self._tls_dir, timeout=timeout)
-        except handshake.HandshakeFailed as error:
-            return Health(service, "UNREACHABLE", message=str(error))
+            with handshake.meet(
+                self._port,
+                service,
+                self._tls_dir,
+                timeout=timeout,
+                hello=client.hello,
+                sni=sni,
+            ) as met:
+                client.attach(met.secure, met.first)
+                if met.peer.identity == expected:
+                    found = service_call.ask(client, service, timeout)
+                    if found.serving and question:
+                        found = service_call.prove(client, found, question)
+                else:
+                    text = f"the peer is {met.peer.identity or 'nobody'}, not {expected}"
+                    found = _unreachable(service, text)
+        except (handshake.HandshakeFailed, CallFailed) as error:
+            return _unreachable(service, str(error))
         except OSError as error:
             raise self._bad_certificate(error) from None
-        if peer.identity != expected:
-            message = f"the peer is {peer.identity or 'nobody'}, not {expected}"
-            found = Health(service, "UNREACHABLE", message=message)
-        else:
-            found = self._ask(service, timeout)
+        peer = met.peer
         return replace(
             found, identity=peer.identity, fingerprint=peer.fingerprint, expires=peer.expires
         )
-
-    def _ask(self, service: str, timeout: float) -> Health:
-        from google.protobuf.empty_pb2 import Empty  # noqa: PLC0415 - costs what gRPC costs
-
-        grpc = _grpc()
-        try:
-            with self._stub(service) as stub:
-                status = stub.HealthCheck(Empty(), timeout=timeout)
-        except grpc.RpcError as error:
-            # The sidecar proved who it is and says that nobody answers behind it.
-            return Health(service, "NOT_SERVING", message=_explain(error))
-        return _to_health(service, status)
 
     @contextmanager
     def _stub(self, service: str) -> Iterator[Any]:
@@ -199,24 +225,23 @@ class ControlPlane:
         )
 
 
-def _shown(health: Health) -> tuple[str, str, str]:
-    return (health.status, health.phase, health.message)
+def _is_news(shown: Health | None, found: Health) -> bool:
+    def words(health: Health) -> tuple[str, str, str]:
+        return (health.status, health.phase, health.message)
+
+    return shown is None or words(shown) != words(found)
 
 
-def _to_health(service: str, status: Any) -> Health:
-    pb = _messages()
-    serving = status.status == pb.SERVING
-    phase = "UNKNOWN" if not status.phase else pb.Phase.Name(status.phase)
-    return Health(
-        service,
-        "SERVING" if serving else "NOT_SERVING",
-        phase=cast(Phase, phase),
-        exit_code=status.exit_code if status.HasField("exit_code") else None,
-        signal=status.signal,
-        oom=status.oom,
-        message=status.message,
-        failures=status.failures,
-    )
+def _is_stable(before: Health | None, now: Health) -> bool:
+    """Whether a program that is SERVING now has done its job, or was so in the look before, too,
+    without a start in between."""
+    if now.phase == "COMPLETED":
+        return True
+    return before is not None and before.serving and before.incarnation == now.incarnation
+
+
+def _unreachable(service: str, message: str) -> Health:
+    return Health(service, "UNREACHABLE", message=message, cause="unreachable")
 
 
 def _log_line(service: str, line: Any) -> LogLine:
@@ -226,28 +251,9 @@ def _log_line(service: str, line: Any) -> LogLine:
     return LogLine(service, ts, names.get(line.stream, "stdout"), line.msg)
 
 
-def _explain(error: grpc.RpcError) -> str:
-    """A failed call as a sentence: who in the chain did not play along."""
-    code, details = error.code().name, (error.details() or "").strip()
-    sentences = {
-        "UNAVAILABLE": "the sidecar answers, the runner behind it does not (app container down?)",
-        "DEADLINE_EXCEEDED": "the runner did not answer in time",
-        "PERMISSION_DENIED": "the sidecar does not let the control plane's identity in",
-        "UNIMPLEMENTED": "the app container has no runner of this version",
-    }
-    return f"{sentences.get(code, 'the call failed')} ({code}: {details})"
-
-
 def _grpc() -> Any:
     # Read once, when the library loads: its own log lines are no message to a user of iac.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     import grpc  # noqa: PLC0415 - see the module's first lines
 
     return grpc
-
-
-def _messages() -> Any:
-    _grpc()
-    from iac_wrapper.grpc_pb import controlplane_pb2  # noqa: PLC0415 - imports protobuf
-
-    return controlplane_pb2

@@ -82,6 +82,10 @@ class Engine:
         found = [self._inspect(item["Id"]) for item in listed]
         return sorted((c for c in found if c), key=lambda c: c.name)
 
+    def container(self, name: str) -> Container | None:
+        """The container of that name or id; None: there is none."""
+        return self._inspect(name)
+
     def published_ports(self, project: str) -> set[int]:
         """Host ports that running containers of `project` publish."""
         with _translated():

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,10 +34,11 @@ class HandshakeFailed(Exception):  # noqa: N818 - says what happened, the adapte
 class Peer:
     """The verified certificate that a peer showed in this very handshake.
 
-    `identity` is its first URI, None without one; `fingerprint` the SHA-256 of its DER form, 64 hex
-    digits; `expires` its end in UTC.
+    `names` are its DNS names; `identity` is its first URI, None without one; `fingerprint` the
+    SHA-256 of its DER form, 64 hex digits; `expires` its end in UTC.
     """
 
+    names: tuple[str, ...]
     identity: str | None
     fingerprint: str
     expires: datetime
@@ -43,20 +46,38 @@ class Peer:
 
 @dataclass(frozen=True)
 class Refusal:
-    """What a server did without our certificate; `refused` None: nothing that proves anything."""
+    """What a server did when spoken to; `refused` None: nothing that proves anything.
+
+    `first` is what it answered with.
+    """
 
     refused: bool | None
     text: str
+    first: bytes = b""
 
 
-def meet(port: int, service: str, tls_dir: Path, *, timeout: float) -> Peer:
-    """The peer that answers as `service`, verified against ``ca.crt``.
+@dataclass(frozen=True)
+class Meeting:
+    """An open connection to a verified peer that has taken our certificate and our `hello`."""
+
+    peer: Peer
+    secure: ssl.SSLSocket
+    first: bytes
+
+
+@contextmanager
+def meet(  # noqa: PLR0913 - where, whom, as whom, what to say first, by keyword
+    port: int, service: str, tls_dir: Path, *, timeout: float, hello: bytes, sni: str = ""
+) -> Iterator[Meeting]:
+    """A connection to the peer that answers as `service`, verified against ``ca.crt``.
 
     Args:
         port: the gateway's loopback port.
-        service: SNI; must be a DNS name of the peer's certificate.
+        service: must be a DNS name of the peer's certificate.
         tls_dir: ``tls.crt``, ``tls.key`` and ``ca.crt``.
         timeout: seconds for connection, handshake and first answer each.
+        hello: the client's first bytes: only what comes after them tells that it was let in.
+        sni: the name that the gateway finds the peer by, if that is not `service`.
 
     Raises:
         HandshakeFailed: with the reason.
@@ -64,41 +85,52 @@ def meet(port: int, service: str, tls_dir: Path, *, timeout: float) -> Peer:
     """
     context = _context(tls_dir)
     context.load_cert_chain(tls_dir / "tls.crt", tls_dir / "tls.key")
+    context.check_hostname = sni in ("", service)
     with _connect(port, timeout) as plain:
         try:
-            with context.wrap_socket(plain, server_hostname=service) as secure:
-                peer = _peer(secure)
-                seen = _speak(secure, timeout)
+            secure = context.wrap_socket(plain, server_hostname=sni or service)
         except OSError as error:
             raise HandshakeFailed(_sentence(error, service, timeout)) from None
-    if seen.refused is not False:
-        raise HandshakeFailed(f"{service} does not take our certificate: {seen.text}")
-    return peer
+        with secure:
+            peer = _peer(secure)
+            if service not in peer.names:
+                raise HandshakeFailed(_another(sni, service))
+            seen = _speak(secure, timeout, hello)
+            if seen.refused is not False:
+                raise HandshakeFailed(f"{service} does not take our certificate: {seen.text}")
+            yield Meeting(peer, secure, seen.first)
 
 
 def _peer(secure: ssl.SSLSocket) -> Peer:
     certificate = cast(dict[str, Any], secure.getpeercert())
-    uris = [name for kind, name in certificate.get("subjectAltName", ()) if kind == "URI"]
+    names = certificate.get("subjectAltName", ())
+    uris = [name for kind, name in names if kind == "URI"]
     return Peer(
+        tuple(name for kind, name in names if kind == "DNS"),
         uris[0] if uris else None,
         hashlib.sha256(secure.getpeercert(binary_form=True) or b"").hexdigest(),
         datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC),
     )
 
 
-def without_certificate(port: int, service: str, ca: Path, *, timeout: float) -> Refusal:
-    """Talk to `service` as a stranger.
+def without_certificate(
+    port: int, service: str, ca: Path, *, timeout: float, sni: str = ""
+) -> Refusal:
+    """Talk to `service` as a stranger; `sni` as in `meet`.
 
     In TLS 1.3 a client's handshake ends before the server has looked for its certificate, so the
     refusal is the first thing to be read afterwards. A refused or closed connection before the
     server proved its identity is no refusal by the service.
     """
     context = _context(ca.parent)
+    context.check_hostname = sni in ("", service)
     try:
         with _connect(port, timeout) as plain:
             try:
-                with context.wrap_socket(plain, server_hostname=service) as secure:
-                    return _listen(secure) or _speak(secure, timeout)
+                with context.wrap_socket(plain, server_hostname=sni or service) as secure:
+                    if service not in _peer(secure).names:
+                        return Refusal(None, _another(sni, service))
+                    return _listen(secure) or _speak(secure, timeout, _HTTP2_HELLO)
             except ssl.SSLError as error:
                 if _is_refusal(error):  # TLS 1.2 refuses inside the handshake
                     return Refusal(True, f"refused in the handshake: {_reason(error)}")
@@ -107,6 +139,10 @@ def without_certificate(port: int, service: str, ca: Path, *, timeout: float) ->
                 return Refusal(None, _sentence(error, service, timeout))
     except HandshakeFailed as error:
         return Refusal(None, str(error))
+
+
+def _another(sni: str, service: str) -> str:
+    return f"the certificate shown for {sni} is not that of {service}"
 
 
 def _listen(secure: ssl.SSLSocket) -> Refusal | None:
@@ -119,10 +155,10 @@ def _listen(secure: ssl.SSLSocket) -> Refusal | None:
     return None if seen.refused is None else seen
 
 
-def _speak(secure: ssl.SSLSocket, timeout: float) -> Refusal:
-    """Say hello as HTTP/2: only what comes now tells whether the server took the client."""
+def _speak(secure: ssl.SSLSocket, timeout: float, hello: bytes) -> Refusal:
+    """Say hello: only what comes now tells whether the server took the client."""
     try:
-        secure.sendall(_HTTP2_HELLO)
+        secure.sendall(hello)
     except (ConnectionError, ssl.SSLError):
         return Refusal(True, "refused: connection closed before any answer")
     return _answer(secure, timeout)
@@ -130,7 +166,7 @@ def _speak(secure: ssl.SSLSocket, timeout: float) -> Refusal:
 
 def _answer(secure: ssl.SSLSocket, timeout: float) -> Refusal:
     try:
-        answer = secure.recv(1)
+        answer = secure.recv(65536)
     except TimeoutError:
         return Refusal(None, f"neither answered nor refused within {timeout:g} s")
     except ssl.SSLError as error:
@@ -138,7 +174,7 @@ def _answer(secure: ssl.SSLSocket, timeout: float) -> Refusal:
     except ConnectionError:
         return Refusal(True, "refused: connection reset before any answer")
     if answer:
-        return Refusal(False, "answered")
+        return Refusal(False, "answered", answer)
     return Refusal(True, "refused: connection closed before any answer")
 
 

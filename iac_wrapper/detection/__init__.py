@@ -73,6 +73,8 @@ def _detected(project: Project, where: str, notes: list[str]) -> Detection:
         seen += [c for c in rank if c.name not in names]
     if chosen is None:
         raise nothing_to_run(project.root, where, seen)
+    if chosen == django.development(project):
+        notes = [*notes, django.NO_SERVER]
     return _finished(project, chosen, seen, [], notes)
 
 
@@ -119,8 +121,6 @@ def _finished(
             losers.append(f"{candidate.name}: {candidate.note}")
     if chosen.run is None and chosen.kind != "binary":
         chosen = replace(chosen, web_object=_web_object(project))
-    if said := django.note(chosen):
-        notes = [*notes, said]
     return Detection(replace(chosen, rejected=tuple(losers)), tuple(notes))
 
 

@@ -11,16 +11,32 @@ from iac_wrapper.detection.web_server import declared_server
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.python_project import inside, read_text
 
+NO_SERVER = (
+    "no WSGI server in the requirements: runs Django's development server; "
+    "add gunicorn for one that is made for use"
+)
+"""What to say where the development server runs for want of another."""
+
 _SETTINGS = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*[,\]]\s*=?\s*["']([\w.]+)["']""")
 
 
 def candidate(project: Project) -> Candidate | None:
     """The project's application behind a declared server, else Django's own development server."""
-    match = _SETTINGS.search(read_text(project.root, MANAGE) or "")
-    if match is None:
+    settings = _settings(project)
+    if settings is None:
         return None
-    package = match[1].split(".")[0]
-    return _served(project, package) or _development(match[1])
+    return _served(project, settings.split(".")[0]) or _development(settings)
+
+
+def development(project: Project) -> Entrypoint | None:
+    """Django's own development server; None if the checkout is no Django project."""
+    settings = _settings(project)
+    return _development(settings).entrypoint if settings else None
+
+
+def _settings(project: Project) -> str | None:
+    match = _SETTINGS.search(read_text(project.root, MANAGE) or "")
+    return match[1] if match else None
 
 
 def _served(project: Project, package: str) -> Candidate | None:
@@ -40,13 +56,3 @@ def _development(settings: str) -> Candidate:
     args = ("runserver", "0.0.0.0:$PORT", "--noreload")
     entrypoint = Entrypoint("script", MANAGE, None, reason, (), args, "web")
     return Candidate(MANAGE, entrypoint, reason, write=MANAGE)
-
-
-def note(chosen: Entrypoint) -> str | None:
-    """What to say of a program that is Django's development server."""
-    if chosen.target == MANAGE and chosen.args[:1] == ("runserver",):
-        return (
-            "no WSGI server in the requirements: runs Django's development server; "
-            "add gunicorn for one that is made for use"
-        )
-    return None

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from iac_wrapper.detection import django
 from iac_wrapper.detection.candidate import judge, module_name, serve
-from iac_wrapper.detection.project import Project
+from iac_wrapper.detection.project import MANAGE, Project
 from iac_wrapper.detection.python_source import PythonSource
 from iac_wrapper.detection.web_objects import WELL_KNOWN, WebApp
 from iac_wrapper.detection.web_server import servers_for
@@ -114,6 +115,8 @@ class _Resolver:
         """
         source = self.project.source(relative) or PythonSource()
         if function is None:
+            if relative == MANAGE and (server := django.development(self.project)):
+                return replace(server, reason=self.override.reason)
             judged = judge(self.project, relative, module=module)
             if judged.entrypoint:
                 return replace(judged.entrypoint, reason=self.override.reason)

@@ -22,6 +22,7 @@ PROCFILE = "Procfile"
 
 _LINE = re.compile(r"([A-Za-z0-9_-]+)\s*:\s*(\S.*)")
 _PORT = re.compile(r"\$PORT\b|\$\{PORT(?::?-[^}$]*)?\}")
+_PARAMETER = re.compile(r"\$\{[^{}`()]*\}")
 _PYTHON = re.compile(r"(?:\S*/)?python(?:3(?:\.\d+)?)?")
 _WRAPPERS = re.compile(r"(?:pipenv|poetry|uv|pdm|hatch) run (?=[^-\s])")
 """They would look for an environment of their own; the packages are already on PATH."""
@@ -98,7 +99,8 @@ class _Command:
             file = self._file(path)
             if not file.stat().st_mode & 0o111:
                 raise self._bad(f"{path} is not executable", f"git update-index --chmod=+x {path}")
-            return self._made("binary", f"/app/{path}", args)
+            # Not a binary: a script may call programs of the packages that are installed.
+            return self._made("command", f"/app/{path}", args)
         return self._made("command", program, args)
 
     def _python(self, args: list[str]) -> Entrypoint:
@@ -106,7 +108,8 @@ class _Command:
             args = args[1:]
         if args[:1] == ["-m"] and len(args) > 1:
             return self._made("module", args[1], args[2:])
-        if args and not args[0].startswith("-"):
+        is_folder = args and (self.project.root / args[0]).is_dir()
+        if args and not args[0].startswith("-") and not is_folder:
             self._file(args[0])
             return self._made("script", args[0].removeprefix("./"), args[1:])
         return self._made("command", "python", args)
@@ -156,8 +159,14 @@ def _needs_shell(text: str, words: list[str]) -> bool:
 def _ending_in_exec(text: str) -> str:
     """``a && b`` as ``a && exec b``: a shell that stays would not pass the signal to stop on."""
     head, joint, tail = text.rpartition("&&")
-    words = tail.split()
-    simple = not set(tail) & set("|;&()<>`{}'\"\n") and words[0] not in _SHELL_WORDS
-    if not simple or "=" in words[0] or set(head) & set("|;()`'\""):
+    first = (tail.split() or [""])[0]
+    simple = not set(_PARAMETER.sub("", tail)) & set("|;&()<>`{}")
+    if (
+        not first
+        or not simple
+        or "=" in first
+        or first in _SHELL_WORDS
+        or set(head) & set("|;()`'\"")
+    ):
         return text
     return f"{head}{joint}{' ' if joint else ''}exec {tail.strip()}"

@@ -22,6 +22,13 @@ class Phase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     COMPLETED: _ClassVar[Phase]
     FAILED: _ClassVar[Phase]
 
+class Protocol(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    NONE: _ClassVar[Protocol]
+    HTTP: _ClassVar[Protocol]
+    GRPC: _ClassVar[Protocol]
+    TCP: _ClassVar[Protocol]
+
 class Stream(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     STREAM_UNSPECIFIED: _ClassVar[Stream]
@@ -36,13 +43,17 @@ STARTING: Phase
 RUNNING: Phase
 COMPLETED: Phase
 FAILED: Phase
+NONE: Protocol
+HTTP: Protocol
+GRPC: Protocol
+TCP: Protocol
 STREAM_UNSPECIFIED: Stream
 STDOUT: Stream
 STDERR: Stream
 RUNNER: Stream
 
 class HealthStatus(_message.Message):
-    __slots__ = ("status", "phase", "exit_code", "signal", "oom", "message", "since", "failures", "restarts")
+    __slots__ = ("status", "phase", "exit_code", "signal", "oom", "message", "since", "failures", "restarts", "listening", "protocol", "incarnation", "final", "cause", "next_step")
     STATUS_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
@@ -52,6 +63,12 @@ class HealthStatus(_message.Message):
     SINCE_FIELD_NUMBER: _ClassVar[int]
     FAILURES_FIELD_NUMBER: _ClassVar[int]
     RESTARTS_FIELD_NUMBER: _ClassVar[int]
+    LISTENING_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
+    FINAL_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    NEXT_STEP_FIELD_NUMBER: _ClassVar[int]
     status: Status
     phase: Phase
     exit_code: int
@@ -61,7 +78,13 @@ class HealthStatus(_message.Message):
     since: _timestamp_pb2.Timestamp
     failures: int
     restarts: int
-    def __init__(self, status: _Optional[_Union[Status, str]] = ..., phase: _Optional[_Union[Phase, str]] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ..., oom: bool = ..., message: _Optional[str] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., failures: _Optional[int] = ..., restarts: _Optional[int] = ...) -> None: ...
+    listening: str
+    protocol: Protocol
+    incarnation: int
+    final: bool
+    cause: str
+    next_step: str
+    def __init__(self, status: _Optional[_Union[Status, str]] = ..., phase: _Optional[_Union[Phase, str]] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ..., oom: bool = ..., message: _Optional[str] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., failures: _Optional[int] = ..., restarts: _Optional[int] = ..., listening: _Optional[str] = ..., protocol: _Optional[_Union[Protocol, str]] = ..., incarnation: _Optional[int] = ..., final: bool = ..., cause: _Optional[str] = ..., next_step: _Optional[str] = ...) -> None: ...
 
 class LogRequest(_message.Message):
     __slots__ = ("service", "follow", "tail")

@@ -25,8 +25,8 @@ class Entrypoint:
     which ``$PORT`` stands for the app's port.
 
     `run` is what the program is for, by what was chosen; None if that does not tell.
-    `web_object` is a web application (``module:object``) that lies beside a program which may not
-    serve: what `entrypoint:` would have to say.
+    `web_object` is what `entrypoint:` would have to say (``module:object``) to serve a web
+    application that lies beside a program which may not serve.
     """
 
     kind: EntrypointKind

@@ -6,29 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.diagnosis import Diagnosis
 from iac_wrapper.model.health import Health, Probe
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """Why a service is not good, with the ends of both logs."""
-
-    state: str
-    ended: str
-    probe_error: str
-    app_log: str
-    envoy_log: str
-
-    def render(self, service: str) -> str:
-        """The diagnosis as text; raw program output still holds its control characters."""
-        parts = [
-            f"{service}: app container {self.state}; {self.ended}",
-            f"  last probe: {self.probe_error or 'no error'}",
-        ]
-        for title, log in (("app", self.app_log), ("envoy", self.envoy_log)):
-            parts.append(f"  last lines of {title}:")
-            parts.extend("    " + line for line in log.splitlines() or ["(nothing)"])
-        return "\n".join(parts)
 
 
 @dataclass(frozen=True)
@@ -56,6 +35,7 @@ class ServiceReport:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form: the row of the verdict table."""
+        finding = self.diagnosis.finding if self.diagnosis else None
         return {
             "name": self.app.name,
             "status": self.health.status,
@@ -67,13 +47,19 @@ class ServiceReport:
             "exit_code": self.health.exit_code,
             "signal": self.health.signal,
             "oom_killed": self.health.oom,
-            "message": self.health.message,
+            "message": finding.cause if finding else self.health.message,
+            "port": self.health.port,
+            "evidence": (finding.evidence if finding else self.health.evidence) or None,
+            "cause": finding.code if finding else None,
+            "next_step": finding.next_step if finding else None,
             "seconds": round(self.health.seconds, 3),
             "slug": self.app.slug,
             "commit": self.app.commit,
             "image": self.app.image,
             "entrypoint": self.app.entrypoint.display,
             "entrypoint_reason": self.app.entrypoint.reason,
+            "run": self.app.run,
+            "notes": list(self.app.notes),
             "changed": self.changed,
             "broken_before": self.broken_before,
         }

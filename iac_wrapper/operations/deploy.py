@@ -126,8 +126,6 @@ class DeployUnhealthyError(UnhealthyError):
         super().__init__(
             f"{len(bad)} of {len(deployed.report.services)} services are not healthy",
             found=", ".join(bad),
-            expected="SERVING over mTLS, and a handshake without a client certificate refused",
-            next_step=f"iac logs --service {bad[0]} --project {deployed.report.project}",
             detail=unhealthy_detail(failed),
         )
         self.deployed = deployed

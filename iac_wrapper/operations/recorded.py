@@ -44,7 +44,7 @@ def written_entrypoint(entrypoint: Entrypoint) -> str | None:
     """What `entrypoint:` must say to get this program again; None if detection finds it."""
     if entrypoint.reason not in _OUTSIDE:
         return None
-    if entrypoint.args:
+    if entrypoint.args and entrypoint.kind == "module":
         return _served(entrypoint.args)
     if entrypoint.function:
         return f"{entrypoint.target}:{entrypoint.function}"

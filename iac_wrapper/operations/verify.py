@@ -1,10 +1,10 @@
-"""The proof: a HealthCheck to every service over mTLS through its Envoy, and a refused stranger."""
+"""The proof: an answer from every service over mTLS through its Envoy, and a refused stranger."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Event
 
@@ -12,15 +12,38 @@ from iac_wrapper.adapters import certificates
 from iac_wrapper.adapters.control_plane import ControlPlane
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.errors import CommandError
+from iac_wrapper.layout import container_name
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.certificate import CONTROL_PLANE, spiffe_id
+from iac_wrapper.model.diagnosis import Diagnosis, Facts, diagnose
 from iac_wrapper.model.health import Health
-from iac_wrapper.model.report import Diagnosis, Report, ServiceReport
+from iac_wrapper.model.proof import Question
+from iac_wrapper.model.report import Report, ServiceReport
+from iac_wrapper.operations.stuck import StuckCheck
 from iac_wrapper.operations.workspace import Workspace
 
-LOG_LINES = 50
-"""How many lines of app and Envoy an unhealthy service shows."""
+LOG_LINES = 400
+"""How many lines of a service that is not good are searched for the reason."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A running pair of containers that stands for `app`.
+
+    `sni` is the name that the gateway finds it by, empty for the service's own; `containers` are
+    the names of its containers by role, ``envoy`` and ``app``, where they are not the service's;
+    not `patient`: it gets one look, however long others are waited for.
+    """
+
+    app: ResolvedApp
+    sni: str = ""
+    containers: Mapping[str, str] = field(default_factory=dict)
+    patient: bool = True
+
+    def container(self, project: str, role: str) -> str:
+        """The name of one of its containers."""
+        return self.containers.get(role) or container_name(project, self.app.name, role)
 
 
 def control_plane(workspace: Workspace, lock: LockFile) -> ControlPlane:
@@ -32,18 +55,30 @@ def control_plane(workspace: Workspace, lock: LockFile) -> ControlPlane:
 def verify(
     workspace: Workspace, lock: LockFile, *, wait: float, given_up: Collection[str] = ()
 ) -> Report:
-    """Ask every service in parallel; wait up to `wait` seconds for each to become SERVING, but not
-    for those that are `given_up`.
+    """Prove every service in parallel, see `prove`.
 
-    A service is good only if it is SERVING *and* a handshake without a client certificate was
-    refused by its Envoy in the same run.
+    Args:
+        wait: seconds for each to become SERVING, where its `health_timeout` says nothing else;
+            0: one look.
+        given_up: services that get one look only.
+    """
+    targets = [Target(app, patient=app.name not in given_up) for app in lock.apps]
+    return Report(workspace.project, tuple(prove(workspace, lock, targets, wait=wait)))
+
+
+def prove(
+    workspace: Workspace, lock: LockFile, targets: Sequence[Target], *, wait: float
+) -> list[ServiceReport]:
+    """Prove pairs of containers in parallel, each as the service that it stands for.
+
+    One is good only if the program answers (`proof`), twice with `wait`, *and* a handshake without
+    a client certificate was refused by its Envoy in the same run.
     """
     stop = Event()
-    pool = ThreadPoolExecutor(max_workers=max(1, min(32, len(lock.apps))))
-    prove = partial(_verify_one, workspace, control_plane(workspace, lock), lock, stop)
-    waits = [0 if app.name in given_up else wait for app in lock.apps]
+    pool = ThreadPoolExecutor(max_workers=max(1, min(32, len(targets))))
+    one = partial(_prove_one, workspace, control_plane(workspace, lock), lock, wait, stop)
     try:
-        return Report(workspace.project, tuple(pool.map(prove, waits, lock.apps)))
+        return list(pool.map(one, targets))
     finally:
         stop.set()  # on Ctrl-C nobody waits for services that are still starting
         pool.shutdown(wait=False, cancel_futures=True)
@@ -54,32 +89,82 @@ def unhealthy_detail(reports: Sequence[ServiceReport]) -> str:
     return "\n".join(r.diagnosis.render(r.app.name) for r in reports if r.diagnosis)
 
 
-def _verify_one(  # noqa: PLR0913, PLR0917 - what all services share comes first, for partial
+def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first, for partial
     workspace: Workspace,
     client: ControlPlane,
     lock: LockFile,
-    stop: Event,
     wait: float,
-    app: ResolvedApp,
+    stop: Event,
+    target: Target,
 ) -> ServiceReport:
-    def show(health: Health) -> None:
-        why = f": {health.message}" if health.message else ""
-        workspace.progress(f"{app.name}: {health.status} after {health.seconds:.1f} s{why}")
+    app = target.app
 
-    if wait:
-        health = client.wait_serving(app.name, deadline=wait, on_change=show, stop=stop)
-    else:
-        health = client.health(app.name)
-        show(health)
+    def show(health: Health) -> None:
+        why = health.evidence if health.serving else health.message
+        workspace.progress(
+            f"{app.name}: {health.status} after {health.seconds:.1f} s{why and f': {why}'}"
+        )
+
+    limit = float(app.options.health_timeout or wait) if wait and target.patient else 0.0
+    health = _ask(workspace, client, target, limit, stop, show)
     report = ServiceReport(
         app=app,
         identity=spiffe_id(lock.trust_domain, app.name),
         health=health,
-        probe=client.probe_without_certificate(app.name),
+        probe=client.probe_without_certificate(app.name, sni=target.sni),
         rotated=_serves_its_leaf(workspace, health),
         diagnosis=None,
     )
-    return report if report.good else replace(report, diagnosis=_diagnose(workspace, report))
+    if report.good:
+        if limit:
+            _warn_of_an_idle_web_object(workspace, report)
+        return report
+    return replace(report, diagnosis=_diagnose(workspace, report, target, limit))
+
+
+def _ask(  # noqa: PLR0913, PLR0917 - only `_prove_one` calls it
+    workspace: Workspace,
+    client: ControlPlane,
+    target: Target,
+    limit: float,
+    stop: Event,
+    show: Callable[[Health], None],
+) -> Health:
+    app, project = target.app, workspace.project
+    question = Question.about(app)
+    if not limit:
+        health = client.health(app.name, question, sni=target.sni)
+        show(health)
+        return health
+    stuck = StuckCheck(
+        workspace, {role: target.container(project, role) for role in ("envoy", "app")}
+    )
+
+    def known(health: Health) -> Health:
+        if health.cause == "wrong-port" and app.options.health_timeout:
+            health = replace(health, hopeless=False)  # its author says that it takes its time
+        return stuck(health)
+
+    return client.wait_serving(
+        app.name,
+        question,
+        deadline=limit,
+        sni=target.sni,
+        on_change=show,
+        known=known,
+        stop=stop,
+    )
+
+
+def _warn_of_an_idle_web_object(workspace: Workspace, report: ServiceReport) -> None:
+    """What ran has ended well, but the repository has something that could be served."""
+    web_object = report.app.entrypoint.web_object
+    if web_object and report.health.phase == "COMPLETED" and report.app.run is None:
+        name, program = report.app.name, report.app.entrypoint.display
+        workspace.warn(
+            f"{name}: {program} ran to its end and nothing serves;"
+            f" to serve {web_object}, write `entrypoint: {web_object}` in its entry"
+        )
 
 
 def _serves_its_leaf(workspace: Workspace, health: Health) -> bool:
@@ -90,32 +175,37 @@ def _serves_its_leaf(workspace: Workspace, health: Health) -> bool:
     return certificates.inspect(directory).fingerprint == health.fingerprint
 
 
-def _diagnose(workspace: Workspace, report: ServiceReport) -> Diagnosis:
-    containers = {
-        c.role: c
-        for c in workspace.engine.containers(workspace.project)
-        if c.service == report.app.name
-    }
-    app = containers.get("app")
-    stale = "" if report.rotated else "Envoy serves an older certificate than the one on disk"
-    return Diagnosis(
-        state=f"{app.state}, {app.restarts} restarts" if app else "is gone",
-        ended=_ended(report.health, app),
-        probe_error=stale or report.health.message or report.probe.message,
-        app_log=_log(workspace, app),
-        envoy_log=_log(workspace, containers.get("envoy")),
+def _diagnose(
+    workspace: Workspace, report: ServiceReport, target: Target, limit: float
+) -> Diagnosis:
+    container = workspace.engine.container(target.container(workspace.project, "app"))
+    settings = workspace.settings
+    facts = Facts(
+        app=report.app,
+        project=workspace.project,
+        health=report.health,
+        probe=report.probe,
+        rotated=report.rotated,
+        state=_state(report.health, container),
+        oom=bool(container and container.oom_killed and not container.running),
+        waited=limit,
+        limit=settings.health_timeout,
+        memory_mb=report.app.options.memory_mb or settings.memory_mb,
+        lines=_log(workspace, container),
     )
+    return diagnose(facts)
 
 
-def _log(workspace: Workspace, container: Container | None) -> str:
+def _log(workspace: Workspace, container: Container | None) -> list[str]:
     if container is None:
-        return ""
+        return []
     try:
         line = workspace.redactor().lines()
-        lines = workspace.engine.logs(container.id, 4 * LOG_LINES).splitlines()
-        return "\n".join([line(text) for text in lines if not _is_span(text)][-LOG_LINES:])
+        # Not splitlines: a carriage return inside a line may be what is wrong.
+        lines = workspace.engine.logs(container.id, LOG_LINES).rstrip("\n").split("\n")
+        return [line(text.rstrip("\r")) for text in lines if not _is_span(text)]
     except CommandError as error:
-        return f"(cannot be read: {error.message})"
+        return [f"(the log cannot be read: {error.message})"]
 
 
 def _is_span(text: str) -> bool:
@@ -123,11 +213,10 @@ def _is_span(text: str) -> bool:
     return text.startswith('{"name": ') and '"trace_id"' in text
 
 
-def _ended(health: Health, app: Container | None) -> str:
-    if health.oom or (app and app.oom_killed):
-        return "killed: out of memory"
-    if health.signal:
-        return f"killed by signal {health.signal}"
-    stopped = app.exit_code if app and not app.running else None
+def _state(health: Health, app: Container | None) -> str:
+    if app is None:
+        return "is gone"
+    stopped = app.exit_code if not app.running else None
     code = health.exit_code if health.exit_code is not None else stopped
-    return f"exit code {code}" if code is not None else "has not ended"
+    ended = "the program has not ended" if code is None else f"exit code {code}"
+    return f"{app.state}, {app.restarts} restarts; {ended}"

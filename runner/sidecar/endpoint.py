@@ -6,7 +6,6 @@ PID 1 shares the program's network namespace, so nothing has to pass between the
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from runner import listeners
 from runner.listeners import Listener
+from runner.sidecar import threads
 from runner.sidecar.environment import PORTS, Wanted
 from runner.sidecar.log import say
 
@@ -54,28 +54,21 @@ class Follower:
 
     def step(self) -> None:
         """Look once, and write when something else is chosen."""
-        if (now := self._look()) == self._seen:
-            return
-        self._seen = now
+        now = self._look()
+        if now != self._seen:
+            self._choose(now)
+            self._seen = now  # only now: a choice that could not be written is made again
+
+    def _choose(self, now: list[Listener]) -> None:
         port = listeners.choose(
             now, self._port, declared=self._declared, previous=self.current.port
         )
         host = listeners.address(now, port)
         if host is None or (chosen := Endpoint(host, port)) == self.current:
             return
-        self.current = chosen
         write(self._path, chosen)
+        self.current = chosen
         say(f"requests go to {chosen}")
-
-    def run(self) -> None:
-        """Follow for ever."""
-        while True:
-            try:
-                self.step()
-            except OSError as error:  # no space on the tmpfs, say: the next step tries again
-                say(f"cannot follow the program's port: {error}")
-                self._seen = []
-            time.sleep(SECONDS)
 
 
 def write(path: Path, endpoint: Endpoint) -> None:
@@ -108,4 +101,9 @@ def follow(wanted: Wanted, directory: Path) -> None:
         return listeners.of_program(wanted.app_uid, without=PORTS.values())
 
     follower = Follower(wanted.port, wanted.port_declared, directory / FILE, look)
-    threading.Thread(target=follower.run, daemon=True).start()
+
+    def step() -> None:
+        follower.step()
+        time.sleep(SECONDS)
+
+    threads.keep(step)

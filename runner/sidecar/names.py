@@ -13,13 +13,12 @@ from __future__ import annotations
 import re
 import selectors
 import socket
-import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runner.sidecar import dns
+from runner.sidecar import dns, threads
 from runner.sidecar.environment import PORTS
 
 TTL = 1
@@ -61,11 +60,6 @@ class Names:
         self._selector.register(listener, selectors.EVENT_READ)
         self._waiting: list[_Waiting] = []
 
-    def run(self) -> None:
-        """Serve for ever."""
-        while True:
-            self.step()
-
     def step(self) -> None:
         """Handle what has arrived, or what nobody answered in time."""
         now = time.monotonic()
@@ -100,6 +94,8 @@ class Names:
         upstream.send(query)
 
     def _take(self, upstream: socket.socket, entry: _Waiting, live: bool) -> None:
+        if entry not in self._waiting:
+            return  # finished by the event before this one
         self._selector.unregister(upstream)
         packet = upstream.recv(65535)
         found = dns.records(packet, entry.asked.kind) if entry.asked else []
@@ -117,8 +113,6 @@ class Names:
             entry.until = min(entry.until, time.monotonic() + LIVE_SECONDS)
 
     def _finish(self, entry: _Waiting, packet: bytes | None) -> None:
-        if entry not in self._waiting:
-            return
         self._waiting.remove(entry)
         for each in entry.sockets:
             with suppress(KeyError):
@@ -142,5 +136,4 @@ def start(project: str) -> None:
     listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     listener.bind(("127.0.0.1", PORTS["dns"]))
     upstream = (nameserver(Path("/etc/resolv.conf").read_text()), 53)
-    server = Names(listener, upstream, project)
-    threading.Thread(target=server.run, daemon=True).start()
+    threads.keep(Names(listener, upstream, project).step)

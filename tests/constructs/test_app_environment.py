@@ -68,3 +68,9 @@ def test_bad_names_are_refused(name: str) -> None:
 
     assert caught.value.found
     assert caught.value.expected
+
+
+def test_what_a_program_is_for_reaches_the_runner_only_when_it_is_known() -> None:
+    """Where nothing is said nothing is set, so that no container is replaced for it."""
+    assert not any("IAC_RUN" in entry for entry in AppEnvironment("a", 1, False, {}).entries())
+    assert "IAC_RUN=worker" in AppEnvironment("a", 1, False, {}, run="worker").entries()

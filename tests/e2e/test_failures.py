@@ -69,16 +69,17 @@ def test_a_failing_build_changes_nothing(project: Project, git_server: GitServer
 def test_a_crashing_app_is_reported_and_the_others_stay(
     project: Project, git_server: GitServer
 ) -> None:
-    """Exit 7 with exit code, logs and last probe error; the others keep SERVING."""
+    """Exit 7 with cause, the program's last words once, and where to read on; the others keep
+    SERVING."""
     before = project.container_ids()
     crash = git_server.repository("acme/crash")
     crash.commit({"main.py": "import sys\nprint('about to fail')\nsys.exit(3)\n"})
     _write(project, "crash")
     done = project.iac("deploy", "--file", str(project.file), code=7)
     assert "1 of 3 services are not healthy" in done.stderr
-    assert "exit code 3" in done.stderr
-    assert "about to fail" in done.stderr
-    assert "last lines of envoy" in done.stderr
+    assert "crash: exited with code 3" in done.stderr
+    assert f"next: iac logs --service crash --project {project.name}" in done.stderr
+    assert done.stderr.count("about to fail") == 2, "as evidence and among the last lines"
     assert {n: i for n, i in project.container_ids().items() if n in before} == before
     health = project.health(code=7)
     assert {n: s["status"] for n, s in health.items()} == {
@@ -134,3 +135,19 @@ def test_a_deploy_removes_only_on_request(project: Project) -> None:
     assert (project.container_ids(), lock.read_text()) == (before, locked)
     assert [s["name"] for s in project.deploy("--prune")["services"]] == ["one"]
     assert not [name for name in project.container_ids() if "-two-" in name]
+
+
+def test_an_envoy_that_cannot_start_is_one_sentence(project: Project) -> None:
+    """What its first process says, and nobody waits for the whole time."""
+    key = ROOT / "secrets" / project.name / "one" / "tls.key"
+    mode = key.stat().st_mode
+    key.chmod(0)
+    try:
+        project.container("one", "envoy").restart(timeout=1)
+        done = project.iac("health", "--wait", "120", "--json", code=7)
+    finally:
+        key.chmod(mode)
+    one = next(s for s in json.loads(done.stdout)["services"] if s["name"] == "one")
+    assert (one["status"], one["cause"]) == ("UNREACHABLE", "envoy")
+    assert one["message"].startswith("its Envoy cannot start: cannot read /etc/iac/tls/tls.key")
+    assert one["seconds"] < 60, "a container that cannot stay up ends the wait"

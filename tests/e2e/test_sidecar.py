@@ -198,6 +198,58 @@ def test_nobody_in_the_envoy_container_holds_a_capability(lab: Lab, name: str) -
         assert {int(caps, 16) for caps in found[process]["caps"]} == {0}
 
 
+LISTEN = """
+import http.server, socket, sys
+class Server(http.server.HTTPServer):
+    address_family = socket.AF_INET6 if ":" in {host!r} else socket.AF_INET
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"{host} {port}")
+host = {host!r} or socket.gethostbyname(socket.gethostname())
+Server((host, {port}), Handler).serve_forever()
+"""
+
+
+def test_a_program_is_served_wherever_it_listens(lab: Lab, record_property: Any) -> None:
+    """One port on any address, the container's own included, at once and without a deploy."""
+    lab.sidecar("c", "c", "c")
+    for host, port in (("127.0.0.1", 5000), ("::1", 5001), ("", 5002), ("::", 8080)):
+        lab.program("c", LISTEN.format(host=host, port=port))
+        begin = time.monotonic()
+        while lab.fetch("http://c/") != (200, f"{host} {port}"):
+            assert time.monotonic() - begin < 5, (host, port)
+        record_property(f"seconds until {host}:{port}", time.monotonic() - begin)
+
+
+def test_a_container_of_the_candidates_name_stands_in_for_a_service(lab: Lab) -> None:
+    """By a rename, there and back; while it is there the service itself may be gone."""
+    lab.sidecar("b", "b2")
+    lab.program("b2", mesh_lab.APP)
+
+    def served_by(name: str) -> None:
+        status, text = lab.fetch("http://b:8080/")
+        assert (status, json.loads(text)["by"]) == (200, name)
+
+    served_by("b")
+    lab.containers["b2"].rename(f"{lab.prefix}-b-live")
+    eventually(lambda: served_by("b2"), 4)
+    lab.containers["b"].stop()
+    served_by("b2")
+    eventually(lab.handshake, 4)
+    lab.containers["b"].start()
+    lab.containers["b-app"].restart(timeout=0)
+    lab.containers["b2"].rename(f"{lab.prefix}-b2")
+    eventually(lambda: served_by("b"), 4)
+
+
+def test_ipv6_is_loopback_alone(lab: Lab) -> None:
+    """The namespace has ::1 and no other address."""
+    code = "import json; print(json.dumps(open('/proc/net/if_inet6').read().split()[-1::-6]))"
+    assert lab.execute("c-app", code) == ["lo"]
+
+
 def test_a_killed_envoy_is_replaced_within_a_second(lab: Lab, record_property: Any) -> None:
     """The namespace, hence the app, is not touched."""
     before = lab.processes("b")["envoy"]["pid"]

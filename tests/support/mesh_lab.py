@@ -30,15 +30,14 @@ T = TypeVar("T")
 
 ENVOY_UID = 10101 if os.geteuid() == 0 else os.geteuid()
 DOMAIN = "iacnet-test"
-PROJECT = "iacnet-test"
 
 APP = """
-import http.server, json, time
+import http.server, json, socket, time
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
         time.sleep(float(self.path[6:]) if self.path.startswith("/slow/") else 0)
-        body = json.dumps(dict(self.headers)).encode()
+        body = json.dumps({"by": socket.gethostname(), **dict(self.headers)}).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -99,14 +98,14 @@ class Lab:
         endpoint = self.client.api.create_endpoint_config(aliases=list(aliases), ipv4_address=ip)
         return {"network": self.prefix, "networking_config": {self.prefix: endpoint}}
 
-    def envoy(self, name: str, **options: Any) -> None:
+    def envoy(self, name: str, *, service: str = "", **options: Any) -> None:
         """Start a container of the sidecar image as the constructs do."""
         environment = {
             "IAC_ROLE": "gateway" if name == "gateway" else "sidecar",
             "IAC_SUBNET": self.subnet,
             "IAC_ENVOY_UID": str(ENVOY_UID),
-            "IAC_PROJECT": PROJECT,
-            "IAC_SERVICE": name,
+            "IAC_PROJECT": self.prefix,
+            "IAC_SERVICE": service or name,
             "IAC_TRUST_DOMAIN": DOMAIN,
             "IAC_PORT": "8080",
         }
@@ -128,11 +127,21 @@ class Lab:
 
     def service(self, name: str, *aliases: str) -> None:
         """Start sidecar and app of one service."""
-        self.leaf(name)
-        mount = {str(self.secrets / "p" / name): {"bind": "/etc/iac/tls", "mode": "ro"}}
-        self.envoy(name, hostname=name, volumes=mount, **self.on_network(name, *aliases))
-        namespace = f"container:{self.containers[name].id}"
-        self.python(f"{name}-app", APP, network_mode=namespace)
+        self.sidecar(name, name, name, *aliases)
+        self.program(name, APP)
+
+    def sidecar(self, service: str, name: str, *aliases: str) -> None:
+        """Start container `name` as an Envoy of `service`, found under the aliases."""
+        self.leaf(service)
+        mount = {str(self.secrets / "p" / service): {"bind": "/etc/iac/tls", "mode": "ro"}}
+        network = self.on_network(*aliases)
+        self.envoy(name, service=service, hostname=name, volumes=mount, **network)
+
+    def program(self, name: str, code: str) -> None:
+        """Start a program in the namespace of the Envoy `name`, in place of the one before."""
+        if before := self.containers.pop(f"{name}-app", None):
+            before.remove(force=True)
+        self.python(f"{name}-app", code, network_mode=f"container:{self.containers[name].id}")
 
     def python(self, name: str, code: str, **options: Any) -> None:
         """Start a plain Python program as apps are: unprivileged."""

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 from iac_wrapper import render
 from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.crash_patterns import Finding
+from iac_wrapper.model.diagnosis import Diagnosis
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.health import Health, Probe
-from iac_wrapper.model.report import Diagnosis, Report, ServiceReport
+from iac_wrapper.model.report import Report, ServiceReport
 from iac_wrapper.model.service_change import Reason, ServiceChange
 from iac_wrapper.plain import plain
 
@@ -27,7 +29,11 @@ def test_the_table_says_what_was_proven_and_what_was_not() -> None:
         (
             _service(
                 "good",
-                Health("good", "SERVING", "RUNNING", "spiffe://p/good", seconds=1.24),
+                Health(
+                    *("good", "SERVING", "RUNNING", "spiffe://p/good"),
+                    seconds=1.24,
+                    evidence="200 in 4 ms on 5000",
+                ),
                 Probe("good", refused=True, message=""),
                 "0123456789abcdef" + "0" * 24,
             ),
@@ -42,7 +48,7 @@ def test_the_table_says_what_was_proven_and_what_was_not() -> None:
     lines = plain(render.report_table(report)).splitlines()
     assert lines[0].split()[0::6] == ["SERVICE", "SECONDS"]
     assert "0123456789ab  " in lines[1]
-    assert lines[1].endswith("SERVING (running)    1.2")
+    assert lines[1].endswith("SERVING (200 in 4 ms on 5000)  1.2")
     assert "abababababab (local)" in lines[2]
     assert "SERVING !" in lines[2]
     assert lines[-1] == (
@@ -98,15 +104,18 @@ def test_a_removal_says_what_stays_and_what_would_undo_it() -> None:
     assert "A repos file that still lists it" in render.removed_text(["web"], [], [])
 
 
-def test_a_diagnosis_shows_both_logs() -> None:
-    """State, how it ended, the last probe and both ends, also an empty one."""
-    text = Diagnosis("exited", "exit code 3", "refused", "one\ntwo", "").render("web")
+def test_a_diagnosis_is_one_cause_one_line_one_step_and_the_last_words() -> None:
+    """In this order; what is not known is left out."""
+    finding = Finding("missing-module", "the module yaml is missing", "No module…", "add PyYAML")
+    text = Diagnosis(finding, "running, 0 restarts; exit code 1", ("one", "two")).render("web")
     assert text.splitlines() == [
-        "web: app container exited; exit code 3",
-        "  last probe: refused",
-        "  last lines of app:",
+        "web: the module yaml is missing",
+        "  evidence: No module…",
+        "  next: add PyYAML",
+        "  app container: running, 0 restarts; exit code 1",
+        "  last lines:",
         "    one",
         "    two",
-        "  last lines of envoy:",
-        "    (nothing)",
     ]
+    bare = Diagnosis(Finding("ended", "ended", "", "write"), "is gone").render("web")
+    assert bare.splitlines() == ["web: ended", "  next: write", "  app container: is gone"]

@@ -8,6 +8,7 @@ import pytest
 
 from iac_wrapper import detection
 from iac_wrapper.errors import EntrypointError
+from iac_wrapper.operations.recorded import written_entrypoint
 from tests.unit.test_detection import FACTORY, FLASK, GUARDED, detect, tree
 
 RUNS = FLASK + "if __name__ == '__main__':\n    app.run(port=8000)\n"
@@ -88,10 +89,16 @@ def test_importing_must_not_serve(tmp_path: Path) -> None:
 
 
 def test_the_development_server_of_django_is_said(tmp_path: Path) -> None:
-    """Nothing else is there to serve it, and the user should know."""
+    """Nothing else is there to serve it, and the user should know; it can be asked for, too."""
     notes = detection.detect(tree(tmp_path, DJANGO)).notes
     assert len(notes) == 1
     assert notes[0].startswith("no WSGI server in the requirements: runs Django's development")
+    (tmp_path / "main.py").write_text(GUARDED)
+    found = detect(tmp_path)
+    assert (found.display, found.web_object) == ("main.py", "manage.py")
+    asked = detect(tmp_path, entrypoint="manage.py")
+    assert asked.display == "manage.py runserver 0.0.0.0:$PORT --noreload"
+    assert detect(tmp_path, entrypoint=str(written_entrypoint(asked))) == asked
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.http2 import may_speak_grpc
-from runner.readiness import Readiness, accepts
+from runner.http2 import speech
+from runner.listeners import accepts
+from runner.readiness import Readiness
 from runner.settings import Settings
 from tests.unit.runner.conftest import free_port
 
@@ -59,7 +60,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         )
         started.append(process)
         deadline = time.monotonic() + 10
-        while not accepts(port):
+        while not accepts("127.0.0.1", port):
             assert time.monotonic() < deadline, "the server did not start"
             time.sleep(0.02)
         return port, process
@@ -73,24 +74,24 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        (GRPC, True),
-        (GRPC_NOT_STARTED, True),
-        (HTTP, False),
-        (HTTP_BESIDE_GRPC, True),
-        (BANNER, False),
+        (GRPC, "grpc"),
+        (GRPC_NOT_STARTED, "maybe grpc"),
+        (HTTP, "http"),
+        (HTTP_BESIDE_GRPC, "maybe grpc"),
+        (BANNER, "tcp"),
     ],
     ids=["grpc", "grpc before start", "http", "http that calls others by grpc", "banner"],
 )
-def test_python_servers(serve: Serve, source: str, expected: bool) -> None:
+def test_python_servers(serve: Serve, source: str, expected: str) -> None:
     """Whoever speaks first is known; the silent ones are judged by their libraries."""
-    assert may_speak_grpc(serve(source)[0]) is expected
+    assert speech("127.0.0.1", serve(source)[0]) == expected
 
 
 def test_a_grpc_server_speaks_first(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its SETTINGS frame is enough: nobody looks at its process."""
     port, _ = serve(GRPC)
     monkeypatch.setattr("runner.http2.inodes", lambda _: pytest.fail("looked"))
-    assert may_speak_grpc(port)
+    assert speech("127.0.0.1", port) == "grpc"
 
 
 def test_other_programs_may_have_grpc_linked_in(serve: Serve, tmp_path: Path) -> None:
@@ -98,12 +99,12 @@ def test_other_programs_may_have_grpc_linked_in(serve: Serve, tmp_path: Path) ->
     program = tmp_path / "program"
     shutil.copy(Path(sys.executable).resolve(), program)
     port, _ = serve(HTTP, str(program), PYTHONHOME=sys.base_prefix)
-    assert may_speak_grpc(port)
+    assert speech("127.0.0.1", port) == "maybe grpc"
 
 
 def test_nobody_there_decides_nothing() -> None:
     """Without a listener to look at, the call is made and says more."""
-    assert may_speak_grpc(free_port())
+    assert speech("127.0.0.1", free_port()) == "maybe grpc"
 
 
 def test_http_server_logs_nothing(serve: Serve) -> None:

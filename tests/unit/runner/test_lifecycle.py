@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runner.child import Exit
 from runner.lifecycle import Lifecycle, Phase, Report
-from runner.readiness import Verdict
+from runner.verdict import Verdict
 
 READY = Verdict(True, "accepts")
 NOT_READY = Verdict(False, "nothing accepts")
@@ -27,14 +27,14 @@ def test_failures_in_a_row_are_counted_until_one_lives_long_enough() -> None:
     """A start that lived through the probation begins the count anew when it fails."""
     life = Lifecycle(probation=10)
     life.started()
-    assert [life.ended(CRASH, age) for age in (0.1, 0.1, 60.0)] == [1, 2, 1]
+    assert [life.ended(CRASH, age, done=False) for age in (0.1, 0.1, 60.0)] == [1, 2, 1]
 
 
 def test_probation_hides_serving_and_then_forgets_the_failure() -> None:
     """After a crash a ready program is not SERVING before the probation ends."""
     life = Lifecycle(probation=10)
     life.started()
-    life.ended(CRASH, 1.0)
+    life.ended(CRASH, 1.0, done=False)
     start = life.started()
     life.judged(start, NOT_READY, 0.1)
     assert "signal 11" in life.report.message
@@ -50,7 +50,7 @@ def test_judgement_of_an_earlier_start_is_ignored() -> None:
     """A late answer about the dead process must not make the new one SERVING."""
     life = Lifecycle(probation=0)
     old = life.started()
-    life.ended(CRASH, 1.0)
+    life.ended(CRASH, 1.0, done=False)
     life.judged(old, READY, 1.0)
     assert life.report.phase is Phase.FAILED
     life.started()

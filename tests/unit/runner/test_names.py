@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from runner.sidecar import dns, names
+from runner.sidecar import dns, names, threads
 from runner.sidecar.names import Names
 
 NAME = b"\x01b\x00"
@@ -96,8 +96,7 @@ def upstream() -> Upstream:
 def client(upstream: Upstream) -> Iterator[socket.socket]:
     listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     listener.bind(("127.0.0.1", 0))
-    server = Names(listener, upstream.socket.getsockname(), "shop")
-    threading.Thread(target=server.run, daemon=True).start()
+    threads.keep(Names(listener, upstream.socket.getsockname(), "shop").step)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
         made.connect(listener.getsockname())
         made.settimeout(5)
@@ -152,6 +151,42 @@ def test_a_silent_server_holds_nobody_up(client: socket.socket, upstream: Upstre
     assert dns.records(ask(client, "c"), dns.A) == [NEW]
     assert dns.records(ask(client, "b"), dns.A) == [OLD]
     assert time.monotonic() - begin < names.QUERY_SECONDS / 2
+
+
+@pytest.mark.parametrize("known", [["b"], ["shop-b-live"], ["b", "shop-b-live"]])
+def test_answers_that_arrive_together_are_one_answer(upstream: Upstream, known: list[str]) -> None:
+    """The service's and the candidate's, in whatever order they are looked at."""
+    upstream.known = {name: [OLD] for name in known}
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+    ):
+        listener.bind(("127.0.0.1", 0))
+        server = Names(listener, upstream.socket.getsockname(), "shop")
+        client.connect(listener.getsockname())
+        client.settimeout(5)
+        for _ in range(10):
+            client.send(query("b"))
+            server.step()
+            time.sleep(0.02)
+            server.step()
+            assert dns.records(client.recv(4096), dns.A) == [OLD]
+
+
+def test_a_fault_is_a_line_and_not_the_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The next step is made after a pause."""
+    monkeypatch.setattr(threads, "PAUSE_SECONDS", 0.0)
+    again = threading.Event()
+    steps = iter([lambda: 1 / 0, again.set])
+
+    def step() -> None:
+        next(steps, threading.Event().wait)()
+
+    threads.keep(step)
+    assert again.wait(5)
+    assert "sidecar: ZeroDivisionError: division by zero" in capsys.readouterr().err
 
 
 def test_the_name_server_is_the_containers_own() -> None:

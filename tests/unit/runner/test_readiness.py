@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +17,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from runner import readiness
-from runner.readiness import Readiness
+from runner import opinion
+from runner.listeners import Listener
+from runner.readiness import FIRM_SECONDS, Choice, OwnListeners, Readiness
 from runner.settings import Settings
 from tests.unit.runner.conftest import free_port
 
@@ -72,8 +77,11 @@ def test_grpc_without_health_service_is_ready() -> None:
     port = free_port()
     with grpc_server(port, None):
         verdict = declared(port).verdict(0.1)
-    assert verdict.ready
-    assert "accepts on port" in verdict.message
+    assert (verdict.ready, verdict.protocol) == (True, "GRPC")
+    assert (verdict.message, verdict.listening) == (
+        f"listens on 127.0.0.1:{port}",
+        f"127.0.0.1:{port}",
+    )
 
 
 def test_own_health_service_decides_both_ways() -> None:
@@ -87,7 +95,7 @@ def test_own_health_service_decides_both_ways() -> None:
         assert ready.verdict(0.2).ready
     verdict = ready.verdict(0.3)
     assert not verdict.ready
-    assert "no longer accepts" in verdict.message
+    assert "no longer listens" in verdict.message
 
 
 def test_health_service_for_single_names_only_is_ready() -> None:
@@ -113,16 +121,16 @@ def test_http_server_is_asked_once() -> None:
 
 def test_silent_server_is_ready_after_some_silences(monkeypatch: pytest.MonkeyPatch) -> None:
     """A port that accepts and never answers is first "not yet", then taken as it is."""
-    monkeypatch.setattr(readiness, "GRPC_SECONDS", 0.05)
+    monkeypatch.setattr(opinion, "GRPC_SECONDS", 0.05)
     with tcp_server(None) as (port, _):
         ready = declared(port)
-        verdicts = [ready.verdict(0.1).ready for _ in range(readiness.SILENCES + 1)]
-    assert verdicts == [False] * readiness.SILENCES + [True]
+        verdicts = [ready.verdict(0.1).ready for _ in range(opinion.SILENCES + 1)]
+    assert verdicts == [False] * opinion.SILENCES + [True]
 
 
 def test_health_service_that_falls_silent_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     """Once it has spoken, silence means trouble."""
-    monkeypatch.setattr(readiness, "GRPC_SECONDS", 0.3)
+    monkeypatch.setattr(opinion, "GRPC_SECONDS", 0.3)
     port, silent = free_port(), threading.Event()
 
     class Stalls(health.HealthServicer):  # type: ignore[misc] # untyped base
@@ -141,12 +149,115 @@ def test_health_service_that_falls_silent_is_not_ready(monkeypatch: pytest.Monke
     assert "DEADLINE_EXCEEDED" in verdict.message
 
 
-def test_wrong_port_is_named() -> None:
-    """A program that listens elsewhere is told where."""
+def test_a_server_that_speaks_first_is_neither_grpc_nor_http() -> None:
+    """A banner is TCP; what waits for its client is taken for HTTP until it is asked."""
+    with banner_server() as port:
+        assert declared(port).verdict(0.1).protocol == "TCP"
     with tcp_server(b"") as (port, _):
-        verdict = declared(free_port()).verdict(1.0)
-    assert not verdict.ready
-    assert f"127.0.0.1:{port}" in verdict.message
+        assert declared(port).verdict(0.1).protocol == "HTTP"
+
+
+@contextmanager
+def banner_server() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    server.accept()[0].sendall(b"220 ready\r\n")
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+
+
+class Lab:
+    """Readiness of a program whose ports, and the time, are the test's."""
+
+    def __init__(self, choice: Choice | None = None, **settings: object) -> None:
+        self.ports: list[int] = []
+        self.now = 0.0
+        self.choice = choice or Choice(8080)
+        self.readiness = Readiness(
+            Settings(**{"port": 8080, **settings}),  # type: ignore[arg-type]
+            self.choice,
+            lambda: [Listener(port, "0.0.0.0") for port in self.ports],  # noqa: S104
+            lambda: self.now,
+        )
+
+    def at(self, now: float, *ports: int) -> tuple[bool, str, str, bool]:
+        """What is said at a time, with these ports open."""
+        self.now, self.ports = now, list(ports)
+        said = self.readiness.verdict(now)
+        return said.ready, said.cause or said.listening, said.next_step, said.final
+
+
+def test_a_listener_elsewhere_is_said_at_once_and_final_soon() -> None:
+    """With `port:` the right one is written out; after three seconds nobody waits any longer."""
+    lab = Lab(port_declared=True)
+    wrong = (False, "wrong-port", "write `port: 9000`", False)
+    assert lab.at(1.0, 9000) == wrong
+    assert lab.at(3.9, 9000) == wrong
+    assert lab.at(4.0, 9000) == (*wrong[:3], True)
+    assert "listens on 0.0.0.0:9000, requests go to 8080" in lab.readiness.verdict(5.0).message
+    assert lab.at(5.0, 8080, 9000) == (True, "127.0.0.1:8080", "", False)
+
+
+def test_the_only_port_is_served_and_later_ones_change_nothing() -> None:
+    """Without `port:`: ready where it listens; a port for metrics that comes later is extra."""
+    lab = Lab()
+    served = (True, "127.0.0.1:5000", "", False)
+    assert lab.at(1.0, 5000) == served
+    assert lab.at(1.0 + FIRM_SECONDS, 5000) == served
+    assert lab.at(3.0, 5000, 9000) == served
+    again = Lab(lab.choice)
+    assert again.at(0.1, 5000, 9000) == served, "a restart of the program changes nothing either"
+
+
+@pytest.mark.parametrize("first", [(5000, 9000), (9000,)])
+def test_several_ports_are_no_guess(first: tuple[int, ...]) -> None:
+    """Opened together, or one within a second of the other: listed, with what to write; $PORT's
+    among them is the program's."""
+    lab = Lab()
+    lab.at(0.1, *first)
+    several = (False, "several-ports", "write `port: 5000` or `port: 9000`", False)
+    assert lab.at(0.5, 5000, 9000) == several
+    assert lab.at(4.0, 5000, 9000) == (*several[:3], True)
+    assert lab.at(5.0, 5000, 8080, 9000) == (True, "127.0.0.1:8080", "", False)
+
+
+def test_who_must_serve_is_not_ready_without_a_port() -> None:
+    """`run: web` and a declared port wait for a listener; others are alive or done."""
+    web, declared_port, nothing_said = Lab(run="web"), Lab(port_declared=True), Lab()
+    for lab in (web, declared_port):
+        assert lab.at(0.1) == lab.at(9.0) == (False, "no-listener", "", False)
+    assert nothing_said.at(0.1)[0] is False
+    assert nothing_said.at(3.0)[0] is True
+    assert Lab(Choice(5000, served=True)).at(9.0)[0] is False, "it has served before a restart"
+
+
+def test_workers_and_jobs_need_no_port() -> None:
+    """What they listen on is nobody's business."""
+    for run in ("worker", "job"):
+        lab = Lab(run=run)
+        assert lab.at(2.0, 5000, 9000)[0] is False
+        assert lab.at(3.0, 5000, 9000) == (True, "", "", False)
+
+
+def test_a_server_elsewhere_in_the_machine_is_not_the_programs() -> None:
+    """Listeners of our uid that another process tree holds are not the program's."""
+    script = "import socket, time; s = socket.create_server(('127.0.0.1', 0));"
+    script += "print(s.getsockname()[1], flush=True); time.sleep(60)"
+    # Its parent ends at once, so that it is no descendant of ours.
+    argv = ["/bin/sh", "-c", f'setsid {sys.executable} -c "{script}" & echo $!']
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as started:
+        assert started.stdout
+        pid, port = sorted((int(started.stdout.readline()), int(started.stdout.readline())))
+        try:
+            mine = {each.port for each in OwnListeners(Settings())()}
+            assert port not in mine
+        finally:
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize(("age", "expected"), [(0.1, False), (3.0, True)])

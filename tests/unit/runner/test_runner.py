@@ -85,7 +85,7 @@ def test_killed_program_turns_not_serving_then_recovers(start: Start) -> None:
 def test_declared_port_that_nobody_opens_is_not_ready(start: Start) -> None:
     """A program that never listens stays STARTING, however long it lives."""
     runner = start(FOREVER, IAC_PORT_DECLARED="1", IAC_SETTLE="0.1")
-    runner.until(lambda s: f"nothing accepts on 127.0.0.1:{runner.port}" in s.message)
+    runner.until(lambda s: f"not listening on port {runner.port}" in s.message)
     time.sleep(0.3)  # beyond the settle time, which must not count here
     status = runner.health()
     assert (status.status, status.phase) == (pb.NOT_SERVING, pb.STARTING)
@@ -96,7 +96,7 @@ def test_undeclared_port_needs_life_only(start: Start) -> None:
     runner = start(FOREVER)
     assert runner.health().status == pb.NOT_SERVING
     status = runner.until(lambda s: s.status == pb.SERVING)
-    assert "no port declared" in status.message
+    assert "listens nowhere" in status.message
 
 
 def test_server_that_listens_late_becomes_serving(start: Start, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_server_that_listens_late_becomes_serving(start: Start, tmp_path: Path) 
     (tmp_path / "go").touch()
     status = runner.until(lambda s: s.status == pb.SERVING)
     assert status.phase == pb.RUNNING
-    assert f"port {runner.port}" in status.message
+    assert status.listening == f"127.0.0.1:{runner.port}"
 
 
 def test_own_health_service_decides(start: Start) -> None:
@@ -167,6 +167,85 @@ def test_program_that_cannot_start_is_failed(start: Start) -> None:
     status = runner.until(lambda s: s.phase == pb.FAILED)
     assert status.exit_code == 127
     assert any("cannot start /no/such/program" in text for _, text in runner.log())
+
+
+@pytest.mark.parametrize(
+    ("first_line", "words"),
+    [
+        ("#!/bin/sh\r\n", "main has Windows line ends (CR LF)"),
+        ("#!/usr/bin/no-such-shell\n", "main is for /usr/bin/no-such-shell"),
+    ],
+)
+def test_script_that_cannot_start_says_why(
+    start: Start, tmp_path: Path, first_line: str, words: str
+) -> None:
+    """The kernel says "no such file" of a script whose interpreter is missing; we say which."""
+    script = tmp_path / "main"
+    script.write_bytes(f"{first_line}echo up\n".encode())
+    script.chmod(0o755)
+    runner = start([str(script)])
+    status = runner.until(lambda s: s.phase == pb.FAILED)
+    assert words in status.message
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"IAC_RUN": "web"}, "ended with exit code 0; nothing listens"),
+        ({"IAC_PORT_DECLARED": "1"}, "nothing listens on port"),
+        ({"IAC_RUN": "worker"}, "a worker must stay alive"),
+    ],
+)
+def test_end_of_what_must_live_is_a_failure(
+    start: Start, environment: dict[str, str], words: str
+) -> None:
+    """Exit code 0 completes jobs and what nothing is known of; servers and workers failed."""
+    runner = start("print('done')", **environment)
+    status = runner.until(lambda s: s.final)
+    assert (status.status, status.phase, status.exit_code) == (pb.NOT_SERVING, pb.FAILED, 0)
+    assert (words in status.message, status.cause) == (True, "ended")
+
+
+def test_end_of_a_job_with_a_port_is_its_completion(start: Start) -> None:
+    """`run: job` is the last word."""
+    runner = start("print('done')", IAC_RUN="job", IAC_PORT_DECLARED="1")
+    assert runner.until(lambda s: s.phase == pb.COMPLETED).status == pb.SERVING
+
+
+DAEMON = """
+import os, socket
+if os.fork(): os._exit(0)
+os.setsid()
+server = socket.create_server(("127.0.0.1", 0))
+print(os.getpid(), server.getsockname()[1], flush=True)
+while True: server.accept()[0].close()
+"""
+
+
+def test_program_that_forks_into_the_background_is_followed(start: Start) -> None:
+    """Its end is not the program's; the end of what it left behind is, and brings a restart."""
+    runner = start(DAEMON)
+    status = runner.until(lambda s: s.status == pb.SERVING)
+    pid, port = map(int, next(t for n, t in runner.log() if n == pb.STDOUT).split())
+    assert (status.phase, status.listening) == (pb.RUNNING, f"127.0.0.1:{port}")
+    assert f"in the background as pid {pid} (python" in status.message
+    first = status.incarnation
+    os.kill(pid, signal.SIGKILL)
+    status = runner.until(lambda s: s.status == pb.NOT_SERVING)
+    assert status.signal == signal.SIGKILL
+    status = runner.until(lambda s: s.status == pb.SERVING)
+    assert (status.restarts, status.incarnation > first) == (1, True)
+    again = int([t for n, t in runner.log() if n == pb.STDOUT][-1].split()[0])
+    runner.stop()
+    _wait_until_killed(again)
+
+
+def test_server_is_found_where_it_listens(start: Start) -> None:
+    """Without a declared port the only one is the program's; its end is a failure."""
+    runner = start(SERVER.replace('int(os.environ["PORT"])', "0"), GO="/")
+    status = runner.until(lambda s: s.status == pb.SERVING)
+    assert status.listening.startswith("127.0.0.1:")
+    assert (status.protocol, status.message) == (pb.HTTP, f"listens on {status.listening}")
 
 
 def test_orphans_are_reaped_and_ended(start: Start) -> None:

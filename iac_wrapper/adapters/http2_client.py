@@ -1,0 +1,146 @@
+"""Requests over one connection whose peer is already proven. It must not know TLS or services.
+
+h2 is imported at the first connection: commands that call no service must not pay for it.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from iac_wrapper.model.proof import Answer, Request
+
+BODY_BYTES = 65536
+"""How much of a body is read: enough to let ordinary pages end in peace."""
+
+BODY_SECONDS = 0.5
+"""How long an HTTP body may take after its status: event streams never end."""
+
+
+class CallFailed(Exception):  # noqa: N818 - says what happened, the caller maps it
+    """No answer; the text says why, after the words ``GET / …``."""
+
+
+class Http2Client:
+    """Sends requests one after the other.
+
+    `hello` must be the first bytes on the connection that `attach` gets.
+    """
+
+    def __init__(self) -> None:
+        import h2.config  # noqa: PLC0415 - see the module's first lines
+        import h2.connection  # noqa: PLC0415
+
+        config = h2.config.H2Configuration(client_side=True, header_encoding="utf-8")
+        self._h2: Any = h2.connection.H2Connection(config)
+        self._h2.initiate_connection()
+        self.hello: bytes = self._h2.data_to_send()
+        self._socket: ssl.SSLSocket | None = None
+
+    def attach(self, secure: ssl.SSLSocket, first: bytes) -> None:
+        """Use this connection, on which `hello` was answered with `first`.
+
+        Raises:
+            CallFailed: that is no HTTP/2.
+        """
+        from h2.exceptions import ProtocolError  # noqa: PLC0415 - see above
+
+        self._socket = secure
+        try:
+            self._h2.receive_data(first)
+        except ProtocolError as error:
+            raise CallFailed(f"the peer does not speak HTTP/2 ({error})") from None
+
+    def call(self, request: Request, *, authority: str, timeout: float) -> Answer:
+        """Send a request and read its answer, an HTTP body as far as it comes soon.
+
+        Raises:
+            CallFailed: no answer within `timeout` seconds, or the connection broke.
+        """
+        from h2.exceptions import ProtocolError  # noqa: PLC0415 - see above
+
+        try:
+            return self._call(request, authority, time.monotonic() + timeout)
+        except TimeoutError:
+            raise CallFailed(f"no answer within {timeout:g} s") from None
+        except (OSError, ProtocolError) as error:
+            raise CallFailed(f"the connection broke ({error})") from None
+
+    def _call(self, request: Request, authority: str, deadline: float) -> Answer:
+        began, stream = time.monotonic(), self._send(request, authority)
+        is_grpc, answer = "te" in request.headers, _Partial()
+        while not answer.ended and len(answer.body) < BODY_BYTES:
+            try:
+                events = self._receive(deadline)
+            except TimeoutError:
+                if is_grpc or not answer.status:
+                    raise
+                break
+            known = answer.status
+            for event in events:
+                answer.take(event, stream, self._h2)
+            if answer.status and not known:
+                answer.seconds = time.monotonic() - began
+                deadline = deadline if is_grpc else min(deadline, time.monotonic() + BODY_SECONDS)
+        if not answer.ended:
+            self._h2.reset_stream(stream)
+        self._flush()
+        return Answer(answer.status, answer.headers, bytes(answer.body), answer.seconds)
+
+    def _send(self, request: Request, authority: str) -> int:
+        stream: int = self._h2.get_next_available_stream_id()
+        fields = {
+            ":method": request.method,
+            ":scheme": "https",
+            ":authority": authority,
+            ":path": request.path,
+            "user-agent": "iac-health",
+            **request.headers,
+        }
+        self._h2.send_headers(stream, list(fields.items()), end_stream=not request.body)
+        if request.body:
+            self._h2.send_data(stream, request.body, end_stream=True)
+        return stream
+
+    def _receive(self, deadline: float) -> list[Any]:
+        assert self._socket is not None  # noqa: S101 - call comes after attach
+        self._flush()
+        self._socket.settimeout(max(0.01, deadline - time.monotonic()))
+        data = self._socket.recv(65536)
+        if not data:
+            raise ConnectionError("closed by the peer")
+        return list(self._h2.receive_data(data))
+
+    def _flush(self) -> None:
+        assert self._socket is not None  # noqa: S101 - call comes after attach
+        self._socket.sendall(self._h2.data_to_send())
+
+
+@dataclass
+class _Partial:
+    """An answer as far as it has come; trailers stand beside the headers."""
+
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytearray = field(default_factory=bytearray)
+    seconds: float = 0.0
+    ended: bool = False
+
+    def take(self, event: Any, stream: int, connection: Any) -> None:
+        from h2 import events  # noqa: PLC0415 - see above
+
+        if isinstance(event, events.ConnectionTerminated) and not self.status:
+            raise ConnectionError("the peer is going away")
+        if getattr(event, "stream_id", None) != stream:
+            return
+        if isinstance(event, events.ResponseReceived | events.TrailersReceived):
+            self.headers.update({str(k): str(v) for k, v in event.headers})
+            self.status = self.status or int(self.headers[":status"])
+        elif isinstance(event, events.DataReceived):
+            self.body += event.data
+            connection.acknowledge_received_data(event.flow_controlled_length, stream)
+        elif isinstance(event, events.StreamReset) and not self.status:
+            raise ConnectionError(f"the stream was reset, code {int(event.error_code)}")
+        self.ended |= isinstance(event, events.StreamEnded | events.StreamReset)

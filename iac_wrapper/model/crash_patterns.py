@@ -1,0 +1,130 @@
+"""What failing programs print, and what each means for the author of repos.yaml. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from iac_wrapper.model.app import ResolvedApp
+
+_DISTRIBUTIONS = {
+    "yaml": "PyYAML",
+    "cv2": "opencv-python-headless",
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+    "bs4": "beautifulsoup4",
+    "dotenv": "python-dotenv",
+    "dateutil": "python-dateutil",
+    "jwt": "PyJWT",
+    "psycopg2": "psycopg2-binary",
+    "MySQLdb": "mysqlclient",
+    "Crypto": "pycryptodome",
+    "OpenSSL": "pyOpenSSL",
+    "google": "protobuf",
+    "grpc": "grpcio",
+    "pkg_resources": "setuptools",
+    "telegram": "python-telegram-bot",
+    "discord": "discord.py",
+    "socketio": "python-socketio",
+    "attr": "attrs",
+    "magic": "python-magic",
+}
+"""What is installed under another name than it is imported by."""
+
+MESH_PORTS = "9901, 15000, 15001, 15020"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One cause: a stable code, a sentence, the line that shows it, and what to do."""
+
+    code: str
+    cause: str
+    evidence: str
+    next_step: str
+
+
+Explain = Callable[[re.Match[str], ResolvedApp], tuple[str, str, str]]
+
+
+def find(lines: Sequence[str], app: ResolvedApp) -> Finding | None:
+    """The newest known failure in a program's output."""
+    text = "\n".join(lines)
+    found: tuple[int, Finding] | None = None
+    for pattern, explain in _PATTERNS:
+        for match in pattern.finditer(text):
+            if found is None or match.end() > found[0]:
+                evidence = text[match.start() : match.end()].strip().split("\n")[-1].strip()
+                code, cause, next_step = explain(match, app)
+                found = match.end(), Finding(code, cause, evidence, next_step)
+    return found and found[1]
+
+
+def _module(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
+    module = match[1].partition(".")[0]
+    package = _DISTRIBUTIONS.get(module, module)
+    step = f"add a line `{package}` to its requirements, or a file {module}.py to its source"
+    return "missing-module", f"the module {match[1]} is missing", step
+
+
+def _variable(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
+    name = match[1]
+    step = f"write `env: {{{name}: …}}` in its entry"
+    return "missing-variable", f"the environment variable {name} is not set", step
+
+
+def _field(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
+    """Pydantic's settings: a field is read from the variable of its name in capitals."""
+    name = match[1].upper()
+    step = f"write `env: {{{name}: …}}` in its entry"
+    return "missing-variable", f"the setting {match[1]} has no value", step
+
+
+def _read_only(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
+    folder = str(PurePosixPath(match[1]).parent)
+    step = f"write `tmpfs: {{{folder}: 64m}}` in its entry"
+    if folder in ("/", "/app") or not folder.startswith("/"):
+        step = "let it write below /tmp, or below a folder that `tmpfs:` in its entry names"
+    return "read-only-path", f"{match[1]} cannot be written: the root is read-only", step
+
+
+def _database(_match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
+    step = "let it keep the file below /tmp, or below a folder that `tmpfs:` in its entry names"
+    return "read-only-path", "its SQLite file cannot be written: the root is read-only", step
+
+
+def _permission(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
+    step = "let it use a path below /tmp, or below a folder that `tmpfs:` in its entry names"
+    return "permission", f"{match[1]} is not its own to read or write", step
+
+
+def _address(_match: re.Match[str], app: ResolvedApp) -> tuple[str, str, str]:
+    step = f"let it listen on $PORT ({app.port}) once; {MESH_PORTS} are the mesh's"
+    return "address-in-use", "the port it wants to listen on is taken", step
+
+
+def _windows_lines(_match: re.Match[str], app: ResolvedApp) -> tuple[str, str, str]:
+    name = PurePosixPath(app.entrypoint.target).name
+    step = "store it with Unix line ends (`* text=auto eol=lf` in .gitattributes)"
+    return "windows-lines", f"{name} has Windows line ends (CR LF)", step
+
+
+_PATTERNS: tuple[tuple[re.Pattern[str], Explain], ...] = tuple(
+    (re.compile(pattern, re.M), explain)
+    for pattern, explain in (
+        (r"^.*(?:ModuleNotFound|Import)Error: No module named '?([\w.]+)'?.*$", _module),
+        # os.environ["NAME"]: the frame of os.py stands just above.
+        (r"(?:os\.py|<frozen os>).*\n(?:.*\n){0,3}?KeyError: '(\w+)'$", _variable),
+        (r"validation errors? for .*\n(\w+)\n +[Ff]ield required.*$", _field),
+        (r"^.*[Ss]et the ([A-Z][A-Z0-9_]+) environment variable.*$", _variable),
+        (r"^.*[Ee]nvironment variable [\"'`]?([A-Z][A-Z0-9_]+).*$", _variable),
+        (r"^.*?([A-Z][A-Z0-9_]+) not found\. Declare it as envvar.*$", _variable),
+        (r"^.*Read-only file system: '([^']+)'.*$", _read_only),
+        (r"^.*(?:attempt to write a readonly database|unable to open database file).*$", _database),
+        (r"^.*Permission denied: '([^']+)'.*$", _permission),
+        (r"^.*(?:Address already in use|address already in use|EADDRINUSE).*$", _address),
+        (r"^.*(?:\\r['\u2019]|\r[^\n]*not found|\$'\\r': command not found).*$", _windows_lines),
+    )
+)

@@ -1,0 +1,155 @@
+"""Why a service is not good: one cause, one piece of evidence, one next step. Pure.
+
+What a program prints when it fails is in `crash_patterns`; this module weighs it against what its
+runner, its containers and its sidecar say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.crash_patterns import Finding, find
+from iac_wrapper.model.health import Health, Probe
+
+SHOWN_LINES = 20
+"""How much of the program's last words is shown."""
+
+_NEW_RUN = re.compile(r"^runner: the program ended \(.*\); starting it again")
+
+_PORT_CAUSES = ("wrong-port", "several-ports")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a service that is not good.
+
+    `state` is that of its app's container; `oom`: its memory limit was exceeded; `waited` is how
+    many seconds it had to become SERVING (0: it was only looked at) and `limit` how many the
+    setting gives it; `memory_mb` is its memory limit; `lines` are the app's log, `project` goes
+    into commands.
+    """
+
+    app: ResolvedApp
+    project: str
+    health: Health
+    probe: Probe
+    rotated: bool
+    state: str
+    oom: bool
+    waited: float
+    limit: float
+    memory_mb: int
+    lines: Sequence[str] = field(default_factory=list)
+
+    @property
+    def logs_command(self) -> str:
+        """Where to read on."""
+        return f"iac logs --service {self.app.name} --project {self.project}"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The finding, the container's state, and the end of what the program said in its last run."""
+
+    finding: Finding
+    state: str
+    log: tuple[str, ...] = ()
+
+    def render(self, service: str) -> str:
+        """The diagnosis as text; raw program output still holds its control characters."""
+        finding = self.finding
+        parts = [f"{service}: {finding.cause}"]
+        parts += [f"  evidence: {finding.evidence}"] if finding.evidence else []
+        parts.append(f"  next: {finding.next_step}")
+        parts.append(f"  app container: {self.state}")
+        parts += ["  last lines:"] if self.log else []
+        return "\n".join(parts + ["    " + line for line in self.log])
+
+
+def diagnose(facts: Facts) -> Diagnosis:
+    """The first cause that fits, from the outside in."""
+    runs = _runs(facts.lines)
+    finding = (
+        _around(facts)
+        or _memory(facts)
+        or (find(_last_words(runs), facts.app) if _has_failed(facts.health) else None)
+        or _said_by_the_runner(facts, runs)
+    )
+    shown = runs[-2] if facts.health.failures and len(runs) > 1 else (runs or [[]])[-1]
+    return Diagnosis(finding, facts.state, tuple(shown[-SHOWN_LINES:]))
+
+
+def _around(facts: Facts) -> Finding | None:
+    """What is wrong with the sidecar or the way to it."""
+    health, logs = facts.health, facts.logs_command
+    if not facts.rotated:
+        text = "Envoy serves an older certificate than the one on disk"
+        return Finding("old-certificate", text, "", f"iac deploy --project {facts.project}")
+    if health.serving and not facts.probe.refused:
+        return Finding("stranger", facts.probe.message, "", f"{logs} --envoy")
+    if health.status == "UNREACHABLE":
+        cause, next_step = health.cause, health.next_step or f"{logs} --envoy"
+        return Finding(cause, health.message, health.evidence, next_step)
+    return None
+
+
+def _memory(facts: Facts) -> Finding | None:
+    if not (facts.health.oom or facts.oom):
+        return None
+    more = f"`memory: {2 * facts.memory_mb}m` in its entry, or IAC_MEMORY_MB for all"
+    text = f"out of memory: its limit is {facts.memory_mb} MiB"
+    return Finding("out-of-memory", text, facts.health.message, more)
+
+
+def _has_failed(health: Health) -> bool:
+    return bool(health.exit_code or health.failures) or health.cause in ("no-answer", "ended")
+
+
+def _said_by_the_runner(facts: Facts, runs: Sequence[Sequence[str]]) -> Finding:
+    health, logs = facts.health, facts.logs_command
+    code = health.cause or ("failed" if health.phase == "FAILED" else "slow-start")
+    if code in ("no-listener", "slow-start", "own-health") and facts.waited and not health.failures:
+        return _too_slow(facts, code)
+    last = next((line for run in reversed(runs) for line in reversed(run) if line.strip()), "")
+    web_object = facts.app.entrypoint.web_object
+    ended = f"write `entrypoint: {web_object}` in its entry to have that served"
+    steps = {
+        "ended": ended if web_object else "write `run: job` in its entry if it is to end",
+        "windows-lines": "store the file with Unix line ends (`* text=auto eol=lf` in"
+        " .gitattributes)",
+        "no-answer": f"{logs}; `health: /path` in its entry names another page to ask",
+    }
+    evidence = "" if code in _PORT_CAUSES else last
+    return Finding(code, health.message, evidence, health.next_step or steps.get(code, logs))
+
+
+def _too_slow(facts: Facts, code: str) -> Finding:
+    """The limit was reached while the program was alive."""
+    waited = f"{facts.waited:g}"
+    longer = f"`health_timeout: {2 * facts.waited:g}`"
+    step = f"write {longer} in its entry if it needs longer, or IAC_HEALTH_TIMEOUT for all"
+    step += f" (now {facts.limit:g})"
+    if code != "no-listener":
+        text = f"not SERVING within {waited} s: {facts.health.message}"
+        return Finding(code, text, "", step)
+    port = f"on port {facts.app.port}" if facts.app.port_declared else "anywhere"
+    text = f"alive for {waited} s and not listening {port}"
+    return Finding(code, text, "", f"write `run: worker` if it is no server; {step}")
+
+
+def _last_words(runs: Sequence[Sequence[str]]) -> list[str]:
+    """The last two runs: the newest may have said nothing of note yet."""
+    return [line for run in runs[-2:] for line in run]
+
+
+def _runs(lines: Sequence[str]) -> list[list[str]]:
+    """The log, cut where the runner started the program again; runs that said nothing are out."""
+    runs: list[list[str]] = [[]]
+    for line in lines:
+        runs[-1].append(line)
+        if _NEW_RUN.match(line):
+            runs.append([])
+    return [run for run in runs if run]

@@ -1,0 +1,116 @@
+"""What is asked of a service that says it serves, and which answers prove it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.health import Health
+
+GRPC_STATUS = (
+    *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND"),
+    *("ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION"),
+    *("ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"),
+    "UNAUTHENTICATED",
+)
+"""Names by number (the gRPC documentation, "Status codes and their use in gRPC")."""
+
+_NOT_HTTP = "protocol error"
+"""In Envoy's answer when the program's bytes are no HTTP/1."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to ask a program that serves HTTP: `path`, whose answer counts.
+
+    `exact`: repos.yaml declares the path, so only a status below 400 will do. `http`: the program
+    is known to be an HTTP server, so that another protocol is no answer.
+    """
+
+    path: str = "/"
+    exact: bool = False
+    http: bool = False
+
+    @classmethod
+    def about(cls, app: ResolvedApp) -> Question:
+        """What repos.yaml and detection say of `app`."""
+        path = app.options.health
+        return cls(path or "/", exact=bool(path), http=bool(path) or app.run == "web")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP/2 request; the authority is the connection's business."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: status, headers and trailers together, the start of the body; `seconds` is
+    the time to the status."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    seconds: float
+
+    @property
+    def grpc_status(self) -> int | None:
+        """The number in ``grpc-status``; None if this is no gRPC answer."""
+        number = self.headers.get("grpc-status", "")
+        return int(number) if number.isdecimal() else None
+
+
+def grpc_request(method: str, message: bytes = b"") -> Request:
+    """A unary call of ``package.Service/Method`` with an encoded message."""
+    headers = {"content-type": "application/grpc", "te": "trailers"}
+    return Request("POST", f"/{method}", headers, b"\0" + len(message).to_bytes(4) + message)
+
+
+def request(health: Health, question: Question) -> Request | None:
+    """What to ask of a program in this state; None: nothing, a TCP accept is all there is."""
+    if health.protocol == "GRPC" and not question.exact:
+        return grpc_request("karstkit.Proof/Answer")  # nobody has it: UNIMPLEMENTED is an answer
+    return None if health.protocol == "TCP" and not question.http else Request("GET", question.path)
+
+
+def judge(health: Health, question: Question, answer: Answer | None) -> Health:
+    """`health` with the evidence in `answer`, or as NOT_SERVING with the reason.
+
+    Args:
+        answer: to what `request` asked; None: it asked nothing.
+    """
+    if answer is None:
+        return replace(health, evidence=f"accepts on {health.port} (TCP)")
+    took = f"in {answer.seconds * 1000:.0f} ms on {health.port}"
+    if health.protocol == "GRPC" and not question.exact:
+        return _judge_grpc(health, answer, took)
+    if answer.status < (400 if question.exact else 500):
+        return replace(health, evidence=f"{answer.status} {took}")
+    said = answer.body.decode(errors="replace").strip().partition("\n")[0]
+    if _NOT_HTTP in said and not question.http:
+        return replace(health, protocol="TCP", evidence=f"accepts on {health.port} (TCP)")
+    plain = answer.headers.get("content-type", "").startswith("text/plain") and said
+    why = f" ({said[:200]})" if plain else ""
+    return no_answer(health, f"GET {question.path} on port {health.port}: {answer.status}{why}")
+
+
+def no_answer(health: Health, message: str) -> Health:
+    """`health` as NOT_SERVING because the request failed."""
+    return replace(health, status="NOT_SERVING", message=message, cause="no-answer", next_step="")
+
+
+def _judge_grpc(health: Health, answer: Answer, took: str) -> Health:
+    number = answer.grpc_status
+    if number is None:
+        return no_answer(health, f"a gRPC call on port {health.port}: HTTP {answer.status}")
+    name = GRPC_STATUS[number] if number < len(GRPC_STATUS) else str(number)
+    if name == "UNAVAILABLE":  # what Envoy says when the program does not answer
+        said = answer.headers.get("grpc-message", "")
+        return no_answer(health, f"a gRPC call on port {health.port}: {name} ({said})")
+    return replace(health, evidence=f"gRPC {name} {took}")

@@ -1,0 +1,81 @@
+"""What a repository says it runs, on the real engine: Procfile commands and a patch pin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from iac_wrapper import lock_file
+from tests.e2e.conftest import Project
+
+pytestmark = pytest.mark.integration
+
+APP = (
+    "def app(environ, start_response):\n"
+    "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
+    "    return [b'served']\n"
+)
+ASK = "import urllib.request as u; print(u.urlopen('http://{}:50051/').read().decode())"
+
+
+def _write(folder: Path, files: dict[str, str | bytes]) -> None:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+@pytest.fixture(scope="module")
+def deployed(project: Project) -> Project:
+    """One service started from words, one by a shell; requirements as Windows writes them."""
+    command = "gunicorn web:app --bind 127.0.0.1:${PORT:-5000}"
+    common: dict[str, str | bytes] = {
+        "web.py": APP,
+        "cron_task.py": "if __name__ == '__main__':\n    print('tick')\n",
+        "base.txt": "gunicorn==23.0.0\r\n".encode("utf-16"),
+        "requirements.txt": "-r base.txt\r\n".encode("utf-16"),
+    }
+    words = {"Procfile": f"release: python cron_task.py\nweb: {command}\n"}
+    shell = {"Procfile": f"web: python cron_task.py && {command}\n"}
+    _write(project.folder / "words", {**common, **words})
+    _write(project.folder / "shell", {**common, **shell})
+    project.file.write_text("- ./words\n- ./shell\n")
+    project.deploy()
+    return project
+
+
+def test_a_procfile_is_run(deployed: Project) -> None:
+    """Each answers over the mesh, and the lock says what runs, what for, and what does not."""
+    lock = lock_file.load(deployed.folder / "repos.lock.json")
+    shell, words = lock.apps
+    assert (words.entrypoint.kind, words.run) == ("command", "web")
+    assert words.notes == ("Procfile: release: python cron_task.py is not run",)
+    assert (shell.entrypoint.kind, shell.run) == ("shell", "web")
+    row = deployed.health()["words"]
+    assert (row["run"], row["notes"]) == ("web", list(words.notes))
+    for here, there in (("words", "shell"), ("shell", "words")):
+        python = ["/venv/bin/python", "-c", ASK.format(there)]
+        answer = deployed.container(here, "app").exec_run(python)
+        assert answer.output.decode().strip() == "served"
+
+
+def test_a_command_is_traced_and_no_shell_stays(deployed: Project) -> None:
+    """gunicorn's own script runs under OpenTelemetry; a line for a shell ends in its program."""
+    assert b'"name": "start gunicorn"' in deployed.container("words", "app").logs()
+    commands = [line[-1] for line in deployed.container("shell", "app").top()["Processes"]]
+    assert not [command for command in commands if command.startswith("/bin/sh")]
+    assert any("gunicorn web:app" in command for command in commands)
+
+
+def test_a_patch_release_that_is_not_there(deployed: Project) -> None:
+    """requires-python is held against the image's own Python, before anything changes."""
+    pinned = '[project]\nname = "x"\nversion = "1"\nrequires-python = "==3.11.39"\n'
+    _write(deployed.folder / "pinned", {"main.py": "print()\n", "pyproject.toml": pinned})
+    deployed.file.write_text("- ./words\n- ./shell\n- ./pinned\n")
+    before = deployed.container_ids()
+    done = deployed.iac("deploy", "--file", str(deployed.file), code=5)
+    assert "words: python 3.11 (the default), dependencies: requirements.txt" in done.stderr
+    assert "warning: words: Procfile: release: python cron_task.py is not run" in done.stderr
+    assert "requires-python ==3.11.39 is not met by the base's Python 3.11." in done.stderr
+    assert deployed.container_ids() == before

@@ -1,0 +1,85 @@
+"""Every verdict is what a request from another service gets: one table of small web projects.
+
+One deploy for the module; the tests look at what it left.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Project
+from tests.support import web_projects
+
+pytestmark = pytest.mark.integration
+
+TABLE = {
+    "flask-default": "200 in N ms on 5000",
+    "flask-guarded": "200 in N ms on 50051",
+    "django-gunicorn": "200 in N ms on 50051",
+    "django-alone": "200 in N ms on 50051",
+    "fastapi": "200 in N ms on 50051",
+    "procfile": "200 in N ms on 50051",
+    "aiohttp": "200 in N ms on 8080",
+    "ipv6": "200 in N ms on 7000",
+    "daemon": "200 in N ms on 7100",
+    "late": "200 in N ms on 7200",
+    "ends": "ended with exit code 0; nothing listens on port 8080",
+    "elsewhere": "listens on 0.0.0.0:9000, requests go to 8080",
+}
+"""The evidence of those that serve, the cause of those that do not."""
+
+FETCH = """
+import json, sys, urllib.error, urllib.request
+from concurrent.futures import ThreadPoolExecutor
+def status(name):
+    try:
+        return urllib.request.urlopen(f"http://{name}:1/", timeout=20).status
+    except urllib.error.HTTPError as error:
+        return error.code
+names = sys.argv[1:]
+with ThreadPoolExecutor() as pool:
+    print(json.dumps(dict(zip(names, pool.map(status, names)))))
+"""
+
+
+@pytest.fixture(scope="module")
+def services(project: Project) -> dict[str, dict[str, Any]]:
+    """The verdicts of one deploy of them all, by name."""
+    project.file.write_text(web_projects.write(project.folder).read_text())
+    verdict = project.deploy(code=7)
+    return {service["name"]: service for service in verdict["services"]}
+
+
+@pytest.fixture(scope="module")
+def answers(project: Project, services: dict[str, dict[str, Any]]) -> dict[str, int]:
+    """The HTTP status that the service `caller` gets from each of the others."""
+    assert services["caller"]["status"] == "SERVING"
+    argv = ["/venv/bin/python", "-c", FETCH, *TABLE]
+    found = project.container("caller", "app").exec_run(argv, user="10001")
+    assert found.exit_code == 0, found.output
+    status: dict[str, int] = json.loads(found.output.decode().splitlines()[-1])
+    return status
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_the_verdict_is_what_a_caller_gets(
+    services: dict[str, dict[str, Any]], answers: dict[str, int], name: str
+) -> None:
+    """SERVING means that a request is answered, and nothing else does."""
+    service = services[name]
+    assert (service["status"] == "SERVING") == (answers[name] < 500), (service, answers[name])
+    said = service["evidence"] if service["status"] == "SERVING" else service["message"]
+    assert re.sub(r"in \d+ ms", "in N ms", said) == TABLE[name]
+
+
+def test_a_failed_verdict_says_what_to_write(services: dict[str, dict[str, Any]]) -> None:
+    """A code for machines and a step for people."""
+    shown = {n: (services[n]["cause"], services[n]["next_step"]) for n in ("ends", "elsewhere")}
+    assert shown == {
+        "ends": ("ended", "write `run: job` in its entry if it is to end"),
+        "elsewhere": ("wrong-port", "write `port: 9000`"),
+    }

@@ -1,0 +1,138 @@
+"""Small web projects as people publish them, each written to be deployed unchanged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FLASK = "flask==3.1.0\n"
+GUNICORN = "gunicorn==23.0.0\n"
+DJANGO = "django==5.1.4\n"
+
+FLASK_APP = """
+from flask import Flask
+app = Flask(__name__)
+
+@app.get("/")
+def index():
+    return "flask"
+
+if __name__ == "__main__":
+    app.run({arguments})
+"""
+
+HANDLER = """
+import http.server, os, socket, sys, time
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("content-length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+class IPv6(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+"""
+
+
+def serve(address: str, *, kind: str = "http.server.ThreadingHTTPServer", before: str = "") -> str:
+    """A program of the standard library that serves on `address` after the statement `before`."""
+    return f"{HANDLER}\nif __name__ == '__main__':\n    {before or 'pass'}\n    " + (
+        f"{kind}({address}, Handler).serve_forever()\n"
+    )
+
+
+DJANGO_SITE = {
+    "manage.py": """
+import os, sys
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "site1.settings")
+    from django.core.management import execute_from_command_line
+    execute_from_command_line(sys.argv)
+""",
+    "site1/__init__.py": "",
+    "site1/settings.py": """
+SECRET_KEY = "not a secret"
+ALLOWED_HOSTS = ["*"]
+ROOT_URLCONF = "site1.urls"
+WSGI_APPLICATION = "site1.wsgi.application"
+INSTALLED_APPS = []
+""",
+    "site1/urls.py": """
+from django.http import HttpResponse
+from django.urls import path
+urlpatterns = [path("", lambda request: HttpResponse("django"))]
+""",
+    "site1/wsgi.py": """
+import os
+from django.core.wsgi import get_wsgi_application
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "site1.settings")
+application = get_wsgi_application()
+""",
+    "hello.py": "print('left over from a tutorial')\n",
+}
+
+FASTAPI_APP = """
+from fastapi import FastAPI
+app = FastAPI()
+
+@app.get("/")
+def index():
+    return {"hello": "world"}
+"""
+
+AIOHTTP_APP = """
+from aiohttp import web
+
+async def index(request):
+    return web.Response(text="aiohttp")
+
+app = web.Application()
+app.add_routes([web.get("/", index)])
+if __name__ == "__main__":
+    web.run_app(app, host="127.0.0.1", port=8080)
+"""
+
+DAEMONIZE = "[os._exit(0) for _ in range(2) if os.fork()]; os.setsid()"
+
+PORT = '("127.0.0.1", int(os.environ["PORT"]))'
+
+PROJECTS: dict[str, dict[str, str]] = {
+    "flask-default": {"app.py": FLASK_APP.format(arguments=""), "requirements.txt": FLASK},
+    "flask-guarded": {
+        "app.py": FLASK_APP.format(arguments="port=8000"),
+        "requirements.txt": FLASK + GUNICORN,
+    },
+    "django-gunicorn": {**DJANGO_SITE, "requirements.txt": DJANGO + GUNICORN},
+    "django-alone": {**DJANGO_SITE, "requirements.txt": DJANGO},
+    "fastapi": {
+        "main.py": FASTAPI_APP,
+        "requirements.txt": "fastapi==0.115.6\nuvicorn==0.34.0\n",
+    },
+    "procfile": {
+        "Procfile": "web: python web.py\n",
+        "web.py": serve(PORT),
+        "cron_task.py": "if __name__ == '__main__':\n    print('every night')\n",
+    },
+    "aiohttp": {"main.py": AIOHTTP_APP, "requirements.txt": "aiohttp==3.11.11\n"},
+    "ipv6": {"main.py": serve('("::1", 7000)', kind="IPv6")},
+    "daemon": {"main.py": serve('("127.0.0.1", 7100)', before=DAEMONIZE)},
+    "ends": {"main.py": "print('nothing to serve')\n"},
+    "late": {"main.py": serve('("127.0.0.1", 7200)', before="time.sleep(6)")},
+    "elsewhere": {"main.py": serve('("0.0.0.0", 9000)')},
+    "caller": {"main.py": "import time\nprint('up')\ntime.sleep(3600)\n"},
+}
+
+KEYS = {"ends": "port: 8080", "elsewhere": "port: 8080", "caller": "run: worker"}
+"""What repos.yaml says of some."""
+
+
+def write(folder: Path) -> Path:
+    """All projects below `folder`; returns the repos file that lists them."""
+    entries = []
+    for name, files in PROJECTS.items():
+        for path, text in files.items():
+            (folder / name / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name / path).write_text(text)
+        entries.append(f"- slug: ./{name}\n" + (f"  {KEYS[name]}\n" if name in KEYS else ""))
+    file = folder / "repos.yaml"
+    file.write_text("".join(entries))
+    return file

@@ -1,0 +1,166 @@
+"""One cause, one line of evidence, one step: from logs as programs leave them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from iac_wrapper.model.crash_patterns import find
+from iac_wrapper.model.diagnosis import SHOWN_LINES, Facts, diagnose
+from iac_wrapper.model.health import Health, Probe
+from tests.support.deployed import app
+
+APP = app("web")
+
+ENVIRON = """Traceback (most recent call last):
+  File "/app/main.py", line 2, in <module>
+    os.environ["DATABASE_URL"]
+    ~~~~~~~~~~^^^^^^^^^^^^^^^^
+  File "<frozen os>", line 679, in __getitem__
+    raise KeyError(key) from None
+KeyError: 'DATABASE_URL\'"""
+
+PYDANTIC = """pydantic_core._pydantic_core.ValidationError: 1 validation error for Settings
+database_url
+  Field required [type=missing, input_value={}, input_type=dict]"""
+
+CASES = {
+    "ModuleNotFoundError: No module named 'yaml.cyaml'": ("missing-module", "`PyYAML`"),
+    "ModuleNotFoundError: No module named 'requests'": ("missing-module", "`requests`"),
+    ENVIRON: ("missing-variable", "`env: {DATABASE_URL: …}`"),
+    PYDANTIC: ("missing-variable", "`env: {DATABASE_URL: …}`"),
+    "ImproperlyConfigured: Set the SECRET_KEY environment variable": (
+        "missing-variable",
+        "`env: {SECRET_KEY: …}`",
+    ),
+    "decouple.UndefinedValueError: TOKEN not found. Declare it as envvar or define a default": (
+        "missing-variable",
+        "`env: {TOKEN: …}`",
+    ),
+    "OSError: [Errno 30] Read-only file system: '/app/uploads/a.png'": (
+        "read-only-path",
+        "`tmpfs: {/app/uploads: 64m}`",
+    ),
+    "OSError: [Errno 30] Read-only file system: '/app/a.png'": ("read-only-path", "below /tmp"),
+    "sqlite3.OperationalError: attempt to write a readonly database": (
+        "read-only-path",
+        "below /tmp",
+    ),
+    "PermissionError: [Errno 13] Permission denied: '/etc/hosts'": ("permission", "below /tmp"),
+    "OSError: [Errno 98] Address already in use": ("address-in-use", "$PORT (50051)"),
+    "/usr/bin/env: 'python3\\r': No such file or directory": ("windows-lines", "eol=lf"),
+    "/app/main: 2: set: Illegal option -\r\nmain: 3: echo\r: not found": ("windows-lines", "eol"),
+}
+
+
+@pytest.mark.parametrize("text", CASES)
+def test_known_failures_say_what_to_write(text: str) -> None:
+    """The newest of them, with the line that shows it."""
+    found = find(["KeyError: 'A'", *text.split("\n"), "something else"], APP)
+    code, step = CASES[text]
+    assert found
+    assert (found.code, step in found.next_step) == (code, True), found
+    assert found.evidence == text.rsplit("\n", maxsplit=1)[-1].strip()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "KeyError: 'price'",
+        "1 validation error for Order\nprice\n  Input should be a valid number",
+        "hello world",
+    ],
+)
+def test_other_failures_are_not_guessed_at(text: str) -> None:
+    """A dictionary without a key is no missing variable."""
+    assert find(text.split("\n"), APP) is None
+
+
+def facts(health: Health, **more: Any) -> Facts:
+    given = {
+        "app": APP,
+        "project": "demo",
+        "health": health,
+        "probe": Probe("web", refused=True, message="refused"),
+        "rotated": True,
+        "state": "running, 0 restarts",
+        "oom": False,
+        "waited": 60.0,
+        "limit": 60.0,
+        "memory_mb": 512,
+    }
+    return Facts(**{**given, **more})
+
+
+CRASHED = Health(
+    *("web", "NOT_SERVING", "FAILED"),
+    exit_code=1,
+    message="exited with code 1",
+    failures=3,
+    hopeless=True,
+)
+
+
+def test_a_traceback_is_shown_once() -> None:
+    """The runner starts a failed program again: only its last run's words are shown, bounded."""
+    run = [f"line {n}" for n in range(30)]
+    run += ["ValueError: bad", "runner: the program ended (exited with code 1); starting it again"]
+    run[-1] += " in 0 s"
+    found = diagnose(facts(CRASHED, lines=run * 3))
+    assert found.log == tuple(run[-SHOWN_LINES:])
+    assert found.finding.cause == "exited with code 1"
+    assert found.finding.next_step == "iac logs --service web --project demo"
+
+
+def test_memory_wins_over_what_the_program_said() -> None:
+    """Limit and both places to raise it."""
+    killed = replace(CRASHED, oom=True, message="killed by the kernel: out of memory")
+    found = diagnose(facts(killed, lines=["ModuleNotFoundError: No module named 'x'"])).finding
+    assert (found.code, found.cause) == ("out-of-memory", "out of memory: its limit is 512 MiB")
+    assert "`memory: 1024m`" in found.next_step
+    assert "IAC_MEMORY_MB" in found.next_step
+
+
+def test_a_slow_start_names_both_limits() -> None:
+    """The entry's own and the one for all."""
+    starting = Health("web", "NOT_SERVING", "STARTING", message="accepts, does not answer yet")
+    found = diagnose(facts(starting)).finding
+    assert found.cause == "not SERVING within 60 s: accepts, does not answer yet"
+    assert "`health_timeout: 120`" in found.next_step
+    assert "IAC_HEALTH_TIMEOUT" in found.next_step
+
+
+def test_who_listens_nowhere_may_be_a_worker() -> None:
+    """Alive to the end of the wait, without a port."""
+    silent = Health("web", "NOT_SERVING", "STARTING", cause="no-listener", message="alive")
+    found = diagnose(facts(silent)).finding
+    assert found.cause == "alive for 60 s and not listening anywhere"
+    assert found.next_step.startswith("write `run: worker` if it is no server")
+
+
+def test_the_runners_own_advice_is_passed_on() -> None:
+    """Its cause is the evidence, too."""
+    wrong = Health("web", "NOT_SERVING", "STARTING", cause="wrong-port", message="listens on 9000")
+    found = diagnose(facts(replace(wrong, next_step="write `port: 9000`"), lines=["up"])).finding
+    assert (found.code, found.evidence, found.next_step) == ("wrong-port", "", "write `port: 9000`")
+
+
+def test_a_web_object_beside_what_ended_is_named() -> None:
+    """The program that was chosen is not the one to serve."""
+    entrypoint = replace(APP.entrypoint, web_object="site:app")
+    ended = replace(CRASHED, exit_code=0, cause="ended", message="ended with exit code 0")
+    found = diagnose(facts(ended, app=replace(APP, entrypoint=entrypoint))).finding
+    assert "`entrypoint: site:app`" in found.next_step
+
+
+def test_what_is_around_the_program_comes_first() -> None:
+    """A certificate out of date, a stranger let in, a sidecar that is not there."""
+    serving = Health("web", "SERVING", "RUNNING")
+    assert diagnose(facts(serving, rotated=False)).finding.code == "old-certificate"
+    answered = Probe("web", refused=False, message="answered")
+    assert diagnose(facts(serving, probe=answered)).finding.code == "stranger"
+    gone = Health("web", "UNREACHABLE", cause="unreachable", message="no sidecar answers as web")
+    found = diagnose(facts(gone, lines=["KeyError: 'x'"])).finding
+    assert (found.code, found.next_step.endswith("--envoy")) == ("unreachable", True)

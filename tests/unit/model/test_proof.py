@@ -1,0 +1,79 @@
+"""Which answers prove that a service serves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from iac_wrapper.model import proof
+from iac_wrapper.model.health import Health
+from iac_wrapper.model.options import Options
+from iac_wrapper.model.proof import Answer, Question
+from tests.support.deployed import app
+
+HTTP = Health("web", "SERVING", "RUNNING", listening="[::1]:5000", protocol="HTTP")
+GRPC = replace(HTTP, protocol="GRPC")
+TCP = replace(HTTP, protocol="TCP")
+
+
+def answer(status: int, body: bytes = b"", **headers: str) -> Answer:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(status, named, body, 0.0042)
+
+
+@pytest.mark.parametrize("status", [200, 302, 401, 404, 499])
+def test_http_below_500_is_an_answer(status: int) -> None:
+    """Redirects and refusals come from the program, too."""
+    found = proof.judge(HTTP, Question(), answer(status))
+    assert (found.serving, found.evidence) == (True, f"{status} in 4 ms on 5000")
+
+
+@pytest.mark.parametrize(
+    ("status", "exact"), [(500, False), (503, False), (404, True), (400, True)]
+)
+def test_errors_are_none(status: int, exact: bool) -> None:
+    """A server error never; of a declared path nothing but success and redirects."""
+    found = proof.judge(HTTP, Question("/up", exact=exact), answer(status))
+    assert (found.status, found.cause) == ("NOT_SERVING", "no-answer")
+    assert found.message == f"GET /up on port 5000: {status}"
+
+
+def test_what_the_sidecar_says_is_passed_on() -> None:
+    """Its sentence, not a program's page."""
+    said = answer(503, b"upstream connect error\n", content_type="text/plain")
+    assert "503 (upstream connect error)" in proof.judge(HTTP, Question(), said).message
+    page = answer(500, b"<html>", content_type="text/html")
+    assert proof.judge(HTTP, Question(), page).message.endswith(": 500")
+
+
+def test_any_grpc_status_but_the_sidecars_is_an_answer() -> None:
+    """Nobody has the method that is called: UNIMPLEMENTED shows that the server is there."""
+    found = proof.judge(GRPC, Question(), answer(200, grpc_status="12"))
+    assert found.evidence == "gRPC UNIMPLEMENTED in 4 ms on 5000"
+    assert not proof.judge(GRPC, Question(), answer(200, grpc_status="14")).serving
+    assert not proof.judge(GRPC, Question(), answer(502)).serving
+
+
+def test_other_protocols_are_proven_by_the_open_port() -> None:
+    """A server that speaks first is not asked; one that answers HTTP with something else is seen
+    by its sidecar, unless it is known to be an HTTP server."""
+    assert proof.request(TCP, Question()) is None
+    assert proof.judge(TCP, Question(), None).evidence == "accepts on 5000 (TCP)"
+    garbage = answer(502, b"upstream connect error: reset reason: protocol error")
+    assert proof.judge(HTTP, Question(), garbage).evidence == "accepts on 5000 (TCP)"
+    assert not proof.judge(HTTP, Question(http=True), garbage).serving
+
+
+def test_a_declared_path_is_what_is_asked() -> None:
+    """Of whatever protocol; without one it is / or, of a gRPC server, a call."""
+    declared = Question.about(replace(app("web"), options=Options(health="/up?deep=1")))
+    for health in (HTTP, GRPC, TCP):
+        asked = proof.request(health, declared)
+        assert asked
+        assert (asked.method, asked.path) == ("GET", "/up?deep=1")
+    plain = Question.about(replace(app("web"), run="web"))
+    assert (plain.path, plain.exact, plain.http) == ("/", False, True)
+    call = proof.request(GRPC, plain)
+    assert call
+    assert (call.method, call.body) == ("POST", b"\0\0\0\0\0")
