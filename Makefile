@@ -14,7 +14,7 @@ ifneq ($(PROJECT),)
 export IAC_PROJECT := $(PROJECT)
 endif
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo proto plan apply destroy test test-cov e2e-test interop lint fmt dev install lock clean
+.PHONY: help bootstrap demo proto plan apply destroy test test-cov e2e-test reliability interop lint fmt dev install lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,14 +55,17 @@ node_modules/.done: package-lock.json | bootstrap
 	@touch $@
 
 test: bootstrap node_modules/.done ## Run every test: the fast ones (coverage at least 80 %), then those with Docker
-	$(TEST) -m "not integration" --cov
+	$(TEST) -m "not integration and not reliability" --cov
 	$(TEST) -m integration
 
 test-cov: bootstrap ## Run the fast tests and write htmlcov/
-	$(TEST) -m "not integration" --cov --cov-report=term --cov-report=html
+	$(TEST) -m "not integration and not reliability" --cov --cov-report=term --cov-report=html
 
 e2e-test: bootstrap node_modules/.done ## Run the tests that need Docker, Terraform and Envoy
 	$(TEST) -m integration
+
+reliability: bootstrap ## Run what takes many minutes: 60 services on a kernel at its defaults
+	PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest -v -s tests/reliability
 
 interop: bootstrap ## Compare with the official provider, where the Terraform registry answers
 	PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest -v -rs tests/e2e/test_interop.py

@@ -1,4 +1,6 @@
-"""The cdktf app: repos.lock.json and .iac/host.json in, one stack out. No network, no clock.
+"""The cdktf app: repos.lock.json, .iac/host.json and users.json in, one stack out.
+
+No network, no clock.
 
 `cdktf synth` and `iac` both start it as a child process, because jsii is neither thread-safe nor
 quick to import.
@@ -9,45 +11,59 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from iac_wrapper import host as host_record
-from iac_wrapper import lock_file, settings
+from iac_wrapper import lock_file, settings, users_file
 from iac_wrapper.errors import ConfigError, IacError
 from iac_wrapper.host import Host
 from iac_wrapper.layout import Layout
+from iac_wrapper.lock_file import LockFile
+from iac_wrapper.model.users import Users
 from iac_wrapper.settings import Settings
 
 ROOT = Path(__file__).resolve().parent
+
+
+class Facts(NamedTuple):
+    """What the command side left for this run."""
+
+    lock: LockFile
+    host: Host
+    users: Mapping[str, Users]
 
 
 def main(argv: list[str]) -> int:
     """Synthesize; the exit code is the one of the error that was printed, else 0."""
     parser = argparse.ArgumentParser(prog="main.py", description=__doc__)
     parser.add_argument("--outdir", type=Path, help="where to write; default: $CDKTF_OUTDIR")
+    parser.add_argument("--users", type=Path, help="uids of the services; default: the project's")
     arguments = parser.parse_args(argv)
     try:
-        synthesize(ROOT, arguments.outdir)
+        synthesize(ROOT, arguments.outdir, arguments.users)
     except IacError as error:
         print(error.render(), file=sys.stderr)
         return error.exit_code
     return 0
 
 
-def synthesize(root: Path, outdir: Path | None) -> None:
-    """Write the stack of the project in `root` below `outdir`.
+def synthesize(root: Path, outdir: Path | None, users: Path | None = None) -> None:
+    """Write the stack of the project in `root` below `outdir`, with the uids in `users`.
 
     Raises:
-        ConfigError: the lock or the host record is missing or wrong, or there is no Node.
+        ConfigError: lock, host record or uids are missing or wrong, or there is no Node.
     """
     chosen = settings.load(root)
     lock = lock_file.load(root / (chosen.IAC_LOCK_FILE or "repos.lock.json"))
     host = host_record.load(root)
+    found = users_file.load(users or Layout(root).users(lock.project))
     if outdir is None:
         given = os.environ.get("CDKTF_OUTDIR")
         outdir = Path(given) if given else Layout(root).outdir(lock.project)
     _use_node(host)
-    _write(root, lock, host, chosen, outdir.absolute())
+    _write(Facts(lock, host, found), Layout(root), chosen, outdir.absolute())
 
 
 def _use_node(host: Host) -> None:
@@ -66,18 +82,17 @@ def _use_node(host: Host) -> None:
     os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", silenced)
 
 
-def _write(
-    root: Path, lock: lock_file.LockFile, host: Host, chosen: Settings, outdir: Path
-) -> None:
+def _write(facts: Facts, layout: Layout, chosen: Settings, outdir: Path) -> None:
     # Imported here: jsii starts Node on import, and an error above should not wait for that.
     from cdktf import App  # noqa: PLC0415
 
     from stacks.project_stack import ProjectStack, ProjectStackProps  # noqa: PLC0415
 
     props = ProjectStackProps(
-        lock=lock,
-        host=host,
-        layout=Layout(root),
+        lock=facts.lock,
+        host=facts.host,
+        users=facts.users,
+        layout=layout,
         outdir=outdir,
         memory_mb=chosen.memory_mb,
         max_headers=chosen.max_headers,
@@ -93,7 +108,9 @@ def _write(
     except RuntimeError as error:  # how jsii hands over whatever cdktf throws
         # Its last paragraph is about switching validation off, which nobody here should.
         detail = str(error).partition("\n\nIf you wish to ignore")[0]
-        raise ConfigError("the stack was refused", where=lock.project, detail=detail) from None
+        raise ConfigError(
+            "the stack was refused", where=facts.lock.project, detail=detail
+        ) from None
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from constructs_lib.text import literal
 from iac_wrapper.model.app_rules import REFERENCE, check_env_name
 from iac_wrapper.model.options import Run
+from iac_wrapper.model.users import NAME
 
 ENV_DIRECTORY = "/run/iac/env"
 """Where the files with referenced values lie in the container; a file's name is the variable's."""
@@ -25,6 +26,7 @@ class AppEnvironment:
 
     `port` is where user code listens, `declared` whether repos.yaml or the image says so; `wanted`
     holds the values of repos.yaml; `run` is what the program is for, None if nothing tells;
+    `stop_grace` is how long it may take to end, seconds, None for the runner's own;
     `otlp_endpoint` is empty when spans go to the console.
     """
 
@@ -33,6 +35,7 @@ class AppEnvironment:
     declared: bool
     wanted: Mapping[str, str]
     otlp_endpoint: str = ""
+    stop_grace: int | None = None
     run: Run | None = None
 
     def __post_init__(self) -> None:
@@ -50,6 +53,7 @@ class AppEnvironment:
             "HOME": "/tmp",  # noqa: S108 - the one writable place in a read-only root
             "OTEL_SERVICE_NAME": self.service,
             "PYTHONUNBUFFERED": "1",
+            "USER": NAME,
         }
         if self.otlp_endpoint:
             values["OTEL_EXPORTER_OTLP_ENDPOINT"] = self.otlp_endpoint
@@ -62,6 +66,8 @@ class AppEnvironment:
             "IAC_PORT_DECLARED": "1" if self.declared else "0",
             "PORT": str(self.port),
         }
+        if self.stop_grace is not None:
+            values["IAC_STOP_GRACE"] = str(self.stop_grace)
         if self.run:
             values["IAC_RUN"] = self.run
         return [f"{name}={literal(value)}" for name, value in sorted(values.items())]

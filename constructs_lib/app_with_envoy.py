@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cdktf_cdktf_provider_docker.image import Image
@@ -23,9 +24,17 @@ from iac_wrapper.layout import Layout, container_name
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.app_rules import check_name, check_port
+from iac_wrapper.model.options import MIN_MEMORY_MB
+from iac_wrapper.model.users import GROUP, Users
 
-STOP_SECONDS = 10
-MIN_MEMORY_MB = 6  # Docker refuses less.
+STOP_GRACE = 8
+"""Seconds that a program has to end when repos.yaml says nothing: the runner's own default."""
+
+STOP_MARGIN = 2
+"""Seconds that Docker waits beyond the program's: for the runner to reap and to leave."""
+
+TMPFS = {"/tmp": 64}  # noqa: S108 - inside the container
+"""Writable memory of every app: path -> MiB. It counts as memory of the container."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +42,10 @@ class AppWithEnvoyProps:
     """Facts of one app and of the project around it; raises ConfigError if one cannot be.
 
     `layout` says where files lie on the host (paths only); `sidecar_image` is the image that
-    Envoy runs in; `memory_mb` limits the app's container, MiB; `max_headers` and
-    `max_headers_kb` (KiB) bound a request's or response's headers; `loopback_v6` gives the
-    namespace ``::1``; `otlp_endpoint` is empty when spans go to the console.
+    Envoy runs in; `users` are the service's uids; `memory_mb` limits the app's container where its
+    options do not, MiB; `max_headers` and `max_headers_kb` (KiB) bound a request's or response's
+    headers; `loopback_v6` gives the namespace ``::1``; `otlp_endpoint` is empty when spans go to
+    the console.
     """
 
     app: ResolvedApp
@@ -43,7 +53,7 @@ class AppWithEnvoyProps:
     layout: Layout
     sidecar_image: Image
     attachment: Attachment
-    envoy_uid: int
+    users: Users
     memory_mb: int
     max_headers: int
     max_headers_kb: int
@@ -55,11 +65,17 @@ class AppWithEnvoyProps:
         # ``x.y`` and ``xy`` one resource.
         check_name(self.app.name)
         check_port(str(self.app.port))
-        if self.memory_mb < MIN_MEMORY_MB:
-            raise self._bad("memory", self.memory_mb, f"at least {MIN_MEMORY_MB} MiB")
+        if self.memory < MIN_MEMORY_MB:
+            raise self._bad("memory", self.memory, f"at least {MIN_MEMORY_MB} MiB")
         prefix = f"iac/{self.lock.project}-{self.app.name}:"
         if not self.app.image.startswith(prefix):
             raise self._bad("image", self.app.image, f"{prefix}<hash>")
+
+    @property
+    def memory(self) -> int:
+        """The limit of the app's container, MiB."""
+        own = self.app.options.memory_mb
+        return self.memory_mb if own is None else own
 
     def _bad(self, what: str, found: object, expected: str) -> ConfigError:
         return ConfigError(
@@ -122,7 +138,7 @@ class AppWithEnvoy(Construct):
             max_headers=self._props.max_headers,
             max_headers_kb=self._props.max_headers_kb,
             subnet=lock.subnet,
-            envoy_uid=self._props.envoy_uid,
+            users=self._props.users,
             attachment=self._props.attachment,
             certificate=self.certificate.mount,
             loopback_v6=self._props.loopback_v6,
@@ -130,7 +146,8 @@ class AppWithEnvoy(Construct):
         return EnvoySidecar(self, "envoy", props)
 
     def _app(self) -> HardenedContainer:
-        app, project = self._props.app, self._props.lock.project
+        app, project, users = self._props.app, self._props.lock.project, self._props.users
+        options, layout = app.options, self._props.layout
         environment = AppEnvironment(
             service=app.name,
             port=app.port,
@@ -138,18 +155,25 @@ class AppWithEnvoy(Construct):
             wanted=app.env,
             run=app.run,
             otlp_endpoint=self._props.otlp_endpoint,
+            stop_grace=options.stop_grace,
         )
-        values = Mount(str(self._props.layout.env_files(project, app.name)), ENV_DIRECTORY)
+        passwd = Mount(str(layout.passwd(project, app.name)), "/etc/passwd")
+        values = Mount(str(layout.env_files(project, app.name)), ENV_DIRECTORY)
         props = HardenedContainerProps(
             name=container_name(project, app.name, "app"),
             image=self.image.image_id,
-            labels=labels(project, app.name, "app", slug=app.slug),
+            labels=labels(project, app.name, "app", slug=app.slug, users=users),
             environment=tuple(environment.entries()),
-            memory_mb=self._props.memory_mb,
-            user="10001:10001",
-            tmpfs={"/tmp": "size=64m,mode=1777"},  # noqa: S108 - inside the container
-            stop_seconds=STOP_SECONDS,
-            mounts=(values,) if environment.has_references else (),
+            memory_mb=self._props.memory,
+            cpus=options.cpus,
+            user=f"{users.program}:{GROUP}",
+            tmpfs=_tmpfs({**TMPFS, **options.tmpfs}),
+            stop_seconds=(options.stop_grace or STOP_GRACE) + STOP_MARGIN,
+            mounts=(passwd, values) if environment.has_references else (passwd,),
             namespace_of=self.envoy.id,
         )
         return HardenedContainer(self, "app", props)
+
+
+def _tmpfs(sizes: Mapping[str, int]) -> dict[str, str]:
+    return {path: f"size={size}m,mode=1777" for path, size in sizes.items()}

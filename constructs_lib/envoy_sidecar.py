@@ -15,12 +15,17 @@ from constructs_lib.hardened_container import (
 from constructs_lib.labels import labels
 from iac_wrapper.layout import container_name
 from iac_wrapper.model.mesh import DNS_OPTIONS, LOOPBACK_V6
+from iac_wrapper.model.users import Users
 
 CAPABILITIES = ("CAP_NET_ADMIN", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID")
 """For the init's first moments (firewall, change of user); it holds none afterwards."""
 
 MEMORY_MB = 256
 """Envoy 1.40 idles at 65 MB with one worker thread."""
+
+HOSTS = (("host.docker.internal", "host-gateway"),)
+"""The engine's host, by the name that Docker Desktop gives it. The program has it as well: who
+joins a network namespace shares the hosts file of its owner."""
 
 STOP_SECONDS = 10
 """The init drains for at most 5 s, then gives Envoy 4 s to end."""
@@ -31,9 +36,10 @@ class EnvoySidecarProps:
     """What one sidecar needs.
 
     `image` is an image id, of which Envoy's configuration is a part; `subnet` the project's
-    network in CIDR form; `envoy_uid` the owner of the leaf keys. `port` is where the program is
-    expected, `port_declared` whether repos.yaml says so. `max_headers` and `max_headers_kb` (KiB)
-    bound the headers of a request or response; `loopback_v6` gives the namespace ``::1``.
+    network in CIDR form; `users` the service's uids, of which one owns the leaf key. `port` is
+    where the program is expected, `port_declared` whether repos.yaml says so. `max_headers` and
+    `max_headers_kb` (KiB) bound the headers of a request or response; `loopback_v6` gives the
+    namespace ``::1``.
     """
 
     project: str
@@ -46,7 +52,7 @@ class EnvoySidecarProps:
     max_headers: int
     max_headers_kb: int
     subnet: str
-    envoy_uid: int
+    users: Users
     attachment: Attachment
     certificate: Mount
     loopback_v6: bool
@@ -62,16 +68,19 @@ class EnvoySidecar(HardenedContainer):
             HardenedContainerProps(
                 name=container_name(props.project, props.service, "envoy"),
                 image=props.image,
-                labels=labels(props.project, props.service, "envoy", slug=props.slug),
+                labels=labels(
+                    props.project, props.service, "envoy", slug=props.slug, users=props.users
+                ),
                 environment=_environment(props),
                 memory_mb=MEMORY_MB,
                 user="0:0",
-                tmpfs=envoy_tmpfs(props.envoy_uid),
+                tmpfs=envoy_tmpfs(props.users),
                 stop_seconds=STOP_SECONDS,
                 capabilities=CAPABILITIES,
                 mounts=(props.certificate,),
                 attachment=props.attachment,
                 hostname=props.service,
+                hosts=HOSTS,
                 sysctls=LOOPBACK_V6 if props.loopback_v6 else {},
                 dns_opts=DNS_OPTIONS,
             ),
@@ -83,7 +92,8 @@ def _environment(props: EnvoySidecarProps) -> tuple[str, ...]:
         "sidecar",
         props.project,
         props.subnet,
-        props.envoy_uid,
+        props.users,
+        IAC_APP_UID=props.users.program,
         IAC_MAX_HEADERS=props.max_headers,
         IAC_MAX_HEADERS_KB=props.max_headers_kb,
         IAC_PORT=props.port,
@@ -94,11 +104,11 @@ def _environment(props: EnvoySidecarProps) -> tuple[str, ...]:
 
 
 def envoy_environment(
-    role: str, project: str, subnet: str, envoy_uid: int, **more: str | int
+    role: str, project: str, subnet: str, users: Users, **more: str | int
 ) -> tuple[str, ...]:
     """What the init of the Envoy image reads, sorted; every value is checked there as well."""
     values = {
-        "IAC_ENVOY_UID": envoy_uid,
+        "IAC_ENVOY_UID": users.envoy,
         "IAC_PROJECT": project,
         "IAC_ROLE": role,
         "IAC_SUBNET": subnet,
@@ -107,10 +117,10 @@ def envoy_environment(
     return tuple(f"{name}={value}" for name, value in sorted(values.items()))
 
 
-def envoy_tmpfs(envoy_uid: int) -> dict[str, str]:
+def envoy_tmpfs(users: Users) -> dict[str, str]:
     """The one writable place, Envoy's own.
 
     The init writes there after it has changed user: measured, root without CAP_DAC_OVERRIDE
     cannot write to a directory of somebody else's.
     """
-    return {"/run": f"uid={envoy_uid},gid={envoy_uid},mode=0755,size=16m"}
+    return {"/run": f"uid={users.envoy},gid={users.envoy},mode=0755,size=16m"}

@@ -20,6 +20,7 @@ from constructs_lib.hardened_container import (
 )
 from constructs_lib.labels import labels
 from iac_wrapper.model.mesh import DNS_OPTIONS, PORTS
+from iac_wrapper.model.users import GATEWAY, Users
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class GatewayProps:
     project: str
     image: str
     subnet: str
-    envoy_uid: int
+    users: Users
     attachment: Attachment
     port: int
 
@@ -44,13 +45,11 @@ class Gateway(HardenedContainer):
             HardenedContainerProps(
                 name=f"{props.project}-gateway",
                 image=props.image,
-                labels=labels(props.project, "gateway", "gateway"),
-                environment=envoy_environment(
-                    "gateway", props.project, props.subnet, props.envoy_uid
-                ),
+                labels=labels(props.project, GATEWAY, "gateway", users=props.users),
+                environment=envoy_environment("gateway", props.project, props.subnet, props.users),
                 memory_mb=MEMORY_MB,
                 user="0:0",
-                tmpfs=envoy_tmpfs(props.envoy_uid),
+                tmpfs=envoy_tmpfs(props.users),
                 stop_seconds=STOP_SECONDS,
                 capabilities=CAPABILITIES,
                 attachment=props.attachment,

@@ -15,6 +15,7 @@ from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_docker.container import (
     Container,
     ContainerCapabilities,
+    ContainerHost,
     ContainerLabels,
     ContainerMounts,
     ContainerNetworksAdvanced,
@@ -29,9 +30,12 @@ from iac_wrapper.model.labels import FIXED
 INIT = False
 """PID 1 is a program of ours that reaps; Docker's init would be one process more."""
 
-MAX_PROCESSES = 4096
-"""Measured: the kernel counts RLIMIT_NPROC per user over all containers, so this is the bound for
-every app together (they share one uid). 20 services need about 600; a fork bomb stops here."""
+CPU_PERIOD = 100_000
+"""Microseconds: the kernel's own default, over which `cpus` is a quota."""
+
+MAX_PROCESSES = 1024
+"""Processes and threads. The kernel counts RLIMIT_NPROC per uid over all containers, and every
+service has uids of its own: this bounds one program with its runner, or one Envoy."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,8 @@ class HardenedContainerProps:
     limit in MiB, swap included; `tmpfs` maps a path to mount options; `capabilities` are the ones
     kept (``CAP_…``); `stop_seconds` is how long a stop may take; `namespace_of` is the id of the
     container whose network namespace this one joins instead of having an `attachment`; `port`
-    is (in the container, on the host's loopback); `sysctls` are kernel settings of its network
+    is (in the container, on the host's loopback); `cpus` is the share of processors; `hosts` are
+    further (name, address) lines of its hosts file; `sysctls` are kernel settings of its network
     namespace, `dns_opts` options of its resolv.conf.
     """
 
@@ -76,6 +81,8 @@ class HardenedContainerProps:
     namespace_of: str | None = None
     port: tuple[int, int] | None = None
     hostname: str | None = None
+    cpus: float | None = None
+    hosts: tuple[tuple[str, str], ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
     dns_opts: tuple[str, ...] = ()
     log_opts: Mapping[str, str] = field(
@@ -96,6 +103,7 @@ class HardenedContainer(Container):
             env=list(props.environment),
             user=props.user,
             hostname=props.hostname,
+            host=[ContainerHost(host=name, ip=address) for name, address in props.hosts] or None,
             init=INIT,
             must_run=True,
             restart="unless-stopped",
@@ -106,6 +114,8 @@ class HardenedContainer(Container):
             # Equal, or the provider reports a difference on every plan; so there is no swap.
             memory=props.memory_mb,
             memory_swap=props.memory_mb,
+            cpu_period=None if props.cpus is None else CPU_PERIOD,
+            cpu_quota=_quota(props.cpus),
             # The bindings have no pids limit.
             ulimit=[ContainerUlimit(name="nproc", soft=MAX_PROCESSES, hard=MAX_PROCESSES)],
             tmpfs=dict(props.tmpfs),
@@ -136,7 +146,14 @@ def _fixed(props: HardenedContainerProps) -> str:
     """
     mounts = [{"type": "bind", "read_only": True, **asdict(mount)} for mount in props.mounts]
     values = {"init": INIT, "mounts": mounts, "tmpfs": dict(props.tmpfs)}
+    if props.cpus is not None:
+        values |= {"cpu_period": CPU_PERIOD, "cpu_quota": _quota(props.cpus)}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _quota(cpus: float | None) -> int | None:
+    """Microseconds per period; the attribute `cpus` makes the official provider crash."""
+    return None if cpus is None else round(cpus * CPU_PERIOD)
 
 
 def _mount(mount: Mount) -> ContainerMounts:

@@ -36,15 +36,13 @@ class Host:
 
     `docker`, `terraform` and `node` are absolute paths of executables; `docker` is a CLI that can
     build with BuildKit. `provider` is ``registry`` or ``embedded``: the choice that was made.
-    `envoy_uid` is the user Envoy runs as: the owner of the leaf keys. `loopback_v6` says whether
-    the engine's kernel can give a container ``::1``.
+    `loopback_v6` says whether the engine's kernel can give a container ``::1``.
     """
 
     docker: str
     terraform: str
     node: str
     provider: str
-    envoy_uid: int
     sidecar_image: str
     bases: Mapping[str, PythonBase]
     loopback_v6: bool = False
@@ -75,6 +73,7 @@ def load(root: Path, *, versions: Collection[int] = (HOST_VERSION,)) -> Host:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         bases = {key: PythonBase(**value) for key, value in data.pop("bases").items()}
+        data.pop("envoy_uid", None)  # one for all services: written up to version 0.1
         if data.pop("version") in versions:
             return Host(bases=bases, **data)
         found = "the record of another version"

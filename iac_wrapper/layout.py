@@ -56,6 +56,18 @@ class Layout:
         """Terraform's state file."""
         return self.project(project) / "terraform.tfstate"
 
+    def users(self, project: str) -> Path:
+        """Which uids the services have on this machine's engine."""
+        return self.project(project) / "users.json"
+
+    def passwd_files(self, project: str) -> Path:
+        """A file per app: the ``/etc/passwd`` of its container."""
+        return self.project(project) / "passwd"
+
+    def passwd(self, project: str, service: str) -> Path:
+        """``/etc/passwd`` of one app's container."""
+        return self.passwd_files(project) / service
+
     def certificates(self, project: str) -> Path:
         """Leaf directories of one project, one per service."""
         return self.secrets / project

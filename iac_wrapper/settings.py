@@ -32,7 +32,7 @@ class Settings:
 
     IAC_PROJECT: str = _setting("iacnet", "Project (one stack, one network, one gateway).")
     IAC_SUBNET: str = _setting("", "Subnet of the project's network, CIDR. Empty: 172.20.0.0/16"
-        " for the project iacnet, the first free one for others.")  # fmt: skip
+        " for the project iacnet if nothing else has it, else a free one.")  # fmt: skip
     IAC_GATEWAY_PORT: str = _setting("", "Loopback port of the gateway. Empty: 15443 for the"
         " project iacnet, a free one for others.")  # fmt: skip
     IAC_LOCK_FILE: str = _setting("", "Lock file that main.py synthesizes, relative to the"
@@ -52,7 +52,9 @@ class Settings:
     IAC_FETCH_MAX_MB: str = _setting("500", "Largest unpacked source, MB (10^6 bytes).")
     IAC_CA_BUNDLE: str = _setting("", "CA bundle (PEM) for image builds behind a TLS proxy."
         " Empty: the system's bundle.")  # fmt: skip
-    IAC_MEMORY_MB: str = _setting("512", "Memory limit of an app container, MiB.")
+    IAC_MEMORY_MB: str = _setting(
+        "512", "Memory limit of an app container without `memory:` in repos.yaml, MiB."
+    )
     IAC_HEALTH_TIMEOUT: str = _setting("60", "Seconds a service may take to become SERVING.")
     IAC_MAX_HEADERS: str = _setting(
         "100", "Most headers of a request or response between services."

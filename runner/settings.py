@@ -13,7 +13,7 @@ class Settings:
     """Times are seconds.
 
     `address` is where gRPC is served; `port` the one user code is expected on, `port_declared`
-    whether repos.yaml names it. `stop_grace` must stay below the 10 s that `docker stop` waits.
+    whether repos.yaml names it. `stop_grace` must stay below what Docker waits (10 s unless said).
     `run` is what the program is for: ``web``, ``worker``, ``job``; empty: what it does tells.
     `probation` is how long a restarted program must live before it counts as SERVING again;
     `settle` how long a program without a port must live before it does at all.

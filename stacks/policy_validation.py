@@ -29,8 +29,9 @@ class PolicyValidation:
         """The violations as sentences, none if there are none."""
         leaves = self._layout.certificates(self._project)
         values = self._layout.project_env_files(self._project)
+        passwd = self._layout.passwd_files(self._project)
         return policies.violations(
             self._stack.to_terraform(),
             project=self._project,
-            mountable=(str(leaves), str(values)),
+            mountable=(str(leaves), str(values), str(passwd)),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os.path
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from iac_wrapper.host import Host
 from iac_wrapper.layout import Layout
 from iac_wrapper.lock_file import LOCK_OUTPUT, LockFile
 from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.users import GATEWAY, Users
 from stacks.policy_validation import PolicyValidation
 
 NETWORK_ID = "iac_network"
@@ -37,13 +39,15 @@ PROVIDER_ID = "iac_docker"
 class ProjectStackProps:
     """What a stack is made of.
 
-    `layout` says where files lie on the host; `outdir` is where cdktf writes, because the path of
-    Terraform's state is relative to it; `memory_mb` limits each app's container, MiB;
-    `max_headers` and `max_headers_kb` (KiB) bound the headers of a request or response.
+    `users` holds the uids of every service and of the gateway; `layout` says where files lie on
+    the host; `outdir` is where cdktf writes, because the path of Terraform's state is relative to
+    it; `memory_mb` limits each app's container, MiB; `max_headers` and `max_headers_kb` (KiB)
+    bound the headers of a request or response.
     """
 
     lock: LockFile
     host: Host
+    users: Mapping[str, Users]
     layout: Layout
     outdir: Path
     memory_mb: int
@@ -55,6 +59,8 @@ class ProjectStackProps:
         names = [app.name for app in self.lock.apps]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise self._bad("two apps have one name", ", ".join(twice), "every name once")
+        if without := sorted({*names, GATEWAY} - self.users.keys()):
+            raise self._bad("services without uids", ", ".join(without), "uids for every service")
         if not 1 <= self.lock.gateway_port <= 65535:
             raise self._bad("bad gateway port", self.lock.gateway_port, "1 to 65535")
         try:
@@ -117,7 +123,7 @@ class ProjectStack(TerraformStack):
             project=lock.project,
             image=self.sidecar_image.image_id,
             subnet=lock.subnet,
-            envoy_uid=self._props.host.envoy_uid,
+            users=self._props.users[GATEWAY],
             attachment=Attachment(self.network),
             port=lock.gateway_port,
         )
@@ -130,7 +136,7 @@ class ProjectStack(TerraformStack):
             layout=self._props.layout,
             sidecar_image=self.sidecar_image,
             attachment=Attachment(self.network, aliases=(app.name,)),
-            envoy_uid=self._props.host.envoy_uid,
+            users=self._props.users[app.name],
             memory_mb=self._props.memory_mb,
             max_headers=self._props.max_headers,
             max_headers_kb=self._props.max_headers_kb,

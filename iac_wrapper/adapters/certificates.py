@@ -33,6 +33,7 @@ from iac_wrapper.adapters.certificate_authority import (
     load_key,
     locked,
 )
+from iac_wrapper.adapters.ownership import Give, chown
 from iac_wrapper.adapters.private_files import unreadable
 from iac_wrapper.atomic import write_bytes
 from iac_wrapper.errors import CertificateError
@@ -60,6 +61,7 @@ def ensure_leaf(  # noqa: PLR0913 - each is a fact of its own, all by keyword
     name: str,
     trust_domain: str,
     owner_uid: int,
+    give: Give = chown,
     force: bool = False,
 ) -> Leaf:
     """The leaf in `directory`; issued (P-256, 90 days) only when the one there will not do.
@@ -72,7 +74,8 @@ def ensure_leaf(  # noqa: PLR0913 - each is a fact of its own, all by keyword
         directory: mounted into the service's Envoy; made if missing.
         name: DNS SAN and last part of the URI SAN.
         trust_domain: host part of the URI SAN.
-        owner_uid: who may read the key, Envoy's uid. Only root can name another uid than its own.
+        owner_uid: who may read the key: Envoy's uid.
+        give: makes the key that user's, if it is another than ours.
         force: issue in any case (rotation by hand, or after Envoy refused a pair).
 
     Raises:
@@ -82,7 +85,7 @@ def ensure_leaf(  # noqa: PLR0913 - each is a fact of its own, all by keyword
         try:
             if not force and _will_do(ca, directory, name, trust_domain, owner_uid):
                 return inspect(directory)
-            _install(ca, directory, *_issue(ca, name, trust_domain), owner_uid)
+            _install(ca, directory, *_issue(ca, name, trust_domain), (owner_uid, give))
         except OSError as error:
             raise unreadable(directory, error) from None
         return replace(inspect(directory), issued=True)
@@ -172,8 +175,9 @@ def _will_do(
 ) -> bool:
     try:
         leaf = inspect(directory)
-        _check_pair(ca, directory)
         status = leaf.key.stat()
+        # Another user's key cannot be read here; it was checked before that user got it.
+        _check_pair(ca, directory, with_key=os.geteuid() in (0, status.st_uid))
     except (CertificateError, FileNotFoundError):
         return False
     return (
@@ -183,14 +187,14 @@ def _will_do(
     )
 
 
-def _check_pair(ca: CertificateAuthority, directory: Path) -> None:
+def _check_pair(ca: CertificateAuthority, directory: Path, *, with_key: bool = True) -> None:
     """Raise CertificateError unless key, leaf, intermediates and root in `directory` agree."""
     leaf, *above = load_certificates(directory / "tls.crt")
-    key = load_key(directory / "tls.key")
+    key = load_key(directory / "tls.key").public_key() if with_key else leaf.public_key()
     try:
         leaf.verify_directly_issued_by(ca.certificate)
         agree = (
-            leaf.public_key() == key.public_key()
+            leaf.public_key() == key
             and above == list((ca.certificate, *ca.above)[:-1])
             and (directory / "ca.crt").read_bytes() == ca.trusted
         )
@@ -260,17 +264,16 @@ def _install(
     directory: Path,
     certificate: x509.Certificate,
     key: PrivateKey,
-    owner_uid: int,
+    owner: tuple[int, Give],
 ) -> None:
     """Write a new generation, check it as it lies on disk, then make it the current one."""
-    _check_owner(directory, owner_uid)
     generation = Path(tempfile.mkdtemp(prefix="..", dir=directory))
     try:
         served = certificate.public_bytes(serialization.Encoding.PEM) + ca.intermediates
         for name, data in zip(_FILES, (served, key_pem(key), ca.trusted), strict=True):
             write_bytes(generation / name, data, mode=0o600)
         _check_pair(ca, generation)
-        _give(owner_uid, directory, generation, *(generation / name for name in _FILES))
+        _hand_over(directory, generation, *owner)
         _move_link(directory / _CURRENT, generation.name)
     except BaseException:
         shutil.rmtree(generation, ignore_errors=True)
@@ -282,21 +285,19 @@ def _install(
     _remove_others(directory, keep=generation.name)
 
 
-def _check_owner(directory: Path, owner_uid: int) -> None:
-    if os.geteuid() not in (0, owner_uid):
-        raise CertificateError(
-            "only root can give a key to another user",
-            where=str(directory),
-            found=f"running as uid {os.geteuid()}",
-            expected=f"uid {owner_uid}, which Envoy runs as, or root",
-            next_step="make bootstrap as this user, so that Envoy runs under this uid",
-        )
+def _hand_over(directory: Path, generation: Path, owner_uid: int, give: Give) -> None:
+    """Let another user read the three files, and only that user the key.
 
-
-def _give(owner_uid: int, *paths: Path) -> None:
-    if os.geteuid() == 0:
-        for path in paths:
-            os.chown(path, owner_uid, -1)
+    Everything else stays ours, so that who is not root can rotate and remove it. On the host the
+    closed folder above (`secrets/`) keeps everybody out; in its container the owner is alone.
+    """
+    if owner_uid == os.geteuid():
+        return
+    for path in (directory, generation):
+        path.chmod(0o755)
+    for name in _FILES:
+        (generation / name).chmod(0o600 if name == "tls.key" else 0o644)
+    give(generation / "tls.key", owner_uid)
 
 
 def _move_link(link: Path, target: str) -> None:

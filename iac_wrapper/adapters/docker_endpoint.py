@@ -33,6 +33,11 @@ def endpoint(environ: Mapping[str, str]) -> str | None:
     return host
 
 
+def is_local(engine: str | None) -> bool:
+    """Whether an address is a socket of this machine; None is the default one."""
+    return engine is None or engine.startswith("unix://")
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))

@@ -9,29 +9,33 @@ from __future__ import annotations
 import ipaddress
 import socket
 import time
-import zlib
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from iac_wrapper.errors import CommandError, ConfigError, EngineError
+from iac_wrapper.errors import CommandError, EngineError
 from iac_wrapper.model import labels
 
-_CANDIDATES = [
-    ipaddress.IPv4Network(f"172.{second}.{third}.0/24")
-    for second in range(21, 32)
-    for third in range(256)
-]
-"""Where networks of other projects than the default one are placed: in RFC 1918's 172.16/12."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Network:
+    """A Docker network: its name, the bridge of the host that it is, and its addresses."""
+
+    name: str
+    bridge: str
+    subnet: ipaddress.IPv4Network
 
 
 @dataclass(frozen=True)
 class Container:
     """A container of a project.
 
-    `network_mode` is Docker's HostConfig.NetworkMode; `mounts` are the host folders it sees.
+    `network_mode` is Docker's HostConfig.NetworkMode; `mounts` are the host folders it sees;
+    `stop_seconds` is how long its program may take to end.
     """
 
     id: str
@@ -45,6 +49,7 @@ class Container:
     started_at: datetime
     network_mode: str
     mounts: tuple[str, ...]
+    stop_seconds: int = 10
 
     @property
     def running(self) -> bool:
@@ -155,9 +160,9 @@ class Engine:
             self._api.start(container.id)
 
     def restart(self, container: Container) -> None:
-        """Stop (10 s grace) and start a container."""
+        """Stop a container, with the grace that is its own, and start it."""
         with _translated():
-            self._api.restart(container.id, timeout=10)
+            self._api.restart(container.id, timeout=container.stop_seconds)
 
     def sweep(self, project: str, keep: Collection[str] = ()) -> list[str]:
         """Remove what carries the project's label, but for the ids in `keep`.
@@ -222,37 +227,32 @@ class Engine:
             *(f"image {tag}" for tag in self.image_tags(project)),
         ]
 
-    def subnets(self) -> list[tuple[str, ipaddress.IPv4Network]]:
-        """IPv4 subnets in use, each with its network's name."""
+    def every_network(self) -> list[Network]:
+        """Every network that has IPv4 addresses."""
         with _translated():
-            networks = self._api.networks()
+            listed = self._api.networks()
         return [
-            # Docker takes (and shows) a subnet with host bits set.
-            (network["Name"], ipaddress.IPv4Network(config["Subnet"], strict=False))
-            for network in networks
+            Network(
+                network["Name"],
+                (network.get("Options") or {}).get(
+                    "com.docker.network.bridge.name", f"br-{network['Id'][:12]}"
+                ),
+                # Docker takes (and shows) a subnet with host bits set.
+                ipaddress.IPv4Network(config["Subnet"], strict=False),
+            )
+            for network in listed
             for config in (network.get("IPAM") or {}).get("Config") or []
             if "." in config.get("Subnet", "")
         ]
 
-    def free_subnet(self, project: str) -> str:
-        """A candidate subnet that overlaps no network of this engine.
-
-        The search starts at a place of the project's own, so that two first deploys at the same
-        time do not choose the same one.
+    def call(self, act: Callable[[Any], T]) -> T:
+        """What `act` makes of the SDK's client: for adapters that need more of the engine.
 
         Raises:
-            ConfigError: all are taken.
+            CommandError: the engine refused; EngineError: it does not answer.
         """
-        used = self.subnets()
-        start = zlib.crc32(project.encode()) % len(_CANDIDATES)
-        for candidate in _CANDIDATES[start:] + _CANDIDATES[:start]:
-            if not any(candidate.overlaps(other) for _, other in used):
-                return str(candidate)
-        raise ConfigError(
-            "no free subnet is left for the project's network",
-            expected="a free /24 between 172.21.0.0 and 172.31.255.255",
-            next_step="set IAC_SUBNET, or remove unused networks (docker network prune)",
-        )
+        with _translated():
+            return act(self._api)
 
     def _inspect(self, container_id: str) -> Container | None:
         import docker.errors  # noqa: PLC0415 - see above
@@ -275,6 +275,7 @@ class Engine:
             started_at=datetime.fromisoformat(state["StartedAt"]),
             network_mode=data["HostConfig"]["NetworkMode"],
             mounts=tuple(m["Source"] for m in data["Mounts"] if m["Type"] == "bind"),
+            stop_seconds=data["Config"].get("StopTimeout") or 10,
         )
 
     @property

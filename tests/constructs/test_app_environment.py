@@ -24,6 +24,7 @@ def test_own_variables_are_there_and_sorted() -> None:
         "OTEL_SERVICE_NAME=svc-a",
         "PORT=50051",
         "PYTHONUNBUFFERED=1",
+        "USER=iac",
     ]
 
 

@@ -8,7 +8,10 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
+from constructs_lib.app_with_envoy import STOP_GRACE
 from iac_wrapper.errors import ConfigError
+from iac_wrapper.model.options import Options
+from runner import settings as runner_settings
 from tests.constructs.facts import (
     TREE,
     app,
@@ -56,7 +59,7 @@ def test_app_runs_without_privileges(service: dict[str, Any]) -> None:
     """User code: no root, no capability, no writable root, bounded memory and processes."""
     container = only(service, "docker_container", "svc-a_app")
 
-    assert container["user"] == "10001:10001"
+    assert container["user"] == "30004:10001"
     assert container["capabilities"] == {"drop": ["ALL"]}
     assert container["read_only"] is True
     assert container["security_opts"] == ["no-new-privileges:true"]
@@ -65,20 +68,20 @@ def test_app_runs_without_privileges(service: dict[str, Any]) -> None:
 
 
 def test_secret_values_come_by_mount(service: dict[str, Any]) -> None:
-    """A referenced value is a read-only file of this app; without references there is no mount."""
+    """A referenced value is a read-only file of this app; without references there is none."""
     container = only(service, "docker_container", "svc-a_app")
 
     assert "TOKEN" not in environment(container)
     assert environment(container)["MODE"] == "fast"
-    assert container["mounts"] == [
-        {
-            "type": "bind",
-            "source": "/project/secrets/iacnet.env/svc-a",
-            "target": "/run/iac/env",
-            "read_only": True,
-        }
-    ]
-    assert "mounts" not in only(synth(props(app())), "docker_container", "svc-a_app")
+    passwd = {
+        "type": "bind",
+        "source": "/project/.iac/projects/iacnet/passwd/svc-a",
+        "target": "/etc/passwd",
+        "read_only": True,
+    }
+    values = {"source": "/project/secrets/iacnet.env/svc-a", "target": "/run/iac/env"}
+    assert container["mounts"] == [passwd, passwd | values]
+    assert only(synth(props(app())), "docker_container", "svc-a_app")["mounts"] == [passwd]
 
 
 def test_envoy_is_the_service_on_the_network(service: dict[str, Any]) -> None:
@@ -92,7 +95,8 @@ def test_envoy_is_the_service_on_the_network(service: dict[str, Any]) -> None:
     assert container["mounts"][0]["source"] == "/project/secrets/iacnet/svc-a"
     assert container["mounts"][0]["read_only"] is True
     assert environment(container) == {
-        "IAC_ENVOY_UID": "101",
+        "IAC_APP_UID": "30004",
+        "IAC_ENVOY_UID": "30005",
         "IAC_MAX_HEADERS": "100",
         "IAC_MAX_HEADERS_KB": "60",
         "IAC_PORT": "50051",
@@ -104,6 +108,62 @@ def test_envoy_is_the_service_on_the_network(service: dict[str, Any]) -> None:
         "IAC_TRUST_DOMAIN": "iacnet",
     }
     assert "ports" not in container
+
+
+def test_every_service_has_uids_of_its_own() -> None:
+    """What the kernel counts by uid is used up by one service alone, be it program or Envoy."""
+    facts = props(app("a"), app("b"))
+    containers = synth(facts)["resource"]["docker_container"].values()
+    envoys = [environment(c)["IAC_ENVOY_UID"] for c in containers if c["user"] == "0:0"]
+    programs = [c["user"].partition(":")[0] for c in containers if c["user"] != "0:0"]
+
+    assert sorted(envoys) == ["30001", "30005", "30009"]
+    assert sorted(programs) == ["30004", "30008"]
+    assert {label_values(c)["org.karstkit.uids"] for c in containers} == {
+        "30000 iacnet/gateway",
+        "30004 iacnet/a",
+        "30008 iacnet/b",
+    }
+
+
+def test_the_sidecar_knows_the_uid_of_its_program(service: dict[str, Any]) -> None:
+    """Its firewall and its view of sockets tell the two apart by uid; its /run is Envoy's."""
+    container = only(service, "docker_container", "svc-a_envoy")
+
+    assert environment(container)["IAC_APP_UID"] == "30004"
+    assert container["tmpfs"] == {"/run": "uid=30005,gid=30005,mode=0755,size=16m"}
+
+
+def test_the_host_has_a_name_in_every_service(service: dict[str, Any]) -> None:
+    """The owner of the namespace has the hosts file of both; the address is the engine's choice."""
+    container = only(service, "docker_container", "svc-a_envoy")
+
+    assert container["host"] == [{"host": "host.docker.internal", "ip": "host-gateway"}]
+    assert "host" not in only(service, "docker_container", "svc-a_app")
+
+
+def test_options_of_a_service_reach_its_container() -> None:
+    """Limits and grace are the app's own; Docker waits a little longer than the program may."""
+    sizes = {"/tmp": 256, "/app/x": 8}  # noqa: S108
+    options = Options(memory_mb=1024, cpus=1.5, stop_grace=40, tmpfs=sizes)
+    container = only(synth(props(app(options=options))), "docker_container", "svc-a_app")
+
+    assert container["memory"] == container["memory_swap"] == 1024
+    assert (container["cpu_period"], container["cpu_quota"]) == (100_000, 150_000)
+    assert container["stop_timeout"] == container["destroy_grace_seconds"] == 42
+    assert environment(container)["IAC_STOP_GRACE"] == "40"
+    assert container["tmpfs"] == {p: f"size={n}m,mode=1777" for p, n in sizes.items()}
+
+
+def test_without_options_everything_is_as_before(service: dict[str, Any]) -> None:
+    """The defaults: what is not said is not set, and Docker waits longer than the runner does."""
+    container = only(service, "docker_container", "svc-a_app")
+
+    assert container["tmpfs"] == {"/tmp": "size=64m,mode=1777"}  # noqa: S108
+    assert container["stop_timeout"] == container["destroy_grace_seconds"] == 10
+    assert runner_settings.load({}).stop_grace == STOP_GRACE < 10
+    assert not {"cpus", "cpu_period", "cpu_quota"} & container.keys()
+    assert "IAC_STOP_GRACE" not in environment(container)
 
 
 @pytest.mark.parametrize("possible", [True, False])
@@ -179,6 +239,8 @@ def test_too_little_memory_is_refused() -> None:
     """Docker's own message would come minutes later."""
     with pytest.raises(ConfigError, match="bad memory"):
         synth(props(app(), memory_mb=5))
+    with pytest.raises(ConfigError, match="bad memory"):
+        synth(props(app(options=Options(memory_mb=5))))
 
 
 def test_other_projects_have_their_own_paths_and_names() -> None:
@@ -196,4 +258,8 @@ def test_other_projects_have_their_own_paths_and_names() -> None:
         for container in terraform["resource"]["docker_container"].values()
         for mount in container.get("mounts", ())
     ]
-    assert sorted(sources) == ["/project/secrets/shop.env/svc-a", "/project/secrets/shop/svc-a"]
+    assert sorted(sources) == [
+        "/project/.iac/projects/shop/passwd/svc-a",
+        "/project/secrets/shop.env/svc-a",
+        "/project/secrets/shop/svc-a",
+    ]

@@ -14,7 +14,7 @@ def test_gateway_publishes_one_loopback_port_and_holds_no_key() -> None:
     ]
     assert "mounts" not in container
     assert environment(container) == {
-        "IAC_ENVOY_UID": "101",
+        "IAC_ENVOY_UID": "30001",
         "IAC_PROJECT": "iacnet",
         "IAC_ROLE": "gateway",
         "IAC_SUBNET": "172.20.0.0/16",

@@ -8,6 +8,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ class Project:
     name: str
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
+    patience: float = 200.0
 
     @property
     def file(self) -> Path:
@@ -47,7 +49,7 @@ class Project:
             capture_output=True,
             text=True,
             check=False,
-            timeout=200,
+            timeout=self.patience,
         )
         output = done.stdout + done.stderr
         assert done.returncode == code, f"{argv}: {done.returncode}\n{output}"
@@ -85,6 +87,19 @@ class Project:
         return docker.from_env()
 
 
+@contextmanager
+def make_project(
+    folders: pytest.TempPathFactory, environment: dict[str, str], patience: float = 200.0
+) -> Iterator[Project]:
+    """A random project; a command of its may take `patience` seconds. Destroyed at the end."""
+    name = f"t{secrets.token_hex(4)}"
+    made = Project(name, folders.mktemp(name), environment, patience)
+    try:
+        yield made
+    finally:
+        made.iac("destroy", "--yes", "--if-exists")
+
+
 @pytest.fixture(scope="module")
 def git_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
     """A git host on loopback: smart HTTP and archives."""
@@ -95,9 +110,5 @@ def git_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, git_server: GitServer) -> Iterator[Project]:
     """A random project whose gh: slugs go to the local git host."""
-    name = f"t{secrets.token_hex(4)}"
-    made = Project(name, tmp_path_factory.mktemp(name), {"IAC_GITHUB_URL": git_server.url})
-    try:
+    with make_project(tmp_path_factory, {"IAC_GITHUB_URL": git_server.url}) as made:
         yield made
-    finally:
-        made.iac("destroy", "--yes", "--if-exists")

@@ -13,8 +13,9 @@ import pytest
 
 import main
 from iac_wrapper import host as host_record
-from iac_wrapper import lock_file
-from tests.constructs.facts import app, host, lock
+from iac_wrapper import lock_file, users_file
+from iac_wrapper.layout import Layout
+from tests.constructs.facts import app, host, lock, users
 from tests.support.node import use_node
 
 REPOSITORY = Path(main.__file__).parent
@@ -25,6 +26,7 @@ NODE = shutil.which(use_node()) or ""
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder with a lock and a host record, as the app's own folder."""
     lock_file.save(lock(app()), tmp_path / "repos.lock.json")
+    users_file.save(users(lock(app())), Layout(tmp_path).users("iacnet"))
     host_record.save(host(node=NODE), tmp_path)
     monkeypatch.setattr(main, "ROOT", tmp_path)
     for name in ("JSII_NODE", "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION"):
@@ -65,6 +67,7 @@ def test_lock_file_setting_names_another_lock(
     """Several projects live in one folder, each with its lock and its output."""
     facts = lock(project="shop", network="iacnet-shop", subnet="172.21.0.0/24")
     lock_file.save(facts, project / "shop.lock.json")
+    users_file.save(users(facts), Layout(project).users("shop"))
     monkeypatch.setenv("IAC_LOCK_FILE", "shop.lock.json")
 
     assert main.main([]) == 0
@@ -91,12 +94,13 @@ def test_two_processes_write_the_same_bytes_and_nothing_of_this_checkout(project
     [
         ("repos.lock.json", "no lock file"),
         (".iac/host.json", "this machine is not set up yet"),
+        (".iac/projects/iacnet/users.json", "have no users on this machine yet"),
     ],
 )
 def test_missing_input_is_explained(
     project: Path, capsys: pytest.CaptureFixture[str], broken: str, message: str
 ) -> None:
-    """No lock or no host record: the sentence, the next step and exit code 2, no traceback."""
+    """No lock, host record or uids: the sentence, the next step and exit code 2, no traceback."""
     (project / broken).unlink()
 
     assert main.main([]) == 2

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from iac_wrapper.model.labels import FIXED
+from iac_wrapper.model.options import Options
 from tests.constructs.facts import app, label_values, props, synth
 
 Check = Callable[[Any, dict[str, Any]], bool]
@@ -163,8 +164,10 @@ NEVER_SENT = ("init", "tmpfs", "mounts", "healthcheck", "cpu_period", "cpu_quota
 
 @pytest.fixture(scope="module")
 def stack() -> dict[str, Any]:
-    """Two apps: one with a secret value and a declared port, one plain."""
-    return dict(synth(props(app("a", env={"T": "${T}"}, port_declared=True), app("b")))["resource"])
+    """Two apps: one with a secret value, a declared port and options, one plain."""
+    options = Options(cpus=0.5, memory_mb=128, stop_grace=30, tmpfs={"/app/cache": 16})
+    special = app("a", env={"T": "${T}"}, port_declared=True, options=options)
+    return dict(synth(props(special, app("b")))["resource"])
 
 
 def breaches(address: str, body: dict[str, Any], rules: dict[str, tuple[str, Check]]) -> list[str]:

@@ -171,6 +171,13 @@ def test_impossible_locks_are_refused(changes: dict[str, Any], message: str) -> 
     assert caught.value.expected
 
 
+def test_a_service_without_uids_is_refused() -> None:
+    """It would run as root, or as somebody else."""
+    with pytest.raises(ConfigError, match="services without uids") as caught:
+        props(app(), users={})
+    assert caught.value.found == "gateway, svc-a"
+
+
 def test_breach_of_a_policy_stops_synthesis() -> None:
     """A construct that is weakened is caught where it is synthesized, with its address."""
     with scratch_app() as scope:

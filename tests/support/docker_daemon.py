@@ -35,6 +35,8 @@ class FakeContainer:
     mounts: list[str] = field(default_factory=list)
     broken: bool = False
     quiet: bool = False  # its log stays open and silent after what is there
+    more_labels: dict[str, str] = field(default_factory=dict)
+    stop_timeout: int | None = None
 
     @property
     def labels(self) -> dict[str, str]:
@@ -42,6 +44,7 @@ class FakeContainer:
             "org.karstkit.project": self.project,
             "org.karstkit.service": self.service,
             "org.karstkit.role": self.role,
+            **self.more_labels,
         }
 
 
@@ -55,7 +58,9 @@ class Daemon:
     volumes: list[dict[str, Any]] = field(default_factory=list)
     images: list[dict[str, Any]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    queries: list[dict[str, list[str]]] = field(default_factory=list)
     refuse: str | None = None
+    root: str = "/"
 
     def add(self, container: FakeContainer) -> None:
         self.containers[container.id] = container
@@ -94,6 +99,8 @@ class _Handler(BaseHTTPRequestHandler):
         path, query = self._target()
         if path == "/version":
             self._json({"Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12"})
+        elif path == "/info":
+            self._json({"DockerRootDir": self.daemon.root})
         elif path == "/containers/json":
             self._json([self._listed(c) for c in self._labelled(query)])
         elif match := re.fullmatch(r"/containers/([^/]+)/json", path):
@@ -111,12 +118,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._missing()
 
     def do_POST(self) -> None:
-        path, _ = self._target()
+        path, query = self._target()
         self.daemon.calls.append(f"POST {path}")
+        self.daemon.queries.append(query)
         if self.daemon.refuse:
             self._send(
                 500, json.dumps({"message": self.daemon.refuse}).encode(), "application/json"
             )
+            return
+        if path == "/volumes/create":
+            self._json(self._volume(self._body()), 201)
             return
         if match := re.fullmatch(r"/containers/([^/]+)/(?:re)?start", path):
             container = self.daemon.containers[match[1]]
@@ -142,6 +153,18 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._send(204, b"")
 
+    def _body(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        return found
+
+    def _volume(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """As the engine does: one that exists is shown as it is, and that is no error."""
+        for volume in self.daemon.volumes:
+            if volume["Name"] == wanted["Name"]:
+                return volume
+        self.daemon.volumes.append({"Name": wanted["Name"], "Labels": wanted["Labels"]})
+        return self.daemon.volumes[-1]
+
     def _target(self) -> tuple[str, dict[str, list[str]]]:
         url = urlsplit(self.path)
         return unquote(re.sub(r"^/v1\.\d+", "", url.path)), parse_qs(url.query)
@@ -163,7 +186,8 @@ class _Handler(BaseHTTPRequestHandler):
             "Id": container.id,
             "Name": f"/{container.project}-{container.service}-{container.role}",
             "RestartCount": 0,
-            "Config": {"Labels": container.labels, "Image": "x", "Tty": False},
+            "Config": {"Labels": container.labels, "Image": "x", "Tty": False}
+            | ({"StopTimeout": container.stop_timeout} if container.stop_timeout else {}),
             "State": {
                 "Status": container.state,
                 "ExitCode": container.exit_code,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from iac_wrapper import settings
+from iac_wrapper.adapters import routes
 from iac_wrapper.layout import Layout
 from iac_wrapper.model.event import Event
 from iac_wrapper.operations.workspace import Workspace
@@ -16,7 +17,8 @@ from tests.support.docker_daemon import Daemon, daemon
 
 @pytest.fixture
 def engine_double(monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
-    """A Docker engine double that `Engine()` finds through DOCKER_HOST."""
+    """A Docker engine double that `Engine()` finds through DOCKER_HOST; its host has no routes."""
+    monkeypatch.setattr(routes, "read", list)
     with tempfile.TemporaryDirectory() as folder, daemon(Path(folder) / "docker.sock") as state:
         monkeypatch.setenv("DOCKER_HOST", state.host)
         yield state

@@ -156,12 +156,14 @@ def test_host_record_round_trip(tmp_path: Path) -> None:
         terraform="/t",
         node="/n",
         provider="embedded",
-        envoy_uid=1337,
         sidecar_image="iac/envoy:1",
         bases={"3.11": host.PythonBase("a", "b", "sha256:c")},
     )
     host.save(record, tmp_path)
     assert host.load(tmp_path) == record
+    path = host.path_in(tmp_path)
+    path.write_text(path.read_text().replace('"version"', '"envoy_uid": 1337, "version"'))
+    assert host.load(tmp_path) == record  # one uid for every Envoy: the version before
 
 
 @pytest.mark.parametrize("text", [None, "{", '{"version": 99}', '{"version": 1, "bases": {}}'])

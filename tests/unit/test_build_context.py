@@ -22,7 +22,7 @@ BASES = {
     version: PythonBase(f"iac/python:{version}-slim", f"iac/runtime:{version}-x", f"sha256:{id_}")
     for version, id_ in (("3.11", "aa"), ("3.13", "bb"))
 }
-HOST = Host("docker", "terraform", "node", "embedded", 101, "iac/envoy:x", BASES)
+HOST = Host("docker", "terraform", "node", "embedded", "iac/envoy:x", BASES)
 SPEC = AppSpec("shop", Slug("gh:acme/shop", "gh", "acme/shop"))
 
 Describe = Callable[..., Build]

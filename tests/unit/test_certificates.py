@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import subprocess
+import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,6 +33,7 @@ from iac_wrapper.errors import CertificateError
 from iac_wrapper.model.certificate import Leaf
 
 ME = os.geteuid()
+ROOT = Path(__file__).parents[2]
 DAY = timedelta(days=1)
 
 
@@ -250,22 +255,78 @@ def test_a_pair_that_does_not_agree_never_becomes_current(
 
 @pytest.mark.skipif(ME != 0, reason="only root can give files away")
 def test_root_gives_the_key_to_envoys_uid(ca: CertificateAuthority, secrets: Path) -> None:
-    """Directory, generation and files, so that the uid can read through the mount."""
+    """The key alone; what it reads and walks through beside it is open, and stays root's."""
     leaf = ensure_leaf(ca, secrets / "p/s", name="s", trust_domain="iacnet", owner_uid=10101)
-    for path in (leaf.directory, leaf.directory / "..data", leaf.key, leaf.certificate):
-        assert path.stat().st_uid == 10101
+    assert (leaf.key.stat().st_uid, mode(leaf.key)) == (10101, 0o600)
+    for path, wanted in (
+        (leaf.directory, 0o755),
+        (leaf.directory / "..data", 0o755),
+        (leaf.certificate, 0o644),
+        (leaf.trusted, 0o644),
+    ):
+        assert (path.stat().st_uid, mode(path)) == (ME, wanted)
+    assert mode(secrets) == 0o700
     assert not ensure_leaf(
         ca, leaf.directory, name="s", trust_domain="iacnet", owner_uid=10101
     ).issued
 
 
-def test_somebody_else_cannot_give_a_key_away(
-    ca: CertificateAuthority, secrets: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_key_that_nobody_can_give_away_never_becomes_current(
+    ca: CertificateAuthority, secrets: Path
 ) -> None:
-    """A key that Envoy could not read is refused before it is made."""
-    monkeypatch.setattr(os, "geteuid", lambda: 4242)
-    with pytest.raises(CertificateError, match="only root"):
-        ensure_leaf(ca, secrets / "p/s", name="s", trust_domain="iacnet", owner_uid=10101)
+    """Without root, and without an engine that helps, there is no leaf that Envoy cannot read."""
+
+    def refuse(path: Path, uid: int) -> None:
+        raise CertificateError("cannot give a key to its Envoy", where=str(path), found=str(uid))
+
+    folder = secrets / "p/s"
+    with pytest.raises(CertificateError, match="cannot give"):
+        ensure_leaf(ca, folder, name="s", trust_domain="iacnet", owner_uid=10101, give=refuse)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.skipif(ME != 0, reason="only root can become another user")
+def test_who_is_not_root_keeps_and_rotates_a_key_that_it_cannot_read() -> None:
+    """The key is Envoy's, the folder is the person's: good leaves stay, others are replaced."""
+    own = Path(tempfile.mkdtemp(prefix="iac-test-"))  # tmp_path is below a folder of root's
+    os.chown(own, 4242, 4242)
+    done = subprocess.run(
+        [sys.executable, "-c", AS_SOMEBODY, str(own)],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    shutil.rmtree(own)
+    assert done.stderr == ""
+    assert done.stdout.split() == ["True", "False", "True", "10101", "True"]
+
+
+AS_SOMEBODY = """
+import os, socket, sys
+from pathlib import Path
+from iac_wrapper.adapters.certificates import ensure_ca, ensure_leaf
+ours, theirs = socket.socketpair()
+if not os.fork():  # stands for the helper: root, and nothing but chown
+    ours.close()
+    while wanted := theirs.recv(4096).decode():
+        os.chown(wanted, 10101, -1)
+        theirs.send(b"x")
+    os._exit(0)
+theirs.close()
+warm = Path(sys.argv[1]) / "warm"  # imports what nobody but root may read afterwards
+ensure_leaf(ensure_ca(warm), warm / "s", name="s", trust_domain="d", owner_uid=0)
+os.setgid(4242); os.setuid(4242)
+def give(path, uid):
+    assert uid == 10101
+    ours.send(str(path).encode()); ours.recv(1)
+secrets = Path(sys.argv[1]) / "secrets"
+ca = ensure_ca(secrets)
+def leaf(**more):
+    return ensure_leaf(ca, secrets / "p/s", name="s", trust_domain="d", owner_uid=10101,
+                       give=give, **more)
+first, again, forced = leaf(), leaf(), leaf(force=True)
+print(first.issued, again.issued, forced.serial != first.serial, forced.key.stat().st_uid)
+print(not os.access(forced.key, os.R_OK))
+ours.close()
+"""
 
 
 def test_what_is_due_is_known_before(

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import ipaddress
 import socket
 from pathlib import Path
 
 import pytest
 
 from iac_wrapper.adapters.engine import Engine, free_port, port_is_free
-from iac_wrapper.errors import CommandError, ConfigError, EngineError
+from iac_wrapper.errors import CommandError, EngineError
 from tests.support.docker_daemon import Daemon, FakeContainer
 
 
@@ -69,21 +68,26 @@ def test_sweep_data_removes_volumes_and_own_tags_only(engine_double: Daemon) -> 
     assert Engine(engine_double.host).sweep_data("demo") == ["volume v", "image iac/demo-a:1"]
 
 
-def test_free_subnet_skips_what_overlaps(engine_double: Daemon) -> None:
-    """A /24 that no network touches, spread by project; Docker shows host bits in subnets."""
-    engine_double.networks = [_network("a", "172.21.0.0/16"), _network("b", "172.22.0.9/24")]
+def test_networks_come_with_their_bridges(engine_double: Daemon) -> None:
+    """A bridge has the name that was asked for or Docker's; host bits in a subnet are cut off."""
+    named = {"Options": {"com.docker.network.bridge.name": "lan0"}}
+    engine_double.networks = [_network("a", "172.22.0.9/24"), _network("b", "10.0.0.0/8") | named]
+    found = Engine(engine_double.host).every_network()
+    assert [(n.name, n.bridge, str(n.subnet)) for n in found] == [
+        ("a", "br-id-a", "172.22.0.0/24"),
+        ("b", "lan0", "10.0.0.0/8"),
+    ]
+
+
+@pytest.mark.parametrize(("own", "seconds"), [(None, "10"), (42, "42")])
+def test_a_restart_gives_the_container_its_own_grace(
+    engine_double: Daemon, own: int | None, seconds: str
+) -> None:
+    """A program with `stop_grace: 40` is not killed after ten."""
+    engine_double.add(FakeContainer("1", "demo", "a", "app", stop_timeout=own))
     engine = Engine(engine_double.host)
-    chosen = {engine.free_subnet(f"project-{number}") for number in range(20)}
-    used = [subnet for _, subnet in engine.subnets()]
-    assert len(chosen) > 10  # those that start inside a taken network meet behind it
-    assert not any(ipaddress.IPv4Network(c).overlaps(u) for c in chosen for u in used)
-
-
-def test_no_free_subnet_is_a_config_error(engine_double: Daemon) -> None:
-    """When everything is taken the error names the setting."""
-    engine_double.networks = [_network("all", "172.16.0.0/12")]
-    with pytest.raises(ConfigError, match="no free subnet"):
-        Engine(engine_double.host).free_subnet("demo")
+    engine.restart(engine.containers("demo")[0])
+    assert engine_double.queries[-1]["t"] == [seconds]
 
 
 def test_logs_merge_both_streams_and_survive_a_missing_container(engine_double: Daemon) -> None:

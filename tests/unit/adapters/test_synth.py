@@ -12,20 +12,22 @@ from iac_wrapper.errors import CommandError, ConfigError
 
 def _synth(folder: Path, program: str) -> Path:
     (folder / "main.py").write_text(program)
-    return synth(folder, folder / "repos.lock.json", folder / "out", "demo")
+    return synth(folder, folder / "repos.lock.json", folder / "users.json", folder / "out", "demo")
 
 
-def test_the_app_is_told_lock_and_outdir(tmp_path: Path) -> None:
-    """The child gets the lock by its setting and the folder as an argument."""
+def test_the_app_is_told_lock_users_and_outdir(tmp_path: Path) -> None:
+    """The child gets the lock by its setting and files and folders as arguments."""
     directory = _synth(
         tmp_path,
         "import os, pathlib, sys\n"
         "stack = pathlib.Path(sys.argv[2]) / 'stacks' / 'demo'\n"
         "stack.mkdir(parents=True)\n"
-        "(stack / 'cdk.tf.json').write_text(os.environ['IAC_LOCK_FILE'])\n",
+        "text = ' '.join([os.environ['IAC_LOCK_FILE'], *sys.argv[3:]])\n"
+        "(stack / 'cdk.tf.json').write_text(text)\n",
     )
     assert directory == tmp_path / "out" / "stacks" / "demo"
-    assert (directory / "cdk.tf.json").read_text() == str(tmp_path / "repos.lock.json")
+    lock, users = tmp_path / "repos.lock.json", tmp_path / "users.json"
+    assert (directory / "cdk.tf.json").read_text() == f"{lock} --users {users}"
 
 
 @pytest.mark.parametrize(

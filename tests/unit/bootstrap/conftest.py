@@ -32,6 +32,7 @@ case "$1 $2" in
 "version --format")
     case "$3" in *Client*) echo 20.10.24 20.10.24 ;; *Arch*) echo amd64 ;; *) echo 20.10.24 ;;
     esac ;;
+"info --format") echo "$state" ;;
 "buildx version") exit 1 ;;
 "image inspect") [ -f "$(file "$3")" ] || exit 1; /bin/cat "$(file "$3")" ;;
 "pull --quiet")

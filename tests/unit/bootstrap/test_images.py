@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,17 @@ def test_an_existing_tag_is_not_built_again(rig: Rig) -> None:
     assert first == second
     assert first.reference.startswith("iac/runtime:3.11-")
     assert builds(rig) == 1
+
+
+def test_a_disk_that_is_nearly_full_is_said(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    images.warn_of_disk(rig.context, docker(rig))
+    assert rig.said == []
+    monkeypatch.setattr(images, "IMAGES_MB", 2**40)
+    images.warn_of_disk(rig.context, docker(rig))
+    assert "`docker builder prune`" in rig.said[0]
+    remote = replace(rig.context, environ={"DOCKER_HOST": "ssh://build.example"})
+    images.warn_of_disk(remote, docker(rig))
+    assert len(rig.said) == 1
 
 
 @pytest.mark.parametrize("changed", ["runner/launch.py", "images/runtime.Dockerfile"])

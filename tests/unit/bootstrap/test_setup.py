@@ -36,7 +36,6 @@ def test_everything_is_recorded(ready: Rig) -> None:
     record = host.load(ready.root)
     assert record == report.host
     assert record.provider == "embedded"
-    assert record.envoy_uid == 1337
     assert record.bases["3.11"].image == "iac/python:3.11-slim"
     assert record.terraform == str(ready.root / ".iac" / "bin" / "terraform")
     assert (ready.root / "secrets" / "ca.key").stat().st_mode & 0o777 == 0o600

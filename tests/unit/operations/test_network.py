@@ -2,11 +2,16 @@ from __future__ import annotations
 
 import socket
 from dataclasses import replace
+from ipaddress import IPv4Network
 
 import pytest
 
+from iac_wrapper.adapters import routes
+from iac_wrapper.adapters.engine import Engine
+from iac_wrapper.adapters.routes import Route
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.lock_file import LockFile
+from iac_wrapper.model.event import Event
 from iac_wrapper.operations.infrastructure import check_own
 from iac_wrapper.operations.network import choose_gateway_port, choose_subnet
 from iac_wrapper.operations.workspace import Workspace
@@ -18,22 +23,105 @@ def _network(name: str, subnet: str) -> dict[str, object]:
     return {"Id": name, "Name": name, "Labels": {}, "IPAM": {"Config": [{"Subnet": subnet}]}}
 
 
-def test_the_default_project_has_its_fixed_addresses(workspace: Workspace) -> None:
-    """The project iacnet gets 172.20.0.0/16 and 15443 wherever it is deployed."""
+def _routes(monkeypatch: pytest.MonkeyPatch, *found: tuple[str, str]) -> None:
+    made = [Route(IPv4Network(subnet), device) for subnet, device in found]
+    monkeypatch.setattr(routes, "read", lambda: made)
+
+
+def test_the_default_project_has_its_fixed_addresses(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The project iacnet gets 172.20.0.0/16 and 15443 wherever nothing else has them."""
     default = replace(workspace, project="iacnet")
+    _routes(monkeypatch, ("192.168.1.0/24", "wlan0"), ("172.17.0.0/16", "docker0"))
     assert choose_subnet(default, None, None) == "172.20.0.0/16"
 
 
-def test_another_project_gets_free_ones_and_keeps_them(
-    workspace: Workspace, engine_double: Daemon
+@pytest.mark.parametrize("by", ["office", "tun0"])
+def test_the_default_range_moves_when_it_is_taken(
+    workspace: Workspace,
+    engine_double: Daemon,
+    events: list[Event],
+    monkeypatch: pytest.MonkeyPatch,
+    by: str,
 ) -> None:
-    """Free at first; then what the project has, its own network not counted as taken."""
-    assert choose_subnet(workspace, None, None) == workspace.engine.free_subnet("demo")
+    """Another network or a VPN has a part of it: the first deploy says so and goes elsewhere."""
+    if by == "office":
+        engine_double.networks = [_network("office", "172.20.5.0/24")]
+    else:
+        _routes(monkeypatch, ("172.20.5.0/24", "tun0"))
+    chosen = choose_subnet(replace(workspace, project="iacnet"), None, None)
+    assert not IPv4Network(chosen).overlaps(IPv4Network("172.20.0.0/16"))
+    assert by in events[-1].message
+    assert chosen in events[-1].message
+
+
+def test_another_project_gets_free_ones_and_keeps_them(
+    workspace: Workspace, engine_double: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Free at first; then what the project has, its own network and its route not counted."""
+    free = choose_subnet(workspace, None, None)
+    _routes(monkeypatch, (free, "tun0"))
+    assert choose_subnet(workspace, None, None) != free
     engine_double.networks = [_network("iacnet-demo", "172.23.9.0/24")]
+    _routes(monkeypatch, ("172.23.9.0/24", "br-iacnet-demo"))
     previous = LockFile("demo", "iacnet-demo", "172.23.9.0/24", 1, ())
     assert choose_subnet(workspace, previous, None) == "172.23.9.0/24"
     assert choose_subnet(workspace, None, previous) == "172.23.9.0/24"
     assert choose_gateway_port(workspace, None, None) > 1024
+
+
+def test_a_route_that_takes_the_running_network_is_named(
+    workspace: Workspace, engine_double: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A VPN with the network's own range came up since: both names, and a range that is free."""
+    engine_double.networks = [_network("iacnet-demo", "172.23.9.0/24")]
+    _routes(monkeypatch, ("172.23.9.0/24", "br-iacnet-demo"), ("172.23.9.0/25", "tun0"))
+    previous = LockFile("demo", "iacnet-demo", "172.23.9.0/24", 1, ())
+    with pytest.raises(ConfigError, match=r"172\.23\.9\.0/24 of network iacnet-demo") as caught:
+        choose_subnet(workspace, previous, None)
+    assert caught.value.found == "the route 172.23.9.0/25 by tun0"
+    assert "IAC_SUBNET=" in (caught.value.next_step or "")
+
+
+@pytest.mark.parametrize(
+    ("route", "owner"), [("172.23.9.128/25", "route"), ("172.16.0.0/12", "network")]
+)
+def test_a_route_that_only_overlaps_is_said(
+    workspace: Workspace,
+    events: list[Event],
+    monkeypatch: pytest.MonkeyPatch,
+    route: str,
+    owner: str,
+) -> None:
+    """Neither addresses far behind nor a wider route stop a project; who wins is said."""
+    _routes(monkeypatch, (route, "tun0"))
+    previous = LockFile("demo", "iacnet-demo", "172.23.9.0/24", 1, ())
+    assert choose_subnet(workspace, previous, None) == "172.23.9.0/24"
+    assert [event.kind for event in events] == ["warning"]
+    assert events[0].message.startswith(f"the route {route} by tun0 overlaps the network")
+    assert events[0].message.endswith(f"belongs to the {owner}")
+
+
+def test_routes_of_this_machine_do_not_matter_to_another(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine behind tcp:// or ssh:// has routes of its own."""
+    _routes(monkeypatch, ("172.20.5.0/24", "tun0"))
+    monkeypatch.setattr(Engine, "every_network", lambda _engine: [])
+    remote = Settings(environment={"DOCKER_HOST": "ssh://build.example"})
+    away = replace(workspace, project="iacnet", settings=remote)
+    assert choose_subnet(away, None, None) == "172.20.0.0/16"
+
+
+def test_when_everything_is_taken_the_setting_is_named(
+    workspace: Workspace, engine_double: Daemon
+) -> None:
+    """No candidate is left."""
+    engine_double.networks = [_network("a", "172.16.0.0/12"), _network("b", "10.0.0.0/8")]
+    with pytest.raises(ConfigError, match="no free subnet") as caught:
+        choose_subnet(workspace, None, None)
+    assert "IAC_SUBNET" in (caught.value.next_step or "")
 
 
 def test_what_only_a_lock_file_says_is_a_hint(workspace: Workspace, engine_double: Daemon) -> None:

@@ -1,0 +1,80 @@
+"""What the engine's machine has left, as far as this machine can tell."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from iac_wrapper.adapters.engine import Engine
+
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True)
+class Left:
+    """MiB of memory and of disk for images, and how many processes and threads; None: unknown.
+
+    `tasks_limit` is the kernel setting that `tasks` ends at.
+    """
+
+    memory: int | None
+    disk: int | None
+    tasks: int | None
+    tasks_limit: str
+
+
+def read(engine: Engine) -> Left:
+    """Look at this machine, which must be the engine's.
+
+    Raises:
+        CommandError, EngineError: see `Engine.call`.
+    """
+
+    def root_of(api: Any) -> str:
+        return str(api.info().get("DockerRootDir", ""))
+
+    limits = {name: _number(_PROC / "sys/kernel" / name) for name in ("pid_max", "threads-max")}
+    known = {name: value for name, value in limits.items() if value is not None}
+    lowest = min(known, key=lambda name: known[name], default="")
+    running = _running(_PROC / "loadavg")
+    return Left(
+        memory=_available(_PROC / "meminfo"),
+        disk=disk_left(Path(engine.call(root_of))),
+        tasks=known[lowest] - running if known and running is not None else None,
+        tasks_limit=lowest,
+    )
+
+
+def disk_left(folder: Path) -> int | None:
+    """MiB that are free where `folder` lies; None where it cannot be seen."""
+    try:
+        return shutil.disk_usage(folder).free // 2**20 if folder.is_absolute() else None
+    except OSError:
+        return None
+
+
+def _available(path: Path) -> int | None:
+    for line in _lines(path):
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) // 1024
+    return None
+
+
+def _running(path: Path) -> int | None:
+    """``0.1 0.2 0.3 1/456 789``: all tasks of the system are the number after the slash."""
+    fields = " ".join(_lines(path)).split()
+    return int(fields[3].partition("/")[2]) if len(fields) > 3 else None
+
+
+def _number(path: Path) -> int | None:
+    lines = _lines(path)
+    return int(lines[0]) if lines else None
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return []
