@@ -113,7 +113,8 @@ def _said_by_the_runner(facts: Facts, runs: Sequence[Sequence[str]]) -> Finding:
     code = health.cause or ("failed" if health.phase == "FAILED" else "slow-start")
     if code in ("no-listener", "slow-start", "own-health") and facts.waited and not health.failures:
         return _too_slow(facts, code)
-    last = next((line for run in reversed(runs) for line in reversed(run) if line.strip()), "")
+    said = (line.strip() for run in reversed(runs) for line in reversed(run))
+    last = next((line for line in said if line and not line.startswith("runner: ")), "")
     web_object = facts.app.entrypoint.web_object
     ended = f"write `entrypoint: {web_object}` in its entry to have that served"
     steps = {

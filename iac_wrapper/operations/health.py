@@ -12,8 +12,8 @@ from iac_wrapper.operations.workspace import Workspace
 def health(workspace: Workspace, *, wait: float = 0) -> Report:
     """Ask every deployed service over mTLS; `wait` gives each that many seconds to be SERVING.
 
-    Starts what an engine restart left stopped, first; a service that needed it gets the settings'
-    health timeout to come up.
+    Starts what an engine restart left stopped, first; after that, services get the time
+    of a deploy to come up.
 
     Raises:
         ConfigError: nothing is deployed in this project.
@@ -23,7 +23,9 @@ def health(workspace: Workspace, *, wait: float = 0) -> Report:
     healed = _heal_unless_busy(workspace)
     missing = warn_of_missing(workspace)
     longer = healed and not missing and not wait
-    return verify(workspace, lock, wait=workspace.settings.health_timeout if longer else wait)
+    if longer:
+        return verify(workspace, lock, wait=workspace.settings.health_timeout)
+    return verify(workspace, lock, wait=wait, exactly=True)
 
 
 def _heal_unless_busy(workspace: Workspace) -> list[str]:

@@ -33,13 +33,13 @@ class Target:
 
     `sni` is the name that the gateway finds it by, empty for the service's own; `containers` are
     the names of its containers by role, ``envoy`` and ``app``, where they are not the service's;
-    not `patient`: it gets one look, however long others are waited for.
+    `limit` is how many seconds it gets, 0 one look, None what `prove` is told.
     """
 
     app: ResolvedApp
     sni: str = ""
     containers: Mapping[str, str] = field(default_factory=dict)
-    patient: bool = True
+    limit: float | None = None
 
     def container(self, project: str, role: str) -> str:
         """The name of one of its containers."""
@@ -53,7 +53,12 @@ def control_plane(workspace: Workspace, lock: LockFile) -> ControlPlane:
 
 
 def verify(
-    workspace: Workspace, lock: LockFile, *, wait: float, given_up: Collection[str] = ()
+    workspace: Workspace,
+    lock: LockFile,
+    *,
+    wait: float,
+    given_up: Collection[str] = (),
+    exactly: bool = False,
 ) -> Report:
     """Prove every service in parallel, see `prove`.
 
@@ -61,8 +66,12 @@ def verify(
         wait: seconds for each to become SERVING, where its `health_timeout` says nothing else;
             0: one look.
         given_up: services that get one look only.
+        exactly: `wait` is what a person asked for, whatever a service's own limit is.
     """
-    targets = [Target(app, patient=app.name not in given_up) for app in lock.apps]
+    targets = [
+        Target(app, limit=0.0 if app.name in given_up else wait if exactly else None)
+        for app in lock.apps
+    ]
     return Report(workspace.project, tuple(prove(workspace, lock, targets, wait=wait)))
 
 
@@ -71,8 +80,11 @@ def prove(
 ) -> list[ServiceReport]:
     """Prove pairs of containers in parallel, each as the service that it stands for.
 
-    One is good only if the program answers (`proof`), twice with `wait`, *and* a handshake without
-    a client certificate was refused by its Envoy in the same run.
+    One is good only if the program answers (`proof`), twice unless it gets one look only, *and* a
+    handshake without a client certificate was refused by its Envoy in the same run.
+
+    Args:
+        wait: seconds for those that neither have a `limit` nor a `health_timeout`; 0: one look.
     """
     stop = Event()
     pool = ThreadPoolExecutor(max_workers=max(1, min(32, len(targets))))
@@ -105,7 +117,9 @@ def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first,
             f"{app.name}: {health.status} after {health.seconds:.1f} s{why and f': {why}'}"
         )
 
-    limit = float(app.options.health_timeout or wait) if wait and target.patient else 0.0
+    limit = target.limit
+    if limit is None:
+        limit = float(app.options.health_timeout or wait) if wait else 0.0
     health = _ask(workspace, client, target, limit, stop, show)
     report = ServiceReport(
         app=app,

@@ -29,6 +29,9 @@ def test_the_examples_serve_and_call_each_other(project: Project) -> None:
         "hello-main": "COMPLETED",
         "shell-main": "RUNNING",
     }
+    evidence = {s["name"]: s["evidence"] for s in report["services"]}
+    assert evidence["greeter-grpc"].startswith("gRPC UNIMPLEMENTED in ")
+    assert evidence["flask-app"].startswith("200 in ")
     app = project.container("caller", "app")
     wanted = {"flask-app": "Hello from repos.yaml", "greeter-grpc": "Hello, caller!"}
     deadline = time.monotonic() + 10

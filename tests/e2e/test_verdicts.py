@@ -83,3 +83,10 @@ def test_a_failed_verdict_says_what_to_write(services: dict[str, dict[str, Any]]
         "ends": ("ended", "write `run: job` in its entry if it is to end"),
         "elsewhere": ("wrong-port", "write `port: 9000`"),
     }
+
+
+def test_other_protocols_are_proven_by_their_port(services: dict[str, dict[str, Any]]) -> None:
+    """Between services only HTTP and gRPC are carried: no caller could tell more."""
+    for name in ("speaks-first", "speaks-later"):
+        service = services[name]
+        assert (service["status"], service["evidence"]) == ("SERVING", "accepts on 7300 (TCP)")

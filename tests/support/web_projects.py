@@ -93,6 +93,15 @@ if __name__ == "__main__":
 
 DAEMONIZE = "[os._exit(0) for _ in range(2) if os.fork()]; os.setsid()"
 
+NO_HTTP = """
+import socketserver
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        {lines}
+if __name__ == "__main__":
+    socketserver.ThreadingTCPServer(("127.0.0.1", 7300), Handler).serve_forever()
+"""
+
 PORT = '("127.0.0.1", int(os.environ["PORT"]))'
 
 PROJECTS: dict[str, dict[str, str]] = {
@@ -118,6 +127,10 @@ PROJECTS: dict[str, dict[str, str]] = {
     "ends": {"main.py": "print('nothing to serve')\n"},
     "late": {"main.py": serve('("127.0.0.1", 7200)', before="time.sleep(6)")},
     "elsewhere": {"main.py": serve('("0.0.0.0", 9000)')},
+    "speaks-first": {"main.py": NO_HTTP.format(lines='self.wfile.write(b"220 ready\\r\\n")')},
+    "speaks-later": {
+        "main.py": NO_HTTP.format(lines="self.wfile.write(self.rfile.readline().swapcase())")
+    },
     "caller": {"main.py": "import time\nprint('up')\ntime.sleep(3600)\n"},
 }
 

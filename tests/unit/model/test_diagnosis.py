@@ -111,6 +111,7 @@ def test_a_traceback_is_shown_once() -> None:
     found = diagnose(facts(CRASHED, lines=run * 3))
     assert found.log == tuple(run[-SHOWN_LINES:])
     assert found.finding.cause == "exited with code 1"
+    assert found.finding.evidence == "ValueError: bad"
     assert found.finding.next_step == "iac logs --service web --project demo"
 
 
