@@ -60,7 +60,7 @@ def test_other_protocols_are_proven_by_the_open_port() -> None:
     by its sidecar, unless it is known to be an HTTP server."""
     assert proof.request(TCP, Question()) is None
     assert proof.judge(TCP, Question(), None).evidence == "accepts on 5000 (TCP)"
-    garbage = answer(502, b"upstream connect error: reset reason: protocol error")
+    garbage = answer(502, b"the answer of service web is no valid HTTP, or its headers")
     assert proof.judge(HTTP, Question(), garbage).evidence == "accepts on 5000 (TCP)"
     assert not proof.judge(HTTP, Question(http=True), garbage).serving
 
