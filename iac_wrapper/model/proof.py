@@ -22,8 +22,8 @@ GRPC_STATUS = (
 class Question:
     """What to ask a program that serves HTTP: `path`, whose answer counts.
 
-    `exact`: repos.yaml declares the path, so only a status below 400 will do. `http`: the program
-    is known to be an HTTP server, so that another protocol is no answer.
+    `exact`: repos.yaml declares the path, so only a status below 400 will do. `http`: its author
+    says that it is an HTTP server, so that another protocol is no answer.
     """
 
     path: str = "/"
@@ -32,9 +32,9 @@ class Question:
 
     @classmethod
     def about(cls, app: ResolvedApp) -> Question:
-        """What repos.yaml and detection say of `app`."""
-        path = app.options.health
-        return cls(path or "/", exact=bool(path), http=bool(path) or app.run == "web")
+        """What repos.yaml says of `app`; detection cannot tell one server from another."""
+        path, run = app.options.health, app.options.run
+        return cls(path or "/", exact=bool(path), http=bool(path) or run == "web")
 
 
 @dataclass(frozen=True)

@@ -72,8 +72,10 @@ def test_a_declared_path_is_what_is_asked() -> None:
         asked = proof.request(health, declared)
         assert asked
         assert (asked.method, asked.path) == ("GET", "/up?deep=1")
+    said = replace(app("web"), run="web", options=Options(run="web"))
+    assert Question.about(said) == Question("/", exact=False, http=True)
     plain = Question.about(replace(app("web"), run="web"))
-    assert (plain.path, plain.exact, plain.http) == ("/", False, True)
+    assert plain == Question("/", exact=False, http=False), "detected only"
     call = proof.request(GRPC, plain)
     assert call
     assert (call.method, call.body) == ("POST", b"\0\0\0\0\0")
