@@ -64,7 +64,7 @@ test-cov: bootstrap ## Run the fast tests and write htmlcov/
 e2e-test: bootstrap node_modules/.done ## Run the tests that need Docker, Terraform and Envoy
 	$(TEST) -m integration
 
-reliability: bootstrap ## Run what takes many minutes: 60 services on a kernel at its defaults
+reliability: bootstrap ## Run what takes many minutes: 60 services, rollouts of every kind under load
 	PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest -v -s tests/reliability
 
 interop: bootstrap ## Compare with the official provider, where the Terraform registry answers
