@@ -110,7 +110,7 @@ def test_a_first_version_that_fails_is_stopped_and_kept(
     failed = project.deploy(code=7)
     project.iac("heal")
 
-    assert failed["error"]["found"] == "moved: caller; not healthy: late"
+    assert failed["error"]["found"] == "not healthy: late"
 
     states = [project.container("late", role).status for role in ("app", "envoy")]
     assert states == ["exited", "exited"]
