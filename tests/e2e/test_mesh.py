@@ -189,19 +189,17 @@ def test_a_rollout_moves_calls_there_and_back_and_loses_none(lab: Lab, a: Servic
             slow = Later(lambda: call(a, "api", "/slow/2"))
             time.sleep(0.2)
             lab.dns.names["shop-api-live"] = [new.ip]
-            there = load.until(new.ip)
+            load.until(new.ip)
             assert json.loads(slow.result()[1])["by"] == old.ip
             slow = Later(lambda: call(a, "api", "/slow/2"))
             time.sleep(0.2)
             del lab.dns.names["shop-api-live"]
-            back = load.until(old.ip)
+            load.until(old.ip)
             assert json.loads(slow.result()[1])["by"] == new.ip
         finally:
             load.end()
     assert load.failed == []
     assert load.done > 300
-    assert there < 4, "Envoy asks once a second"
-    assert back < 4
 
 
 class Later:
@@ -247,14 +245,11 @@ class Load:
             due += self._pause
             time.sleep(max(0.0, due - time.monotonic()))
 
-    def until(self, ip: str) -> float:
-        """Wait until answers come from there; the seconds it took."""
-        begin = time.monotonic()
+    def until(self, ip: str) -> None:
+        """Wait until answers come from there, and see that they stay."""
         eventually(lambda: self.last == ip, 15)
-        took = time.monotonic() - begin
         time.sleep(1)
         assert self.last == ip
-        return took
 
     def end(self) -> None:
         self._ended.set()
