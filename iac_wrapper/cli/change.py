@@ -35,7 +35,7 @@ _prune = click.option("--prune", is_flag=True,
 @_locked
 @_prune
 @click.option("--all", "everything", is_flag=True,
-    help="Exit with 7 for services as well that were broken before.")  # fmt: skip
+    help="Exit with 7 also for services that were broken before.")  # fmt: skip
 @_slugs
 def deploy(
     workspace: Workspace,

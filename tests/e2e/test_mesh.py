@@ -436,7 +436,7 @@ def test_a_refused_call_of_grpc_is_in_the_log(a: Service, b: Service) -> None:
         with pytest.raises(grpc.RpcError) as caught:
             stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
     assert caught.value.code() == grpc.StatusCode.PERMISSION_DENIED
-    assert f"spiffe://{DOMAIN}/a may not call this of service b" in caught.value.details()
+    assert f"spiffe://{DOMAIN}/a may not call this on service b" in caught.value.details()
     line = logged(b, path="/grpc.health.v1.Health/Check")
     assert (line["peer"], line["service"], line["status"]) == (f"spiffe://{DOMAIN}/a", "b", 200)
     assert line["details"].startswith("rbac_access_denied")
