@@ -14,7 +14,7 @@ ifneq ($(PROJECT),)
 export IAC_PROJECT := $(PROJECT)
 endif
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo proto plan apply destroy test test-cov e2e-test reliability interop lint fmt dev install lock clean
+.PHONY: help bootstrap demo proto plan apply destroy test test-all test-cov e2e-test reliability interop lint fmt dev install lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,9 +54,12 @@ node_modules/.done: package-lock.json | bootstrap
 	@PATH="$(CURDIR)/.iac/bin:$$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
 	@touch $@
 
-test: bootstrap node_modules/.done ## Run every test: the fast ones (coverage at least 80 %), then those with Docker
+test: bootstrap ## Run the fast tests and the core ones with Docker: under 90 s on two cores
+	$(TEST) -m "core or not (integration or reliability or slow)"
+
+test-all: bootstrap node_modules/.done ## Run the others too, and the fast ones for coverage (at least 80 %)
 	$(TEST) -m "not integration and not reliability" --cov
-	$(TEST) -m integration
+	$(TEST) -m "integration and not core"
 
 test-cov: bootstrap ## Run the fast tests and write htmlcov/
 	$(TEST) -m "not integration and not reliability" --cov --cov-report=term --cov-report=html
@@ -64,7 +67,7 @@ test-cov: bootstrap ## Run the fast tests and write htmlcov/
 e2e-test: bootstrap node_modules/.done ## Run the tests that need Docker, Terraform and Envoy
 	$(TEST) -m integration
 
-reliability: bootstrap ## Run what takes many minutes: 60 services on a kernel at its defaults
+reliability: bootstrap ## Run what takes many minutes: 60 services, rollouts of every kind under load
 	PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest -v -s tests/reliability
 
 interop: bootstrap ## Compare with the official provider, where the Terraform registry answers

@@ -36,7 +36,8 @@ class AppImage(Image):
             scope,
             id_,
             name=props.tag,
-            keep_locally=False,
+            # The last versions stay, so that going back needs no build; the command side prunes.
+            keep_locally=True,
             triggers={"image": props.tag},
             build_attribute=ImageBuild(
                 context=props.context,

@@ -80,6 +80,22 @@ class Layout:
         """Secret environment values of one app, a file each."""
         return self.project_env_files(project) / service
 
+    def candidate_env_files(self, project: str, service: str) -> Path:
+        """Secret environment values of a version that is being tried."""
+        return self.project_env_files(project) / f"{service}.candidate"
+
+    def previous_env_files(self, project: str, service: str) -> Path:
+        """Secret environment values that were proven last, while others are tried."""
+        return self.project_env_files(project) / f"{service}.previous"
+
+    def releases(self, project: str) -> Path:
+        """Which versions were proven, and which services are stopped because none was."""
+        return self.project(project) / "releases.json"
+
+    def failed_log(self, project: str, service: str) -> Path:
+        """The last lines of the version that failed last."""
+        return self.project(project) / "failed" / f"{service}.log"
+
     def outdir(self, project: str) -> Path:
         """Where cdktf writes. The default project has cdktf's own default, as its CLI does."""
         if project == DEFAULT_PROJECT:
@@ -100,3 +116,13 @@ def gateway_name(project: str) -> str:
 def container_name(project: str, service: str, role: str) -> str:
     """Engine-wide unique container name; role is ``app``, ``envoy``."""
     return f"{project}-{service}-{role}"
+
+
+def candidate_name(project: str, service: str) -> str:
+    """The name of a candidate's Envoy container while it has no traffic."""
+    return f"{project}-{service}-candidate"
+
+
+def live_name(project: str, service: str) -> str:
+    """The name that makes every caller go to the candidate: the sidecars ask for it."""
+    return f"{project}-{service}-live"

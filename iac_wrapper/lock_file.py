@@ -58,7 +58,7 @@ def dump(lock: LockFile) -> str:
         "project": lock.project,
         "network": {"name": lock.network, "subnet": lock.subnet},
         "gateway_port": lock.gateway_port,
-        "apps": {app.name: _app_to_json(app) for app in lock.apps},
+        "apps": {app.name: app_to_json(app) for app in lock.apps},
     }
     return json.dumps(data, indent=2, sort_keys=True) + "\n"
 
@@ -117,7 +117,8 @@ def _unreadable(where: str, found: str) -> ConfigError:
     return ConfigError("cannot read the lock file", where=where, found=found, next_step=_RELOCK)
 
 
-def _app_to_json(app: ResolvedApp) -> dict[str, Any]:
+def app_to_json(app: ResolvedApp) -> dict[str, Any]:
+    """One entry, without its name."""
     data = asdict(app)
     del data["name"]
     data["env"] = dict(app.env)
@@ -139,11 +140,16 @@ def _from_json(data: Mapping[str, Any]) -> LockFile:
         network=data["network"]["name"],
         subnet=str(ipaddress.IPv4Network(data["network"]["subnet"])),
         gateway_port=int(data["gateway_port"]),
-        apps=tuple(_app_from_json(name, app) for name, app in sorted(data["apps"].items())),
+        apps=tuple(app_from_json(name, app) for name, app in sorted(data["apps"].items())),
     )
 
 
-def _app_from_json(name: str, data: Mapping[str, Any]) -> ResolvedApp:
+def app_from_json(name: str, data: Mapping[str, Any]) -> ResolvedApp:
+    """The app `name` from its entry.
+
+    Raises:
+        KeyError, TypeError, AttributeError, ValueError: it is not an entry of this version.
+    """
     entrypoint = dict(data["entrypoint"])
     for key in ("rejected", "args"):
         entrypoint[key] = tuple(entrypoint.get(key, ()))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.report import Report, ServiceReport
 from iac_wrapper.model.service_change import ServiceAction, ServiceChange, summary
 
@@ -69,6 +70,11 @@ def report_table(report: Report) -> str:
         fg="green" if report.good else "red",
     )
     lines = [table(header, rows), "", verdict]
+    lines += [
+        f"{service.app.name}: the previous version ({_version(service.previous)}) still serves."
+        for service in report.services
+        if service.previous
+    ]
     if before := [service.app.name for service in report.broken_before]:
         logs = f"iac logs --service {before[0]} --project {report.project}"
         lines.append(f"Already broken before this deploy: {', '.join(before)}. Next: {logs}")
@@ -87,12 +93,16 @@ def _short(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
+def _version(app: ResolvedApp) -> str:
+    return app.commit[:12] if app.commit else app.tree.removeprefix("sha256:")[:12] + " (local)"
+
+
 def _row(service: ServiceReport) -> tuple[str, ...]:
     app, health = service.app, service.health
     state = health.status if service.good else f"{health.status} !"
     return (
         app.name,
-        app.commit[:12] if app.commit else app.tree.removeprefix("sha256:")[:12] + " (local)",
+        _version(app),
         app.image,
         _short(f"{app.entrypoint.display} ({app.entrypoint.reason})", 60),
         service.identity,

@@ -55,6 +55,8 @@ class Settings:
     IAC_MEMORY_MB: str = _setting(
         "512", "Memory limit of an app container without `memory:` in repos.yaml, MiB."
     )
+    IAC_KEEP_IMAGES: str = _setting("3", "How many proven images of a service are kept to go back"
+        " to, the current one included.")  # fmt: skip
     IAC_HEALTH_TIMEOUT: str = _setting("60", "Seconds a service may take to become SERVING.")
     IAC_MAX_HEADERS: str = _setting(
         "100", "How many headers a request or response between services may have."
@@ -146,6 +148,11 @@ class Settings:
     def memory_mb(self) -> int:
         """Memory limit of an app container in MiB (Docker refuses less than 6)."""
         return self._integer("IAC_MEMORY_MB", 6, 1_000_000)
+
+    @property
+    def keep_images(self) -> int:
+        """Proven images of a service that are kept."""
+        return self._integer("IAC_KEEP_IMAGES", 1, 1000)
 
     @property
     def max_headers(self) -> int:

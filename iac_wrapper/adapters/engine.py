@@ -164,6 +164,13 @@ class Engine:
         with _translated():
             self._api.restart(container.id, timeout=container.stop_seconds)
 
+    def remove(self, container: Container) -> None:
+        """Remove a container and its anonymous volumes, running or not; gone is fine."""
+        import docker.errors  # noqa: PLC0415 - see above
+
+        with _translated(), suppress(docker.errors.NotFound):
+            self._api.remove_container(container.id, v=True, force=True)
+
     def sweep(self, project: str, keep: Collection[str] = ()) -> list[str]:
         """Remove what carries the project's label, but for the ids in `keep`.
 
@@ -171,9 +178,9 @@ class Engine:
             What was removed, apps before the Envoy containers that own their namespaces.
         """
         removed: list[str] = []
-        for container in sorted(self.containers(project), key=lambda c: c.role != "app"):
+        for container in sorted(self.containers(project), key=lambda c: not c.role.endswith("app")):
             if container.id not in keep:
-                self._remove(container)
+                self.remove(container)
                 removed.append(f"container {container.name}")
         with _translated():
             for network in self._api.networks(filters=_by_label(project)):
@@ -193,16 +200,6 @@ class Engine:
                 self._api.remove_image(tag, noprune=False)
                 removed.append(f"image {tag}")
         return removed
-
-    def _remove(self, container: Container) -> None:
-        """Remove a container and its anonymous volumes, running or not; gone is fine."""
-        import docker.errors  # noqa: PLC0415 - see above
-
-        with _translated():
-            try:
-                self._api.remove_container(container.id, v=True, force=True)
-            except docker.errors.NotFound:
-                return
 
     def has_image(self, name: str) -> bool:
         """True if a tag exists; app images are tagged by a hash of their content."""

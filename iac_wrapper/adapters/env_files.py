@@ -46,6 +46,39 @@ def resolve(env: Mapping[str, str], environ: Mapping[str, str], *, where: str) -
     return values
 
 
+def read(directory: Path) -> dict[str, str]:
+    """The values of one app as they are on disk."""
+    return {name: os.fsdecode(value) for name, value in _bytes(directory).items()}
+
+
+def _bytes(directory: Path) -> dict[str, bytes]:
+    return {f.name: f.read_bytes() for f in directory.glob("*") if f.is_file()}
+
+
+def stash(directory: Path, previous: Path) -> None:
+    """Keep the values of `directory` in `previous`, unless proven ones are kept there already."""
+    if previous.exists():
+        return
+    draft = previous.with_name(f"{previous.name}.new")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True, mode=0o755)
+    for name, value in _bytes(directory).items():
+        write_bytes(draft / name, value, mode=0o444)
+    draft.rename(previous)
+
+
+def restore(directory: Path, previous: Path) -> None:
+    """Make `directory` hold what `previous` keeps, and forget the latter; nothing kept is fine."""
+    if previous.exists():
+        write(directory, read(previous))
+        forget(previous)
+
+
+def forget(previous: Path) -> None:
+    """Remove kept values."""
+    shutil.rmtree(previous, ignore_errors=True)
+
+
 def values(directory: Path) -> list[str]:
     """Every value below `directory` (a project's folder) that no output may show."""
     found = (os.fsdecode(f.read_bytes()) for f in directory.glob("*/*") if f.is_file())
@@ -74,7 +107,7 @@ def write(directory: Path, values: Mapping[str, str]) -> None:
     everybody else out.
     """
     wanted = {name: os.fsencode(value) for name, value in values.items()}
-    current = {f.name: f.read_bytes() for f in directory.glob("*") if f.is_file()}
+    current = _bytes(directory)
     if current == wanted:
         return
     for name in current.keys() - wanted.keys():

@@ -11,6 +11,8 @@ from typing import Any
 PROJECT = "org.karstkit.project"
 SERVICE = "org.karstkit.service"
 ROLE = "org.karstkit.role"
+CANDIDATE = "candidate-"
+"""Begins the roles (``candidate-envoy``, ``candidate-app``) of a pair that is being tried."""
 SLUG = "org.karstkit.slug"
 UIDS = "org.karstkit.uids"
 TREE = "org.karstkit.tree"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.health import Health
+from iac_wrapper.model.mesh import NO_HTTP
 
 GRPC_STATUS = (
     *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND"),
@@ -16,16 +17,13 @@ GRPC_STATUS = (
 )
 """Names by number (the gRPC documentation, "Status codes and their use in gRPC")."""
 
-_NOT_HTTP = "protocol error"
-"""In Envoy's answer when the program's bytes are no HTTP/1."""
-
 
 @dataclass(frozen=True)
 class Question:
     """What to ask a program that serves HTTP: `path`, whose answer counts.
 
-    `exact`: repos.yaml declares the path, so only a status below 400 will do. `http`: the program
-    is known to be an HTTP server, so that another protocol is no answer.
+    `exact`: repos.yaml declares the path, so only a status below 400 will do. `http`: its author
+    says that it is an HTTP server, so that another protocol is no answer.
     """
 
     path: str = "/"
@@ -34,9 +32,9 @@ class Question:
 
     @classmethod
     def about(cls, app: ResolvedApp) -> Question:
-        """What repos.yaml and detection say of `app`."""
-        path = app.options.health
-        return cls(path or "/", exact=bool(path), http=bool(path) or app.run == "web")
+        """What repos.yaml says of `app`; detection cannot tell one server from another."""
+        path, run = app.options.health, app.options.run
+        return cls(path or "/", exact=bool(path), http=bool(path) or run == "web")
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ def judge(health: Health, question: Question, answer: Answer | None) -> Health:
     if answer.status < (400 if question.exact else 500):
         return replace(health, evidence=f"{answer.status} {took}")
     said = answer.body.decode(errors="replace").strip().partition("\n")[0]
-    if _NOT_HTTP in said and not question.http:
+    if NO_HTTP in said and not question.http:
         return replace(health, protocol="TCP", evidence=f"accepts on {health.port} (TCP)")
     plain = answer.headers.get("content-type", "").startswith("text/plain") and said
     why = f" ({said[:200]})" if plain else ""

@@ -17,6 +17,7 @@ class ServiceReport:
     `rotated`: it served the certificate that is on disk, not an older one. `changed`: the deploy
     that this is the verdict on made, replaced, updated or restarted one of its containers.
     `broken_before`: it neither did that nor named the service, which was not good before either.
+    `previous` is the version that serves in place of this one, which failed.
     """
 
     app: ResolvedApp
@@ -27,6 +28,7 @@ class ServiceReport:
     diagnosis: Diagnosis | None
     changed: bool = True
     broken_before: bool = False
+    previous: ResolvedApp | None = None
 
     @property
     def good(self) -> bool:
@@ -58,6 +60,12 @@ class ServiceReport:
             "image": self.app.image,
             "entrypoint": self.app.entrypoint.display,
             "entrypoint_reason": self.app.entrypoint.reason,
+            "previous": self.previous
+            and {
+                "slug": self.previous.slug,
+                "commit": self.previous.commit,
+                "image": self.previous.image,
+            },
             "run": self.app.run,
             "notes": list(self.app.notes),
             "changed": self.changed,

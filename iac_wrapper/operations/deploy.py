@@ -4,42 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from iac_wrapper import lock_file
-from iac_wrapper.adapters import image_builder
 from iac_wrapper.errors import UnhealthyError
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.plan import Plan
-from iac_wrapper.model.report import Report
+from iac_wrapper.model.report import Report, ServiceReport
 from iac_wrapper.operations import local_bases, prune
-from iac_wrapper.operations.blame import Blame
 from iac_wrapper.operations.heal import heal
-from iac_wrapper.operations.infrastructure import (
-    check_own,
-    file_hash,
-    make_plan,
-    sweep_orphans,
-)
+from iac_wrapper.operations.infrastructure import check_own
 from iac_wrapper.operations.intent import Intent, select
 from iac_wrapper.operations.prepare import (
     Facts,
     facts,
     materialize,
     remove_dropped,
-    with_old_values,
+    secret_values,
+    write_values,
 )
-from iac_wrapper.operations.verify import unhealthy_detail, verify
+from iac_wrapper.operations.releases import wake
+from iac_wrapper.operations.rollout import Wanted, roll
+from iac_wrapper.operations.verify import unhealthy_detail
 from iac_wrapper.operations.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Deployed:
-    """What a deploy did, and its proof. `plan_hash` is the SHA-256 of the plan that was applied."""
+    """What a deploy did, and its proof.
+
+    `plan_hash` is the SHA-256 of the plan that was applied; `moved` are the services that now run
+    what this deploy brought.
+    """
 
     plan: Plan
     plan_hash: str
     report: Report
+    moved: tuple[str, ...] = ()
 
 
 def gather(workspace: Workspace, intent: Intent) -> Facts:
@@ -62,112 +62,71 @@ def lock(workspace: Workspace, intent: Intent) -> LockFile:
     """Write the lock file and everything else that synth and Terraform need on disk."""
     with workspace.hold("iac lock"):
         found = gather(workspace, intent)
-        materialize(workspace, found, intent.lock_path)
+        values = secret_values(workspace, found.lock)
+        materialize(workspace, found)
+        for service, wanted in values.items():
+            write_values(workspace, service, wanted)
+        lock_file.save(found.lock, intent.lock_path)
     return found.lock
 
 
 def deploy(workspace: Workspace, intent: Intent, *, everything: bool = False) -> Deployed:
     """Make the project be what `intent` says, and prove it.
 
+    The lock file is written last: it says what serves, also where a new version failed.
+
     Raises:
         IacError: any step failed; what was running before keeps running unless Terraform had
             already replaced it.
-        DeployUnhealthyError: everything was applied, but not every service is good; with
+        DeployUnhealthyError: not every service is good, some may be what they were before; with
             `everything` also if those are bad only that were broken before.
     """
     with workspace.hold("iac deploy"):
         found = gather(workspace, intent)
+        values = secret_values(workspace, found.lock)
         workspace.step("Preparing certificates and build contexts")
-        materialize(workspace, found, intent.lock_path)
-        healed = [line.partition(":")[0] for line in heal(workspace)]
-        # A copy: the repos file, and so the lock beside it, may be another project's as well.
-        own = workspace.directory / "deploy.lock.json"
-        lock_file.save(found.lock, own)
-        plan, plan_hash, blame = _apply(workspace, own, healed, intent.named)
-        blame = blame.touched(_restart_for_new_values(workspace, found.lock))
-        heal(workspace)
-        remove_dropped(workspace, found.lock)
-        local_bases.record(workspace, intent, found.lock)
-    report = _prove(workspace, found.lock, blame, strict=everything)
-    deployed = Deployed(plan, plan_hash, report)
-    if not report.good:
+        materialize(workspace, found)
+        resting = wake(workspace, found.lock, values, intent.named)
+        healed = frozenset(line.partition(":")[0] for line in heal(workspace))
+        wanted = Wanted(found.lock, values, intent.named, healed, resting, strict=everything)
+        rolled = roll(workspace, wanted)
+        lock_file.save(rolled.lock, intent.lock_path)
+        remove_dropped(workspace, rolled.lock)
+        local_bases.record(workspace, intent, rolled.lock)
+    deployed = Deployed(rolled.plan, rolled.plan_hash, rolled.report, rolled.moved)
+    if not deployed.report.good:
         raise DeployUnhealthyError(deployed)
     return deployed
 
 
-def _prove(workspace: Workspace, wanted: LockFile, blame: Blame, *, strict: bool) -> Report:
-    """Verify; an Envoy that still serves an old certificate is restarted, once.
-
-    It does so when its directory of certificates was removed and made again: the mount still
-    shows the old one.
-    """
-    workspace.step("Verifying every service over mTLS")
-    wait = workspace.settings.health_timeout
-    report = verify(workspace, wanted, wait=wait, given_up=blame.given_up)
-    stale = {service.app.name for service in report.services if not service.rotated}
-    if not stale:
-        return blame.mark(report, strict=strict)
-    for container in workspace.engine.containers(workspace.project):
-        if container.role == "envoy" and container.service in stale:
-            workspace.progress(f"{container.service}: restarting its Envoy for the new certificate")
-            workspace.engine.restart(container)
-    heal(workspace)
-    blame = blame.touched(stale)
-    report = verify(workspace, wanted, wait=wait, given_up=blame.given_up)
-    return blame.mark(report, strict=strict)
-
-
 class DeployUnhealthyError(UnhealthyError):
-    """Applied, but not proven; `deployed` says what was found."""
+    """Not everything is proven; `deployed` says what was found."""
 
     def __init__(self, deployed: Deployed) -> None:
         failed = deployed.report.failed
-        bad = [service.app.name for service in failed]
         super().__init__(
-            f"{len(bad)} of {len(deployed.report.services)} services are not healthy",
-            found=", ".join(bad),
+            _sentence(deployed.report, failed),
+            found=_groups(deployed.moved, failed),
             detail=unhealthy_detail(failed),
         )
         self.deployed = deployed
 
 
-def _apply(
-    workspace: Workspace, lock_path: Path, healed: Sequence[str], named: frozenset[str]
-) -> tuple[Plan, str, Blame]:
-    outdir = workspace.layout.outdir(workspace.project)
-    terraform, saved, plan = make_plan(workspace, lock_path, outdir)
-    plan_hash = file_hash(saved)
-    _build(workspace, terraform.directory, plan)
-    blame = Blame.before(workspace, terraform.directory, plan, healed=healed, named=named)
-    sweep_orphans(workspace)
-    workspace.step(f"Applying: {plan.summary}" if plan.changes else "No changes to any container")
-    if not plan.empty:
-        terraform.apply(saved, workspace.progress)
-    saved.unlink(missing_ok=True)
-    return plan, plan_hash, blame
+def _sentence(report: Report, failed: Sequence[ServiceReport]) -> str:
+    text = f"{len(failed)} of {len(report.services)} services are not healthy"
+    kept = sum(service.previous is not None for service in failed)
+    if not kept:
+        return text
+    if kept < len(failed):
+        return f"{text}; for {kept} of them the previous version still serves"
+    return f"{text}; the previous version still serves"
 
 
-def _build(workspace: Workspace, stack: Path, plan: Plan) -> None:
-    """Build what the plan will need, while everything still runs."""
-    wanted = [c.address for c in plan.changes if c.action in ("create", "replace")]
-    images = image_builder.blocks(stack, wanted)
-    missing = [image for image in images if not workspace.engine.has_image(image["name"])]
-    if missing:
-        names = ", ".join(image["name"] for image in missing)
-        workspace.step(f"Building {len(missing)} image{'s' * (len(missing) != 1)}: {names}")
-        image_builder.build_all(
-            workspace.host.docker,
-            missing,
-            workspace.directory / "log",
-            workspace.progress,
-            workspace.redactor(),
-        )
-
-
-def _restart_for_new_values(workspace: Workspace, wanted: LockFile) -> list[str]:
-    """Restart apps that started before their secret environment changed: they hold the old one."""
-    outdated = with_old_values(workspace, wanted)
-    for container in outdated:
-        workspace.progress(f"{container.service}: restarting, its secret environment changed")
-        workspace.engine.restart(container)
-    return [container.service for container in outdated]
+def _groups(moved: Sequence[str], failed: Sequence[ServiceReport]) -> str:
+    """Which services run what this deploy brought, which stayed what they were, which are down."""
+    groups = {
+        "moved": moved,
+        "stayed on the previous version": [s.app.name for s in failed if s.previous],
+        "not healthy": [s.app.name for s in failed if not s.previous],
+    }
+    return "; ".join(f"{what}: {', '.join(names)}" for what, names in groups.items() if names)

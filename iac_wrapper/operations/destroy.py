@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from iac_wrapper.adapters import certificates, state, workspace_lock
 from iac_wrapper.errors import CommandError, ConfigError
-from iac_wrapper.operations import users
+from iac_wrapper.operations import candidates, users
 from iac_wrapper.operations.infrastructure import check_own, destroyer
 from iac_wrapper.operations.workspace import Workspace
 
@@ -32,6 +32,7 @@ def destroy(workspace: Workspace) -> Destroyed:
     workspace.engine.ping()
     with workspace.hold("iac destroy"):
         check_own(workspace)
+        candidates.discard(workspace, live=True)  # they are on the network that Terraform removes
         resources = _destroy_state(workspace)
         workspace.step("Sweeping what carries the project's label")
         swept = [

@@ -13,6 +13,8 @@ from iac_wrapper.adapters import workspace_lock
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.errors import CommandError, EngineError
 from iac_wrapper.layout import container_name, gateway_name
+from iac_wrapper.model import labels
+from iac_wrapper.operations import candidates, releases
 from iac_wrapper.operations.workspace import Workspace
 
 STOPPED = ("exited", "created", "dead")
@@ -20,7 +22,7 @@ STOPPED = ("exited", "created", "dead")
 
 def needs_healing(workspace: Workspace) -> bool:
     """Whether something is stopped or left behind: a look, for which nobody need hold the lock."""
-    containers = workspace.engine.containers(workspace.project)
+    containers = _to_run(workspace)
     by_id = {c.id: c for c in containers}
     return any(c.state in STOPPED or _left_behind(c, _owner(c, by_id)) for c in containers)
 
@@ -34,13 +36,13 @@ def heal(workspace: Workspace) -> list[str]:
         What was done, a sentence each.
     """
     done: list[str] = []
-    containers = workspace.engine.containers(workspace.project)
+    containers = _to_run(workspace)
     for container in containers:
-        if container.role != "app" and container.state in STOPPED:
+        if not _is_app(container) and container.state in STOPPED:
             done += _try(workspace, workspace.engine.start, container, "started")
     after = workspace.engine.containers(workspace.project) if done else containers
     owners = {c.id: c for c in after}
-    for app in (c for c in containers if c.role == "app"):
+    for app in filter(_is_app, containers):
         owner = _owner(app, owners)
         if owner and owner.running:
             done += _heal_app(workspace, app, owner)
@@ -51,7 +53,8 @@ def warn_of_missing(workspace: Workspace) -> list[str]:
     """Name the containers that the applied lock wants and the engine does not have.
 
     Healing cannot make them; a deploy does, so it does not ask. While another command is at work
-    on the project, containers are missing on purpose and none is named.
+    on the project, containers are missing on purpose and none is named. A candidate that has the
+    traffic is named, too.
     """
     project = workspace.project
     if workspace_lock.holder(workspace.layout.project(project)):
@@ -59,12 +62,34 @@ def warn_of_missing(workspace: Workspace) -> list[str]:
     lock = workspace.applied()
     if lock is None:
         return []
+    for service in sorted(name for name, pair in candidates.pairs(workspace).items() if pair.live):
+        workspace.warn(
+            f"{service}: the candidate of a deploy that did not end has the traffic;"
+            " `iac deploy` finishes it"
+        )
     present = {c.name for c in workspace.engine.containers(project)}
     wanted = [container_name(project, a.name, role) for a in lock.apps for role in ("envoy", "app")]
     missing = [name for name in [gateway_name(project), *wanted] if name not in present]
     for name in missing:
         workspace.warn(f"{name} is gone; `iac deploy` makes it again")
     return missing
+
+
+def _to_run(workspace: Workspace) -> list[Container]:
+    """What should run: not what failed, nor a candidate that nobody calls."""
+    stopped = releases.load(workspace).stopped
+    idle = {
+        container.id
+        for pair in candidates.pairs(workspace).values()
+        if not pair.live
+        for container in pair.containers
+    }
+    containers = workspace.engine.containers(workspace.project)
+    return [c for c in containers if c.service not in stopped and c.id not in idle]
+
+
+def _is_app(container: Container) -> bool:
+    return container.role in ("app", f"{labels.CANDIDATE}app")
 
 
 def _owner(app: Container, by_id: Mapping[str, Container]) -> Container | None:

@@ -4,27 +4,39 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 from iac_wrapper.adapters import state
 from iac_wrapper.adapters.synth import synth
 from iac_wrapper.adapters.terraform import Terraform
+from iac_wrapper.atomic import write_text
 from iac_wrapper.errors import ConfigError
+from iac_wrapper.model import labels
 from iac_wrapper.model.plan import Plan
 from iac_wrapper.model.provider import PROVIDER_SOURCE, PROVIDER_VERSION
+from iac_wrapper.operations import candidates
 from iac_wrapper.operations.workspace import Workspace
 
 
 def make_plan(
-    workspace: Workspace, lock: Path, outdir: Path, users: Path | None = None
+    workspace: Workspace,
+    lock: Path,
+    outdir: Path,
+    users: Path | None = None,
+    *,
+    untouched: Collection[str] = (),
 ) -> tuple[Terraform, Path, Plan]:
     """Synthesize `lock` and plan it against the project's state; nothing is changed.
 
-    `users` names a file of uids other than the project's own.
+    `users` names a file of uids other than the project's own. Containers of `untouched` services
+    stay whatever they are.
     """
     workspace.step("Synthesizing the cdktf app")
     users = users or workspace.layout.users(workspace.project)
     directory = synth(workspace.layout.root, lock, users, outdir, workspace.project)
+    if untouched:
+        _leave_alone(directory / "cdk.tf.json", untouched)
     terraform = workspace.terraform(directory)
     workspace.step("Planning with Terraform")
     terraform.init()
@@ -36,6 +48,19 @@ def make_plan(
         workspace.warn("containers are stopped, so drift is not looked at; `iac heal` starts them")
     plan = terraform.plan(saved, workspace.progress, refresh=refresh)
     return terraform, saved, plan
+
+
+def _leave_alone(stack: Path, services: Collection[str]) -> None:
+    """Let Terraform ignore every change to the containers of `services`.
+
+    The tool's own images or a setting may have changed for all: a service whose new version
+    failed then keeps its old containers as they are.
+    """
+    data = json.loads(stack.read_text(encoding="utf-8"))
+    for body in data["resource"].get("docker_container", {}).values():
+        if any(x["label"] == labels.SERVICE and x["value"] in services for x in body["labels"]):
+            body.setdefault("lifecycle", {})["ignore_changes"] = "all"
+    write_text(stack, json.dumps(data, indent=2))
 
 
 def file_hash(path: Path) -> str:
@@ -87,7 +112,10 @@ def sweep_orphans(workspace: Workspace) -> None:
 
     An apply that was killed between "created" and "saved" leaves one; its name would make every
     later apply fail. Call it after a plan: that has shown that no other Terraform is at work.
+    Candidates are not known to it either, and are left to who made them.
     """
     known = state.resource_ids(workspace.layout.state(workspace.project))
+    for pair in candidates.pairs(workspace).values():
+        known |= {container.id for container in pair.containers}
     for removed in workspace.engine.sweep(workspace.project, keep=known):
         workspace.warn(f"removed {removed}: it was not in Terraform's state")

@@ -8,10 +8,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.errors import ConfigError
+from iac_wrapper.model import labels
+from iac_wrapper.operations import candidates, failed_logs
 from iac_wrapper.operations.workspace import Workspace
+
+T = TypeVar("T")
 
 RESTART_SECONDS = 15.0
 """How long a followed container may be down: Docker's restart policy begins with 0.1 s."""
@@ -19,7 +24,11 @@ RESTART_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class LogRecord:
-    """One line of a service; `role` is ``app`` or ``envoy``. Control characters are kept."""
+    """One line of a service. Control characters are kept.
+
+    `role` is ``app`` or ``envoy``, ``candidate-…`` while a deploy that did not end has left the
+    traffic to a candidate, or ``failed``: kept from a version that failed and is gone.
+    """
 
     service: str
     role: str
@@ -38,7 +47,8 @@ def logs(
         ConfigError: nothing is deployed, or no service has that name; at the call.
     """
     containers = _chosen(workspace, services, roles)
-    return (record for one in containers for record in _records(workspace, one, tail=tail))
+    current = (record for one in containers for record in _records(workspace, one, tail=tail))
+    return _in_turn(_failed(workspace, services, tail), current)
 
 
 def follow(
@@ -53,7 +63,22 @@ def follow(
 
     With `beat`, a None comes after so many quiet seconds. Closing the iterator ends its threads.
     """
-    return _merged(_Follower(workspace, tail), _chosen(workspace, services, roles), beat)
+    containers = _chosen(workspace, services, roles)
+    current = _merged(_Follower(workspace, tail), containers, beat)
+    return _in_turn(_failed(workspace, services, tail), current)
+
+
+def _in_turn(first: Iterator[LogRecord], then: Iterator[T]) -> Iterator[LogRecord | T]:
+    yield from first
+    yield from then
+
+
+def _failed(workspace: Workspace, services: Sequence[str], tail: int) -> Iterator[LogRecord]:
+    """What is kept of versions that failed, each with a line that says what it is."""
+    for service in sorted(failed_logs.services(workspace)):
+        if not services or service in services:
+            for line in failed_logs.read(workspace, service, tail=tail):
+                yield LogRecord(service, "failed", line)
 
 
 def _merged(
@@ -139,7 +164,15 @@ def _chosen(workspace: Workspace, services: Sequence[str], roles: Sequence[str])
                 expected=", ".join(known) or "a deployed service",
                 next_step="iac health lists them",
             )
-    return [c for c in containers if c.role in roles and (not services or c.service in services)]
+    live = {name for name, pair in candidates.pairs(workspace).items() if pair.live}
+    wanted = {*roles, *(f"{labels.CANDIDATE}{role}" for role in roles)}
+    return [
+        c
+        for c in containers
+        if c.role in wanted
+        and (c.role in roles or c.service in live)
+        and (not services or c.service in services)
+    ]
 
 
 def _records(  # noqa: PLR0913 - what to read and how, by keyword

@@ -18,12 +18,17 @@ from iac_wrapper.model.service_change import ServiceChange
 from iac_wrapper.model.service_changes import Observed, service_changes
 from iac_wrapper.model.slug import Slug
 from iac_wrapper.model.users import Users
-from iac_wrapper.operations import users
+from iac_wrapper.operations import releases, users
 from iac_wrapper.operations.deploy import gather
 from iac_wrapper.operations.heal import STOPPED
 from iac_wrapper.operations.infrastructure import file_hash, make_plan
 from iac_wrapper.operations.intent import Intent
-from iac_wrapper.operations.prepare import changed_values, due_certificates, with_old_values
+from iac_wrapper.operations.prepare import (
+    changed_values,
+    due_certificates,
+    secret_values,
+    with_old_values,
+)
 from iac_wrapper.operations.workspace import Workspace
 
 
@@ -70,14 +75,16 @@ def plan(workspace: Workspace, intent: Intent, *, full: bool = False) -> Planned
     """
     with workspace.hold("iac plan"):
         found = gather(workspace, replace(intent, prune=True)).lock
+        resting = releases.resting(workspace, found, secret_values(workspace, found), intent.named)
         directory = workspace.directory / "plan"
         lock_path, users_path = directory / "candidate.lock.json", directory / "users.json"
         lock_file.save(found, lock_path)
         owners = users.propose(workspace, found, users_path)
-        seen = _observe(workspace, found, owners)
+        seen = _observe(workspace, found, owners, resting)
         try:
+            outdir = directory / "cdktf.out"
             terraform, saved, planned = make_plan(
-                workspace, lock_path, directory / "cdktf.out", users_path
+                workspace, lock_path, outdir, users_path, untouched=resting
             )
             result = Planned(
                 lock=found,
@@ -103,7 +110,12 @@ def _changes(
     return service_changes(before, wanted.apps, resource_change.read(shown), seen)
 
 
-def _observe(workspace: Workspace, wanted: LockFile, owners: Mapping[str, Users]) -> Observed:
+def _observe(
+    workspace: Workspace,
+    wanted: LockFile,
+    owners: Mapping[str, Users],
+    resting: frozenset[str],
+) -> Observed:
     """What the plan cannot know: values in files, certificates, and what stands still.
 
     Raises:
@@ -114,16 +126,18 @@ def _observe(workspace: Workspace, wanted: LockFile, owners: Mapping[str, Users]
         names = {app.name: app.env for app in wanted.apps}[container.service]
         values.setdefault(container.service, set(names))
     due = due_certificates(workspace, wanted, owners)
-    return Observed(values, due, _stopped(workspace), _commits(workspace, wanted))
+    return Observed(values, due, _stopped(workspace, resting), _commits(workspace, wanted))
 
 
-def _stopped(workspace: Workspace) -> set[tuple[str, str]]:
-    """(service, role) of recorded containers that stand still; others may do so on purpose."""
+def _stopped(workspace: Workspace, resting: frozenset[str]) -> set[tuple[str, str]]:
+    """(service, role) of recorded containers that stand still; others may do so on purpose, and so
+    do those of `resting` services."""
     project = workspace.project
     return {
         (container.service, container.role)
         for container in workspace.engine.containers(project)
         if container.state in STOPPED
+        and container.service not in resting
         and container.name
         in (gateway_name(project), container_name(project, container.service, container.role))
     }

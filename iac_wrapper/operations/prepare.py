@@ -1,7 +1,7 @@
 """From slugs to facts: resolve, fetch, detect, and what else Terraform needs on disk.
 
 `facts` only reads (and fills the source cache), so `plan` can use it; `materialize` writes build
-contexts, certificates and the lock file.
+contexts and certificates.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from iac_wrapper import build_context, lock_file
+from iac_wrapper import build_context
 from iac_wrapper.adapters import certificates, env_files, ownership
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.adapters.index_settings import write_build_secrets
 from iac_wrapper.detection import detect
 from iac_wrapper.errors import ConfigError, IacError
-from iac_wrapper.layout import network_name
+from iac_wrapper.layout import live_name, network_name
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.app import DEFAULT_PORT, AppSpec, Checkout, ResolvedApp
 from iac_wrapper.model.certificate import CONTROL_PLANE
@@ -73,18 +73,17 @@ def facts(workspace: Workspace, selection: Selection, *, base_dir: Path) -> Fact
     running = {app.name for app in applied.apps} if applied else set()
     missing = [b for b in builds.values() if not workspace.engine.has_image(b.image)]
     capacity.warn(workspace, len({app.name for app in apps} - running), len(missing))
+    _check_live_names(workspace.project, {app.name for app in apps})
     network = network_name(workspace.project)
     return Facts(LockFile(workspace.project, network, subnet, port, apps), builds)
 
 
-def materialize(workspace: Workspace, found: Facts, lock_path: Path) -> None:
-    """Write build contexts, certificates, secret environment files and the lock file.
+def materialize(workspace: Workspace, found: Facts) -> None:
+    """Write build contexts and certificates; what runs is not touched.
 
     Raises:
         CertificateError: the CA or a leaf cannot be made.
-        ConfigError: a ``${NAME}`` in an app's env is not set.
     """
-    lock = found.lock
     write_build_secrets(
         workspace.layout,
         workspace.settings.environment,
@@ -92,10 +91,26 @@ def materialize(workspace: Workspace, found: Facts, lock_path: Path) -> None:
     )
     with ThreadPoolExecutor() as pool:
         list(pool.map(build_context.write, found.builds.values()))
-    for app in lock.apps:
-        _write_env(workspace, app)
-    ensure_certificates(workspace, lock)
-    lock_file.save(lock, lock_path)
+    ensure_certificates(workspace, found.lock)
+
+
+def secret_values(workspace: Workspace, lock: LockFile) -> dict[str, dict[str, str]]:
+    """What the ``${NAME}`` values of every app stand for, by service and variable.
+
+    Raises:
+        ConfigError: one is not set.
+    """
+    return {app.name: _values(workspace, app) for app in lock.apps}
+
+
+def write_values(workspace: Workspace, service: str, values: Mapping[str, str]) -> None:
+    """Put the secret values of a service where its program reads them when it starts."""
+    directory = workspace.layout.env_files(workspace.project, service)
+    if env_files.read(directory) == dict(values):
+        return
+    env_files.write(directory, values)
+    if said := _masking(values):
+        workspace.progress(f"{service}: {said}")
 
 
 def remove_dropped(workspace: Workspace, lock: LockFile) -> None:
@@ -110,7 +125,9 @@ def remove_dropped(workspace: Workspace, lock: LockFile) -> None:
     values = layout.project_env_files(project)
     contexts = layout.contexts(project)
     for path in (*values.glob("*"), *contexts.glob("*")):
-        service = path.name if path.parent == values else path.name.rpartition("-")[0]
+        # Beside a service's values may lie others of it, with a suffix.
+        own = path.parent == values
+        service = path.name.partition(".")[0] if own else path.name.rpartition("-")[0]
         if service not in names:
             shutil.rmtree(path, ignore_errors=True)
 
@@ -192,14 +209,6 @@ def _values(workspace: Workspace, app: ResolvedApp) -> dict[str, str]:
     return env_files.resolve(app.env, environment, where=f"service {app.name}")
 
 
-def _write_env(workspace: Workspace, app: ResolvedApp) -> None:
-    values = _values(workspace, app)
-    directory = workspace.layout.env_files(workspace.project, app.name)
-    env_files.write(directory, values)
-    if said := _masking(values):
-        workspace.progress(f"{app.name}: {said}")
-
-
 def _masking(values: Mapping[str, str]) -> str:
     """Which variables' values no output shows, and which it may show; empty without values."""
     masked = ", ".join(name for name, value in values.items() if is_masked(value))
@@ -264,6 +273,17 @@ def _resolved(checkout: Checkout, build: build_context.Build) -> ResolvedApp:
 
 def _commits(lock: LockFile | None) -> dict[str, tuple[str, str]]:
     return {app.name: (app.slug, app.commit) for app in lock.apps if app.commit} if lock else {}
+
+
+def _check_live_names(project: str, names: set[str]) -> None:
+    """A service must not have the name by which another one's candidate gets its traffic."""
+    for name in sorted(names):
+        if live_name(project, name) in names:
+            raise ConfigError(
+                f"a service cannot be called {live_name(project, name)} in project {project}",
+                found=f"the name under which a new version of {name} gets its traffic",
+                next_step="give it another `name:`",
+            )
 
 
 def _check_entrypoint_setting(workspace: Workspace, specs: Sequence[AppSpec]) -> None:

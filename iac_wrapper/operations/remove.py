@@ -8,18 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from iac_wrapper import lock_file, repos_file
+from iac_wrapper import repos_file
 from iac_wrapper.adapters import synthesized
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.plan import Plan
-from iac_wrapper.operations import inventory
-from iac_wrapper.operations.infrastructure import (
-    check_own,
-    file_hash,
-    make_plan,
-    sweep_orphans,
-)
+from iac_wrapper.operations import candidates, inventory, releases, step
+from iac_wrapper.operations.infrastructure import check_own
 from iac_wrapper.operations.prepare import ensure_certificates, remove_dropped
 from iac_wrapper.operations.workspace import Workspace
 
@@ -88,6 +83,7 @@ def remove(workspace: Workspace, names: Sequence[str]) -> Removed:
         applied = workspace.deployed()
         left = replace(applied, apps=tuple(a for a in applied.apps if a.name not in gone))
         ensure_certificates(workspace, left)  # a version before gave no uids
+        candidates.discard(workspace, gone, live=True)
         plan, plan_hash = _apply(workspace, left)
         remove_dropped(workspace, left)
         volumes = workspace.engine.volumes(workspace.project)
@@ -96,16 +92,11 @@ def remove(workspace: Workspace, names: Sequence[str]) -> Removed:
 
 
 def _apply(workspace: Workspace, left: LockFile) -> tuple[Plan, str]:
-    own = workspace.directory / "deploy.lock.json"
-    lock_file.save(left, own)
-    terraform, saved, plan = make_plan(workspace, own, workspace.layout.outdir(workspace.project))
-    plan_hash = file_hash(saved)
-    others = synthesized.changed_services(terraform.directory, plan)
+    known = releases.load(workspace)
+    going = step.prepare(workspace, left, known.stopped)
+    others = synthesized.changed_services(going.terraform.directory, going.plan)
     if others:
         workspace.warn(f"this changes {', '.join(sorted(others))} too: they were not as recorded")
-    sweep_orphans(workspace)
-    workspace.step(f"Applying: {plan.summary}")
-    if not plan.empty:
-        terraform.apply(saved, workspace.progress)
-    saved.unlink(missing_ok=True)
-    return plan, plan_hash
+    step.apply(workspace, going)
+    releases.finish(workspace, left, known)
+    return going.plan, going.hash

@@ -195,7 +195,7 @@ def test_image_is_built_from_its_context(service: dict[str, Any]) -> None:
     assert image["build"]["dockerfile"] == f"{context}/Dockerfile"
     assert image["build"]["label"]["org.karstkit.tree"] == TREE
     assert [secret["id"] for secret in image["build"]["secrets"]] == ["ca", "env"]
-    assert image["keep_locally"] is False
+    assert image["keep_locally"] is True
     assert image["lifecycle"] == {"create_before_destroy": True, "ignore_changes": ["build"]}
 
 

@@ -35,6 +35,11 @@ class Project:
     def file(self) -> Path:
         return self.folder / "repos.yaml"
 
+    @property
+    def directory(self) -> Path:
+        """Where `iac` keeps the project's state."""
+        return ROOT / ".iac" / "projects" / self.name
+
     def iac(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         """Run a verb; fail the test unless it ends with `code`, and never with a traceback."""
         return self.run(self.argv(*arguments), code=code)

@@ -20,7 +20,7 @@ from iac_wrapper.adapters.control_plane import ControlPlane
 from tests.e2e.conftest import ROOT, Project
 from tests.support.git_server import Content, GitServer, Link, Repository
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.core]
 
 SENTINEL = "sentinel-" + "5ecret" * 3
 

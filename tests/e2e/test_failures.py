@@ -83,7 +83,7 @@ def test_a_crashing_app_is_reported_and_the_others_stay(
     assert {n: i for n, i in project.container_ids().items() if n in before} == before
     health = project.health(code=7)
     assert {n: s["status"] for n, s in health.items()} == {
-        "crash": "NOT_SERVING",
+        "crash": "UNREACHABLE",  # stopped: it never served
         "one": "SERVING",
         "two": "SERVING",
     }
@@ -104,7 +104,7 @@ def test_what_was_broken_before_does_not_fail_a_deploy(
     broken.commit({"main.py": "raise SystemExit(4)\n"})
     done = project.iac("deploy", "--file", str(project.file), code=7)
     assert "1 of 3 services are not healthy" in done.stderr
-    assert "found:    two" in done.stderr
+    assert "found:    stayed on the previous version: two" in done.stderr
 
 
 def test_remove_takes_a_service_away(project: Project) -> None:

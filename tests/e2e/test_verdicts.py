@@ -40,6 +40,8 @@ def status(name):
         return urllib.request.urlopen(f"http://{name}:1/", timeout=20).status
     except urllib.error.HTTPError as error:
         return error.code
+    except OSError:
+        return 0
 names = sys.argv[1:]
 with ThreadPoolExecutor() as pool:
     print(json.dumps(dict(zip(names, pool.map(status, names)))))
@@ -56,10 +58,10 @@ def services(project: Project) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def answers(project: Project, services: dict[str, dict[str, Any]]) -> dict[str, int]:
-    """The HTTP status that the service `caller` gets from each of the others."""
+    """The HTTP status that the service `caller` gets from each of the others; 0: none."""
     assert services["caller"]["status"] == "SERVING"
     argv = ["/venv/bin/python", "-c", FETCH, *TABLE]
-    found = project.container("caller", "app").exec_run(argv, user="10001")
+    found = project.container("caller", "app").exec_run(argv)
     assert found.exit_code == 0, found.output
     status: dict[str, int] = json.loads(found.output.decode().splitlines()[-1])
     return status
@@ -71,7 +73,10 @@ def test_the_verdict_is_what_a_caller_gets(
 ) -> None:
     """SERVING means that a request is answered, and nothing else does."""
     service = services[name]
-    assert (service["status"] == "SERVING") == (answers[name] < 500), (service, answers[name])
+    assert (service["status"] == "SERVING") == (0 < answers[name] < 500), (
+        service,
+        answers[name],
+    )
     said = service["evidence"] if service["status"] == "SERVING" else service["message"]
     assert re.sub(r"in \d+ ms", "in N ms", said) == TABLE[name]
 
@@ -89,4 +94,5 @@ def test_other_protocols_are_proven_by_their_port(services: dict[str, dict[str, 
     """Between services only HTTP and gRPC are carried: no caller could tell more."""
     for name in ("speaks-first", "speaks-later"):
         service = services[name]
-        assert (service["status"], service["evidence"]) == ("SERVING", "accepts on 7300 (TCP)")
+        assert service["evidence"] == "accepts on 7300 (TCP)", service
+        assert service["status"] == "SERVING"

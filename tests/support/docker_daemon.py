@@ -34,9 +34,14 @@ class FakeContainer:
     log: list[tuple[int, bytes]] = field(default_factory=list)
     mounts: list[str] = field(default_factory=list)
     broken: bool = False
+    name: str = ""  # empty: made of project, service and role
     quiet: bool = False  # its log stays open and silent after what is there
     more_labels: dict[str, str] = field(default_factory=dict)
     stop_timeout: int | None = None
+
+    @property
+    def default_name(self) -> str:
+        return f"{self.project}-{self.service}-{self.role}"
 
     @property
     def labels(self) -> dict[str, str]:
@@ -135,6 +140,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self._json({"message": "port is already allocated"}, 500)
                 return
             container.state, container.started_at = "running", "2027-01-01T00:00:00Z"
+        elif match := re.fullmatch(r"/containers/([^/]+)/stop", path):
+            self.daemon.containers[match[1]].state = "exited"
+        elif match := re.fullmatch(r"/containers/([^/]+)/rename", path):
+            self.daemon.containers[match[1]].name = query["name"][0]
         self._send(204, b"")
 
     def do_DELETE(self) -> None:
@@ -184,7 +193,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _inspected(self, container: FakeContainer) -> dict[str, Any]:
         return {
             "Id": container.id,
-            "Name": f"/{container.project}-{container.service}-{container.role}",
+            "Name": f"/{container.name or container.default_name}",
             "RestartCount": 0,
             "Config": {"Labels": container.labels, "Image": "x", "Tty": False}
             | ({"StopTimeout": container.stop_timeout} if container.stop_timeout else {}),

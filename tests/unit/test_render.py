@@ -93,6 +93,16 @@ def test_what_was_broken_before_is_told_apart() -> None:
     assert report.to_dict()["services"][0]["broken_before"] is True
 
 
+def test_a_version_that_failed_names_the_one_that_serves() -> None:
+    """Its row is bad, and a line says what requests get."""
+    bad = _service("web", Health("web", "NOT_SERVING", "FAILED"), Probe("web", True, ""), None)
+    row = replace(bad, previous=replace(bad.app, commit="d" * 40))
+    text = plain(render.report_table(Report("p", (row,))))
+    assert "NOT_SERVING ! (failed)" in text
+    assert text.splitlines()[-1] == "web: the previous version (dddddddddddd) still serves."
+    assert row.to_dict()["previous"]["commit"] == "d" * 40
+
+
 def test_a_removal_says_what_stays_and_what_would_undo_it() -> None:
     """Data volumes, and the line of repos.yaml that brings the service back."""
     text = render.removed_text(["web"], ["demo-web-data"], ["repos.yaml:3"])

@@ -90,3 +90,26 @@ def test_values_to_mask(tmp_path: Path) -> None:
     """Only what has the shape of a secret is masked."""
     env_files.write(tmp_path / "web", {"A": "production", "B": "s3cret-value"})
     assert env_files.values(tmp_path) == ["s3cret-value"]
+
+
+def test_proven_values_are_kept_while_others_are_tried(tmp_path: Path) -> None:
+    """Byte by byte, until they are restored; a second try does not take the first for proven."""
+    own, previous = tmp_path / "web", tmp_path / "web.previous"
+    env_files.write(own, {"A": "proven\r\n\udcff"})
+    env_files.stash(own, previous)
+    env_files.write(own, {"A": "tried", "B": "new"})
+    env_files.stash(own, previous)
+
+    env_files.restore(own, previous)
+
+    assert env_files.read(own) == {"A": "proven\r\n\udcff"}
+    assert not previous.exists()
+
+
+def test_having_had_no_values_is_restored_too(tmp_path: Path) -> None:
+    """Nothing is what was proven."""
+    own, previous = tmp_path / "web", tmp_path / "web.previous"
+    env_files.stash(own, previous)
+    env_files.write(own, {"A": "tried"})
+    env_files.restore(own, previous)
+    assert env_files.read(own) == {}

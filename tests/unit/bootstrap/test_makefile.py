@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 PROMISED = (
     "bootstrap demo proto plan apply destroy "
-    "test test-cov e2e-test interop lint fmt dev install lock"
+    "test test-all test-cov e2e-test interop reliability lint fmt dev install lock"
 )
 
 

@@ -60,7 +60,7 @@ def test_other_protocols_are_proven_by_the_open_port() -> None:
     by its sidecar, unless it is known to be an HTTP server."""
     assert proof.request(TCP, Question()) is None
     assert proof.judge(TCP, Question(), None).evidence == "accepts on 5000 (TCP)"
-    garbage = answer(502, b"upstream connect error: reset reason: protocol error")
+    garbage = answer(502, b"the answer of service web is no valid HTTP, or its headers")
     assert proof.judge(HTTP, Question(), garbage).evidence == "accepts on 5000 (TCP)"
     assert not proof.judge(HTTP, Question(http=True), garbage).serving
 
@@ -72,8 +72,10 @@ def test_a_declared_path_is_what_is_asked() -> None:
         asked = proof.request(health, declared)
         assert asked
         assert (asked.method, asked.path) == ("GET", "/up?deep=1")
+    said = replace(app("web"), run="web", options=Options(run="web"))
+    assert Question.about(said) == Question("/", exact=False, http=True)
     plain = Question.about(replace(app("web"), run="web"))
-    assert (plain.path, plain.exact, plain.http) == ("/", False, True)
+    assert plain == Question("/", exact=False, http=False), "detected only"
     call = proof.request(GRPC, plain)
     assert call
     assert (call.method, call.body) == ("POST", b"\0\0\0\0\0")

@@ -155,3 +155,12 @@ def test_rules_are_asked_only_about_known_values() -> None:
     rules = Rules(same={"a": lambda _old, _new: True})
     assert plan_update(block, {"a": "x"}, {"a": "y"}, rules).replace == ()
     assert plan_update(block, {"a": "x"}, {"a": UNKNOWN}, rules).replace == ("a",)
+
+
+def test_keeping_images_from_now_on_replaces_nothing() -> None:
+    """A state written before images were kept: one update in place, no new container after it."""
+    image = {"name": "iac/demo-web:1", "image_id": "sha256:1"}
+    plan = update("docker_image", {**image, "keep_locally": False}, {**image, "keep_locally": True})
+    assert plan.replace == ()
+    assert plan.planned["keep_locally"] is True
+    assert plan.planned["image_id"] == "sha256:1"

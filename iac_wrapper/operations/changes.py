@@ -1,0 +1,128 @@
+"""Which services a plan gives a new version, and which of those may run beside their old one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from iac_wrapper.adapters import env_files, planned
+from iac_wrapper.adapters.planned import PlannedContainer
+from iac_wrapper.layout import candidate_name
+from iac_wrapper.lock_file import LockFile
+from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.health import Health
+from iac_wrapper.operations import candidates
+from iac_wrapper.operations.prepare import with_old_values
+from iac_wrapper.operations.step import Step
+from iac_wrapper.operations.verify import control_plane
+from iac_wrapper.operations.workspace import Workspace
+
+Values = Mapping[str, Mapping[str, str]]
+"""Secret values by service and variable."""
+
+LOOK_SECONDS = 3.0
+"""How long the old version may take to say that it is well."""
+
+_LABEL = 63  # octets of a name in DNS (RFC 1035): the sidecars ask for a candidate by name
+
+
+@dataclass(frozen=True)
+class Change:
+    """A service that gets another version, or its first one.
+
+    `old` is what Terraform's state has, `was_good` whether that serves now; `in_place` says why
+    the new version cannot be tried beside it, None if it can; `containers` are both as the plan
+    has them, by role.
+    """
+
+    app: ResolvedApp
+    old: ResolvedApp | None
+    was_good: bool
+    in_place: str | None
+    containers: Mapping[str, PlannedContainer] = field(default_factory=dict)
+
+
+def changes(
+    workspace: Workspace, step: Step, before: LockFile | None, values: Values
+) -> dict[str, Change]:
+    """The services whose containers `step` makes, changes or restarts, or whose values are new."""
+    apps = {app.name: app for app in step.lock.apps}
+    if before is None:
+        return {name: Change(app, None, False, "it is new") for name, app in apps.items()}
+    restarts = _with_new_values(workspace, step.lock, values)
+    if not restarts and not any(_is_container(change.address) for change in step.plan.changes):
+        return {}
+    shown = step.terraform.show(step.saved)
+    pairs: dict[str, dict[str, PlannedContainer]] = {}
+    for container in planned.containers(shown):
+        pairs.setdefault(container.service, {})[container.role] = container
+    touched = [n for n in apps if n in restarts or any(map(_is_touched, pairs.get(n, {}).values()))]
+    old = {app.name: app for app in before.apps}
+    health = _health(workspace, before, [name for name in touched if name in old])
+    general = "the network changes" if planned.replaces_network(shown) else None
+    unfinished = candidates.pairs(workspace)
+    found = {}
+    for name in touched:
+        seen, pair = health.get(name), pairs.get(name, {})
+        own = "an unfinished deploy left it half-way" if name in unfinished else None
+        if name not in restarts and not any(one.is_new for one in pair.values()):
+            own = "only its limits change"
+        why = general or own or _why_in_place(workspace, apps[name], seen, pair)
+        good = seen is not None and seen.serving
+        found[name] = Change(apps[name], old.get(name), good, why, pair)
+    return found
+
+
+def _with_new_values(workspace: Workspace, lock: LockFile, values: Values) -> set[str]:
+    """Services whose values are others than those that their program was started with."""
+    layout, project = workspace.layout, workspace.project
+    new = {
+        name
+        for name, wanted in values.items()
+        if env_files.read(layout.env_files(project, name)) != dict(wanted)
+    }
+    return new | {container.service for container in with_old_values(workspace, lock)}
+
+
+def _health(workspace: Workspace, before: LockFile, services: Sequence[str]) -> dict[str, Health]:
+    if not services:
+        return {}
+    client = control_plane(workspace, before)
+    with ThreadPoolExecutor(min(32, len(services))) as pool:
+        seen = pool.map(lambda name: client.health(name, timeout=LOOK_SECONDS), services)
+        return dict(zip(services, seen, strict=True))
+
+
+def _why_in_place(
+    workspace: Workspace,
+    app: ResolvedApp,
+    seen: Health | None,
+    pair: Mapping[str, PlannedContainer],
+) -> str | None:
+    """Why two versions of a service cannot run side by side; None if they can."""
+    reasons = (
+        (seen is None, "it is new"),
+        (seen is not None and not seen.serving, "its old version does not serve"),
+        (app.options.rollout == "replace", "`rollout: replace`"),
+        (not _serves(app, seen), "it does not serve requests"),
+        (any(one.holds_data for one in pair.values()), "it holds data"),
+        (not {"envoy", "app"} <= pair.keys(), "one of its containers is not planned"),
+        (len(candidate_name(workspace.project, app.name)) > _LABEL, "its name is too long"),
+    )
+    return next((reason for applies, reason in reasons if applies), None)
+
+
+def _serves(app: ResolvedApp, seen: Health | None) -> bool:
+    """Whether a service answers requests: one that works something off must not run twice."""
+    if app.run is not None:
+        return app.run == "web"
+    return seen is not None and seen.port is not None
+
+
+def _is_touched(container: PlannedContainer) -> bool:
+    return bool({"create", "update"} & set(container.actions))
+
+
+def _is_container(address: str) -> bool:
+    return address.startswith("docker_container.")

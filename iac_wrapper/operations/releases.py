@@ -1,0 +1,171 @@
+"""Which versions of a service were proven, and whose containers are stopped because none was.
+
+Written by every deploy; read to go back, to keep images and to leave stopped services alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from iac_wrapper.adapters import engine_changes, env_files
+from iac_wrapper.atomic import write_text
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.lock_file import LockFile, app_from_json, app_to_json
+from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.operations import failed_logs
+from iac_wrapper.operations.workspace import Workspace
+
+Named = frozenset[str]
+"""Services that a person asked for one by one."""
+
+_VERSION = 1
+_MOST_ENTRIES = 20
+"""Per service: many versions may share one image, for instance with another `env:`."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """A version that was proven: its entry of the lock, and when it was (UTC)."""
+
+    app: ResolvedApp
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Releases:
+    """By service: what was proven, newest first. `stopped`: services that stay down, because no
+    version of them was ever proven, until they change or are deployed by name."""
+
+    good: Mapping[str, Sequence[Release]] = field(default_factory=dict)
+    stopped: frozenset[str] = frozenset()
+
+    def last_good(self, service: str) -> ResolvedApp | None:
+        """The newest proven version."""
+        known = self.good.get(service)
+        return known[0].app if known else None
+
+    def images(self, service: str) -> set[str]:
+        """The tags that going back would need."""
+        return {release.app.image for release in self.good.get(service, ())}
+
+    def proven(self, apps: Collection[ResolvedApp], *, keep: int) -> Releases:
+        """With `apps` as the newest versions; of each service the last `keep` images stay."""
+        now = datetime.now(UTC)
+        added = {app.name: _latest(self.good.get(app.name, ()), app, now, keep) for app in apps}
+        return replace(self, good={**self.good, **added})
+
+    def only(self, services: Collection[str]) -> Releases:
+        """Without services that are no more."""
+        good = {name: known for name, known in self.good.items() if name in services}
+        return replace(self, good=good, stopped=self.stopped & set(services))
+
+
+def load(workspace: Workspace) -> Releases:
+    """What is recorded; nothing if the project is new.
+
+    Raises:
+        ConfigError: the record cannot be read.
+    """
+    path = workspace.layout.releases(workspace.project)
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return _from_json(data)
+    except FileNotFoundError:
+        return Releases()
+    except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            "cannot read the record of proven versions",
+            where=str(path),
+            found=f"{type(error).__name__}: {error}",
+            next_step="delete the file; the next deploy begins a new one",
+        ) from None
+
+
+def save(workspace: Workspace, releases: Releases) -> None:
+    """Write the record whole or not at all."""
+    services = {
+        name: [{"at": r.at.isoformat(), "app": app_to_json(r.app)} for r in known]
+        for name, known in releases.good.items()
+    }
+    data = {"version": _VERSION, "good": services, "stopped": sorted(releases.stopped)}
+    text = json.dumps(data, indent=2, sort_keys=True) + "\n"
+    write_text(workspace.layout.releases(workspace.project), text, mode=0o600)
+
+
+def wake(
+    workspace: Workspace, wanted: LockFile, values: Mapping[str, Mapping[str, str]], named: Named
+) -> frozenset[str]:
+    """Give stopped services another try, but for those that are `resting`; return these."""
+    known = load(workspace)
+    still = resting(workspace, wanted, values, named)
+    if still != known.stopped:
+        save(workspace, replace(known, stopped=still))
+    return still
+
+
+def resting(
+    workspace: Workspace, wanted: LockFile, values: Mapping[str, Mapping[str, str]], named: Named
+) -> frozenset[str]:
+    """Stopped services that get no other version or value and are not `named`: they stay so."""
+    known, applied = load(workspace), workspace.applied()
+    if not known.stopped or applied is None:
+        return frozenset()
+    entries = {app.name: app for app in applied.apps}
+    return frozenset(
+        app.name
+        for app in wanted.apps
+        if app.name in known.stopped - named
+        and entries.get(app.name) == app
+        and env_files.read(workspace.layout.env_files(workspace.project, app.name))
+        == dict(values[app.name])
+    )
+
+
+def finish(workspace: Workspace, lock: LockFile, releases: Releases) -> None:
+    """Record what was proven, and drop what belongs to services that are not in `lock`."""
+    names = {app.name for app in lock.apps}
+    known = releases.only(names)
+    save(workspace, known)
+    _prune_images(workspace, lock, known)
+    failed_logs.only(workspace, names)
+
+
+def _prune_images(workspace: Workspace, lock: LockFile, releases: Releases) -> None:
+    """Remove the images of the project that no deployed or proven version needs."""
+    wanted = {app.image for app in lock.apps}
+    wanted |= {image for app in lock.apps for image in releases.images(app.name)}
+    for tag in workspace.engine.image_tags(workspace.project):
+        if tag not in wanted and engine_changes.remove_image(workspace.engine, tag):
+            workspace.progress(f"removed image {tag}: no version to go back to needs it")
+
+
+def _latest(
+    known: Sequence[Release], app: ResolvedApp, now: datetime, keep: int
+) -> Sequence[Release]:
+    if known and known[0].app == app:
+        return known
+    images: set[str] = set()
+    kept: list[Release] = []
+    for release in [Release(app, now), *(r for r in known if r.app != app)]:
+        images.add(release.app.image)
+        if len(images) > keep:
+            break
+        kept.append(release)
+    return kept[:_MOST_ENTRIES]
+
+
+def _from_json(data: Mapping[str, Any]) -> Releases:
+    if data["version"] != _VERSION:
+        raise ValueError(f"version {data['version']!r}")
+    good = {
+        name: [
+            Release(app_from_json(name, item["app"]), datetime.fromisoformat(item["at"]))
+            for item in known
+        ]
+        for name, known in data["good"].items()
+    }
+    return Releases(good, frozenset(data["stopped"]))

@@ -1,0 +1,265 @@
+"""One rollout: new versions are proven before old ones go, and what fails leaves no outage.
+
+The record of what is deployed stays Terraform's. A new version that may run twice is tried as a
+candidate beside the old one; once proven, it has the traffic while Terraform replaces the recorded
+pair. What may not run twice is replaced in place, and put back if it fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from iac_wrapper.adapters import engine_changes, env_files
+from iac_wrapper.lock_file import LockFile
+from iac_wrapper.model import labels
+from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.plan import Plan
+from iac_wrapper.model.report import Report, ServiceReport
+from iac_wrapper.operations import candidates, failed_logs, releases, step, unfinished
+from iac_wrapper.operations.blame import Blame
+from iac_wrapper.operations.changes import Change, Values, changes
+from iac_wrapper.operations.heal import heal
+from iac_wrapper.operations.prepare import with_old_values, write_values
+from iac_wrapper.operations.prove import prove
+from iac_wrapper.operations.releases import Named
+from iac_wrapper.operations.step import Step
+from iac_wrapper.operations.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a deploy wants.
+
+    `values` are the secret ones; `named` services were asked for one by one; `healed` containers
+    were just started; `resting` services are stopped and stay so; with `strict` the verdict is
+    also on what was broken before.
+    """
+
+    lock: LockFile
+    values: Values
+    named: Named
+    healed: frozenset[str]
+    resting: frozenset[str]
+    strict: bool
+
+
+@dataclass(frozen=True)
+class Rolled:
+    """How a rollout ended.
+
+    `lock` says what serves now, for each service; `report` what was proven, with the row of the
+    version that failed for services that stayed on, or went back to, their previous one. `plan` is
+    the one that was applied first, `plan_hash` its SHA-256; `moved` are the services that are good
+    and changed.
+    """
+
+    lock: LockFile
+    plan: Plan
+    plan_hash: str
+    report: Report
+    moved: tuple[str, ...]
+
+
+def roll(workspace: Workspace, wanted: Wanted) -> Rolled:
+    """Bring the project to what is wanted, service by service as far as each is proven.
+
+    Raises:
+        CommandError: a build, Terraform or the engine failed; what serves goes on serving.
+    """
+    return _Rollout(workspace, wanted).run()
+
+
+class _Rollout:
+    def __init__(self, workspace: Workspace, wanted: Wanted) -> None:
+        self._workspace = workspace
+        self._wanted = wanted
+        self._before = workspace.applied()
+        self._releases = releases.load(workspace)
+        self._failed: dict[str, ServiceReport] = {}
+
+    def run(self) -> Rolled:
+        workspace, wanted = self._workspace, self._wanted
+        unfinished.settle(workspace, self._before)
+        first = step.prepare(workspace, wanted.lock, wanted.resting)
+        step.build(workspace, first)
+        changed = changes(workspace, first, self._before, wanted.values)
+        stack, healed = first.terraform.directory, wanted.healed
+        blame = Blame.before(workspace, stack, first.plan, healed=healed, named=wanted.named)
+        blame = blame.touched(changed)
+        self._try([change for change in changed.values() if change.in_place is None])
+        going = first
+        if self._failed:
+            kept = [c.old for name, c in changed.items() if name in self._failed and c.old]
+            going = step.prepare(workspace, _with(wanted.lock, kept), self._untouched)
+        self._say_in_place(changed.values())
+        self._write_values(changed)
+        self._go_live(changed)
+        self._apply(going)
+        asked = unfinished.recorded(workspace)
+        report = prove(workspace, going.lock, asked, blame, strict=wanted.strict)
+        lock, report = self._put_back(going.lock, report, changed, asked, blame)
+        self._finish(lock, report, changed)
+        moved = tuple(s.app.name for s in report.services if s.good and s.app.name in changed)
+        moved = tuple(name for name in moved if name not in self._failed)
+        return Rolled(lock, going.plan, going.hash, self._told(report), moved)
+
+    @property
+    def _untouched(self) -> frozenset[str]:
+        return self._wanted.resting | frozenset(self._failed)
+
+    def _try(self, tried: list[Change]) -> None:
+        """Prove new versions beside the old ones; what fails is noted and removed."""
+        if not tried or self._before is None:
+            return
+        workspace, values = self._workspace, self._wanted.values
+        names = ", ".join(change.app.name for change in tried)
+        workspace.step(f"Trying {names} beside the version that serves")
+        try:
+            candidates.start(workspace, [(c.app, c.containers, values[c.app.name]) for c in tried])
+            rows = candidates.prove(workspace, self._before, [change.app for change in tried])
+            self._failed = {row.app.name: row for row in rows if not row.good}
+            for row in self._failed.values():
+                self._keep_log(row.app, f"{labels.CANDIDATE}app")
+                workspace.warn(f"{row.app.name}: the new version failed, the previous one stays")
+        except BaseException:
+            candidates.discard(workspace)
+            raise
+        candidates.discard(workspace, self._failed)
+
+    def _say_in_place(self, changed: Iterable[Change]) -> None:
+        for change in changed:
+            if change.in_place and change.was_good:
+                self._workspace.progress(
+                    f"{change.app.name}: its old version stops first ({change.in_place})"
+                )
+
+    def _write_values(self, changed: Mapping[str, Change]) -> None:
+        layout, project = self._workspace.layout, self._workspace.project
+        for name, values in self._wanted.values.items():
+            if name in self._untouched:
+                continue
+            if name in changed and changed[name].old:
+                previous = layout.previous_env_files(project, name)
+                env_files.stash(layout.env_files(project, name), previous)
+            write_values(self._workspace, name, values)
+
+    def _go_live(self, changed: Mapping[str, Change]) -> None:
+        tried = {name for name, change in changed.items() if change.in_place is None}
+        proven = sorted(tried - self._failed.keys())
+        for service in proven:
+            self._workspace.progress(f"{service}: the new version is proven and gets the traffic")
+        candidates.go_live(self._workspace, proven)
+
+    def _apply(self, going: Step) -> None:
+        workspace = self._workspace
+        step.apply(workspace, going)
+        for container in with_old_values(workspace, going.lock):
+            workspace.progress(f"{container.service}: restarting, its secret environment changed")
+            workspace.engine.restart(container)
+        heal(workspace)
+
+    def _put_back(
+        self,
+        lock: LockFile,
+        report: Report,
+        changed: Mapping[str, Change],
+        asked: Mapping[str, str],
+        blame: Blame,
+    ) -> tuple[LockFile, Report]:
+        """Return what failed after it replaced its old version to the last one that was good."""
+        bad = [row for row in report.services if not row.good and row.app.name in changed]
+        bad = [row for row in bad if row.app.name not in self._failed]
+        for row in bad:
+            self._keep_log(row.app, "app")
+        targets = {row.app.name: self._last_good(changed[row.app.name]) for row in bad}
+        back = [row for row in bad if self._differs(row.app, targets[row.app.name])]
+        if back:
+            apps = [app for row in back if (app := targets[row.app.name])]
+            lock = self._apply_again(lock, apps)
+            again = replace(lock, apps=tuple(apps))
+            rows = prove(self._workspace, again, asked, blame, strict=self._wanted.strict).services
+            report = _merged(report, rows)
+            self._failed |= {row.app.name: row for row in back}
+        self._stop([name for name, target in targets.items() if target is None])
+        return lock, report
+
+    def _last_good(self, change: Change) -> ResolvedApp | None:
+        return change.old if change.was_good else self._releases.last_good(change.app.name)
+
+    def _differs(self, failed: ResolvedApp, target: ResolvedApp | None) -> bool:
+        """Whether going back to `target` is going anywhere: its entry or its values are others."""
+        previous = self._workspace.layout.previous_env_files(self._workspace.project, failed.name)
+        kept = env_files.read(previous)
+        new_values = previous.exists() and kept != dict(self._wanted.values[failed.name])
+        return target is not None and (target != failed or new_values)
+
+    def _apply_again(self, lock: LockFile, apps: list[ResolvedApp]) -> LockFile:
+        """Apply `lock` with `apps` as they were, their secret values included."""
+        workspace, project = self._workspace, self._workspace.project
+        workspace.step(f"Putting back {', '.join(app.name for app in apps)}")
+        for app in apps:
+            directory = workspace.layout.env_files(project, app.name)
+            env_files.restore(directory, workspace.layout.previous_env_files(project, app.name))
+        back = step.prepare(workspace, _with(lock, apps), self._untouched)
+        step.build(workspace, back)
+        self._apply(back)
+        return back.lock
+
+    def _stop(self, services: list[str]) -> None:
+        """Stop what never served; the containers stay for whoever looks for the reason."""
+        stopping = [
+            container
+            for container in self._workspace.engine.containers(self._workspace.project)
+            if container.service in services and container.role in ("app", "envoy")
+        ]
+        for service in services:
+            self._workspace.warn(f"{service}: stopped, it never served; `iac logs` says why")
+        self._releases = replace(self._releases, stopped=self._wanted.resting | set(services))
+        releases.save(self._workspace, self._releases)
+        for container in sorted(stopping, key=lambda c: c.role):
+            engine_changes.stop(self._workspace.engine, container)
+
+    def _finish(self, lock: LockFile, report: Report, changed: Mapping[str, Change]) -> None:
+        """Take the traffic back from candidates, and note what is good."""
+        workspace, project = self._workspace, self._workspace.project
+        good = [row.app for row in report.services if row.good]
+        candidates.retire(workspace, {app.name for app in good})
+        for name in sorted(candidates.pairs(workspace)):
+            workspace.warn(f"{name}: its candidate keeps the traffic, the recorded pair failed")
+        for app in good:
+            if app.name in changed and app.name not in self._failed:
+                workspace.layout.failed_log(project, app.name).unlink(missing_ok=True)
+            env_files.forget(workspace.layout.previous_env_files(project, app.name))
+        proven = self._releases.proven(good, keep=workspace.settings.keep_images)
+        releases.finish(workspace, lock, proven)
+
+    def _told(self, report: Report) -> Report:
+        """`report` with the rows of what failed, and whether the previous version serves."""
+        rows = {row.app.name: row for row in report.services}
+        told = [
+            replace(failed, previous=rows[name].app if rows[name].good else None)
+            for name, failed in self._failed.items()
+        ]
+        return _merged(report, told)
+
+    def _keep_log(self, app: ResolvedApp, role: str) -> None:
+        found = [
+            container
+            for container in self._workspace.engine.containers(self._workspace.project)
+            if container.service == app.name and container.role == role
+        ]
+        failed_logs.keep(self._workspace, app, found[0] if found else None)
+
+
+def _with(lock: LockFile, apps: Iterable[ResolvedApp]) -> LockFile:
+    """`lock` with other versions of some apps."""
+    others = {app.name: app for app in apps}
+    return replace(lock, apps=tuple(others.get(app.name, app) for app in lock.apps))
+
+
+def _merged(report: Report, rows: Iterable[ServiceReport]) -> Report:
+    """`report` with other rows for some services."""
+    others = {row.app.name: row for row in rows}
+    services = tuple(others.get(row.app.name, row) for row in report.services)
+    return replace(report, services=services)

@@ -1,0 +1,63 @@
+"""One plan and its apply: what deploy, the way back and remove do the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from iac_wrapper import lock_file
+from iac_wrapper.adapters import image_builder
+from iac_wrapper.adapters.terraform import Terraform
+from iac_wrapper.lock_file import LockFile
+from iac_wrapper.model.plan import Plan
+from iac_wrapper.operations.infrastructure import file_hash, make_plan, sweep_orphans
+from iac_wrapper.operations.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Step:
+    """A saved plan for `lock` that nobody has applied yet; `hash` is its SHA-256."""
+
+    lock: LockFile
+    terraform: Terraform
+    saved: Path
+    plan: Plan
+    hash: str
+
+
+def prepare(workspace: Workspace, lock: LockFile, untouched: Collection[str] = ()) -> Step:
+    """Plan `lock`, but for the containers of `untouched` services; nothing is changed."""
+    # A copy: the repos file, and so the lock beside it, may be another project's as well.
+    own = workspace.directory / "deploy.lock.json"
+    lock_file.save(lock, own)
+    outdir = workspace.layout.outdir(workspace.project)
+    terraform, saved, plan = make_plan(workspace, own, outdir, untouched=untouched)
+    return Step(lock, terraform, saved, plan, file_hash(saved))
+
+
+def build(workspace: Workspace, step: Step) -> None:
+    """Build what the plan will need, while everything still runs."""
+    wanted = [c.address for c in step.plan.changes if c.action in ("create", "replace")]
+    images = image_builder.blocks(step.terraform.directory, wanted)
+    missing = [image for image in images if not workspace.engine.has_image(image["name"])]
+    if missing:
+        names = ", ".join(image["name"] for image in missing)
+        workspace.step(f"Building {len(missing)} image{'s' * (len(missing) != 1)}: {names}")
+        image_builder.build_all(
+            workspace.host.docker,
+            missing,
+            workspace.directory / "log",
+            workspace.progress,
+            workspace.redactor(),
+        )
+
+
+def apply(workspace: Workspace, step: Step) -> None:
+    """Apply the plan, exactly that."""
+    sweep_orphans(workspace)
+    summary = f"Applying: {step.plan.summary}"
+    workspace.step(summary if step.plan.changes else "No changes to any container")
+    if not step.plan.empty:
+        step.terraform.apply(step.saved, workspace.progress)
+    step.saved.unlink(missing_ok=True)

@@ -1,0 +1,40 @@
+"""What a deploy that was killed left behind: candidates, with or without the traffic.
+
+A candidate without traffic goes. One that has it stays until the recorded pair is proven: it may
+be all that serves.
+"""
+
+from __future__ import annotations
+
+from iac_wrapper.layout import container_name
+from iac_wrapper.lock_file import LockFile
+from iac_wrapper.operations import candidates
+from iac_wrapper.operations.verify import control_plane
+from iac_wrapper.operations.workspace import Workspace
+
+LOOK_SECONDS = 3.0
+"""How long a recorded pair may take to answer."""
+
+
+def settle(workspace: Workspace, before: LockFile | None) -> None:
+    """Remove the candidates that nothing depends on. Call it with the project held."""
+    found = candidates.pairs(workspace)
+    done = {name for name in found if not found[name].live or _serves(workspace, before, name)}
+    for name in sorted(done):
+        workspace.warn(f"{name}: removing the candidate of a deploy that did not end")
+    candidates.retire(workspace, done)
+
+
+def recorded(workspace: Workspace) -> dict[str, str]:
+    """The recorded Envoy containers to ask where a candidate has the name, by service."""
+    found = candidates.pairs(workspace)
+    project = workspace.project
+    return {name: container_name(project, name, "envoy") for name in found if found[name].live}
+
+
+def _serves(workspace: Workspace, before: LockFile | None, service: str) -> bool:
+    if before is None or service not in {app.name for app in before.apps}:
+        return True  # nobody's service: there is nothing to wait for
+    name = container_name(workspace.project, service, "envoy")
+    client = control_plane(workspace, before)
+    return client.health(service, timeout=LOOK_SECONDS, sni=name).serving

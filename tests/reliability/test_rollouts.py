@@ -1,0 +1,116 @@
+"""Rollouts of every kind under load, with the figures: minutes long, hence `make reliability`.
+
+The tests share one project and run in order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Project, git_server, project
+from tests.support.git_server import GitServer
+from tests.support.load import LONGEST_GAP, Load, Result
+from tests.support.rollouts import (
+    BROKEN,
+    ENTRIES,
+    commit,
+    deploy_when_free,
+    kill_deploy,
+    server,
+    start,
+    under_load,
+)
+
+__all__ = ["git_server", "project"]
+
+pytestmark = pytest.mark.reliability
+
+
+@pytest.fixture(scope="module", autouse=True)
+def first(project: Project, git_server: GitServer) -> dict[str, Any]:
+    """A server and a caller, deployed once."""
+    return start(project, git_server)
+
+
+def _check(result: Result) -> None:
+    print(f"{result.sent} requests, {len(result.failed)} failed, longest gap {result.gap:.3f} s")
+    assert result.failed == []
+    assert result.gap < LONGEST_GAP
+
+
+CHANGES = {
+    "env": (ENTRIES.replace("  port: 8080\n", "  port: 8080\n  env: {GREETING: hi}\n"), "hi"),
+    "port": (ENTRIES.replace("8080", "9090"), "one"),
+    "secret": (ENTRIES.replace("8080\n", "9090\n  env: {GREETING: '${WORD}'}\n"), "first"),
+    "limits": (ENTRIES.replace("8080\n", "9090\n  memory: 300m\n"), "one"),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_change_loses_no_request(project: Project, what: str) -> None:
+    """Whatever replaces or restarts a container: none of 200 requests/s fails."""
+    entries, answer = CHANGES[what]
+    project.environment["WORD"] = "first"
+    project.file.write_text(entries)
+    verdict, result = under_load(project)
+    assert verdict["verdict"] == "ok"
+    assert result.last == answer
+    _check(result)
+
+
+def test_a_new_secret_value_loses_no_request(project: Project) -> None:
+    """Terraform sees no change; the program restarts behind its candidate."""
+    project.file.write_text(CHANGES["secret"][0])
+    project.deploy()
+    project.environment["WORD"] = "second"
+    verdict, result = under_load(project)
+    assert verdict["plan"]["empty"]
+    assert result.seen == ["first", "second"]
+    _check(result)
+
+
+def test_a_bad_secret_value_loses_no_request(project: Project) -> None:
+    """The program dies of it beside the old one, which keeps the value that it has."""
+    project.environment["WORD"] = "crash"
+    _, result = under_load(project, code=7)
+    assert result.seen == ["second"]
+    _check(result)
+    project.container("web", "app").restart()
+    assert project.iac("health", "--wait", "20")
+    project.file.write_text(ENTRIES)
+    project.deploy()
+
+
+LIVE = {"Applying:", "Verifying every"}
+"""Where a candidate has the traffic for sure; the name moves a moment after it is said."""
+
+
+@pytest.mark.parametrize("step", ["Trying web", "gets the traffic", "Applying:", "Verifying every"])
+def test_a_kill_at_any_step_converges(project: Project, git_server: GitServer, step: str) -> None:
+    """kill -9 there, then the same deploy: it ends well, and no request failed in between."""
+    commit(git_server, server(step))
+    load = Load(project.container("caller", "app"), "web")
+    try:
+        kill_deploy(project, step)
+        told = "the candidate of a deploy that did not end has the traffic"
+        said = told in project.iac("heal").stderr
+        assert said or step not in LIVE
+        verdict = deploy_when_free(project)
+    finally:
+        result = load.end()
+    assert verdict["verdict"] == "ok"
+    assert result.last == step
+    assert len(project.container_ids()) == 5
+    _check(result)
+
+
+def test_a_bad_release_after_kills_loses_no_request(
+    project: Project, git_server: GitServer
+) -> None:
+    """What was killed leaves nothing that a later failure could go back to by mistake."""
+    commit(git_server, BROKEN)
+    _, result = under_load(project, code=7)
+    assert result.seen == ["Verifying every"]
+    _check(result)

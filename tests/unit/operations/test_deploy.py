@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from iac_wrapper.model.health import Health, Probe
+from iac_wrapper.model.plan import Plan
+from iac_wrapper.model.report import Report, ServiceReport
+from iac_wrapper.operations.deploy import Deployed, DeployUnhealthyError
+from tests.support.deployed import app
+
+
+def _row(name: str, *, previous: bool = False) -> ServiceReport:
+    health = Health(name, "NOT_SERVING", "FAILED")
+    row = ServiceReport(app(name), "", health, Probe(name, True, ""), True, None)
+    return replace(row, previous=app(name)) if previous else row
+
+
+def _error(*rows: ServiceReport, moved: tuple[str, ...] = ()) -> DeployUnhealthyError:
+    return DeployUnhealthyError(Deployed(Plan(()), "", Report("demo", rows), moved))
+
+
+def test_the_error_names_who_moved_and_who_stayed() -> None:
+    """Both groups, and whether anything is down."""
+    error = _error(_row("c", previous=True), moved=("a", "b"))
+    assert error.message == "1 of 1 services are not healthy; the previous version still serves"
+    assert error.found == "moved: a, b; stayed on the previous version: c"
+
+
+def test_the_error_tells_an_outage_from_a_version_that_stayed() -> None:
+    """Only where a previous version serves is that said."""
+    error = _error(_row("c", previous=True), _row("d"))
+    assert error.message.endswith("for 1 of them the previous version still serves")
+    assert error.found == "stayed on the previous version: c; not healthy: d"
+    assert _error(_row("d")).message == "1 of 1 services are not healthy"
