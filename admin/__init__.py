@@ -1,1 +1,1 @@
-"""The Flask admin API (not built yet)."""
+"""The admin API: the operations of `iac` over HTTP, a Unix socket and gRPC."""

@@ -54,7 +54,7 @@ INBOUND_SENTENCES = (
     (
         f"{_DETAILS}.startsWith('rbac_')",
         None,
-        "%DOWNSTREAM_PEER_URI_SAN% may not call this of service ${service}",
+        "%DOWNSTREAM_PEER_URI_SAN% may not call this on service ${service}",
     ),
     (
         f"{_DETAILS}.contains('protocol_error')",
@@ -73,7 +73,7 @@ OUTBOUND_SENTENCES = (
     (
         f"{_DETAILS}.startsWith('http1.') || {_DETAILS}.startsWith('http2.')",
         None,
-        "this is no HTTP/1, HTTP/2 or gRPC in the clear (%RESPONSE_CODE_DETAILS%):"
+        "this is not HTTP/1, HTTP/2 or gRPC without TLS (%RESPONSE_CODE_DETAILS%):"
         " call a service as http://NAME:PORT/, the sidecar encrypts",
     ),
 )

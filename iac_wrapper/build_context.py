@@ -76,18 +76,7 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
     chosen = _python(checkout, entrypoint, host, settings)
     python = chosen.version if chosen else None
     base = _base(host, python or settings.python_version)
-    props = DockerfileProps(
-        runtime_image=base.runtime_image,
-        entrypoint=entrypoint,
-        port=checkout.spec.port or DEFAULT_PORT,
-        python=python is not None,
-        reason=dependencies.reason,
-        files=dependencies.files,
-        early=_INLINE if dependencies.inline else dependencies.early,
-        late=dependencies.late,
-        inline=bool(dependencies.inline),
-        requires=chosen.check if chosen else "",
-    )
+    props = _props(checkout, entrypoint, base, dependencies, chosen)
     key = _key(checkout.tree, base.runtime_image, render(props), dependencies.inline)
     image = f"iac/{project}-{checkout.spec.name}:{key}"
     files = {"Dockerfile": render(replace(props, key=key, labels=_labels(checkout)))}
@@ -104,6 +93,27 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         files=files,
         made_from=_made_from(chosen, dependencies),
         notes=(*(chosen.notes if chosen else ()), *dependencies.notes),
+    )
+
+
+def _props(
+    checkout: Checkout,
+    entrypoint: Entrypoint,
+    base: PythonBase,
+    dependencies: Dependencies,
+    python: PythonChoice | None,
+) -> DockerfileProps:
+    return DockerfileProps(
+        runtime_image=base.runtime_image,
+        entrypoint=entrypoint,
+        port=checkout.spec.port or DEFAULT_PORT,
+        python=python is not None,
+        reason=dependencies.reason,
+        files=dependencies.files,
+        early=_INLINE if dependencies.inline else dependencies.early,
+        late=dependencies.late,
+        inline=bool(dependencies.inline),
+        requires=python.check if python else "",
     )
 
 

@@ -2,7 +2,7 @@
 
 The file is a list, or a mapping with the one key ``apps`` that holds the list. An entry is a slug,
 or a mapping with ``slug`` and any of ``name``, ``subdir``, ``entrypoint``, ``port``, ``env`` and
-what `model.options` holds::
+what `repos_options` reads::
 
     - gh:owner/repo
     - slug: ./services/greeter       # relative to this file
@@ -25,17 +25,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import yaml
 
+from iac_wrapper import repos_options
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.model import app_rules, options
+from iac_wrapper.model import app_rules
 from iac_wrapper.model.app import AppSpec
-from iac_wrapper.model.options import Options
 from iac_wrapper.model.slug import Slug, dns_label
 from iac_wrapper.yaml_nodes import Reader, compose
 
@@ -45,26 +44,7 @@ MAX_ENTRIES = 500
 MAX_BYTES = 2**20
 """1 MiB; 500 entries with some environment need less than a tenth of it."""
 
-_OPTIONS: Mapping[str, tuple[str, Callable[[str], object], str]] = {
-    "run": ("run", options.parse_run, "web, worker or job"),
-    "rollout": ("rollout", options.parse_rollout, "beside or replace"),
-    "health": ("health", options.parse_path, "a path such as /healthz"),
-    "health_timeout": (
-        "health_timeout",
-        lambda text: options.parse_seconds(text, "health_timeout"),
-        "seconds, such as 90",
-    ),
-    "stop_grace": (
-        "stop_grace",
-        lambda text: options.parse_seconds(text, "stop_grace"),
-        "seconds, such as 30",
-    ),
-    "memory": ("memory_mb", options.parse_memory, "a size such as 512m"),
-    "cpus": ("cpus", options.parse_cpus, "a number such as 0.5"),
-}
-"""Keys with one scalar: the field of `Options`, its parser, and what is expected, for people."""
-
-KEYS = ("slug", "name", "subdir", "entrypoint", "port", "env", *_OPTIONS, "tmpfs")
+KEYS = ("slug", "name", "subdir", "entrypoint", "port", "env", *repos_options.KEYS)
 
 _EXAMPLE = "a list of slugs, such as `- gh:owner/repo`"
 _OTHER_NAMES = ("repos.yaml", "repos.yml", "repos.json")
@@ -239,7 +219,7 @@ def _spec(node: yaml.Node, reader: Reader, base: Path, text: str) -> AppSpec:
         entrypoint=_entrypoint(mapping.get("entrypoint"), reader),
         port=_port(mapping.get("port"), reader),
         env=_env(mapping.get("env"), reader),
-        options=_options(mapping, reader),
+        options=repos_options.read(mapping, reader),
         where=where,
     )
 
@@ -299,30 +279,6 @@ def _env(node: yaml.Node | None, reader: Reader) -> dict[str, str]:
             value = reader.text(value_node, name, expected=f'a value; `{name}: ""` if empty')
             env[app_rules.check_env_name(name)] = app_rules.check_env_value(name, value)
     return env
-
-
-def _options(mapping: Mapping[str, yaml.Node], reader: Reader) -> Options:
-    said: dict[str, Any] = {}
-    for key, (name, parse_value, expected) in _OPTIONS.items():
-        if key in mapping:
-            with reader.at(mapping[key]):
-                said[name] = parse_value(reader.text(mapping[key], key, expected=expected))
-    return Options(**said, tmpfs=_tmpfs(mapping.get("tmpfs"), reader))
-
-
-def _tmpfs(node: yaml.Node | None, reader: Reader) -> dict[str, int]:
-    if node is None:
-        return {}
-    if not isinstance(node, yaml.MappingNode):
-        raise reader.error(
-            node, "tmpfs is not a mapping", found=reader.show(node), expected="PATH: SIZE lines"
-        )
-    sizes = {}
-    for path, value_node in reader.mapping(node, None, "tmpfs").items():
-        with reader.at(value_node):
-            size = reader.text(value_node, path, expected="a size such as 256m")
-            sizes[options.parse_mount_path(path)] = options.parse_memory(size, "tmpfs", least=1)
-    return sizes
 
 
 def default_name(slug: Slug, base: Path) -> str:

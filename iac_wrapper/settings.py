@@ -59,10 +59,10 @@ class Settings:
         " to, the current one included.")  # fmt: skip
     IAC_HEALTH_TIMEOUT: str = _setting("60", "Seconds a service may take to become SERVING.")
     IAC_MAX_HEADERS: str = _setting(
-        "100", "Most headers of a request or response between services."
+        "100", "How many headers a request or response between services may have."
     )
-    IAC_MAX_HEADERS_KB: str = _setting("60", "Most headers of a request or response between"
-        " services, KiB.")  # fmt: skip
+    IAC_MAX_HEADERS_KB: str = _setting("60", "How large the headers of a request or response"
+        " between services may be, KiB.")  # fmt: skip
     OTEL_EXPORTER_OTLP_ENDPOINT: str = _setting("", "OTLP endpoint that apps export to; empty:"
         " spans go to the console.")  # fmt: skip
     SUPABASE_URL: str = _setting("", "Supabase project URL: who may use the admin API over HTTP.")

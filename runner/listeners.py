@@ -13,8 +13,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+MESH_PORTS = {
+    "stats": 9901,
+    "mtls": 15000,
+    "outbound": 15001,
+    "runner": 15020,
+    "dns": 15053,
+    "gateway": 15443,
+}
+"""Ours in the shared namespace, on both sides of the wall; none is ever the program's."""
+
+DOCKER_DNS = "127.0.0.11"
+"""Docker's resolver, in every namespace."""
+
 _LISTEN = "0A"
-_DOCKER_DNS = "127.0.0.11"
 _ANY_V4, _ANY_V6, _LOOPBACK_V4, _LOOPBACK_V6 = "0.0.0.0", "::", "127.0.0.1", "::1"  # noqa: S104
 
 
@@ -34,7 +46,7 @@ class Listener:
 def found(proc: Path = Path("/proc/net")) -> list[Listener]:
     """Every listener of the namespace, sorted by port, without Docker's resolver."""
     rows = {each for name in ("tcp", "tcp6") for each in _rows(proc / name)}
-    return sorted(each for each in rows if each.host != _DOCKER_DNS)
+    return sorted(each for each in rows if each.host != DOCKER_DNS)
 
 
 def of_program(

@@ -11,13 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from runner import listeners, processes
-from runner.listeners import Listener
+from runner.listeners import MESH_PORTS, Listener
 from runner.opinion import Opinion
 from runner.settings import Settings
 from runner.verdict import Verdict
-
-MESH_PORTS = (15000, 15001, 9901)
-"""Envoy's own listeners in the shared namespace (constructs_lib renders them)."""
 
 FIRM_SECONDS = 1.0
 """How long a port must have been the only one: what opens after that (metrics, say) is extra."""
@@ -39,7 +36,7 @@ class OwnListeners:
     """The listeners of the program: its uid's, but for those of processes it did not start."""
 
     def __init__(self, settings: Settings) -> None:
-        self._hidden = (*MESH_PORTS, settings.own_port)
+        self._hidden = (*MESH_PORTS.values(), settings.own_port)
         self._seen: set[int] = set()
         self._own: set[int] = set()
 

@@ -23,7 +23,7 @@ class Request:
     One of: `slugs` (texts) or `apps` (entries as in repos.yaml) to add to what runs, `services`
     (names of deployed services to bring up to date as they are recorded, or to remove); none for a
     destroy. With `prune`, the project becomes what `apps` or `slugs` say and nothing else. `locked`
-    takes the commits of the lock. With `all`, a deploy fails for services as well that were broken
+    takes the commits of the lock. With `all`, a deploy fails also for services that were broken
     before and that it leaves alone. `owner`: the caller may name any local path and variable.
     """
 

@@ -55,6 +55,16 @@ def disk_left(folder: Path) -> int | None:
         return None
 
 
+def short_of_disk(left: int | None, needed: int) -> str:
+    """A sentence with the next command if `left` MiB will not do for images; else empty."""
+    if left is None or left >= needed:
+        return ""
+    return (
+        f"{left} MiB are free where Docker keeps images, and builds need about {needed};"
+        " `docker builder prune` and `docker image prune` free some"
+    )
+
+
 def _available(path: Path) -> int | None:
     for line in _lines(path):
         if line.startswith("MemAvailable:"):

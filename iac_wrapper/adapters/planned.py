@@ -91,9 +91,7 @@ def _containers(changes: Sequence[Mapping[str, Any]]) -> Iterator[PlannedContain
         if resource["type"] != "docker_container":
             continue
         change = resource["change"]
-        present = {
-            item["label"]: item["value"] for item in (change["after"] or change["before"])["labels"]
-        }
+        present = labels.of(change["after"] or change["before"])
         yield PlannedContainer(
             service=present.get(labels.SERVICE, ""),
             role=present.get(labels.ROLE, ""),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from iac_wrapper.model import labels
 from iac_wrapper.model.plan import Plan
@@ -30,9 +28,5 @@ def _owners(stack: Path) -> dict[str, tuple[str, str]]:
         f"{kind}.{name}": (found[labels.SERVICE], found[labels.ROLE])
         for kind in ("docker_container", "docker_network")
         for name, body in resources.get(kind, {}).items()
-        if (found := _labels(body))
+        if (found := labels.of(body))
     }
-
-
-def _labels(body: Mapping[str, Any]) -> dict[str, str]:
-    return {label["label"]: label["value"] for label in body.get("labels", ())}

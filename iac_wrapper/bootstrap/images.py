@@ -8,7 +8,7 @@ from pathlib import Path
 
 from constructs_lib import envoy_config
 from iac_wrapper.adapters import docker_endpoint, process
-from iac_wrapper.adapters.capacity import disk_left
+from iac_wrapper.adapters.capacity import disk_left, short_of_disk
 from iac_wrapper.adapters.process import Command
 from iac_wrapper.atomic import write_text
 from iac_wrapper.bootstrap import docker_images, packages
@@ -48,11 +48,8 @@ def warn_of_disk(context: Context, docker: Path) -> None:
         return
     asked = process.run(Command((str(docker), "info", "--format", "{{.DockerRootDir}}")))
     left = disk_left(Path(asked.stdout.strip())) if asked.returncode == 0 else None
-    if left is not None and left < IMAGES_MB:
-        context.progress.note(
-            f"{left} MiB are free where Docker keeps images, and those built here need about"
-            f" {IMAGES_MB}: `docker builder prune` and `docker image prune` free some"
-        )
+    if sentence := short_of_disk(left, IMAGES_MB):
+        context.progress.note(sentence)
 
 
 def ensure_sidecar(context: Context, docker: Path, base: Image) -> Image:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.mesh import PORTS
 
 _DISTRIBUTIONS = {
     "yaml": "PyYAML",
@@ -33,7 +34,10 @@ _DISTRIBUTIONS = {
 }
 """What is installed under another name than it is imported by."""
 
-MESH_PORTS = "9901, 15000, 15001, 15020"
+UNIX_LINES = "store it with Unix line ends (`* text=auto eol=lf` in .gitattributes)"
+
+_WRITABLE = "below /tmp, or below a folder that `tmpfs:` in its entry names"
+_MESH_PORTS = ", ".join(str(PORTS[name]) for name in ("stats", "mtls", "outbound", "runner"))
 
 
 @dataclass(frozen=True)
@@ -71,44 +75,45 @@ def _module(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
 
 def _variable(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
     name = match[1]
-    step = f"write `env: {{{name}: …}}` in its entry"
-    return "missing-variable", f"the environment variable {name} is not set", step
+    return "missing-variable", f"the environment variable {name} is not set", _set(name)
 
 
 def _field(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
     """Pydantic's settings: a field is read from the variable of its name in capitals."""
-    name = match[1].upper()
-    step = f"write `env: {{{name}: …}}` in its entry"
+    step = _set(match[1].upper())
     return "missing-variable", f"the setting {match[1]} has no value", step
+
+
+def _set(name: str) -> str:
+    return f"write `env: {{{name}: …}}` in its entry"
 
 
 def _read_only(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
     folder = str(PurePosixPath(match[1]).parent)
     step = f"write `tmpfs: {{{folder}: 64m}}` in its entry"
     if folder in ("/", "/app") or not folder.startswith("/"):
-        step = "let it write below /tmp, or below a folder that `tmpfs:` in its entry names"
+        step = f"let it write {_WRITABLE}"
     return "read-only-path", f"{match[1]} cannot be written: the root is read-only", step
 
 
 def _database(_match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
-    step = "let it keep the file below /tmp, or below a folder that `tmpfs:` in its entry names"
+    step = f"let it keep the file {_WRITABLE}"
     return "read-only-path", "its SQLite file cannot be written: the root is read-only", step
 
 
 def _permission(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
-    step = "let it use a path below /tmp, or below a folder that `tmpfs:` in its entry names"
+    step = f"let it use a path {_WRITABLE}"
     return "permission", f"{match[1]} is not its own to read or write", step
 
 
 def _address(_match: re.Match[str], app: ResolvedApp) -> tuple[str, str, str]:
-    step = f"let it listen on $PORT ({app.port}) once; {MESH_PORTS} are the mesh's"
+    step = f"let it listen on $PORT ({app.port}) once; {_MESH_PORTS} are the mesh's"
     return "address-in-use", "the port it wants to listen on is taken", step
 
 
 def _windows_lines(_match: re.Match[str], app: ResolvedApp) -> tuple[str, str, str]:
     name = PurePosixPath(app.entrypoint.target).name
-    step = "store it with Unix line ends (`* text=auto eol=lf` in .gitattributes)"
-    return "windows-lines", f"{name} has Windows line ends (CR LF)", step
+    return "windows-lines", f"{name} has Windows line ends (CR LF)", UNIX_LINES
 
 
 _PATTERNS: tuple[tuple[re.Pattern[str], Explain], ...] = tuple(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from iac_wrapper.model.app import ResolvedApp
-from iac_wrapper.model.crash_patterns import Finding, find
+from iac_wrapper.model.crash_patterns import UNIX_LINES, Finding, find
 from iac_wrapper.model.health import Health, Probe
 
 SHOWN_LINES = 20
@@ -119,8 +119,7 @@ def _said_by_the_runner(facts: Facts, runs: Sequence[Sequence[str]]) -> Finding:
     ended = f"write `entrypoint: {web_object}` in its entry to have that served"
     steps = {
         "ended": ended if web_object else "write `run: job` in its entry if it is to end",
-        "windows-lines": "store the file with Unix line ends (`* text=auto eol=lf` in"
-        " .gitattributes)",
+        "windows-lines": UNIX_LINES,
         "no-answer": f"{logs}; `health: /path` in its entry names another page to ask",
     }
     evidence = "" if code in _PORT_CAUSES else last

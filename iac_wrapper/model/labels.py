@@ -5,6 +5,9 @@ Constructs write them, and the command side finds, heals and removes by them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 PROJECT = "org.karstkit.project"
 SERVICE = "org.karstkit.service"
 ROLE = "org.karstkit.role"
@@ -15,3 +18,8 @@ UIDS = "org.karstkit.uids"
 TREE = "org.karstkit.tree"
 FIXED = "org.karstkit.fixed"
 """A hash of what only a new container can change."""
+
+
+def of(body: Mapping[str, Any]) -> dict[str, str]:
+    """The labels of a resource in Terraform's JSON, by name."""
+    return {item["label"]: item["value"] for item in body.get("labels") or ()}

@@ -52,7 +52,7 @@ def read(shown: Mapping[str, Any]) -> tuple[ResourceChange, ...]:
 def _change(change: Mapping[str, Any], drift: Mapping[str, Any] | None) -> ResourceChange | None:
     action = _ACTIONS.get(tuple(change["actions"]))
     gone = drift is not None and drift["after"] is None
-    known = _labels(change["before"] or change["after"] or {})
+    known = labels.of(change["before"] or change["after"] or {})
     if action is None or labels.SERVICE not in known:
         return None
     return ResourceChange(
@@ -83,7 +83,3 @@ def _differences(
 def _edited(drift: Mapping[str, Any]) -> Iterator[str]:
     before, after = drift["before"] or {}, drift["after"] or {}
     return (name for name in after if before.get(name) != after.get(name))
-
-
-def _labels(body: Mapping[str, Any]) -> dict[str, str]:
-    return {item["label"]: item["value"] for item in body.get("labels") or ()}

@@ -42,8 +42,5 @@ def shortages(left: Left, services: int, builds: int) -> Iterator[str]:
             f"{services} more services have about {tasks} processes and threads, and the kernel"
             f" allows {left.tasks} more; `sudo sysctl kernel.{left.tasks_limit}=131072` raises that"
         )
-    if builds and left.disk is not None and left.disk < IMAGE_MB:
-        yield (
-            f"{left.disk} MiB are free where Docker keeps images, and builds need about {IMAGE_MB};"
-            " `docker builder prune` and `docker image prune` free some"
-        )
+    if builds and (sentence := capacity.short_of_disk(left.disk, IMAGE_MB)):
+        yield sentence

@@ -115,8 +115,8 @@ def _check(workspace: Workspace, wanted: IPv4Network, used: list[InUse]) -> None
                 next_step=_next_step(workspace, used),
             )
         workspace.warn(
-            f"{each.by} overlaps the network {name} ({wanted}); an address in both belongs to the"
-            f" {'route' if each.takes_from(wanted) else 'network'}"
+            f"{each.by} overlaps the network {name} ({wanted}); packets to an address in both go to"
+            f" the {'route' if each.takes_from(wanted) else 'network'}"
         )
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner import listeners
-from runner.listeners import Listener
+from runner.listeners import MESH_PORTS, Listener
 from runner.sidecar import threads
-from runner.sidecar.environment import PORTS, Wanted
+from runner.sidecar.environment import Wanted
 from runner.sidecar.log import say
 
 FILE = "app.json"
@@ -98,7 +98,7 @@ def follow(wanted: Wanted, directory: Path) -> None:
     """Write the first endpoint now and follow on a thread that ends with the process."""
 
     def look() -> list[Listener]:
-        return listeners.of_program(wanted.app_uid, without=PORTS.values())
+        return listeners.of_program(wanted.app_uid, without=MESH_PORTS.values())
 
     follower = Follower(wanted.port, wanted.port_declared, directory / FILE, look)
 

@@ -7,17 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from runner.listeners import MESH_PORTS
 from runner.sidecar.refused import Refused
-
-PORTS = {
-    "stats": 9901,
-    "mtls": 15000,
-    "outbound": 15001,
-    "runner": 15020,
-    "dns": 15053,
-    "gateway": 15443,
-}
-"""Ours in the shared namespace, the runner's included; none is ever the program's."""
 
 DEFAULT_APP_UID = 10001
 
@@ -71,7 +62,7 @@ def read(environ: Mapping[str, str]) -> Wanted:
 
 def _sidecar(common: Wanted, reader: _Reader) -> Wanted:
     port = reader.number("IAC_PORT", 1, 65535)
-    if port in PORTS.values():
+    if port in MESH_PORTS.values():
         raise Refused(f"IAC_PORT is {port}, which is the sidecar's own; choose another port")
     return Wanted(
         **{

@@ -6,17 +6,16 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from runner.sidecar.environment import PORTS, Wanted
+from runner.listeners import DOCKER_DNS, MESH_PORTS
+from runner.sidecar.environment import Wanted
 from runner.sidecar.refused import Refused
-
-_DOCKER_DNS = "127.0.0.11"
 
 
 def filter_rules(wanted: Wanted) -> str:
     """The whole filter table: Docker keeps nothing in it inside a container, so it is replaced."""
     sidecar = wanted.role == "sidecar"
     owner = f"-m owner --uid-owner {wanted.uid} "
-    mesh = f"-p tcp -d {wanted.subnet} --dport {PORTS['mtls']} -j ACCEPT"
+    mesh = f"-p tcp -d {wanted.subnet} --dport {MESH_PORTS['mtls']} -j ACCEPT"
     output = (
         # Plain text never leaves for the subnet, even if the redirection were missing; Envoy
         # never dials anything but a peer's mTLS port.
@@ -24,7 +23,7 @@ def filter_rules(wanted: Wanted) -> str:
         if sidecar
         else [mesh]
     )
-    entrance = PORTS["mtls" if sidecar else "gateway"]
+    entrance = MESH_PORTS["mtls" if sidecar else "gateway"]
     return _table(
         "filter",
         [
@@ -46,9 +45,9 @@ def nat_rules(wanted: Wanted, current: str) -> str:
     replaced has no answer there (see `names`). The jump must come before Docker's.
     """
     jump = "-A OUTPUT -j IAC_OUTPUT"
-    not_envoy = f"-m owner ! --uid-owner {wanted.uid}"
-    names = f"-p udp -d {_DOCKER_DNS} --dport 53 {not_envoy} -j REDIRECT --to-ports {PORTS['dns']}"
-    mesh = f"-p tcp -d {wanted.subnet} {not_envoy} -j REDIRECT --to-ports {PORTS['outbound']}"
+    redirect = f"-m owner ! --uid-owner {wanted.uid} -j REDIRECT --to-ports"
+    names = f"-p udp -d {DOCKER_DNS} --dport 53 {redirect} {MESH_PORTS['dns']}"
+    mesh = f"-p tcp -d {wanted.subnet} {redirect} {MESH_PORTS['outbound']}"
     lines = [":IAC_OUTPUT -", *(f"-A IAC_OUTPUT {rule}" for rule in (names, mesh))]
     return _table("nat", lines + ([] if jump in current else ["-I OUTPUT 1 -j IAC_OUTPUT"]))
 

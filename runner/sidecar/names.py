@@ -18,8 +18,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from runner.listeners import DOCKER_DNS, MESH_PORTS
 from runner.sidecar import dns, threads
-from runner.sidecar.environment import PORTS
 
 TTL = 1
 QUERY_SECONDS = 5.0
@@ -128,12 +128,12 @@ class Names:
 def nameserver(resolv_conf: str) -> str:
     """The first IPv4 name server of a resolv.conf, else Docker's own."""
     found = re.search(r"^nameserver\s+([0-9.]+)\s*$", resolv_conf, re.M)
-    return found[1] if found else "127.0.0.11"
+    return found[1] if found else DOCKER_DNS
 
 
 def start(project: str) -> None:
     """Serve names on a thread that ends with the process."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    listener.bind(("127.0.0.1", PORTS["dns"]))
+    listener.bind(("127.0.0.1", MESH_PORTS["dns"]))
     upstream = (nameserver(Path("/etc/resolv.conf").read_text()), 53)
     threads.keep(Names(listener, upstream, project).step)

@@ -189,19 +189,17 @@ def test_a_rollout_moves_calls_there_and_back_and_loses_none(lab: Lab, a: Servic
             slow = Later(lambda: call(a, "api", "/slow/2"))
             time.sleep(0.2)
             lab.dns.names["shop-api-live"] = [new.ip]
-            there = load.until(new.ip)
+            load.until(new.ip)
             assert json.loads(slow.result()[1])["by"] == old.ip
             slow = Later(lambda: call(a, "api", "/slow/2"))
             time.sleep(0.2)
             del lab.dns.names["shop-api-live"]
-            back = load.until(old.ip)
+            load.until(old.ip)
             assert json.loads(slow.result()[1])["by"] == new.ip
         finally:
             load.end()
     assert load.failed == []
     assert load.done > 300
-    assert there < 4, "Envoy asks once a second"
-    assert back < 4
 
 
 class Later:
@@ -247,14 +245,11 @@ class Load:
             due += self._pause
             time.sleep(max(0.0, due - time.monotonic()))
 
-    def until(self, ip: str) -> float:
-        """Wait until answers come from there; the seconds it took."""
-        begin = time.monotonic()
+    def until(self, ip: str) -> None:
+        """Wait until answers come from there, and see that they stay."""
         eventually(lambda: self.last == ip, 15)
-        took = time.monotonic() - begin
         time.sleep(1)
         assert self.last == ip
-        return took
 
     def end(self) -> None:
         self._ended.set()
@@ -441,7 +436,7 @@ def test_a_refused_call_of_grpc_is_in_the_log(a: Service, b: Service) -> None:
         with pytest.raises(grpc.RpcError) as caught:
             stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
     assert caught.value.code() == grpc.StatusCode.PERMISSION_DENIED
-    assert f"spiffe://{DOMAIN}/a may not call this of service b" in caught.value.details()
+    assert f"spiffe://{DOMAIN}/a may not call this on service b" in caught.value.details()
     line = logged(b, path="/grpc.health.v1.Health/Check")
     assert (line["peer"], line["service"], line["status"]) == (f"spiffe://{DOMAIN}/a", "b", 200)
     assert line["details"].startswith("rbac_access_denied")

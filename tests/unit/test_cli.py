@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+import iac_wrapper
 from iac_wrapper import cli
 from iac_wrapper.adapters import workspace_lock
+from iac_wrapper.cli.folder import find_root
 from iac_wrapper.layout import Layout
 from tests.support.deployed import app, deployed
 from tests.support.docker_daemon import Daemon, FakeContainer
@@ -292,4 +294,4 @@ def test_two_slugs_and_one_environment_entrypoint(
 
 def test_outside_a_project_folder_the_installed_one_is_used(tmp_path: Path) -> None:
     """From anywhere, the folder that the package was installed from is the project."""
-    assert cli.find_root(tmp_path) == Path(cli.__file__).resolve().parent.parent
+    assert find_root(tmp_path) == Path(iac_wrapper.__file__).resolve().parent.parent

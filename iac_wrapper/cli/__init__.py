@@ -1,0 +1,9 @@
+"""The `iac` command: parse, call the operation, render. Nothing is decided here.
+
+Operations are imported inside the verbs: `iac --help` must not pay for grpc or the Docker SDK.
+"""
+
+from iac_wrapper.cli import api, change, look  # noqa: F401 - they add their verbs to `main`
+from iac_wrapper.cli.group import main
+
+__all__ = ["main"]

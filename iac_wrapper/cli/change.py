@@ -1,0 +1,205 @@
+"""The verbs that change a project, and the plan of a change."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from iac_wrapper import ask, render
+from iac_wrapper.cli.group import dumps, verb
+from iac_wrapper.errors import ConfigError, IacError
+from iac_wrapper.plain import plain
+
+if TYPE_CHECKING:
+    from iac_wrapper.operations.deploy import Deployed
+    from iac_wrapper.operations.intent import Intent
+    from iac_wrapper.operations.workspace import Workspace
+
+_file = click.option(
+    "--file", "-f", "file", type=click.Path(path_type=Path), metavar="F",
+    help="List of slugs (YAML or JSON); default: repos.yaml, unless slugs are given.",
+)  # fmt: skip
+_slugs = click.argument("slugs", nargs=-1, metavar="[SLUG]...")
+_locked = click.option("--locked", is_flag=True, help="Take the commits of the lock file.")
+_yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+_prune = click.option("--prune", is_flag=True,
+    help="Remove services that the file does not list, without a question.")  # fmt: skip
+
+
+@verb
+@_file
+@_locked
+@_prune
+@click.option("--all", "everything", is_flag=True,
+    help="Exit with 7 also for services that were broken before.")  # fmt: skip
+@_slugs
+def deploy(
+    workspace: Workspace,
+    as_json: bool,
+    file: Path | None,
+    locked: bool,
+    prune: bool,
+    everything: bool,
+    slugs: tuple[str, ...],
+) -> None:
+    """Deploy the slugs of a file (or those given) and prove that they serve.
+
+    With --file the project becomes what the file lists: services that it does not list are removed
+    after a question, or with --prune. SLUGs (or service names) then choose the entries to bring up
+    to date; the file's others stay as locked. Without --file, SLUGs are added to what the project
+    runs.
+    """
+    from iac_wrapper.operations import deploy as operation
+
+    def run(intent: Intent) -> Deployed:
+        return operation.deploy(workspace, intent, everything=everything)
+
+    try:
+        intent = _intent(workspace, file, slugs, locked, prune=prune)
+        _show_deployed(ask.with_consent(run, intent), as_json)
+    except operation.DeployUnhealthyError as error:
+        _show_deployed(error.deployed, as_json, error)
+        raise
+
+
+@verb
+@_file
+@_locked
+@_slugs
+@click.option("--detailed-exitcode", is_flag=True,
+    help="Exit with 0 without changes, 2 with changes, 1 for bad input.")  # fmt: skip
+@click.option("--full", is_flag=True, help="Terraform's own listing instead of service words.")
+def plan(
+    workspace: Workspace,
+    as_json: bool,
+    file: Path | None,
+    locked: bool,
+    slugs: tuple[str, ...],
+    detailed_exitcode: bool,
+    full: bool,
+) -> None:
+    """Show what deploy would change for each service, and why; changes nothing."""
+    from iac_wrapper.operations.plan import plan as operation
+
+    ctx = click.get_current_context()
+    ctx.meta["detailed_exitcode"] = detailed_exitcode
+    planned = operation(workspace, _intent(workspace, file, slugs, locked), full=full)
+    data = {"project": workspace.project, **planned.to_dict()}
+    text = planned.full or render.plan_text(planned.services, empty=planned.empty)
+    click.echo(dumps(data) if as_json else plain(text))
+    if detailed_exitcode and not planned.empty:
+        sys.exit(2)
+
+
+@verb
+@_file
+@_locked
+@_prune
+@_slugs
+def lock(
+    workspace: Workspace,
+    as_json: bool,
+    file: Path | None,
+    locked: bool,
+    prune: bool,
+    slugs: tuple[str, ...],
+) -> None:
+    """Resolve, fetch and detect; write the lock file, certificates and build contexts.
+
+    This is the step before `cdktf synth`, `cdktf diff` and `cdktf deploy`. As these make the
+    project be what the lock holds, it asks before it leaves out a service that runs.
+    """
+    from iac_wrapper import lock_file
+    from iac_wrapper.operations.deploy import lock as operation
+
+    intent = _intent(workspace, file, slugs, locked, prune=prune)
+    written = ask.with_consent(partial(operation, workspace), intent)
+    count = len(written.apps)
+    text = f"Locked {count} app{'s' * (count != 1)} in {_relative(intent.lock_path)}"
+    click.echo(lock_file.dump(written).rstrip() if as_json else text)
+
+
+@verb
+@_yes
+@click.option("--if-exists", is_flag=True, help="A project that is not there is no error.")
+def destroy(workspace: Workspace, as_json: bool, yes: bool, if_exists: bool) -> None:
+    """Remove everything of the project and prove that nothing is left.
+
+    Shows what that is and has the project's name typed; without a terminal it takes --yes.
+    """
+    from iac_wrapper.operations import inventory
+    from iac_wrapper.operations.destroy import Destroyed
+    from iac_wrapper.operations.destroy import destroy as operation
+
+    found = inventory.take(workspace) if if_exists else inventory.known(workspace)
+    if not (yes or found.empty):
+        ask.about_destroy(workspace.project, found)
+    done = Destroyed(0, ()) if found.empty else operation(workspace)
+    data = {
+        "project": workspace.project,
+        "resources_destroyed": done.resources,
+        "swept": list(done.swept),
+        "left": [],
+    }
+    text = render.destroyed_text(workspace.project, done.resources, len(done.swept))
+    if found.empty:
+        text = f"There is no project {workspace.project}."
+    click.echo(dumps(data) if as_json else text)
+
+
+@verb
+@_yes
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+def remove(workspace: Workspace, as_json: bool, yes: bool, names: tuple[str, ...]) -> None:
+    """Take services away, with their keys and secret values; data volumes stay.
+
+    Asks at a terminal; without one it takes --yes.
+    """
+    from iac_wrapper.operations import remove as operation
+
+    operation.check_names(workspace, names)
+    if not yes:
+        ask.about_remove(workspace.project, names)
+    done = operation.remove(workspace, names)
+    data = {"project": workspace.project, "plan": done.plan.to_dict(), **done.to_dict()}
+    listed = operation.still_listed(Path("repos.yaml"), done.services)
+    text = render.removed_text(done.services, done.volumes, listed)
+    click.echo(dumps(data) if as_json else text)
+
+
+def _intent(
+    workspace: Workspace,
+    file: Path | None,
+    slugs: tuple[str, ...],
+    locked: bool,
+    *,
+    prune: bool = False,
+) -> Intent:
+    from iac_wrapper.operations.intent import from_file, from_slugs
+
+    if file is None and slugs:
+        if prune:
+            raise ConfigError(
+                "--prune needs the whole list of what stays",
+                found="slugs alone, which are added to what the project runs",
+                next_step="name the list with --file",
+            )
+        return from_slugs(workspace, slugs, cwd=Path.cwd(), locked=locked)
+    return from_file(file or Path("repos.yaml"), chosen=slugs, locked=locked, prune=prune)
+
+
+def _show_deployed(deployed: Deployed, as_json: bool, error: IacError | None = None) -> None:
+    if as_json:
+        failure = {"error": error.to_dict()} if error else {}
+        click.echo(dumps({**deployed.report.to_dict(), "plan": deployed.plan.to_dict(), **failure}))
+    else:
+        click.echo(render.report_table(deployed.report))
+        click.echo(f"Terraform: {deployed.plan.summary} (plan {deployed.plan_hash[:12]}).")
+
+
+def _relative(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,64 @@
+"""From the folder that a command is given in to a Workspace that says its progress on stderr."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from iac_wrapper import settings
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.layout import Layout
+from iac_wrapper.model.event import Emit, Event
+from iac_wrapper.plain import plain
+from iac_wrapper.redact import Redactor
+
+if TYPE_CHECKING:
+    from iac_wrapper.operations.workspace import Workspace
+
+
+def open_workspace(ctx: click.Context, project: str | None) -> Workspace:
+    """The Workspace of `project`, else of the setting; its redactor goes into ``ctx.meta``."""
+    from iac_wrapper.operations.workspace import Workspace
+
+    root = find_root(Path.cwd())
+    loaded = settings.load(root)
+    loaded.check()
+    redact = ctx.meta["redact"] = Redactor(loaded.secrets)
+    name = settings.check_project(project, where="--project") if project else loaded.project
+    quiet = ctx.meta["as_json"] and not ctx.obj
+    return Workspace(Layout(root), loaded, name, _printer(redact, quiet=quiet))
+
+
+def find_root(start: Path) -> Path:
+    """The project folder: the nearest folder at or above `start` with cdktf.json and main.py,
+    else the one this package was installed from.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    package_home = Path(__file__).resolve().parents[2]
+    for folder in (start, *start.parents, package_home):
+        if (folder / "cdktf.json").is_file() and (folder / "main.py").is_file():
+            return folder
+    raise ConfigError(
+        "not in a project folder",
+        found=str(start),
+        expected="a folder with cdktf.json and main.py, here or above",
+        next_step="cd into your clone of the project",
+    )
+
+
+def _printer(redact: Redactor, *, quiet: bool) -> Emit:
+    """Progress goes to stderr, so that stdout holds only the result."""
+    prefix = {"step": "==> ", "progress": "    ", "warning": "warning: "}
+
+    def emit(event: Event) -> None:
+        if not quiet or event.kind == "warning":
+            text = prefix[event.kind] + redact(plain(event.message))
+            with suppress(OSError):  # a closed stderr must not end a deploy half-way
+                click.secho(text, err=True, bold=event.kind == "step", dim=event.kind == "progress")
+
+    return emit

@@ -1,0 +1,93 @@
+"""The command itself: its groups, what every verb shares, and how an error ends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import click
+
+from iac_wrapper import __version__
+from iac_wrapper.cli.folder import open_workspace
+from iac_wrapper.errors import IacError, Interrupted, UnhealthyError
+from iac_wrapper.plain import plain
+from iac_wrapper.redact import Redactor
+
+_project = click.option("--project", metavar="NAME", help="Project; default: IAC_PROJECT.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+class _Group(click.Group):
+    """Turns our errors into text and exit codes, and Ctrl-C into 130; no tracebacks."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except IacError as error:
+            _fail(ctx, error)
+        except BrokenPipeError:  # the reader of our output is gone; nobody is left to tell
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        except (OSError, UnicodeError) as error:
+            _fail(ctx, _disk_error(error))
+        except (KeyboardInterrupt, click.Abort):  # Abort: Ctrl-C at a question
+            _fail(ctx, Interrupted("interrupted", next_step="run the same command again"))
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="iac")
+@click.option("--verbose", "-v", is_flag=True, help="Show progress beside --json, too.")
+@click.pass_context
+def main(ctx: click.Context, verbose: bool) -> None:
+    """Turn git slugs into running, verified services behind mutual TLS."""
+    ctx.obj = verbose
+    signal.signal(signal.SIGTERM, _terminate)
+
+
+def verb(function: Callable[..., None]) -> click.Command:
+    """Add ``--project`` and ``--json`` to a verb and hand it its Workspace."""
+
+    @main.command(name=function.__name__, help=function.__doc__)
+    @_project
+    @_json
+    @click.pass_context
+    def wrapper(ctx: click.Context, /, project: str | None, as_json: bool, **more: Any) -> None:
+        ctx.meta["as_json"] = as_json
+        workspace = open_workspace(ctx, project)
+        function(workspace, as_json=as_json, **more)
+
+    wrapper.params[:0] = reversed(getattr(function, "__click_params__", []))
+    return wrapper
+
+
+def dumps(data: Any) -> str:
+    """JSON for people and programs."""
+    return json.dumps(data, indent=2, sort_keys=True)
+
+
+def _fail(ctx: click.Context, error: IacError) -> NoReturn:
+    redact = ctx.meta.get("redact", Redactor())
+    if ctx.meta.get("as_json") and not isinstance(error, UnhealthyError):
+        click.echo(redact(dumps({"error": error.to_dict()})))
+    click.secho("error: " + redact(plain(str(error))), err=True)
+    # As Terraform's own flag: 2 says "changes", so bad input must say something else.
+    taken = ctx.meta.get("detailed_exitcode") and error.exit_code == 2
+    sys.exit(1 if taken else error.exit_code)
+
+
+def _disk_error(error: OSError | UnicodeError) -> IacError:
+    """A file that cannot be read or written, where no adapter knew better."""
+    return IacError(
+        "a file cannot be used",
+        where=getattr(error, "filename", None),
+        found=str(error),
+        expected="files of the project folder that belong to you (another user, or root, ran iac?)",
+    )
+
+
+def _terminate(_signal: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt

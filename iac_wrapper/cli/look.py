@@ -1,0 +1,94 @@
+"""The verbs that look at what runs, and start what an engine restart left stopped."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from iac_wrapper import render
+from iac_wrapper.cli.group import dumps, verb
+from iac_wrapper.errors import Interrupted, UnhealthyError
+from iac_wrapper.plain import plain
+
+if TYPE_CHECKING:
+    from iac_wrapper.operations.workspace import Workspace
+
+
+@verb
+@click.option("--wait", type=click.FloatRange(0, 3600), default=0, metavar="SECONDS",
+    help="Give services that long to become SERVING.")  # fmt: skip
+def health(workspace: Workspace, as_json: bool, wait: float) -> None:
+    """Ask every service over mTLS; exit with 7 unless all are SERVING."""
+    from iac_wrapper.operations.health import health as operation
+    from iac_wrapper.operations.verify import unhealthy_detail
+
+    report = operation(workspace, wait=wait)
+    click.echo(dumps(report.to_dict()) if as_json else render.report_table(report))
+    if not report.good:
+        sys.stdout.flush()
+        click.echo(plain(unhealthy_detail(report.services)), err=True)
+        sys.exit(UnhealthyError.exit_code)
+
+
+@verb
+@click.option("--service", "-s", "services", multiple=True, metavar="S", help="Only this service.")
+@click.option("--envoy", is_flag=True, help="Envoy's lines as well.")
+@click.option("--tail", type=click.IntRange(0, 100_000), default=100, show_default=True,
+    help="Lines of history per container.")  # fmt: skip
+@click.option("--follow", is_flag=True, help="Stay and print new lines.")
+def logs(
+    workspace: Workspace,
+    as_json: bool,
+    services: tuple[str, ...],
+    envoy: bool,
+    tail: int,
+    follow: bool,
+) -> None:
+    """Print what services log."""
+    from dataclasses import asdict
+
+    from iac_wrapper.operations import logs as operation
+
+    roles = ("app", "envoy") if envoy else ("app",)
+    read = operation.follow if follow else operation.logs
+    with _quiet_end(follow):
+        for record in read(workspace, services, roles=roles, tail=tail):
+            if record is None:
+                continue
+            name = record.service if record.role == "app" else f"{record.service}/{record.role}"
+            text = f"{name} | {plain(record.line)}"
+            click.echo(json.dumps(asdict(record)) if as_json else text)
+
+
+@contextmanager
+def _quiet_end(follow: bool) -> Iterator[None]:
+    """Ctrl-C is how a person ends following: no error text."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not follow:
+            raise
+        sys.exit(Interrupted.exit_code)
+
+
+@verb
+@click.option("--all", "everything", is_flag=True, help="Every project of this engine.")
+def heal(workspace: Workspace, as_json: bool, everything: bool) -> None:
+    """Start what an engine restart left stopped. Idempotent."""
+    from dataclasses import replace
+
+    from iac_wrapper.operations.heal import heal as operation
+    from iac_wrapper.operations.heal import warn_of_missing
+
+    projects = workspace.engine.projects() if everything else [workspace.project]
+    done = []
+    for one in (replace(workspace, project=name) for name in projects):
+        done += operation(one)
+        warn_of_missing(one)
+    data = {"projects": projects, "healed": done}
+    click.echo(dumps(data) if as_json else "\n".join(done) or "Nothing to heal.")
