@@ -26,7 +26,10 @@ MESH_PORTS = {
 DOCKER_DNS = "127.0.0.11"
 """Docker's resolver, in every namespace."""
 
-_LISTEN = "0A"
+_PROC = Path("/proc/net")
+_LISTEN = 10
+"""TCP_LISTEN of the kernel's net/tcp_states.h."""
+
 _ANY_V4, _ANY_V6, _LOOPBACK_V4, _LOOPBACK_V6 = "0.0.0.0", "::", "127.0.0.1", "::1"  # noqa: S104
 
 
@@ -43,28 +46,34 @@ class Listener:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def found(proc: Path = Path("/proc/net")) -> list[Listener]:
-    """Every listener of the namespace, sorted by port, without Docker's resolver."""
-    rows = {each for name in ("tcp", "tcp6") for each in _rows(proc / name)}
+def found(proc: Path | None = None) -> list[Listener]:
+    """Every listener of the namespace, sorted by port, without Docker's resolver.
+
+    The kernel's tables as text (`proc`, a folder) hold every socket of the machine: reading
+    them four times a second in 60 services took a processor (measured: 4.8 ms a look, 0.08 ms when
+    the kernel is asked for listeners only). They are for where that question is not allowed.
+    """
+    try:
+        rows = set(_ask_kernel()) if proc is None else set(_read_tables(proc))
+    except OSError:
+        rows = set(_read_tables(_PROC))
     return sorted(each for each in rows if each.host != DOCKER_DNS)
 
 
-def of_program(
-    uid: int, *, without: Iterable[int], proc: Path = Path("/proc/net")
-) -> list[Listener]:
+def of_program(uid: int, *, without: Iterable[int], proc: Path | None = None) -> list[Listener]:
     """The listeners of `uid` on ports other than `without`: what a program opened itself."""
     hidden = set(without)
     return [each for each in found(proc) if each.uid == uid and each.port not in hidden]
 
 
-def listening(*, without: Iterable[int] = (), proc: Path = Path("/proc/net")) -> list[str]:
+def listening(*, without: Iterable[int] = (), proc: Path | None = None) -> list[str]:
     """Addresses as ``host:port``, sorted by port, without those ports and Docker's resolver."""
     hidden = set(without)
     shown = {(each.port, each.host): str(each) for each in found(proc) if each.port not in hidden}
     return [shown[key] for key in sorted(shown)]
 
 
-def inodes(port: int, *, proc: Path = Path("/proc/net")) -> set[int]:
+def inodes(port: int, *, proc: Path | None = None) -> set[int]:
     """The inodes of the sockets that listen on `port`, whatever their address."""
     return {each.inode for each in found(proc) if each.port == port}
 
@@ -122,22 +131,62 @@ def connect(host: str, port: int, seconds: float = 1.0) -> socket.socket:
     return socket.create_connection((host, port), seconds, source)
 
 
-def _rows(table: Path) -> Iterator[Listener]:
-    try:
-        rows = table.read_text(encoding="ascii").splitlines()[1:]
-    except OSError:
-        return
-    for row in rows:
-        _, local, _, state, *rest = row.split()
-        if state == _LISTEN:
-            host, port = local.split(":")
-            yield Listener(int(port, 16), _host(host), uid=int(rest[3]), inode=int(rest[5]))
+_SOCK_DIAG, _BY_FAMILY, _DUMP = 4, 20, 0x301
+_HEADER = struct.Struct("=IHHII")
+_QUESTION = struct.Struct("=BBBxI48x")
+_ANSWER = struct.Struct("=BBxx2s2x16s28x12xII")
+"""Netlink's header, and inet_diag_req_v2 and inet_diag_msg of the kernel's linux/inet_diag.h."""
+
+_ENDS, _ERROR = 3, 2
+
+
+def _ask_kernel() -> Iterator[Listener]:
+    """Listeners by netlink; raises OSError where that is not allowed."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as kernel:
+        kernel.settimeout(1.0)
+        for family in (socket.AF_INET, socket.AF_INET6):
+            question = _QUESTION.pack(family, socket.IPPROTO_TCP, 0, 1 << _LISTEN)
+            head = _HEADER.pack(_HEADER.size + len(question), _BY_FAMILY, _DUMP, 1, 0)
+            kernel.send(head + question)
+            yield from _answers(kernel)
+
+
+def _answers(kernel: socket.socket) -> Iterator[Listener]:
+    while True:
+        data = kernel.recv(1 << 16)
+        while data:
+            size, kind, *_ = _HEADER.unpack_from(data)
+            if kind == _ENDS:
+                return
+            if kind == _ERROR:
+                raise OSError("the kernel does not list sockets")
+            family, _, port, source, uid, inode = _ANSWER.unpack_from(data, _HEADER.size)
+            host = source if family == socket.AF_INET6 else source[:4]
+            yield Listener(int.from_bytes(port, "big"), _written(host), uid=uid, inode=inode)
+            data = data[(size + 3) & ~3 :]
+
+
+def _read_tables(proc: Path) -> Iterator[Listener]:
+    for name in ("tcp", "tcp6"):
+        try:
+            rows = (proc / name).read_text(encoding="ascii").splitlines()[1:]
+        except OSError:
+            continue
+        for row in rows:
+            _, local, _, state, *rest = row.split()
+            if int(state, 16) == _LISTEN:
+                host, port = local.split(":")
+                yield Listener(int(port, 16), _host(host), uid=int(rest[3]), inode=int(rest[5]))
 
 
 def _host(words_in_hex: str) -> str:
     """The kernel prints addresses as 32-bit words in the byte order of the machine."""
     words = [int(words_in_hex[i : i + 8], 16) for i in range(0, len(words_in_hex), 8)]
-    ip = ipaddress.ip_address(struct.pack(f"={len(words)}I", *words))
+    return _written(struct.pack(f"={len(words)}I", *words))
+
+
+def _written(address: bytes) -> str:
+    ip = ipaddress.ip_address(address)
     # Java, say, binds ``127.0.0.1`` with an IPv6 socket.
     mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
     return str(mapped or ip)

@@ -109,3 +109,23 @@ def test_a_real_listener_on_every_ipv6_address_is_found(
     mine = [each for each in listeners.of_program(os.getuid(), without=[]) if each.port == port]
     assert [each.host for each in mine] == ["::"]
     assert listeners.address(mine, port) == ("::1" if only_v6 else "127.0.0.1")
+
+
+def test_the_kernels_answer_is_what_its_tables_say(on_any_v6: tuple[socket.socket, bool]) -> None:
+    """Asked for listeners only, the kernel tells of each what its text tables tell."""
+    port = on_any_v6[0].getsockname()[1]
+    told, read = (
+        [each for each in found if each.port == port]
+        for found in (listeners.found(), listeners.found(Path("/proc/net")))
+    )
+    assert told == read
+    assert [(each.uid, each.inode > 0) for each in told] == [(os.getuid(), True)]
+
+
+def test_the_tables_stand_in_where_the_kernel_may_not_be_asked(
+    on_any_v6: tuple[socket.socket, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some sandboxes have no netlink."""
+    port = on_any_v6[0].getsockname()[1]
+    monkeypatch.setattr(socket, "AF_NETLINK", 9999)
+    assert port in {each.port for each in listeners.found()}
