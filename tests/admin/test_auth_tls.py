@@ -87,10 +87,11 @@ def test_slow_server_is_given_up_in_time(server: AuthServer, fault: Fault) -> No
     user = server.add_user("ann@example.org")
     gated = lab(server, user.id, timeout=0.1)
     server.faults[JWKS] = fault
+    before = set(threading.enumerate())  # other tests have threads that never end
     started = time.monotonic()
     assert gated.refusal(server.sign_in(user)).status == 503
     assert time.monotonic() - started < 1.5
-    for thread in threading.enumerate():
+    for thread in set(threading.enumerate()) - before:
         if thread.name.endswith("(_run)"):
             thread.join(2)
             assert not thread.is_alive()
