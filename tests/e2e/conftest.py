@@ -80,6 +80,12 @@ class Project:
         found = self.engine.containers.list(all=True, filters=self.label)
         return {container.name: str(container.id) for container in found}
 
+    def image_tags(self) -> list[str]:
+        """The app images of the project. Not by `images.list`, which looks at each image of the
+        engine once more: somebody else's may be gone by then."""
+        images = self.engine.api.images(filters=self.label)
+        return [tag for image in images for tag in image["RepoTags"] or []]
+
     def container(self, service: str, role: str) -> Any:
         return self.engine.containers.get(f"{self.name}-{service}-{role}")
 

@@ -296,7 +296,7 @@ def test_destroy_leaves_nothing(first: dict[str, Any], project: Project) -> None
     engine = project.engine
     assert engine.containers.list(all=True, filters=project.label) == []
     assert engine.networks.list(filters=project.label) == []
-    assert [t for i in engine.images.list() for t in i.tags if project.name in t] == []
+    assert project.image_tags() == []
     left = [p for p in _own_files() if project.name in p.name]
     assert left == []
     done = project.iac("health", code=2)

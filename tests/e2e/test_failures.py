@@ -116,8 +116,7 @@ def test_remove_takes_a_service_away(project: Project) -> None:
     assert set(before) - set(after) == {f"{project.name}-crash-{r}" for r in ("app", "envoy")}
     assert after.items() <= before.items()
     assert not (ROOT / "secrets" / project.name / "crash").exists()
-    tags = [tag for image in project.engine.images.list() for tag in image.tags]
-    assert not [tag for tag in tags if f"{project.name}-crash" in tag]
+    assert not [tag for tag in project.image_tags() if f"{project.name}-crash" in tag]
     planned = json.loads(project.iac("plan", "--file", str(project.file), "--json").stdout)
     assert ("crash", "add") in [(s["service"], s["action"]) for s in planned["services"]]
     assert "crash" not in project.health()  # two is what it was before it failed

@@ -125,8 +125,7 @@ def test_a_first_version_that_fails_is_stopped_and_kept(
 
 def test_the_last_good_images_stay(first: dict[str, Any], project: Project) -> None:
     """Three proven versions can be gone back to without a build; what failed leaves no image."""
-    tags = [tag for image in project.engine.images.list() for tag in image.tags]
-    own = [tag for tag in tags if tag.startswith(f"iac/{project.name}-web:")]
+    own = [tag for tag in project.image_tags() if tag.startswith(f"iac/{project.name}-web:")]
     record = json.loads((project.directory / "releases.json").read_text())
     proven = [release["app"]["image"] for release in record["good"]["web"]]
     assert sorted(own) == sorted(proven)
