@@ -66,13 +66,6 @@ def of_program(uid: int, *, without: Iterable[int], proc: Path | None = None) ->
     return [each for each in found(proc) if each.uid == uid and each.port not in hidden]
 
 
-def listening(*, without: Iterable[int] = (), proc: Path | None = None) -> list[str]:
-    """Addresses as ``host:port``, sorted by port, without those ports and Docker's resolver."""
-    hidden = set(without)
-    shown = {(each.port, each.host): str(each) for each in found(proc) if each.port not in hidden}
-    return [shown[key] for key in sorted(shown)]
-
-
 def inodes(port: int, *, proc: Path | None = None) -> set[int]:
     """The inodes of the sockets that listen on `port`, whatever their address."""
     return {each.inode for each in found(proc) if each.port == port}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
 import pytest
 
-from runner.listeners import inodes, listening
+from runner.listeners import found, inodes, of_program
 from runner.memory import oom_kills
 from runner.namespace import Namespace
 
@@ -64,8 +65,8 @@ def test_listening_sockets_are_found_and_filtered() -> None:
     """A listening socket shows with its address, unless its port is hidden."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert f"127.0.0.1:{port}" in listening()
-        assert f"127.0.0.1:{port}" not in listening(without=[port])
+        assert f"127.0.0.1:{port}" in map(str, of_program(os.getuid(), without=[]))
+        assert f"127.0.0.1:{port}" not in map(str, of_program(os.getuid(), without=[port]))
 
 
 def test_kernel_tables_are_read(tmp_path: Path) -> None:
@@ -83,7 +84,7 @@ def test_kernel_tables_are_read(tmp_path: Path) -> None:
         + f"   0: {'0' * 32}:1F91 {'0' * 32}:0000 0A {rest} 4 1\n"
         + f"   1: {'0' * 32}:0050 {'0' * 32}:0000 0A {rest} 5 1\n"
     )
-    assert listening(proc=tmp_path) == ["0.0.0.0:80", "[::]:80", "[::]:8081"]
+    assert [str(each) for each in found(tmp_path)] == ["0.0.0.0:80", "[::]:80", "[::]:8081"]
     assert inodes(80, proc=tmp_path) == {3, 5}
     assert inodes(8080, proc=tmp_path) == set()
-    assert listening(proc=tmp_path / "missing") == []
+    assert found(tmp_path / "missing") == []
