@@ -57,6 +57,12 @@ INBOUND_SENTENCES = (
         "%DOWNSTREAM_PEER_URI_SAN% may not call this on service ${service}",
     ),
     (
+        f"{_DETAILS}.contains('connection_failure')",
+        None,
+        "service ${service} does not answer: nothing accepts connections there"
+        " (`iac health` says why)",
+    ),
+    (
         f"{_DETAILS}.contains('protocol_error')",
         502,
         f"the answer of service ${{service}} {NO_HTTP}, or its headers are more than {_LIMITS}",
@@ -68,6 +74,11 @@ OUTBOUND_SENTENCES = (
         f"{_DETAILS} == 'no_healthy_upstream' || {_DETAILS} == 'sub_cluster_warming_timeout'",
         None,
         f"no service {NAME} in project ${{project}}: `iac health` lists its services",
+    ),
+    (
+        f"{_DETAILS}.contains('connection_failure')",
+        None,
+        f"service {NAME} cannot be reached: its sidecar does not answer (`iac health` says why)",
     ),
     (_REQUEST_TOO_LARGE, None, "the request's headers are more than " + _LIMITS),
     (

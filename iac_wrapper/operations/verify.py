@@ -132,6 +132,7 @@ def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first,
     if report.good:
         if limit:
             _warn_of_an_idle_web_object(workspace, report)
+            _warn_of_a_bad_request(workspace, report, target)
         return report
     return replace(report, diagnosis=_diagnose(workspace, report, target, limit))
 
@@ -179,6 +180,17 @@ def _warn_of_an_idle_web_object(workspace: Workspace, report: ServiceReport) -> 
             f"{name}: {program} ran to its end and nothing serves;"
             f" to serve {web_object}, write `entrypoint: {web_object}` in its entry"
         )
+
+
+def _warn_of_a_bad_request(workspace: Workspace, report: ServiceReport, target: Target) -> None:
+    """A 400 to a plain request is an answer, and most likely the one that everybody gets."""
+    if not report.health.evidence.startswith("400 "):
+        return
+    name = report.app.name
+    container = workspace.engine.container(target.container(workspace.project, "app"))
+    refused = any("Invalid HTTP_HOST header" in line for line in _log(workspace, container))
+    hint = f"; Django: add {name!r} to ALLOWED_HOSTS in its settings" if refused else ""
+    workspace.warn(f"{name}: answers 400 to GET {report.app.options.health or '/'}{hint}")
 
 
 def _serves_its_leaf(workspace: Workspace, health: Health) -> bool:

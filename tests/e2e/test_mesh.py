@@ -128,6 +128,15 @@ def test_a_service_is_called_by_its_name(a: Service, b: Service, host: str) -> N
     assert "x-iac-peer" not in text
 
 
+def test_a_service_whose_program_does_not_answer_is_told(lab: Lab, a: Service) -> None:
+    """Which service, and where the cause is said; no words of Envoy's own."""
+    lab.service("silent")
+    status, text, _ = call(a, "silent")
+    assert status == 503
+    assert text.startswith("service silent does not answer: ")
+    assert "iac health" in text
+
+
 @pytest.mark.parametrize("host", ["nobody", "nobody:8080", "nobody."])
 def test_a_name_that_is_no_service_is_told(a: Service, host: str) -> None:
     """Name and project, and how to list what there is."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ TABLE = {
     "ipv6": "200 in N ms on 7000",
     "daemon": "200 in N ms on 7100",
     "late": "200 in N ms on 7200",
+    "picky": "400 in N ms on 7400",
     "ends": "ended with exit code 0; nothing listens on port 8080",
     "elsewhere": "listens on 0.0.0.0:9000, requests go to 8080",
 }
@@ -49,11 +51,16 @@ with ThreadPoolExecutor() as pool:
 
 
 @pytest.fixture(scope="module")
-def services(project: Project) -> dict[str, dict[str, Any]]:
-    """The verdicts of one deploy of them all, by name."""
+def deployed(project: Project) -> subprocess.CompletedProcess[str]:
+    """One deploy of them all."""
     project.file.write_text(web_projects.write(project.folder).read_text())
-    verdict = project.deploy(code=7)
-    return {service["name"]: service for service in verdict["services"]}
+    return project.iac("deploy", "--file", str(project.file), "--json", code=7)
+
+
+@pytest.fixture(scope="module")
+def services(deployed: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
+    """The verdicts by name."""
+    return {service["name"]: service for service in json.loads(deployed.stdout)["services"]}
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +86,12 @@ def test_the_verdict_is_what_a_caller_gets(
     )
     said = service["evidence"] if service["status"] == "SERVING" else service["message"]
     assert re.sub(r"in \d+ ms", "in N ms", said) == TABLE[name]
+
+
+def test_who_refuses_every_caller_is_named(deployed: subprocess.CompletedProcess[str]) -> None:
+    """A 400 is an answer, but hardly the one that was meant."""
+    hint = "Django: add 'picky' to ALLOWED_HOSTS in its settings"
+    assert f"warning: picky: answers 400 to GET /; {hint}" in deployed.stderr
 
 
 def test_a_failed_verdict_says_what_to_write(services: dict[str, dict[str, Any]]) -> None:

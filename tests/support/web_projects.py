@@ -104,6 +104,18 @@ if __name__ == "__main__":
 
 PORT = '("127.0.0.1", int(os.environ["PORT"]))'
 
+PICKY = """
+import http.server
+
+class Picky(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        print(f"Invalid HTTP_HOST header: {self.headers['host']!r}", flush=True)
+        self.send_error(400)
+
+http.server.HTTPServer(("0.0.0.0", 7400), Picky).serve_forever()
+"""
+"""What Django does and says while the service's name is not in ALLOWED_HOSTS."""
+
 PROJECTS: dict[str, dict[str, str]] = {
     "flask-default": {"app.py": FLASK_APP.format(arguments=""), "requirements.txt": FLASK},
     "flask-guarded": {
@@ -124,6 +136,7 @@ PROJECTS: dict[str, dict[str, str]] = {
     "aiohttp": {"main.py": AIOHTTP_APP, "requirements.txt": "aiohttp==3.11.11\n"},
     "ipv6": {"main.py": serve('("::1", 7000)', kind="IPv6")},
     "daemon": {"main.py": serve('("127.0.0.1", 7100)', before=DAEMONIZE)},
+    "picky": {"main.py": PICKY},
     "ends": {"main.py": "print('nothing to serve')\n"},
     "late": {"main.py": serve('("127.0.0.1", 7200)', before="time.sleep(6)")},
     "elsewhere": {"main.py": serve('("0.0.0.0", 9000)')},
