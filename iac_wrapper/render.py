@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import click
 
 from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.health import Health
 from iac_wrapper.model.report import Report, ServiceReport
 from iac_wrapper.model.service_change import ServiceAction, ServiceChange, summary
 
@@ -20,6 +22,12 @@ _WORDS: dict[ServiceAction, tuple[str, str]] = {
     "record": ("~", "containers stay as they are"),
 }
 """A sign for each action, and what becomes of the service."""
+
+_WAYS = {"SERVING": "", "RUNNING": "alive, listens nowhere", "COMPLETED": "exit code 0"}
+"""How a service can be good, and the words for it where its evidence is none for a table."""
+
+_CAUSES = {"stranger": "stranger not refused", "envoy": "sidecar failed"}
+"""Cause codes that are no words for people as they are."""
 
 
 def plan_text(changes: Sequence[ServiceChange], *, empty: bool) -> str:
@@ -61,14 +69,7 @@ def report_table(report: Report) -> str:
     """The verdict table, a row per service, and the verdict in a sentence."""
     header = ("SERVICE", "COMMIT", "IMAGE", "ENTRYPOINT", "IDENTITY", "HEALTH", "SECONDS")
     rows = [_row(service) for service in report.services]
-    good = sum(service.good for service in report.services)
-    refused = sum(service.probe.refused is True for service in report.services)
-    total = len(report.services)
-    verdict = click.style(
-        f"{good} of {total} services SERVING over mTLS; "
-        f"{refused} of {total} refused a caller without a certificate.",
-        fg="green" if report.good else "red",
-    )
+    verdict = click.style(_verdict(report), fg="green" if report.good else "red")
     lines = [table(header, rows), "", verdict]
     lines += [
         f"{service.app.name}: the previous version ({_version(service.previous)}) still serves."
@@ -79,6 +80,19 @@ def report_table(report: Report) -> str:
         logs = f"iac logs --service {before[0]} --project {report.project}"
         lines.append(f"Already broken before this deploy: {', '.join(before)}. Next: {logs}")
     return "\n".join(lines)
+
+
+def _verdict(report: Report) -> str:
+    """How many services are good; what serves nothing is not called SERVING."""
+    total = len(report.services)
+    ways = Counter(_way(service.health) for service in report.services if service.good)
+    if ways.keys() <= {"SERVING"}:
+        healthy = f"{ways['SERVING']} of {total} services SERVING over mTLS"
+    else:
+        counts = ", ".join(f"{ways[way]} {way}" for way in _WAYS if ways[way])
+        healthy = f"{ways.total()} of {total} services healthy: {counts}"
+    refused = sum(service.probe.refused is True for service in report.services)
+    return f"{healthy}; {refused} of {total} refused a caller without a certificate."
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -97,15 +111,32 @@ def _version(app: ResolvedApp) -> str:
     return app.commit[:12] if app.commit else app.tree.removeprefix("sha256:")[:12] + " (local)"
 
 
+def _way(health: Health) -> str:
+    """In which of `_WAYS` a good service is good."""
+    if health.phase == "COMPLETED":
+        return "COMPLETED"
+    return "SERVING" if health.listening else "RUNNING"
+
+
+def _state(service: ServiceReport) -> str:
+    """A good service with its evidence, another with its cause."""
+    health = service.health
+    if not service.good:
+        code = service.diagnosis.finding.code if service.diagnosis else health.cause
+        words = _CAUSES.get(code, code.replace("-", " ")) or health.phase.lower()
+        return f"{health.status} ({words})"
+    way = _way(health)
+    return f"{way} ({_WAYS[way] or health.evidence or health.phase.lower()})"
+
+
 def _row(service: ServiceReport) -> tuple[str, ...]:
-    app, health = service.app, service.health
-    state = health.status if service.good else f"{health.status} !"
+    app = service.app
     return (
         app.name,
         _version(app),
         app.image,
         _short(f"{app.entrypoint.display} ({app.entrypoint.reason})", 60),
         service.identity,
-        f"{state} ({health.evidence or health.phase.lower()})",
-        f"{health.seconds:.1f}",
+        _state(service),
+        f"{service.health.seconds:.1f}",
     )
