@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import click
 
 from iac_wrapper.model.app import ResolvedApp
-from iac_wrapper.model.health import Health
 from iac_wrapper.model.report import Report, ServiceReport
 from iac_wrapper.model.service_change import ServiceAction, ServiceChange, summary
 
@@ -85,7 +84,7 @@ def report_table(report: Report) -> str:
 def _verdict(report: Report) -> str:
     """How many services are good; what serves nothing is not called SERVING."""
     total = len(report.services)
-    ways = Counter(_way(service.health) for service in report.services if service.good)
+    ways = Counter(service.health.way for service in report.services if service.good)
     if ways.keys() <= {"SERVING"}:
         healthy = f"{ways['SERVING']} of {total} services SERVING over mTLS"
     else:
@@ -111,13 +110,6 @@ def _version(app: ResolvedApp) -> str:
     return app.commit[:12] if app.commit else app.tree.removeprefix("sha256:")[:12] + " (local)"
 
 
-def _way(health: Health) -> str:
-    """In which of `_WAYS` a good service is good."""
-    if health.phase == "COMPLETED":
-        return "COMPLETED"
-    return "SERVING" if health.listening else "RUNNING"
-
-
 def _state(service: ServiceReport) -> str:
     """A good service with its evidence, another with its cause."""
     health = service.health
@@ -125,8 +117,7 @@ def _state(service: ServiceReport) -> str:
         code = service.diagnosis.finding.code if service.diagnosis else health.cause
         words = _CAUSES.get(code, code.replace("-", " ")) or health.phase.lower()
         return f"{health.status} ({words})"
-    way = _way(health)
-    return f"{way} ({_WAYS[way] or health.evidence or health.phase.lower()})"
+    return f"{health.way} ({_WAYS[health.way] or health.evidence or health.phase.lower()})"
 
 
 def _row(service: ServiceReport) -> tuple[str, ...]:
