@@ -36,7 +36,7 @@ def plan_text(changes: Sequence[ServiceChange], *, empty: bool) -> str:
     lines = [_change_line(change) for change in changes]
     lines.append(f"Plan: {summary(changes) or 'only the record of what is deployed changes'}.")
     if any(change.action == "remove" for change in changes):
-        lines.append("`iac deploy` asks before it removes; without a terminal it takes --prune.")
+        lines.append("`iac deploy` asks before it removes; without a terminal it needs --prune.")
     return "\n".join(lines)
 
 

@@ -236,6 +236,7 @@ def _describe(workspace: Workspace, checkout: Checkout) -> build_context.Build:
         checkout.path,
         entrypoint=spec.entrypoint,
         where=spec.where,
+        slug=spec.slug.text,
         environment=workspace.settings.ENTRYPOINT or None,
     )
     entrypoint = detected.entrypoint

@@ -104,7 +104,7 @@ def test_a_plan_is_told_in_words_of_services() -> None:
         "  ~ jobs: restarted (env: changed TOKEN)",
         "  - old: removed",
         "Plan: 1 replaced, 1 restarted, 1 removed.",
-        "`iac deploy` asks before it removes; without a terminal it takes --prune.",
+        "`iac deploy` asks before it removes; without a terminal it needs --prune.",
     ]
     assert render.plan_text((), empty=True) == "No changes."
     assert "record" in render.plan_text((), empty=False)
