@@ -194,7 +194,7 @@ def _diagnose(
         health=report.health,
         probe=report.probe,
         rotated=report.rotated,
-        state=_state(report.health, container),
+        state=container_state(report.health, container),
         oom=bool(container and container.oom_killed and not container.running),
         waited=limit,
         limit=settings.health_timeout,
@@ -221,9 +221,14 @@ def _is_span(text: str) -> bool:
     return text.startswith('{"name": ') and '"trace_id"' in text
 
 
-def _state(health: Health, app: Container | None) -> str:
+def container_state(health: Health, app: Container | None) -> str:
+    """The app's container in words, and how often its program ended where its runner knows."""
     if app is None:
         return "is gone"
+    if health.failures and health.exit_code is not None:
+        times = "once" if health.failures == 1 else f"{health.failures} times"
+        state = f"{app.state}, {app.restarts} restarts" if app.restarts else app.state
+        return f"{state}; the program ended {times} (exit code {health.exit_code})"
     stopped = app.exit_code if not app.running else None
     code = health.exit_code if health.exit_code is not None else stopped
     ended = "the program has not ended" if code is None else f"exit code {code}"
