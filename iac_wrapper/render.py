@@ -25,7 +25,12 @@ _WORDS: dict[ServiceAction, tuple[str, str]] = {
 _WAYS = {"SERVING": "", "RUNNING": "alive, listens nowhere", "COMPLETED": "exit code 0"}
 """How a service can be good, and the words for it where its evidence is none for a table."""
 
-_CAUSES = {"stranger": "stranger not refused", "envoy": "sidecar failed"}
+_CAUSES = {
+    "envoy": "sidecar failed",
+    "own-health": "its own health check",
+    "stranger": "stranger not refused",
+    "unreachable": "nobody answers",
+}
 """Cause codes that are no words for people as they are."""
 
 

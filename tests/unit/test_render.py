@@ -90,6 +90,9 @@ def test_a_row_that_is_not_good_says_the_cause_not_the_phase() -> None:
     found = Diagnosis(Finding("wrong-port", "listens elsewhere", "", "write port"), "running")
     row = replace(_service("web", health, Probe("web", True, ""), None), diagnosis=found)
     assert "  NOT_SERVING (wrong port)  " in plain(render.report_table(Report("p", (row,))))
+    gone = Health("web", "UNREACHABLE", cause="unreachable")
+    row = _service("web", gone, Probe("web", True, ""), None)
+    assert "  UNREACHABLE (nobody answers)  " in plain(render.report_table(Report("p", (row,))))
 
 
 def test_a_plan_is_told_in_words_of_services() -> None:
