@@ -48,7 +48,7 @@ def about_destroy(project: str, found: Inventory) -> None:
     """
     if not _at_a_terminal():
         raise ConfigError(
-            f"destroying project {project} needs --yes where nobody can be asked",
+            f"destroying project {project}: there is no terminal to ask at: add --yes",
             found=str(found),
             next_step=f"iac destroy --yes --project {project}",
         )
@@ -67,7 +67,7 @@ def about_remove(project: str, names: Sequence[str]) -> None:
     """
     if not _at_a_terminal():
         raise ConfigError(
-            "removing services needs --yes where nobody can be asked",
+            "removing services: there is no terminal to ask at: add --yes",
             found=", ".join(names),
             next_step=f"iac remove {' '.join(names)} --yes --project {project}",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import click
@@ -21,6 +22,17 @@ _WORDS: dict[ServiceAction, tuple[str, str]] = {
 }
 """A sign for each action, and what becomes of the service."""
 
+_WAYS = {"SERVING": "", "RUNNING": "alive, listens nowhere", "COMPLETED": "exit code 0"}
+"""How a service can be good, and the words for it where its evidence is none for a table."""
+
+_CAUSES = {
+    "envoy": "sidecar failed",
+    "own-health": "its own health check",
+    "stranger": "stranger not refused",
+    "unreachable": "nobody answers",
+}
+"""Cause codes that are no words for people as they are."""
+
 
 def plan_text(changes: Sequence[ServiceChange], *, empty: bool) -> str:
     """A line per service with what happens and why, then the count; `empty`: nothing happens."""
@@ -29,7 +41,7 @@ def plan_text(changes: Sequence[ServiceChange], *, empty: bool) -> str:
     lines = [_change_line(change) for change in changes]
     lines.append(f"Plan: {summary(changes) or 'only the record of what is deployed changes'}.")
     if any(change.action == "remove" for change in changes):
-        lines.append("`iac deploy` asks before it removes; without a terminal it takes --prune.")
+        lines.append("`iac deploy` asks before it removes; without a terminal it needs --prune.")
     return "\n".join(lines)
 
 
@@ -61,14 +73,7 @@ def report_table(report: Report) -> str:
     """The verdict table, a row per service, and the verdict in a sentence."""
     header = ("SERVICE", "COMMIT", "IMAGE", "ENTRYPOINT", "IDENTITY", "HEALTH", "SECONDS")
     rows = [_row(service) for service in report.services]
-    good = sum(service.good for service in report.services)
-    refused = sum(service.probe.refused is True for service in report.services)
-    total = len(report.services)
-    verdict = click.style(
-        f"{good} of {total} services SERVING over mTLS; "
-        f"{refused} of {total} refused a caller without a certificate.",
-        fg="green" if report.good else "red",
-    )
+    verdict = click.style(_verdict(report), fg="green" if report.good else "red")
     lines = [table(header, rows), "", verdict]
     lines += [
         f"{service.app.name}: the previous version ({_version(service.previous)}) still serves."
@@ -79,6 +84,19 @@ def report_table(report: Report) -> str:
         logs = f"iac logs --service {before[0]} --project {report.project}"
         lines.append(f"Already broken before this deploy: {', '.join(before)}. Next: {logs}")
     return "\n".join(lines)
+
+
+def _verdict(report: Report) -> str:
+    """How many services are good; what serves nothing is not called SERVING."""
+    total = len(report.services)
+    ways = Counter(service.health.way for service in report.services if service.good)
+    if ways.keys() <= {"SERVING"}:
+        healthy = f"{ways['SERVING']} of {total} services SERVING over mTLS"
+    else:
+        counts = ", ".join(f"{ways[way]} {way}" for way in _WAYS if ways[way])
+        healthy = f"{ways.total()} of {total} services healthy: {counts}"
+    refused = sum(service.probe.refused is True for service in report.services)
+    return f"{healthy}; {refused} of {total} refused a caller without a certificate."
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -97,15 +115,24 @@ def _version(app: ResolvedApp) -> str:
     return app.commit[:12] if app.commit else app.tree.removeprefix("sha256:")[:12] + " (local)"
 
 
+def _state(service: ServiceReport) -> str:
+    """A good service with its evidence, another with its cause."""
+    health = service.health
+    if not service.good:
+        code = service.diagnosis.finding.code if service.diagnosis else health.cause
+        words = _CAUSES.get(code, code.replace("-", " ")) or health.phase.lower()
+        return f"{health.status} ({words})"
+    return f"{health.way} ({_WAYS[health.way] or health.evidence or health.phase.lower()})"
+
+
 def _row(service: ServiceReport) -> tuple[str, ...]:
-    app, health = service.app, service.health
-    state = health.status if service.good else f"{health.status} !"
+    app = service.app
     return (
         app.name,
         _version(app),
         app.image,
         _short(f"{app.entrypoint.display} ({app.entrypoint.reason})", 60),
         service.identity,
-        f"{state} ({health.evidence or health.phase.lower()})",
-        f"{health.seconds:.1f}",
+        _state(service),
+        f"{service.health.seconds:.1f}",
     )

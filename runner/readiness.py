@@ -112,20 +112,22 @@ class Readiness:
         return self._opinion.on(self._address[1], port)
 
     def _wrong_port(self, found: list[Listener]) -> Verdict:
-        text = f"listens on {_shown(found)}, requests go to {self._settings.port}"
-        return self._unroutable(text, "wrong-port")
+        port = self._settings.port
+        text = f"listens on {_shown(found)}, requests go to {port}"
+        return self._unroutable(text, "wrong-port", f", or delete `port: {port}`")
 
     def _several(self, found: list[Listener]) -> Verdict:
         text = f"listens on {_shown(found)}, and nothing says which of them is for requests"
         return self._unroutable(text, "several-ports")
 
-    def _unroutable(self, text: str, cause: str) -> Verdict:
+    def _unroutable(self, text: str, cause: str, more: str = "") -> Verdict:
         ports = sorted(self._since)
+        lines = " or ".join(f"`port: {port}`" for port in ports)
         return Verdict(
             False,
             text,
             cause=cause,
-            next_step="write " + " or ".join(f"`port: {port}`" for port in ports),
+            next_step=f"write {lines} in its entry of repos.yaml{more}",
             final=self._listens_for(ports) >= self._settings.settle,
         )
 

@@ -25,8 +25,10 @@ def references(env: Mapping[str, str]) -> dict[str, str]:
     return {key: match[1] for key, match in found.items() if match}
 
 
-def resolve(env: Mapping[str, str], environ: Mapping[str, str], *, where: str) -> dict[str, str]:
-    """Look every reference up in `environ`.
+def resolve(
+    env: Mapping[str, str], environ: Mapping[str, str], *, where: str, env_file: Path
+) -> dict[str, str]:
+    """Look every reference up in `environ`; `env_file` is the ``.env`` that is a part of it.
 
     Raises:
         ConfigError: one is not set there, or no program could get it.
@@ -37,7 +39,7 @@ def resolve(env: Mapping[str, str], environ: Mapping[str, str], *, where: str) -
             raise ConfigError(
                 f"env {key} refers to ${{{name}}}, which is not set",
                 where=where,
-                expected=f"{name} in the environment of this command or in .env",
+                expected=f"{name} in the environment of this command or in {env_file.absolute()}",
                 next_step=f"export {name}=…, then run the command again",
             )
         if "\0" in environ[name]:

@@ -129,7 +129,7 @@ def lock(
 def destroy(workspace: Workspace, as_json: bool, yes: bool, if_exists: bool) -> None:
     """Remove everything of the project and prove that nothing is left.
 
-    Shows what that is and has the project's name typed; without a terminal it takes --yes.
+    Shows what that is and has the project's name typed; without a terminal it needs --yes.
     """
     from iac_wrapper.operations import inventory
     from iac_wrapper.operations.destroy import Destroyed
@@ -157,7 +157,7 @@ def destroy(workspace: Workspace, as_json: bool, yes: bool, if_exists: bool) -> 
 def remove(workspace: Workspace, as_json: bool, yes: bool, names: tuple[str, ...]) -> None:
     """Take services away, with their keys and secret values; data volumes stay.
 
-    Asks at a terminal; without one it takes --yes.
+    Asks at a terminal; without one it needs --yes.
     """
     from iac_wrapper.operations import remove as operation
 

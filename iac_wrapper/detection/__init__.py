@@ -31,6 +31,7 @@ def detect(
     *,
     entrypoint: str | None = None,
     where: str = "",
+    slug: str = "",
     environment: str | None = None,
 ) -> Detection:
     """The program to run in the checkout `root`.
@@ -39,6 +40,7 @@ def detect(
         root: the checkout's directory; only read.
         entrypoint: the value of ``entrypoint:`` in repos.yaml.
         where: ``file:line`` of the app in repos.yaml, for errors.
+        slug: what repos.yaml calls the repository, for errors.
         environment: the value of ENTRYPOINT in the environment of the deploy.
 
     Raises:
@@ -58,17 +60,17 @@ def detect(
         chosen = procfile.entrypoint(project, process)
         notes = procfile.left_out(processes, process)
     else:
-        return _detected(project, where, procfile.left_out(processes, None))
+        return _detected(project, where, slug, procfile.left_out(processes, None))
     ranks = [*ranked(project), *later(project)]
     return _finished(project, chosen, [c for rank in ranks for c in rank], losers, notes)
 
 
-def _detected(project: Project, where: str, notes: list[str]) -> Detection:
+def _detected(project: Project, where: str, slug: str, notes: list[str]) -> Detection:
     seen: list[Candidate] = []
     chosen: Entrypoint | None = None
     for rank in _ranks(project):
         if chosen is None:
-            chosen = _winner(rank, where)
+            chosen = _winner(rank, where, slug)
         names = {c.name for c in seen}
         seen += [c for c in rank if c.name not in names]
     if chosen is None:
@@ -90,11 +92,11 @@ def _ranks(project: Project) -> Iterator[Rank]:
     yield [binary(project)]
 
 
-def _winner(rank: Rank, where: str) -> Entrypoint | None:
+def _winner(rank: Rank, where: str, slug: str) -> Entrypoint | None:
     """The one of `rank` that can run; None if none can."""
     able = [c for c in rank if c.entrypoint]
     if len(able) > 1:
-        raise several(where, able)
+        raise several(where, slug, able)
     for candidate in rank:
         if candidate.fault and not able:
             raise does_not_parse(candidate)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from difflib import get_close_matches
 from pathlib import Path
 
-from iac_wrapper.detection.candidate import Candidate
+from iac_wrapper.detection.candidate import MISSING, Candidate
 from iac_wrapper.errors import EntrypointError
 
 _WELL_KNOWN = ("__main__.py", "main.py", "app.py", "pyproject.toml", "Procfile")
 _TO_WRITE = "entrypoint: package.module:function"
 _MAX_NAMES = 12
+
+PROCFILE, APP, BINARY = "Procfile", "app.py", "/app/main"
+"""Places in the order of what was looked for."""
 
 
 def does_not_parse(candidate: Candidate) -> EntrypointError:
@@ -25,32 +28,44 @@ def does_not_parse(candidate: Candidate) -> EntrypointError:
     )
 
 
-def several(where: str, candidates: list[Candidate]) -> EntrypointError:
+def several(where: str, slug: str, candidates: list[Candidate]) -> EntrypointError:
     """More than one candidate of equal right: which one is meant is not ours to guess."""
-    lines = [f"entrypoint: {c.write}" + " " * 4 + f"# {c.note}" for c in candidates]
+    entries = [f"- slug: {slug}\n  entrypoint: {c.write}    # {c.note}" for c in candidates]
     return EntrypointError(
         "several programs could be meant, and nothing in the repository says which",
         where=where or None,
         found=_listing([c.write for c in candidates]),
         expected="one program, or a Procfile with a `web:` line",
-        next_step="write one of these lines below the app in repos.yaml",
-        detail="\n".join(lines),
+        next_step="make its entry in repos.yaml one of these",
+        detail="\n".join(entries),
     )
 
 
 def nothing_to_run(root: Path, where: str, candidates: list[Candidate]) -> EntrypointError:
     """No candidate fits."""
     names = sorted(path.name for path in root.iterdir() if path.name != ".git")
-    looked_for = [f"{c.name}: {c.note}" for c in candidates]
-    looked_for.append("any other file with a __main__ guard or main(): none")
+    procfile = "no web: or worker: line" if (root / PROCFILE).is_file() else MISSING
+    lines = [
+        "an override (entrypoint:, ENTRYPOINT, LABEL ENTRYPOINT in the Dockerfile): none",
+        f"{PROCFILE}: {procfile}",
+        *(f"{c.name}: {c.note}" for c in candidates),
+    ]
+    _insert(lines, APP, "a web application for which the requirements name a server: none")
+    _insert(lines, BINARY, "any other file with a __main__ guard or main(): none")
     return EntrypointError(
         "nothing to run in the checkout",
         where=where or None,
         found=_listing(names),
         expected="one of the files below, or an entrypoint: of your own",
         next_step=_hint(root, names),
-        detail="looked for, in this order:\n" + "\n".join(looked_for),
+        detail="looked for, in this order:\n" + "\n".join(lines),
     )
+
+
+def _insert(lines: list[str], place: str, line: str) -> None:
+    """Put what is no file of its own before the line of `place`, where its turn is."""
+    at = (i for i, known in enumerate(lines) if known.startswith(f"{place}: "))
+    lines.insert(next(at, len(lines)), line)
 
 
 def _listing(names: list[str]) -> str:

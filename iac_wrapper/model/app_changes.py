@@ -50,11 +50,16 @@ def _entrypoint(old: ResolvedApp, new: ResolvedApp) -> Iterator[Reason]:
 
 
 def _port(old: ResolvedApp, new: ResolvedApp) -> Iterator[Reason]:
-    if old.port != new.port:
-        yield Reason("port", f"port {old.port} → {new.port}")
-    elif old.port_declared != new.port_declared:
-        how = "declared" if new.port_declared else "no longer declared"
-        yield Reason("port", f"port {new.port} {how}")
+    before, after = ((app.port, app.port_declared) for app in (old, new))
+    if before != after and (old.port_declared or new.port_declared):
+        yield Reason("port", f"port: {_declared(old)} → {_declared(new)}")
+    elif before != after:
+        yield Reason("port", f"$PORT {old.port} → {new.port}")
+
+
+def _declared(app: ResolvedApp) -> str:
+    """The port as a person wrote it."""
+    return str(app.port) if app.port_declared else "automatic"
 
 
 def _env(

@@ -52,7 +52,7 @@ def check_port(text: str) -> int:
         raise ConfigError("bad port", found=repr(text), expected="a number from 1 to 65535")
     if port in RESERVED_PORTS:
         raise ConfigError(
-            "this port is taken",
+            "this port is reserved for the sidecar",
             found=f"{port}: {RESERVED_PORTS[port]}",
             expected="none of " + ", ".join(map(str, RESERVED_PORTS)),
         )

@@ -79,7 +79,8 @@ def diagnose(facts: Facts) -> Diagnosis:
         or _said_by_the_runner(facts, runs)
     )
     shown = runs[-2] if facts.health.failures and len(runs) > 1 else (runs or [[]])[-1]
-    return Diagnosis(finding, facts.state, tuple(shown[-SHOWN_LINES:]))
+    said = shown[:-1] if shown and _NEW_RUN.match(shown[-1]) else shown  # nobody waits for that
+    return Diagnosis(finding, facts.state, tuple(said[-SHOWN_LINES:]))
 
 
 def _around(facts: Facts) -> Finding | None:

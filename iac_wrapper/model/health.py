@@ -62,6 +62,15 @@ class Health:
         return self.status == "SERVING"
 
     @property
+    def way(self) -> str:
+        """The status for people: only what requests go to is called SERVING."""
+        if not self.serving:
+            return self.status
+        if self.phase == "COMPLETED":
+            return "COMPLETED"
+        return "SERVING" if self.listening else "RUNNING"
+
+    @property
     def final(self) -> bool:
         """Whether waiting longer is pointless, either way."""
         return self.serving or self.hopeless

@@ -13,7 +13,7 @@ from iac_wrapper.model.report import Report, ServiceReport
 from iac_wrapper.operations import local_bases, prune
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.infrastructure import check_own
-from iac_wrapper.operations.intent import Intent, select
+from iac_wrapper.operations.intent import Intent, select, warn_of_another
 from iac_wrapper.operations.prepare import (
     Facts,
     facts,
@@ -62,6 +62,7 @@ def lock(workspace: Workspace, intent: Intent) -> LockFile:
     """Write the lock file and everything else that synth and Terraform need on disk."""
     with workspace.hold("iac lock"):
         found = gather(workspace, intent)
+        warn_of_another(workspace, intent)
         values = secret_values(workspace, found.lock)
         materialize(workspace, found)
         for service, wanted in values.items():
@@ -83,6 +84,7 @@ def deploy(workspace: Workspace, intent: Intent, *, everything: bool = False) ->
     """
     with workspace.hold("iac deploy"):
         found = gather(workspace, intent)
+        warn_of_another(workspace, intent)
         values = secret_values(workspace, found.lock)
         workspace.step("Preparing certificates and build contexts")
         materialize(workspace, found)

@@ -169,6 +169,17 @@ def _written(workspace: Workspace, path: Path) -> LockFile | None:
     return lock if lock and lock.project == workspace.project else None
 
 
+def warn_of_another(workspace: Workspace, intent: Intent) -> None:
+    """Say that the lock which is about to be replaced is another project's."""
+    path = intent.lock_path
+    lock = lock_file.load(path) if path.exists() else None
+    if lock and lock.project != workspace.project:
+        workspace.warn(
+            f"{path.name} was written for project {lock.project};"
+            f" it is replaced by that of project {workspace.project}"
+        )
+
+
 def _buildable(workspace: Workspace, app: ResolvedApp) -> bool:
     """Whether the app can be deployed as it is locked: its image or its context is here."""
     context = workspace.layout.context(workspace.project, app.image)

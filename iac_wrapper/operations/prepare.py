@@ -205,8 +205,8 @@ def with_old_values(workspace: Workspace, lock: LockFile) -> list[Container]:
 
 
 def _values(workspace: Workspace, app: ResolvedApp) -> dict[str, str]:
-    environment = workspace.settings.environment
-    return env_files.resolve(app.env, environment, where=f"service {app.name}")
+    environment, env_file = workspace.settings.environment, workspace.layout.root / ".env"
+    return env_files.resolve(app.env, environment, where=f"service {app.name}", env_file=env_file)
 
 
 def _masking(values: Mapping[str, str]) -> str:
@@ -236,6 +236,7 @@ def _describe(workspace: Workspace, checkout: Checkout) -> build_context.Build:
         checkout.path,
         entrypoint=spec.entrypoint,
         where=spec.where,
+        slug=spec.slug.text,
         environment=workspace.settings.ENTRYPOINT or None,
     )
     entrypoint = detected.entrypoint

@@ -20,6 +20,7 @@ from iac_wrapper.model.diagnosis import Diagnosis, Facts, diagnose
 from iac_wrapper.model.health import Health
 from iac_wrapper.model.proof import Question
 from iac_wrapper.model.report import Report, ServiceReport
+from iac_wrapper.operations.narrator import Narrator
 from iac_wrapper.operations.stuck import StuckCheck
 from iac_wrapper.operations.workspace import Workspace
 
@@ -110,17 +111,12 @@ def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first,
     target: Target,
 ) -> ServiceReport:
     app = target.app
-
-    def show(health: Health) -> None:
-        why = health.evidence if health.serving else health.message
-        workspace.progress(
-            f"{app.name}: {health.status} after {health.seconds:.1f} s{why and f': {why}'}"
-        )
-
+    narrator = Narrator(app.name, workspace.progress)
     limit = target.limit
     if limit is None:
         limit = float(app.options.health_timeout or wait) if wait else 0.0
-    health = _ask(workspace, client, target, limit, stop, show)
+    health = _ask(workspace, client, target, limit, stop, narrator.changed)
+    narrator.result(health)
     report = ServiceReport(
         app=app,
         identity=spiffe_id(lock.trust_domain, app.name),
@@ -148,9 +144,7 @@ def _ask(  # noqa: PLR0913, PLR0917 - only `_prove_one` calls it
     app, project = target.app, workspace.project
     question = Question.about(app)
     if not limit:
-        health = client.health(app.name, question, sni=target.sni)
-        show(health)
-        return health
+        return client.health(app.name, question, sni=target.sni)
     stuck = StuckCheck(
         workspace, {role: target.container(project, role) for role in ("envoy", "app")}
     )
@@ -212,7 +206,7 @@ def _diagnose(
         health=report.health,
         probe=report.probe,
         rotated=report.rotated,
-        state=_state(report.health, container),
+        state=container_state(report.health, container),
         oom=bool(container and container.oom_killed and not container.running),
         waited=limit,
         limit=settings.health_timeout,
@@ -239,9 +233,14 @@ def _is_span(text: str) -> bool:
     return text.startswith('{"name": ') and '"trace_id"' in text
 
 
-def _state(health: Health, app: Container | None) -> str:
+def container_state(health: Health, app: Container | None) -> str:
+    """The app's container in words, and how often its program ended where its runner knows."""
     if app is None:
         return "is gone"
+    if health.failures and health.exit_code is not None:
+        times = "once" if health.failures == 1 else f"{health.failures} times"
+        state = f"{app.state}, {app.restarts} restarts" if app.restarts else app.state
+        return f"{state}; the program ended {times} (exit code {health.exit_code})"
     stopped = app.exit_code if not app.running else None
     code = health.exit_code if health.exit_code is not None else stopped
     ended = "the program has not ended" if code is None else f"exit code {code}"

@@ -99,7 +99,10 @@ def test_a_failed_verdict_says_what_to_write(services: dict[str, dict[str, Any]]
     shown = {n: (services[n]["cause"], services[n]["next_step"]) for n in ("ends", "elsewhere")}
     assert shown == {
         "ends": ("ended", "write `run: job` in its entry if it is to end"),
-        "elsewhere": ("wrong-port", "write `port: 9000`"),
+        "elsewhere": (
+            "wrong-port",
+            "write `port: 9000` in its entry of repos.yaml, or delete `port: 8080`",
+        ),
     }
 
 

@@ -260,19 +260,22 @@ def test_a_misspelt_name_is_pointed_out(tmp_path: Path, name: str) -> None:
 
 
 def test_the_error_lists_everything_that_was_looked_for(tmp_path: Path) -> None:
-    """An empty checkout names all eight places in order."""
+    """An empty checkout names all places, in the order in which they count."""
     with pytest.raises(EntrypointError) as caught:
         detect(tmp_path)
     places = [line.split(":")[0] for line in str(caught.value.detail).splitlines()[1:]]
     assert places == [
+        "an override (entrypoint",
+        "Procfile",
         "__main__.py",
         "main.py",
         "[project.scripts]",
         "{package}/__main__.py",
+        "a web application for which the requirements name a server",
         "app.py",
         "src/{package}/__main__.py",
-        "/app/main",
         "any other file with a __main__ guard or main()",
+        "/app/main",
     ]
     assert caught.value.found == "an empty directory"
 

@@ -7,7 +7,7 @@ from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.crash_patterns import Finding
 from iac_wrapper.model.diagnosis import Diagnosis
 from iac_wrapper.model.entrypoint import Entrypoint
-from iac_wrapper.model.health import Health, Probe
+from iac_wrapper.model.health import Health, Phase, Probe
 from iac_wrapper.model.report import Report, ServiceReport
 from iac_wrapper.model.service_change import Reason, ServiceChange
 from iac_wrapper.plain import plain
@@ -33,13 +33,14 @@ def test_the_table_says_what_was_proven_and_what_was_not() -> None:
                     *("good", "SERVING", "RUNNING", "spiffe://p/good"),
                     seconds=1.24,
                     evidence="200 in 4 ms on 5000",
+                    listening="127.0.0.1:5000",
                 ),
                 Probe("good", refused=True, message=""),
                 "0123456789abcdef" + "0" * 24,
             ),
             _service(
                 "open",
-                Health("open", "SERVING", "RUNNING", "spiffe://p/open"),
+                Health("open", "SERVING", "RUNNING", "spiffe://p/open", cause="stranger"),
                 Probe("open", refused=False, message="answered"),
                 None,
             ),
@@ -48,14 +49,50 @@ def test_the_table_says_what_was_proven_and_what_was_not() -> None:
     lines = plain(render.report_table(report)).splitlines()
     assert lines[0].split()[0::6] == ["SERVICE", "SECONDS"]
     assert "0123456789ab  " in lines[1]
-    assert lines[1].endswith("SERVING (200 in 4 ms on 5000)  1.2")
+    assert "  SERVING (200 in 4 ms on 5000)  " in lines[1]
+    assert lines[1].endswith("  1.2")
     assert "abababababab (local)" in lines[2]
-    assert "SERVING !" in lines[2]
+    assert "SERVING (stranger not refused)" in lines[2]
     assert lines[-1] == (
         "1 of 2 services SERVING over mTLS; 1 of 2 refused a caller without a certificate."
     )
     assert not report.good
     assert report.to_dict()["verdict"] == "unhealthy"
+
+
+def _good(name: str, phase: Phase, listening: str = "", evidence: str = "") -> ServiceReport:
+    health = Health(name, "SERVING", phase, listening=listening, evidence=evidence)
+    return _service(name, health, Probe(name, refused=True, message=""), None)
+
+
+def test_what_serves_nothing_is_not_called_serving() -> None:
+    """A worker is RUNNING, what ended well COMPLETED, in its row and in the verdict; JSON as is."""
+    web = _good("web", "RUNNING", "127.0.0.1:5000", "200 in 4 ms on 5000")
+    worker = _good("worker", "RUNNING", evidence="alive for more than 5 s, listens nowhere")
+    job = _good("job", "COMPLETED", evidence="exited with code 0")
+    report = Report("p", (web, replace(web), worker, job))
+    lines = plain(render.report_table(report)).splitlines()
+    assert "SERVING (200 in 4 ms on 5000)" in lines[1]
+    assert "  RUNNING (alive, listens nowhere)  " in lines[3]
+    assert "  COMPLETED (exit code 0)  " in lines[4]
+    assert lines[-1] == (
+        "4 of 4 services healthy: 2 SERVING, 1 RUNNING, 1 COMPLETED;"
+        " 4 of 4 refused a caller without a certificate."
+    )
+    assert {row["status"] for row in report.to_dict()["services"]} == {"SERVING"}
+    alone = plain(render.report_table(Report("p", (web,))))
+    assert "1 of 1 services SERVING over mTLS; 1 of 1 refused" in alone
+
+
+def test_a_row_that_is_not_good_says_the_cause_not_the_phase() -> None:
+    """The cause code in words, in place of the phase that the program happens to be in."""
+    health = Health("web", "NOT_SERVING", "STARTING", cause="no-listener")
+    found = Diagnosis(Finding("wrong-port", "listens elsewhere", "", "write port"), "running")
+    row = replace(_service("web", health, Probe("web", True, ""), None), diagnosis=found)
+    assert "  NOT_SERVING (wrong port)  " in plain(render.report_table(Report("p", (row,))))
+    gone = Health("web", "UNREACHABLE", cause="unreachable")
+    row = _service("web", gone, Probe("web", True, ""), None)
+    assert "  UNREACHABLE (nobody answers)  " in plain(render.report_table(Report("p", (row,))))
 
 
 def test_a_plan_is_told_in_words_of_services() -> None:
@@ -70,7 +107,7 @@ def test_a_plan_is_told_in_words_of_services() -> None:
         "  ~ jobs: restarted (env: changed TOKEN)",
         "  - old: removed",
         "Plan: 1 replaced, 1 restarted, 1 removed.",
-        "`iac deploy` asks before it removes; without a terminal it takes --prune.",
+        "`iac deploy` asks before it removes; without a terminal it needs --prune.",
     ]
     assert render.plan_text((), empty=True) == "No changes."
     assert "record" in render.plan_text((), empty=False)
@@ -83,7 +120,7 @@ def test_what_was_broken_before_is_told_apart() -> None:
     before = replace(bad, changed=False, broken_before=True)
     report = Report("p", (before,))
     text = plain(render.report_table(report))
-    assert "NOT_SERVING ! (failed)" in text
+    assert "NOT_SERVING (failed)" in text
     assert text.splitlines()[-1] == (
         "Already broken before this deploy: old. Next: iac logs --service old --project p"
     )
@@ -98,7 +135,7 @@ def test_a_version_that_failed_names_the_one_that_serves() -> None:
     bad = _service("web", Health("web", "NOT_SERVING", "FAILED"), Probe("web", True, ""), None)
     row = replace(bad, previous=replace(bad.app, commit="d" * 40))
     text = plain(render.report_table(Report("p", (row,))))
-    assert "NOT_SERVING ! (failed)" in text
+    assert "NOT_SERVING (failed)" in text
     assert text.splitlines()[-1] == "web: the previous version (dddddddddddd) still serves."
     assert row.to_dict()["previous"]["commit"] == "d" * 40
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from iac_wrapper import detection
+from iac_wrapper import detection, repos_file
 from iac_wrapper.errors import EntrypointError
 from iac_wrapper.operations.recorded import written_entrypoint
 from tests.unit.test_detection import FACTORY, FLASK, GUARDED, detect, tree
@@ -114,15 +114,19 @@ def test_the_development_server_of_django_is_said(tmp_path: Path) -> None:
 def test_equal_candidates_are_a_question(
     tmp_path: Path, files: dict[str, str], requirements: str, listed: str
 ) -> None:
-    """The first of the alphabet is never taken: the error lists them, and each line works."""
+    """The first of the alphabet is never taken: the error lists them, and each entry works."""
     root = tree(tmp_path, {**files, "requirements.txt": requirements, "tests/x.py": GUARDED})
     with pytest.raises(EntrypointError, match="several programs could be meant") as caught:
-        detect(root, where="repos.yaml:2")
+        detect(root, where="repos.yaml:2", slug="./amb")
     assert caught.value.found == listed
     assert caught.value.where == "repos.yaml:2"
-    for line in str(caught.value.detail).splitlines():
-        wish = line.removeprefix("entrypoint: ").split(" ")[0]
-        assert detect(root, entrypoint=wish).reason == "entrypoint: in repos.yaml"
+    entries = str(caught.value.detail).split("- slug: ")[1:]
+    assert len(entries) == listed.count(",") + 1
+    for entry in entries:
+        (tmp_path / "as-shown.yaml").write_text(f"- slug: {entry}")
+        (spec,) = repos_file.load(tmp_path / "as-shown.yaml")
+        assert spec.slug.text == "./amb"
+        assert detect(root, entrypoint=str(spec.entrypoint)).reason == "entrypoint: in repos.yaml"
     (root / "Procfile").write_text("web: python -m http.server $PORT\n")
     assert detect(root).target == "http.server"
 

@@ -18,13 +18,17 @@ def test_only_whole_references_count() -> None:
 
 def test_a_reference_takes_its_value_from_the_environment() -> None:
     """The value comes from the deploy's environment, literals are left out."""
-    assert env_files.resolve({"A": "${T}", "B": "b"}, {"T": "s3cret"}, where="x") == {"A": "s3cret"}
+    values = env_files.resolve(
+        {"A": "${T}", "B": "b"}, {"T": "s3cret"}, where="x", env_file=Path(".env")
+    )
+    assert values == {"A": "s3cret"}
 
 
 def test_an_unset_reference_names_variable_and_service() -> None:
-    """The error says which variable refers to what."""
+    """The error says which variable refers to what, and which .env would have been read."""
     with pytest.raises(ConfigError, match="env A refers to") as caught:
-        env_files.resolve({"A": "${T}"}, {}, where="service web")
+        env_files.resolve({"A": "${T}"}, {}, where="service web", env_file=Path("/srv/shop/.env"))
+    assert caught.value.expected == "T in the environment of this command or in /srv/shop/.env"
     assert caught.value.where == "service web"
     assert "export T" in (caught.value.next_step or "")
 
@@ -71,7 +75,9 @@ BYTES = {
 def test_values_are_bytes(tmp_path: Path) -> None:
     """Every byte of an environment arrives, and an unchanged value is not written again."""
     environ = {name: os.fsdecode(value) for name, value in BYTES.items()}
-    values = env_files.resolve({n: f"${{{n}}}" for n in BYTES}, environ, where="x")
+    values = env_files.resolve(
+        {n: f"${{{n}}}" for n in BYTES}, environ, where="x", env_file=Path(".env")
+    )
     env_files.write(tmp_path / "web", values)
     first = env_files.changed_at(tmp_path / "web")
     env_files.write(tmp_path / "web", values)
@@ -82,7 +88,7 @@ def test_values_are_bytes(tmp_path: Path) -> None:
 def test_a_nul_is_refused(tmp_path: Path) -> None:
     """No program can get it; the error does not hold the value."""
     with pytest.raises(ConfigError, match="T holds a NUL") as caught:
-        env_files.resolve({"A": "${T}"}, {"T": "sentinel\0"}, where="x")
+        env_files.resolve({"A": "${T}"}, {"T": "sentinel\0"}, where="x", env_file=Path(".env"))
     assert "sentinel" not in str(caught.value)
 
 

@@ -109,7 +109,7 @@ def test_a_traceback_is_shown_once() -> None:
     run += ["ValueError: bad", "runner: the program ended (exited with code 1); starting it again"]
     run[-1] += " in 0 s"
     found = diagnose(facts(CRASHED, lines=run * 3))
-    assert found.log == tuple(run[-SHOWN_LINES:])
+    assert found.log == tuple(run[:-1][-SHOWN_LINES:]), "nor that it was started again"
     assert found.finding.cause == "exited with code 1"
     assert found.finding.evidence == "ValueError: bad"
     assert found.finding.next_step == "iac logs --service web --project demo"

@@ -33,8 +33,9 @@ def _texts(change: ServiceChange) -> list[str]:
         ({"commit": "b" * 40, "tree": "sha256:c"}, "commit aaaaaaaaaaaa → bbbbbbbbbbbb"),
         ({"tree": "sha256:c"}, "source files changed"),
         ({"slug": "gh:owner/other"}, "source gh:owner/repo → gh:owner/other"),
-        ({"port": 8080}, "port 50051 → 8080"),
-        ({"port_declared": True}, "port 50051 declared"),
+        ({"port": 8080}, "$PORT 50051 → 8080"),
+        ({"port": 8080, "port_declared": True}, "port: automatic → 8080"),
+        ({"port_declared": True}, "port: automatic → 50051"),
         ({"python": "3.12"}, "python 3.11 → 3.12"),
         ({"run": "worker"}, "run default → worker"),
         ({"options": Options(memory_mb=256)}, "memory_mb default → 256"),
@@ -146,8 +147,11 @@ def test_a_new_sidecar_is_a_reason_beside_a_new_commit() -> None:
         "KarstKit's sidecar image changed",
         "KarstKit's sidecar configuration changed",
     ]
-    port = _only(WEB, replace(WEB, port=8080), REPLACED, sidecar)
-    assert _texts(port) == ["port 50051 → 8080"]
+    declared = replace(WEB, port=8080, port_declared=True)
+    assert _texts(_only(WEB, declared, REPLACED, sidecar)) == ["port: automatic → 8080"]
+    assert _texts(_only(declared, WEB, REPLACED, sidecar)) == ["port: 8080 → automatic"]
+    other = replace(declared, port=9090)
+    assert _texts(_only(declared, other, REPLACED, sidecar)) == ["port: 8080 → 9090"]
 
 
 def test_what_is_stopped_is_started() -> None:

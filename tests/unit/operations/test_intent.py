@@ -11,7 +11,7 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.entrypoint import Entrypoint
-from iac_wrapper.operations.intent import from_file, from_slugs, select
+from iac_wrapper.operations.intent import from_file, from_slugs, select, warn_of_another
 from iac_wrapper.operations.workspace import Workspace
 
 
@@ -110,3 +110,20 @@ def test_a_service_that_cannot_be_kept_is_refused(workspace: Workspace) -> None:
     with pytest.raises(ConfigError, match="should stay") as caught:
         select(workspace, from_slugs(workspace, ["gh:acme/z"], cwd=Path()))
     assert "of a" in (caught.value.found or "")
+
+
+def test_replacing_the_lock_of_another_project_is_said(workspace: Workspace, repos: Path) -> None:
+    """One line with both names; the project's own lock, or none, is no news."""
+    said: list[str] = []
+    watched = replace(workspace, emit=lambda event: said.append(f"{event.kind}: {event.message}"))
+    own = _lock(workspace, _app(workspace, "a"))
+    warn_of_another(watched, from_file(repos))
+    lock_file.save(own, repos.with_name("repos.lock.json"))
+    warn_of_another(watched, from_file(repos))
+    assert said == []
+    lock_file.save(replace(own, project="shop"), repos.with_name("repos.lock.json"))
+    warn_of_another(watched, from_file(repos))
+    assert said == [
+        "warning: repos.lock.json was written for project shop;"
+        f" it is replaced by that of project {workspace.project}"
+    ]

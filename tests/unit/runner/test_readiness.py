@@ -195,7 +195,8 @@ class Lab:
 def test_a_listener_elsewhere_is_said_at_once_and_final_soon() -> None:
     """With `port:` the right one is written out; after three seconds nobody waits any longer."""
     lab = Lab(port_declared=True)
-    wrong = (False, "wrong-port", "write `port: 9000`", False)
+    step = "write `port: 9000` in its entry of repos.yaml, or delete `port: 8080`"
+    wrong = (False, "wrong-port", step, False)
     assert lab.at(1.0, 9000) == wrong
     assert lab.at(3.9, 9000) == wrong
     assert lab.at(4.0, 9000) == (*wrong[:3], True)
@@ -220,7 +221,8 @@ def test_several_ports_are_no_guess(first: tuple[int, ...]) -> None:
     among them is the program's."""
     lab = Lab()
     lab.at(0.1, *first)
-    several = (False, "several-ports", "write `port: 5000` or `port: 9000`", False)
+    step = "write `port: 5000` or `port: 9000` in its entry of repos.yaml"
+    several = (False, "several-ports", step, False)
     assert lab.at(0.5, 5000, 9000) == several
     assert lab.at(4.0, 5000, 9000) == (*several[:3], True)
     assert lab.at(5.0, 5000, 8080, 9000) == (True, "127.0.0.1:8080", "", False)

@@ -1,0 +1,48 @@
+"""What a deploy says of a service while it waits for it: changes that mean something.
+
+It must not know how a service is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from iac_wrapper.model.health import Health
+
+
+class Narrator:
+    """Says each change of one service; what every start looks like is one line.
+
+    Args:
+        name: the service.
+        say: gets a line.
+    """
+
+    def __init__(self, name: str, say: Callable[[str], None]) -> None:
+        self._name = name
+        self._say = say
+        self._answered = False
+        self._said: object = None
+
+    def changed(self, health: Health) -> None:
+        """An answer, or none, while there is still time."""
+        self._answered |= health.phase != "UNKNOWN"
+        if health.final or not self._is_starting(health):
+            self.result(health)
+        elif self._said != "starting":
+            self._said = "starting"
+            self._say(f"{self._name}: starting")
+
+    def result(self, health: Health) -> None:
+        """What it came to; said once, if `changed` has heard of it already."""
+        why = health.evidence if health.serving else health.message
+        if self._said != (health.way, why):
+            self._said = health.way, why
+            after = f"{health.way} after {health.seconds:.1f} s"
+            self._say(f"{self._name}: {after}{why and f': {why}'}")
+
+    def _is_starting(self, health: Health) -> bool:
+        if health.cause in ("unreachable", "no-runner"):
+            return not self._answered
+        too_early = health.message.startswith("alive for less than")
+        return health.phase == "STARTING" and (too_early or not (health.cause or health.failures))

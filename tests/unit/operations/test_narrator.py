@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from iac_wrapper.model.health import Health
+from iac_wrapper.operations.narrator import Narrator
+
+NOBODY = Health("web", "UNREACHABLE", message="the gateway closed the connection",
+                cause="unreachable", seconds=0.1)  # fmt: skip
+NO_RUNNER = replace(NOBODY, status="NOT_SERVING", message="no runner", cause="no-runner")
+EARLY = Health("web", "NOT_SERVING", "STARTING", cause="no-listener", seconds=1.0,
+               message="alive for less than 5 s and not listening anywhere")  # fmt: skip
+ANSWERS = Health("web", "SERVING", "RUNNING", listening="127.0.0.1:5000", seconds=2.0,
+                 evidence="200 in 4 ms on 5000")  # fmt: skip
+
+
+def _said(*seen: Health, result: Health) -> list[str]:
+    lines: list[str] = []
+    narrator = Narrator("web", lines.append)
+    for health in seen:
+        narrator.changed(health)
+    narrator.result(result)
+    return lines
+
+
+def test_what_every_start_looks_like_is_one_line() -> None:
+    """Nobody there yet, no runner yet, nothing listens yet: none of them is a failure."""
+    started = replace(EARLY, cause="", message="started")
+    assert _said(NOBODY, NO_RUNNER, started, EARLY, ANSWERS, result=ANSWERS) == [
+        "web: starting",
+        "web: SERVING after 2.0 s: 200 in 4 ms on 5000",
+    ]
+
+
+def test_a_change_that_means_something_is_said() -> None:
+    """An end, a long silence of a program, and a runner that was there and is gone."""
+    ended = Health("web", "NOT_SERVING", "FAILED", message="exited with code 1", failures=1)
+    late = replace(EARLY, message="alive for more than 5 s and not listening anywhere")
+    assert _said(NOBODY, ended, EARLY, late, NO_RUNNER, result=NO_RUNNER) == [
+        "web: starting",
+        "web: NOT_SERVING after 0.0 s: exited with code 1",
+        "web: starting",
+        "web: NOT_SERVING after 1.0 s: alive for more than 5 s and not listening anywhere",
+        "web: NOT_SERVING after 0.1 s: no runner",
+    ]
+
+
+def test_a_start_that_came_to_nothing_says_what_it_was() -> None:
+    """When time is up, or waiting is pointless, the last state is the result."""
+    assert _said(NOBODY, result=NOBODY)[1:] == [
+        "web: UNREACHABLE after 0.1 s: the gateway closed the connection"
+    ]
+    stuck = replace(NOBODY, message="its Envoy does not start", hopeless=True)
+    assert _said(stuck, result=stuck) == ["web: UNREACHABLE after 0.1 s: its Envoy does not start"]
+
+
+def test_a_program_that_ended_well_is_not_called_serving() -> None:
+    """The same words as in the verdict."""
+    done = Health("job", "SERVING", "COMPLETED", evidence="exited with code 0")
+    assert _said(result=done) == ["web: COMPLETED after 0.0 s: exited with code 0"]
