@@ -29,6 +29,8 @@ from tests.support.admin_api import PROJECT, Api, Client
 from tests.support.deployed import app, deployed
 from tests.support.docker_daemon import FakeContainer
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "12"))
 CHECKS: list[CheckFunction] = [
     not_a_server_error,

@@ -19,6 +19,8 @@ from iac_wrapper.adapters import workspace_lock
 from iac_wrapper.errors import BusyError, CommandError, ConfigError
 from tests.support.jobs_lab import ALICE, DESTROY, Lab, ended, events, lab, until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:

@@ -24,6 +24,8 @@ from tests.support.admin_api import PROJECT, Client, kill_workers, wait_for
 from tests.support.docker_daemon import daemon
 from tests.support.jobs_lab import until
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-c", "from iac_wrapper.cli import main; main()", "admin", "serve"]
 DESTROY = {"confirm": PROJECT}

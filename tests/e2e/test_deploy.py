@@ -20,7 +20,7 @@ from iac_wrapper.adapters.control_plane import ControlPlane
 from tests.e2e.conftest import ROOT, Project
 from tests.support.git_server import Content, GitServer, Link, Repository
 
-pytestmark = [pytest.mark.integration, pytest.mark.core]
+pytestmark = pytest.mark.integration
 
 SENTINEL = "sentinel-" + "5ecret" * 3
 
@@ -74,6 +74,7 @@ def first(project: Project, git_server: GitServer) -> dict[str, Any]:
     return project.deploy()
 
 
+@pytest.mark.core
 def test_slugs_become_proven_services(first: dict[str, Any], project: Project) -> None:
     """Both are SERVING under the identity they proved, and refused a stranger."""
     assert first["verdict"] == "ok"
@@ -91,6 +92,7 @@ def test_slugs_become_proven_services(first: dict[str, Any], project: Project) -
     assert services["hello-main"]["entrypoint"] == "main.py:main"
 
 
+@pytest.mark.core
 def test_the_lock_holds_facts_and_neither_paths_nor_secrets(
     first: dict[str, Any], project: Project
 ) -> None:
@@ -105,6 +107,7 @@ def test_the_lock_holds_facts_and_neither_paths_nor_secrets(
     assert {n: a["commit"] for n, a in json.loads(text)["apps"].items()} == commits
 
 
+@pytest.mark.core
 def test_nothing_of_terraform_holds_a_secret(first: dict[str, Any], project: Project) -> None:
     """State, synthesized JSON and logs have neither a private key nor the token."""
     files = [p for p in (ROOT / ".iac" / "projects" / project.name).rglob("*") if p.is_file()]
@@ -117,6 +120,7 @@ def test_nothing_of_terraform_holds_a_secret(first: dict[str, Any], project: Pro
             assert SENTINEL not in text, path
 
 
+@pytest.mark.core
 def test_the_app_got_its_secret(first: dict[str, Any], project: Project) -> None:
     """`${TEST_TOKEN}` reached the program through a file; its output comes back by `iac logs`."""
     printed = project.iac("logs", "--service", "hello-main").stdout
@@ -134,6 +138,7 @@ def test_the_runner_streams_logs_over_mtls(first: dict[str, Any], project: Proje
     assert ("stderr", "hello") in [(line.stream, line.text) for line in lines]
 
 
+@pytest.mark.core
 def test_a_second_deploy_touches_nothing(first: dict[str, Any], project: Project) -> None:
     """The same containers with the same ids; plan is empty and its detailed exit code is 0."""
     before = project.container_ids()
@@ -145,6 +150,7 @@ def test_a_second_deploy_touches_nothing(first: dict[str, Any], project: Project
     assert "warning: hello-main: the symbolic link data" in planned.stderr
 
 
+@pytest.mark.core
 def test_services_call_each_other_by_name(first: dict[str, Any], project: Project) -> None:
     """Plain HTTP to a name becomes mTLS between the sidecars."""
     app = project.container("hello-main", "app")
@@ -152,6 +158,7 @@ def test_services_call_each_other_by_name(first: dict[str, Any], project: Projec
     assert (code, output) == (0, b"good morning\n")
 
 
+@pytest.mark.core
 def test_a_stranger_on_the_network_reaches_nothing(first: dict[str, Any], project: Project) -> None:
     """Without a certificate: app port, stats and outbound listener are closed, 15000 refuses.
 
@@ -290,6 +297,7 @@ def test_stats_are_where_the_readme_says(first: dict[str, Any], project: Project
     assert b"404" in refused
 
 
+@pytest.mark.core
 def test_destroy_leaves_nothing(first: dict[str, Any], project: Project) -> None:
     """No container, network, image tag, certificate, secret or state of the project remains."""
     project.iac("destroy", "--yes")
