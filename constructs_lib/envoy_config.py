@@ -13,7 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from iac_wrapper.model.certificate import CONTROL_PLANE, spiffe_id
-from iac_wrapper.model.mesh import NO_HTTP, PORTS, TLS_DIRECTORY
+from iac_wrapper.model.mesh import PORTS, TLS_DIRECTORY
 
 ROLES = ("sidecar", "gateway")
 
@@ -65,7 +65,8 @@ INBOUND_SENTENCES = (
     (
         f"{_DETAILS}.contains('protocol_error')",
         502,
-        f"the answer of service ${{service}} {NO_HTTP}, or its headers are more than {_LIMITS}",
+        "the answer of service ${service} is no valid HTTP,"
+        f" or its headers are more than {_LIMITS}",
     ),
 )
 

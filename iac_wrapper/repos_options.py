@@ -41,13 +41,20 @@ def read(mapping: Mapping[str, yaml.Node], reader: Reader) -> Options:
     """The options among the keys of one entry.
 
     Raises:
-        ConfigError: a value has not the form of its key.
+        ConfigError: a value has not the form of its key, or two contradict each other.
     """
     said: dict[str, Any] = {}
     for key, (name, parse_value, expected) in _SCALARS.items():
         if key in mapping:
             with reader.at(mapping[key]):
                 said[name] = parse_value(reader.text(mapping[key], key, expected=expected))
+    if "health" in said and said.get("run") in {"worker", "job"}:
+        raise reader.error(
+            mapping["health"],
+            f"a {said['run']} is not asked for a page",
+            found=f"run: {said['run']} and health: {said['health']}",
+            expected="one of the two, or run: web",
+        )
     return Options(**said, tmpfs=_tmpfs(mapping.get("tmpfs"), reader))
 
 

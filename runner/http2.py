@@ -1,7 +1,4 @@
-"""What does the server on a port speak? Found out without a word that an HTTP/1 server would log.
-
-It must not know health checks.
-"""
+"""What does the server on a port speak? It must not know health checks."""
 
 from __future__ import annotations
 
@@ -17,11 +14,18 @@ PEEK_SECONDS = 0.1
 """How long a server has to speak first. Those made with gRPC's C library (Python, C++, Ruby, PHP)
 send their SETTINGS as soon as they have accepted; Go's and HTTP/1 servers wait for the client."""
 
+ANSWER_SECONDS = 1.0
+"""How long a server has to begin its answer to a request."""
+
+_REQUEST = (
+    b"GET / HTTP/1.1\r\nhost: localhost\r\nuser-agent: iac-health\r\nconnection: close\r\n\r\n"
+)
+
 _SETTINGS = 4  # frame type, the fourth byte (RFC 9113, 4.1 and 6.5)
 
 
 def speech(host: str, port: int) -> Speech:
-    """What whoever listens there speaks, as far as can be told without asking.
+    """What whoever listens there speaks, as far as can be told without a word that it would log.
 
     A server that keeps silent is judged by its process: one in Python without a gRPC library is
     taken for HTTP; any other program may have its gRPC linked in.
@@ -31,6 +35,25 @@ def speech(host: str, port: int) -> Speech:
         return "grpc" if len(first) > 3 and first[3] == _SETTINGS else "tcp"
     found = processes.holders(inodes(port))
     return "maybe grpc" if not found or any(map(_may_have_grpc, found)) else "http"
+
+
+def answers_otherwise(host: str, port: int) -> bool:
+    """Whether a request is answered with something that is no HTTP/1; silence tells nothing.
+
+    Its sidecar cannot tell that from HTTP with headers beyond the limits: both are a protocol error
+    to Envoy.
+    """
+    said = b""
+    try:
+        with connect(host, port) as asked:
+            asked.settimeout(ANSWER_SECONDS)
+            asked.sendall(_REQUEST)
+            # To the end of a usual page: a server that cannot write it out may log that.
+            while len(said) < 1 << 20 and (more := asked.recv(1 << 16)):
+                said += more
+    except OSError:
+        pass
+    return bool(said) and not said.startswith(b"HTTP/")
 
 
 def _first_bytes(host: str, port: int) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from runner.http2 import speech
+from runner.http2 import answers_otherwise, speech
 from runner.verdict import Protocol, Verdict
 
 GRPC_SECONDS = 0.5
@@ -29,7 +29,7 @@ class Opinion:
 
     def on(self, host: str, port: int) -> Verdict:
         """The verdict on a program that listens there."""
-        at = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        at = _at(host, port)
         if self._protocol == "NONE":
             self._look(host, port)
         if self._has_health is False:
@@ -37,7 +37,7 @@ class Opinion:
         try:
             status = grpc_status(at)
         except grpc.RpcError as error:
-            return self._no_answer(at, error)
+            return self._no_answer(host, port, error)
         self._protocol, self._has_health = "GRPC", True
         name = health_pb2.HealthCheckResponse.ServingStatus.Name(status)
         said = f"its own grpc.health.v1 says {name}"
@@ -50,10 +50,11 @@ class Opinion:
         if said == "grpc":
             self._protocol = "GRPC"
         elif said != "maybe grpc":
-            self._protocol, self._has_health = ("TCP" if said == "tcp" else "HTTP"), False
+            self._has_health = False
+            self._protocol = "TCP" if said == "tcp" else _told(host, port)
 
-    def _no_answer(self, at: str, error: grpc.RpcError) -> Verdict:
-        code = error.code()
+    def _no_answer(self, host: str, port: int, error: grpc.RpcError) -> Verdict:
+        code, at = error.code(), _at(host, port)
         if code == grpc.StatusCode.NOT_FOUND:
             # It reports single services only, not the whole: the open port decides.
             return Verdict(True, f"listens on {at}", at, "GRPC")
@@ -68,8 +69,16 @@ class Opinion:
         if self._protocol == "NONE":
             # An HTTP/2 server's 404 reaches us as UNIMPLEMENTED, too.
             is_grpc = code == grpc.StatusCode.UNIMPLEMENTED and "header" not in error.details()
-            self._protocol = "GRPC" if is_grpc else "HTTP"
+            self._protocol = "GRPC" if is_grpc else _told(host, port)
         return Verdict(True, f"listens on {at}", at, self._protocol)
+
+
+def _told(host: str, port: int) -> Protocol:
+    return "TCP" if answers_otherwise(host, port) else "HTTP"
+
+
+def _at(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def grpc_status(address: str) -> int:

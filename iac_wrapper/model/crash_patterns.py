@@ -56,14 +56,26 @@ Explain = Callable[[re.Match[str], ResolvedApp], tuple[str, str, str]]
 def find(lines: Sequence[str], app: ResolvedApp) -> Finding | None:
     """The newest known failure in a program's output."""
     text = "\n".join(lines)
+    own = (line.strip() for line in lines if line.strip() and not line.startswith("runner: "))
+    last = next(reversed([*own]), "")
     found: tuple[int, Finding] | None = None
     for pattern, explain in _PATTERNS:
         for match in pattern.finditer(text):
             if found is None or match.end() > found[0]:
                 evidence = text[match.start() : match.end()].strip().split("\n")[-1].strip()
+                if explain is _told_variable and not _ends(evidence, last):
+                    continue  # libraries tell of variables that one may set
                 code, cause, next_step = explain(match, app)
                 found = match.end(), Finding(code, cause, evidence, next_step)
     return found and found[1]
+
+
+_EXCEPTION = re.compile(r"[\w.]*[A-Z][a-z]\w*: ")
+
+
+def _ends(line: str, last: str) -> bool:
+    """Whether a program may have ended with this line."""
+    return line == last or bool(_EXCEPTION.match(line))
 
 
 def _module(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
@@ -76,6 +88,10 @@ def _module(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
 def _variable(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
     name = match[1]
     return "missing-variable", f"the environment variable {name} is not set", _set(name)
+
+
+def _told_variable(match: re.Match[str], app: ResolvedApp) -> tuple[str, str, str]:
+    return _variable(match, app)
 
 
 def _field(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
@@ -123,8 +139,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Explain], ...] = tuple(
         # os.environ["NAME"]: the frame of os.py stands just above.
         (r"(?:os\.py|<frozen os>).*\n(?:.*\n){0,3}?KeyError: '(\w+)'$", _variable),
         (r"validation errors? for .*\n(\w+)\n +[Ff]ield required.*$", _field),
-        (r"^.*[Ss]et the ([A-Z][A-Z0-9_]+) environment variable.*$", _variable),
-        (r"^.*[Ee]nvironment variable [\"'`]?([A-Z][A-Z0-9_]+).*$", _variable),
+        (r"^.*[Ss]et the ([A-Z][A-Z0-9_]+) environment variable.*$", _told_variable),
+        (r"^.*[Ee]nvironment variable [\"'`]?([A-Z][A-Z0-9_]+).*$", _told_variable),
         (r"^.*?([A-Z][A-Z0-9_]+) not found\. Declare it as envvar.*$", _variable),
         (r"^.*Read-only file system: '([^']+)'.*$", _read_only),
         (r"^.*(?:attempt to write a readonly database|unable to open database file).*$", _database),

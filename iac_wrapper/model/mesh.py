@@ -36,7 +36,3 @@ MEANINGS = {
     "gateway": "the gateway",
 }
 """The same names, for people."""
-
-NO_HTTP = "is no valid HTTP"
-"""In the sidecar's answer for a program that speaks something else. Envoy cannot tell that from an
-answer with headers beyond its limits."""

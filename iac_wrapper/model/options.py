@@ -108,9 +108,13 @@ def parse_mount_path(text: str) -> str:
         ConfigError: it is not.
     """
     plain = re.fullmatch(r"(/[\w.-]+)+", text) and not {".", ".."} & set(text.split("/"))
-    if plain and not re.match(r"/app$|/(proc|sys|dev|venv|opt/iac|run/iac)(/|$)", text):
+    if plain and not re.match(
+        r"/(app|usr|lib|lib64|bin|sbin|etc|opt|run)$|/(proc|sys|dev|venv|opt/iac|run/iac)(/|$)",
+        text,
+    ):
         return text
-    raise _bad("tmpfs", text, "an absolute path such as /tmp or /app/cache")
+    expected = "an absolute path such as /tmp or /app/cache, without a final slash"
+    raise _bad("tmpfs", text, expected)
 
 
 def _one_of(what: str, text: str, kind: Any) -> Any:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.health import Health
-from iac_wrapper.model.mesh import NO_HTTP
 
 GRPC_STATUS = (
     *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND"),
@@ -91,8 +90,6 @@ def judge(health: Health, question: Question, answer: Answer | None) -> Health:
     if answer.status < (400 if question.exact else 500):
         return replace(health, evidence=f"{answer.status} {took}")
     said = answer.body.decode(errors="replace").strip().partition("\n")[0]
-    if NO_HTTP in said and not question.http:
-        return replace(health, protocol="TCP", evidence=f"accepts on {health.port} (TCP)")
     plain = answer.headers.get("content-type", "").startswith("text/plain") and said
     why = f" ({said[:200]})" if plain else ""
     return no_answer(health, f"GET {question.path} on port {health.port}: {answer.status}{why}")

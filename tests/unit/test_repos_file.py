@@ -62,7 +62,7 @@ def test_options(tmp_path: Path) -> None:
     """How a service runs is read with units; what is not said stays the default."""
     text = """
 - slug: gh:owner/repo
-  run: worker
+  run: web
   rollout: replace
   health: /healthz?full=1
   health_timeout: 2m
@@ -74,7 +74,7 @@ def test_options(tmp_path: Path) -> None:
 """
     first, second = _load(tmp_path, text)
     assert first.options == Options(
-        "worker", "replace", "/healthz?full=1", 120, 30, 1024, 0.5, {"/app/tmp": 256, "/data": 64}
+        "web", "replace", "/healthz?full=1", 120, 30, 1024, 0.5, {"/app/tmp": 256, "/data": 64}
     )
     assert second.options == Options()
 
@@ -83,6 +83,7 @@ def test_options(tmp_path: Path) -> None:
     "line",
     [
         "run: server",
+        "health: /up\n  run: worker",
         "rollout: later",
         "health: healthz",
         "health_timeout: 2d",
@@ -95,6 +96,8 @@ def test_options(tmp_path: Path) -> None:
         "tmpfs: /tmp",
         "tmpfs: {tmp: 64m}",
         "tmpfs: {/app: 64m}",
+        "tmpfs: {/usr: 64m}",
+        "tmpfs: {/tmp/: 64m}",
         "tmpfs: {/run/iac/env: 64m}",
         "tmpfs: {/a/../proc: 64m}",
     ],

@@ -71,6 +71,7 @@ def test_known_failures_say_what_to_write(text: str) -> None:
         "KeyError: 'price'",
         "1 validation error for Order\nprice\n  Input should be a valid number",
         "hello world",
+        "Environment variable SENTRY_DSN is not set, error tracking is off\nGET / 503",
     ],
 )
 def test_other_failures_are_not_guessed_at(text: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.http2 import speech
+from runner.http2 import answers_otherwise, speech
 from runner.listeners import accepts
 from runner.readiness import Readiness
 from runner.settings import Settings
@@ -36,6 +36,23 @@ while True:
     client, _ = server.accept()
     try: client.sendall(b"220 ready\\r\\n")
     except OSError: pass
+"""
+
+ECHO = """
+import socket, sys
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+while True:
+    client, _ = server.accept()
+    client.sendall(client.recv(100))
+"""
+MANY_HEADERS = """
+import http.server, sys
+class Many(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        for n in range(20): self.send_header(f"x-{n}", 4000 * "a")
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Many).serve_forever()
 """
 
 Serve = Callable[..., tuple[int, subprocess.Popen[str]]]
@@ -107,10 +124,20 @@ def test_nobody_there_decides_nothing() -> None:
     assert speech("127.0.0.1", free_port()) == "maybe grpc"
 
 
-def test_http_server_logs_nothing(serve: Serve) -> None:
-    """Readiness of an HTTP/1 server leaves no strange line in its log."""
+def test_http_server_logs_one_request(serve: Serve) -> None:
+    """Readiness of an HTTP/1 server leaves no strange line in its log, and no line a second."""
     port, process = serve(HTTP)
     ready = Readiness(Settings(port=port, port_declared=True))
     assert [ready.verdict(1.0).ready for _ in range(3)] == [True] * 3
     process.terminate()
-    assert process.communicate(timeout=5)[1] == ""
+    logged = process.communicate(timeout=5)[1].splitlines()
+    assert len(logged) == 2  # this handler knows no GET, and tells why
+    assert '"GET / HTTP/1.1" 501' in logged[1]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"), [(ECHO, True), (HTTP, False), (MANY_HEADERS, False)]
+)
+def test_another_protocol_shows_in_the_answer(serve: Serve, source: str, expected: bool) -> None:
+    """However large its headers are, an HTTP server begins as one."""
+    assert answers_otherwise("127.0.0.1", serve(source)[0]) is expected
