@@ -54,7 +54,7 @@ node_modules/.done: package-lock.json | bootstrap
 	@PATH="$(CURDIR)/.iac/bin:$$PATH" npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2
 	@touch $@
 
-test: bootstrap ## Run the fast tests and the core ones with Docker: under 90 s on two cores
+test: bootstrap ## Run the fast tests and the core ones with Docker
 	$(TEST) -m "core or not (integration or reliability or slow)"
 
 test-all: bootstrap node_modules/.done ## Run the others too, and the fast ones for coverage (at least 80 %)

@@ -20,6 +20,8 @@ from admin.auth.positives import MAX_ENTRIES, Identity, Positives
 from tests.support.auth_lab import Clock, Lab, lab
 from tests.support.auth_server import USER, AuthServer, Fault, User
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def server() -> Iterator[AuthServer]:

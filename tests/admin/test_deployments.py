@@ -16,6 +16,8 @@ from tests.support.admin_api import PROJECT, Api, admin_api, check_schema, code,
 from tests.support.deployed import app, deployed
 from tests.support.jobs_lab import until
 
+pytestmark = pytest.mark.slow
+
 DESTROY = {"confirm": PROJECT}
 SLUG = {"slugs": ["gh:owner/repo#main"]}
 UNKNOWN = "/deployments/20260101T000000-00000000"

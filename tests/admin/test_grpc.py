@@ -28,6 +28,8 @@ from tests.support.admin_api import PROJECT, Api, admin_api
 from tests.support.deployed import leaf
 from tests.support.jobs_lab import until
 
+pytestmark = pytest.mark.slow
+
 Stub = Any
 SECONDS = 15
 

@@ -22,6 +22,8 @@ from iac_wrapper.settings import Settings
 from tests.support.deployed import app, deployed, leaf, service
 from tests.support.docker_daemon import Daemon, FakeContainer, daemon
 
+pytestmark = pytest.mark.slow
+
 
 class Clock:
     """Seconds that pass when a test says so."""

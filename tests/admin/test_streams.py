@@ -21,6 +21,8 @@ from iac_wrapper.operations.logs import LogRecord
 from tests.support.admin_api import PROJECT, Api, check_schema, code, events, wait_for
 from tests.support.jobs_lab import until
 
+pytestmark = pytest.mark.slow
+
 DESTROY = {"confirm": PROJECT}
 ENTRY = Entry(7, "2026-01-01T00:00:00.000+00:00", "step", "zwölf\nlines\u2028", {"a": "\n\n"})
 

@@ -14,6 +14,8 @@ from tests.admin.test_webhook_verify import GITHUB, encode, github
 from tests.support.admin_api import PROJECT, Api, admin_api, check_schema, code, wait_for
 from tests.support.deployed import app, deployed
 
+pytestmark = pytest.mark.slow
+
 KEY = "s3cret-of-github"
 
 
