@@ -15,14 +15,11 @@ from iac_wrapper.model.health import Health
 from iac_wrapper.operations import candidates
 from iac_wrapper.operations.prepare import with_old_values
 from iac_wrapper.operations.step import Step
-from iac_wrapper.operations.verify import control_plane
+from iac_wrapper.operations.verify import LOOK_SECONDS, control_plane
 from iac_wrapper.operations.workspace import Workspace
 
 Values = Mapping[str, Mapping[str, str]]
 """Secret values by service and variable."""
-
-LOOK_SECONDS = 3.0
-"""How long the old version may take to say that it is well."""
 
 _LABEL = 63  # octets of a name in DNS (RFC 1035): the sidecars ask for a candidate by name
 

@@ -9,7 +9,6 @@ from iac_wrapper.model.report import Report
 from iac_wrapper.operations import verify
 from iac_wrapper.operations.blame import Blame
 from iac_wrapper.operations.heal import heal
-from iac_wrapper.operations.verify import Target
 from iac_wrapper.operations.workspace import Workspace
 
 
@@ -38,14 +37,5 @@ def prove(
 def _verify(
     workspace: Workspace, wanted: LockFile, asked: Mapping[str, str], blame: Blame
 ) -> Report:
-    targets = [
-        Target(
-            app,
-            sni=asked.get(app.name, ""),
-            limit=0.0 if app.name in blame.given_up else None,
-        )
-        for app in wanted.apps
-    ]
     wait = workspace.settings.health_timeout
-    rows = verify.prove(workspace, wanted, targets, wait=wait)
-    return Report(workspace.project, tuple(rows))
+    return verify.verify(workspace, wanted, wait=wait, given_up=blame.given_up, asked=asked)

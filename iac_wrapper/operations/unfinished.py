@@ -9,11 +9,8 @@ from __future__ import annotations
 from iac_wrapper.layout import container_name
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.operations import candidates
-from iac_wrapper.operations.verify import control_plane
+from iac_wrapper.operations.verify import LOOK_SECONDS, control_plane
 from iac_wrapper.operations.workspace import Workspace
-
-LOOK_SECONDS = 3.0
-"""How long a recorded pair may take to answer."""
 
 
 def settle(workspace: Workspace, before: LockFile | None) -> None:

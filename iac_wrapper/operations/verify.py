@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Event
+from types import MappingProxyType
 
 from iac_wrapper.adapters import certificates
 from iac_wrapper.adapters.control_plane import ControlPlane
@@ -23,6 +24,9 @@ from iac_wrapper.model.report import Report, ServiceReport
 from iac_wrapper.operations.narrator import Narrator
 from iac_wrapper.operations.stuck import StuckCheck
 from iac_wrapper.operations.workspace import Workspace
+
+LOOK_SECONDS = 3.0
+"""How long a version that serves may take to say so, where nobody waits for it to start."""
 
 LOG_LINES = 400
 """How many lines of a service that is not good are searched for the reason."""
@@ -53,13 +57,14 @@ def control_plane(workspace: Workspace, lock: LockFile) -> ControlPlane:
     return ControlPlane(lock.gateway_port, directory)
 
 
-def verify(
+def verify(  # noqa: PLR0913 - keywords with defaults that most callers leave
     workspace: Workspace,
     lock: LockFile,
     *,
     wait: float,
     given_up: Collection[str] = (),
     exactly: bool = False,
+    asked: Mapping[str, str] = MappingProxyType({}),
 ) -> Report:
     """Prove every service in parallel, see `prove`.
 
@@ -68,9 +73,14 @@ def verify(
             0: one look.
         given_up: services that get one look only.
         exactly: `wait` is what a person asked for, whatever a service's own limit is.
+        asked: the Envoy container to ask, by service, where two could answer.
     """
     targets = [
-        Target(app, limit=0.0 if app.name in given_up else wait if exactly else None)
+        Target(
+            app,
+            sni=asked.get(app.name, ""),
+            limit=0.0 if app.name in given_up else wait if exactly else None,
+        )
         for app in lock.apps
     ]
     return Report(workspace.project, tuple(prove(workspace, lock, targets, wait=wait)))
