@@ -56,7 +56,7 @@ class Runner:
         """HealthCheck, now."""
         return self.stub.HealthCheck(Empty(), wait_for_ready=True, timeout=5)
 
-    def until(self, wanted: Callable[[Any], bool], seconds: float = 10.0) -> Any:
+    def until(self, wanted: Callable[[Any], bool], seconds: float = 30.0) -> Any:
         """Poll HealthCheck until `wanted`."""
         deadline = time.monotonic() + seconds
         while True:

@@ -225,9 +225,10 @@ while True: server.accept()[0].close()
 def test_program_that_forks_into_the_background_is_followed(start: Start) -> None:
     """Its end is not the program's; the end of what it left behind is, and brings a restart."""
     runner = start(DAEMON)
-    status = runner.until(lambda s: s.status == pb.SERVING)
+    status = runner.until(lambda s: "in the background" in s.message and s.listening)
     pid, port = map(int, next(t for n, t in runner.log() if n == pb.STDOUT).split())
-    assert (status.phase, status.listening) == (pb.RUNNING, f"127.0.0.1:{port}")
+    assert (status.status, status.phase) == (pb.SERVING, pb.RUNNING)
+    assert status.listening == f"127.0.0.1:{port}"
     assert f"in the background as pid {pid} (python" in status.message
     first = status.incarnation
     os.kill(pid, signal.SIGKILL)
@@ -243,9 +244,10 @@ def test_program_that_forks_into_the_background_is_followed(start: Start) -> Non
 def test_server_is_found_where_it_listens(start: Start) -> None:
     """Without a declared port the only one is the program's; its end is a failure."""
     runner = start(SERVER.replace('int(os.environ["PORT"])', "0"), GO="/")
-    status = runner.until(lambda s: s.status == pb.SERVING)
+    status = runner.until(lambda s: s.listening)
     assert status.listening.startswith("127.0.0.1:")
-    assert (status.protocol, status.message) == (pb.HTTP, f"listens on {status.listening}")
+    said = status.status, status.protocol, status.message
+    assert said == (pb.SERVING, pb.HTTP, f"listens on {status.listening}")
 
 
 def test_orphans_are_reaped_and_ended(start: Start) -> None:
