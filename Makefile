@@ -6,7 +6,8 @@ PREFIX ?= $(HOME)/.local
 BIN := .venv/bin
 CDKTF = IAC_LOCK_FILE=$(basename $(FILE)).lock.json $(BIN)/python -m iac_wrapper.bootstrap.cdktf_cli
 PB := iac_wrapper/grpc_pb/controlplane_pb2.py
-TEST = PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+# Bytecode is kept whatever the shell says: else each process that a test starts compiles us anew.
+TEST = PYTHONDONTWRITEBYTECODE= PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 NAMED = $(if $(IAC_PROJECT), --project $(IAC_PROJECT))
 
