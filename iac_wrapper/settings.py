@@ -17,6 +17,7 @@ from typing import Any
 from iac_wrapper import env_text
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.model.base_url import check_base_url, is_loopback
+from iac_wrapper.model.hosts import GitHost, Hosts
 
 
 def _setting(default: str, help_text: str, *, secret: bool = False) -> Any:
@@ -104,6 +105,23 @@ class Settings:
             for item in fields(self)
             if item.metadata["secret"] and getattr(self, item.name)
         )
+
+    @property
+    def hosts(self) -> Hosts:
+        """The git hosts behind gh:, gl: and bb:.
+
+        The users: docs.github.com "apps/creating-github-apps", docs.gitlab.com "personal access
+        tokens" (any name; oauth2 works for OAuth too), support.atlassian.com "access tokens".
+        """
+        families = {
+            "gh": ("IAC_GITHUB_URL", "GITHUB_TOKEN", "x-access-token"),
+            "gl": ("IAC_GITLAB_URL", "GITLAB_TOKEN", "oauth2"),
+            "bb": ("IAC_BITBUCKET_URL", "BITBUCKET_TOKEN", "x-token-auth"),
+        }
+        return {
+            prefix: GitHost(base, getattr(self, base), token, user, getattr(self, token))
+            for prefix, (base, token, user) in families.items()
+        }
 
     @property
     def gateway_port(self) -> int | None:

@@ -5,18 +5,9 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass, field
 
-from iac_wrapper.model.base_url import check_base_url, origin
+from iac_wrapper.model.base_url import origin
+from iac_wrapper.model.hosts import Hosts
 from iac_wrapper.model.slug import Slug
-from iac_wrapper.settings import Settings
-
-# host family -> base URL setting, token setting, user name that goes with a token over git/HTTP:
-# docs.github.com "apps/creating-github-apps" (x-access-token), docs.gitlab.com "personal access
-# tokens" (any name; oauth2 works for OAuth too), support.atlassian.com "access tokens".
-_FAMILIES = {
-    "github": ("IAC_GITHUB_URL", "GITHUB_TOKEN", "x-access-token"),
-    "gitlab": ("IAC_GITLAB_URL", "GITLAB_TOKEN", "oauth2"),
-    "bitbucket": ("IAC_BITBUCKET_URL", "BITBUCKET_TOKEN", "x-token-auth"),
-}
 
 
 @dataclass(frozen=True)
@@ -54,16 +45,16 @@ class Remote:
         return "Basic " + base64.b64encode(pair).decode()
 
 
-def remote_of(slug: Slug, settings: Settings) -> Remote:
+def remote_of(slug: Slug, hosts: Hosts) -> Remote:
     """The remote of a slug that is not a path.
 
-    A token goes with a URL of exactly the scheme, host and port of its base URL.
+    A token goes with a URL of exactly the scheme, host and port of its host's base URL.
 
     Raises:
-        ConfigError: a base URL in the settings is not usable.
+        ConfigError: the base URL of a host is not usable.
     """
-    url = slug.clone_url(settings)
-    for base, token, user in _FAMILIES.values():
-        if origin(url) == origin(check_base_url(getattr(settings, base), where=base)):
-            return Remote(url, token, user, getattr(settings, token))
+    url = slug.clone_url(hosts)
+    for host in hosts.values():
+        if origin(url) == origin(host.url):
+            return Remote(url, host.token_setting, host.user, host.token)
     return Remote(url)

@@ -9,15 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.model.base_url import check_base_url, is_loopback, without_credentials
+from iac_wrapper.model.base_url import is_loopback, without_credentials
+from iac_wrapper.model.hosts import Hosts
 from iac_wrapper.model.slug_hints import near_miss
-
-if TYPE_CHECKING:
-    from iac_wrapper.settings import Settings
 
 SlugKind = Literal["gh", "gl", "bb", "git", "path"]
 
@@ -90,24 +88,24 @@ class Slug:
         head = self.text.partition("#")[0]
         return Slug.parse(f"{head}#{self.ref or ''}:{subdir}")
 
-    def clone_url(self, settings: Settings) -> str:
+    def clone_url(self, hosts: Hosts) -> str:
         """What git clones.
 
         Raises:
-            ConfigError: the base URL in the settings is not https (or http to this machine).
+            ConfigError: the base URL of its host is not https (or http to this machine).
             ValueError: the slug is a local path.
         """
         if self.kind == "path":
             raise ValueError(f"{self.text} is a local path")
         if self.kind == "git":
             return self.location
-        return f"{_base_url(self.kind, settings)}/{self.location}.git"
+        return f"{hosts[self.kind].url}/{self.location}.git"
 
-    def archive_url(self, settings: Settings, sha: str) -> str | None:
+    def archive_url(self, hosts: Hosts, sha: str) -> str | None:
         """Where the host offers the commit as .tar.gz, None if it has no such address."""
         if self.kind in {"git", "path"}:
             return None
-        base = f"{_base_url(self.kind, settings)}/{self.location}"
+        base = f"{hosts[self.kind].url}/{self.location}"
         if self.kind == "gl":
             repository = self.location.rpartition("/")[2]
             return f"{base}/-/archive/{sha}/{repository}-{sha}.tar.gz"
@@ -117,11 +115,6 @@ class Slug:
 def dns_label(name: str) -> str:
     """`name` bent into a DNS label (``a-z0-9-``, at most 63 octets); may be empty."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63].rstrip("-")
-
-
-def _base_url(kind: SlugKind, settings: Settings) -> str:
-    setting = {"gh": "IAC_GITHUB_URL", "gl": "IAC_GITLAB_URL", "bb": "IAC_BITBUCKET_URL"}[kind]
-    return check_base_url(getattr(settings, setting), where=setting)
 
 
 def _location(text: str, head: str) -> tuple[SlugKind, str]:

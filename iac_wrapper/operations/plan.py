@@ -151,7 +151,7 @@ def _commits(workspace: Workspace, wanted: LockFile) -> dict[str, int]:
     for app in wanted.apps:
         old = before.get(app.name)
         if old and old.commit and app.commit and old.slug == app.slug and old.commit != app.commit:
-            remote = remote_of(Slug.parse(app.slug), workspace.settings)
+            remote = remote_of(Slug.parse(app.slug), workspace.settings.hosts)
             count = git.count_commits(remote, old.commit, app.commit)
             if count is not None:
                 found[app.name] = count

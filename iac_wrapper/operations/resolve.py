@@ -18,6 +18,7 @@ from iac_wrapper.adapters.unpack import Limits
 from iac_wrapper.errors import IacError, SourceError
 from iac_wrapper.model.app import AppSpec, Checkout
 from iac_wrapper.model.git_refs import FULL_SHA, SHORT_SHA, Refs
+from iac_wrapper.model.hosts import Hosts
 from iac_wrapper.model.omission import sentences
 from iac_wrapper.model.remote import Remote, remote_of
 from iac_wrapper.model.slug import Slug
@@ -64,7 +65,7 @@ def resolve(  # noqa: PLR0913 - one use case, said by keyword
     """
     say = _one_at_a_time(progress)
     store = SourceCache(cache, Limits(settings.fetch_max_bytes), say)
-    run = _Run(settings, store, base_dir, locked or {})
+    run = _Run(settings.hosts, store, base_dir, locked or {})
     with ThreadPoolExecutor(MAX_PARALLEL, "resolve") as pool:
         futures = [pool.submit(run.checkout, spec) for spec in specs]
         try:
@@ -96,10 +97,8 @@ class _Once:
 class _Run:
     """What one call of `resolve` shares between its threads."""
 
-    def __init__(
-        self, settings: Settings, store: SourceCache, base_dir: Path, locked: Locked
-    ) -> None:
-        self._settings = settings
+    def __init__(self, hosts: Hosts, store: SourceCache, base_dir: Path, locked: Locked) -> None:
+        self._hosts = hosts
         self._store = store
         self._base_dir = base_dir
         self._locked = locked
@@ -110,7 +109,7 @@ class _Run:
         """The source of one app."""
         if spec.slug.kind == "path":
             return self._local(spec)
-        remote = remote_of(spec.slug, self._settings)
+        remote = remote_of(spec.slug, self._hosts)
         commit = self._commit(spec, remote)
         cached = self._once((remote.url, commit), lambda: self._fetch(spec.slug, remote, commit))
         path = _inside(cached.path, spec.slug.subdir)
@@ -154,7 +153,7 @@ class _Run:
         return self._once((remote.url, short), look)
 
     def _fetch(self, slug: Slug, remote: Remote, commit: str) -> Cached:
-        return self._store.fetch(Commit(remote, commit, slug.archive_url(self._settings, commit)))
+        return self._store.fetch(Commit(remote, commit, slug.archive_url(self._hosts, commit)))
 
 
 def _checkout(spec: AppSpec, cached: Cached, commit: str | None) -> Checkout:

@@ -32,7 +32,7 @@ def repository(server: GitServer) -> Repository:
 
 def _remote(server: GitServer, name: str = "acme/hello", token: str = "") -> Remote:
     settings = Settings(IAC_GITHUB_URL=server.url, GITHUB_TOKEN=token)
-    return remote_of(Slug.parse(f"gh:{name}"), settings)
+    return remote_of(Slug.parse(f"gh:{name}"), settings.hosts)
 
 
 def _names(tar: Path) -> list[str]:
@@ -165,7 +165,7 @@ def test_file_url(tmp_path: Path) -> None:
     """git+file:// reads a repository on this machine."""
     made = Repository.create(tmp_path / "r")
     sha = made.commit({"a": "x"})
-    remote = remote_of(Slug.parse(f"git+file://{tmp_path}/r"), Settings())
+    remote = remote_of(Slug.parse(f"git+file://{tmp_path}/r"), Settings().hosts)
     assert git.ls_remote(remote).resolve("main") == (sha, "main")
 
 
@@ -173,7 +173,7 @@ def test_commits_between_are_counted_without_a_fetch(tmp_path: Path) -> None:
     """In a repository on this machine; not for a step back, a commit that it lacks, or a remote."""
     made = Repository.create(tmp_path / "r")
     first, *_, last = [made.commit({"a": text}) for text in "xyz"]
-    remote = remote_of(Slug.parse(f"git+file://{tmp_path}/r"), Settings())
+    remote = remote_of(Slug.parse(f"git+file://{tmp_path}/r"), Settings().hosts)
     assert git.count_commits(remote, first, last) == 2
     assert git.count_commits(remote, last, first) is None
     assert git.count_commits(remote, "0" * 40, last) is None

@@ -41,7 +41,7 @@ def _commit(server: GitServer, text: str, sha: str) -> Commit:
         IAC_GITHUB_URL=server.url, IAC_GITLAB_URL=server.url, IAC_BITBUCKET_URL=server.url
     )
     slug = Slug.parse(text)
-    return Commit(remote_of(slug, settings), sha, slug.archive_url(settings, sha))
+    return Commit(remote_of(slug, settings.hosts), sha, slug.archive_url(settings.hosts, sha))
 
 
 @pytest.fixture
@@ -209,7 +209,9 @@ def test_private_archive(server: GitServer, commit: Commit, cache: SourceCache) 
     server.token = "sentinel"
     settings = Settings(IAC_GITLAB_URL=server.url, GITLAB_TOKEN="sentinel")
     slug = Slug.parse("gl:a/b")
-    private = Commit(remote_of(slug, settings), commit.sha, slug.archive_url(settings, commit.sha))
+    private = Commit(
+        remote_of(slug, settings.hosts), commit.sha, slug.archive_url(settings.hosts, commit.sha)
+    )
     assert cache.fetch(private).method == "archive"
 
 

@@ -24,7 +24,7 @@ SETTINGS = Settings(
 )
 def test_token_of_the_host(text: str, pair: str) -> None:
     """A host's own token goes with its URLs, however they are written, and never in clear."""
-    remote = remote_of(Slug.parse(text), SETTINGS)
+    remote = remote_of(Slug.parse(text), SETTINGS.hosts)
     encoded = base64.b64encode(pair.encode()).decode()
     assert remote.git_header == f"Authorization: Basic {encoded}"
     assert "sentinel" not in repr(remote)
@@ -41,14 +41,14 @@ def test_token_of_the_host(text: str, pair: str) -> None:
 )
 def test_no_token_elsewhere(text: str) -> None:
     """Another host, port or scheme gets no token."""
-    remote = remote_of(Slug.parse(text), SETTINGS)
+    remote = remote_of(Slug.parse(text), SETTINGS.hosts)
     assert remote.git_header is None
     assert remote.archive_headers == {}
 
 
 def test_gitlab_archive_header() -> None:
     """GitLab's archive route takes PRIVATE-TOKEN, the others Basic authorization."""
-    assert remote_of(Slug.parse("gl:a/b"), SETTINGS).archive_headers == {
+    assert remote_of(Slug.parse("gl:a/b"), SETTINGS.hosts).archive_headers == {
         "PRIVATE-TOKEN": "sentinel-gl"
     }
-    assert "Authorization" in remote_of(Slug.parse("gh:a/b"), SETTINGS).archive_headers
+    assert "Authorization" in remote_of(Slug.parse("gh:a/b"), SETTINGS.hosts).archive_headers

@@ -210,16 +210,16 @@ def test_addresses(text: str, clone: str, archive: str | None) -> None:
         IAC_BITBUCKET_URL="https://bb.test",
     )
     slug = Slug.parse(text)
-    assert slug.clone_url(settings) == clone
-    assert slug.archive_url(settings, SHA) == archive
+    assert slug.clone_url(settings.hosts) == clone
+    assert slug.archive_url(settings.hosts, SHA) == archive
 
 
 def test_path_has_no_address() -> None:
     """A local path is never cloned."""
     slug = Slug.parse("./x")
-    assert slug.archive_url(Settings(), SHA) is None
+    assert slug.archive_url(Settings().hosts, SHA) is None
     with pytest.raises(ValueError, match="local path"):
-        slug.clone_url(Settings())
+        slug.clone_url(Settings().hosts)
 
 
 @pytest.mark.parametrize(
@@ -229,6 +229,6 @@ def test_path_has_no_address() -> None:
 def test_bad_base_url(url: str) -> None:
     """A base URL that would send code or tokens in clear text is refused, naming the setting."""
     with pytest.raises(ConfigError) as caught:
-        Slug.parse("gh:a/b").clone_url(Settings(IAC_GITHUB_URL=url))
+        Slug.parse("gh:a/b").clone_url(Settings(IAC_GITHUB_URL=url).hosts)
     assert caught.value.where == "IAC_GITHUB_URL"
     assert "sentinel-7" not in str(caught.value)
