@@ -48,14 +48,35 @@ def read(mapping: Mapping[str, yaml.Node], reader: Reader) -> Options:
         if key in mapping:
             with reader.at(mapping[key]):
                 said[name] = parse_value(reader.text(mapping[key], key, expected=expected))
-    if "health" in said and said.get("run") in {"worker", "job"}:
-        raise reader.error(
-            mapping["health"],
-            f"a {said['run']} is not asked for a page",
-            found=f"run: {said['run']} and health: {said['health']}",
-            expected="one of the two, or run: web",
-        )
+    _check_what_it_is_for(said, mapping, reader)
     return Options(**said, tmpfs=_tmpfs(mapping.get("tmpfs"), reader))
+
+
+def _check_what_it_is_for(
+    said: Mapping[str, Any], mapping: Mapping[str, yaml.Node], reader: Reader
+) -> None:
+    """Refuse what has no meaning for a program that answers no requests.
+
+    A port or a page that nobody asks would look as if the verdict rested on it.
+    """
+    run = said.get("run")
+    if run not in ("worker", "job"):
+        return
+    for key, why in (
+        ("port", f"a {run} answers no requests, so nobody would ask its port"),
+        ("health", f"a {run} answers no requests, so nobody would ask for a page"),
+        ("rollout", f"a {run} never runs twice, so no new version is tried beside the old one"),
+    ):
+        if key in mapping and said.get(key) != "replace":
+            written = f"{key}: {reader.text(mapping[key], key)}"
+            error = reader.error(
+                mapping[key],
+                why,
+                found=f"run: {run} and {written}",
+                expected=f"one of the two, or run: web and {written}",
+            )
+            error.next_step = f"delete `{written}`, or write `run: web` if it answers requests"
+            raise error
 
 
 def _tmpfs(node: yaml.Node | None, reader: Reader) -> dict[str, int]:

@@ -23,6 +23,8 @@ from iac_wrapper.layout import live_name, network_name
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.app import DEFAULT_PORT, AppSpec, Checkout, ResolvedApp
 from iac_wrapper.model.certificate import CONTROL_PLANE
+from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.options import Run
 from iac_wrapper.model.users import Users
 from iac_wrapper.operations import capacity, users
 from iac_wrapper.operations.intent import Selection
@@ -266,10 +268,17 @@ def _resolved(checkout: Checkout, build: build_context.Build) -> ResolvedApp:
         python=build.python,
         base=build.base,
         image=build.image,
-        run=spec.options.run or build.entrypoint.run,
+        run=_run(spec, build.entrypoint),
         options=spec.options,
         notes=(*checkout.notes, *build.notes),
     )
+
+
+def _run(spec: AppSpec, entrypoint: Entrypoint) -> Run | None:
+    """What the program is for: a port or a page that is written down is to be asked."""
+    if spec.options.run is None and (spec.port is not None or spec.options.health):
+        return "web"
+    return spec.options.run or entrypoint.run
 
 
 def _commits(lock: LockFile | None) -> dict[str, tuple[str, str]]:

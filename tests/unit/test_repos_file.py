@@ -84,6 +84,11 @@ def test_options(tmp_path: Path) -> None:
     [
         "run: server",
         "health: /up\n  run: worker",
+        "health: /up\n  run: job",
+        "port: 8080\n  run: job",
+        "port: 8080\n  run: worker",
+        "rollout: beside\n  run: worker",
+        "rollout: beside\n  run: job",
         "rollout: later",
         "health: healthz",
         "health_timeout: 2d",
@@ -107,6 +112,19 @@ def test_bad_options_name_line_and_form(tmp_path: Path, line: str) -> None:
     error = _refused(tmp_path, f"- slug: gh:owner/repo\n  {line}\n")
     assert (error.where or "").endswith(":2")
     assert error.expected
+
+
+def test_what_nobody_would_ask_is_refused_with_the_words_to_write(tmp_path: Path) -> None:
+    """A job's port looks as if the verdict rested on it; `rollout: replace` says how it is."""
+    error = _refused(tmp_path, "- slug: gh:owner/repo\n  run: job\n  port: 8080\n")
+    assert (error.where, error.message, error.found, error.next_step) == (
+        f"{tmp_path}/repos.yaml:3",
+        "a job answers no requests, so nobody would ask its port",
+        "run: job and port: 8080",
+        "delete `port: 8080`, or write `run: web` if it answers requests",
+    )
+    text = "- slug: gh:owner/repo\n  run: worker\n  rollout: replace\n  health_timeout: 90\n"
+    assert _load(tmp_path, text)[0].options.rollout == "replace"
 
 
 def test_apps_key_anchors_and_json(tmp_path: Path) -> None:

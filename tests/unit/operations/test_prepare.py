@@ -3,7 +3,11 @@ from __future__ import annotations
 import pytest
 
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.operations.prepare import _check_live_names
+from iac_wrapper.model.app import AppSpec
+from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.options import Options, Run
+from iac_wrapper.model.slug import Slug
+from iac_wrapper.operations.prepare import _check_live_names, _run
 
 
 def test_no_service_has_the_name_of_anothers_candidate() -> None:
@@ -11,3 +15,23 @@ def test_no_service_has_the_name_of_anothers_candidate() -> None:
     _check_live_names("demo", {"web", "web-live", "demo-live"})
     with pytest.raises(ConfigError, match="cannot be called demo-web-live"):
         _check_live_names("demo", {"web", "demo-web-live"})
+
+
+@pytest.mark.parametrize("detected", [None, "worker", "web"])
+@pytest.mark.parametrize(
+    ("port", "options", "run"),
+    [
+        (8080, Options(), "web"),
+        (None, Options(health="/up"), "web"),
+        (None, Options(run="worker"), "worker"),
+        (8080, Options(run="web"), "web"),
+    ],
+)
+def test_what_is_written_down_to_be_asked_is_asked(
+    detected: Run | None, port: int | None, options: Options, run: Run
+) -> None:
+    """A port or a page makes a server, whatever the code looks like; `run:` is the last word."""
+    entrypoint = Entrypoint("script", "main.py", None, "", run=detected)
+    spec = AppSpec("web", Slug.parse("gh:acme/web"), port=port, options=options)
+    assert _run(spec, entrypoint) == run
+    assert _run(AppSpec("web", spec.slug), entrypoint) == detected
