@@ -97,6 +97,7 @@ def _write(facts: Facts, layout: Layout, chosen: Settings, outdir: Path) -> None
         memory_mb=chosen.memory_mb,
         max_headers=chosen.max_headers,
         max_headers_kb=chosen.max_headers_kb,
+        probation=chosen.probation,
         otlp_endpoint=chosen.otlp_endpoint,
     )
     outdir.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from constructs_lib.text import literal
+from iac_wrapper.model.app import DEFAULT_PROBATION
 from iac_wrapper.model.app_rules import REFERENCE, check_env_name
 from iac_wrapper.model.options import Run
 from iac_wrapper.model.users import NAME
@@ -26,7 +27,8 @@ class AppEnvironment:
 
     `port` is where user code listens, `declared` whether repos.yaml or the image says so; `wanted`
     holds the values of repos.yaml; `run` is what the program is for, None if nothing tells;
-    `stop_grace` is how long it may take to end, seconds, None for the runner's own;
+    `stop_grace` is how long it may take to end, seconds, None for the runner's own; `probation` is
+    how long it must stay alive if it answers no requests, seconds;
     `otlp_endpoint` is empty when spans go to the console.
     """
 
@@ -37,6 +39,7 @@ class AppEnvironment:
     otlp_endpoint: str = ""
     stop_grace: int | None = None
     run: Run | None = None
+    probation: int = DEFAULT_PROBATION
 
     def __post_init__(self) -> None:
         for name in sorted(self.wanted):
@@ -68,6 +71,8 @@ class AppEnvironment:
         }
         if self.stop_grace is not None:
             values["IAC_STOP_GRACE"] = str(self.stop_grace)
+        if self.probation != DEFAULT_PROBATION:
+            values["IAC_PROBATION"] = str(self.probation)
         if self.run:
             values["IAC_RUN"] = self.run
         return [f"{name}={literal(value)}" for name, value in sorted(values.items())]

@@ -44,8 +44,9 @@ class AppWithEnvoyProps:
     `layout` says where files lie on the host (paths only); `sidecar_image` is the image that
     Envoy runs in; `users` are the service's uids; `memory_mb` limits the app's container where its
     options do not, MiB; `max_headers` and `max_headers_kb` (KiB) bound a request's or response's
-    headers; `loopback_v6` gives the namespace ``::1``; `otlp_endpoint` is empty when spans go to
-    the console.
+    headers; `probation` is how long a program that answers no requests must stay alive, seconds;
+    `loopback_v6` gives the namespace ``::1``; `otlp_endpoint` is empty when spans go to the
+    console.
     """
 
     app: ResolvedApp
@@ -57,6 +58,7 @@ class AppWithEnvoyProps:
     memory_mb: int
     max_headers: int
     max_headers_kb: int
+    probation: int
     loopback_v6: bool
     otlp_endpoint: str = ""
 
@@ -153,6 +155,7 @@ class AppWithEnvoy(Construct):
             port=app.port,
             declared=app.port_declared,
             wanted=app.env,
+            probation=self._props.probation,
             run=app.run,
             otlp_endpoint=self._props.otlp_endpoint,
             stop_grace=options.stop_grace,

@@ -122,7 +122,10 @@ def _state(service: ServiceReport) -> str:
         code = service.diagnosis.finding.code if service.diagnosis else health.cause
         words = _CAUSES.get(code, code.replace("-", " ")) or health.phase.lower()
         return f"{health.status} ({words})"
-    return f"{health.way} ({_WAYS[health.way] or health.evidence or health.phase.lower()})"
+    why = _WAYS[health.way] or health.evidence or health.phase.lower()
+    if health.way == "RUNNING" and service.app.run is None:
+        why = "alive, taken for a worker"  # nobody said so: a warning has the words to write
+    return f"{health.way} ({why})"
 
 
 def _row(service: ServiceReport) -> tuple[str, ...]:

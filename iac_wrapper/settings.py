@@ -59,6 +59,8 @@ class Settings:
     IAC_KEEP_IMAGES: str = _setting("3", "How many proven images of a service are kept to go back"
         " to, the current one included.")  # fmt: skip
     IAC_HEALTH_TIMEOUT: str = _setting("60", "Seconds a service may take to become SERVING.")
+    IAC_PROBATION: str = _setting("10", "Seconds that a program which answers no requests, and any"
+        " that was started again, must stay alive to count as healthy.")  # fmt: skip
     IAC_MAX_HEADERS: str = _setting(
         "100", "How many headers a request or response between services may have."
     )
@@ -186,6 +188,11 @@ class Settings:
     def health_timeout(self) -> float:
         """Seconds until a service must be SERVING."""
         return float(self._integer("IAC_HEALTH_TIMEOUT", 1, 3600))
+
+    @property
+    def probation(self) -> int:
+        """Seconds that what answers no requests must stay alive."""
+        return self._integer("IAC_PROBATION", 1, 600)
 
     @property
     def project(self) -> str:

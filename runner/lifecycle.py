@@ -46,6 +46,7 @@ class Report:
     incarnation: int = 0
     listening: str = ""
     protocol: Protocol = "NONE"
+    others: tuple[int, ...] = ()
     cause: str = ""
     next_step: str = ""
     final: bool = False
@@ -168,6 +169,7 @@ def _with(report: Report, verdict: Verdict) -> Report:
         message=verdict.message,
         listening=verdict.listening,
         protocol=verdict.protocol,
+        others=verdict.others,
         cause=verdict.cause,
         next_step=verdict.next_step,
         final=verdict.final,

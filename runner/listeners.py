@@ -11,6 +11,7 @@ import socket
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 MESH_PORTS = {
@@ -29,6 +30,9 @@ DOCKER_DNS = "127.0.0.11"
 _PROC = Path("/proc/net")
 _LISTEN = 10
 """TCP_LISTEN of the kernel's net/tcp_states.h."""
+
+_CLIENT_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+"""First and last port that the kernel gives to who asks for none (its ip-sysctl documentation)."""
 
 _ANY_V4, _ANY_V6, _LOOPBACK_V4, _LOOPBACK_V6 = "0.0.0.0", "::", "127.0.0.1", "::1"  # noqa: S104
 
@@ -71,6 +75,43 @@ def inodes(port: int, *, proc: Path | None = None) -> set[int]:
     return {each.inode for each in found(proc) if each.port == port}
 
 
+@lru_cache(maxsize=1)
+def client_ports() -> range:
+    """The ports that the kernel hands out in this network namespace; Linux's own default if it
+    does not say."""
+    try:
+        first, last = map(int, _CLIENT_PORTS.read_text(encoding="ascii").split())
+    except (OSError, ValueError):
+        first, last = 32768, 60999
+    return range(first, last + 1)
+
+
+def foremost(listeners: Iterable[Listener], port: int) -> list[Listener]:
+    """Those that may be there for requests: not a helper's, unless there are none but helpers'.
+
+    A helper is what a program starts for itself, such as a multiprocessing manager, a debugger or a
+    Jupyter kernel: it takes the port that the kernel gives it, on loopback only.
+
+    Args:
+        port: the program's ``$PORT``; who listens there was told to.
+    """
+    given = list(listeners)
+    return [each for each in given if not _is_helper(each, given, port)] or given
+
+
+def has_only_helpers(listeners: Iterable[Listener], port: int) -> bool:
+    """Whether something listens, and all of it as helpers do."""
+    given = list(listeners)
+    return bool(given) and all(_is_helper(each, given, port) for each in given)
+
+
+def _is_helper(one: Listener, listeners: list[Listener], port: int) -> bool:
+    if one.port == port or one.port not in client_ports():
+        return False
+    hosts = [each.host for each in listeners if each.port == one.port]
+    return all(ipaddress.ip_address(host).is_loopback for host in hosts)
+
+
 def choose(listeners: Iterable[Listener], port: int, *, declared: bool, previous: int) -> int:
     """The port that requests go to.
 
@@ -81,16 +122,19 @@ def choose(listeners: Iterable[Listener], port: int, *, declared: bool, previous
         previous: the answer before; `port` at first.
 
     Returns:
-        `port` if something listens there; else the previous one while something listens there, so
-        that a port for metrics that opens later changes nothing; else the only one there is; else
-        the previous one.
+        `port` if something listens there; else, among the `foremost`, the previous one, so that a
+        port for metrics that opens later changes nothing; else the only one there is; else the
+        previous one. A helper's port never takes over from one that is not: a program that is
+        started again opens its helpers first again.
     """
-    ports = {each.port for each in listeners}
+    given = list(listeners)
+    ports = {each.port for each in foremost(given, port)}
     if declared or port in ports:
         return port
-    if previous not in ports and len(ports) == 1:
-        return ports.pop()
-    return previous
+    if previous in ports or len(ports) != 1:
+        return previous
+    was_real = previous != port and previous not in client_ports()
+    return previous if was_real and has_only_helpers(given, port) else ports.pop()
 
 
 def address(listeners: Iterable[Listener], port: int) -> str | None:

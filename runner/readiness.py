@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runner import listeners, processes
 from runner.listeners import MESH_PORTS, Listener
@@ -70,7 +70,7 @@ class Readiness:
         self._find = find or OwnListeners(settings)
         self._clock = clock
         self._since: dict[int, float] = {}  # when each port that listens was seen first
-        self._listened = False
+        self._listened = self._only_helpers = False
         self._address: tuple[list[Listener], str] = [], ""
         self._opinion = Opinion()
 
@@ -83,14 +83,20 @@ class Readiness:
         settings = self._settings
         if not settings.may_serve:
             return self._alive(age)
-        found = self._find()
+        every = self._find()
+        found = listeners.foremost(every, settings.port)
         self._since = {each.port: self._since.get(each.port, self._clock()) for each in found}
         port = listeners.choose(
-            found, settings.port, declared=settings.port_declared, previous=self._choice.port
+            every, settings.port, declared=settings.port_declared, previous=self._choice.port
         )
+        self._only_helpers = listeners.has_only_helpers(every, settings.port)
+        guessed = port in self._since and self._is_guess(port)
+        if port not in self._since:
+            self._opinion = Opinion()
+        if self._only_helpers and not settings.port_declared:
+            return self._at_helpers(found, None if guessed else port, age)
         if port in self._since:
-            return self._several(found) if self._is_guess(port) else self._at(found, port)
-        self._opinion = Opinion()
+            return self._several(found) if guessed else self._at(found, port)
         if not found:
             return self._nowhere(age)
         return self._wrong_port(found) if settings.port_declared else self._several(found)
@@ -106,10 +112,35 @@ class Readiness:
 
     def _at(self, found: list[Listener], port: int) -> Verdict:
         self._listened = self._choice.served = True
+        others = () if self._settings.port_declared else tuple(sorted(self._since.keys() - {port}))
+        return replace(self._opinion_on(found, port), others=others)
+
+    def _opinion_on(self, found: list[Listener], port: int) -> Verdict:
         here = [each for each in found if each.port == port]
         if here != self._address[0]:  # to tell the address may take a connection
+            if {each.port for each in self._address[0]} - {port}:
+                self._opinion = Opinion()
             self._address = here, listeners.address(here, port) or "127.0.0.1"
         return self._opinion.on(self._address[1], port)
+
+    def _at_helpers(self, found: list[Listener], port: int | None, age: float) -> Verdict:
+        """Nothing listens but as helpers do: time tells whether `port` is one.
+
+        What speaks neither HTTP nor gRPC is one, then.
+        """
+        if self._choice.served and port not in self._since:
+            return self._nowhere(age)
+        listens = f", listens on {_shown(found)} only"
+        if age < self._settings.probation:
+            return self._alive(age, listens)
+        if port in self._since:
+            verdict = self._opinion_on(found, port)
+            if verdict.protocol != "TCP":
+                self._listened = self._choice.served = True
+                return verdict
+        if self._settings.must_serve:
+            return self._several(found)
+        return self._alive(age, listens)
 
     def _wrong_port(self, found: list[Listener]) -> Verdict:
         port = self._settings.port
@@ -117,7 +148,8 @@ class Readiness:
         return self._unroutable(text, "wrong-port", f", or delete `port: {port}`")
 
     def _several(self, found: list[Listener]) -> Verdict:
-        text = f"listens on {_shown(found)}, and nothing says which of them is for requests"
+        which = "which of them" if len(self._since) > 1 else "that it"
+        text = f"listens on {_shown(found)}, and nothing says {which} is for requests"
         return self._unroutable(text, "several-ports")
 
     def _unroutable(self, text: str, cause: str, more: str = "") -> Verdict:
@@ -128,7 +160,7 @@ class Readiness:
             text,
             cause=cause,
             next_step=f"write {lines} in its entry of repos.yaml{more}",
-            final=self._listens_for(ports) >= self._settings.settle,
+            final=not self._only_helpers and self._listens_for(ports) >= self._settings.settle,
         )
 
     def _nowhere(self, age: float) -> Verdict:
@@ -144,10 +176,11 @@ class Readiness:
         return Verdict(False, text, cause="no-listener")
 
     def _alive(self, age: float, listens: str = "") -> Verdict:
-        settle = self._settings.settle
-        if age < settle:
-            return Verdict(False, f"alive for less than {settle:g} s{listens}")
-        return Verdict(True, f"alive for more than {settle:g} s{listens}")
+        """The verdict on what nothing speaks for but that it lives."""
+        seconds = self._settings.probation
+        if age < seconds:
+            return Verdict(False, f"alive for less than {seconds:g} s{listens}")
+        return Verdict(True, f"alive for more than {seconds:g} s{listens}")
 
     def _listens_for(self, ports: list[int]) -> float:
         """Seconds since the newest of these ports was opened."""

@@ -15,8 +15,10 @@ class Settings:
     `address` is where gRPC is served; `port` the one user code is expected on, `port_declared`
     whether repos.yaml names it. `stop_grace` must stay below what Docker waits (10 s unless said).
     `run` is what the program is for: ``web``, ``worker``, ``job``; empty: what it does tells.
-    `probation` is how long a restarted program must live before it counts as SERVING again;
-    `settle` how long a program without a port must live before it does at all.
+    `probation` is how long a program must live before it counts as SERVING if it was restarted, or
+    if nothing but being alive speaks for it: the 10 s after which Docker takes a container as
+    started (its documentation, "Start containers automatically"). `settle` is how long a listener
+    elsewhere is waited for to be joined by the right one.
     """
 
     service: str = ""

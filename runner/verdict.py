@@ -12,14 +12,16 @@ Protocol = Literal["NONE", "HTTP", "GRPC", "TCP"]
 class Verdict:
     """Whether the program is ready, and one sentence why.
 
-    `listening` is where requests go, as ``address:port``; `protocol` what answers there. `cause`
-    and `next_step` are those of HealthStatus; `final`: waiting for readiness is pointless.
+    `listening` is where requests go, as ``address:port``; `protocol` what answers there; `others`
+    are ports of the program that listen in the same way and were not chosen. `cause` and
+    `next_step` are those of HealthStatus; `final`: waiting for readiness is pointless.
     """
 
     ready: bool
     message: str
     listening: str = ""
     protocol: Protocol = "NONE"
+    others: tuple[int, ...] = ()
     cause: str = ""
     next_step: str = ""
     final: bool = False

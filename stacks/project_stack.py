@@ -24,7 +24,7 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.host import Host
 from iac_wrapper.layout import Layout
 from iac_wrapper.lock_file import LOCK_OUTPUT, LockFile
-from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.app import DEFAULT_PROBATION, ResolvedApp
 from iac_wrapper.model.users import GATEWAY, Users
 from stacks.policy_validation import PolicyValidation
 
@@ -42,7 +42,8 @@ class ProjectStackProps:
     `users` holds the uids of every service and of the gateway; `layout` says where files lie on
     the host; `outdir` is where cdktf writes, because the path of Terraform's state is relative to
     it; `memory_mb` limits each app's container, MiB; `max_headers` and `max_headers_kb` (KiB)
-    bound the headers of a request or response.
+    bound the headers of a request or response; `probation` is how long a program that answers no
+    requests must stay alive, seconds.
     """
 
     lock: LockFile
@@ -53,6 +54,7 @@ class ProjectStackProps:
     memory_mb: int
     max_headers: int = 100
     max_headers_kb: int = 60
+    probation: int = DEFAULT_PROBATION
     otlp_endpoint: str = ""
 
     def __post_init__(self) -> None:
@@ -140,6 +142,7 @@ class ProjectStack(TerraformStack):
             memory_mb=self._props.memory_mb,
             max_headers=self._props.max_headers,
             max_headers_kb=self._props.max_headers_kb,
+            probation=self._props.probation,
             loopback_v6=self._props.host.loopback_v6,
             otlp_endpoint=self._props.otlp_endpoint,
         )

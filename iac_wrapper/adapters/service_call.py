@@ -66,6 +66,7 @@ def _to_health(service: str, status: Any) -> Health:
         failures=status.failures,
         listening=status.listening,
         protocol=cast(Protocol, pb.Protocol.Name(status.protocol)),
+        other_ports=tuple(status.other_ports),
         incarnation=status.incarnation,
         cause=status.cause,
         next_step=status.next_step,

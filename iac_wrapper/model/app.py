@@ -14,6 +14,9 @@ from iac_wrapper.model.slug import Slug
 DEFAULT_PORT = 50051
 """The port user code is expected on when repos.yaml names none (EXPOSE 50051 in the image)."""
 
+DEFAULT_PROBATION = 10
+"""Seconds that what answers no requests must stay alive: the runner's own number, see there."""
+
 
 @dataclass(frozen=True)
 class AppSpec:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.app import DEFAULT_PROBATION, ResolvedApp
 from iac_wrapper.model.crash_patterns import UNIX_LINES, Finding, find
 from iac_wrapper.model.health import Health, Probe
 
@@ -130,7 +130,7 @@ def _said_by_the_runner(facts: Facts, runs: Sequence[Sequence[str]]) -> Finding:
 def _too_slow(facts: Facts, code: str) -> Finding:
     """The limit was reached while the program was alive."""
     waited = f"{facts.waited:g}"
-    longer = f"`health_timeout: {2 * facts.waited:g}`"
+    longer = f"`health_timeout: {2 * max(facts.waited, DEFAULT_PROBATION):g}`"
     step = f"write {longer} in its entry if it needs longer, or IAC_HEALTH_TIMEOUT for all"
     step += f" (now {facts.limit:g})"
     if code != "no-listener":

@@ -25,10 +25,11 @@ class Health:
     `failures` counts failures in a row; `seconds` is how long the answer (or the wait) took.
 
     `listening` is where requests go inside the service's namespace (``address:port``, empty: it
-    serves nothing), `protocol` what answers there, `evidence` the answer that proved it (``200 in
-    4 ms on 5000``). `incarnation` is another number for each start of the program. `cause` is the
-    machine-readable reason of NOT_SERVING, as in controlplane.proto, and `next_step` what can be
-    done about it; `hopeless`: it will not become SERVING by waiting.
+    serves nothing), `protocol` what answers there, `other_ports` those that listen beside it and
+    get no request, `evidence` the answer that proved it (``200 in 4 ms on 5000``). `incarnation` is
+    another number for each start of the program. `cause` is the machine-readable reason of
+    NOT_SERVING, as in controlplane.proto, and `next_step` what can be done about it; `hopeless`: it
+    will not become SERVING by waiting.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Health:
     expires: datetime | None = None
     listening: str = ""
     protocol: Protocol = "NONE"
+    other_ports: tuple[int, ...] = ()
     evidence: str = ""
     incarnation: int = 0
     cause: str = ""

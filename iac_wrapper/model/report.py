@@ -17,7 +17,8 @@ class ServiceReport:
     `rotated`: it served the certificate that is on disk, not an older one. `changed`: the deploy
     that this is the verdict on made, replaced, updated or restarted one of its containers.
     `broken_before`: it neither did that nor named the service, which was not good before either.
-    `previous` is the version that serves in place of this one, which failed.
+    `previous` is the version that serves in place of this one, which failed. `warnings` are
+    sentences on one that is good.
     """
 
     app: ResolvedApp
@@ -29,6 +30,7 @@ class ServiceReport:
     changed: bool = True
     broken_before: bool = False
     previous: ResolvedApp | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def good(self) -> bool:
@@ -68,6 +70,7 @@ class ServiceReport:
             },
             "run": self.app.run,
             "notes": list(self.app.notes),
+            "warnings": list(self.warnings),
             "changed": self.changed,
             "broken_before": self.broken_before,
         }

@@ -22,6 +22,7 @@ from iac_wrapper.model.health import Health
 from iac_wrapper.model.proof import Question
 from iac_wrapper.model.report import Report, ServiceReport
 from iac_wrapper.operations.narrator import Narrator
+from iac_wrapper.operations.remarks import remarks
 from iac_wrapper.operations.stuck import StuckCheck
 from iac_wrapper.operations.workspace import Workspace
 
@@ -66,7 +67,7 @@ def verify(  # noqa: PLR0913 - keywords with defaults that most callers leave
     exactly: bool = False,
     asked: Mapping[str, str] = MappingProxyType({}),
 ) -> Report:
-    """Prove every service in parallel, see `prove`.
+    """Prove every service in parallel, see `prove`, and say what is to be known of good ones.
 
     Args:
         wait: seconds for each to become SERVING, where its `health_timeout` says nothing else;
@@ -83,7 +84,11 @@ def verify(  # noqa: PLR0913 - keywords with defaults that most callers leave
         )
         for app in lock.apps
     ]
-    return Report(workspace.project, tuple(prove(workspace, lock, targets, wait=wait)))
+    rows = prove(workspace, lock, targets, wait=wait)
+    for row in rows:
+        for text in row.warnings:
+            workspace.warn(f"{row.app.name}: {text}")
+    return Report(workspace.project, tuple(rows))
 
 
 def prove(
@@ -136,10 +141,8 @@ def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first,
         diagnosis=None,
     )
     if report.good:
-        if limit:
-            _warn_of_an_idle_web_object(workspace, report)
-            _warn_of_a_bad_request(workspace, report, target)
-        return report
+        log = partial(_log_of, workspace, target)
+        return replace(report, warnings=tuple(remarks(report, log)))
     return replace(report, diagnosis=_diagnose(workspace, report, target, limit))
 
 
@@ -175,28 +178,6 @@ def _ask(  # noqa: PLR0913, PLR0917 - only `_prove_one` calls it
     )
 
 
-def _warn_of_an_idle_web_object(workspace: Workspace, report: ServiceReport) -> None:
-    """What ran has ended well, but the repository has something that could be served."""
-    web_object = report.app.entrypoint.web_object
-    if web_object and report.health.phase == "COMPLETED" and report.app.run is None:
-        name, program = report.app.name, report.app.entrypoint.display
-        workspace.warn(
-            f"{name}: {program} ran to its end and nothing serves;"
-            f" to serve {web_object}, write `entrypoint: {web_object}` in its entry"
-        )
-
-
-def _warn_of_a_bad_request(workspace: Workspace, report: ServiceReport, target: Target) -> None:
-    """A 400 to a plain request is an answer, and most likely the one that everybody gets."""
-    if not report.health.evidence.startswith("400 "):
-        return
-    name = report.app.name
-    container = workspace.engine.container(target.container(workspace.project, "app"))
-    refused = any("Invalid HTTP_HOST header" in line for line in _log(workspace, container))
-    hint = f"; Django: add {name!r} to ALLOWED_HOSTS in its settings" if refused else ""
-    workspace.warn(f"{name}: answers 400 to GET {report.app.options.health or '/'}{hint}")
-
-
 def _serves_its_leaf(workspace: Workspace, health: Health) -> bool:
     """Whether the certificate in the handshake is the one on disk: Envoy took the last rotation."""
     if health.fingerprint is None:
@@ -224,6 +205,11 @@ def _diagnose(
         lines=_log(workspace, container),
     )
     return diagnose(facts)
+
+
+def _log_of(workspace: Workspace, target: Target) -> list[str]:
+    name = target.container(workspace.project, "app")
+    return _log(workspace, workspace.engine.container(name))
 
 
 def _log(workspace: Workspace, container: Container | None) -> list[str]:

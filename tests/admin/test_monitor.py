@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,7 @@ def test_a_good_project(layout: Layout, engine: Daemon, monitor: Monitor) -> Non
     """SERVING over mTLS with a refused stranger is ok; the rows are those of the verdict table."""
     with service(layout, "web") as found:
         found.serving()
-        deployed(layout, app("web"), gateway_port=found.port)
+        deployed(layout, replace(app("web"), run="worker"), gateway_port=found.port)
         healthy(engine)
         snapshot = monitor.snapshot("demo")
         assert monitor.service("demo", "web").good

@@ -9,6 +9,7 @@ import pytest
 from constructs_lib.app_environment import AppEnvironment
 from iac_wrapper.adapters import env_files
 from iac_wrapper.errors import ConfigError
+from runner.settings import Settings
 
 
 def _environment(wanted: Mapping[str, str], *, otlp_endpoint: str = "") -> AppEnvironment:
@@ -74,3 +75,11 @@ def test_what_a_program_is_for_reaches_the_runner_only_when_it_is_known() -> Non
     """Where nothing is said nothing is set, so that no container is replaced for it."""
     assert not any("IAC_RUN" in entry for entry in AppEnvironment("a", 1, False, {}).entries())
     assert "IAC_RUN=worker" in AppEnvironment("a", 1, False, {}, run="worker").entries()
+
+
+def test_the_runners_own_probation_is_not_set() -> None:
+    """Another one is; both sides mean the same by the default."""
+    plain = AppEnvironment("a", 1, False, {})
+    assert plain.probation == Settings().probation
+    assert not any("IAC_PROBATION" in entry for entry in plain.entries())
+    assert "IAC_PROBATION=3" in AppEnvironment("a", 1, False, {}, probation=3).entries()

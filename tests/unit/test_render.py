@@ -68,7 +68,8 @@ def _good(name: str, phase: Phase, listening: str = "", evidence: str = "") -> S
 def test_what_serves_nothing_is_not_called_serving() -> None:
     """A worker is RUNNING, what ended well COMPLETED, in its row and in the verdict; JSON as is."""
     web = _good("web", "RUNNING", "127.0.0.1:5000", "200 in 4 ms on 5000")
-    worker = _good("worker", "RUNNING", evidence="alive for more than 5 s, listens nowhere")
+    said = _good("worker", "RUNNING", evidence="alive for more than 5 s, listens nowhere")
+    worker = replace(said, app=replace(said.app, run="worker"))
     job = _good("job", "COMPLETED", evidence="exited with code 0")
     report = Report("p", (web, replace(web), worker, job))
     lines = plain(render.report_table(report)).splitlines()
@@ -80,6 +81,9 @@ def test_what_serves_nothing_is_not_called_serving() -> None:
         " 4 of 4 refused a caller without a certificate."
     )
     assert {row["status"] for row in report.to_dict()["services"]} == {"SERVING"}
+    assert "  RUNNING (alive, taken for a worker)  " in plain(
+        render.report_table(Report("p", (said,)))
+    )
     alone = plain(render.report_table(Report("p", (web,))))
     assert "1 of 1 services SERVING over mTLS; 1 of 1 refused" in alone
 

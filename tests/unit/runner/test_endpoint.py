@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from runner import listeners
 from runner.listeners import Listener
 from runner.sidecar.endpoint import Endpoint, Follower
 
@@ -53,6 +54,14 @@ def test_several_ports_are_no_choice(program: Program) -> None:
     """Requests go where they went; $PORT is chosen as soon as it is there."""
     assert program.listens_on(("127.0.0.1", 5000), ("127.0.0.1", 6000)) == ("127.0.0.1", 8080)
     assert program.listens_on(("127.0.0.1", 6000), ("::1", 8080)) == ("::1", 8080)
+
+
+def test_a_helper_that_opens_first_is_left(program: Program) -> None:
+    """The real port takes over, also while the helper stays; a later helper changes nothing."""
+    helper = ("127.0.0.1", listeners.client_ports()[0])
+    assert program.listens_on(helper) == helper
+    assert program.listens_on(helper, ("127.0.0.1", 5000)) == ("127.0.0.1", 5000)
+    assert program.listens_on(helper) == ("127.0.0.1", 5000), "kept while the program restarts"
 
 
 def test_a_declared_port_is_served_whatever_listens(tmp_path: Path) -> None:

@@ -71,6 +71,59 @@ def test_the_only_port_is_served_and_kept(ports: list[int], previous: int, chose
     assert listeners.choose(found, 8080, declared=True, previous=8080) == 8080
 
 
+@pytest.fixture
+def few_client_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel that hands out 40000 to 40999."""
+    monkeypatch.setattr(listeners, "client_ports", lambda: range(40000, 41000))
+
+
+LOCAL, ALL = "127.0.0.1", "0.0.0.0"  # noqa: S104
+
+
+@pytest.mark.usefixtures("few_client_ports")
+@pytest.mark.parametrize(
+    ("found", "previous", "chosen"),
+    [
+        ([(40001, LOCAL)], 8080, 40001),  # it may be the service: there is nothing better
+        ([(40001, LOCAL), (5000, LOCAL)], 8080, 5000),
+        ([(40001, LOCAL), (5000, LOCAL)], 40001, 5000),  # takes over from a helper
+        ([(40001, "::1"), (40001, LOCAL), (5000, ALL)], 40001, 5000),
+        ([(40001, ALL), (5000, LOCAL)], 40001, 40001),  # not on loopback only: no helper
+        ([(40001, LOCAL), (40001, ALL), (5000, LOCAL)], 40001, 40001),
+        ([(31999, LOCAL), (5000, LOCAL)], 31999, 31999),  # not a port that the kernel gives
+        ([(40001, LOCAL), (40002, LOCAL)], 40001, 40001),
+        ([(40001, LOCAL), (40002, LOCAL)], 8080, 8080),
+        ([(40001, LOCAL), (5000, ALL), (9000, ALL)], 40001, 40001),  # two that may be it
+        ([(40001, LOCAL), (5000, ALL), (9000, ALL)], 9000, 9000),
+        ([(40001, LOCAL)], 5000, 5000),  # started again, and opens its helper first again
+        ([(40002, LOCAL)], 40001, 40002),
+        ([(8080, LOCAL), (40001, LOCAL), (5000, ALL)], 40001, 8080),
+    ],
+)
+def test_a_helpers_port_gives_way(found: list[tuple[int, str]], previous: int, chosen: int) -> None:
+    """Loopback and a port from the kernel: what a manager, a debugger or a kernel opens."""
+    mine = [Listener(port, host) for port, host in found]
+    assert listeners.choose(mine, 8080, declared=False, previous=previous) == chosen
+
+
+@pytest.mark.usefixtures("few_client_ports")
+def test_the_port_that_a_program_was_told_is_no_helpers() -> None:
+    """$PORT is 50051 by default, which is among those that the kernel hands out."""
+    mine = [Listener(40500, LOCAL), Listener(40600, LOCAL)]
+    assert listeners.foremost(mine, 40500) == [Listener(40500, LOCAL)]
+    assert listeners.foremost(mine[1:], 40500) == mine[1:]
+    assert listeners.has_only_helpers(mine[1:], 40500)
+    assert not listeners.has_only_helpers(mine, 40500)
+    assert not listeners.has_only_helpers([], 40500)
+
+
+def test_a_port_from_the_kernel_is_known_as_one() -> None:
+    """The range is the one that the kernel itself keeps to."""
+    with socket.create_server((LOCAL, 0)) as server:
+        assert server.getsockname()[1] in listeners.client_ports()
+    assert 8080 not in listeners.client_ports()
+
+
 @pytest.mark.parametrize(
     ("hosts", "reached"),
     [

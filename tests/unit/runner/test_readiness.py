@@ -17,7 +17,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from runner import opinion
+from runner import listeners, opinion
 from runner.listeners import MESH_PORTS, Listener
 from runner.readiness import FIRM_SECONDS, Choice, OwnListeners, Readiness
 from runner.settings import Settings
@@ -176,12 +176,16 @@ class Lab:
 
     def __init__(self, choice: Choice | None = None, **settings: object) -> None:
         self.ports: list[int] = []
+        self.helpers: list[int] = []
         self.now = 0.0
         self.choice = choice or Choice(8080)
         self.readiness = Readiness(
             Settings(**{"port": 8080, **settings}),  # type: ignore[arg-type]
             self.choice,
-            lambda: [Listener(port, "0.0.0.0") for port in self.ports],  # noqa: S104
+            lambda: [
+                *(Listener(port, "0.0.0.0") for port in self.ports),  # noqa: S104
+                *(Listener(port, "127.0.0.1") for port in self.helpers),
+            ],
             lambda: self.now,
         )
 
@@ -233,8 +237,9 @@ def test_who_must_serve_is_not_ready_without_a_port() -> None:
     web, declared_port, nothing_said = Lab(run="web"), Lab(port_declared=True), Lab()
     for lab in (web, declared_port):
         assert lab.at(0.1) == lab.at(9.0) == (False, "no-listener", "", False)
-    assert nothing_said.at(0.1)[0] is False
-    assert nothing_said.at(3.0)[0] is True
+    assert nothing_said.at(9.9)[0] is False
+    assert nothing_said.at(10.0)[0] is True
+    assert nothing_said.at(10.1, 5000) == (True, "127.0.0.1:5000", "", False), "later than most"
     assert Lab(Choice(5000, served=True)).at(9.0)[0] is False, "it has served before a restart"
 
 
@@ -242,8 +247,83 @@ def test_workers_and_jobs_need_no_port() -> None:
     """What they listen on is nobody's business."""
     for run in ("worker", "job"):
         lab = Lab(run=run)
-        assert lab.at(2.0, 5000, 9000)[0] is False
-        assert lab.at(3.0, 5000, 9000) == (True, "", "", False)
+        assert lab.at(9.9, 5000, 9000)[0] is False
+        assert lab.at(10.0, 5000, 9000) == (True, "", "", False)
+
+
+def test_other_ports_are_named_unless_one_was_written_down() -> None:
+    """What opens later gets no request: its author is to know. Helpers are nobody's business."""
+    lab = Lab()
+    lab.at(1.0, 9000)
+    lab.at(3.0, 9000)
+    assert lab.at(4.0, 8000, 9000) == (True, "127.0.0.1:9000", "", False)
+    lab.helpers = [CLIENT_PORT]
+    assert lab.readiness.verdict(5.0).others == (8000,)
+    told = Lab(port_declared=True)
+    told.at(1.0, 8080, 9000)
+    assert told.readiness.verdict(1.0).others == ()
+
+
+CLIENT_PORT = listeners.client_ports()[0]
+BESIDE = listeners.client_ports()[1]
+
+
+def test_a_helper_that_opens_first_is_no_service() -> None:
+    """Time tells: the real port takes over at once, whenever it opens."""
+    lab = Lab(run="web")
+    lab.helpers = [CLIENT_PORT]
+    assert lab.at(1.0) == lab.at(9.9) == (False, "", "", False)
+    assert lab.readiness.verdict(5.0).message.endswith(f"listens on 127.0.0.1:{CLIENT_PORT} only")
+    assert lab.at(12.0, 5000) == (True, "127.0.0.1:5000", "", False)
+    assert lab.readiness.verdict(13.0).others == ()
+    again = Lab(lab.choice, run="web")
+    again.helpers = [BESIDE]
+    assert again.at(0.1)[1] == "no-listener", "it is known where it serves"
+
+
+def test_a_helper_alone_is_no_wrong_port() -> None:
+    """With `port:`, what opens it may still be starting: it has as long as any other."""
+    lab = Lab(port_declared=True)
+    lab.helpers = [CLIENT_PORT]
+    assert lab.at(1.0)[1] == "wrong-port"
+    assert lab.at(50.0)[3] is False
+
+
+@pytest.mark.parametrize("serves", [True, False], ids=["HTTP", "another protocol"])
+def test_what_stays_alone_on_a_helpers_port_is_judged_by_what_it_speaks(serves: bool) -> None:
+    """A web server with a port from the kernel is served; a manager does not make a server."""
+    server = tcp_server(b"HTTP/1.1 200 OK\r\n\r\n") if serves else banner_server()
+    with server as opened:
+        port = opened if isinstance(opened, int) else opened[0]
+        labs = [Lab(), Lab(run="web")]
+        for lab in labs:
+            lab.helpers = [port]
+            assert lab.at(9.0)[0] is False
+        found = [lab.at(10.0) for lab in labs]
+        if serves:
+            assert found == [(True, f"127.0.0.1:{port}", "", False)] * 2
+        else:
+            step = f"write `port: {port}` in its entry of repos.yaml"
+            assert found == [(True, "", "", False), (False, "several-ports", step, False)]
+
+
+def test_what_takes_over_is_asked_what_it_speaks() -> None:
+    """What was known of the helper does not hold for it."""
+    lab = Lab()
+    with banner_server() as helper, tcp_server(b"HTTP/1.1 200 OK\r\n\r\n") as (real, _):
+        lab.helpers = [helper]
+        assert lab.at(10.0) == (True, "", "", False)
+        lab.at(11.0, real)
+        assert lab.readiness.verdict(11.0).protocol == "HTTP"
+
+
+def test_several_helpers_make_a_worker() -> None:
+    """A Jupyter-like kernel opens five; where a server is expected, its port is to be named."""
+    for run, expected in (("", (True, "")), ("web", (False, "several-ports"))):
+        lab = Lab(run=run)
+        lab.helpers = [CLIENT_PORT, BESIDE]
+        assert lab.at(3.0)[:2] == (False, "")
+        assert lab.at(10.0)[:2] == expected
 
 
 def test_a_server_elsewhere_in_the_machine_is_not_the_programs() -> None:
@@ -270,7 +350,7 @@ def test_a_port_of_the_mesh_is_not_the_programs() -> None:
     assert MESH_PORTS["dns"] not in mine
 
 
-@pytest.mark.parametrize(("age", "expected"), [(0.1, False), (3.0, True)])
-def test_undeclared_port_waits_for_the_settle_time(age: float, expected: bool) -> None:
-    """Without a declared port, being alive long enough is enough."""
+@pytest.mark.parametrize(("age", "expected"), [(3.0, False), (9.9, False), (10.0, True)])
+def test_what_only_lives_is_on_probation(age: float, expected: bool) -> None:
+    """Without a port, being alive is enough if it lasts: a crash every few seconds does not."""
     assert Readiness(Settings(port=free_port())).verdict(age).ready is expected

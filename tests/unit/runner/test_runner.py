@@ -69,7 +69,7 @@ def test_failing_program_is_started_again_and_counted(start: Start) -> None:
 
 def test_killed_program_turns_not_serving_then_recovers(start: Start) -> None:
     """kill -9 of a serving program shows NOT_SERVING with the signal, then SERVING once proven."""
-    runner = start("import os, time; print(os.getpid()); time.sleep(60)", IAC_SETTLE="0.05")
+    runner = start("import os; print(os.getpid())" + SERVER, GO="/")
     runner.until(lambda s: s.status == pb.SERVING)
     pid = int(runner.log(at_least=1)[0][1])
     os.kill(pid, signal.SIGKILL)
@@ -92,11 +92,44 @@ def test_declared_port_that_nobody_opens_is_not_ready(start: Start) -> None:
 
 
 def test_undeclared_port_needs_life_only(start: Start) -> None:
-    """Without a declared port a program that stays alive is SERVING after the settle time."""
+    """Without a declared port a program that stays alive is SERVING after its probation."""
     runner = start(FOREVER)
     assert runner.health().status == pb.NOT_SERVING
     status = runner.until(lambda s: s.status == pb.SERVING)
     assert "listens nowhere" in status.message
+
+
+def test_a_loop_that_ends_within_the_probation_is_never_serving(start: Start) -> None:
+    """Each start has to live through it anew."""
+    runner = start("import sys, time; time.sleep(0.4); sys.exit(1)", IAC_RUN="worker")
+    ends = runner.until(lambda s: s.final or s.status == pb.SERVING)
+    assert (ends.status, ends.failures) == (pb.NOT_SERVING, 3)
+
+
+def test_a_server_that_nobody_knew_of_has_the_probation_to_listen(start: Start) -> None:
+    """Until then it is not taken for a worker."""
+    runner = start("import time; time.sleep(0.4)\n" + SERVER, GO="/", IAC_SETTLE="0.1")
+    status = runner.until(lambda s: s.listening or s.status == pb.SERVING)
+    assert status.listening == f"127.0.0.1:{runner.port}"
+
+
+MANAGER = """
+import time
+from multiprocessing.managers import SyncManager
+manager = SyncManager(address=("127.0.0.1", 0))
+manager.start()
+time.sleep(0.5)
+"""
+
+
+def test_a_manager_that_opens_first_is_not_the_service(start: Start) -> None:
+    """The port of a helper process gets no verdict, and the real one no warning for it."""
+    runner = start(MANAGER + SERVER, GO="/", IAC_PROBATION="5")
+    early = runner.until(lambda s: s.message.endswith(" only"))
+    assert early.status == pb.NOT_SERVING
+    status = runner.until(lambda s: s.listening)
+    assert (status.status, status.listening) == (pb.SERVING, f"127.0.0.1:{runner.port}")
+    assert list(status.other_ports) == []
 
 
 def test_server_that_listens_late_becomes_serving(start: Start, tmp_path: Path) -> None:

@@ -1,0 +1,43 @@
+"""What a person should know of a service that is good: one line each, with the words to write.
+
+It must not know how a service is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from iac_wrapper.model.report import ServiceReport
+
+
+def remarks(report: ServiceReport, log: Callable[[], Sequence[str]]) -> Iterator[str]:
+    """Sentences on a service, without its name.
+
+    Args:
+        report: of a service that is good.
+        log: reads the end of its program's log.
+    """
+    health, app = report.health, report.app
+    if health.way == "COMPLETED" and app.run is None and (served := app.entrypoint.web_object):
+        yield (
+            f"{app.entrypoint.display} ran to its end and nothing serves;"
+            f" to serve {served}, write `entrypoint: {served}` in its entry"
+        )
+    if health.way == "RUNNING" and app.run is None:
+        where = health.evidence.partition(", listens ")[2] or "nowhere"
+        yield (
+            f"taken for a worker, because it listens {where}: write `run: web` in its entry"
+            " if it is to answer requests, `run: worker` if not"
+        )
+    if health.other_ports:
+        others = " and ".join(map(str, health.other_ports))
+        lines = " or ".join(f"`port: {port}`" for port in health.other_ports)
+        yield (
+            f"requests go to port {health.port}, and it listens on {others} as well: write {lines}"
+            f" in its entry to send them there, `port: {health.port}` to leave it at that"
+        )
+    if health.evidence.startswith("400 "):
+        # An answer, but most likely the one that everybody gets.
+        refused = any("Invalid HTTP_HOST header" in line for line in log())
+        hint = f"; Django: add {app.name!r} to ALLOWED_HOSTS in its settings" if refused else ""
+        yield f"answers 400 to GET {app.options.health or '/'}{hint}"
