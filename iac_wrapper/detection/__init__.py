@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from iac_wrapper.detection import django, procfile
+from iac_wrapper.detection import django, procfile, reach
 from iac_wrapper.detection.candidate import Candidate
 from iac_wrapper.detection.candidates import Rank, binary, later, ranked, scan, served
 from iac_wrapper.detection.override import overrides, resolve
@@ -121,6 +121,8 @@ def _finished(
             losers.append(f"{candidate.name}: {after}")
         elif candidate.present:
             losers.append(f"{candidate.name}: {candidate.note}")
+    if chosen.run is None:
+        chosen = replace(chosen, run=reach.run(project, chosen))
     if chosen.run is None and chosen.kind != "binary":
         chosen = replace(chosen, web_object=_web_object(project))
     return Detection(replace(chosen, rejected=tuple(losers)), tuple(notes))

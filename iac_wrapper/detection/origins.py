@@ -14,6 +14,10 @@ from iac_wrapper.detection.syntax import Function
 OWN = "?"
 """The first part of a dotted name that comes from the repository itself or from nowhere we see."""
 
+OWN_FILE = f"{OWN}/"
+"""How a dotted name begins that is imported from a file of the repository; the rest is as it is
+written there, with the dots of a relative import."""
+
 
 class Origins:
     """Dotted names of expressions: ``flask.Flask().run`` for ``app.run``.
@@ -29,6 +33,7 @@ class Origins:
         self._values: dict[str, ast.expr] = {}
         self._classes: dict[str, ast.ClassDef] = {}
         self.functions: dict[str, list[list[ast.stmt]]] = {}
+        self.registered: dict[str, list[list[ast.stmt]]] = {}
         for node in ast.walk(tree):
             self._collect(node)
 
@@ -47,6 +52,10 @@ class Origins:
             case ast.Await(value=value):
                 return self.dotted(value, _seen)
         return OWN
+
+    def value(self, name: str) -> ast.expr | None:
+        """What a name was bound to first."""
+        return self._values.get(name)
 
     def packages(self) -> set[str]:
         """Top-level packages that the file imports."""
@@ -82,8 +91,10 @@ class Origins:
                 self._classes[name] = node
                 made = [f.body for f in body if isinstance(f, Function) and f.name == "__init__"]
                 self.functions.setdefault(name, []).extend(made)
-            case ast.FunctionDef(name=name, body=body) | ast.AsyncFunctionDef(name=name, body=body):
-                self.functions.setdefault(name, []).append(body)
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                self.functions.setdefault(node.name, []).append(node.body)
+                for decorator in node.decorator_list:
+                    self.registered.setdefault(_root(decorator), []).append(node.body)
 
     def _bind(self, target: ast.expr, value: ast.expr) -> None:
         """A name, or an attribute such as ``self.server``; the first value counts."""
@@ -93,15 +104,28 @@ class Origins:
             self._values.setdefault(target.attr, value)
 
     def _imported(self, node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
-        for alias in node.names:
-            if isinstance(node, ast.Import):
-                full = alias.name if alias.asname else alias.name.split(".")[0]
-                name = alias.asname or full
-            else:
-                full = f"{'.' * node.level}{node.module or ''}.{alias.name}"
-                name = alias.asname or alias.name
+        for name, full in imported_names(node):
             own = full.startswith(".") or full.split(".")[0] in self._local
-            yield name, f"{OWN}.{full.lstrip('.')}" if own else full
+            yield name, f"{OWN_FILE}{full}" if own else full
+
+
+def imported_names(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
+    """Each name that an import binds, and what it stands for."""
+    for alias in node.names:
+        if isinstance(node, ast.Import):
+            full = alias.name if alias.asname else alias.name.split(".")[0]
+            yield alias.asname or full, full
+        else:
+            module = f"{'.' * node.level}{node.module or ''}"
+            joint = "" if module.endswith(".") else "."
+            yield alias.asname or alias.name, f"{module}{joint}{alias.name}"
+
+
+def _root(decorator: ast.expr) -> str:
+    """``app`` of ``@app.command()``."""
+    while isinstance(decorator, ast.Call | ast.Attribute):
+        decorator = decorator.func if isinstance(decorator, ast.Call) else decorator.value
+    return decorator.id if isinstance(decorator, ast.Name) else ""
 
 
 def _is_self(node: ast.expr) -> bool:

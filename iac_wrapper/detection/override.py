@@ -8,21 +8,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from iac_wrapper.detection import django
+from iac_wrapper.detection import commands, django
 from iac_wrapper.detection.candidate import judge, module_name, serve
 from iac_wrapper.detection.project import MANAGE, Project
 from iac_wrapper.detection.python_source import PythonSource
+from iac_wrapper.detection.serving import surely
 from iac_wrapper.detection.web_objects import WELL_KNOWN, WebApp
 from iac_wrapper.detection.web_server import servers_for
 from iac_wrapper.errors import EntrypointError
 from iac_wrapper.model.entrypoint import Entrypoint
-from iac_wrapper.model.options import Run
 from iac_wrapper.python_project import inside, read_text
 
 FORMS = "package.module, package.module:function, or a path such as src/serve.py or bin/server"
-_SERVERS = {"http.server", "uvicorn", "gunicorn", "hypercorn", "waitress", "granian", "daphne"}
-"""Modules that are servers themselves."""
-
 _DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 
 
@@ -105,7 +102,7 @@ class _Resolver:
             if (self.root / prefix / top).is_dir() or inside(self.root, f"{prefix}{top}.py"):
                 looked = " or ".join(prefix + base + name for name in names)
                 raise self._bad("no such module in the checkout", f"a file {looked}")
-        run: Run | None = "web" if module in _SERVERS else None
+        run = surely(commands.run((module, ())))
         return Entrypoint("module", module, function, self.override.reason, run=run)
 
     def _python(self, relative: str, module: str | None, function: str | None) -> Entrypoint:

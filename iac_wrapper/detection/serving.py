@@ -1,76 +1,67 @@
 """What running a Python file certainly leads to: a server, or a program that works without one.
 
-Reads calls through the names they are made of; a call that only some branch reaches is not certain.
+Reads calls through the names they are made of, and the commands of processes that it starts; a call
+that only some branch reaches is not certain.
 """
 
 from __future__ import annotations
 
 import ast
-import re
-import sys
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
-from iac_wrapper.detection.origins import OWN, Origins
+from iac_wrapper.detection import commands, libraries
+from iac_wrapper.detection.origins import OWN, OWN_FILE, Origins, imported_names
 from iac_wrapper.detection.syntax import is_guard, last_name
 from iac_wrapper.model.options import Run
 
-_SERVERS = re.compile(
-    r"""
-    .*\.(serve_forever|run_simple|run_webhook)
-    |(hypercorn|waitress|websockets)\.(\w+\.)*serve
-    |uvicorn\.(run|main)|uvicorn\.(\w+\.)*Server\(\)\.(run|serve)|granian\..*\.serve
-    |(flask|quart|quart_trio|flask_socketio|dash|sanic|bottle|apiflask|connexion|robyn|eve|flask_openapi3)
-     \.(.*\.)?(run|run_server|run_task|serve|single_process)
-    |aiohttp\.web\.(run_app|_run_app)|aiohttp\..*(TCPSite|SockSite)\(\)\.start
-    |grpc\.(aio\.)?server\(\)\.(start|wait_for_termination)
-    |tornado\..*\.(listen|bind)
-    |asyncio\.start_server|asyncio\.(\w+\(\)\.)create_server
-    |socket\.(socket|create_server)\(\)\.(listen|accept)
-    |(gunicorn|cherrypy|cheroot)\.(.*\.)?(run|start|quickstart)
-    |(eventlet\.wsgi\.server|http\.server\.test|nicegui\.ui\.run|streamlit\.web\..*\.(run|main_run))
-    |gradio\..*\.launch|twisted\..*reactor\.listen(TCP|SSL)|thrift\..*\.serve
-    """,
-    re.X,
-)
-"""Calls that accept connections, by the dotted name of what is called."""
-
-_WORKERS = re.compile(
-    r"""
-    (discord|nextcord|disnake|interactions|pyrogram|twitchio|guilded|hikari)\..*\.(run|start)
-    |.*\.(run_polling|start_polling|infinity_polling|run_until_disconnected|sync_forever)
-    |telebot\..*\.polling|slack_bolt\..*SocketModeHandler\(\)\.start(_async)?
-    |(apscheduler\..*BlockingScheduler|rq\..*Worker|huey\..*)\(\)\.(start|work|run)
-    |(celery|rq)\..*\.(worker_main|work)|pika\..*\.start_consuming
-    """,
-    re.X,
-)
-"""Calls that work until the end of the program and accept no connection."""
-
 _APP_NAMES = {"app", "application", "server", "socketio"}
+_COMMAND = ("args", "command", "cmd")
+"""Arguments by whose name a command is given to what starts a process."""
 _SERVER_OPTIONS = {"host", "port", "debug", "use_reloader", "ssl_context", "threaded", "sockets"}
 
-_ALONE = {"schedule"} | (
-    set(sys.stdlib_module_names)
-    - {"asyncio", "asyncore", "http", "multiprocessing", "selectors", "socket", "socketserver"}
-    - {"runpy", "subprocess", "threading", "wsgiref", "xmlrpc", "concurrent", "importlib", "ctypes"}
-)
-"""Packages none of which can accept a connection, so that an endless loop is all there is."""
+
+class Elsewhere(Protocol):
+    """The other files of the repository; names are those of `Origins`, from `OWN_FILE` on."""
+
+    def named(self, dotted: str, *, certain: bool) -> set[Run]:
+        """What calling the function, class or method of that name comes to."""
+
+    def imported(self, dotted: str, *, certain: bool) -> set[Run]:
+        """What importing that name executes."""
+
+    def program(self, target: str, *, certain: bool) -> set[Run]:
+        """What a process of Python comes to that runs this script or module."""
 
 
 class Serving:
-    """Asks one file; `certain` decides whether each branch of a condition must agree."""
+    """Asks one file; `certain` decides whether each branch of a condition must agree.
 
-    def __init__(self, origins: Origins) -> None:
+    Args:
+        origins: where its names come from.
+        elsewhere: where to look for what it takes from other files of the repository; None: there
+            nothing is known.
+        imported: whether it is imported, so that its ``__main__`` guard is skipped.
+    """
+
+    def __init__(
+        self, origins: Origins, elsewhere: Elsewhere | None = None, *, imported: bool = False
+    ) -> None:
         self._origins = origins
-        self._alone = origins.packages() <= _ALONE
+        self._elsewhere = elsewhere
+        self._imported = imported
+        packages = origins.packages()
+        self._alone = packages <= libraries.ALONE
+        self._has_commands = bool(packages & libraries.COMMAND_LINES)
         self._known: dict[tuple[str, bool], set[Run]] = {}
 
     def run(self, body: Iterable[ast.stmt]) -> Run | None:
         """What executing the statements certainly is; a server also when it works beside it."""
-        kinds = self._block(body, certain=True)
-        if "web" in kinds:
-            return "web"
-        return "worker" if "worker" in kinds else None
+        return surely(self.kinds(body, certain=True))
+
+    def kinds(self, body: Iterable[ast.stmt], *, certain: bool) -> set[Run]:
+        """Everything that executing the statements is, or else may be."""
+        return self._block(body, certain=certain)
 
     def may_serve(self, body: Iterable[ast.stmt]) -> bool:
         """Whether some way through the statements ends in a server or a worker."""
@@ -89,15 +80,17 @@ class Serving:
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
                 return set()
-            case ast.If(test=test, body=body) if is_guard(test):
-                return block(body)
+            case ast.Import() | ast.ImportFrom():
+                return self._import(node, certain)
+            case ast.If(test=test, body=body, orelse=orelse) if is_guard(test):
+                return block(orelse if self._imported else body)
             case ast.If(test=test, body=body, orelse=orelse):
                 one, other = block(body), block(orelse)
                 branches = one & other if certain else one | other
                 return branches | self._expression(test, certain)
             case ast.Match(cases=cases):
                 return set() if certain else set().union(*(block(c.body) for c in cases))
-        found: set[Run] = {"worker"} if self._endless(node) else set()
+        found: set[Run] = set()
         for part in ast.iter_child_nodes(node):
             if isinstance(part, ast.stmt):
                 found |= self._statement(part, certain)
@@ -105,32 +98,73 @@ class Serving:
                 found |= set() if certain else block(part.body)
             else:
                 found |= self._expression(part, certain)
+        return found or ({"worker"} if self._endless(node, certain) else set())
+
+    def _import(self, node: ast.Import | ast.ImportFrom, certain: bool) -> set[Run]:
+        found: set[Run] = set()
+        for alias, (name, _) in zip(node.names, imported_names(node), strict=True):
+            dotted = self._origins.dotted(ast.Name(name, ast.Load()))
+            if self._elsewhere and dotted.startswith(OWN_FILE):
+                whole = f"{OWN_FILE}{alias.name}" if isinstance(node, ast.Import) else dotted
+                found |= self._elsewhere.imported(whole, certain=certain)
         return found
 
     def _expression(self, node: ast.AST, certain: bool) -> set[Run]:
         found: set[Run] = set()
         for part in ast.walk(node):
-            if isinstance(part, ast.Call) and self._runs_own_app(part):
-                found.add("web")
+            if isinstance(part, ast.Call):
+                found |= self._call(part, certain)
             if isinstance(part, ast.Name | ast.Attribute):
                 found |= self._reference(part, certain)
         return found
 
-    def _reference(self, node: ast.Name | ast.Attribute, certain: bool) -> set[Run]:
-        dotted = self._origins.dotted(node)
-        if _SERVERS.fullmatch(dotted):
+    def _call(self, call: ast.Call, certain: bool) -> set[Run]:
+        dotted = self._origins.dotted(call.func)
+        named = {keyword.arg: keyword.value for keyword in call.keywords}
+        if self._runs_own_app(call):
             return {"web"}
-        if _WORKERS.fullmatch(dotted):
+        if libraries.serves_if_told(dotted, named.get("transport")):
+            return {"web"}
+        if not libraries.starts_a_process(dotted):
+            return set()
+        arguments = [*call.args, *(named[name] for name in _COMMAND if name in named)]
+        found: set[Run] = set()
+        for command in commands.parsed(commands.words(arguments, self._origins.value)):
+            known = commands.run(command)
+            if not known and self._elsewhere:
+                known = self._elsewhere.program(command[0], certain=certain)
+            found |= known
+        return found
+
+    def _reference(self, node: ast.Name | ast.Attribute, certain: bool) -> set[Run]:
+        last = node.id if isinstance(node, ast.Name) else node.attr
+        dotted = self._origins.dotted(node)
+        here = isinstance(node, ast.Name) or dotted.startswith(OWN)
+        return self._named(dotted, last if here else "", certain)
+
+    def named(self, parts: list[str], *, certain: bool) -> set[Run]:
+        """What calling ``name.attribute…`` of this file from another one is."""
+        dotted = self._origins.dotted(ast.Name(parts[0], ast.Load()))
+        return self._named(".".join([dotted, *parts[1:]]), parts[-1], certain)
+
+    def _named(self, dotted: str, own: str, certain: bool) -> set[Run]:
+        if libraries.serves(dotted):
+            return {"web"}
+        if libraries.works(dotted):
             return {"worker"}
-        if isinstance(node, ast.Name):
-            return self._function(node.id, certain)
-        return self._function(node.attr, certain) if dotted.startswith(OWN) else set()
+        found = self._function(own, certain) if own else set()
+        if self._elsewhere and dotted.startswith(OWN_FILE):
+            found = found | self._elsewhere.named(dotted, certain=certain)
+        return found
 
     def _function(self, name: str, certain: bool) -> set[Run]:
         """What the functions and methods of that name do; one that calls itself adds nothing."""
         if (name, certain) not in self._known:
             self._known[name, certain] = set()
-            for body in self._origins.functions.get(name, []):
+            bodies = [*self._origins.functions.get(name, [])]
+            if self._has_commands and not certain:
+                bodies += self._origins.registered.get(name, [])
+            for body in bodies:
                 self._known[name, certain] |= self._block(body, certain=certain)
         return self._known[name, certain]
 
@@ -146,17 +180,29 @@ class Serving:
         name = base.id if isinstance(base, ast.Name) else getattr(base, "attr", "")
         return bool(options & _SERVER_OPTIONS) or (name in _APP_NAMES and not call.args)
 
-    def _endless(self, node: ast.stmt) -> bool:
-        """``while True`` with a sleep and no way out, in a file that has nothing to listen with."""
-        if not (self._alone and isinstance(node, ast.While) and _is_true(node.test)):
+    def _endless(self, node: ast.stmt, certain: bool) -> bool:
+        """``while True`` with a sleep and no way out.
+
+        Certainly all there is in a file that has nothing to listen with; where other files are
+        read, one of those may have.
+        """
+        if not isinstance(node, ast.While) or not _is_true(node.test):
+            return False
+        if certain and self._elsewhere:
             return False
         inner = [part for statement in node.body for part in ast.walk(statement)]
         sleeps = any(isinstance(n, ast.Call) and last_name(n) == "sleep" for n in inner)
-        return sleeps and not any(isinstance(n, ast.Break | ast.Return) for n in inner)
+        leaves = any(isinstance(n, ast.Break | ast.Return) for n in inner)
+        return sleeps and not leaves and (self._alone or self._elsewhere is not None)
 
 
 def _is_true(test: ast.expr) -> bool:
     return isinstance(test, ast.Constant) and bool(test.value)
+
+
+def surely(kinds: set[Run]) -> Run | None:
+    """One word for what certainly happens: who serves and works beside it is asked."""
+    return "web" if "web" in kinds else "worker" if "worker" in kinds else None
 
 
 def functions_that_run(serving: Serving, body: Iterable[ast.stmt]) -> Iterator[tuple[str, Run]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.test_detection import FLASK, detect, tree
+from tests.unit.test_detection import FLASK, detect, executable, tree
 
 GUARD = "if __name__ == '__main__':\n    "
 
@@ -47,30 +47,114 @@ WORKERS = {
     "        schedule.run_pending()\n        time.sleep(1)\n" + GUARD + "main()\n",
 }
 
+STARTS = {
+    "subprocess": "import subprocess\nsubprocess.run(['gunicorn', 'shop:app'])\n",
+    "in main": "import subprocess as sp\ndef main():\n    sp.Popen('flask run', shell=True)\n"
+    + GUARD
+    + "main()\n",
+    "exec": "import os\nos.execvp('uvicorn', ['uvicorn', 'shop:app'])\n",
+    "a line": "import os\nos.system('cd x && PORT=1 exec gunicorn shop:app')\n",
+    "a module": "import subprocess, sys\n"
+    "subprocess.check_call([sys.executable, '-u', '-m', 'http.server', '8000'])\n",
+    "a shell": "import subprocess\nsubprocess.run(['bash', '-lc', 'exec uvicorn shop:app'])\n",
+    "words elsewhere": "import os\nport = 1\nCMD = f'waitress-serve --port={port} shop:app'\n"
+    "os.system(CMD + ' --threads 2')\n",
+    "split": "import subprocess, shlex\nsubprocess.run(shlex.split('uv run streamlit run x.py'))\n",
+    "asyncio": "import asyncio\nasync def main():\n"
+    "    await asyncio.create_subprocess_exec('/venv/bin/hypercorn', 'shop:app')\n"
+    "asyncio.run(main())\n",
+    "django": "from django.core.management import execute_from_command_line as e\n"
+    "e(['manage.py', 'runserver'])\n",
+    "own script": "import subprocess, sys\nsubprocess.Popen([sys.executable, 'shop/api.py'])\n",
+    "own module": "import os\nos.system('python -m shop.api')\n",
+    "bjoern": "import bjoern\nbjoern.run(1, '', 8000)\n",
+    "panel": "import panel as pn\npn.serve({})\n",
+    "mcp": "from fastmcp import FastMCP\nm = FastMCP('x')\nm.run(transport='http')\n",
+    "if": FLASK + "import sys\n" + GUARD + "if len(sys.argv) > 1:\n        app.run()\n",
+    "while": FLASK + "def main():\n    while True:\n        try:\n            app.run()\n"
+    "        except OSError:\n            pass\n" + GUARD + "main()\n",
+    "a function that tries": FLASK + "import os\ndef main():\n    try:\n        go()\n"
+    "    except ImportError:\n        app.run()\n" + GUARD + "main()\n",
+    "own function": "from shop.api import start\nstart()\n",
+    "own object": "import shop.api as api\napi.site.run_server()\n",
+    "what a package shows": "from shop import start\n" + GUARD + "start()\n",
+    "own class": "from shop.api import Server\ns = Server()\nif s:\n    s.go()\n",
+    "a base class": "from shop.api import Server\nclass Mine(Server): ...\nMine().go()\n",
+    "an import": "import shop.starts\n",
+    "typer": "import typer, uvicorn\ncli = typer.Typer()\n@cli.command()\ndef main():\n"
+    "    uvicorn.run('a:b')\n" + GUARD + "cli()\n",
+}
+"""Programs that start a server in another way than by a call of their own file."""
+
+SHOP = {
+    "shop/__init__.py": "from .api import start\n",
+    "shop/api.py": "from http.server import HTTPServer\nimport dash\n"
+    "site = dash.Dash()\ndef start():\n    HTTPServer(1, 2).serve_forever()\n"
+    "class Server:\n    def go(self):\n        start()\n" + GUARD + "start()\n",
+    "shop/starts.py": "from shop import start\nstart()\n",
+    "shop/bot.py": "import discord\ndef main():\n    discord.Client().run('x')\n",
+}
+
 UNKNOWN = {
     "prints": GUARD + "print('hi')\n",
     "asyncio": "import asyncio\nasync def main(): ...\nasyncio.run(main())\n",
     "subprocess": "import subprocess\nsubprocess.run(['x'])\n",
-    "only if asked": FLASK + "import sys\n" + GUARD + "if len(sys.argv) > 1:\n        app.run()\n",
+    "asks a server": "import subprocess\nsubprocess.run(['gunicorn', '--version'])\n"
+    "subprocess.run(['pip', 'install', 'uvicorn'])\nsubprocess.run(['pkill', 'gunicorn'])\n",
+    "another flask command": "import os\nos.system('flask db upgrade && streamlit hello')\n",
+    "says it": "print('gunicorn shop:app')\n",
     "never called": FLASK + "def go():\n    app.run()\n" + GUARD + "int()\n",
+    "never called there": "import shop.api\nfrom shop.api import Server\n",
+    "a page or a bot": FLASK + "import discord, sys\n" + GUARD + "if sys.argv:\n        app.run()\n"
+    "    else:\n        discord.Client().run('x')\n",
+    "a page beside a loop": FLASK + "import os, time\nif os.environ:\n    app.run()\n"
+    "while True:\n    time.sleep(1)\n",
+    "a pipe": "from mcp.server.fastmcp import FastMCP\nm = FastMCP('x')\nm.run()\n",
     "a loop beside a socket": "import socket, time\nwhile True:\n    time.sleep(1)\n",
     "a loop beside own code": "import shop, time\nwhile True:\n    time.sleep(1)\n",
     "a loop that ends": "import time\nwhile True:\n    time.sleep(1)\n    break\n",
     "another's run": "import textual\napp = textual.App()\napp.run()\n",
     "calls itself": "def a():\n    b()\ndef b():\n    a()\na()\n",
+    "names itself": "import os\nline = 'ls'\nline = line + line\nx = [x]\nos.system(x)\n",
+    "imports itself": "import main\nfrom main import go\ngo()\n",
 }
 
 
 @pytest.mark.parametrize(
     ("text", "run"),
-    [(text, run) for texts, run in ((WEB, "web"), (WORKERS, "worker"), (UNKNOWN, None))
-     for text in texts.values()],
-    ids=[*WEB, *WORKERS, *(f"not {name}" for name in UNKNOWN)],
+    [(text, run) for texts, run in ((WEB, "web"), (WORKERS, "worker"), (STARTS, "web"),
+     (UNKNOWN, None)) for text in texts.values()],
+    ids=[*WEB, *WORKERS, *(f"starts {name}" for name in STARTS),
+         *(f"not {name}" for name in UNKNOWN)],
 )  # fmt: skip
 def test_what_a_program_is(tmp_path: Path, text: str, run: str | None) -> None:
-    """A server or a worker only where every way through the program leads there."""
-    root = tree(tmp_path, {"main.py": text, "shop/__init__.py": ""})
-    assert detect(root).run == run
+    """A server where some way through the program leads to one and none to other work; a worker
+    only where every way leads there."""
+    assert detect(tree(tmp_path, {"main.py": text, **SHOP})).run == run
+
+
+def test_work_in_another_file(tmp_path: Path) -> None:
+    """It is followed there; a loop beside it is no proof that nothing listens."""
+    root = tree(tmp_path, {"main.py": "from shop import bot\n" + GUARD + "bot.main()\n", **SHOP})
+    assert detect(root).run == "worker"
+    loop = "import time\ndef forever():\n    while True:\n        time.sleep(1)\n"
+    main = "import mystery, loop\nmystery.start()\nloop.forever()\n"
+    assert detect(tree(tmp_path / "b", {"main.py": main, "loop.py": loop})).run is None
+
+
+@pytest.mark.parametrize(
+    ("script", "run"),
+    [
+        ('#!/bin/sh\nset -e\n# gunicorn\nexec gunicorn \\\n  shop:app --bind "$BIND"\n', "web"),
+        ("#!/usr/bin/env bash\nif true; then\n  python3 -m http.server 80 >/tmp/log\nfi\n", "web"),
+        ("#!/bin/sh\nwhile true; do nc -l 80; done\necho 'open\n", None),
+        ("#!/usr/bin/perl\ngunicorn\n", None),
+    ],
+)
+def test_a_shell_script_is_read(tmp_path: Path, script: str, run: str | None) -> None:
+    """A program that is no Python starts servers all the same."""
+    assert detect(executable(tmp_path, text=script)).run == run
+    assert detect(tmp_path, entrypoint="./main").run == run
 
 
 def test_scripts_and_functions(tmp_path: Path) -> None:
