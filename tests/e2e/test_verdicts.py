@@ -28,6 +28,10 @@ TABLE = {
     "ipv6": "200 in N ms on 7000",
     "daemon": "200 in N ms on 7100",
     "late": "200 in N ms on 7200",
+    "launches": "200 in N ms on 7500",
+    "manager": "200 in N ms on 7600",
+    "two-ports": "200 in N ms on 9100",
+    "loops": "exited with code 1",
     "picky": "400 in N ms on 7400",
     "ends": "ended with exit code 0; nothing listens on port 8080",
     "elsewhere": "listens on 0.0.0.0:9000, requests go to 8080",
@@ -92,6 +96,25 @@ def test_who_refuses_every_caller_is_named(deployed: subprocess.CompletedProcess
     """A 400 is an answer, but hardly the one that was meant."""
     hint = "Django: add 'picky' to ALLOWED_HOSTS in its settings"
     assert f"warning: picky: answers 400 to GET /; {hint}" in deployed.stderr
+
+
+def test_who_was_taken_for_a_worker_is_named(
+    deployed: subprocess.CompletedProcess[str], services: dict[str, dict[str, Any]]
+) -> None:
+    """Nobody said what it is for, and nothing told: with the words to write, in both places."""
+    taken = "taken for a worker, because it listens nowhere: write `run: web` in its entry"
+    assert f"warning: caller: {taken}" in deployed.stderr
+    assert services["caller"]["warnings"][0].startswith(taken)
+    assert [name for name in TABLE if f"warning: {name}: taken for" in deployed.stderr] == []
+
+
+def test_a_port_that_gets_no_request_is_named(project: Project, deployed: object) -> None:
+    """Metrics first, the real one later: what to write. A manager's port is no such port."""
+    del deployed
+    said = project.iac("health", code=7).stderr
+    ports = "requests go to port 9100, and it listens on 7700 as well: write `port: 7700`"
+    assert f"warning: two-ports: {ports}" in said
+    assert said.count("requests go to") == 1
 
 
 def test_a_failed_verdict_says_what_to_write(services: dict[str, dict[str, Any]]) -> None:

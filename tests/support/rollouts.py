@@ -40,7 +40,8 @@ def server(version: str) -> str:
 
 
 def start(project: Project, git_server: GitServer) -> dict[str, Any]:
-    """Deploy the server, as ``one``, and its caller."""
+    """Deploy the server, as ``one``, and its caller, which is a worker: no test is about it."""
+    project.environment["IAC_PROBATION"] = "3"
     git_server.repository("acme/web").commit({"main.py": server("one")})
     git_server.repository("acme/caller").commit({"main.py": IDLE})
     project.file.write_text(ENTRIES)

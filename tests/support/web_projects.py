@@ -116,6 +116,24 @@ http.server.HTTPServer(("0.0.0.0", 7400), Picky).serve_forever()
 """
 """What Django does and says while the service's name is not in ALLOWED_HOSTS."""
 
+LAUNCHES = """
+import importlib, os, sys, time
+time.sleep(5)
+words = [sys.executable, "-m", ".".join(["http", "server"]), "7500"]
+getattr(os, "exec" + "v")(sys.executable, words)
+"""
+"""Needs longer than most to listen, and in no way that could be read from its code."""
+
+MANAGER = (
+    "from multiprocessing.managers import SyncManager;"
+    " manager = SyncManager(address=('127.0.0.1', 0)); manager.start()"
+)
+METRICS = (
+    "import threading; metrics = http.server.ThreadingHTTPServer(('0.0.0.0', 9100), Handler);"
+    " threading.Thread(target=metrics.serve_forever, daemon=True).start(); time.sleep(1.5)"
+)
+"""Opens another port than that for requests, first."""
+
 PROJECTS: dict[str, dict[str, str]] = {
     "flask-default": {"app.py": FLASK_APP.format(arguments=""), "requirements.txt": FLASK},
     "flask-guarded": {
@@ -144,10 +162,14 @@ PROJECTS: dict[str, dict[str, str]] = {
     "speaks-later": {
         "main.py": NO_HTTP.format(lines="self.wfile.write(self.rfile.readline().swapcase())")
     },
+    "launches": {"main.py": LAUNCHES},
+    "manager": {"main.py": serve('("0.0.0.0", 7600)', before=f"{MANAGER}; time.sleep(5)")},
+    "two-ports": {"main.py": serve('("0.0.0.0", 7700)', before=METRICS)},
+    "loops": {"main.py": "import sys, time\ntime.sleep(4)\nsys.exit('no more')\n"},
     "caller": {"main.py": "import time\nprint('up')\ntime.sleep(3600)\n"},
 }
 
-KEYS = {"ends": "port: 8080", "elsewhere": "port: 8080", "caller": "run: worker"}
+KEYS = {"ends": "port: 8080", "elsewhere": "port: 8080", "loops": "run: worker"}
 """What repos.yaml says of some."""
 
 
