@@ -101,6 +101,7 @@ def to_status(report: Report) -> pb.HealthStatus:
         final=report.final,
         cause=report.cause,
         next_step=report.next_step,
+        oom_kills=report.oom_kills,
     )
     if report.exit:
         status.exit_code = report.exit.code

@@ -62,6 +62,7 @@ def _to_health(service: str, status: Any) -> Health:
         exit_code=status.exit_code if status.HasField("exit_code") else None,
         signal=status.signal,
         oom=status.oom,
+        oom_kills=status.oom_kills,
         message=status.message,
         failures=status.failures,
         listening=status.listening,

@@ -53,7 +53,7 @@ STDERR: Stream
 RUNNER: Stream
 
 class HealthStatus(_message.Message):
-    __slots__ = ("status", "phase", "exit_code", "signal", "oom", "message", "since", "failures", "restarts", "listening", "protocol", "incarnation", "final", "cause", "next_step")
+    __slots__ = ("status", "phase", "exit_code", "signal", "oom", "message", "since", "failures", "restarts", "listening", "protocol", "incarnation", "final", "cause", "next_step", "oom_kills")
     STATUS_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
@@ -69,6 +69,7 @@ class HealthStatus(_message.Message):
     FINAL_FIELD_NUMBER: _ClassVar[int]
     CAUSE_FIELD_NUMBER: _ClassVar[int]
     NEXT_STEP_FIELD_NUMBER: _ClassVar[int]
+    OOM_KILLS_FIELD_NUMBER: _ClassVar[int]
     status: Status
     phase: Phase
     exit_code: int
@@ -84,7 +85,8 @@ class HealthStatus(_message.Message):
     final: bool
     cause: str
     next_step: str
-    def __init__(self, status: _Optional[_Union[Status, str]] = ..., phase: _Optional[_Union[Phase, str]] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ..., oom: bool = ..., message: _Optional[str] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., failures: _Optional[int] = ..., restarts: _Optional[int] = ..., listening: _Optional[str] = ..., protocol: _Optional[_Union[Protocol, str]] = ..., incarnation: _Optional[int] = ..., final: bool = ..., cause: _Optional[str] = ..., next_step: _Optional[str] = ...) -> None: ...
+    oom_kills: int
+    def __init__(self, status: _Optional[_Union[Status, str]] = ..., phase: _Optional[_Union[Phase, str]] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ..., oom: bool = ..., message: _Optional[str] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., failures: _Optional[int] = ..., restarts: _Optional[int] = ..., listening: _Optional[str] = ..., protocol: _Optional[_Union[Protocol, str]] = ..., incarnation: _Optional[int] = ..., final: bool = ..., cause: _Optional[str] = ..., next_step: _Optional[str] = ..., oom_kills: _Optional[int] = ...) -> None: ...
 
 class LogRequest(_message.Message):
     __slots__ = ("service", "follow", "tail")

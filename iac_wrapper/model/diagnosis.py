@@ -98,11 +98,23 @@ def _around(facts: Facts) -> Finding | None:
 
 
 def _memory(facts: Facts) -> Finding | None:
-    if not (facts.health.oom or facts.oom):
+    health = facts.health
+    if not (health.oom or facts.oom or (health.oom_kills and health.cause not in _PORT_CAUSES)):
         return None
-    more = f"`memory: {2 * facts.memory_mb}m` in its entry, or IAC_MEMORY_MB for all"
     text = f"out of memory: its limit is {facts.memory_mb} MiB"
-    return Finding("out-of-memory", text, facts.health.message, more)
+    if not facts.oom and health.oom_kills:
+        text += f"; the kernel killed {processes(health.oom_kills)}"
+    return Finding("out-of-memory", text, health.message, more_memory(facts.memory_mb))
+
+
+def processes(killed: int) -> str:
+    """``one of its processes``, or how many."""
+    return "one of its processes" if killed == 1 else f"{killed} of its processes"
+
+
+def more_memory(limit: int) -> str:
+    """What to do about a limit, in MiB, that was too low."""
+    return f"write `memory: {2 * limit}m` in its entry, or set IAC_MEMORY_MB for all"
 
 
 def _has_failed(health: Health) -> bool:

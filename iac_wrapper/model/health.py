@@ -21,8 +21,10 @@ class Health:
     `fingerprint` (SHA-256 of the DER form, 64 hex digits) and `expires` (UTC) are those of the
     certificate it showed there, so they tell whether a rotated one is in use.
     `exit_code` (as a shell shows it), `signal` (number, 0: none) and `oom` say how the program
-    ended last; `exit_code` is None while it has not. `message` is one sentence for people;
-    `failures` counts failures in a row; `seconds` is how long the answer (or the wait) took.
+    ended last; `exit_code` is None while it has not. `oom_kills` counts the processes of the
+    current start that the kernel killed for lack of memory; the program may live on. `message` is
+    one sentence for people; `failures` counts failures in a row; `seconds` is how long the answer
+    (or the wait) took.
 
     `listening` is where requests go inside the service's namespace (``address:port``, empty: it
     serves nothing), `protocol` what answers there, `evidence` the answer that proved it (``200 in
@@ -38,6 +40,7 @@ class Health:
     exit_code: int | None = None
     signal: int = 0
     oom: bool = False
+    oom_kills: int = 0
     message: str = ""
     failures: int = 0
     seconds: float = 0.0

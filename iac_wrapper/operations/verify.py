@@ -17,7 +17,7 @@ from iac_wrapper.layout import container_name
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.certificate import CONTROL_PLANE, spiffe_id
-from iac_wrapper.model.diagnosis import Diagnosis, Facts, diagnose
+from iac_wrapper.model.diagnosis import Diagnosis, Facts, diagnose, more_memory, processes
 from iac_wrapper.model.health import Health
 from iac_wrapper.model.proof import Question
 from iac_wrapper.model.report import Report, ServiceReport
@@ -136,6 +136,7 @@ def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first,
         diagnosis=None,
     )
     if report.good:
+        _warn_of_killed_processes(workspace, report)
         if limit:
             _warn_of_an_idle_web_object(workspace, report)
             _warn_of_a_bad_request(workspace, report, target)
@@ -173,6 +174,16 @@ def _ask(  # noqa: PLR0913, PLR0917 - only `_prove_one` calls it
         known=known,
         stop=stop,
     )
+
+
+def _warn_of_killed_processes(workspace: Workspace, report: ServiceReport) -> None:
+    """A service that answers may have lost a worker, with the requests that it had."""
+    if killed := report.health.oom_kills:
+        memory = report.app.options.memory_mb or workspace.settings.memory_mb
+        workspace.warn(
+            f"{report.app.name}: the kernel killed {processes(killed)} for lack of memory"
+            f" (limit {memory} MiB); {more_memory(memory)}"
+        )
 
 
 def _warn_of_an_idle_web_object(workspace: Workspace, report: ServiceReport) -> None:

@@ -125,6 +125,16 @@ def test_memory_wins_over_what_the_program_said() -> None:
     assert "IAC_MEMORY_MB" in found.next_step
 
 
+def test_a_killed_worker_is_memory_though_the_program_lives() -> None:
+    """gunicorn's master goes on; what listens elsewhere fails for that and not for memory."""
+    lives = Health("web", "NOT_SERVING", "RUNNING", cause="no-answer", message="503", oom_kills=3)
+    found = diagnose(facts(lives, lines=["Worker (pid:8) was sent SIGKILL!"])).finding
+    expected = "out of memory: its limit is 512 MiB; the kernel killed 3 of its processes"
+    assert (found.code, found.cause) == ("out-of-memory", expected)
+    elsewhere = replace(lives, cause="wrong-port", message="listens on 9000")
+    assert diagnose(facts(elsewhere)).finding.code == "wrong-port"
+
+
 def test_a_slow_start_names_both_limits() -> None:
     """The entry's own and the one for all."""
     starting = Health("web", "NOT_SERVING", "STARTING", message="accepts, does not answer yet")

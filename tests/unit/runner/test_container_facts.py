@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner.listeners import found, inodes, of_program
-from runner.memory import oom_kills
+from runner.memory import RECENT_SECONDS, KernelKills, oom_kills
 from runner.namespace import Namespace
 
 
@@ -32,6 +32,22 @@ def test_oom_kills_are_counted(tmp_path: Path, file: str, text: str, count: int)
 def test_no_cgroup_is_no_oom(tmp_path: Path) -> None:
     """Without a cgroup file nothing was killed."""
     assert oom_kills(tmp_path) == 0
+
+
+def test_killed_processes_are_those_of_the_current_start() -> None:
+    """Each is new once; what fails soon after one fails for it, what fails later does not."""
+    count, now = 4, 100.0
+    kernel = KernelKills(lambda: count, lambda: now)
+    assert not kernel.look()
+    assert not kernel.recent
+    count = 6
+    assert (kernel.look(), kernel.look(), kernel.killed) == (True, False, 2)
+    now += RECENT_SECONDS
+    assert kernel.recent
+    now += 0.1
+    assert not kernel.recent
+    kernel.started()
+    assert (kernel.look(), kernel.killed, kernel.recent) == (False, 0, False)
 
 
 def test_namespace_is_lost_when_its_interfaces_go() -> None:
