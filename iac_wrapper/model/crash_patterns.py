@@ -36,6 +36,12 @@ _DISTRIBUTIONS = {
 
 UNIX_LINES = "store it with Unix line ends (`* text=auto eol=lf` in .gitattributes)"
 
+LASTING = (
+    *("missing-module", "missing-variable", "read-only-path", "permission", "windows-lines"),
+    "worker-killed",
+)
+"""Causes that time does not heal: what fails for one of them fails again."""
+
 _WRITABLE = "below /tmp, or below a folder that `tmpfs:` in its entry names"
 _MESH_PORTS = ", ".join(str(PORTS[name]) for name in ("stats", "mtls", "outbound", "runner"))
 
@@ -132,6 +138,14 @@ def _windows_lines(_match: re.Match[str], app: ResolvedApp) -> tuple[str, str, s
     return "windows-lines", f"{name} has Windows line ends (CR LF)", UNIX_LINES
 
 
+def _worker(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
+    return (
+        "worker-killed",
+        f"a worker process of its server was ended by {match[1]}",
+        "find out which code of it crashes: PYTHONFAULTHANDLER=1 in its `env:` prints where",
+    )
+
+
 _PATTERNS: tuple[tuple[re.Pattern[str], Explain], ...] = tuple(
     (re.compile(pattern, re.M), explain)
     for pattern, explain in (
@@ -145,6 +159,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Explain], ...] = tuple(
         (r"^.*Read-only file system: '([^']+)'.*$", _read_only),
         (r"^.*(?:attempt to write a readonly database|unable to open database file).*$", _database),
         (r"^.*Permission denied: '([^']+)'.*$", _permission),
+        # gunicorn; its SIGABRT and the SIGKILL after it are what a request's time limit ends in.
+        (r"^.*Worker \(pid:\d+\) was sent (SIG(?:SEGV|BUS|ILL|FPE))!.*$", _worker),
         (r"^.*(?:Address already in use|address already in use|EADDRINUSE).*$", _address),
         (r"^.*(?:\\r['\u2019]|\r[^\n]*not found|\$'\\r': command not found).*$", _windows_lines),
     )

@@ -30,7 +30,8 @@ class Health:
     serves nothing), `protocol` what answers there, `evidence` the answer that proved it (``200 in
     4 ms on 5000``). `incarnation` is another number for each start of the program. `cause` is the
     machine-readable reason of NOT_SERVING, as in controlplane.proto, and `next_step` what can be
-    done about it; `hopeless`: it will not become SERVING by waiting.
+    done about it; `hopeless`: it will not become SERVING by waiting. `fault`: the request itself
+    made the program fail (it answered 500, dropped it or left it open); a 503 may mean "not yet".
     """
 
     name: str
@@ -53,6 +54,7 @@ class Health:
     cause: str = ""
     next_step: str = ""
     hopeless: bool = False
+    fault: bool = False
 
     @property
     def port(self) -> int | None:

@@ -21,6 +21,7 @@ from iac_wrapper.model.diagnosis import Diagnosis, Facts, diagnose, more_memory,
 from iac_wrapper.model.health import Health
 from iac_wrapper.model.proof import Question
 from iac_wrapper.model.report import Report, ServiceReport
+from iac_wrapper.operations.failing import FailingCheck
 from iac_wrapper.operations.narrator import Narrator
 from iac_wrapper.operations.stuck import StuckCheck
 from iac_wrapper.operations.workspace import Workspace
@@ -121,10 +122,10 @@ def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first,
     target: Target,
 ) -> ServiceReport:
     app = target.app
-    narrator = Narrator(app.name, workspace.progress)
     limit = target.limit
     if limit is None:
         limit = float(app.options.health_timeout or wait) if wait else 0.0
+    narrator = Narrator(app.name, workspace.progress, limit)
     health = _ask(workspace, client, target, limit, stop, narrator.changed)
     narrator.result(health)
     report = ServiceReport(
@@ -159,11 +160,12 @@ def _ask(  # noqa: PLR0913, PLR0917 - only `_prove_one` calls it
     stuck = StuckCheck(
         workspace, {role: target.container(project, role) for role in ("envoy", "app")}
     )
+    failing = FailingCheck(workspace, app, target.container(project, "app"))
 
     def known(health: Health) -> Health:
-        if health.cause == "wrong-port" and app.options.health_timeout:
+        if health.cause in ("wrong-port", "udp-only") and app.options.health_timeout:
             health = replace(health, hopeless=False)  # its author says that it takes its time
-        return stuck(health)
+        return failing(stuck(health))
 
     return client.wait_serving(
         app.name,

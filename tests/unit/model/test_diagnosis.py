@@ -50,6 +50,10 @@ CASES = {
     ),
     "PermissionError: [Errno 13] Permission denied: '/etc/hosts'": ("permission", "below /tmp"),
     "OSError: [Errno 98] Address already in use": ("address-in-use", "$PORT (50051)"),
+    "[2026-11-01 10:00:00 +0000] [7] [ERROR] Worker (pid:9) was sent SIGSEGV!": (
+        "worker-killed",
+        "PYTHONFAULTHANDLER=1",
+    ),
     "/usr/bin/env: 'python3\\r': No such file or directory": ("windows-lines", "eol=lf"),
     "/app/main: 2: set: Illegal option -\r\nmain: 3: echo\r: not found": ("windows-lines", "eol"),
 }
