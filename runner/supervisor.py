@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from runner import child as process
+from runner import udp
 from runner.child import Background, Child, Exit
 from runner.lifecycle import Lifecycle
 from runner.log_ring import LogRing
@@ -102,6 +103,8 @@ class Supervisor:
         readiness = Readiness(self._settings, self._choice)
         while self._child is child:
             verdict = readiness.verdict(child.age())
+            if not self._choice.served and child.age() >= self._settings.settle:
+                verdict = udp.told(verdict, udp.ports(os.getuid(), self._settings.port))
             self._lifecycle.judged(number, verdict, child.age())
             time.sleep(1.0 if verdict.ready else 0.1 if child.age() < 30 else 0.5)
 

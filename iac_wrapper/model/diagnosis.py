@@ -19,7 +19,7 @@ SHOWN_LINES = 20
 
 _NEW_RUN = re.compile(r"^runner: the program ended \(.*\); starting it again")
 
-_PORT_CAUSES = ("wrong-port", "several-ports")
+_PORT_CAUSES = ("wrong-port", "several-ports", "udp-only")
 
 
 @dataclass(frozen=True)

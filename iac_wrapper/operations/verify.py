@@ -163,7 +163,7 @@ def _ask(  # noqa: PLR0913, PLR0917 - only `_prove_one` calls it
     failing = FailingCheck(workspace, app, target.container(project, "app"))
 
     def known(health: Health) -> Health:
-        if health.cause in ("wrong-port", "udp-only") and app.options.health_timeout:
+        if health.cause == "wrong-port" and app.options.health_timeout:
             health = replace(health, hopeless=False)  # its author says that it takes its time
         return failing(stuck(health))
 
