@@ -68,7 +68,21 @@ def _command(program: str, arguments: list[str]) -> Path:
         head = file.readline(500)
     if head.startswith(f"#!{Path(sys.executable).parent}/python".encode()):
         return Path(path)
-    return os.execv(path, [program, *arguments])  # noqa: S606 - it is the user's program
+    try:
+        return os.execv(path, [program, *arguments])  # noqa: S606 - it is the user's program
+    except OSError as error:
+        raise SystemExit(f"launch: {_why_not_started(path, head, error)}") from None
+
+
+def _why_not_started(path: str, head: bytes, error: OSError) -> str:
+    """A sentence; the kernel says of a script that there is no such file when it means another."""
+    name = Path(path).name
+    if head.startswith(b"#!") and head.endswith(b"\r\n"):
+        return f"{name} has Windows line ends (CR LF)"
+    if head.startswith(b"#!") and isinstance(error, FileNotFoundError):
+        wanted = head[2:].decode(errors="replace").strip()
+        return f"{name} is for {wanted}, which is not in this image"
+    return f"cannot start {path}: {error.strerror}"
 
 
 def _set_path(first: list[str], root: Path) -> None:

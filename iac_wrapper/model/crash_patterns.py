@@ -34,7 +34,15 @@ _DISTRIBUTIONS = {
 }
 """What is installed under another name than it is imported by."""
 
-UNIX_LINES = "store it with Unix line ends (`* text=auto eol=lf` in .gitattributes)"
+
+def unix_lines(path: str = "") -> str:
+    """How to mend a script with Windows line ends."""
+    name = path or "FILE"
+    return (
+        f"run `sed -i 's/\\r$//' {name}` in its repository and commit that;"
+        " `* text=auto eol=lf` in .gitattributes keeps it so"
+    )
+
 
 LASTING = (
     *("missing-module", "missing-variable", "read-only-path", "permission", "windows-lines"),
@@ -133,9 +141,11 @@ def _address(_match: re.Match[str], app: ResolvedApp) -> tuple[str, str, str]:
     return "address-in-use", "the port it wants to listen on is taken", step
 
 
-def _windows_lines(_match: re.Match[str], app: ResolvedApp) -> tuple[str, str, str]:
-    name = PurePosixPath(app.entrypoint.target).name
-    return "windows-lines", f"{name} has Windows line ends (CR LF)", UNIX_LINES
+def _windows_lines(match: re.Match[str], app: ResolvedApp) -> tuple[str, str, str]:
+    own = PurePosixPath(app.entrypoint.target).name if app.entrypoint.kind == "binary" else ""
+    name = (match[1] if match.re.groups else own) or own
+    text = f"{name or 'a script that it runs'} has Windows line ends (CR LF)"
+    return "windows-lines", text, unix_lines(name)
 
 
 def _worker(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
@@ -149,6 +159,11 @@ def _worker(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
 _PATTERNS: tuple[tuple[re.Pattern[str], Explain], ...] = tuple(
     (re.compile(pattern, re.M), explain)
     for pattern, explain in (
+        # First: `No module named 'app\\r'` is no missing module. dash, bash, then anybody.
+        (r"^(?:\S*/)?([\w.-]+): (?:line )?\d+: .*(?:\r|\\r).*$", _windows_lines),
+        (r"^(?:\S*/)?([\w.-]+): (?:line )?\d+: set: Illegal option -\s*$", _windows_lines),
+        (r"^.*\\r['\"\u2019].*$", _windows_lines),
+        (r"^launch: (\S+) has Windows line ends \(CR LF\)$", _windows_lines),
         (r"^.*(?:ModuleNotFound|Import)Error: No module named '?([\w.]+)'?.*$", _module),
         # os.environ["NAME"]: the frame of os.py stands just above.
         (r"(?:os\.py|<frozen os>).*\n(?:.*\n){0,3}?KeyError: '(\w+)'$", _variable),
@@ -162,6 +177,5 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Explain], ...] = tuple(
         # gunicorn; its SIGABRT and the SIGKILL after it are what a request's time limit ends in.
         (r"^.*Worker \(pid:\d+\) was sent (SIG(?:SEGV|BUS|ILL|FPE))!.*$", _worker),
         (r"^.*(?:Address already in use|address already in use|EADDRINUSE).*$", _address),
-        (r"^.*(?:\\r['\u2019]|\r[^\n]*not found|\$'\\r': command not found).*$", _windows_lines),
     )
 )

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from iac_wrapper.adapters import certificates
 from iac_wrapper.adapters.control_plane import ControlPlane
 from iac_wrapper.adapters.engine import Container
+from iac_wrapper.adapters.shell_scripts import with_windows_lines
 from iac_wrapper.errors import CommandError
 from iac_wrapper.layout import container_name
 from iac_wrapper.lock_file import LockFile
@@ -222,7 +223,8 @@ def _diagnose(
     workspace: Workspace, report: ServiceReport, target: Target, limit: float
 ) -> Diagnosis:
     container = workspace.engine.container(target.container(workspace.project, "app"))
-    settings = workspace.settings
+    settings, lines = workspace.settings, _log(workspace, container)
+    source = workspace.layout.context(workspace.project, report.app.image) / "app"
     facts = Facts(
         app=report.app,
         project=workspace.project,
@@ -234,7 +236,8 @@ def _diagnose(
         waited=limit,
         limit=settings.health_timeout,
         memory_mb=report.app.options.memory_mb or settings.memory_mb,
-        lines=_log(workspace, container),
+        lines=lines,
+        windows_scripts=with_windows_lines(source, report.app.entrypoint.display, lines),
     )
     return diagnose(facts)
 

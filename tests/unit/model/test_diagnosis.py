@@ -54,7 +54,7 @@ CASES = {
         "worker-killed",
         "PYTHONFAULTHANDLER=1",
     ),
-    "/usr/bin/env: 'python3\\r': No such file or directory": ("windows-lines", "eol=lf"),
+    "/usr/bin/env: 'python3\\r': No such file or directory": ("windows-lines", "sed -i"),
     "/app/main: 2: set: Illegal option -\r\nmain: 3: echo\r: not found": ("windows-lines", "eol"),
 }
 

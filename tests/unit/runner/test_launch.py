@@ -116,6 +116,24 @@ def test_any_other_command_is_executed(app: App) -> None:
     assert done.stdout == f"zero {os.getpid()}\n"
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"#!/bin/sh\r\necho\r\n", "launch: start.sh has Windows line ends (CR LF)\n"),
+        (b"#!/no/such/shell\necho\n", "start.sh is for /no/such/shell, which is not in this"),
+        (b"no program", "cannot start "),
+    ],
+)
+def test_a_command_that_cannot_be_executed_is_one_line(app: App, text: bytes, words: str) -> None:
+    """The kernel would only say that there is no such file."""
+    script = app.folder / "start.sh"
+    script.write_bytes(text)
+    script.chmod(0o755)
+    done = app.run("command", str(script))
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert words in done.stderr
+
+
 def test_script_function_that_nobody_calls_is_called(app: App) -> None:
     """The body runs as __main__, then the named function; an int is the exit code."""
     app.write("main.py", "print(__name__)\ndef main():\n    print('called')\n    return 4\n")
