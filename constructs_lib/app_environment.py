@@ -27,7 +27,7 @@ class AppEnvironment:
     `port` is where user code listens, `declared` whether repos.yaml or the image says so; `wanted`
     holds the values of repos.yaml; `run` is what the program is for, None if nothing tells;
     `stop_grace` is how long it may take to end, seconds, None for the runner's own;
-    `otlp_endpoint` is empty when spans go to the console.
+    `otlp_endpoint` is empty when spans are sent nowhere.
     """
 
     service: str
