@@ -139,7 +139,7 @@ def _said_by_the_program(facts: Facts, runs: Sequence[Sequence[str]]) -> Finding
         shown = [line for line in said[-_COMPLAINTS:] if complaint.search(line)]
         if shown or not said:
             evidence = shown[-1].strip() if shown else ""
-            text = f"{path} has Windows line ends (CR LF), which a shell takes as part of the words"
+            text = f"{path} has Windows line ends (CR LF), which no shell reads"
             return Finding("windows-lines", text, evidence, unix_lines(path))
     return found
 
