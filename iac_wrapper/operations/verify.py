@@ -248,7 +248,8 @@ def _log(workspace: Workspace, container: Container | None) -> list[str]:
     try:
         line = workspace.redactor().lines()
         # Not splitlines: a carriage return inside a line may be what is wrong.
-        lines = workspace.engine.logs(container.id, LOG_LINES).rstrip("\n").split("\n")
+        text = workspace.engine.logs(container.id, LOG_LINES).rstrip("\n")
+        lines = text.split("\n") if text else []
         return [line(text.rstrip("\r")) for text in lines if not _is_span(text)]
     except CommandError as error:
         return [f"(the log cannot be read: {error.message})"]
