@@ -196,6 +196,7 @@ def _service(service: Mapping[str, Any], error: str) -> Any:
             exit_code=service["exit_code"],
             signal=service["signal"],
             oom=service["oom_killed"],
+            oom_kills=service["oom_kills"],
             message=service["message"],
         ),
         error="" if serving else service["message"] or error,

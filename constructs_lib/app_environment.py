@@ -29,7 +29,7 @@ class AppEnvironment:
     holds the values of repos.yaml; `run` is what the program is for, None if nothing tells;
     `stop_grace` is how long it may take to end, seconds, None for the runner's own; `probation` is
     how long it must stay alive if it answers no requests, seconds;
-    `otlp_endpoint` is empty when spans go to the console.
+    `otlp_endpoint` is empty when spans are sent nowhere.
     """
 
     service: str

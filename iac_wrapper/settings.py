@@ -67,7 +67,7 @@ class Settings:
     IAC_MAX_HEADERS_KB: str = _setting("60", "How large the headers of a request or response"
         " between services may be, KiB.")  # fmt: skip
     OTEL_EXPORTER_OTLP_ENDPOINT: str = _setting("", "OTLP endpoint that apps export to; empty:"
-        " spans go to the console.")  # fmt: skip
+        " spans are not recorded.")  # fmt: skip
     SUPABASE_URL: str = _setting("", "Supabase project URL: who may use the admin API over HTTP.")
     SUPABASE_SERVICE_ROLE_KEY: str = _setting("", "Supabase service role key (a JWT or"
         " sb_secret_…); as a Bearer token it may do everything.", secret=True)  # fmt: skip

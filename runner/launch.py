@@ -26,12 +26,10 @@ from pathlib import Path
 
 TYPE_CHECKING = False  # the constant that type checkers know, without the cost of typing
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
-OTEL_PATH = "/opt/iac/otel"
-EXPORT_SECONDS = 2
-"""How long one export may take: a collector that is down must not hold up the program's exit."""
+TELEMETRY = Path(__file__).with_name("telemetry.py")
+"""Not imported by name: the program may have a module of that name."""
 
 
 def main(argv: list[str]) -> Any:
@@ -68,7 +66,21 @@ def _command(program: str, arguments: list[str]) -> Path:
         head = file.readline(500)
     if head.startswith(f"#!{Path(sys.executable).parent}/python".encode()):
         return Path(path)
-    return os.execv(path, [program, *arguments])  # noqa: S606 - it is the user's program
+    try:
+        return os.execv(path, [program, *arguments])  # noqa: S606 - it is the user's program
+    except OSError as error:
+        raise SystemExit(f"launch: {_why_not_started(path, head, error)}") from None
+
+
+def _why_not_started(path: str, head: bytes, error: OSError) -> str:
+    """A sentence; the kernel says of a script that there is no such file when it means another."""
+    name = Path(path).name
+    if head.startswith(b"#!") and head.endswith(b"\r\n"):
+        return f"{name} has Windows line ends (CR LF)"
+    if head.startswith(b"#!") and isinstance(error, FileNotFoundError):
+        wanted = head[2:].decode(errors="replace").strip()
+        return f"{name} is for {wanted}, which is not in this image"
+    return f"cannot start {path}: {error.strerror}"
 
 
 def _set_path(first: list[str], root: Path) -> None:
@@ -173,9 +185,10 @@ def _traced(name: str) -> Any:
     """
     provider = None
     try:
-        provider = _tracer_provider()
+        provider = _telemetry().tracer_provider()
     except Exception as error:  # whatever it is, the program runs without it
-        sys.stderr.write(f"launch: no OpenTelemetry: {type(error).__name__}: {error}\n")
+        kind = "" if type(error).__name__ == "NotTraced" else f"{type(error).__name__}: "
+        sys.stderr.write(f"launch: no OpenTelemetry: {kind}{error}\n")
     if provider is None:
         yield
         return
@@ -193,6 +206,14 @@ def _traced(name: str) -> Any:
             raise
 
 
+def _telemetry() -> Any:
+    spec = importlib.util.spec_from_file_location("karstkit_telemetry", TELEMETRY)
+    assert spec and spec.loader  # noqa: S101, PT018 - it is a Python file
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def _record(run: Any, error: BaseException) -> None:
     """The end of the program on its span: an exit code, or the exception."""
     from opentelemetry.trace import Status, StatusCode
@@ -206,70 +227,6 @@ def _record(run: Any, error: BaseException) -> None:
     error.__traceback__ = _from_program(error.__traceback__)
     run.record_exception(error)
     run.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
-
-
-def _tracer_provider() -> Any:
-    """A provider that exports as the standard variables say; None where they switch it off.
-
-    It becomes the global one unless the program brings an SDK of its own: setting a provider works
-    once, and then the program's own set-up would be ignored.
-    """
-    if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
-        return None
-    choice = os.environ.get("OTEL_TRACES_EXPORTER") or ("otlp" if _endpoint() else "console")
-    if choice == "none":
-        return None
-    own_sdk = _has_sdk()
-    path = os.environ.get("IAC_OTEL_PATH") or OTEL_PATH
-    if path not in sys.path:
-        sys.path.append(path)
-    if not own_sdk and not _has_sdk():
-        return None  # an image without OpenTelemetry, nothing to warn about
-    from opentelemetry import trace
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import TracerProvider
-
-    name = os.environ.get("OTEL_SERVICE_NAME") or os.environ.get("IAC_SERVICE")
-    # Shut down, and flushed, by the SDK's own atexit hook; signals stay the program's business.
-    provider = TracerProvider(resource=Resource.create({"service.name": name} if name else {}))
-    provider.add_span_processor(_processor(choice))
-    if not own_sdk:
-        trace.set_tracer_provider(provider)
-    return provider
-
-
-def _has_sdk() -> bool:
-    importlib.invalidate_caches()
-    try:
-        return importlib.util.find_spec("opentelemetry.sdk") is not None
-    except ModuleNotFoundError:
-        return False
-
-
-def _endpoint() -> str | None:
-    specific = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-    return specific or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-
-
-def _processor(choice: str) -> Any:
-    from opentelemetry.sdk.trace.export import (
-        BatchSpanProcessor,
-        ConsoleSpanExporter,
-        SimpleSpanProcessor,
-    )
-
-    if choice == "otlp":
-        return BatchSpanProcessor(_otlp_exporter()())
-    one_line: Callable[[Any], str] = lambda span: span.to_json(indent=None) + "\n"  # noqa: E731
-    return SimpleSpanProcessor(ConsoleSpanExporter(out=sys.stderr, formatter=one_line))
-
-
-def _otlp_exporter() -> Any:
-    """The exporter class for OTEL_EXPORTER_OTLP_PROTOCOL; HTTP unless gRPC is asked for."""
-    os.environ.setdefault("OTEL_EXPORTER_OTLP_TIMEOUT", str(EXPORT_SECONDS))
-    protocol = "grpc" if os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") == "grpc" else "http"
-    module = f"opentelemetry.exporter.otlp.proto.{protocol}.trace_exporter"
-    return importlib.import_module(module).OTLPSpanExporter
 
 
 if __name__ == "__main__":

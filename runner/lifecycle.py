@@ -33,7 +33,8 @@ class Report:
     """One state. `since` is Unix time; `exit` how the program ended last, until it recovered.
 
     `incarnation` is the Unix time of the current start in nanoseconds, 0 before the first one; the
-    rest is as in `Verdict`.
+    rest is as in `Verdict`. `oom_kills` counts processes of this start that the kernel killed for
+    lack of memory.
     """
 
     phase: Phase
@@ -50,6 +51,7 @@ class Report:
     cause: str = ""
     next_step: str = ""
     final: bool = False
+    oom_kills: int = 0
 
 
 FINAL_FAILURES = 3
@@ -103,6 +105,7 @@ class Lifecycle:
                 serving=False,
                 restarts=self._start - 1,
                 incarnation=time.time_ns(),
+                oom_kills=0,
             )
             message = f"{before}; started again" if before else "started"
             self._move(_with(report, replace(_NOTHING, message=message)))
@@ -146,6 +149,11 @@ class Lifecycle:
         """The program lives on in processes that it left behind; `text` names them."""
         with self._lock:
             self._background = text
+
+    def killed(self, processes: int) -> None:
+        """The kernel has killed so many processes of this start for lack of memory."""
+        with self._lock:
+            self._move(replace(self._report, oom_kills=processes))
 
     def stopping(self) -> None:
         """The container was asked to stop: no longer SERVING, whatever else happens."""

@@ -102,6 +102,7 @@ def to_status(report: Report) -> pb.HealthStatus:
         cause=report.cause,
         next_step=report.next_step,
         other_ports=report.others,
+        oom_kills=report.oom_kills,
     )
     if report.exit:
         status.exit_code = report.exit.code

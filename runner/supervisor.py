@@ -15,10 +15,11 @@ from contextlib import suppress
 from dataclasses import replace
 
 from runner import child as process
+from runner import udp
 from runner.child import Background, Child, Exit
 from runner.lifecycle import Lifecycle
 from runner.log_ring import LogRing
-from runner.memory import oom_kills
+from runner.memory import KernelKills
 from runner.namespace import Namespace
 from runner.readiness import Choice, Readiness
 from runner.settings import Settings, child_environment
@@ -62,7 +63,7 @@ class Supervisor:
         self._namespace = namespace
         self._child: Child | Background | None = None
         self._choice = Choice(settings.port)
-        self._oom_kills = 0
+        self._kernel = KernelKills()
         self._exit = Exit(0)
         self._restart_at: float | None = None
         self._kill_at: float | None = None
@@ -83,7 +84,7 @@ class Supervisor:
 
     def _start(self) -> None:
         self._restart_at = None
-        self._oom_kills = oom_kills()
+        self._kernel.started()
         try:
             self._child = Child(self._argv, child_environment(), self._ring)
         except OSError as error:
@@ -102,6 +103,8 @@ class Supervisor:
         readiness = Readiness(self._settings, self._choice)
         while self._child is child:
             verdict = readiness.verdict(child.age())
+            if not self._choice.served and child.age() >= self._settings.settle:
+                verdict = udp.told(verdict, udp.ports(os.getuid(), self._settings.port))
             self._lifecycle.judged(number, verdict, child.age())
             time.sleep(1.0 if verdict.ready else 0.1 if child.age() < 30 else 0.5)
 
@@ -123,13 +126,27 @@ class Supervisor:
             child = self._child
             if child and child.ended_with(pid):
                 self._child = None
-                how = Exit.of_wait_status(status)
-                # 137: a shell around the program saw it killed and passed that on.
-                oom = how.code == 137 and oom_kills() > self._oom_kills
+                how = self._with_memory(Exit.of_wait_status(status))
                 if how.code != 0 or self._kill_at is not None:
                     child.kill_group()
                 child.drain(0.5)
-                self._ended(replace(how, oom=oom), child.age())
+                self._ended(how, child.age())
+
+    def _with_memory(self, how: Exit) -> Exit:
+        """`how`, and whether that was for lack of memory: of the program or of its processes."""
+        self._look_at_memory()
+        if how.code == 137:  # also of a shell around the program that saw it killed
+            return replace(how, oom=self._kernel.killed > 0)
+        if how.code == 0 or not self._kernel.recent:
+            return how
+        why = f"{how}, after the kernel killed one of its processes: out of memory"
+        return replace(how, oom=True, why=why)
+
+    def _look_at_memory(self) -> None:
+        if self._kernel.look():
+            self._lifecycle.killed(self._kernel.killed)
+            if self._child:
+                self._say("the kernel killed a process of the program: out of memory")
 
     def _ended(self, how: Exit, age: float) -> None:
         self._exit = how
@@ -184,6 +201,8 @@ class Supervisor:
             self._leave_with = NAMESPACE_LOST
             self._stop(NAMESPACE_GRACE)
             self._received(signal.SIGTERM)
+        if self._child:
+            self._look_at_memory()
         if self._kill_at is not None and self._child and now >= self._kill_at:
             self._child.kill_group()
         if self._restart_at is not None and now >= self._restart_at:

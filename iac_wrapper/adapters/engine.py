@@ -109,11 +109,13 @@ class Engine:
         with _translated():
             return [n["Name"] for n in self._api.networks(filters=_by_label(project))]
 
-    def logs(self, container: str, tail: int) -> str:
-        """The last `tail` lines of both streams, or an empty text if the container is gone."""
-        return b"".join(self.log_chunks(container, tail=tail, follow=False)).decode(
-            errors="replace"
-        )
+    def logs(self, container: str, tail: int, *, since: int | None = None) -> str:
+        """The last `tail` lines of both streams, or all from `since` on (seconds since 1970).
+
+        Empty if the container is gone.
+        """
+        chunks = self.log_chunks(container, tail=tail, follow=False, since=since)
+        return b"".join(chunks).decode(errors="replace")
 
     def log_chunks(
         self,

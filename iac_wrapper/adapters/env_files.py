@@ -15,7 +15,7 @@ from pathlib import Path
 
 from iac_wrapper.atomic import write_bytes
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.model.app_rules import REFERENCE
+from iac_wrapper.model.app_rules import REFERENCE, check_env_size, check_env_total
 from iac_wrapper.redact import is_masked
 
 
@@ -45,6 +45,13 @@ def resolve(
         if "\0" in environ[name]:
             raise ConfigError(f"{name} holds a NUL character", where=where, expected="none")
         values[key] = environ[name]
+    try:
+        for key, value in values.items():
+            check_env_size(key, value)
+        check_env_total({**env, **values})
+    except ConfigError as error:
+        error.where = where
+        raise
     return values
 
 

@@ -47,7 +47,7 @@ def prove(client: Http2Client, found: Health, question: Question) -> Health:
         answer = client.call(asked, authority=found.name, timeout=ANSWER_SECONDS)
     except CallFailed as error:
         what = "a gRPC call" if asked.body else f"GET {asked.path}"
-        return proof.no_answer(found, f"{what} on port {found.port}: {error}")
+        return proof.no_answer(found, f"{what} on port {found.port}: {error}", fault=True)
     return proof.judge(found, question, answer)
 
 
@@ -62,6 +62,7 @@ def _to_health(service: str, status: Any) -> Health:
         exit_code=status.exit_code if status.HasField("exit_code") else None,
         signal=status.signal,
         oom=status.oom,
+        oom_kills=status.oom_kills,
         message=status.message,
         failures=status.failures,
         listening=status.listening,

@@ -26,33 +26,33 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&iac_wrapper/grpc_pb/controlplane.proto\x12\x13iac.controlplane.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa8\x03\n\x0cHealthStatus\x12+\n\x06status\x18\x01 \x01(\x0e\x32\x1b.iac.controlplane.v1.Status\x12)\n\x05phase\x18\x02 \x01(\x0e\x32\x1a.iac.controlplane.v1.Phase\x12\x16\n\texit_code\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x0e\n\x06signal\x18\x04 \x01(\x05\x12\x0b\n\x03oom\x18\x05 \x01(\x08\x12\x0f\n\x07message\x18\x06 \x01(\t\x12)\n\x05since\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x66\x61ilures\x18\x08 \x01(\r\x12\x10\n\x08restarts\x18\t \x01(\r\x12\x11\n\tlistening\x18\n \x01(\t\x12/\n\x08protocol\x18\x0b \x01(\x0e\x32\x1d.iac.controlplane.v1.Protocol\x12\x13\n\x0bincarnation\x18\x0c \x01(\x04\x12\r\n\x05\x66inal\x18\r \x01(\x08\x12\r\n\x05\x63\x61use\x18\x0e \x01(\t\x12\x11\n\tnext_step\x18\x0f \x01(\t\x12\x13\n\x0bother_ports\x18\x10 \x03(\rB\x0c\n\n_exit_code\"I\n\nLogRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06\x66ollow\x18\x02 \x01(\x08\x12\x11\n\x04tail\x18\x03 \x01(\rH\x00\x88\x01\x01\x42\x07\n\x05_tail\"k\n\x07LogLine\x12&\n\x02ts\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12+\n\x06stream\x18\x03 \x01(\x0e\x32\x1b.iac.controlplane.v1.Stream\"\x1e\n\rDeployRequest\x12\r\n\x05slugs\x18\x01 \x03(\t\"D\n\x0c\x44\x65ployResult\x12\x34\n\x08services\x18\x01 \x03(\x0b\x32\".iac.controlplane.v1.ServiceResult\"\x8f\x01\n\rServiceResult\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0c\n\x04slug\x18\x02 \x01(\t\x12\x0e\n\x06\x63ommit\x18\x03 \x01(\t\x12\r\n\x05image\x18\x04 \x01(\t\x12\x31\n\x06health\x18\x05 \x01(\x0b\x32!.iac.controlplane.v1.HealthStatus\x12\r\n\x05\x65rror\x18\x06 \x01(\t*3\n\x06Status\x12\x0b\n\x07UNKNOWN\x10\x00\x12\x0b\n\x07SERVING\x10\x01\x12\x0f\n\x0bNOT_SERVING\x10\x02*T\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x0c\n\x08STARTING\x10\x01\x12\x0b\n\x07RUNNING\x10\x02\x12\r\n\tCOMPLETED\x10\x03\x12\n\n\x06\x46\x41ILED\x10\x04*1\n\x08Protocol\x12\x08\n\x04NONE\x10\x00\x12\x08\n\x04HTTP\x10\x01\x12\x08\n\x04GRPC\x10\x02\x12\x07\n\x03TCP\x10\x03*D\n\x06Stream\x12\x16\n\x12STREAM_UNSPECIFIED\x10\x00\x12\n\n\x06STDOUT\x10\x01\x12\n\n\x06STDERR\x10\x02\x12\n\n\x06RUNNER\x10\x03\x32\xf8\x01\n\x0c\x43ontrolPlane\x12H\n\x0bHealthCheck\x12\x16.google.protobuf.Empty\x1a!.iac.controlplane.v1.HealthStatus\x12M\n\nStreamLogs\x12\x1f.iac.controlplane.v1.LogRequest\x1a\x1c.iac.controlplane.v1.LogLine0\x01\x12O\n\x06\x44\x65ploy\x12\".iac.controlplane.v1.DeployRequest\x1a!.iac.controlplane.v1.DeployResultb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&iac_wrapper/grpc_pb/controlplane.proto\x12\x13iac.controlplane.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbb\x03\n\x0cHealthStatus\x12+\n\x06status\x18\x01 \x01(\x0e\x32\x1b.iac.controlplane.v1.Status\x12)\n\x05phase\x18\x02 \x01(\x0e\x32\x1a.iac.controlplane.v1.Phase\x12\x16\n\texit_code\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x0e\n\x06signal\x18\x04 \x01(\x05\x12\x0b\n\x03oom\x18\x05 \x01(\x08\x12\x0f\n\x07message\x18\x06 \x01(\t\x12)\n\x05since\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x66\x61ilures\x18\x08 \x01(\r\x12\x10\n\x08restarts\x18\t \x01(\r\x12\x11\n\tlistening\x18\n \x01(\t\x12/\n\x08protocol\x18\x0b \x01(\x0e\x32\x1d.iac.controlplane.v1.Protocol\x12\x13\n\x0bincarnation\x18\x0c \x01(\x04\x12\r\n\x05\x66inal\x18\r \x01(\x08\x12\r\n\x05\x63\x61use\x18\x0e \x01(\t\x12\x11\n\tnext_step\x18\x0f \x01(\t\x12\x13\n\x0bother_ports\x18\x10 \x03(\r\x12\x11\n\toom_kills\x18\x11 \x01(\rB\x0c\n\n_exit_code\"I\n\nLogRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06\x66ollow\x18\x02 \x01(\x08\x12\x11\n\x04tail\x18\x03 \x01(\rH\x00\x88\x01\x01\x42\x07\n\x05_tail\"k\n\x07LogLine\x12&\n\x02ts\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03msg\x18\x02 \x01(\t\x12+\n\x06stream\x18\x03 \x01(\x0e\x32\x1b.iac.controlplane.v1.Stream\"\x1e\n\rDeployRequest\x12\r\n\x05slugs\x18\x01 \x03(\t\"D\n\x0c\x44\x65ployResult\x12\x34\n\x08services\x18\x01 \x03(\x0b\x32\".iac.controlplane.v1.ServiceResult\"\x8f\x01\n\rServiceResult\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0c\n\x04slug\x18\x02 \x01(\t\x12\x0e\n\x06\x63ommit\x18\x03 \x01(\t\x12\r\n\x05image\x18\x04 \x01(\t\x12\x31\n\x06health\x18\x05 \x01(\x0b\x32!.iac.controlplane.v1.HealthStatus\x12\r\n\x05\x65rror\x18\x06 \x01(\t*3\n\x06Status\x12\x0b\n\x07UNKNOWN\x10\x00\x12\x0b\n\x07SERVING\x10\x01\x12\x0f\n\x0bNOT_SERVING\x10\x02*T\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x0c\n\x08STARTING\x10\x01\x12\x0b\n\x07RUNNING\x10\x02\x12\r\n\tCOMPLETED\x10\x03\x12\n\n\x06\x46\x41ILED\x10\x04*1\n\x08Protocol\x12\x08\n\x04NONE\x10\x00\x12\x08\n\x04HTTP\x10\x01\x12\x08\n\x04GRPC\x10\x02\x12\x07\n\x03TCP\x10\x03*D\n\x06Stream\x12\x16\n\x12STREAM_UNSPECIFIED\x10\x00\x12\n\n\x06STDOUT\x10\x01\x12\n\n\x06STDERR\x10\x02\x12\n\n\x06RUNNER\x10\x03\x32\xf8\x01\n\x0c\x43ontrolPlane\x12H\n\x0bHealthCheck\x12\x16.google.protobuf.Empty\x1a!.iac.controlplane.v1.HealthStatus\x12M\n\nStreamLogs\x12\x1f.iac.controlplane.v1.LogRequest\x1a\x1c.iac.controlplane.v1.LogLine0\x01\x12O\n\x06\x44\x65ploy\x12\".iac.controlplane.v1.DeployRequest\x1a!.iac.controlplane.v1.DeployResultb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'iac_wrapper.grpc_pb.controlplane_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STATUS']._serialized_start=984
-  _globals['_STATUS']._serialized_end=1035
-  _globals['_PHASE']._serialized_start=1037
-  _globals['_PHASE']._serialized_end=1121
-  _globals['_PROTOCOL']._serialized_start=1123
-  _globals['_PROTOCOL']._serialized_end=1172
-  _globals['_STREAM']._serialized_start=1174
-  _globals['_STREAM']._serialized_end=1242
+  _globals['_STATUS']._serialized_start=1003
+  _globals['_STATUS']._serialized_end=1054
+  _globals['_PHASE']._serialized_start=1056
+  _globals['_PHASE']._serialized_end=1140
+  _globals['_PROTOCOL']._serialized_start=1142
+  _globals['_PROTOCOL']._serialized_end=1191
+  _globals['_STREAM']._serialized_start=1193
+  _globals['_STREAM']._serialized_end=1261
   _globals['_HEALTHSTATUS']._serialized_start=126
-  _globals['_HEALTHSTATUS']._serialized_end=550
-  _globals['_LOGREQUEST']._serialized_start=552
-  _globals['_LOGREQUEST']._serialized_end=625
-  _globals['_LOGLINE']._serialized_start=627
-  _globals['_LOGLINE']._serialized_end=734
-  _globals['_DEPLOYREQUEST']._serialized_start=736
-  _globals['_DEPLOYREQUEST']._serialized_end=766
-  _globals['_DEPLOYRESULT']._serialized_start=768
-  _globals['_DEPLOYRESULT']._serialized_end=836
-  _globals['_SERVICERESULT']._serialized_start=839
-  _globals['_SERVICERESULT']._serialized_end=982
-  _globals['_CONTROLPLANE']._serialized_start=1245
-  _globals['_CONTROLPLANE']._serialized_end=1493
+  _globals['_HEALTHSTATUS']._serialized_end=569
+  _globals['_LOGREQUEST']._serialized_start=571
+  _globals['_LOGREQUEST']._serialized_end=644
+  _globals['_LOGLINE']._serialized_start=646
+  _globals['_LOGLINE']._serialized_end=753
+  _globals['_DEPLOYREQUEST']._serialized_start=755
+  _globals['_DEPLOYREQUEST']._serialized_end=785
+  _globals['_DEPLOYRESULT']._serialized_start=787
+  _globals['_DEPLOYRESULT']._serialized_end=855
+  _globals['_SERVICERESULT']._serialized_start=858
+  _globals['_SERVICERESULT']._serialized_end=1001
+  _globals['_CONTROLPLANE']._serialized_start=1264
+  _globals['_CONTROLPLANE']._serialized_end=1512
 # @@protoc_insertion_point(module_scope)

@@ -53,7 +53,7 @@ STDERR: Stream
 RUNNER: Stream
 
 class HealthStatus(_message.Message):
-    __slots__ = ("status", "phase", "exit_code", "signal", "oom", "message", "since", "failures", "restarts", "listening", "protocol", "incarnation", "final", "cause", "next_step", "other_ports")
+    __slots__ = ("status", "phase", "exit_code", "signal", "oom", "message", "since", "failures", "restarts", "listening", "protocol", "incarnation", "final", "cause", "next_step", "other_ports", "oom_kills")
     STATUS_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
@@ -70,6 +70,7 @@ class HealthStatus(_message.Message):
     CAUSE_FIELD_NUMBER: _ClassVar[int]
     NEXT_STEP_FIELD_NUMBER: _ClassVar[int]
     OTHER_PORTS_FIELD_NUMBER: _ClassVar[int]
+    OOM_KILLS_FIELD_NUMBER: _ClassVar[int]
     status: Status
     phase: Phase
     exit_code: int
@@ -86,7 +87,8 @@ class HealthStatus(_message.Message):
     cause: str
     next_step: str
     other_ports: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, status: _Optional[_Union[Status, str]] = ..., phase: _Optional[_Union[Phase, str]] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ..., oom: bool = ..., message: _Optional[str] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., failures: _Optional[int] = ..., restarts: _Optional[int] = ..., listening: _Optional[str] = ..., protocol: _Optional[_Union[Protocol, str]] = ..., incarnation: _Optional[int] = ..., final: bool = ..., cause: _Optional[str] = ..., next_step: _Optional[str] = ..., other_ports: _Optional[_Iterable[int]] = ...) -> None: ...
+    oom_kills: int
+    def __init__(self, status: _Optional[_Union[Status, str]] = ..., phase: _Optional[_Union[Phase, str]] = ..., exit_code: _Optional[int] = ..., signal: _Optional[int] = ..., oom: bool = ..., message: _Optional[str] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., failures: _Optional[int] = ..., restarts: _Optional[int] = ..., listening: _Optional[str] = ..., protocol: _Optional[_Union[Protocol, str]] = ..., incarnation: _Optional[int] = ..., final: bool = ..., cause: _Optional[str] = ..., next_step: _Optional[str] = ..., other_ports: _Optional[_Iterable[int]] = ..., oom_kills: _Optional[int] = ...) -> None: ...
 
 class LogRequest(_message.Message):
     __slots__ = ("service", "follow", "tail")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Mapping
 
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.model import mesh
@@ -17,6 +19,17 @@ RESERVED_PORTS = {port: mesh.MEANINGS[name] for name, port in mesh.PORTS.items()
 
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 """A value wholly of this form stands for a variable of the deploy's environment: group 1."""
+
+MAX_VARIABLE = 131_072
+"""Bytes of ``NAME=value`` with the NUL at its end: Linux starts no program with a longer one
+(MAX_ARG_STRLEN, 32 pages; linux/binfmts.h)."""
+
+MAX_ENVIRONMENT = 2_097_152 - 131_072
+"""Bytes of all variables, each with a pointer to it: a quarter of the usual stack of 8 MiB
+(execve(2), "Limits on size of arguments and environment"), less what is left for the arguments and
+for the variables of the image."""
+
+_POINTER = 8
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -85,11 +98,12 @@ def check_env_value(name: str, value: str) -> str:
     """The value of an environment variable: literal, or wholly a reference ``${NAME}``.
 
     Raises:
-        ConfigError: a reference within other text (nothing would replace it), a NUL, or what looks
-            like a credential. The text of the error never holds the value.
+        ConfigError: a reference within other text (nothing would replace it), a NUL, too long, or
+            what looks like a credential. The text of the error never holds the value.
     """
     if "\0" in value:
         raise ConfigError(f"bad value of {name}", found="a NUL character", expected="text")
+    check_env_size(name, value)
     if "${" in value and not REFERENCE.fullmatch(value):
         raise ConfigError(
             f"bad value of {name}",
@@ -104,3 +118,37 @@ def check_env_value(name: str, value: str) -> str:
             next_step=f"write {name}: ${{{name}}}, and set {name} in .env or the environment",
         )
     return value
+
+
+def check_env_size(name: str, value: str) -> None:
+    """Refuse a variable that Linux would start no program with; raises ConfigError."""
+    size = _size(name, value)
+    if size > MAX_VARIABLE:
+        raise ConfigError(
+            f"the value of {name} is too long for an environment variable",
+            found=f"{size} bytes, with the name",
+            expected=f"at most {MAX_VARIABLE}, the limit of Linux for one variable",
+            next_step=_ELSEWHERE,
+        )
+
+
+def check_env_total(env: Mapping[str, str]) -> None:
+    """Refuse variables that are too many for one program; raises ConfigError."""
+    sizes = {name: _size(name, value) for name, value in env.items()}
+    total = sum(sizes.values()) + _POINTER * len(env)
+    if total > MAX_ENVIRONMENT:
+        largest = sorted(sizes, key=lambda name: -sizes[name])[:3]
+        raise ConfigError(
+            "the variables of `env:` are too long together",
+            found=f"{total} bytes; the longest: "
+            + ", ".join(f"{name} ({sizes[name]})" for name in largest),
+            expected=f"at most {MAX_ENVIRONMENT}, what Linux hands to a program",
+            next_step=_ELSEWHERE,
+        )
+
+
+_ELSEWHERE = "keep it in a file of the repository, or let the program fetch it when it starts"
+
+
+def _size(name: str, value: str) -> int:
+    return len(os.fsencode(f"{name}={value}")) + 1

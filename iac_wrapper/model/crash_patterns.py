@@ -34,7 +34,21 @@ _DISTRIBUTIONS = {
 }
 """What is installed under another name than it is imported by."""
 
-UNIX_LINES = "store it with Unix line ends (`* text=auto eol=lf` in .gitattributes)"
+
+def unix_lines(path: str = "") -> str:
+    """How to mend a script with Windows line ends."""
+    name = path or "FILE"
+    return (
+        f"run `sed -i 's/\\r$//' {name}` in its repository and commit that;"
+        " `* text=auto eol=lf` in .gitattributes keeps it so"
+    )
+
+
+LASTING = (
+    *("missing-module", "missing-variable", "read-only-path", "permission", "windows-lines"),
+    "worker-killed",
+)
+"""Causes that time does not heal: what fails for one of them fails again."""
 
 _WRITABLE = "below /tmp, or below a folder that `tmpfs:` in its entry names"
 _MESH_PORTS = ", ".join(str(PORTS[name]) for name in ("stats", "mtls", "outbound", "runner"))
@@ -127,14 +141,29 @@ def _address(_match: re.Match[str], app: ResolvedApp) -> tuple[str, str, str]:
     return "address-in-use", "the port it wants to listen on is taken", step
 
 
-def _windows_lines(_match: re.Match[str], app: ResolvedApp) -> tuple[str, str, str]:
-    name = PurePosixPath(app.entrypoint.target).name
-    return "windows-lines", f"{name} has Windows line ends (CR LF)", UNIX_LINES
+def _windows_lines(match: re.Match[str], app: ResolvedApp) -> tuple[str, str, str]:
+    own = PurePosixPath(app.entrypoint.target).name if app.entrypoint.kind == "binary" else ""
+    name = (match[1] if match.re.groups else own) or own
+    text = f"{name or 'a script that it runs'} has Windows line ends (CR LF)"
+    return "windows-lines", text, unix_lines(name)
+
+
+def _worker(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
+    return (
+        "worker-killed",
+        f"a worker process of its server was ended by {match[1]}",
+        "find out which code of it crashes: PYTHONFAULTHANDLER=1 in its `env:` prints where",
+    )
 
 
 _PATTERNS: tuple[tuple[re.Pattern[str], Explain], ...] = tuple(
     (re.compile(pattern, re.M), explain)
     for pattern, explain in (
+        # First: `No module named 'app\\r'` is no missing module. dash, bash, then anybody.
+        (r"^(?:\S*/)?([\w.-]+): (?:line )?\d+: .*(?:\r|\\r).*$", _windows_lines),
+        (r"^(?:\S*/)?([\w.-]+): (?:line )?\d+: set: Illegal option -\s*$", _windows_lines),
+        (r"^.*\\r['\"\u2019].*$", _windows_lines),
+        (r"^launch: (\S+) has Windows line ends \(CR LF\)$", _windows_lines),
         (r"^.*(?:ModuleNotFound|Import)Error: No module named '?([\w.]+)'?.*$", _module),
         # os.environ["NAME"]: the frame of os.py stands just above.
         (r"(?:os\.py|<frozen os>).*\n(?:.*\n){0,3}?KeyError: '(\w+)'$", _variable),
@@ -145,7 +174,8 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Explain], ...] = tuple(
         (r"^.*Read-only file system: '([^']+)'.*$", _read_only),
         (r"^.*(?:attempt to write a readonly database|unable to open database file).*$", _database),
         (r"^.*Permission denied: '([^']+)'.*$", _permission),
+        # gunicorn; its SIGABRT and the SIGKILL after it are what a request's time limit ends in.
+        (r"^.*Worker \(pid:\d+\) was sent (SIG(?:SEGV|BUS|ILL|FPE))!.*$", _worker),
         (r"^.*(?:Address already in use|address already in use|EADDRINUSE).*$", _address),
-        (r"^.*(?:\\r['\u2019]|\r[^\n]*not found|\$'\\r': command not found).*$", _windows_lines),
     )
 )

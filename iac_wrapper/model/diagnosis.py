@@ -9,17 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from iac_wrapper.model.app import DEFAULT_PROBATION, ResolvedApp
-from iac_wrapper.model.crash_patterns import UNIX_LINES, Finding, find
+from iac_wrapper.model.crash_patterns import Finding, find, unix_lines
 from iac_wrapper.model.health import Health, Probe
 
 SHOWN_LINES = 20
 """How much of the program's last words is shown."""
 
+_COMPLAINTS = 20
+"""Last lines in which a shell's complaint is looked for."""
+
 _NEW_RUN = re.compile(r"^runner: the program ended \(.*\); starting it again")
 
-_PORT_CAUSES = ("wrong-port", "several-ports")
+_PORT_CAUSES = ("wrong-port", "several-ports", "udp-only")
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Facts:
     `state` is that of its app's container; `oom`: its memory limit was exceeded; `waited` is how
     many seconds it had to become SERVING (0: it was only looked at) and `limit` how many the
     setting gives it; `memory_mb` is its memory limit; `lines` are the app's log, `project` goes
-    into commands.
+    into commands; `windows_scripts` are those of its scripts that have Windows line ends.
     """
 
     app: ResolvedApp
@@ -43,6 +47,7 @@ class Facts:
     limit: float
     memory_mb: int
     lines: Sequence[str] = field(default_factory=list)
+    windows_scripts: Sequence[str] = ()
 
     @property
     def logs_command(self) -> str:
@@ -75,7 +80,7 @@ def diagnose(facts: Facts) -> Diagnosis:
     finding = (
         _around(facts)
         or _memory(facts)
-        or (find(_last_words(runs), facts.app) if _has_failed(facts.health) else None)
+        or (_said_by_the_program(facts, runs) if _has_failed(facts.health) else None)
         or _said_by_the_runner(facts, runs)
     )
     shown = runs[-2] if facts.health.failures and len(runs) > 1 else (runs or [[]])[-1]
@@ -98,15 +103,45 @@ def _around(facts: Facts) -> Finding | None:
 
 
 def _memory(facts: Facts) -> Finding | None:
-    if not (facts.health.oom or facts.oom):
+    health = facts.health
+    if not (health.oom or facts.oom or (health.oom_kills and health.cause not in _PORT_CAUSES)):
         return None
-    more = f"`memory: {2 * facts.memory_mb}m` in its entry, or IAC_MEMORY_MB for all"
     text = f"out of memory: its limit is {facts.memory_mb} MiB"
-    return Finding("out-of-memory", text, facts.health.message, more)
+    if not facts.oom and health.oom_kills:
+        text += f"; the kernel killed {processes(health.oom_kills)}"
+    return Finding("out-of-memory", text, health.message, more_memory(facts.memory_mb))
+
+
+def processes(killed: int) -> str:
+    """``one of its processes``, or how many."""
+    return "one of its processes" if killed == 1 else f"{killed} of its processes"
+
+
+def more_memory(limit: int) -> str:
+    """What to do about a limit, in MiB, that was too low."""
+    return f"write `memory: {2 * limit}m` in its entry, or set IAC_MEMORY_MB for all"
 
 
 def _has_failed(health: Health) -> bool:
     return bool(health.exit_code or health.failures) or health.cause in ("no-answer", "ended")
+
+
+def _said_by_the_program(facts: Facts, runs: Sequence[Sequence[str]]) -> Finding | None:
+    """A known failure; where a shell may have choked on line ends, the file that has them."""
+    words = _last_words(runs)
+    found = find(words, facts.app)
+    if found and found.code != "windows-lines":
+        return found
+    said = [line for line in words if line.strip() and not line.startswith("runner: ")]
+    for path in facts.windows_scripts:
+        name = re.escape(PurePosixPath(path).name)
+        complaint = re.compile(rf"(?:^|/){name}: (?:line )?\d+: |\r|\\r")
+        shown = [line for line in said[-_COMPLAINTS:] if complaint.search(line)]
+        if shown or not said:
+            evidence = shown[-1].strip() if shown else ""
+            text = f"{path} has Windows line ends (CR LF), which no shell reads"
+            return Finding("windows-lines", text, evidence, unix_lines(path))
+    return found
 
 
 def _said_by_the_runner(facts: Facts, runs: Sequence[Sequence[str]]) -> Finding:
@@ -120,7 +155,7 @@ def _said_by_the_runner(facts: Facts, runs: Sequence[Sequence[str]]) -> Finding:
     ended = f"write `entrypoint: {web_object}` in its entry to have that served"
     steps = {
         "ended": ended if web_object else "write `run: job` in its entry if it is to end",
-        "windows-lines": UNIX_LINES,
+        "windows-lines": unix_lines(*facts.windows_scripts[:1]),
         "no-answer": f"{logs}; `health: /path` in its entry names another page to ask",
     }
     evidence = "" if code in _PORT_CAUSES else last

@@ -21,15 +21,18 @@ class Health:
     `fingerprint` (SHA-256 of the DER form, 64 hex digits) and `expires` (UTC) are those of the
     certificate it showed there, so they tell whether a rotated one is in use.
     `exit_code` (as a shell shows it), `signal` (number, 0: none) and `oom` say how the program
-    ended last; `exit_code` is None while it has not. `message` is one sentence for people;
-    `failures` counts failures in a row; `seconds` is how long the answer (or the wait) took.
+    ended last; `exit_code` is None while it has not. `oom_kills` counts the processes of the
+    current start that the kernel killed for lack of memory; the program may live on. `message` is
+    one sentence for people; `failures` counts failures in a row; `seconds` is how long the answer
+    (or the wait) took.
 
     `listening` is where requests go inside the service's namespace (``address:port``, empty: it
     serves nothing), `protocol` what answers there, `other_ports` those that listen beside it and
     get no request, `evidence` the answer that proved it (``200 in 4 ms on 5000``). `incarnation` is
     another number for each start of the program. `cause` is the machine-readable reason of
     NOT_SERVING, as in controlplane.proto, and `next_step` what can be done about it; `hopeless`: it
-    will not become SERVING by waiting.
+    will not become SERVING by waiting. `fault`: the request itself made the program fail (it
+    answered 500, dropped it or left it open); a 503 may mean "not yet".
     """
 
     name: str
@@ -39,6 +42,7 @@ class Health:
     exit_code: int | None = None
     signal: int = 0
     oom: bool = False
+    oom_kills: int = 0
     message: str = ""
     failures: int = 0
     seconds: float = 0.0
@@ -52,6 +56,7 @@ class Health:
     cause: str = ""
     next_step: str = ""
     hopeless: bool = False
+    fault: bool = False
 
     @property
     def port(self) -> int | None:

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, replace
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.health import Health
 
+_DROPPED = "disconnect/reset before headers"
+"""Part of what Envoy answers where the program closed the connection without an answer."""
+
 GRPC_STATUS = (
     *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND"),
     *("ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION"),
@@ -92,20 +95,25 @@ def judge(health: Health, question: Question, answer: Answer | None) -> Health:
     said = answer.body.decode(errors="replace").strip().partition("\n")[0]
     plain = answer.headers.get("content-type", "").startswith("text/plain") and said
     why = f" ({said[:200]})" if plain else ""
-    return no_answer(health, f"GET {question.path} on port {health.port}: {answer.status}{why}")
+    message = f"GET {question.path} on port {health.port}: {answer.status}{why}"
+    return no_answer(health, message, fault=answer.status == 500 or _DROPPED in why)
 
 
-def no_answer(health: Health, message: str) -> Health:
-    """`health` as NOT_SERVING because the request failed."""
-    return replace(health, status="NOT_SERVING", message=message, cause="no-answer", next_step="")
+def no_answer(health: Health, message: str, *, fault: bool) -> Health:
+    """`health` as NOT_SERVING because the request failed; `fault` as in `Health`."""
+    return replace(
+        health, status="NOT_SERVING", message=message, cause="no-answer", next_step="", fault=fault
+    )
 
 
 def _judge_grpc(health: Health, answer: Answer, took: str) -> Health:
     number = answer.grpc_status
     if number is None:
-        return no_answer(health, f"a gRPC call on port {health.port}: HTTP {answer.status}")
+        said = f"a gRPC call on port {health.port}: HTTP {answer.status}"
+        return no_answer(health, said, fault=answer.status == 500)
     name = GRPC_STATUS[number] if number < len(GRPC_STATUS) else str(number)
     if name == "UNAVAILABLE":  # what Envoy says when the program does not answer
         said = answer.headers.get("grpc-message", "")
-        return no_answer(health, f"a gRPC call on port {health.port}: {name} ({said})")
+        message = f"a gRPC call on port {health.port}: {name} ({said})"
+        return no_answer(health, message, fault=_DROPPED in said)
     return replace(health, evidence=f"gRPC {name} {took}")

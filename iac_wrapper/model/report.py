@@ -51,6 +51,7 @@ class ServiceReport:
             "exit_code": self.health.exit_code,
             "signal": self.health.signal,
             "oom_killed": self.health.oom,
+            "oom_kills": self.health.oom_kills,
             "message": finding.cause if finding else self.health.message,
             "port": self.health.port,
             "evidence": (finding.evidence if finding else self.health.evidence) or None,

@@ -16,11 +16,13 @@ class Narrator:
     Args:
         name: the service.
         say: gets a line.
+        limit: how many seconds it may take; 0: nobody waits.
     """
 
-    def __init__(self, name: str, say: Callable[[str], None]) -> None:
+    def __init__(self, name: str, say: Callable[[str], None], limit: float = 0.0) -> None:
         self._name = name
         self._say = say
+        self._waiting = f"; waiting up to {limit:g} s" if limit else ""
         self._answered = False
         self._said: object = None
 
@@ -28,18 +30,21 @@ class Narrator:
         """An answer, or none, while there is still time."""
         self._answered |= health.phase != "UNKNOWN"
         if health.final or not self._is_starting(health):
-            self.result(health)
+            self._tell(health, "" if health.final else self._waiting)
         elif self._said != "starting":
             self._said = "starting"
             self._say(f"{self._name}: starting")
 
     def result(self, health: Health) -> None:
         """What it came to; said once, if `changed` has heard of it already."""
+        self._tell(health)
+
+    def _tell(self, health: Health, more: str = "") -> None:
         why = health.evidence if health.serving else health.message
         if self._said != (health.way, why):
             self._said = health.way, why
             after = f"{health.way} after {health.seconds:.1f} s"
-            self._say(f"{self._name}: {after}{why and f': {why}'}")
+            self._say(f"{self._name}: {after}{why and f': {why}'}{more}")
 
     def _is_starting(self, health: Health) -> bool:
         if health.cause in ("unreachable", "no-runner"):

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from iac_wrapper.model.diagnosis import more_memory, processes
 from iac_wrapper.model.report import ServiceReport
 
 
-def remarks(report: ServiceReport, log: Callable[[], Sequence[str]]) -> Iterator[str]:
+def remarks(
+    report: ServiceReport, memory_mb: int, log: Callable[[], Sequence[str]]
+) -> Iterator[str]:
     """Sentences on a service, without its name.
 
     Args:
         report: of a service that is good.
+        memory_mb: the limit of its memory, MiB.
         log: reads the end of its program's log.
     """
     health, app = report.health, report.app
@@ -41,3 +45,8 @@ def remarks(report: ServiceReport, log: Callable[[], Sequence[str]]) -> Iterator
         refused = any("Invalid HTTP_HOST header" in line for line in log())
         hint = f"; Django: add {app.name!r} to ALLOWED_HOSTS in its settings" if refused else ""
         yield f"answers 400 to GET {app.options.health or '/'}{hint}"
+    if health.oom_kills:  # it may have lost a worker, with the requests that this had
+        yield (
+            f"the kernel killed {processes(health.oom_kills)} for lack of memory"
+            f" (limit {memory_mb} MiB); {more_memory(memory_mb)}"
+        )

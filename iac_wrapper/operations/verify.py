@@ -12,6 +12,7 @@ from types import MappingProxyType
 from iac_wrapper.adapters import certificates
 from iac_wrapper.adapters.control_plane import ControlPlane
 from iac_wrapper.adapters.engine import Container
+from iac_wrapper.adapters.shell_scripts import with_windows_lines
 from iac_wrapper.errors import CommandError
 from iac_wrapper.layout import container_name
 from iac_wrapper.lock_file import LockFile
@@ -21,6 +22,7 @@ from iac_wrapper.model.diagnosis import Diagnosis, Facts, diagnose
 from iac_wrapper.model.health import Health
 from iac_wrapper.model.proof import Question
 from iac_wrapper.model.report import Report, ServiceReport
+from iac_wrapper.operations.failing import FailingCheck
 from iac_wrapper.operations.narrator import Narrator
 from iac_wrapper.operations.remarks import remarks
 from iac_wrapper.operations.stuck import StuckCheck
@@ -126,10 +128,10 @@ def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first,
     target: Target,
 ) -> ServiceReport:
     app = target.app
-    narrator = Narrator(app.name, workspace.progress)
     limit = target.limit
     if limit is None:
         limit = float(app.options.health_timeout or wait) if wait else 0.0
+    narrator = Narrator(app.name, workspace.progress, limit)
     health = _ask(workspace, client, target, limit, stop, narrator.changed)
     narrator.result(health)
     report = ServiceReport(
@@ -142,7 +144,8 @@ def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first,
     )
     if report.good:
         log = partial(_log_of, workspace, target)
-        return replace(report, warnings=tuple(remarks(report, log)))
+        memory = app.options.memory_mb or workspace.settings.memory_mb
+        return replace(report, warnings=tuple(remarks(report, memory, log)))
     return replace(report, diagnosis=_diagnose(workspace, report, target, limit))
 
 
@@ -161,11 +164,12 @@ def _ask(  # noqa: PLR0913, PLR0917 - only `_prove_one` calls it
     stuck = StuckCheck(
         workspace, {role: target.container(project, role) for role in ("envoy", "app")}
     )
+    failing = FailingCheck(workspace, app, target.container(project, "app"))
 
     def known(health: Health) -> Health:
         if health.cause == "wrong-port" and app.options.health_timeout:
             health = replace(health, hopeless=False)  # its author says that it takes its time
-        return stuck(health)
+        return failing(stuck(health))
 
     return client.wait_serving(
         app.name,
@@ -190,7 +194,8 @@ def _diagnose(
     workspace: Workspace, report: ServiceReport, target: Target, limit: float
 ) -> Diagnosis:
     container = workspace.engine.container(target.container(workspace.project, "app"))
-    settings = workspace.settings
+    settings, lines = workspace.settings, _log(workspace, container)
+    source = workspace.layout.context(workspace.project, report.app.image) / "app"
     facts = Facts(
         app=report.app,
         project=workspace.project,
@@ -202,7 +207,8 @@ def _diagnose(
         waited=limit,
         limit=settings.health_timeout,
         memory_mb=report.app.options.memory_mb or settings.memory_mb,
-        lines=_log(workspace, container),
+        lines=lines,
+        windows_scripts=with_windows_lines(source, report.app.entrypoint.display, lines),
     )
     return diagnose(facts)
 
@@ -218,7 +224,8 @@ def _log(workspace: Workspace, container: Container | None) -> list[str]:
     try:
         line = workspace.redactor().lines()
         # Not splitlines: a carriage return inside a line may be what is wrong.
-        lines = workspace.engine.logs(container.id, LOG_LINES).rstrip("\n").split("\n")
+        text = workspace.engine.logs(container.id, LOG_LINES).rstrip("\n")
+        lines = text.split("\n") if text else []
         return [line(text.rstrip("\r")) for text in lines if not _is_span(text)]
     except CommandError as error:
         return [f"(the log cannot be read: {error.message})"]

@@ -224,7 +224,8 @@ def test_a_report_becomes_a_result_per_service(api: Api) -> None:
     """Of an unhealthy deploy as well: who does not serve carries the reason."""
     row = {
         "name": "web", "slug": "gh:o/r", "commit": None, "image": "i", "status": "SERVING",
-        "phase": "RUNNING", "exit_code": None, "signal": 0, "oom_killed": False, "message": "ok",
+        "phase": "RUNNING", "exit_code": None, "signal": 0, "oom_killed": False, "oom_kills": 2,
+        "message": "ok",
     }  # fmt: skip
     bad = {**row, "name": "jobs", "commit": "a" * 40, "status": "UNREACHABLE", "phase": "UNKNOWN",
            "exit_code": 3, "message": ""}  # fmt: skip
@@ -236,6 +237,7 @@ def test_a_report_becomes_a_result_per_service(api: Api) -> None:
     assert (web.service, web.commit, web.error) == ("web", "", "")
     assert (web.health.status, web.health.phase) == (pb.SERVING, pb.RUNNING)
     assert not web.health.HasField("exit_code")
+    assert web.health.oom_kills == 2
     assert (jobs.error, jobs.commit, jobs.health.exit_code) == ("not all serve", "a" * 40, 3)
     assert (jobs.health.status, jobs.health.phase) == (pb.NOT_SERVING, pb.PHASE_UNSPECIFIED)
 

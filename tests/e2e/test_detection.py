@@ -40,7 +40,7 @@ def deployed(project: Project) -> Project:
     shell = {"Procfile": f"web: python cron_task.py && {command}\n"}
     _write(project.folder / "words", {**common, **words})
     _write(project.folder / "shell", {**common, **shell})
-    project.file.write_text("- ./words\n- ./shell\n")
+    project.file.write_text("- {slug: ./words, env: {OTEL_TRACES_EXPORTER: console}}\n- ./shell\n")
     project.deploy()
     return project
 
@@ -61,8 +61,12 @@ def test_a_procfile_is_run(deployed: Project) -> None:
 
 
 def test_a_command_is_traced_and_no_shell_stays(deployed: Project) -> None:
-    """gunicorn's own script runs under OpenTelemetry; a line for a shell ends in its program."""
+    """gunicorn's own script runs under OpenTelemetry; a line for a shell ends in its program.
+
+    Spans are in the log of the one that asked for them.
+    """
     assert b'"name": "start gunicorn"' in deployed.container("words", "app").logs()
+    assert b'"trace_id"' not in deployed.container("shell", "app").logs()
     commands = [line[-1] for line in deployed.container("shell", "app").top()["Processes"]]
     assert not [command for command in commands if command.startswith("/bin/sh")]
     assert any("gunicorn web:app" in command for command in commands)

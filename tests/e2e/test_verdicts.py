@@ -35,6 +35,10 @@ TABLE = {
     "picky": "400 in N ms on 7400",
     "ends": "ended with exit code 0; nothing listens on port 8080",
     "elsewhere": "listens on 0.0.0.0:9000, requests go to 8080",
+    "forgotten": "the module requests is missing",
+    "hungry": "out of memory: its limit is 128 MiB; the kernel killed N of its processes",
+    "lost-child": "200 in N ms on 50051",
+    "windows": "bin/start.sh has Windows line ends (CR LF), which no shell reads",
 }
 """The evidence of those that serve, the cause of those that do not."""
 
@@ -89,7 +93,7 @@ def test_the_verdict_is_what_a_caller_gets(
         answers[name],
     )
     said = service["evidence"] if service["status"] == "SERVING" else service["message"]
-    assert re.sub(r"in \d+ ms", "in N ms", said) == TABLE[name]
+    assert re.sub(r"(in|killed) \d+", r"\1 N", said) == TABLE[name]
 
 
 def test_who_refuses_every_caller_is_named(deployed: subprocess.CompletedProcess[str]) -> None:
@@ -127,6 +131,33 @@ def test_a_failed_verdict_says_what_to_write(services: dict[str, dict[str, Any]]
             "write `port: 9000` in its entry of repos.yaml, or delete `port: 8080`",
         ),
     }
+
+
+def test_what_each_request_fails_for_is_not_waited_for(services: dict[str, dict[str, Any]]) -> None:
+    """The cause stays, whether it stands in the log or in the kernel's count."""
+    for name in ("forgotten", "hungry"):
+        assert services[name]["seconds"] < 30, services[name]
+    assert services["forgotten"]["evidence"] == "ModuleNotFoundError: No module named 'requests'"
+    assert services["hungry"]["next_step"].startswith("write `memory: 256m` in its entry")
+
+
+def test_a_process_that_the_kernel_killed_is_told_though_the_program_serves(
+    deployed: subprocess.CompletedProcess[str],
+    services: dict[str, dict[str, Any]],
+    project: Project,
+) -> None:
+    """By deploy and by health."""
+    assert services["lost-child"]["oom_kills"] == 1
+    warning = "warning: lost-child: the kernel killed one of its processes for lack of memory"
+    assert f"{warning} (limit 128 MiB); write `memory: 256m`" in deployed.stderr
+    assert warning in project.iac("health", code=7).stderr
+
+
+def test_the_command_that_mends_a_script_is_told(services: dict[str, dict[str, Any]]) -> None:
+    """With the path in the repository, and the line that shows it."""
+    windows = services["windows"]
+    assert "`sed -i 's/\\r$//' bin/start.sh`" in windows["next_step"]
+    assert windows["evidence"] == "bin/start.sh: 1: set: Illegal option -"
 
 
 def test_other_protocols_are_proven_by_their_port(services: dict[str, dict[str, Any]]) -> None:

@@ -112,6 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
             container = self.daemon.containers.get(match[1])
             self._json(self._inspected(container)) if container else self._missing()
         elif match := re.fullmatch(r"/containers/([^/]+)/logs", path):
+            self.daemon.queries.append(query)
             self._logs(self.daemon.containers.get(match[1]))
         elif path == "/networks":
             self._json([n for n in self.daemon.networks if _wanted(n, query)])

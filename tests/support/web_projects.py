@@ -133,6 +133,31 @@ METRICS = (
     " threading.Thread(target=metrics.serve_forever, daemon=True).start(); time.sleep(1.5)"
 )
 """Opens another port than that for requests, first."""
+IMPORTS_AT_REQUEST = """
+import os
+from flask import Flask
+app = Flask(__name__)
+
+@app.get("/")
+def index():
+    import requests
+    return "requests came with what KarstKit brings"
+
+if __name__ == "__main__":
+    app.run(port=int(os.environ["PORT"]))
+"""
+"""Requests are not in its requirements."""
+
+HUNGRY = "subprocess.run([sys.executable, '-c', 'b\"x\" * (300 << 20)'])"
+"""A process that needs more than the 128 MiB that its program may have."""
+
+HUNGRY_REQUESTS = f"""
+import http.server, os, subprocess, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_error(500 if {HUNGRY}.returncode else 200)
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
 
 PROJECTS: dict[str, dict[str, str]] = {
     "flask-default": {"app.py": FLASK_APP.format(arguments=""), "requirements.txt": FLASK},
@@ -158,6 +183,14 @@ PROJECTS: dict[str, dict[str, str]] = {
     "ends": {"main.py": "print('nothing to serve')\n"},
     "late": {"main.py": serve('("127.0.0.1", 7200)', before="time.sleep(6)")},
     "elsewhere": {"main.py": serve('("0.0.0.0", 9000)')},
+    "forgotten": {"app.py": IMPORTS_AT_REQUEST, "requirements.txt": FLASK},
+    "hungry": {"main.py": HUNGRY_REQUESTS},
+    "lost-child": {"main.py": serve(PORT, before=f"import subprocess; {HUNGRY}")},
+    "windows": {
+        "Procfile": "web: sh bin/start.sh\n",
+        "bin/start.sh": "set -e\r\ncd /app\r\nexec python3 web.py\r\n",
+        "web.py": serve(PORT),
+    },
     "speaks-first": {"main.py": NO_HTTP.format(lines='self.wfile.write(b"220 ready\\r\\n")')},
     "speaks-later": {
         "main.py": NO_HTTP.format(lines="self.wfile.write(self.rfile.readline().swapcase())")
@@ -169,7 +202,13 @@ PROJECTS: dict[str, dict[str, str]] = {
     "caller": {"main.py": "import time\nprint('up')\ntime.sleep(3600)\n"},
 }
 
-KEYS = {"ends": "port: 8080", "elsewhere": "port: 8080", "loops": "run: worker"}
+KEYS = {
+    "ends": "port: 8080",
+    "elsewhere": "port: 8080",
+    "loops": "run: worker",
+    "hungry": "memory: 128m",
+    "lost-child": "memory: 128m",
+}
 """What repos.yaml says of some."""
 
 
@@ -179,7 +218,7 @@ def write(folder: Path) -> Path:
     for name, files in PROJECTS.items():
         for path, text in files.items():
             (folder / name / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name / path).write_text(text)
+            (folder / name / path).write_bytes(text.encode())
         entries.append(f"- slug: ./{name}\n" + (f"  {KEYS[name]}\n" if name in KEYS else ""))
     file = folder / "repos.yaml"
     file.write_text("".join(entries))

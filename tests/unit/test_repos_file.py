@@ -189,6 +189,7 @@ def test_apps_key_anchors_and_json(tmp_path: Path) -> None:
         ("- slug: gh:a/b\n  env:\n    X: a-${B}\n", 3, "whole value"),
         ('- slug: gh:a/b\n  env:\n    X: "a\\0b"\n', 3, "NUL"),
         ('- slug: gh:a/b\n  env:\n    X: "\\ud83d"\n', 3, "Unicode"),
+        (f"- slug: gh:a/b\n  env:\n    X: {'x' * 131_070}\n", 3, "131073 bytes"),
         ("- slug: gh:a/b\n  <<: {port: 1}\n", 2, "unknown key"),
     ],
 )

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -31,6 +33,36 @@ def test_an_unset_reference_names_variable_and_service() -> None:
     assert caught.value.expected == "T in the environment of this command or in /srv/shop/.env"
     assert caught.value.where == "service web"
     assert "export T" in (caught.value.next_step or "")
+
+
+def _resolve(env: dict[str, str], environ: dict[str, str]) -> dict[str, str]:
+    return env_files.resolve(env, environ, where="service web", env_file=Path(".env"))
+
+
+def test_a_value_is_no_longer_than_linux_takes(tmp_path: Path) -> None:
+    """The limit is the kernel's own, to the byte; the error has key, size and limit, no value."""
+    longest = "é" + "x" * (131_072 - len("A=é\0".encode()))
+    program = [sys.executable, "-c", ""]
+    subprocess.run(program, env=_resolve({"A": "${T}"}, {"T": longest}), check=True)
+    with pytest.raises(OSError, match="too long"):
+        subprocess.run(program, env={"A": longest + "x"}, check=True)
+    with pytest.raises(ConfigError, match="the value of A is too long") as caught:
+        _resolve({"A": "${T}"}, {"T": longest + "x"})
+    error = caught.value
+    assert (error.where, error.found) == ("service web", "131073 bytes, with the name")
+    assert "131072" in (error.expected or "")
+    assert "file of the repository" in (error.next_step or "")
+    assert "xxx" not in error.render()
+
+
+def test_values_together_are_no_longer_than_linux_takes() -> None:
+    """Literal ones and those from the environment count; the longest are named."""
+    env = {f"V{n}": "${T}" for n in range(15)}
+    most = _resolve(env, {"T": "x" * 131_000})
+    subprocess.run([sys.executable, "-c", ""], env=most, check=True)
+    with pytest.raises(ConfigError, match="too long together") as caught:
+        _resolve({**env, "MORE": "y" * 1000}, {"T": "x" * 131_000})
+    assert "V10 (131005)" in (caught.value.found or "")
 
 
 def test_what_a_write_would_change_is_known_before(tmp_path: Path) -> None:

@@ -50,7 +50,11 @@ CASES = {
     ),
     "PermissionError: [Errno 13] Permission denied: '/etc/hosts'": ("permission", "below /tmp"),
     "OSError: [Errno 98] Address already in use": ("address-in-use", "$PORT (50051)"),
-    "/usr/bin/env: 'python3\\r': No such file or directory": ("windows-lines", "eol=lf"),
+    "[2026-11-01 10:00:00 +0000] [7] [ERROR] Worker (pid:9) was sent SIGSEGV!": (
+        "worker-killed",
+        "PYTHONFAULTHANDLER=1",
+    ),
+    "/usr/bin/env: 'python3\\r': No such file or directory": ("windows-lines", "sed -i"),
     "/app/main: 2: set: Illegal option -\r\nmain: 3: echo\r: not found": ("windows-lines", "eol"),
 }
 
@@ -123,6 +127,16 @@ def test_memory_wins_over_what_the_program_said() -> None:
     assert (found.code, found.cause) == ("out-of-memory", "out of memory: its limit is 512 MiB")
     assert "`memory: 1024m`" in found.next_step
     assert "IAC_MEMORY_MB" in found.next_step
+
+
+def test_a_killed_worker_is_memory_though_the_program_lives() -> None:
+    """gunicorn's master goes on; what listens elsewhere fails for that and not for memory."""
+    lives = Health("web", "NOT_SERVING", "RUNNING", cause="no-answer", message="503", oom_kills=3)
+    found = diagnose(facts(lives, lines=["Worker (pid:8) was sent SIGKILL!"])).finding
+    expected = "out of memory: its limit is 512 MiB; the kernel killed 3 of its processes"
+    assert (found.code, found.cause) == ("out-of-memory", expected)
+    elsewhere = replace(lives, cause="wrong-port", message="listens on 9000")
+    assert diagnose(facts(elsewhere)).finding.code == "wrong-port"
 
 
 def test_a_slow_start_names_both_limits() -> None:

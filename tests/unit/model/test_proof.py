@@ -47,6 +47,23 @@ def test_what_the_sidecar_says_is_passed_on() -> None:
     assert proof.judge(HTTP, Question(), page).message.endswith(": 500")
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "fault"),
+    [
+        (500, b"", True),
+        (503, b"upstream connect error or disconnect/reset before headers. reset reason: x", True),
+        (503, b"warming up", False),
+        (404, b"", False),
+    ],
+)
+def test_a_fault_is_told_from_not_yet(status: int, body: bytes, fault: bool) -> None:
+    """What the request made fail, and a connection that was dropped, as Envoy says it."""
+    said = answer(status, body, content_type="text/plain")
+    assert proof.judge(HTTP, Question("/up", exact=True), said).fault == fault
+    called = answer(200, grpc_status="14", grpc_message=body.decode())
+    assert proof.judge(GRPC, Question(), called).fault == body.startswith(b"upstream")
+
+
 def test_any_grpc_status_but_the_sidecars_is_an_answer() -> None:
     """Nobody has the method that is called: UNIMPLEMENTED shows that the server is there."""
     found = proof.judge(GRPC, Question(), answer(200, grpc_status="12"))

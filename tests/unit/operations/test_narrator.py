@@ -14,9 +14,9 @@ ANSWERS = Health("web", "SERVING", "RUNNING", listening="127.0.0.1:5000", second
                  evidence="200 in 4 ms on 5000")  # fmt: skip
 
 
-def _said(*seen: Health, result: Health) -> list[str]:
+def _said(*seen: Health, result: Health, limit: float = 0.0) -> list[str]:
     lines: list[str] = []
-    narrator = Narrator("web", lines.append)
+    narrator = Narrator("web", lines.append, limit)
     for health in seen:
         narrator.changed(health)
     narrator.result(result)
@@ -58,3 +58,16 @@ def test_a_program_that_ended_well_is_not_called_serving() -> None:
     """The same words as in the verdict."""
     done = Health("job", "SERVING", "COMPLETED", evidence="exited with code 0")
     assert _said(result=done) == ["web: COMPLETED after 0.0 s: exited with code 0"]
+
+
+def test_what_is_waited_for_is_said_meanwhile() -> None:
+    """A program that calls itself not ready: what it says, and for how long; not in the result."""
+    words = "its own grpc.health.v1 says NOT_SERVING"
+    waits = Health("web", "NOT_SERVING", "STARTING", message=words, cause="own-health")
+    assert _said(NOBODY, waits, result=replace(waits, seconds=60.0), limit=60) == [
+        "web: starting",
+        f"web: NOT_SERVING after 0.0 s: {words}; waiting up to 60 s",
+    ]
+    assert _said(waits, result=ANSWERS, limit=60)[1:] == [
+        "web: SERVING after 2.0 s: 200 in 4 ms on 5000"
+    ]

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from runner import udp
 from runner.listeners import found, inodes, of_program
-from runner.memory import oom_kills
+from runner.memory import RECENT_SECONDS, KernelKills, oom_kills
 from runner.namespace import Namespace
 
 
@@ -32,6 +33,22 @@ def test_oom_kills_are_counted(tmp_path: Path, file: str, text: str, count: int)
 def test_no_cgroup_is_no_oom(tmp_path: Path) -> None:
     """Without a cgroup file nothing was killed."""
     assert oom_kills(tmp_path) == 0
+
+
+def test_killed_processes_are_those_of_the_current_start() -> None:
+    """Each is new once; what fails soon after one fails for it, what fails later does not."""
+    count, now = 4, 100.0
+    kernel = KernelKills(lambda: count, lambda: now)
+    assert not kernel.look()
+    assert not kernel.recent
+    count = 6
+    assert (kernel.look(), kernel.look(), kernel.killed) == (True, False, 2)
+    now += RECENT_SECONDS
+    assert kernel.recent
+    now += 0.1
+    assert not kernel.recent
+    kernel.started()
+    assert (kernel.look(), kernel.killed, kernel.recent) == (False, 0, False)
 
 
 def test_namespace_is_lost_when_its_interfaces_go() -> None:
@@ -67,6 +84,23 @@ def test_listening_sockets_are_found_and_filtered() -> None:
         port = server.getsockname()[1]
         assert f"127.0.0.1:{port}" in map(str, of_program(os.getuid(), without=[]))
         assert f"127.0.0.1:{port}" not in map(str, of_program(os.getuid(), without=[port]))
+
+
+def test_udp_ports_of_servers_are_told_from_clients(tmp_path: Path) -> None:
+    """A port below the range for clients, or the one that is wanted; no peer, and of this uid."""
+    (tmp_path / "range").write_text("32768\t60999\n")
+    rest = "00000000:00000000 00:00000000 00000000"
+    (tmp_path / "udp").write_text(
+        "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
+        f" 10: 0100007F:14E9 00000000:0000 07 {rest} 7 0 1 2 0 0\n"
+        f" 11: 0100007F:14EA 0100007F:0035 01 {rest} 7 0 1 2 0 0\n"
+        f" 12: 0100007F:14EB 00000000:0000 07 {rest} 8 0 1 2 0 0\n"
+        f" 13: 0100007F:9C40 00000000:0000 07 {rest} 7 0 1 2 0 0\n"
+    )
+    where = {"net": tmp_path, "clients": tmp_path / "range"}
+    assert udp.ports(7, 50051, **where) == [5353]
+    assert udp.ports(7, 40000, **where) == [5353, 40000]
+    assert udp.ports(7, 40000, net=tmp_path / "none", clients=tmp_path / "none") == []
 
 
 def test_kernel_tables_are_read(tmp_path: Path) -> None:

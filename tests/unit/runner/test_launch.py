@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import importlib.metadata
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -17,13 +19,14 @@ from typing import Any
 
 import pytest
 
-from runner import launch
+from runner import launch, telemetry
 
 LAUNCH = launch.__file__
 BASE_PYTHON = str(Path(sys.base_prefix) / "bin" / "python3")
 """An interpreter without our packages, like an app's."""
 
 SITE = sysconfig.get_path("purelib")
+CONSOLE = {"IAC_OTEL_PATH": SITE, "OTEL_TRACES_EXPORTER": "console"}
 
 
 class App:
@@ -114,6 +117,24 @@ def test_any_other_command_is_executed(app: App) -> None:
     done = app.run("command", "sh", "--", "-c", "echo $0 $PPID; exit 7", "zero")
     assert done.returncode == 7
     assert done.stdout == f"zero {os.getpid()}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b"#!/bin/sh\r\necho\r\n", "launch: start.sh has Windows line ends (CR LF)\n"),
+        (b"#!/no/such/shell\necho\n", "start.sh is for /no/such/shell, which is not in this"),
+        (b"no program", "cannot start "),
+    ],
+)
+def test_a_command_that_cannot_be_executed_is_one_line(app: App, text: bytes, words: str) -> None:
+    """The kernel would only say that there is no such file."""
+    script = app.folder / "start.sh"
+    script.write_bytes(text)
+    script.chmod(0o755)
+    done = app.run("command", str(script))
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert words in done.stderr
 
 
 def test_script_function_that_nobody_calls_is_called(app: App) -> None:
@@ -215,9 +236,9 @@ otel = pytest.mark.skipif(
 
 @otel
 def test_console_spans_tell_start_and_end(app: App) -> None:
-    """Without an endpoint both spans go to stderr, with service name and exit code."""
+    """Where that is asked for, both spans go to stderr, with service name and exit code."""
     app.write("main.py", "print('work')\nraise SystemExit(3)")
-    done = app.run("script", "main.py", IAC_OTEL_PATH=SITE, OTEL_SERVICE_NAME="svc")
+    done = app.run("script", "main.py", OTEL_SERVICE_NAME="svc", **CONSOLE)
     assert (done.stdout, done.returncode) == ("work\n", 3)
     spans = spans_of(done.stderr)
     assert spans["start"]["context"]["trace_id"] == spans["run"]["context"]["trace_id"]
@@ -230,18 +251,71 @@ def test_console_spans_tell_start_and_end(app: App) -> None:
 def test_exception_is_on_the_span_and_still_raised(app: App) -> None:
     """The run span carries the exception, the program ends as without it."""
     app.write("main.py", "raise ValueError('boom')")
-    done = app.run("script", "main.py", IAC_OTEL_PATH=SITE)
+    done = app.run("script", "main.py", **CONSOLE)
     assert done.returncode == 1
     assert "launch.py" not in done.stderr
     assert spans_of(done.stderr)["run"]["events"][0]["name"] == "exception"
 
 
 @otel
-@pytest.mark.parametrize("env", [{"OTEL_SDK_DISABLED": "true"}, {"OTEL_TRACES_EXPORTER": "none"}])
-def test_opentelemetry_can_be_switched_off(app: App, env: dict[str, str]) -> None:
-    """The standard switches leave nothing on stderr."""
-    app.write("main.py", "pass")
-    assert app.run("script", "main.py", IAC_OTEL_PATH=SITE, **env).stderr == ""
+@pytest.mark.parametrize(
+    "env",
+    [
+        {},
+        {"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"},
+        {"OTEL_TRACES_EXPORTER": "console", "OTEL_SDK_DISABLED": "true"},
+    ],
+    ids=["by default", "none", "disabled"],
+)
+def test_what_is_sent_nowhere_is_not_recorded(app: App, env: dict[str, str]) -> None:
+    """Nothing on stderr and no SDK in memory; the API can be imported, and does nothing."""
+    app.write(
+        "main.py",
+        "import sys\n"
+        "from opentelemetry import trace\n"
+        "with trace.get_tracer('x').start_as_current_span('y') as span:\n"
+        "    print(span.is_recording(), 'opentelemetry.sdk' in sys.modules)\n",
+    )
+    done = app.run("script", "main.py", IAC_OTEL_PATH=SITE, **env)
+    assert (done.stdout, done.stderr) == ("False False\n", "")
+
+
+@otel
+def test_a_program_that_brings_the_api_gets_the_sdk_that_fits(app: App, tmp_path: Path) -> None:
+    """Ours joins an API of its version; beside another one it would break, and a line says so."""
+    api = tmp_path / "brought"
+    shutil.copytree(
+        Path(SITE) / "opentelemetry", api / "opentelemetry", ignore=shutil.ignore_patterns("sdk")
+    )
+    shutil.copy(Path(SITE) / "typing_extensions.py", api)
+    version = importlib.metadata.version("opentelemetry-api")
+    for other in (version, "1.2.3"):
+        (api / f"opentelemetry_api-{other}.dist-info").mkdir()
+        (api / f"opentelemetry_api-{other}.dist-info" / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: opentelemetry-api\nVersion: {other}\n"
+        )
+        app.write("main.py", "from opentelemetry import trace\nprint(trace.__file__)\n")
+        done = app.run("script", "main.py", PYTHONPATH=str(api), **CONSOLE)
+        assert done.stdout.startswith(str(api))
+        if other == version:
+            assert spans_of(done.stderr)["run"]["name"] == "run main.py"
+            shutil.rmtree(api / f"opentelemetry_api-{other}.dist-info")
+        else:
+            assert done.stderr == (
+                "launch: no OpenTelemetry: the program brings opentelemetry-api 1.2.3 without its"
+                " SDK; add opentelemetry-sdk to its requirements\n"
+            )
+
+
+@otel
+def test_grpc_needs_the_programs_own_exporter(app: App) -> None:
+    """What is missing is a line with the requirement, and the program runs."""
+    app.write("main.py", "print('ran')")
+    env = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_TRACES_EXPORTER": "otlp"}
+    done = app.run("script", "main.py", IAC_OTEL_PATH=SITE, **env)
+    assert done.stdout == "ran\n"
+    assert "needs opentelemetry-exporter-otlp-proto-grpc in the requirements" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_broken_opentelemetry_never_breaks_the_program(app: App, tmp_path: Path) -> None:
@@ -250,7 +324,7 @@ def test_broken_opentelemetry_never_breaks_the_program(app: App, tmp_path: Path)
     broken.mkdir(parents=True)
     (broken / "__init__.py").write_text("raise RuntimeError('bad build')")
     app.write("main.py", "print('ran')")
-    done = app.run("script", "main.py", IAC_OTEL_PATH=str(tmp_path / "otel"))
+    done = app.run("script", "main.py", **{**CONSOLE, "IAC_OTEL_PATH": str(tmp_path / "otel")})
     assert (done.stdout, done.returncode) == ("ran\n", 0)
     assert done.stderr.startswith("launch: no OpenTelemetry: ")
     assert done.stderr.count("\n") == 1
@@ -267,7 +341,7 @@ def test_program_with_its_own_sdk_keeps_the_global_provider(app: App) -> None:
         "trace.set_tracer_provider(mine)\n"
         "print(trace.get_tracer_provider() is mine)\n",
     )
-    done = app.run("script", "main.py", PYTHONPATH=SITE)
+    done = app.run("script", "main.py", PYTHONPATH=SITE, **CONSOLE)
     assert done.stdout == "True\n"
     assert "run" in spans_of(done.stderr)
 
@@ -325,7 +399,8 @@ def test_dead_endpoint_does_not_hold_the_program_up(app: App) -> None:
         "script", "main.py", IAC_OTEL_PATH=SITE, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9"
     )
     assert done.returncode == 3
-    assert time.monotonic() - began < launch.EXPORT_SECONDS + 4
+    assert time.monotonic() - began < telemetry.EXPORT_SECONDS + 4
+    assert done.stderr.count("spans are lost: 127.0.0.1 does not take them") == 1
 
 
 @pytest.fixture
@@ -393,7 +468,8 @@ def test_spans_in_process(
 ) -> None:
     """Only an exit that is no success is an error on the span."""
     monkeypatch.delenv("OTEL_SDK_DISABLED")
-    monkeypatch.setenv("IAC_OTEL_PATH", SITE)
+    for name, value in CONSOLE.items():
+        monkeypatch.setenv(name, value)
     inside.write("main.py", body)
     with contextlib.suppress(SystemExit):
         launch.main(["script", "main.py"])

@@ -85,3 +85,13 @@ def test_exits_read_as_sentences() -> None:
     assert str(Exit(3)) == "exited with code 3"
     assert str(Exit(137, 9)) == "killed by signal 9 (Killed)"
     assert "out of memory" in str(Exit(137, 9, oom=True))
+
+
+def test_killed_processes_are_told_while_the_program_lives() -> None:
+    """They do not change what is SERVING, and a new start begins at none."""
+    life = Lifecycle(probation=10)
+    life.judged(life.started(), READY, 0.1)
+    life.killed(2)
+    assert (life.report.serving, life.report.oom_kills) == (True, 2)
+    life.started()
+    assert life.report.oom_kills == 0

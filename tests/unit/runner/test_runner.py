@@ -91,6 +91,20 @@ def test_declared_port_that_nobody_opens_is_not_ready(start: Start) -> None:
     assert (status.status, status.phase) == (pb.NOT_SERVING, pb.STARTING)
 
 
+def test_a_server_of_udp_only_is_told(start: Start) -> None:
+    """After the settle time, not at the end of all waiting; it may still open its port."""
+    bind = "import os, socket, time; s = socket.socket(type=socket.SOCK_DGRAM)"
+    runner = start(
+        f"{bind}; s.bind(('127.0.0.1', int(os.environ['PORT']))); {FOREVER}", IAC_RUN="web"
+    )
+    status = runner.until(lambda s: s.cause == "udp-only")
+    assert (
+        status.message == f"listens on UDP port {runner.port} only, where no request can reach it"
+    )
+    assert "`run: worker`" in status.next_step
+    assert (status.status, status.final) == (pb.NOT_SERVING, False)
+
+
 def test_undeclared_port_needs_life_only(start: Start) -> None:
     """Without a declared port a program that stays alive is SERVING after its probation."""
     runner = start(FOREVER)

@@ -1,0 +1,55 @@
+"""Which UDP ports a program listens on: it may be a server, of a kind that nothing here proves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from runner.verdict import Verdict
+
+_NET = Path("/proc/net")
+_CLIENTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_UNCONNECTED = 7
+"""TCP_CLOSE of the kernel's net/tcp_states.h: what a UDP socket without a peer is shown as."""
+
+
+def ports(uid: int, wanted: int, *, net: Path = _NET, clients: Path = _CLIENTS) -> list[int]:
+    """UDP ports that `uid` is bound to without a peer, sorted.
+
+    A client that never connects its socket looks the same, so a port of the range that the kernel
+    gives to clients counts only if it is `wanted`.
+    """
+    found = set()
+    for name in ("udp", "udp6"):
+        try:
+            rows = (net / name).read_text(encoding="ascii").splitlines()[1:]
+        except OSError:
+            continue
+        for row in rows:
+            _, local, _, state, _, _, _, owner, *_ = row.split()
+            if int(state, 16) == _UNCONNECTED and int(owner) == uid:
+                found.add(int(local.rpartition(":")[2], 16))
+    low, high = _range(clients)
+    return sorted(port for port in found if port == wanted or not low <= port <= high)
+
+
+def told(verdict: Verdict, found: list[int]) -> Verdict:
+    """`verdict` on a server that listens nowhere, with the UDP ports that it was found on."""
+    if verdict.cause != "no-listener" or not found:
+        return verdict
+    where = f"port{'s' if len(found) > 1 else ''} {' and '.join(map(str, found))}"
+    return replace(
+        verdict,
+        message=f"listens on UDP {where} only, where no request can reach it",
+        cause="udp-only",
+        next_step="write `run: worker` in its entry if it serves UDP only;"
+        " between services HTTP and gRPC are carried",
+    )
+
+
+def _range(file: Path) -> tuple[int, int]:
+    try:
+        low, high = file.read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return 32768, 60999  # the kernel's own default
+    return int(low), int(high)
