@@ -17,9 +17,9 @@ RUN --mount=type=secret,id=ca --mount=type=secret,id=env --mount=type=cache,id=i
     install -D /tmp/tools/bin/uv /opt/iac/bin/uv
 
 # The runner's packages live apart from the app's: /opt/iac/runner is a virtual environment of its
-# own, /opt/iac/otel a directory that telemetry.py adds to the end of the app's sys.path. There the
-# program must find OpenTelemetry and nothing else: what that needs besides becomes a part of it.
-COPY runner/requirements.txt runner/otel-requirements.txt /tmp/
+# own, /opt/iac/otel a directory that telemetry.py adds to the end of the app's sys.path, and
+# /opt/iac/otlp what the exporter needs besides, which it adds only where spans are exported.
+COPY runner/requirements.txt runner/otel-requirements.txt runner/otlp-requirements.txt /tmp/
 ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1
 RUN --mount=type=secret,id=ca --mount=type=secret,id=env --mount=type=cache,id=iac-uv,target=/root/.cache/uv \
     set -eu; \
@@ -29,27 +29,22 @@ RUN --mount=type=secret,id=ca --mount=type=secret,id=env --mount=type=cache,id=i
     $uv venv --quiet --no-project --python "$python" /opt/iac/runner; \
     $uv pip install --quiet --only-binary :all: --require-hashes --compile-bytecode \
         --python /opt/iac/runner/bin/python -r /tmp/requirements.txt; \
-    $uv pip install --quiet --only-binary :all: --require-hashes \
+    $uv pip install --quiet --only-binary :all: --require-hashes --compile-bytecode \
         --python "$python" --target /opt/iac/otel -r /tmp/otel-requirements.txt; \
-    cd /opt/iac/otel; \
-    mv typing_extensions.py opentelemetry/_typing_extensions.py; \
-    rm -rf bin __pycache__ typing_extensions-*.dist-info; \
-    find opentelemetry -name '*.py' -exec sed -i 's/^\( *from \)typing_extensions import /\1opentelemetry._typing_extensions import /' {} +; \
-    $python -m compileall -q opentelemetry; \
-    other="$(ls | grep -v '^opentelemetry' || true)"; \
-    if [ -n "$other" ]; then echo "not OpenTelemetry's own: $other" >&2; exit 1; fi; \
-    $python -I -c 'import sys; sys.path.append("/opt/iac/otel"); import opentelemetry.sdk.trace.export, opentelemetry.sdk.metrics, opentelemetry.sdk._logs, opentelemetry.propagate'
+    $uv pip install --quiet --only-binary :all: --require-hashes --compile-bytecode \
+        --python "$python" --target /opt/iac/otlp -r /tmp/otlp-requirements.txt; \
+    (cd /opt/iac/otel && find . -type f -print0) | (cd /opt/iac/otlp && xargs -0 rm -f)
 
 # The runner finds its code by a .pth file, not by PYTHONPATH: nothing leaks to the user's program,
 # and `python -I` keeps a runner.py or grpc/ in the user's source from shadowing ours.
 COPY iac_wrapper /opt/iac/lib/iac_wrapper
 COPY runner /opt/iac/lib/runner
 RUN set -eu; \
-    for file in launch telemetry otlp; do mv /opt/iac/lib/runner/$file.py /opt/iac/; done; \
+    mv /opt/iac/lib/runner/launch.py /opt/iac/lib/runner/telemetry.py /opt/iac/; \
     rm -f /opt/iac/lib/runner/*requirements.txt; \
     chmod -R go+rX,go-w /opt/iac; \
     echo /opt/iac/lib > "$(/opt/iac/runner/bin/python -c 'import site; print(site.getsitepackages()[0])')/iac.pth"; \
-    python3 -m compileall -q /opt/iac/lib /opt/iac/telemetry.py /opt/iac/otlp.py; \
+    python3 -m compileall -q /opt/iac/lib /opt/iac/telemetry.py; \
     /opt/iac/runner/bin/python -I -c 'import runner, iac_wrapper'
 
 FROM ${BASE}

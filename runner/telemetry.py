@@ -10,15 +10,15 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from pathlib import Path
 
 TYPE_CHECKING = False  # the constant that type checkers know, without the cost of typing
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-OTEL_PATH = "/opt/iac/otel"
-EXPORTER = Path(__file__).with_name("otlp.py")
+OTEL_PATH, OTLP_PATH = "/opt/iac/otel", "/opt/iac/otlp"
+"""Where the SDK lies, and its OTLP exporter with requests, protobuf and what else that needs."""
+
 EXPORT_SECONDS = 2
 """How long one export may take: a collector that is down must not hold up the program's exit."""
 
@@ -97,16 +97,13 @@ def _processor(choice: str) -> Any:
 
 
 def _otlp_exporter() -> Any:
-    """The exporter for OTEL_EXPORTER_OTLP_PROTOCOL: ours by HTTP, the program's own by gRPC."""
-    if os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") != "grpc":
-        spec = importlib.util.spec_from_file_location("karstkit_otlp", EXPORTER)
-        assert spec and spec.loader  # noqa: S101, PT018 - it is a Python file
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module.Exporter(os.environ, EXPORT_SECONDS)
-    name = "opentelemetry.exporter.otlp.proto.grpc.trace_exporter"
-    if not _has(name):
-        package = "opentelemetry-exporter-otlp-proto-grpc"
-        raise NotTraced(f"OTEL_EXPORTER_OTLP_PROTOCOL=grpc needs {package} in the requirements")
+    """The exporter for OTEL_EXPORTER_OTLP_PROTOCOL: by HTTP unless gRPC is asked for."""
     os.environ.setdefault("OTEL_EXPORTER_OTLP_TIMEOUT", str(EXPORT_SECONDS))
+    protocol = "grpc" if os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") == "grpc" else "http"
+    name = f"opentelemetry.exporter.otlp.proto.{protocol}.trace_exporter"
+    if not _has(name):  # the program's own comes first, whatever version it is
+        sys.path.append(OTLP_PATH)
+    if not _has(name):
+        package = f"opentelemetry-exporter-otlp-proto-{protocol}"
+        raise NotTraced(f"OTEL_EXPORTER_OTLP_PROTOCOL={protocol} needs {package} in the requirements")
     return importlib.import_module(name).OTLPSpanExporter()

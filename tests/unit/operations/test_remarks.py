@@ -16,7 +16,7 @@ LIVES = "alive for more than 10 s, listens"
 
 
 def said(report: ServiceReport, *log: str) -> list[str]:
-    return list(remarks(report, lambda: log))
+    return list(remarks(report, 512, lambda: log))
 
 
 def with_run(report: ServiceReport, run: Run | None) -> ServiceReport:

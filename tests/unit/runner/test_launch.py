@@ -400,7 +400,6 @@ def test_dead_endpoint_does_not_hold_the_program_up(app: App) -> None:
     )
     assert done.returncode == 3
     assert time.monotonic() - began < telemetry.EXPORT_SECONDS + 4
-    assert done.stderr.count("spans are lost: 127.0.0.1 does not take them") == 1
 
 
 @pytest.fixture
