@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
@@ -43,6 +43,41 @@ class Options:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form of what was said; what was not is left out."""
         return {name: value for name, value in asdict(self).items() if value not in (None, {})}
+
+    def written(self) -> dict[str, str]:
+        """What was said by the keys of repos.yaml, with units as people write them."""
+        said = self.to_dict()
+        return {key: form(said[name]) for key, (name, form) in _FORMS.items() if name in said}
+
+
+def written_size(mebibytes: int) -> str:
+    """``512m`` or ``1g``, as `parse_memory` reads it."""
+    return f"{mebibytes}m" if mebibytes % 1024 else f"{mebibytes // 1024}g"
+
+
+def written_seconds(seconds: int) -> str:
+    """``90s``, ``3m`` or ``1h``, as `parse_seconds` reads it."""
+    for unit in ("h", "m"):
+        if not seconds % _SECONDS[unit]:
+            return f"{seconds // _SECONDS[unit]}{unit}"
+    return f"{seconds}s"
+
+
+def _written_tmpfs(sizes: Mapping[str, int]) -> str:
+    return "{" + ", ".join(f"{path}: {written_size(sizes[path])}" for path in sorted(sizes)) + "}"
+
+
+_FORMS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
+    "run": ("run", str),
+    "rollout": ("rollout", str),
+    "health": ("health", str),
+    "health_timeout": ("health_timeout", written_seconds),
+    "stop_grace": ("stop_grace", written_seconds),
+    "memory": ("memory_mb", written_size),
+    "cpus": ("cpus", "{:g}".format),
+    "tmpfs": ("tmpfs", _written_tmpfs),
+}
+"""By key: the field of `Options`, and how its value is written."""
 
 
 def parse_run(text: str) -> Run:
