@@ -44,6 +44,23 @@ OWN_ANSWERS = (
 )
 """Calls that Envoy itself answered, without a flag that says so."""
 
+_TLS_FAULT = "connection.transport_failure_reason"
+_NO_CERTIFICATE = f"{_TLS_FAULT}.contains('PEER_DID_NOT_RETURN_A_CERTIFICATE')"
+
+STRANGERS = (
+    # Nothing in such a handshake can be trusted, so this tool's own cannot be told from another's.
+    (
+        _NO_CERTIFICATE,
+        "no certificate, turned away as it must be;"
+        " `iac health` and every deploy try this once, through the gateway",
+    ),
+    (
+        f"{_TLS_FAULT} != '' && !{_NO_CERTIFICATE}",
+        "the handshake failed before it proved that it belongs to project ${project}",
+    ),
+)
+"""Callers that could not prove who they are: (CEL, what their line in the log says)."""
+
 INBOUND_SENTENCES = (
     # Between two Envoys an accepted WebSocket is a 200: passed on, another 200 would become a 101.
     (
@@ -125,6 +142,7 @@ def _environment() -> Environment:
         control_plane=spiffe_id("${trust_domain}", CONTROL_PLANE),
         name=NAME,
         own_answers=OWN_ANSWERS,
+        strangers=STRANGERS,
         inbound_sentences=INBOUND_SENTENCES,
         outbound_sentences=OUTBOUND_SENTENCES,
     )

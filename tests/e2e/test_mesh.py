@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -452,15 +453,35 @@ def test_a_refused_call_of_grpc_is_in_the_log(a: Service, b: Service) -> None:
 
 
 def test_a_caller_without_a_certificate_is_in_the_log(lab: Lab, b: Service) -> None:
-    """It never becomes a call; a proven one is no line."""
+    """Once, and it never becomes a call. The control plane tries the same, so its line says that
+    this is right; that of a caller who speaks no TLS does not. A proven caller is no line."""
     with pytest.raises((ssl.SSLError, ConnectionError)):
         handshake(lab, b.ip, 15000, "b")
-    words = "PEER_DID_NOT_RETURN_A_CERTIFICATE"
-    eventually(lambda: any(words in (line["tls"] or "") for line in b.lines()), 5)
+    with socket.create_connection((b.ip, 15000), 5) as plain:
+        plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        plain.recv(1)
+    for reason, note in (
+        (
+            "PEER_DID_NOT_RETURN_A_CERTIFICATE",
+            "no certificate, turned away as it must be;"
+            " `iac health` and every deploy try this once, through the gateway",
+        ),
+        (
+            "HTTP_REQUEST",
+            "the handshake failed before it proved that it belongs to project shop",
+        ),
+    ):
+        eventually(partial(_notes, b, reason), 5)
+        assert _notes(b, reason) == [note]
     before = len(b.lines())
     handshake(lab, b.ip, 15000, "b", "a")
     time.sleep(1.5)
     assert len(b.lines()) == before
+
+
+def _notes(service: Service, reason: str) -> list[str]:
+    """What its log says of callers that were turned away for this reason, line by line."""
+    return [line["note"] for line in service.lines() if reason in (line["tls"] or "")]
 
 
 def test_an_envoy_holds_few_inotify_instances(b: Service) -> None:
