@@ -51,8 +51,8 @@ STRANGERS = (
     # Nothing in such a handshake can be trusted, so this tool's own cannot be told from another's.
     (
         _NO_CERTIFICATE,
-        "no certificate, turned away as it must be;"
-        " `iac health` and every deploy try this once, through the gateway",
+        "no certificate, turned away as it must be; `iac deploy`, `iac health` and"
+        " `iac admin serve` try this themselves, through the gateway",
     ),
     (
         f"{_TLS_FAULT} != '' && !{_NO_CERTIFICATE}",

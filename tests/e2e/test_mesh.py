@@ -463,8 +463,8 @@ def test_a_caller_without_a_certificate_is_in_the_log(lab: Lab, b: Service) -> N
     for reason, note in (
         (
             "PEER_DID_NOT_RETURN_A_CERTIFICATE",
-            "no certificate, turned away as it must be;"
-            " `iac health` and every deploy try this once, through the gateway",
+            "no certificate, turned away as it must be; `iac deploy`, `iac health` and"
+            " `iac admin serve` try this themselves, through the gateway",
         ),
         (
             "HTTP_REQUEST",
