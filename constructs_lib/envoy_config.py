@@ -44,6 +44,13 @@ OWN_ANSWERS = (
 )
 """Calls that Envoy itself answered, without a flag that says so."""
 
+NOT_ASKED_BY_US = (
+    "!(connection.uri_san_peer_certificate == '"
+    + spiffe_id("${trust_domain}", CONTROL_PLANE)
+    + "' && request.path.startsWith('/iac.controlplane.'))"
+)
+"""Not a question of the proven control plane to a runner, which may not be there yet: it tells."""
+
 _TLS_FAULT = "connection.transport_failure_reason"
 _NO_CERTIFICATE = f"{_TLS_FAULT}.contains('PEER_DID_NOT_RETURN_A_CERTIFICATE')"
 
@@ -143,6 +150,7 @@ def _environment() -> Environment:
         name=NAME,
         own_answers=OWN_ANSWERS,
         strangers=STRANGERS,
+        not_asked_by_us=NOT_ASKED_BY_US,
         inbound_sentences=INBOUND_SENTENCES,
         outbound_sentences=OUTBOUND_SENTENCES,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from iac_wrapper import __version__
+from iac_wrapper import __version__, render
 from iac_wrapper.cli.folder import open_workspace
 from iac_wrapper.errors import IacError, Interrupted, UnhealthyError
 from iac_wrapper.plain import plain
@@ -67,6 +68,11 @@ def verb(function: Callable[..., None]) -> click.Command:
 def dumps(data: Any) -> str:
     """JSON for people and programs."""
     return json.dumps(data, indent=2, sort_keys=True)
+
+
+def columns() -> int:
+    """How wide a table may be: as the terminal, or as COLUMNS says."""
+    return shutil.get_terminal_size((render.WIDTH, 24)).columns
 
 
 def _fail(ctx: click.Context, error: IacError) -> NoReturn:

@@ -131,11 +131,24 @@ def test_a_service_is_called_by_its_name(a: Service, b: Service, host: str) -> N
 
 def test_a_service_whose_program_does_not_answer_is_told(lab: Lab, a: Service) -> None:
     """Which service, and where the cause is said; no words of Envoy's own."""
-    lab.service("silent")
-    status, text, _ = call(a, "silent")
+    lab.service("mute")
+    status, text, _ = call(a, "mute")
     assert status == 503
-    assert text.startswith("service silent does not answer: ")
+    assert text.startswith("service mute does not answer: ")
     assert "iac health" in text
+
+
+def test_the_control_planes_question_to_a_runner_is_no_line(lab: Lab, a: Service) -> None:
+    """While a service starts there is none yet; whatever else it asks is, and who else asks."""
+    silent, us = lab.service("silent"), lab.service("control-plane")
+    path = "/iac.controlplane.v1.ControlPlane/HealthCheck"
+    assert call(us, "silent", path)[0] == 503
+    assert call(us, "silent", "/page")[0] == 503
+    assert call(a, "silent", path)[0] == 403
+    logged(silent, path="/page")
+    asked = logged(silent, path=path)
+    assert asked["peer"] == f"spiffe://{DOMAIN}/a"
+    assert [line["path"] for line in silent.lines()].count(path) == 1
 
 
 @pytest.mark.parametrize("host", ["nobody", "nobody:8080", "nobody."])
