@@ -72,7 +72,12 @@ def resolve(
     values = {}
     for key, name in sorted(references(env).items()):
         if "\0" in environ[name]:
-            raise ConfigError(f"{name} holds a NUL character", where=where, expected="none")
+            raise ConfigError(
+                f"{name} holds a NUL character",
+                where=where,
+                expected="none",
+                next_step=f"set {name} to text; what is binary can be encoded as base64",
+            )
         values[key] = environ[name]
     return values
 

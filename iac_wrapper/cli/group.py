@@ -92,6 +92,7 @@ def _disk_error(error: OSError | UnicodeError) -> IacError:
         where=getattr(error, "filename", None),
         found=str(error),
         expected="files of the project folder that belong to you (another user, or root, ran iac?)",
+        next_step="run iac as the user who owns them, or give them to yourself (chown -R)",
     )
 
 

@@ -98,7 +98,7 @@ def parse_path(text: str) -> str:
     """
     if re.fullmatch(r"/[!-~]*", text) and "#" not in text:
         return text
-    raise _bad("health", text, "a path such as /healthz")
+    raise _bad("health", text, "a path such as /healthz", "/healthz")
 
 
 def parse_memory(text: str, what: str = "memory", least: int = MIN_MEMORY_MB) -> int:
@@ -110,7 +110,8 @@ def parse_memory(text: str, what: str = "memory", least: int = MIN_MEMORY_MB) ->
     match = re.fullmatch(r"([0-9]{1,7})([a-z]*)", text.lower())
     if match and match[2] in _UNITS and least <= (size := int(match[1]) * _UNITS[match[2]]):
         return size
-    raise _bad(what, text, f"MiB or a size such as 512m or 1g, at least {least}m")
+    example = "512m" if what == "memory" else "{/app/cache: 64m}"
+    raise _bad(what, text, f"MiB or a size such as 512m or 1g, at least {least}m", example)
 
 
 def parse_seconds(text: str, what: str) -> int:
@@ -122,7 +123,7 @@ def parse_seconds(text: str, what: str) -> int:
     match = re.fullmatch(r"([0-9]{1,4})([smh]?)", text.lower())
     if match and 1 <= (seconds := int(match[1]) * _SECONDS[match[2]]) <= 3600:
         return seconds
-    raise _bad(what, text, "seconds from 1 to 3600, such as 90 or 2m")
+    raise _bad(what, text, "seconds from 1 to 3600, such as 90 or 2m", "90")
 
 
 def parse_cpus(text: str) -> float:
@@ -133,7 +134,7 @@ def parse_cpus(text: str) -> float:
     """
     if re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,2})?", text) and float(text) >= 0.01:
         return float(text)
-    raise _bad("cpus", text, "a number of processors such as 0.5 or 2")
+    raise _bad("cpus", text, "a number of processors such as 0.5 or 2", "0.5")
 
 
 def parse_mount_path(text: str) -> str:
@@ -149,14 +150,19 @@ def parse_mount_path(text: str) -> str:
     ):
         return text
     expected = "an absolute path such as /tmp or /app/cache, without a final slash"
-    raise _bad("tmpfs", text, expected)
+    raise _bad("tmpfs", text, expected, "{/app/cache: 64m}")
 
 
 def _one_of(what: str, text: str, kind: Any) -> Any:
     if text in get_args(kind):
         return text
-    raise _bad(what, text, "one of " + ", ".join(get_args(kind)))
+    raise _bad(what, text, "one of " + ", ".join(get_args(kind)), get_args(kind)[0])
 
 
-def _bad(what: str, text: str, expected: str) -> ConfigError:
-    return ConfigError(f"bad value of {what}", found=repr(text), expected=expected)
+def _bad(what: str, text: str, expected: str, example: str) -> ConfigError:
+    return ConfigError(
+        f"bad value of {what}",
+        found=repr(text),
+        expected=expected,
+        next_step=f"write for instance {what}: {example}",
+    )
