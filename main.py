@@ -110,7 +110,10 @@ def _write(facts: Facts, layout: Layout, chosen: Settings, outdir: Path) -> None
         # Its last paragraph is about switching validation off, which nobody here should.
         detail = str(error).partition("\n\nIf you wish to ignore")[0]
         raise ConfigError(
-            "the stack was refused", where=facts.lock.project, detail=detail
+            "the stack was refused",
+            where=facts.lock.project,
+            next_step="run `iac lock --file repos.yaml`, then the command again",
+            detail=detail,
         ) from None
 
 

@@ -141,7 +141,12 @@ class _ControlPlane(controlplane_pb2_grpc.ControlPlaneServicer):  # type: ignore
         request = Request("deploy", settings.project, slugs=slugs, owner=True)
         try:
             if not slugs:
-                raise ConfigError("no slugs given", where="slugs", expected="at least one")
+                raise ConfigError(
+                    "no slugs given",
+                    where="slugs",
+                    expected="at least one",
+                    next_step="send a slug such as gh:owner/repo",
+                )
             intents.check(request, settings, self._backend.layout.root)
             job, _ = self._backend.jobs.submit(request, actor)
         except IacError as error:

@@ -74,7 +74,10 @@ class UnknownService(IacError):  # noqa: N818 - named like jobs' UnknownJob
     """No service of this name is deployed in the project."""
 
     def __init__(self, project: str, service: str) -> None:
-        super().__init__(f"no service {service} is deployed in project {project}")
+        super().__init__(
+            f"no service {service} is deployed in project {project}",
+            next_step="GET /services lists them",
+        )
 
 
 class _Watch:

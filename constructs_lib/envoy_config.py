@@ -44,6 +44,30 @@ OWN_ANSWERS = (
 )
 """Calls that Envoy itself answered, without a flag that says so."""
 
+NOT_ASKED_BY_US = (
+    "!(connection.uri_san_peer_certificate == '"
+    + spiffe_id("${trust_domain}", CONTROL_PLANE)
+    + "' && request.path.startsWith('/iac.controlplane.'))"
+)
+"""Not a question of the proven control plane to a runner, which may not be there yet: it tells."""
+
+_TLS_FAULT = "connection.transport_failure_reason"
+_NO_CERTIFICATE = f"{_TLS_FAULT}.contains('PEER_DID_NOT_RETURN_A_CERTIFICATE')"
+
+STRANGERS = (
+    # Nothing in such a handshake can be trusted, so this tool's own cannot be told from another's.
+    (
+        _NO_CERTIFICATE,
+        "no certificate, turned away as it must be; `iac deploy`, `iac health` and"
+        " `iac admin serve` try this themselves, through the gateway",
+    ),
+    (
+        f"{_TLS_FAULT} != '' && !{_NO_CERTIFICATE}",
+        "the handshake failed before it proved that it belongs to project ${project}",
+    ),
+)
+"""Callers that could not prove who they are: (CEL, what their line in the log says)."""
+
 INBOUND_SENTENCES = (
     # Between two Envoys an accepted WebSocket is a 200: passed on, another 200 would become a 101.
     (
@@ -125,6 +149,8 @@ def _environment() -> Environment:
         control_plane=spiffe_id("${trust_domain}", CONTROL_PLANE),
         name=NAME,
         own_answers=OWN_ANSWERS,
+        strangers=STRANGERS,
+        not_asked_by_us=NOT_ASKED_BY_US,
         inbound_sentences=INBOUND_SENTENCES,
         outbound_sentences=OUTBOUND_SENTENCES,
     )

@@ -80,7 +80,10 @@ def _confirm(question: str) -> None:
 
 
 def _declined() -> ConfigError:
-    return ConfigError("not confirmed; nothing was changed")
+    return ConfigError(
+        "not confirmed; nothing was changed",
+        next_step="run the command again if you change your mind",
+    )
 
 
 def _at_a_terminal() -> bool:

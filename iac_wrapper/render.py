@@ -22,6 +22,18 @@ _WORDS: dict[ServiceAction, tuple[str, str]] = {
 }
 """A sign for each action, and what becomes of the service."""
 
+WIDTH = 100
+"""Columns that a table may take where no terminal says how wide it is."""
+
+_HEADER = ("SERVICE", "COMMIT", "IMAGE", "ENTRYPOINT", "HEALTH", "SECONDS")
+_RUNS = _HEADER.index("ENTRYPOINT")
+
+_DIGITS, _SHORT_DIGITS = 12, 7
+"""Hexadecimal digits of a commit and an image: as everywhere here, and as git shortens them."""
+
+_FORMS = ((_DIGITS, 24), (_SHORT_DIGITS, len("ENTRYPOINT")))
+"""Digits, and how many columns that must leave to what runs; the last form is taken anyway."""
+
 _WAYS = {"SERVING": "", "RUNNING": "alive, listens nowhere", "COMPLETED": "exit code 0"}
 """How a service can be good, and the words for it where its evidence is none for a table."""
 
@@ -69,12 +81,14 @@ def removed_text(services: Sequence[str], volumes: Sequence[str], listed: Sequen
     return "\n".join(lines)
 
 
-def report_table(report: Report) -> str:
-    """The verdict table, a row per service, and the verdict in a sentence."""
-    header = ("SERVICE", "COMMIT", "IMAGE", "ENTRYPOINT", "IDENTITY", "HEALTH", "SECONDS")
-    rows = [_row(service) for service in report.services]
+def report_table(report: Report, width: int = WIDTH) -> str:
+    """The verdict table, a row per service, and the verdict in a sentence.
+
+    Args:
+        width: how many columns it may take; it takes more only if its shortest form does.
+    """
     verdict = click.style(_verdict(report), fg="green" if report.good else "red")
-    lines = [table(header, rows), "", verdict]
+    lines = [_fitted(report.services, width), "", *_in_common(report.services), verdict]
     lines += [
         f"{service.app.name}: the previous version ({_version(service.previous)}) still serves."
         for service in report.services
@@ -84,6 +98,29 @@ def report_table(report: Report) -> str:
         logs = f"iac logs --service {before[0]} --project {report.project}"
         lines.append(f"Already broken before this deploy: {', '.join(before)}. Next: {logs}")
     return "\n".join(lines)
+
+
+def _fitted(services: Sequence[ServiceReport], width: int) -> str:
+    """The table; what runs is cut to the room that is left, hashes are where that is little."""
+    for digits, least in _FORMS:
+        rows = [_row(service, digits) for service in services]
+        longest = max((len(row[_RUNS]) for row in rows), default=0)
+        room = longest + width - max(map(len, table(_HEADER, rows).splitlines()))
+        if room >= min(least, longest):
+            break
+    room = max(room, least)
+    cut = [(*row[:_RUNS], _short(row[_RUNS], room), *row[_RUNS + 1 :]) for row in rows]
+    return table(_HEADER, cut)
+
+
+def _in_common(services: Sequence[ServiceReport]) -> list[str]:
+    """What every row would repeat: names that differ by the service only."""
+    if not services:
+        return []
+    one = services[0]
+    identity = one.identity.removesuffix(one.app.name)
+    image = one.app.image.rpartition(":")[0].removesuffix(one.app.name)
+    return [f"Identities: {identity}<service>. Images: {image}<service>:<image>."]
 
 
 def _verdict(report: Report) -> str:
@@ -128,14 +165,14 @@ def _state(service: ServiceReport) -> str:
     return f"{health.way} ({why})"
 
 
-def _row(service: ServiceReport) -> tuple[str, ...]:
+def _row(service: ServiceReport, digits: int) -> tuple[str, ...]:
     app = service.app
+    whole = digits == _DIGITS
     return (
         app.name,
-        _version(app),
-        app.image,
+        _version(app) if whole else app.commit[:digits] if app.commit else "local",
+        app.image.rpartition(":")[2][:digits],
         _short(f"{app.entrypoint.display} ({app.entrypoint.reason})", 60),
-        service.identity,
         _state(service),
         f"{service.health.seconds:.1f}",
     )

@@ -47,6 +47,8 @@ MAX_BYTES = 2**20
 KEYS = ("slug", "name", "subdir", "entrypoint", "port", "env", *repos_options.KEYS)
 
 _EXAMPLE = "a list of slugs, such as `- gh:owner/repo`"
+_WRITE = "write a line such as `- gh:owner/repo`"
+_SPLIT = "split it into projects, each with a file of its own (`--project`)"
 _OTHER_NAMES = ("repos.yaml", "repos.yml", "repos.json")
 
 
@@ -81,7 +83,12 @@ def from_slugs(slugs: Sequence[str], *, base_dir: Path | None = None) -> list[Ap
     """
     base = base_dir or Path()
     if not slugs:
-        raise ConfigError("no slugs given", where="argument", expected=_EXAMPLE)
+        raise ConfigError(
+            "no slugs given",
+            where="argument",
+            expected="slugs such as gh:owner/repo",
+            next_step="iac deploy gh:owner/repo, or iac deploy --file repos.yaml",
+        )
     specs = []
     for text in slugs:
         try:
@@ -89,6 +96,7 @@ def from_slugs(slugs: Sequence[str], *, base_dir: Path | None = None) -> list[Ap
             name = default_name(slug, base)
         except ConfigError as error:
             error.where = "argument"
+            error.next_step = error.next_step or "correct it, then run the command again"
             raise
         specs.append(AppSpec(name=name, slug=slug, where="argument"))
     _check_unique(specs)
@@ -114,6 +122,7 @@ def from_entries(
             where=at,
             found=str(len(entries)),
             expected=f"1 to {MAX_ENTRIES}",
+            next_step="name an app, such as gh:owner/repo" if not entries else _SPLIT,
         )
     base = base_dir or Path()
     specs = [_from_json(entry, f"{at}/{n}", base) for n, entry in enumerate(entries)]
@@ -134,9 +143,12 @@ def _from_json(value: object, where: str, base: Path) -> AppSpec:
         assert node is not None  # noqa: S101 - every JSON value is a document
         return replace(_spec(node, reader, base, text), where=where)
     except RecursionError:
-        raise ConfigError("nested too deep", where=where) from None
-    except ConfigError as error:
-        error.where = where  # a line number means nothing here
+        raise ConfigError(
+            "nested too deep", where=where, next_step="send an app as a text or a flat object"
+        ) from None
+    except ConfigError as error:  # a line number means nothing here
+        error.next_step = (error.next_step or "").replace(error.where or where, where)
+        error.where = where
         raise
 
 
@@ -150,6 +162,7 @@ def _read(path: Path) -> str:
                 where=str(path),
                 found=f"more than {MAX_BYTES} bytes",
                 expected=f"at most {MAX_BYTES} bytes",
+                next_step=_SPLIT,
             )
         return data.decode("utf-8-sig")
     except FileNotFoundError:
@@ -160,6 +173,7 @@ def _read(path: Path) -> str:
             where=str(path),
             found=str(error),
             expected="a UTF-8 text file",
+            next_step="let the file be readable, and save it as UTF-8",
         ) from None
 
 
@@ -183,15 +197,25 @@ def _entries(root: yaml.Node | None, reader: Reader) -> list[yaml.Node]:
         mapping = reader.mapping(root, ("apps",), "the repos file")
         root = mapping.get("apps") or root
     if root is None or reader.is_null(root):
-        raise reader.error(root, "the repos file is empty", expected=_EXAMPLE)
+        raise reader.error(root, "the repos file is empty", expected=_EXAMPLE, next_step=_WRITE)
     if not isinstance(root, yaml.SequenceNode):
-        raise reader.error(root, "not a list of apps", found=reader.show(root), expected=_EXAMPLE)
+        raise reader.error(
+            root,
+            "not a list of apps",
+            found=reader.show(root),
+            expected=_EXAMPLE,
+            next_step="write each app on a line of its own, after `- `",
+        )
     nodes: list[yaml.Node] = root.value
     if not nodes:
-        raise reader.error(root, "the list of apps is empty", expected=_EXAMPLE)
+        raise reader.error(root, "the list of apps is empty", expected=_EXAMPLE, next_step=_WRITE)
     if len(nodes) > MAX_ENTRIES:
         raise reader.error(
-            root, "too many apps", found=str(len(nodes)), expected=f"at most {MAX_ENTRIES}"
+            root,
+            "too many apps",
+            found=str(len(nodes)),
+            expected=f"at most {MAX_ENTRIES}",
+            next_step=_SPLIT,
         )
     return nodes
 

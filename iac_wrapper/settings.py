@@ -328,6 +328,7 @@ def _read_env_file(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
             where=f"{path.name}{line}",
             found=str(error),
             expected="NAME=value, with quotes as in a shell",
+            next_step=f"correct {path.absolute()}",
         ) from None
 
 
@@ -351,4 +352,11 @@ def check_project(name: str, *, where: str) -> str:
         found=repr(name),
         expected="1 to 32 of a-z, 0-9 and '-', starting with a letter, not ending with '-',"
         " not build",
+        next_step=f"choose another name, for instance --project {_project_like(name)}",
     )
+
+
+def _project_like(name: str) -> str:
+    """A name that `check_project` takes, as near to `name` as can be."""
+    bent = re.sub(r"[^a-z0-9]+", "-", name.lower()).lstrip("-0123456789")[:32].strip("-")
+    return bent if bent and bent != "build" else "myshop"

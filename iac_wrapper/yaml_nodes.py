@@ -39,9 +39,17 @@ class Reader:
         *,
         found: str | None = None,
         expected: str | None = None,
+        next_step: str = "",
     ) -> ConfigError:
-        """An error about `node`."""
-        return ConfigError(message, where=self.where(node), found=found, expected=expected)
+        """An error about `node`; without a `next_step`, that is to correct it there."""
+        where = self.where(node)
+        return ConfigError(
+            message,
+            where=where,
+            found=found,
+            expected=expected,
+            next_step=next_step or _correct(where),
+        )
 
     @contextmanager
     def at(self, node: yaml.Node) -> Iterator[None]:
@@ -50,6 +58,7 @@ class Reader:
             yield
         except ConfigError as error:
             error.where = error.where or self.where(node)
+            error.next_step = error.next_step or _correct(error.where)
             raise
 
     def is_null(self, node: yaml.Node) -> bool:
@@ -148,5 +157,12 @@ def compose(text: str, reader: Reader, *, json: bool = False) -> yaml.Node | Non
         ) from None
     except (yaml.YAMLError, RecursionError) as error:
         found = "nested too deep" if isinstance(error, RecursionError) else str(error)
-        raise ConfigError("not valid YAML", where=reader.where(None), found=found) from None
+        where = reader.where(None)
+        raise ConfigError(
+            "not valid YAML", where=where, found=found, next_step=_correct(where)
+        ) from None
     return node
+
+
+def _correct(where: str) -> str:
+    return f"correct {where}"

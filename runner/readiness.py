@@ -166,13 +166,14 @@ class Readiness:
     def _nowhere(self, age: float) -> Verdict:
         settings, choice = self._settings, self._choice
         if self._listened:
-            text = f"no longer listens on port {choice.port}"
-        elif not settings.must_serve and not choice.served:
+            return Verdict(False, f"no longer listens on port {choice.port}", cause="no-listener")
+        if not settings.must_serve and not choice.served:
             return self._alive(age, ", listens nowhere")
-        else:
-            more_or_less = "more" if age >= settings.settle else "less"
-            where = f"on port {settings.port}" if settings.port_declared else "anywhere"
-            text = f"alive for {more_or_less} than {settings.settle:g} s and not listening {where}"
+        where = f"on port {settings.port}" if settings.port_declared else "anywhere"
+        listens = f" and not listening {where}"
+        if age < settings.settle:  # too early to be a reason
+            return self._alive(age, listens)
+        text = f"alive for more than {settings.settle:g} s{listens}"
         return Verdict(False, text, cause="no-listener")
 
     def _alive(self, age: float, listens: str = "") -> Verdict:

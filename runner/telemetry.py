@@ -105,5 +105,7 @@ def _otlp_exporter() -> Any:
         sys.path.append(OTLP_PATH)
     if not _has(name):
         package = f"opentelemetry-exporter-otlp-proto-{protocol}"
-        raise NotTraced(f"OTEL_EXPORTER_OTLP_PROTOCOL={protocol} needs {package} in the requirements")
+        raise NotTraced(
+            f"OTEL_EXPORTER_OTLP_PROTOCOL={protocol} needs {package} in the requirements"
+        )
     return importlib.import_module(name).OTLPSpanExporter()

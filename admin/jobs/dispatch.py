@@ -71,7 +71,11 @@ class Dispatch:
             spawn.spawn(folder, lock, ticker.wake)
         except OSError as error:
             lock.release()
-            failure = CommandError("the worker cannot be started", found=str(error))
+            failure = CommandError(
+                "the worker cannot be started",
+                found=str(error),
+                next_step="make room for a process on the server's machine, then send it again",
+            )
             self._watch.conclude(job.id, outcome.failed(failure))
             return
         self._watch.started(job)
@@ -112,6 +116,7 @@ class Dispatch:
                 where=str(directory),
                 found=str(error),
                 expected="a folder that belongs to the server's user",
+                next_step="give it to that user (chown -R), then send the request again",
             ) from error
 
     def _expire(self, project: str) -> None:

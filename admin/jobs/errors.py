@@ -10,14 +10,20 @@ class UnknownJob(IacError):  # noqa: N818 - reads as what it says
     """There is no such job, or none any more."""
 
     def __init__(self, job_id: str) -> None:
-        super().__init__("no such deployment", found=job_id[:64])
+        super().__init__(
+            "no such deployment", found=job_id[:64], next_step="GET /deployments lists them"
+        )
 
 
 class AlreadyEnded(IacError):  # noqa: N818
     """The job cannot be cancelled any more."""
 
     def __init__(self, job: Job) -> None:
-        super().__init__(f"the deployment has ended: {job.status}", found=job.id)
+        super().__init__(
+            f"the deployment has ended: {job.status}",
+            found=job.id,
+            next_step=f"GET /deployments/{job.id} says how",
+        )
 
 
 class KeyReused(IacError):  # noqa: N818
@@ -28,4 +34,5 @@ class KeyReused(IacError):  # noqa: N818
             "this idempotency key belongs to another request",
             found=f"deployment {job.id}",
             expected="a new key for each new request",
+            next_step="send it again with a new Idempotency-Key",
         )

@@ -30,6 +30,7 @@ from iac_wrapper.settings import Settings, check_project
 
 _SECRET_SETTINGS = {item.name for item in fields(Settings) if item.metadata["secret"]}
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9._:-]+")
+_LOCALLY = "deploy it on the machine itself"
 
 
 def check(request: Request, settings: Settings, root: Path) -> None:
@@ -89,13 +90,20 @@ def _check_one_way(request: Request) -> None:
         wrong, expected = len(given) != 1, "one of slugs, apps, services"
     if wrong:
         found = ", ".join(given) or "none of them"
-        raise ConfigError("unclear what to deploy", where="/", found=found, expected=expected)
+        raise ConfigError(
+            "unclear what to deploy",
+            where="/",
+            found=found,
+            expected=expected,
+            next_step="send the request with only these members",
+        )
     if request.prune and request.services:
         raise ConfigError(
             "prune needs the whole list of what stays",
             where="/prune",
             found="services",
             expected="slugs or apps",
+            next_step="send all that is to stay as slugs or apps, or leave prune out",
         )
 
 
@@ -192,14 +200,14 @@ def _is_below(location: Path, folder: Path) -> bool:
 
 
 def _refused(
-    slug: Slug, where: str, message: str, expected: str, *, next_step: str | None = None
+    slug: Slug, where: str, message: str, expected: str, *, next_step: str = _LOCALLY
 ) -> ConfigError:
     return ConfigError(
         message,
         where=where,
         found=slug.text,
         expected=expected,
-        next_step=next_step or "deploy it on the machine itself",
+        next_step=next_step,
     )
 
 

@@ -229,7 +229,11 @@ class Jobs:
     def _admit(self, draft: Job) -> tuple[Job, Lock | None]:
         """Store a new job: as running with the project's lock, or queued without."""
         if not self._open:
-            raise BusyError("this server takes no jobs now", found="it is starting or stopping")
+            raise BusyError(
+                "this server takes no jobs now",
+                found="it is starting or stopping",
+                next_step="send the request again in some seconds",
+            )
         lock, text = None, "Accepted"
         try:
             lock = self._dispatch.lock(draft)
@@ -242,7 +246,11 @@ class Jobs:
         except OSError as error:
             if lock:
                 lock.release()
-            raise CommandError("the job cannot be stored", found=str(error)) from error
+            raise CommandError(
+                "the job cannot be stored",
+                found=str(error),
+                next_step="make room for .iac/jobs on the server's disk, then send it again",
+            ) from error
         self._watch.log(job.id)
         if lock is None:
             self._dispatch.enqueue(job)

@@ -182,6 +182,7 @@ def _disk_error(error: OSError | UnicodeError) -> IacError:
         where=getattr(error, "filename", None),
         found=str(error),
         expected="files of the project folder that belong to the server's user",
+        next_step="give them to that user (chown -R), then send the request again",
     )
 
 

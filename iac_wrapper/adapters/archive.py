@@ -65,6 +65,9 @@ def _save(response: requests.Response, to: Path, max_bytes: int, url: str) -> No
                 )
             if time.monotonic() > deadline:
                 raise SourceError(
-                    f"the download took longer than {TOTAL_TIMEOUT:g} s", found=url, retryable=True
+                    f"the download took longer than {TOTAL_TIMEOUT:g} s",
+                    found=url,
+                    next_step="run the command again, or use a mirror that is nearer",
+                    retryable=True,
                 )
             file.write(chunk)

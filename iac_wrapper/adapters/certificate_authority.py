@@ -146,7 +146,10 @@ def load_key(path: Path) -> PrivateKey:
     if isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
         return key
     raise CertificateError(
-        "cannot sign with this kind of key", where=str(path), expected="an EC or RSA key"
+        "cannot sign with this kind of key",
+        where=str(path),
+        expected="an EC or RSA key",
+        next_step=_START_OVER,
     )
 
 
@@ -226,6 +229,7 @@ def _check_chain(certificates: tuple[x509.Certificate, ...], path: Path, chain: 
             raise CertificateError(
                 "not a CA certificate", where=str(path), found=_subject(each),
                 expected="basic constraints CA:TRUE and the key usage keyCertSign",
+                next_step="put a CA there, or remove ca.pem and ca.key; then deploy all",
             )  # fmt: skip
     for lower, upper in pairwise(certificates):
         if not _issued_by(lower, upper):
@@ -234,6 +238,7 @@ def _check_chain(certificates: tuple[x509.Certificate, ...], path: Path, chain: 
                 where=str(chain),
                 found=f"{_subject(upper)} did not issue {_subject(lower)}",
                 expected="the issuer of ca.pem first, the root last",
+                next_step=f"put the certificates in {chain} in this order",
             )
     if not _is_root(certificates[-1]):
         raise CertificateError(

@@ -199,9 +199,18 @@ def _check_pair(ca: CertificateAuthority, directory: Path, *, with_key: bool = T
             and (directory / "ca.crt").read_bytes() == ca.trusted
         )
     except (InvalidSignature, ValueError, TypeError, OSError) as error:
-        raise CertificateError("bad pair", where=str(directory), found=str(error)) from None
+        raise _bad_pair(directory, str(error)) from None
     if not agree:
-        raise CertificateError("certificate, key and CA do not agree", where=str(directory))
+        raise _bad_pair(directory, "files that were not issued together")
+
+
+def _bad_pair(directory: Path, found: str) -> CertificateError:
+    return CertificateError(
+        "certificate, key and CA do not agree",
+        where=str(directory),
+        found=found,
+        next_step="run the command again, which issues them anew",
+    )
 
 
 def _names(certificate: x509.Certificate) -> x509.SubjectAlternativeName:

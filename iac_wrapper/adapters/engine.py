@@ -331,7 +331,9 @@ def _translated() -> Iterator[None]:
         yield
     except docker.errors.APIError as error:
         raise CommandError(
-            "the Docker engine refused", found=str(error.explanation or error)
+            "the Docker engine refused",
+            found=str(error.explanation or error),
+            next_step="run the command again; the engine's own log has more",
         ) from None
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
         raise _down(error) from None

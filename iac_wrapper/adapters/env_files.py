@@ -25,6 +25,41 @@ def references(env: Mapping[str, str]) -> dict[str, str]:
     return {key: match[1] for key, match in found.items() if match}
 
 
+def require(
+    envs: Mapping[str, Mapping[str, str]], environ: Mapping[str, str], *, env_file: Path
+) -> None:
+    """Refuse references that stand for nothing, all of them at once.
+
+    Args:
+        envs: the `env:` of services, by where it is from.
+        environ: the environment of the deploy; `env_file` is the ``.env`` that is a part of it.
+
+    Raises:
+        ConfigError: `environ` lacks a name.
+    """
+    missing = [
+        (where, key, name)
+        for where, env in envs.items()
+        for key, name in sorted(references(env).items())
+        if name not in environ
+    ]
+    if not missing:
+        return
+    where, key, name = missing[0]
+    names = sorted({name for _, _, name in missing})
+    uses = [f"{where}: env {key} refers to ${{{name}}}" for where, key, name in missing]
+    one = f"env {key} refers to ${{{name}}}, which is not set"
+    several = f"`env:` refers to variables that are not set: {', '.join(names)}"
+    raise ConfigError(
+        several if len(missing) > 1 else one,
+        where=None if len(missing) > 1 else where,
+        expected=f"{', '.join(names)} in the environment of this command"
+        f" or in {env_file.absolute()}",
+        next_step=f"export {' '.join(f'{name}=…' for name in names)}, then run the command again",
+        detail="\n".join(uses) if len(missing) > 1 else None,
+    )
+
+
 def resolve(
     env: Mapping[str, str], environ: Mapping[str, str], *, where: str, env_file: Path
 ) -> dict[str, str]:
@@ -33,17 +68,16 @@ def resolve(
     Raises:
         ConfigError: one is not set there, or no program could get it.
     """
+    require({where: env}, environ, env_file=env_file)
     values = {}
     for key, name in sorted(references(env).items()):
-        if name not in environ:
-            raise ConfigError(
-                f"env {key} refers to ${{{name}}}, which is not set",
-                where=where,
-                expected=f"{name} in the environment of this command or in {env_file.absolute()}",
-                next_step=f"export {name}=…, then run the command again",
-            )
         if "\0" in environ[name]:
-            raise ConfigError(f"{name} holds a NUL character", where=where, expected="none")
+            raise ConfigError(
+                f"{name} holds a NUL character",
+                where=where,
+                expected="none",
+                next_step=f"set {name} to text; what is binary can be encoded as base64",
+            )
         values[key] = environ[name]
     try:
         for key, value in values.items():

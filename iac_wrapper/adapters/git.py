@@ -85,7 +85,10 @@ def ls_remote(remote: Remote) -> Refs:
     refs = parse_ls_remote(done.stdout)
     if not refs.commits:
         raise SourceError(
-            "the repository is empty", found=remote.url, expected="at least one commit"
+            "the repository is empty",
+            found=remote.url,
+            expected="at least one commit",
+            next_step="push a commit to it, or correct the slug",
         )
     return refs
 
@@ -178,6 +181,7 @@ def _fetch_commit(remote: Remote, commit: str, repository: Path, *options: str) 
             "no such commit",
             found=f"{commit} in {remote.url}",
             expected="a commit that a branch or tag of the repository contains",
+            next_step="push the commit, or write another #ref in the slug",
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from iac_wrapper.adapters.process import TAIL_LINES, Completed
+from iac_wrapper.adapters.process import LOOK, TAIL_LINES, Completed
 from iac_wrapper.errors import SourceError
 from iac_wrapper.model.remote import Remote
 
@@ -93,7 +93,7 @@ def explain(done: Completed, remote: Remote) -> SourceError:
     return SourceError(
         case.message if case else "git failed",
         found=remote.url,
-        next_step=case.next_step.replace("{token}", token) if case else None,
+        next_step=case.next_step.replace("{token}", token) if case else LOOK,
         detail="\n".join(text.splitlines()[-TAIL_LINES:]) or None,
         retryable=bool(case and case.retryable),
     )

@@ -101,6 +101,7 @@ class LinkTable:
                 "the source holds two entries at one path",
                 found="/".join(parts),
                 expected="each path once, and nothing below a file or a link",
+                next_step="rename one of them in the repository",
             )
 
     def _walk(self, link: Parts, target: str) -> Parts:
@@ -136,5 +137,6 @@ class LinkTable:
             raise SourceError(
                 "the source holds symbolic links that multiply each other beyond measure",
                 found=f"more than {MAX_STEPS} steps to follow them all",
+                next_step="let links in the repository point at files, not at other links",
             )
         return parts[::-1]

@@ -34,6 +34,10 @@ class Command:
         return Path(self.argv[0]).name
 
 
+LOOK = "correct what the lines below name, then run the command again"
+"""The next step where a program that failed says itself what is wrong."""
+
+
 @dataclass(frozen=True)
 class Completed:
     """A command that ended: exit code (negative = signal), stdout and stderr as text."""
@@ -43,7 +47,7 @@ class Completed:
     stdout: str
     stderr: str
 
-    def check(self, message: str, *, next_step: str | None = None) -> Completed:
+    def check(self, message: str, *, next_step: str = LOOK) -> Completed:
         """Return self, or raise CommandError with `message` and the tail of the output."""
         if self.returncode == 0:
             return self
@@ -79,7 +83,9 @@ def run(command: Command, *, timeout: float | None = None) -> Completed:
         raise _cannot_start(command, error) from None
     except subprocess.TimeoutExpired:
         raise CommandError(
-            f"{command.name} did not end within {timeout:g} s", retryable=True
+            f"{command.name} did not end within {timeout:g} s",
+            next_step="run the command again; a slow network or a busy machine can be the cause",
+            retryable=True,
         ) from None
     return Completed(command, done.returncode, done.stdout, done.stderr)
 

@@ -219,7 +219,10 @@ def _publish(staging: Path, made: Cached) -> Cached:
         winner = _lookup(final, lambda _: None)
         if winner is None:
             raise SourceError(
-                "the source cache cannot be written", found=str(final), retryable=True
+                "the source cache cannot be written",
+                found=str(final),
+                next_step=f"remove {final}, then run the command again",
+                retryable=True,
             ) from None
         return winner
     return made

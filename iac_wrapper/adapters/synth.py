@@ -28,5 +28,9 @@ def synth(root: Path, lock: Path, users: Path, outdir: Path, project: str) -> Pa
     done.check("the cdktf app (main.py) failed")
     directory = outdir / "stacks" / project
     if not (directory / "cdk.tf.json").is_file():
-        raise CommandError("the cdktf app wrote no stack", expected=str(directory / "cdk.tf.json"))
+        raise CommandError(
+            "the cdktf app wrote no stack",
+            expected=str(directory / "cdk.tf.json"),
+            next_step="make bootstrap",
+        )
     return directory

@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path, PurePath
 
 from iac_wrapper.adapters import working_tree
+from iac_wrapper.adapters.left_out import JUNK, is_junk, junk, left_out
 from iac_wrapper.adapters.link_table import LinkTable
 from iac_wrapper.adapters.survey import survey
 from iac_wrapper.adapters.unpack import Limits
 from iac_wrapper.errors import SourceError
 from iac_wrapper.model.omission import Omission
 from iac_wrapper.public_tree import file_mode, make_directory
-
-JUNK = (
-    ".git",
-    ".hg",
-    ".svn",
-    ".iac",
-    ".terraform",
-    "cdktf.out",
-    ".env",
-    ".venv",
-    "venv",
-    "node_modules",
-    "__pycache__",
-    "*.py[cod]",
-    "*.egg-info",
-    ".pytest_cache",
-    ".mypy_cache",
-    ".ruff_cache",
-    ".tox",
-    ".nox",
-    ".idea",
-    ".DS_Store",
-)
-"""What is never part of a local source, unless git tracks it."""
-
-_OWN = (".env", "node_modules")
-"""Of `JUNK`, what a program may miss: said when it lies at the top. The rest makes itself anew."""
 
 
 def tree_hash(root: Path) -> str:
@@ -87,12 +60,12 @@ def copy_local(source: Path, to: Path, limits: Limits) -> tuple[Omission, ...]:
     copy = _Copy(source, to, limits)
     found = working_tree.read(source, JUNK)
     if found is None:
-        copy.untracked(str(path.relative_to(source)) for path in _walk(source, JUNK))
-        return survey(to, copy.finish(), {})
+        copy.untracked(str(path.relative_to(source)) for path in _walk(source, is_junk))
+        return survey(to, copy.finish([*junk(source)]), {})
     copy.tracked(found.tracked)
     copy.untracked(found.untracked)
     copy.submodules(found.submodules)
-    return survey(to, copy.finish(), found.submodules)
+    return survey(to, copy.finish(found.ignored), found.submodules)
 
 
 class _Copy:
@@ -104,6 +77,7 @@ class _Copy:
         self._limits = limits
         self._table = LinkTable()
         self._omissions: set[Omission] = set()
+        self._submodules: tuple[str, ...] = ()
         self._bytes = 0
         self._count = 0
         make_directory(to)
@@ -127,20 +101,20 @@ class _Copy:
                 self._add(self._source / name)
 
     def submodules(self, names: Iterable[str]) -> None:
-        for name in names:
+        self._submodules = tuple(names)
+        for name in self._submodules:
             parts = PurePath(name).parts
             self._make_parents(parts)
             if self._table.add_directory(parts):
                 make_directory(self._to.joinpath(*parts))
 
-    def finish(self) -> set[Omission]:
+    def finish(self, ignored: Collection[str]) -> set[Omission]:
         verdict = self._table.judge()
         for parts, target in verdict.good:
             self._to.joinpath(*parts).symlink_to(target)
-        own = {name for name in _OWN if os.path.lexists(self._source / name)}
-        missing = (name for name in own if not os.path.lexists(self._to / name))
-        self._omissions.update(Omission("own", name) for name in missing)
-        return self._omissions.union(verdict.omissions)
+        known = {*self._submodules, *(one.path for one in self._omissions)}
+        found = left_out(self._source, self._to, ignored, known)
+        return self._omissions.union(verdict.omissions, found)
 
     def _add(self, path: Path) -> None:
         found = path.lstat()
@@ -175,14 +149,18 @@ class _Copy:
             make_directory(self._to.joinpath(*parts[:depth]))
 
 
-def _walk(root: Path, junk: tuple[str, ...] = (".git",)) -> Iterator[Path]:
+def _is_git(name: str) -> bool:
+    return name == ".git"
+
+
+def _walk(root: Path, without: Callable[[str], bool] = _is_git) -> Iterator[Path]:
     """Files and links below `root`, in no order; links to directories are not entered."""
     with os.scandir(root) as entries:
         for entry in entries:
-            if any(fnmatch.fnmatch(entry.name, pattern) for pattern in junk):
+            if without(entry.name):
                 continue
             if entry.is_dir(follow_symlinks=False):
-                yield from _walk(Path(entry.path), junk)
+                yield from _walk(Path(entry.path), without)
             else:
                 yield Path(entry.path)
 

@@ -217,7 +217,11 @@ def _check_commit(tar: tarfile.TarFile, commit: str | None) -> None:
     noted = tar.pax_headers.get("comment")
     if commit and noted and noted != commit:
         raise SourceError(
-            "the archive is of another commit", found=noted, expected=commit, retryable=True
+            "the archive is of another commit",
+            found=noted,
+            expected=commit,
+            next_step="run the command again",
+            retryable=True,
         )
 
 
@@ -234,13 +238,18 @@ def _explained(archive: Path) -> Iterator[None]:
         ) from None
     except OSError as error:
         raise SourceError(
-            "the archive cannot be unpacked here", found=error.strerror or str(error)
+            "the archive cannot be unpacked here",
+            found=error.strerror or str(error),
+            next_step="make room on the disk of .iac/cache, then run the command again",
         ) from None
 
 
 def _refused(what: str, found: str) -> SourceError:
     return SourceError(
-        f"the source holds {what}", found=found, expected="files, directories, links inside"
+        f"the source holds {what}",
+        found=found,
+        expected="files, directories, links inside",
+        next_step="take it out of the repository",
     )
 
 

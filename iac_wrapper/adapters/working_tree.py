@@ -23,11 +23,13 @@ class WorkingTree:
     """Paths relative to the folder that was asked for, sorted.
 
     `untracked` ones are not ignored either; one that ends in ``/`` is a repository of its own.
+    `ignored` are the others that are not tracked: of a folder its own path alone, without a ``/``.
     `submodules` maps paths to URLs, empty where ``.gitmodules`` has none.
     """
 
     tracked: tuple[str, ...]
     untracked: tuple[str, ...]
+    ignored: tuple[str, ...]
     submodules: Mapping[str, str]
 
 
@@ -48,13 +50,15 @@ def read(folder: Path, junk: tuple[str, ...]) -> WorkingTree | None:
     if inside.returncode:
         raise explain(inside, Remote(str(folder)))
     _, top, prefix = inside.stdout.split("\n")[:3]
-    exclude = [f"--exclude={pattern}" for pattern in junk]
+    exclude = ["--exclude-standard", *(f"--exclude={pattern}" for pattern in junk)]
+    ignored = {name.rstrip("/") for name in _list(folder, "-o", "-i", "--directory", *exclude)}
     staged = [line.partition("\t") for line in _list(folder, "-s")]
     modules = {name for entry, _, name in staged if entry.startswith(_SUBMODULE)}
     urls = submodule_urls(Path(top))
     return WorkingTree(
         tracked=tuple(sorted({name for _, _, name in staged} - modules)),
-        untracked=tuple(sorted(set(_list(folder, "-o", "--exclude-standard", *exclude)))),
+        untracked=tuple(sorted(set(_list(folder, "-o", *exclude)))),
+        ignored=tuple(sorted(ignored)),
         submodules={name: urls.get(prefix + name, "") for name in modules},
     )
 

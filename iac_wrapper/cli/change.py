@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from iac_wrapper import ask, render
-from iac_wrapper.cli.group import dumps, verb
+from iac_wrapper.cli.group import columns, dumps, verb
 from iac_wrapper.errors import ConfigError, IacError
 from iac_wrapper.plain import plain
 
@@ -197,7 +197,7 @@ def _show_deployed(deployed: Deployed, as_json: bool, error: IacError | None = N
         failure = {"error": error.to_dict()} if error else {}
         click.echo(dumps({**deployed.report.to_dict(), "plan": deployed.plan.to_dict(), **failure}))
     else:
-        click.echo(render.report_table(deployed.report))
+        click.echo(render.report_table(deployed.report, columns()))
         click.echo(f"Terraform: {deployed.plan.summary} (plan {deployed.plan_hash[:12]}).")
 
 

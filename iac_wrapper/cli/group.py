@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from iac_wrapper import __version__
+from iac_wrapper import __version__, render
 from iac_wrapper.cli.folder import open_workspace
 from iac_wrapper.errors import IacError, Interrupted, UnhealthyError
 from iac_wrapper.plain import plain
@@ -69,6 +70,11 @@ def dumps(data: Any) -> str:
     return json.dumps(data, indent=2, sort_keys=True)
 
 
+def columns() -> int:
+    """How wide a table may be: as the terminal, or as COLUMNS says."""
+    return shutil.get_terminal_size((render.WIDTH, 24)).columns
+
+
 def _fail(ctx: click.Context, error: IacError) -> NoReturn:
     redact = ctx.meta.get("redact", Redactor())
     if ctx.meta.get("as_json") and not isinstance(error, UnhealthyError):
@@ -86,6 +92,7 @@ def _disk_error(error: OSError | UnicodeError) -> IacError:
         where=getattr(error, "filename", None),
         found=str(error),
         expected="files of the project folder that belong to you (another user, or root, ran iac?)",
+        next_step="run iac as the user who owns them, or give them to yourself (chown -R)",
     )
 
 

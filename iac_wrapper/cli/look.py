@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from iac_wrapper import render
-from iac_wrapper.cli.group import dumps, verb
+from iac_wrapper.cli.group import columns, dumps, verb
 from iac_wrapper.errors import Interrupted, UnhealthyError
 from iac_wrapper.plain import plain
 
@@ -28,7 +28,7 @@ def health(workspace: Workspace, as_json: bool, wait: float) -> None:
     from iac_wrapper.operations.verify import unhealthy_detail
 
     report = operation(workspace, wait=wait)
-    click.echo(dumps(report.to_dict()) if as_json else render.report_table(report))
+    click.echo(dumps(report.to_dict()) if as_json else render.report_table(report, columns()))
     if not report.good:
         sys.stdout.flush()
         click.echo(plain(unhealthy_detail(report.services)), err=True)

@@ -147,13 +147,14 @@ class _Resolver:
             f"no {name} in {relative}", f"one of {names}" if names else "a file that defines it"
         )
 
-    def _bad(self, message: str, expected: str, next_step: str | None = None) -> EntrypointError:
+    def _bad(self, message: str, expected: str, next_step: str = "") -> EntrypointError:
+        name = self.override.reason.split()[0]
         return EntrypointError(
             message,
             where=self.override.where or None,
-            found=f"{self.override.reason.split()[0]} {self.override.value!r}",
+            found=f"{name} {self.override.value!r}",
             expected=expected,
-            next_step=next_step,
+            next_step=next_step or f"correct {name}, or leave it out to have the program found",
         )
 
 

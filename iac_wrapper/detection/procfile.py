@@ -134,7 +134,7 @@ class _Command:
             raise self._bad(f"it names {path}, which is not in the checkout")
         return file
 
-    def _bad(self, message: str, next_step: str | None = None) -> EntrypointError:
+    def _bad(self, message: str, next_step: str = "") -> EntrypointError:
         return EntrypointError(
             message,
             where=f"{PROCFILE}:{self.process.number}",

@@ -31,7 +31,7 @@ def app_changes(
 
 def _source(old: ResolvedApp, new: ResolvedApp, commits: int | None) -> Iterator[Reason]:
     if old.slug != new.slug:
-        yield Reason("source", f"source {old.slug} → {new.slug}")
+        yield Reason("source", f"slug: {old.slug} → {new.slug}")
     if old.commit != new.commit:
         count = f" ({commits} commit{'s' * (commits != 1)})" if commits else ""
         yield Reason("commit", f"commit {_short(old)} → {_short(new)}{count}")
@@ -45,7 +45,7 @@ def _short(app: ResolvedApp) -> str:
 
 def _entrypoint(old: ResolvedApp, new: ResolvedApp) -> Iterator[Reason]:
     if old.entrypoint.display != new.entrypoint.display:
-        text = f"entrypoint {old.entrypoint.display} → {new.entrypoint.display}"
+        text = f"entrypoint: {old.entrypoint.display} → {new.entrypoint.display}"
         yield Reason("entrypoint", text)
 
 
@@ -75,17 +75,24 @@ def _env(
 
 
 def _settings(old: ResolvedApp, new: ResolvedApp) -> Iterator[Reason]:
-    """Everything of repos.yaml that has no words of its own here."""
-    before = {"python": old.python, "run": old.run, **old.options.to_dict()}
-    after = {"python": new.python, "run": new.run, **new.options.to_dict()}
-    for name in sorted({*before, *after}):
-        was, will = before.get(name), after.get(name)
+    """Everything of repos.yaml that has no words of its own here, and the Python."""
+    if old.python != new.python:
+        yield Reason("settings", f"python {old.python or 'none'} → {new.python or 'none'}")
+    before, after = _options(old), _options(new)
+    for key in sorted({*before, *after}):
+        was, will = (said.get(key, _UNSAID.get(key, "default")) for said in (before, after))
         if was != will:
-            yield Reason("settings", f"{name} {_said(was)} → {_said(will)}")
+            yield Reason("settings", f"{key}: {was} → {will}")
 
 
-def _said(value: object) -> str:
-    return "default" if value is None else str(value)
+def _options(app: ResolvedApp) -> dict[str, str]:
+    """The options by key; where the code tells what a program is for, that is said as well."""
+    told = f"automatic ({app.run})" if app.run else "automatic"
+    return {"run": told, **app.options.written()}
+
+
+_UNSAID = {"cpus": "no limit", "rollout": "beside"}
+"""What holds where an entry does not say it, if that is no setting."""
 
 
 def _image(old: ResolvedApp, new: ResolvedApp) -> Iterator[Reason]:

@@ -62,12 +62,18 @@ def check_port(text: str) -> int:
     """
     port = int(text) if re.fullmatch(r"[1-9][0-9]{0,4}", text) else 0
     if not 1 <= port <= 65535:
-        raise ConfigError("bad port", found=repr(text), expected="a number from 1 to 65535")
+        raise ConfigError(
+            "bad port",
+            found=repr(text),
+            expected="a number from 1 to 65535",
+            next_step="write the port that the program listens on, such as port: 8080",
+        )
     if port in RESERVED_PORTS:
         raise ConfigError(
             "this port is reserved for the sidecar",
             found=f"{port}: {RESERVED_PORTS[port]}",
             expected="none of " + ", ".join(map(str, RESERVED_PORTS)),
+            next_step="let the program listen on another port, and write that one",
         )
     return port
 
@@ -83,15 +89,23 @@ def check_env_name(name: str) -> str:
             "this variable is set for every app and cannot be changed",
             found=name,
             expected="any name but PORT and IAC_…",
-            next_step="write `port:` to change the port" if name == "PORT" else None,
+            next_step=(
+                "write `port:` to change the port" if name == "PORT" else "give it another name"
+            ),
         )
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise ConfigError(
             "bad variable name",
             found=repr(name),
             expected="letters, digits and '_', no digit first",
+            next_step=f"write {_identifier(name)}: …" if _identifier(name) else "rename it",
         )
     return name
+
+
+def _identifier(name: str) -> str:
+    """What `name` may have meant; empty if nothing of it is left."""
+    return re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_").lstrip("0123456789")
 
 
 def check_env_value(name: str, value: str) -> str:
@@ -102,13 +116,19 @@ def check_env_value(name: str, value: str) -> str:
             what looks like a credential. The text of the error never holds the value.
     """
     if "\0" in value:
-        raise ConfigError(f"bad value of {name}", found="a NUL character", expected="text")
+        raise ConfigError(
+            f"bad value of {name}",
+            found="a NUL character",
+            expected="text",
+            next_step="encode what is binary, as base64 for instance",
+        )
     check_env_size(name, value)
     if "${" in value and not REFERENCE.fullmatch(value):
         raise ConfigError(
             f"bad value of {name}",
             found="'${' within other text",
             expected="plain text, or ${NAME} as the whole value",
+            next_step=f"write {name}: ${{{name}}}, and set {name} to the whole text in .env",
         )
     if Redactor()(value) != value:
         raise ConfigError(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.mesh import PORTS
@@ -65,6 +66,15 @@ class Finding:
 
 
 Explain = Callable[[re.Match[str], ResolvedApp], tuple[str, str, str]]
+"""From a match to code, cause and next step."""
+
+
+class _Pattern(NamedTuple):
+    """`loose`: libraries print such lines in passing, so only a program's last one counts."""
+
+    regex: re.Pattern[str]
+    explain: Explain
+    loose: bool
 
 
 def find(lines: Sequence[str], app: ResolvedApp) -> Finding | None:
@@ -73,12 +83,12 @@ def find(lines: Sequence[str], app: ResolvedApp) -> Finding | None:
     own = (line.strip() for line in lines if line.strip() and not line.startswith("runner: "))
     last = next(reversed([*own]), "")
     found: tuple[int, Finding] | None = None
-    for pattern, explain in _PATTERNS:
-        for match in pattern.finditer(text):
+    for regex, explain, loose in _PATTERNS:
+        for match in regex.finditer(text):
             if found is None or match.end() > found[0]:
                 evidence = text[match.start() : match.end()].strip().split("\n")[-1].strip()
-                if explain is _told_variable and not _ends(evidence, last):
-                    continue  # libraries tell of variables that one may set
+                if loose and not _ends(evidence, last):
+                    continue
                 code, cause, next_step = explain(match, app)
                 found = match.end(), Finding(code, cause, evidence, next_step)
     return found and found[1]
@@ -102,10 +112,6 @@ def _module(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
 def _variable(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
     name = match[1]
     return "missing-variable", f"the environment variable {name} is not set", _set(name)
-
-
-def _told_variable(match: re.Match[str], app: ResolvedApp) -> tuple[str, str, str]:
-    return _variable(match, app)
 
 
 def _field(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
@@ -156,20 +162,24 @@ def _worker(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
     )
 
 
-_PATTERNS: tuple[tuple[re.Pattern[str], Explain], ...] = tuple(
-    (re.compile(pattern, re.M), explain)
+_LOOSE: tuple[tuple[str, Explain], ...] = (
+    (r"^.*[Ss]et the ([A-Z][A-Z0-9_]+) environment variable.*$", _variable),
+    (r"^.*[Ee]nvironment variable [\"'`]?([A-Z][A-Z0-9_]+).*$", _variable),
+)
+
+_PATTERNS: tuple[_Pattern, ...] = tuple(
+    _Pattern(re.compile(pattern, re.M), explain, (pattern, explain) in _LOOSE)
     for pattern, explain in (
         # First: `No module named 'app\\r'` is no missing module. dash, bash, then anybody.
         (r"^(?:\S*/)?([\w.-]+): (?:line )?\d+: .*(?:\r|\\r).*$", _windows_lines),
         (r"^(?:\S*/)?([\w.-]+): (?:line )?\d+: set: Illegal option -\s*$", _windows_lines),
         (r"^.*\\r['\"\u2019].*$", _windows_lines),
         (r"^launch: (\S+) has Windows line ends \(CR LF\)$", _windows_lines),
+        *_LOOSE,
         (r"^.*(?:ModuleNotFound|Import)Error: No module named '?([\w.]+)'?.*$", _module),
         # os.environ["NAME"]: the frame of os.py stands just above.
         (r"(?:os\.py|<frozen os>).*\n(?:.*\n){0,3}?KeyError: '(\w+)'$", _variable),
         (r"validation errors? for .*\n(\w+)\n +[Ff]ield required.*$", _field),
-        (r"^.*[Ss]et the ([A-Z][A-Z0-9_]+) environment variable.*$", _told_variable),
-        (r"^.*[Ee]nvironment variable [\"'`]?([A-Z][A-Z0-9_]+).*$", _told_variable),
         (r"^.*?([A-Z][A-Z0-9_]+) not found\. Declare it as envvar.*$", _variable),
         (r"^.*Read-only file system: '([^']+)'.*$", _read_only),
         (r"^.*(?:attempt to write a readonly database|unable to open database file).*$", _database),

@@ -74,6 +74,7 @@ class Refs:
         raise SourceError(
             f"{short} is a {_KINDS[names[0].split('/')[1]]} and also the short SHA of a commit",
             expected=" or ".join(f"#{one}" for one in (*names, *others)),
+            next_step="write one of these in the slug",
             detail="\n".join([*(f"{name} {found[0]}" for name in names), *others]),
         )
 
@@ -92,6 +93,7 @@ class Refs:
             raise SourceError(
                 "the repository has no default branch",
                 expected="#branch, #tag or #commit after the slug",
+                next_step="write one of the refs below behind the slug, as #ref",
                 detail="\n".join(self.near("main")),
             )
         return commit, (self.default or "HEAD").removeprefix("refs/heads/")
@@ -106,6 +108,7 @@ class Refs:
             raise SourceError(
                 f"{ref!r} is a branch and a tag, and they differ",
                 expected=" or ".join(f"#{name}" for name in names),
+                next_step="write one of these in the slug",
                 detail="\n".join(f"{name} {self.commits[name]}" for name in names),
             )
         return self.commits[names[0]], names[0].split("/", 2)[2]
@@ -123,6 +126,7 @@ def _several(short: str, commits: Sequence[str]) -> SourceError:
     return SourceError(
         f"the short SHA {short} fits several commits",
         expected="more digits",
+        next_step="write one of the commits below in the slug",
         detail="\n".join(commits),
     )
 

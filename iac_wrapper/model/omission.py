@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
+from pathlib import PurePosixPath
 from typing import Literal
 
 from iac_wrapper.plain import plain
 
 Kind = Literal[
-    "lfs", "submodule", "repository", "link", "dangling", "key", "special", "gone", "own"
+    "lfs", "submodule", "repository", "link", "dangling", "key", "special", "gone", "own", "empty"
 ]
 
 _SENTENCES: dict[Kind, tuple[str, str]] = {
@@ -25,7 +26,11 @@ _SENTENCES: dict[Kind, tuple[str, str]] = {
     ),
     "special": ("{} is neither a file nor a link, left out", "neither files nor links, left out"),
     "gone": ("{} is tracked by git, but not on disk", "tracked by git, but not on disk"),
-    "own": ("{} is never part of a local source", "never part of a local source"),
+    "own": (
+        "{} is never part of a local source, left out",
+        "never part of a local source, left out",
+    ),
+    "empty": ("the folder {} is empty, left out as git does", "empty folders left out as git does"),
 }
 """By kind: the sentence about one path, and what to write before the paths of several."""
 
@@ -68,5 +73,21 @@ def _sentence(kind: Kind, names: list[str]) -> str:
     single, several = _SENTENCES[kind]
     if len(names) == 1:
         return single.format(names[0])
+    if kind == "own":
+        return f"{several}: {', '.join(_by_name(names))}"
+    return f"{len(names)} {several}: {_first(names)}"
+
+
+def _first(names: list[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{len(names)} {several}: {', '.join(names[:_NAMED])}{more}"
+    return f"{', '.join(names[:_NAMED])}{more}"
+
+
+def _by_name(paths: list[str]) -> Iterator[str]:
+    """``3 .env (a/.env, b/.env, c/.env)``, ``lib/m.pyc``: what is called alike in one group."""
+    groups: dict[str, list[str]] = {}
+    for path in paths:
+        name = PurePosixPath(path)
+        groups.setdefault(f"*{name.suffix}" if name.suffix else name.name, []).append(path)
+    for label, found in groups.items():
+        yield found[0] if len(found) == 1 else f"{len(found)} {label} ({_first(found)})"

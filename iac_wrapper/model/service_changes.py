@@ -13,12 +13,31 @@ from typing import Any
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.app_changes import app_changes
 from iac_wrapper.model.certificate import CONTROL_PLANE
+from iac_wrapper.model.options import written_size
 from iac_wrapper.model.resource_change import ResourceChange
 from iac_wrapper.model.service_change import Reason, ServiceAction, ServiceChange
 
-_SIZES = {"memory": "memory", "cpus": "processors", "cpu_shares": "processor shares"}
-_NAMES = {"ipam_config": "subnet", "ports": "port"}
-_LIMITS = {*_SIZES, "memory_swap", "ulimit", "cpu_set", "cpu_period", "cpu_quota"}
+_MEMORY = ("memory", "memory_swap")
+_CPUS = ("cpus", "cpu_period", "cpu_quota")
+_LIMITS = {*_MEMORY, *_CPUS, "ulimit", "cpu_set", "cpu_shares"}
+
+_NAMES = {
+    "ipam_config": "subnet",
+    "ports": "port",
+    "memory_swap": "memory",
+    "cpu_period": "cpus",
+    "cpu_quota": "cpus",
+    "ulimit": "limits of processes and files",
+    "stop_timeout": "stop_grace",
+    "destroy_grace_seconds": "stop_grace",
+}
+"""Attributes of Terraform's that people know by another name."""
+
+_SETTINGS = ("IAC_MAX_HEADERS", "IAC_MAX_HEADERS_KB")
+"""Variables of a sidecar that are settings of the deploy."""
+
+_PORT = ("IAC_PORT", "IAC_PORT_DECLARED")
+"""Variables of a sidecar that follow from `port:`."""
 
 
 @dataclass(frozen=True)
@@ -116,54 +135,93 @@ def _reasons(
             yield Reason("drift", f"{_whose(role)} is stopped")
     for resource in resources:
         yield from _drifted(resource)
-    settled = {"memory"} if any("memory" in reason.text for reason in wanted) else set()
     for resource in resources:
-        yield from _limited(resource, settled)
-    explained = {reason.what for reason in wanted}
+        yield from _limited(resource, old, new)
     for resource in resources:
-        if not explained or (resource.role == "envoy" and not explained & {"port", "settings"}):
-            yield from _unexplained(resource)
+        yield from _unexplained(resource, {reason.what for reason in wanted})
 
 
 def _whose(role: str) -> str:
     return {"envoy": "its sidecar", "app": "its app container"}.get(role, "it")
 
 
+def _of_whose(role: str) -> str:
+    """`_whose`, behind what is its own; nothing for what stands for itself."""
+    return f" of {_whose(role)}" if role in ("envoy", "app") else ""
+
+
 def _drifted(resource: ResourceChange) -> Iterator[Reason]:
     if resource.gone:
         yield Reason("drift", f"{_whose(resource.role)} was removed by hand")
-    edited = resource.edited & resource.attributes.keys() - {"must_run", "memory_swap"}
+    edited = resource.edited & resource.attributes.keys() - {"must_run"}
     if edited:
-        names = ", ".join(_SIZES.get(name, name) for name in sorted(edited))
-        yield Reason("drift", f"{names} of {_whose(resource.role)} was changed by hand")
+        names = _named(edited)
+        were = "were" if len(names) > 1 else "was"
+        text = f"{' and '.join(names)}{_of_whose(resource.role)} {were} changed by hand"
+        yield Reason("drift", text)
 
 
-def _limited(resource: ResourceChange, settled: Collection[str]) -> Iterator[Reason]:
-    own = resource.attributes.keys() - resource.edited - set(settled)
-    for name in sorted(own & _SIZES.keys()):
-        was, will = resource.attributes[name]
-        unit = " MiB" if name == "memory" else ""
-        yield Reason("limits", f"{_SIZES[name]} {was} → {will}{unit}")
-    if own & (_LIMITS - _SIZES.keys() - {"memory_swap"}):
-        yield Reason("limits", "limits changed")
+def _named(attributes: Collection[str]) -> list[str]:
+    """For people, each once."""
+    return sorted({_NAMES.get(name, name) for name in attributes})
 
 
-def _unexplained(resource: ResourceChange) -> Iterator[Reason]:
-    """What no person changed: this tool's share of a container."""
+def _limited(
+    resource: ResourceChange, old: ResolvedApp | None, new: ResolvedApp | None
+) -> Iterator[Reason]:
+    """Limits that no entry of repos.yaml says: a setting's, or this tool's own."""
+    own = (resource.attributes.keys() & _LIMITS) - resource.edited
+    is_app = resource.role == "app"
+    if is_app and old and new:
+        own -= {*_MEMORY} if old.options.memory_mb != new.options.memory_mb else set()
+        own -= {*_CPUS} if old.options.cpus != new.options.cpus else set()
+    if "memory" in own:
+        was, will = (written_size(size or 0) for size in resource.attributes["memory"])
+        setting = " (IAC_MEMORY_MB)" if new and new.options.memory_mb is None else ""
+        text = f"memory: {was} → {will}{setting}"
+        own_text = f"memory{_of_whose(resource.role)} {was} → {will}, which KarstKit sets"
+        yield Reason("limits", text if is_app else own_text)
+    if rest := own - {*_MEMORY}:
+        names = " and ".join(_named(rest))
+        text = f"{names}{_of_whose(resource.role)} changed, which KarstKit sets"
+        yield Reason("limits", text)
+
+
+def _unexplained(resource: ResourceChange, explained: Collection[str]) -> Iterator[Reason]:
+    """What no person changed: this tool's share of a container.
+
+    Args:
+        explained: what a person did change, and what follows from it in a container.
+    """
     own = resource.attributes.keys() - resource.edited - _LIMITS - {"must_run", "network_mode"}
+    if explained and resource.role != "envoy":
+        return
+    own -= {"labels"} if "source" in explained else set()  # they name the slug
     if "image" in own:
         which = "sidecar image" if resource.role in ("envoy", "gateway") else "image"
         yield Reason("tool", f"KarstKit's {which} changed")
     if "env" in own:
-        yield _variables(resource, *resource.attributes["env"])
+        follows = _PORT if "port" in explained else ()
+        yield from _variables(resource, *resource.attributes["env"], follows)
     if rest := own - {"image", "env"}:
-        names = ", ".join(_NAMES.get(name, name) for name in sorted(rest))
-        owner = f" of {_whose(resource.role)}" if resource.role in ("app", "envoy") else ""
-        yield Reason("other", f"{names}{owner} changed")
+        text = f"{', '.join(_named(rest))}{_of_whose(resource.role)} changed"
+        yield Reason("other", text)
 
 
-def _variables(resource: ResourceChange, was: Any, will: Any) -> Reason:
-    if resource.role != "app":
-        return Reason("tool", "KarstKit's sidecar configuration changed")
-    changed = {line.partition("=")[0] for line in {*(was or ())} ^ {*(will or ())}}
-    return Reason("env", f"env: changed {', '.join(sorted(changed))}, which KarstKit sets")
+def _variables(
+    resource: ResourceChange, was: Any, will: Any, follows: Collection[str]
+) -> Iterator[Reason]:
+    before, after = (dict(_pair(line) for line in lines or ()) for lines in (was, will))
+    names = {name for name in {*before, *after} if before.get(name) != after.get(name)}
+    if resource.role == "app":
+        yield Reason("env", f"env: changed {', '.join(sorted(names))}, which KarstKit sets")
+        return
+    for name in sorted(names.intersection(_SETTINGS)):
+        yield Reason("settings", f"{name}: {before.get(name)} → {after.get(name)}")
+    if names.difference(_SETTINGS, follows):
+        yield Reason("tool", "KarstKit's sidecar configuration changed")
+
+
+def _pair(line: str) -> tuple[str, str]:
+    name, _, value = line.partition("=")
+    return name, value

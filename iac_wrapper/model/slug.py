@@ -130,7 +130,7 @@ def _location(text: str, head: str) -> tuple[SlugKind, str]:
     if colon and prefix == "bb":
         return "bb", _owner_repo(text, rest, nested=False)
     meant = near_miss(text, head)
-    raise _bad("not a slug", text, next_step=f"write {meant}" if meant else None)
+    raise _bad("not a slug", text, next_step=f"write {meant}" if meant else "")
 
 
 def _owner_repo(text: str, rest: str, *, nested: bool) -> str:
@@ -192,8 +192,7 @@ def _subdir(text: str, subdir: str) -> str | None:
     return "/".join(parts)
 
 
-def _bad(
-    message: str, text: str, *, expected: str = EXPECTED, next_step: str | None = None
-) -> ConfigError:
+def _bad(message: str, text: str, *, expected: str = EXPECTED, next_step: str = "") -> ConfigError:
     shown = repr(without_credentials(text))
-    return ConfigError(message, found=shown, expected=expected, next_step=next_step)
+    step = next_step or "write the slug in the form that is expected"
+    return ConfigError(message, found=shown, expected=expected, next_step=step)

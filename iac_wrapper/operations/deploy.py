@@ -16,6 +16,7 @@ from iac_wrapper.operations.infrastructure import check_own
 from iac_wrapper.operations.intent import Intent, select, warn_of_another
 from iac_wrapper.operations.prepare import (
     Facts,
+    check_values,
     facts,
     materialize,
     remove_dropped,
@@ -47,12 +48,14 @@ def gather(workspace: Workspace, intent: Intent) -> Facts:
 
     Raises:
         PruneError: services would be removed, and nobody agreed to that.
-        ConfigError: among others, when the project's containers belong to another folder.
+        ConfigError: among others, when the project's containers belong to another folder, or a
+            ``${NAME}`` of `env:` is not set.
     """
     workspace.engine.ping()
     check_own(workspace)
     prune.check(workspace, intent)
     selection = select(workspace, intent)
+    check_values(workspace, selection)
     count = len(selection.fresh)
     workspace.step(f"Resolving {count} slug{'s' * (count != 1)}")
     return facts(workspace, selection, base_dir=intent.base_dir)

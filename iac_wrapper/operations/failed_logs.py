@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.atomic import write_text
-from iac_wrapper.errors import CommandError
 from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.operations.last_lines import last_lines
 from iac_wrapper.operations.workspace import Workspace
 
 LINES = 1000
@@ -18,14 +18,7 @@ LINES = 1000
 
 def keep(workspace: Workspace, app: ResolvedApp, container: Container | None) -> None:
     """Write what the program of a failed version printed last, redacted; replaces an older one."""
-    text = ""
-    if container:
-        try:
-            text = workspace.engine.logs(container.id, LINES)
-        except CommandError as error:
-            text = f"(cannot be read: {error.message})\n"
-    redact = workspace.redactor().lines()
-    lines = [_title(app), *(redact(line) for line in text.splitlines())]
+    lines = [_title(app), *last_lines(workspace, container, LINES)]
     path = workspace.layout.failed_log(workspace.project, app.name)
     write_text(path, "\n".join(lines) + "\n", mode=0o600)
 

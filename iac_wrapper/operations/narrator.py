@@ -49,5 +49,4 @@ class Narrator:
     def _is_starting(self, health: Health) -> bool:
         if health.cause in ("unreachable", "no-runner"):
             return not self._answered
-        too_early = health.message.startswith("alive for less than")
-        return health.phase == "STARTING" and (too_early or not (health.cause or health.failures))
+        return health.phase == "STARTING" and not (health.cause or health.failures)

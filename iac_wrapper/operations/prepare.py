@@ -96,6 +96,20 @@ def materialize(workspace: Workspace, found: Facts) -> None:
     ensure_certificates(workspace, found.lock)
 
 
+def check_values(workspace: Workspace, selection: Selection) -> None:
+    """Refuse before anything is fetched or written if a ``${NAME}`` of any service is not set.
+
+    Raises:
+        ConfigError: all that are not.
+    """
+    envs = {f"service {app.name}": app.env for app in selection.kept}
+    for spec in selection.fresh:
+        at = f"{spec.where}: " if spec.where else ""
+        envs[f"{at}service {spec.name}"] = spec.env
+    env_file = workspace.layout.root / ".env"
+    env_files.require(envs, workspace.settings.environment, env_file=env_file)
+
+
 def secret_values(workspace: Workspace, lock: LockFile) -> dict[str, dict[str, str]]:
     """What the ``${NAME}`` values of every app stand for, by service and variable.
 

@@ -35,6 +35,7 @@ def recorded(workspace: Workspace, names: Sequence[str]) -> tuple[tuple[AppSpec,
                 where=f"service {name}",
                 found=", ".join(apps) or "no services",
                 expected="names of deployed services",
+                next_step="deploy its slug, or one of the names that were found",
             )
     specs = tuple(_spec(apps[name]) for name in dict.fromkeys(names))
     return specs, _base(workspace, specs)

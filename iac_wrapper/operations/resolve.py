@@ -123,6 +123,7 @@ class _Run:
                 "no such directory",
                 found=f"{path}{' is a file' if path.is_file() else ''}",
                 expected="a directory; relative paths start at the folder of the repos file",
+                next_step="correct the path",
             )
         path = _inside(path, spec.slug.subdir)
         cached = self._once(path, lambda: self._store.snapshot(path))
@@ -171,6 +172,7 @@ def _inside(root: Path, subdir: str | None) -> Path:
         "no such subdirectory",
         found=subdir,
         expected="a directory of the source",
+        next_step="write one that exists, as #ref:folder or `subdir: folder`",
         detail="\n".join(f"{name}/" for name in top if name != ".git") or "no directories at all",
     )
 
@@ -180,6 +182,7 @@ def _no_such_ref(ref: str, refs: Refs, remote: Remote) -> SourceError:
         "no such branch, tag or commit",
         found=f"{ref!r} in {remote.url}",
         expected="one of the refs below, or a commit SHA of at least 7 digits",
+        next_step="correct the #ref in the slug, or push it",
         detail="\n".join(refs.near(ref)),
     )
 

@@ -13,7 +13,6 @@ from iac_wrapper.adapters import certificates
 from iac_wrapper.adapters.control_plane import ControlPlane
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.adapters.shell_scripts import with_windows_lines
-from iac_wrapper.errors import CommandError
 from iac_wrapper.layout import container_name
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.app import ResolvedApp
@@ -23,6 +22,7 @@ from iac_wrapper.model.health import Health
 from iac_wrapper.model.proof import Question
 from iac_wrapper.model.report import Report, ServiceReport
 from iac_wrapper.operations.failing import FailingCheck
+from iac_wrapper.operations.last_lines import last_lines
 from iac_wrapper.operations.narrator import Narrator
 from iac_wrapper.operations.remarks import remarks
 from iac_wrapper.operations.stuck import StuckCheck
@@ -219,16 +219,8 @@ def _log_of(workspace: Workspace, target: Target) -> list[str]:
 
 
 def _log(workspace: Workspace, container: Container | None) -> list[str]:
-    if container is None:
-        return []
-    try:
-        line = workspace.redactor().lines()
-        # Not splitlines: a carriage return inside a line may be what is wrong.
-        text = workspace.engine.logs(container.id, LOG_LINES).rstrip("\n")
-        lines = text.split("\n") if text else []
-        return [line(text.rstrip("\r")) for text in lines if not _is_span(text)]
-    except CommandError as error:
-        return [f"(the log cannot be read: {error.message})"]
+    lines = last_lines(workspace, container, LOG_LINES)
+    return [line for line in lines if not _is_span(line)]
 
 
 def _is_span(text: str) -> bool:

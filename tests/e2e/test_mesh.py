@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -130,11 +131,24 @@ def test_a_service_is_called_by_its_name(a: Service, b: Service, host: str) -> N
 
 def test_a_service_whose_program_does_not_answer_is_told(lab: Lab, a: Service) -> None:
     """Which service, and where the cause is said; no words of Envoy's own."""
-    lab.service("silent")
-    status, text, _ = call(a, "silent")
+    lab.service("mute")
+    status, text, _ = call(a, "mute")
     assert status == 503
-    assert text.startswith("service silent does not answer: ")
+    assert text.startswith("service mute does not answer: ")
     assert "iac health" in text
+
+
+def test_the_control_planes_question_to_a_runner_is_no_line(lab: Lab, a: Service) -> None:
+    """While a service starts there is none yet; whatever else it asks is, and who else asks."""
+    silent, us = lab.service("silent"), lab.service("control-plane")
+    path = "/iac.controlplane.v1.ControlPlane/HealthCheck"
+    assert call(us, "silent", path)[0] == 503
+    assert call(us, "silent", "/page")[0] == 503
+    assert call(a, "silent", path)[0] == 403
+    logged(silent, path="/page")
+    asked = logged(silent, path=path)
+    assert asked["peer"] == f"spiffe://{DOMAIN}/a"
+    assert [line["path"] for line in silent.lines()].count(path) == 1
 
 
 @pytest.mark.parametrize("host", ["nobody", "nobody:8080", "nobody."])
@@ -452,15 +466,35 @@ def test_a_refused_call_of_grpc_is_in_the_log(a: Service, b: Service) -> None:
 
 
 def test_a_caller_without_a_certificate_is_in_the_log(lab: Lab, b: Service) -> None:
-    """It never becomes a call; a proven one is no line."""
+    """Once, and it never becomes a call. The control plane tries the same, so its line says that
+    this is right; that of a caller who speaks no TLS does not. A proven caller is no line."""
     with pytest.raises((ssl.SSLError, ConnectionError)):
         handshake(lab, b.ip, 15000, "b")
-    words = "PEER_DID_NOT_RETURN_A_CERTIFICATE"
-    eventually(lambda: any(words in (line["tls"] or "") for line in b.lines()), 5)
+    with socket.create_connection((b.ip, 15000), 5) as plain:
+        plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        plain.recv(1)
+    for reason, note in (
+        (
+            "PEER_DID_NOT_RETURN_A_CERTIFICATE",
+            "no certificate, turned away as it must be; `iac deploy`, `iac health` and"
+            " `iac admin serve` try this themselves, through the gateway",
+        ),
+        (
+            "HTTP_REQUEST",
+            "the handshake failed before it proved that it belongs to project shop",
+        ),
+    ):
+        eventually(partial(_notes, b, reason), 5)
+        assert _notes(b, reason) == [note]
     before = len(b.lines())
     handshake(lab, b.ip, 15000, "b", "a")
     time.sleep(1.5)
     assert len(b.lines()) == before
+
+
+def _notes(service: Service, reason: str) -> list[str]:
+    """What its log says of callers that were turned away for this reason, line by line."""
+    return [line["note"] for line in service.lines() if reason in (line["tls"] or "")]
 
 
 def test_an_envoy_holds_few_inotify_instances(b: Service) -> None:

@@ -212,6 +212,9 @@ class _Handler(BaseHTTPRequestHandler):
         if container is None:
             self._missing()
             return
+        if container.broken:
+            self._send(500, b'{"message": "the log is broken"}', "application/json")
+            return
         frames = [struct.pack(">BxxxL", kind, len(data)) + data for kind, data in container.log]
         if not container.quiet:
             self._send(200, b"".join(frames), "application/vnd.docker.raw-stream")

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from iac_wrapper import render
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.crash_patterns import Finding
@@ -47,17 +49,46 @@ def test_the_table_says_what_was_proven_and_what_was_not() -> None:
         ),
     )
     lines = plain(render.report_table(report)).splitlines()
-    assert lines[0].split()[0::6] == ["SERVICE", "SECONDS"]
-    assert "0123456789ab  " in lines[1]
+    assert lines[0].split() == ["SERVICE", "COMMIT", "IMAGE", "ENTRYPOINT", "HEALTH", "SECONDS"]
+    assert lines[1].split()[:4] == ["good", "0123456789ab", "0123456789ab", "main.py"]
     assert "  SERVING (200 in 4 ms on 5000)  " in lines[1]
     assert lines[1].endswith("  1.2")
     assert "abababababab (local)" in lines[2]
     assert "SERVING (stranger not refused)" in lines[2]
-    assert lines[-1] == (
-        "1 of 2 services SERVING over mTLS; 1 of 2 refused a caller without a certificate."
-    )
+    assert lines[3:] == [
+        "",
+        "Identities: spiffe://p/<service>. Images: iac/p-<service>:<image>.",
+        "1 of 2 services SERVING over mTLS; 1 of 2 refused a caller without a certificate.",
+    ]
     assert not report.good
     assert report.to_dict()["verdict"] == "unhealthy"
+
+
+@pytest.mark.parametrize(
+    ("width", "rows"),
+    [
+        (150, ["billing  0123456789ab          0123456789ab  gunicorn shop.wsgi (Procfile: its web:"
+               " process)", "orders   abababababab (local)  0123456789ab  main.py (root)"]),
+        (120, ["billing  0123456789ab          0123456789ab  gunicorn shop.wsgi (Procfile: it…",
+               "orders   abababababab (local)  0123456789ab  main.py (root)"]),
+        (100, ["billing  0123456  0123456  gunicorn shop.wsgi (Procfile: …",
+               "orders   local    0123456  main.py (root)"]),
+        (80, ["billing  0123456  0123456  gunicorn s…", "orders   local    0123456  main.py (r…"]),
+    ],
+)  # fmt: skip
+def test_the_table_fits_its_terminal(width: int, rows: list[str]) -> None:
+    """What runs gives way first, then hashes; how a service is, never."""
+    billing = _good("billing", "RUNNING", "127.0.0.1:50051", "200 in 14 ms on 50051")
+    entrypoint = Entrypoint("command", "gunicorn shop.wsgi", None, "Procfile: its web: process")
+    app = replace(billing.app, entrypoint=entrypoint, commit="0123456789abcdef")
+    health = replace(billing.health, seconds=1.24)
+    local = _good("orders", "RUNNING", "127.0.0.1:50051", "200 in 14 ms on 50051")
+    services = (replace(billing, app=app, health=health), replace(local, health=health))
+    lines = plain(render.report_table(Report("p", services), width)).splitlines()
+    assert max(map(len, lines[:3])) <= width
+    for line, row in zip(lines[1:3], rows, strict=True):
+        assert line.startswith(row)
+        assert line.endswith("  SERVING (200 in 14 ms on 50051)  1.2")
 
 
 def _good(name: str, phase: Phase, listening: str = "", evidence: str = "") -> ServiceReport:

@@ -49,6 +49,8 @@ def test_a_bad_entry_is_pointed_at(entry: object, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         from_entries(["gh:a/ok", entry], at="/slugs")
     assert caught.value.where == "/slugs/1"
+    assert caught.value.next_step
+    assert ":1" not in caught.value.next_step
 
 
 def test_two_of_one_name_are_both_pointed_at() -> None:

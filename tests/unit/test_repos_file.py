@@ -112,6 +112,7 @@ def test_bad_options_name_line_and_form(tmp_path: Path, line: str) -> None:
     error = _refused(tmp_path, f"- slug: gh:owner/repo\n  {line}\n")
     assert (error.where or "").endswith(":2")
     assert error.expected
+    assert error.next_step
 
 
 def test_what_nobody_would_ask_is_refused_with_the_words_to_write(tmp_path: Path) -> None:
@@ -194,8 +195,9 @@ def test_apps_key_anchors_and_json(tmp_path: Path) -> None:
     ],
 )
 def test_errors_name_the_line(tmp_path: Path, text: str, line: int | None, words: str) -> None:
-    """Every mistake is answered with file, line and what would be right."""
+    """Every mistake is answered with file, line, what would be right and what to do."""
     error = _refused(tmp_path, text)
+    assert error.next_step
     assert error.where == f"{tmp_path}/repos.yaml" + (f":{line}" if line else "")
     assert words in str(error)
 
@@ -271,3 +273,4 @@ def test_from_slugs_refuses(slugs: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
         repos_file.from_slugs(slugs)
     assert caught.value.where == "argument"
+    assert caught.value.next_step

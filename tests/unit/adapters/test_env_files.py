@@ -65,6 +65,25 @@ def test_values_together_are_no_longer_than_linux_takes() -> None:
     assert "V10 (131005)" in (caught.value.found or "")
 
 
+def test_all_unset_references_are_one_error() -> None:
+    """Of every service, with the one command that sets them."""
+    envs = {
+        "repos.yaml:1: service web": {"A": "${T}", "B": "${SET}", "C": "c"},
+        "service jobs": {"KEY": "${T}", "DB": "${DB_URL}"},
+    }
+    with pytest.raises(ConfigError) as caught:
+        env_files.require(envs, {"SET": "1"}, env_file=Path("/srv/.env"))
+    assert caught.value.render().splitlines() == [
+        "`env:` refers to variables that are not set: DB_URL, T",
+        "  expected: DB_URL, T in the environment of this command or in /srv/.env",
+        "  next:     export DB_URL=… T=…, then run the command again",
+        "  | repos.yaml:1: service web: env A refers to ${T}",
+        "  | service jobs: env DB refers to ${DB_URL}",
+        "  | service jobs: env KEY refers to ${T}",
+    ]
+    env_files.require(envs, {"SET": "1", "T": "", "DB_URL": "x"}, env_file=Path("/srv/.env"))
+
+
 def test_what_a_write_would_change_is_known_before(tmp_path: Path) -> None:
     """Other values and new ones; nothing is written."""
     env_files.write(tmp_path / "web", {"A": "1", "B": "2"})

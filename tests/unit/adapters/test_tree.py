@@ -110,6 +110,40 @@ def test_copy_elsewhere(tmp_path: Path) -> None:
     assert named == [("key", "secrets"), ("own", ".env"), ("own", "node_modules")]
 
 
+@pytest.mark.parametrize("in_git", [True, False])
+def test_what_a_program_may_miss_is_named_wherever_it_lies(tmp_path: Path, in_git: bool) -> None:
+    """Of a folder its own name alone; caches and what lies in them are silent. Empty folders are
+    left out, as git does: a folder and its commit give the same image."""
+    root = tmp_path / "x"
+    if in_git:
+        Repository.create(root).commit({"a.py": "a", "lib/m.py": "m", ".gitignore": ".env\nout\n"})
+        _write(root, "out/.env", "out/b.pyc")
+    _write(root, "a.py", "app/.env", "web/node_modules/y/.env", "web/i.js", "lib/m.py")
+    _write(root, "lib/m.pyc", "lib/__pycache__/m.pyc", "src/x.egg-info/PKG-INFO", ".venv/l/e.pyc")
+    (root / "data/in").mkdir(parents=True)
+    (root / "lib/__pycache__/empty").mkdir()
+    omissions = copy_local(root, tmp_path / "copy", LIMITS)
+    assert {"lib/m.py", "web/i.js"} <= set(_names(tmp_path / "copy"))
+    assert [(one.kind, one.path) for one in omissions] == [
+        ("empty", "data/in"),
+        ("own", "app/.env"),
+        ("own", "lib/m.pyc"),
+        ("own", "src/x.egg-info"),
+        ("own", "web/node_modules"),
+    ]
+
+
+def test_what_git_tracks_is_part_of_the_source_whatever_its_name(tmp_path: Path) -> None:
+    """And so is not said; nor are empty folders of a repository or submodule that is left out."""
+    repository = Repository.create(tmp_path / "r")
+    repository.commit({"app/.env": "A=1", "node_modules/m/i.js": "x"})
+    Repository.create(repository.path / "other").commit({"x": "x"})
+    (repository.path / "other/empty").mkdir()
+    omissions = copy_local(repository.path, tmp_path / "copy", LIMITS)
+    assert _names(tmp_path / "copy") == ["app/.env", "node_modules/m/i.js"]
+    assert [(one.kind, one.path) for one in omissions] == [("repository", "other")]
+
+
 def test_copy_leaves_out_what_cannot_be_in_an_image(tmp_path: Path) -> None:
     """Links out and in circles, and a fifo, are left out and named; the rest is there."""
     root = tmp_path / "x"

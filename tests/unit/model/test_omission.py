@@ -15,6 +15,23 @@ def test_one_sentence_a_kind() -> None:
     assert sentences([]) == ()
 
 
+def test_what_is_called_alike_is_one_group_of_a_sentence() -> None:
+    """A path alone is told as it is; more of one name with their number."""
+    names = [".env", "app/.env", "b/.env", "c/.env", "lib/m.pyc", "w/node_modules"]
+    assert sentences(Omission("own", name) for name in names) == (
+        "never part of a local source, left out:"
+        " 4 .env (.env, app/.env, b/.env and 1 more), lib/m.pyc, w/node_modules",
+    )
+    eggs = [Omission("own", "a.egg-info"), Omission("own", "b/b.egg-info")]
+    assert sentences(eggs) == (
+        "never part of a local source, left out: 2 *.egg-info (a.egg-info, b/b.egg-info)",
+    )
+    assert sentences([Omission("own", "app/.env"), Omission("empty", "data/in")]) == (
+        "the folder data/in is empty, left out as git does",
+        "app/.env is never part of a local source, left out",
+    )
+
+
 def test_names_cannot_harm_a_terminal_or_a_file() -> None:
     """Whatever a stranger calls a file: one line of text that UTF-8 can hold."""
     name = os.fsdecode(b"a\x1b[31m\nb\xff")

@@ -32,13 +32,24 @@ def _texts(change: ServiceChange) -> list[str]:
     [
         ({"commit": "b" * 40, "tree": "sha256:c"}, "commit aaaaaaaaaaaa → bbbbbbbbbbbb"),
         ({"tree": "sha256:c"}, "source files changed"),
-        ({"slug": "gh:owner/other"}, "source gh:owner/repo → gh:owner/other"),
+        ({"slug": "gh:owner/other"}, "slug: gh:owner/repo → gh:owner/other"),
+        ({"entrypoint": replace(WEB.entrypoint, target="other.py")},
+         "entrypoint: main.py → other.py"),
         ({"port": 8080}, "$PORT 50051 → 8080"),
         ({"port": 8080, "port_declared": True}, "port: automatic → 8080"),
         ({"port_declared": True}, "port: automatic → 50051"),
         ({"python": "3.12"}, "python 3.11 → 3.12"),
-        ({"run": "worker"}, "run default → worker"),
-        ({"options": Options(memory_mb=256)}, "memory_mb default → 256"),
+        ({"python": None}, "python 3.11 → none"),
+        ({"run": "worker"}, "run: automatic → automatic (worker)"),
+        ({"run": "web", "options": Options(run="web")}, "run: automatic → web"),
+        ({"options": Options(rollout="replace")}, "rollout: beside → replace"),
+        ({"options": Options(health="/healthz")}, "health: default → /healthz"),
+        ({"options": Options(health_timeout=180)}, "health_timeout: default → 3m"),
+        ({"options": Options(stop_grace=90)}, "stop_grace: default → 90s"),
+        ({"options": Options(memory_mb=256)}, "memory: default → 256m"),
+        ({"options": Options(cpus=1.5)}, "cpus: no limit → 1.5"),
+        ({"options": Options(tmpfs={"/data": 1024, "/app/cache": 65})},
+         "tmpfs: default → {/app/cache: 65m, /data: 1g}"),
         ({"base": "iac/runtime:3.11-x", "image": "iac/demo-web:x"},
          "KarstKit's runtime image changed"),
         ({"image": "iac/demo-web:x"}, "KarstKit builds the image in another way"),
@@ -109,7 +120,17 @@ def test_services_come_and_go() -> None:
                         edited=frozenset({"memory", "memory_swap"})), "update",
          "memory of its app container was changed by hand"),
         (ResourceChange("web", "app", "update", {"memory": (512, 256), "memory_swap": (512, 256)}),
-         "update", "memory 512 → 256 MiB"),
+         "update", "memory: 512m → 256m (IAC_MEMORY_MB)"),
+        (ResourceChange("web", "envoy", "update", {"memory": (64, 96), "memory_swap": (64, 96)}),
+         "update", "memory of its sidecar 64m → 96m, which KarstKit sets"),
+        (ResourceChange("web", "app", "update", {"cpu_period": (0, 1), "cpu_quota": (0, 2)},
+                        edited=frozenset({"cpu_period", "cpu_quota"})), "update",
+         "cpus of its app container was changed by hand"),
+        (ResourceChange("web", "app", "replace", {"ulimit": ([], [1])}), "replace",
+         "limits of processes and files of its app container changed, which KarstKit sets"),
+        (ResourceChange("web", "envoy", "replace",
+                        {"env": (["A=1", "IAC_MAX_HEADERS=100"], ["A=1", "IAC_MAX_HEADERS=200"])}),
+         "replace", "IAC_MAX_HEADERS: 100 → 200"),
         (ResourceChange("web", "envoy", "replace", {"image": ("a", "b")}), "replace",
          "KarstKit's sidecar image changed"),
         (ResourceChange("web", "envoy", "replace", {"env": (["A=1"], ["A=2"])}), "replace",
@@ -128,6 +149,48 @@ def test_what_no_lock_tells_is_told_by_the_plan(
     assert (change.action, _texts(change)) == (action, [text])
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "attributes", "text"),
+    [
+        ({"memory_mb": 64}, {"memory_mb": 65}, {"memory": (64, 65), "memory_swap": (64, 65)},
+         "memory: 64m → 65m"),
+        ({"memory_mb": 1024}, {}, {"memory": (1024, 512), "memory_swap": (1024, 512)},
+         "memory: 1g → default"),
+        ({}, {"cpus": 2.0}, {"cpu_period": (0, 1), "cpu_quota": (0, 2), "labels": ([], [1])},
+         "cpus: no limit → 2"),
+        ({"stop_grace": 30}, {"stop_grace": 60},
+         {"stop_timeout": (31, 61), "destroy_grace_seconds": (31, 61), "env": ([], [1])},
+         "stop_grace: 30s → 1m"),
+        ({}, {"tmpfs": {"/data": 65}}, {"tmpfs": ({}, {"/data": "size=65m"}), "labels": ([], [1])},
+         "tmpfs: default → {/data: 65m}"),
+    ],
+)  # fmt: skip
+def test_an_option_is_said_once_as_its_author_writes_it(
+    old: dict[str, Any], new: dict[str, Any], attributes: Any, text: str
+) -> None:
+    """Whatever of the container follows from it."""
+    before, after = (replace(WEB, options=Options(**said)) for said in (old, new))
+    resource = ResourceChange("web", "app", "replace", attributes)
+    assert _texts(_only(before, after, resource)) == [text]
+
+
+def test_a_limit_of_this_tool_is_a_reason_beside_an_option() -> None:
+    """An option settles its own attribute only."""
+    resource = ResourceChange("web", "app", "update", {"memory": (512, 256), "cpu_quota": (1, 2)})
+    change = _only(WEB, replace(WEB, options=Options(cpus=2)), resource)
+    assert _texts(change) == ["cpus: no limit → 2", "memory: 512m → 256m (IAC_MEMORY_MB)"]
+
+
+def test_another_slug_is_no_change_of_the_sidecar() -> None:
+    """Though its labels name it; a new sidecar image is one whatever a person changed."""
+    attributes = {"labels": ([], [1]), "image": ("a", "b")}
+    sidecar = ResourceChange("web", "envoy", "replace", attributes)
+    change = _only(WEB, replace(WEB, slug="gh:owner/other"), REPLACED, sidecar)
+    assert _texts(change)[1:] == ["KarstKit's sidecar image changed"]
+    change = _only(WEB, replace(WEB, options=Options(memory_mb=9)), REPLACED, sidecar)
+    assert "KarstKit's sidecar image changed" in _texts(change)
+
+
 def test_gateway_and_network_have_their_own_words() -> None:
     """They are not services, but all of them depend on these."""
     resources = [
@@ -141,17 +204,20 @@ def test_gateway_and_network_have_their_own_words() -> None:
 
 def test_a_new_sidecar_is_a_reason_beside_a_new_commit() -> None:
     """What follows from another port is none."""
-    sidecar = ResourceChange("web", "envoy", "replace", {"image": ("a", "b"), "env": ([], [1])})
+    sidecar = ResourceChange("web", "envoy", "replace", {"image": ("a", "b"), "env": ([], ["A=1"])})
     commit = _only(WEB, replace(WEB, commit="b" * 40), REPLACED, sidecar)
     assert _texts(commit)[1:] == [
         "KarstKit's sidecar image changed",
         "KarstKit's sidecar configuration changed",
     ]
     declared = replace(WEB, port=8080, port_declared=True)
-    assert _texts(_only(WEB, declared, REPLACED, sidecar)) == ["port: automatic → 8080"]
-    assert _texts(_only(declared, WEB, REPLACED, sidecar)) == ["port: 8080 → automatic"]
+    lines = (["IAC_PORT=1", "IAC_PORT_DECLARED=0"], ["IAC_PORT=2", "IAC_PORT_DECLARED=1"])
+    follows = ResourceChange("web", "envoy", "replace", {"env": lines})
+    assert _texts(_only(WEB, declared, REPLACED, follows)) == ["port: automatic → 8080"]
+    assert _texts(_only(declared, WEB, REPLACED, follows)) == ["port: 8080 → automatic"]
     other = replace(declared, port=9090)
-    assert _texts(_only(declared, other, REPLACED, sidecar)) == ["port: 8080 → 9090"]
+    assert _texts(_only(declared, other, REPLACED, follows)) == ["port: 8080 → 9090"]
+    assert _texts(_only(WEB, declared, REPLACED, sidecar))[1:] == _texts(commit)[1:]
 
 
 def test_what_is_stopped_is_started() -> None:

@@ -81,6 +81,7 @@ def test_bad_location(text: str) -> None:
         Slug.parse(text)
     assert caught.value.found
     assert caught.value.expected
+    assert caught.value.next_step
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
+
+from iac_wrapper.errors import ConfigError
 from iac_wrapper.model.health import Health, Probe
 from iac_wrapper.model.plan import Plan
 from iac_wrapper.model.report import Report, ServiceReport
-from iac_wrapper.operations.deploy import Deployed, DeployUnhealthyError
+from iac_wrapper.operations import intent
+from iac_wrapper.operations.deploy import Deployed, DeployUnhealthyError, deploy, lock
+from iac_wrapper.operations.intent import Intent
+from iac_wrapper.operations.plan import plan
+from iac_wrapper.operations.workspace import Workspace
 from tests.support.deployed import app
 
 
@@ -32,3 +41,23 @@ def test_the_error_tells_an_outage_from_a_version_that_stayed() -> None:
     assert error.message.endswith("for 1 of them the previous version still serves")
     assert error.found == "stayed on the previous version: c; not healthy: d"
     assert _error(_row("d")).message == "1 of 1 services are not healthy"
+
+
+@pytest.mark.parametrize("operation", [deploy, lock, plan])
+def test_unset_variables_are_refused_before_anything_is_fetched_or_written(
+    workspace: Workspace, operation: Callable[[Workspace, Intent], object]
+) -> None:
+    """All of them: those of services that come, whose sources are not even looked for."""
+    file = workspace.layout.root / "repos.yaml"
+    file.write_text(
+        "- {slug: ./web, env: {A: '${UNSET_ONE}'}}\n- {slug: ./jobs, env: {B: '${UNSET_TWO}'}}\n"
+    )
+    before = _files(workspace.layout.root)
+    with pytest.raises(ConfigError, match="not set: UNSET_ONE, UNSET_TWO") as caught:
+        operation(workspace, intent.from_file(file))
+    assert f"{file}:1: service web: env A refers to" in (caught.value.detail or "")
+    assert _files(workspace.layout.root) - before <= {".iac/projects/demo/workspace.lock"}
+
+
+def _files(root: Path) -> set[str]:
+    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}

@@ -8,7 +8,7 @@ from iac_wrapper.operations.narrator import Narrator
 NOBODY = Health("web", "UNREACHABLE", message="the gateway closed the connection",
                 cause="unreachable", seconds=0.1)  # fmt: skip
 NO_RUNNER = replace(NOBODY, status="NOT_SERVING", message="no runner", cause="no-runner")
-EARLY = Health("web", "NOT_SERVING", "STARTING", cause="no-listener", seconds=1.0,
+EARLY = Health("web", "NOT_SERVING", "STARTING", seconds=1.0,
                message="alive for less than 5 s and not listening anywhere")  # fmt: skip
 ANSWERS = Health("web", "SERVING", "RUNNING", listening="127.0.0.1:5000", seconds=2.0,
                  evidence="200 in 4 ms on 5000")  # fmt: skip
@@ -25,7 +25,7 @@ def _said(*seen: Health, result: Health, limit: float = 0.0) -> list[str]:
 
 def test_what_every_start_looks_like_is_one_line() -> None:
     """Nobody there yet, no runner yet, nothing listens yet: none of them is a failure."""
-    started = replace(EARLY, cause="", message="started")
+    started = replace(EARLY, message="started")
     assert _said(NOBODY, NO_RUNNER, started, EARLY, ANSWERS, result=ANSWERS) == [
         "web: starting",
         "web: SERVING after 2.0 s: 200 in 4 ms on 5000",
@@ -35,7 +35,9 @@ def test_what_every_start_looks_like_is_one_line() -> None:
 def test_a_change_that_means_something_is_said() -> None:
     """An end, a long silence of a program, and a runner that was there and is gone."""
     ended = Health("web", "NOT_SERVING", "FAILED", message="exited with code 1", failures=1)
-    late = replace(EARLY, message="alive for more than 5 s and not listening anywhere")
+    late = replace(
+        EARLY, message="alive for more than 5 s and not listening anywhere", cause="no-listener"
+    )
     assert _said(NOBODY, ended, EARLY, late, NO_RUNNER, result=NO_RUNNER) == [
         "web: starting",
         "web: NOT_SERVING after 0.0 s: exited with code 1",

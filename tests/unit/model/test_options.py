@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from iac_wrapper import repos_file, repos_options
+from iac_wrapper.model.options import Options
+
+EVERY = Options(
+    run="web", rollout="replace", health="/healthz", health_timeout=180, stop_grace=90,
+    memory_mb=1024, cpus=1.5, tmpfs={"/data": 256, "/app/cache": 64},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "options", [EVERY, Options(memory_mb=65, health_timeout=3600, stop_grace=1, cpus=0.25)]
+)
+def test_written_options_are_read_as_what_they_were(options: Options) -> None:
+    """Keys and units are those of repos.yaml."""
+    lines = "".join(f"  {key}: {text}\n" for key, text in options.written().items())
+    (spec,) = repos_file.parse(f"- slug: gh:o/r\n{lines}", Path("repos.yaml"))
+    assert spec.options == options
+
+
+def test_every_key_can_be_written() -> None:
+    """A new key of repos.yaml has words in a plan as well."""
+    assert set(EVERY.written()) == set(repos_options.KEYS)
+    assert EVERY.written()["tmpfs"] == "{/app/cache: 64m, /data: 256m}"
+    assert Options().written() == {}
