@@ -76,7 +76,8 @@ def report_table(report: Report) -> str:
     verdict = click.style(_verdict(report), fg="green" if report.good else "red")
     lines = [table(header, rows), "", verdict]
     lines += [
-        f"{service.app.name}: the previous version ({_version(service.previous)}) still serves."
+        f"{service.app.name}: the previous version ({_version(service.previous)})"
+        f" {'was put back' if service.put_back else 'still serves'}."
         for service in report.services
         if service.previous
     ]
