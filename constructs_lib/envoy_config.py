@@ -98,7 +98,8 @@ OUTBOUND_SENTENCES = (
     (
         f"{_DETAILS} == 'no_healthy_upstream' || {_DETAILS} == 'sub_cluster_warming_timeout'",
         None,
-        f"no service {NAME} in project ${{project}}: `iac health` lists its services",
+        f"no service {NAME} in project ${{project}}:"
+        " `iac health --project ${project}` lists its services",
     ),
     (
         f"{_DETAILS}.contains('connection_failure')",

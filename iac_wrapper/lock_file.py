@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,11 @@ class LockFile:
     def trust_domain(self) -> str:
         """The SPIFFE trust domain of the project: its network's name."""
         return self.network
+
+    def with_apps(self, apps: Iterable[ResolvedApp]) -> LockFile:
+        """The same with other versions of some apps."""
+        others = {app.name: app for app in apps}
+        return replace(self, apps=tuple(others.get(app.name, app) for app in self.apps))
 
 
 def default_lock_path(repos_file: Path) -> Path:

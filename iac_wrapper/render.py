@@ -90,7 +90,8 @@ def report_table(report: Report, width: int = WIDTH) -> str:
     verdict = click.style(_verdict(report), fg="green" if report.good else "red")
     lines = [_fitted(report.services, width), "", *_in_common(report.services), verdict]
     lines += [
-        f"{service.app.name}: the previous version ({_version(service.previous)}) still serves."
+        f"{service.app.name}: the previous version ({_version(service.previous)})"
+        f" {'was put back' if service.put_back else 'still serves'}."
         for service in report.services
         if service.previous
     ]

@@ -58,6 +58,8 @@ class Settings:
     )
     IAC_KEEP_IMAGES: str = _setting("3", "How many proven images of a service are kept to go back"
         " to, the current one included.")  # fmt: skip
+    IAC_CANDIDATES: str = _setting("8", "How many new versions are tried beside the old ones at a"
+        " time: each needs its memory once more.")  # fmt: skip
     IAC_HEALTH_TIMEOUT: str = _setting("60", "Seconds a service may take to become SERVING.")
     IAC_PROBATION: str = _setting("10", "Seconds that a program which answers no requests, and any"
         " that was started again, must stay alive to count as healthy.")  # fmt: skip
@@ -173,6 +175,11 @@ class Settings:
     def keep_images(self) -> int:
         """Proven images of a service that are kept."""
         return self._integer("IAC_KEEP_IMAGES", 1, 1000)
+
+    @property
+    def candidates(self) -> int:
+        """New versions that run beside the old ones at a time."""
+        return self._integer("IAC_CANDIDATES", 1, 1000)
 
     @property
     def max_headers(self) -> int:

@@ -58,9 +58,13 @@ def destroyed(project: str, result: Destroyed) -> Outcome:
 
 def removed(result: Removed) -> Outcome:
     """Services are gone."""
-    data = {"removed": result.to_dict(), "plan": result.plan.to_dict()}
     text = f"Removed: {', '.join(result.services)}"
-    return Outcome("succeeded", text, {**data, "plan_hash": result.plan_hash})
+    return Outcome("succeeded", text, _remove_results(result))
+
+
+def removed_unhealthy(result: Removed, error: IacError) -> Outcome:
+    """Services are gone, and not every other one that this changed is good."""
+    return replace(failed(error), results={**_remove_results(result), "error": error.to_dict()})
 
 
 def failed(error: IacError) -> Outcome:
@@ -115,6 +119,15 @@ def _deploy_results(result: Deployed) -> dict[str, Any]:
         "plan": result.plan.to_dict(),
         "plan_hash": result.plan_hash,
         "report": result.report.to_dict(),
+    }
+
+
+def _remove_results(result: Removed) -> dict[str, Any]:
+    return {
+        "removed": result.to_dict(),
+        "plan": result.plan.to_dict(),
+        "plan_hash": result.plan_hash,
+        **({"report": result.report.to_dict()} if result.report else {}),
     }
 
 

@@ -134,9 +134,12 @@ def _destroy(workspace: Workspace, request: Request, _sink: Sink) -> Outcome:
 
 
 def _remove(workspace: Workspace, request: Request, _sink: Sink) -> Outcome:
-    from iac_wrapper.operations.remove import remove  # noqa: PLC0415
+    from iac_wrapper.operations.remove import RemoveUnhealthyError, remove  # noqa: PLC0415
 
-    return outcome.removed(remove(workspace, request.services))
+    try:
+        return outcome.removed(remove(workspace, request.services))
+    except RemoveUnhealthyError as error:
+        return outcome.removed_unhealthy(error.removed, error)
 
 
 def _plan(workspace: Workspace, request: Request, sink: Sink) -> Outcome:

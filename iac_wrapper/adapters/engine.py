@@ -86,6 +86,18 @@ class Engine:
         """The container of that name or id; None: there is none."""
         return self._inspect(name)
 
+    def variable(self, container: str, name: str) -> str | None:
+        """An environment variable that a container was made with; None: it or the container is
+        not there."""
+        import docker.errors  # noqa: PLC0415 - see above
+
+        with _translated():
+            try:
+                set_ = self._api.inspect_container(container)["Config"].get("Env") or []
+            except docker.errors.NotFound:
+                return None
+        return dict(one.partition("=")[::2] for one in set_).get(name)
+
     def published_ports(self, project: str) -> set[int]:
         """Host ports that running containers of `project` publish."""
         with _translated():

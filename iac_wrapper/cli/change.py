@@ -17,6 +17,7 @@ from iac_wrapper.plain import plain
 if TYPE_CHECKING:
     from iac_wrapper.operations.deploy import Deployed
     from iac_wrapper.operations.intent import Intent
+    from iac_wrapper.operations.remove import Removed
     from iac_wrapper.operations.workspace import Workspace
 
 _file = click.option(
@@ -164,11 +165,11 @@ def remove(workspace: Workspace, as_json: bool, yes: bool, names: tuple[str, ...
     operation.check_names(workspace, names)
     if not yes:
         ask.about_remove(workspace.project, names)
-    done = operation.remove(workspace, names)
-    data = {"project": workspace.project, "plan": done.plan.to_dict(), **done.to_dict()}
-    listed = operation.still_listed(Path("repos.yaml"), done.services)
-    text = render.removed_text(done.services, done.volumes, listed)
-    click.echo(dumps(data) if as_json else text)
+    try:
+        _show_removed(workspace, operation.remove(workspace, names), as_json)
+    except operation.RemoveUnhealthyError as error:
+        _show_removed(workspace, error.removed, as_json, error)
+        raise
 
 
 def _intent(
@@ -199,6 +200,23 @@ def _show_deployed(deployed: Deployed, as_json: bool, error: IacError | None = N
     else:
         click.echo(render.report_table(deployed.report, columns()))
         click.echo(f"Terraform: {deployed.plan.summary} (plan {deployed.plan_hash[:12]}).")
+
+
+def _show_removed(
+    workspace: Workspace, done: Removed, as_json: bool, error: IacError | None = None
+) -> None:
+    from iac_wrapper.operations.remove import still_listed
+
+    if as_json:
+        data = {"project": workspace.project, "plan": done.plan.to_dict(), **done.to_dict()}
+        data |= {"report": done.report.to_dict()} if done.report else {}
+        data |= {"error": error.to_dict()} if error else {}
+        click.echo(dumps(data))
+    else:
+        listed = still_listed(Path("repos.yaml"), done.services)
+        click.echo(render.removed_text(done.services, done.volumes, listed))
+        if done.report:
+            click.echo(f"\n{render.report_table(done.report)}")
 
 
 def _relative(path: Path) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from iac_wrapper.model.app import ResolvedApp
@@ -17,7 +18,8 @@ class ServiceReport:
     `rotated`: it served the certificate that is on disk, not an older one. `changed`: the deploy
     that this is the verdict on made, replaced, updated or restarted one of its containers.
     `broken_before`: it neither did that nor named the service, which was not good before either.
-    `previous` is the version that serves in place of this one, which failed. `warnings` are
+    `previous` is the version that serves in place of this one, which failed; `put_back`: it did
+    not go on serving, but was stopped for this one and then started again. `warnings` are
     sentences on one that is good.
     """
 
@@ -27,10 +29,11 @@ class ServiceReport:
     probe: Probe
     rotated: bool
     diagnosis: Diagnosis | None
-    changed: bool = True
+    changed: bool = False
     broken_before: bool = False
     previous: ResolvedApp | None = None
     warnings: tuple[str, ...] = ()
+    put_back: bool = False
 
     @property
     def good(self) -> bool:
@@ -68,6 +71,7 @@ class ServiceReport:
                 "slug": self.previous.slug,
                 "commit": self.previous.commit,
                 "image": self.previous.image,
+                "put_back": self.put_back,
             },
             "run": self.app.run,
             "notes": list(self.app.notes),
@@ -100,6 +104,12 @@ class Report:
     def broken_before(self) -> tuple[ServiceReport, ...]:
         """The services that were broken before, and still are."""
         return tuple(s for s in self.services if s.broken_before and not s.good)
+
+    def with_rows(self, rows: Iterable[ServiceReport]) -> Report:
+        """The same with other rows for some services."""
+        others = {row.app.name: row for row in rows}
+        services = tuple(others.get(row.app.name, row) for row in self.services)
+        return replace(self, services=services)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""

@@ -71,6 +71,15 @@ def changes(
     return found
 
 
+def parts(changed: Mapping[str, Change], most: int) -> list[dict[str, Change]]:
+    """What a rollout replaces together, at least one part: `most` new versions beside the old ones
+    in each; everything that is not tried comes with the last."""
+    tried = [change for change in changed.values() if change.in_place is None]
+    found = [tried[at : at + most] for at in range(0, len(tried), most)] or [[]]
+    found[-1] += [change for change in changed.values() if change.in_place is not None]
+    return [{change.app.name: change for change in part} for part in found]
+
+
 def _with_new_values(workspace: Workspace, lock: LockFile, values: Values) -> set[str]:
     """Services whose values are others than those that their program was started with."""
     layout, project = workspace.layout, workspace.project

@@ -119,19 +119,22 @@ class DeployUnhealthyError(UnhealthyError):
 
 def _sentence(report: Report, failed: Sequence[ServiceReport]) -> str:
     text = f"{len(failed)} of {len(report.services)} services are not healthy"
-    kept = sum(service.previous is not None for service in failed)
-    if not kept:
-        return text
-    if kept < len(failed):
-        return f"{text}; for {kept} of them the previous version still serves"
-    return f"{text}; the previous version still serves"
+    back = [service.put_back for service in failed if service.previous]
+    ways = {"still serves": back.count(False), "was put back": back.count(True)}
+    for way, count in ways.items():
+        if count:
+            of = "" if count == len(failed) else f"for {count} of them "
+            text += f"; {of}the previous version {way}"
+    return text
 
 
 def _groups(moved: Sequence[str], failed: Sequence[ServiceReport]) -> str:
-    """Which services run what this deploy brought, which stayed what they were, which are down."""
+    """Which services run what this deploy brought, which are what they were, which are down."""
+    kept = [s for s in failed if s.previous]
     groups = {
-        "moved": moved,
-        "stayed on the previous version": [s.app.name for s in failed if s.previous],
+        "deployed": moved,
+        "stayed on the previous version": [s.app.name for s in kept if not s.put_back],
+        "put back to the previous version": [s.app.name for s in kept if s.put_back],
         "not healthy": [s.app.name for s in failed if not s.previous],
     }
     return "; ".join(f"{what}: {', '.join(names)}" for what, names in groups.items() if names)

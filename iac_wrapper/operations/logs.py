@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +18,12 @@ from iac_wrapper.operations import candidates, failed_logs
 from iac_wrapper.operations.workspace import Workspace
 
 T = TypeVar("T")
+
+TOLD = "sidecar: no service "
+"""How a sidecar's line about a name begins that nobody has: see `runner/sidecar/unknown.py`."""
+
+TOLD_TAIL = 1000
+"""How many lines of a sidecar are searched for such lines."""
 
 RESTART_SECONDS = 15.0
 """How long a followed container may be down: Docker's restart policy begins with 0.1 s."""
@@ -41,13 +48,14 @@ def logs(
     """The last `tail` lines of each named service (all if none is named), one after the other.
 
     They come from the engine, so a service that is down shows why; the runner copies everything
-    user code prints to its container's log.
+    user code prints to its container's log. Without the role ``envoy`` the sidecars' lines about
+    names that nobody has are among them all the same: the program's own error may name none.
 
     Raises:
         ConfigError: nothing is deployed, or no service has that name; at the call.
     """
     containers = _chosen(workspace, services, roles)
-    current = (record for one in containers for record in _records(workspace, one, tail=tail))
+    current = (record for one in containers for record in _last(workspace, one, roles, tail))
     return _in_turn(_failed(workspace, services, tail), current)
 
 
@@ -64,7 +72,7 @@ def follow(
     With `beat`, a None comes after so many quiet seconds. Closing the iterator ends its threads.
     """
     containers = _chosen(workspace, services, roles)
-    current = _merged(_Follower(workspace, tail), containers, beat)
+    current = _merged(_Follower(workspace, tail, roles), containers, beat)
     return _in_turn(_failed(workspace, services, tail), current)
 
 
@@ -105,10 +113,11 @@ def _merged(
 class _Follower:
     """What the threads that follow containers share with their reader."""
 
-    def __init__(self, workspace: Workspace, tail: int) -> None:
+    def __init__(self, workspace: Workspace, tail: int, roles: Sequence[str]) -> None:
         self.lines: queue.Queue[LogRecord | None] = queue.Queue(maxsize=1000)
         self._workspace = workspace
         self._tail = tail
+        self._roles = roles
         self._closed = threading.Event()
         self._closers: list[Callable[[], None]] = []
 
@@ -131,7 +140,8 @@ class _Follower:
                     since=since,
                     opened=self._opened,
                 ):
-                    self._put(record)
+                    if _is_wanted(record, self._roles):
+                        self._put(record)
                 since = int(time.time())
                 again = self._workspace.engine.comes_back(container, within=RESTART_SECONDS)
                 if again is None:
@@ -165,14 +175,29 @@ def _chosen(workspace: Workspace, services: Sequence[str], roles: Sequence[str])
                 next_step="iac health lists them",
             )
     live = {name for name, pair in candidates.pairs(workspace).items() if pair.live}
-    wanted = {*roles, *(f"{labels.CANDIDATE}{role}" for role in roles)}
+    own = {*roles, "envoy"}
+    wanted = {*own, *(f"{labels.CANDIDATE}{role}" for role in own)}
     return [
         c
         for c in containers
         if c.role in wanted
-        and (c.role in roles or c.service in live)
+        and (c.role in own or c.service in live)
         and (not services or c.service in services)
     ]
+
+
+def _last(
+    workspace: Workspace, container: Container, roles: Sequence[str], tail: int
+) -> Iterator[LogRecord]:
+    whole = container.role.removeprefix(labels.CANDIDATE) in roles
+    records = _records(workspace, container, tail=tail if whole else TOLD_TAIL)
+    if whole:
+        return records
+    return iter(deque((each for each in records if _is_wanted(each, roles)), maxlen=tail))
+
+
+def _is_wanted(record: LogRecord, roles: Sequence[str]) -> bool:
+    return record.role.removeprefix(labels.CANDIDATE) in roles or record.line.startswith(TOLD)
 
 
 def _records(  # noqa: PLR0913 - what to read and how, by keyword

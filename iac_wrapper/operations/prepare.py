@@ -6,7 +6,6 @@ contexts and certificates.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from iac_wrapper import build_context
-from iac_wrapper.adapters import certificates, env_files, ownership
+from iac_wrapper.adapters import certificates, env_files
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.adapters.index_settings import write_build_secrets
 from iac_wrapper.detection import detect
@@ -25,9 +24,9 @@ from iac_wrapper.model.app import DEFAULT_PORT, AppSpec, Checkout, ResolvedApp
 from iac_wrapper.model.certificate import CONTROL_PLANE
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.options import Run
-from iac_wrapper.model.users import Users
 from iac_wrapper.operations import capacity, users
 from iac_wrapper.operations.intent import Selection
+from iac_wrapper.operations.leaves import ensure_certificates
 from iac_wrapper.operations.network import choose_gateway_port, choose_subnet
 from iac_wrapper.operations.resolve import resolve
 from iac_wrapper.operations.workspace import Workspace
@@ -146,50 +145,6 @@ def remove_dropped(workspace: Workspace, lock: LockFile) -> None:
         service = path.name.partition(".")[0] if own else path.name.rpartition("-")[0]
         if service not in names:
             shutil.rmtree(path, ignore_errors=True)
-
-
-def ensure_certificates(workspace: Workspace, lock: LockFile) -> None:
-    """Give every service uids, and a valid leaf whose key its own Envoy alone can read.
-
-    The control plane has a leaf as well. What is good is not touched.
-    """
-    directory = workspace.layout.certificates(workspace.project)
-    authority = certificates.ensure_ca(workspace.layout.secrets)
-    give = ownership.giver(workspace.engine, workspace.host.sidecar_image, workspace.project)
-    owners = _leaf_owners(lock, users.claim(workspace, lock))
-
-    def ensure(name: str) -> None:
-        certificates.ensure_leaf(
-            authority, directory / name, name=name, trust_domain=lock.trust_domain,
-            owner_uid=owners[name], give=give,
-        )  # fmt: skip
-
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        list(pool.map(ensure, owners))
-
-
-def due_certificates(
-    workspace: Workspace, lock: LockFile, found: Mapping[str, Users]
-) -> tuple[str, ...]:
-    """Who would get a new leaf from `ensure_certificates`, sorted."""
-    layout = workspace.layout
-    directory = layout.certificates(workspace.project)
-    return tuple(
-        name
-        for name, owner in sorted(_leaf_owners(lock, found).items())
-        if certificates.is_due(
-            layout.secrets,
-            directory / name,
-            name=name,
-            trust_domain=lock.trust_domain,
-            owner_uid=owner,
-        )
-    )
-
-
-def _leaf_owners(lock: LockFile, found: Mapping[str, Users]) -> dict[str, int]:
-    """Everybody who has a leaf, and the uid that may read its key."""
-    return {**{app.name: found[app.name].envoy for app in lock.apps}, CONTROL_PLANE: os.geteuid()}
 
 
 def changed_values(workspace: Workspace, lock: LockFile) -> dict[str, set[str]]:

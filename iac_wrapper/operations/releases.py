@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,8 @@ from iac_wrapper.atomic import write_text
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.lock_file import LockFile, app_from_json, app_to_json
 from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.health import Health
+from iac_wrapper.model.report import ServiceReport
 from iac_wrapper.operations import failed_logs
 from iac_wrapper.operations.workspace import Workspace
 
@@ -36,12 +38,46 @@ class Release:
 
 
 @dataclass(frozen=True)
+class Stopped:
+    """Why a service is stopped: when its first version was found to fail (UTC), with what cause and
+    evidence, and what to do about that. Records of before this was noted have none of it."""
+
+    at: datetime | None = None
+    cause: str = ""
+    evidence: str = ""
+    next_step: str = ""
+
+    @classmethod
+    def after(cls, report: ServiceReport, at: datetime) -> Stopped:
+        """That of a service whose proof came to `report`."""
+        if report.diagnosis is None:
+            return cls(at)
+        finding = report.diagnosis.finding
+        return cls(at, finding.cause, finding.evidence, finding.next_step)
+
+    def health(self, service: str) -> Health:
+        """What to say of it in place of an answer."""
+        when = f" at {self.at:%Y-%m-%d %H:%M:%S} UTC" if self.at else ""
+        why = f": {self.cause}" if self.cause else ""
+        again = f"`iac deploy --file F {service}` tries it again, and `iac deploy` what has changed"
+        return Health(
+            service,
+            "UNREACHABLE",
+            "FAILED",
+            message=f"its first version failed, and the deploy stopped it{when}{why}",
+            cause="stopped",
+            evidence=self.evidence,
+            next_step=f"{self.next_step}; {again}" if self.next_step else again,
+        )
+
+
+@dataclass(frozen=True)
 class Releases:
     """By service: what was proven, newest first. `stopped`: services that stay down, because no
     version of them was ever proven, until they change or are deployed by name."""
 
     good: Mapping[str, Sequence[Release]] = field(default_factory=dict)
-    stopped: frozenset[str] = frozenset()
+    stopped: Mapping[str, Stopped] = field(default_factory=dict)
 
     def last_good(self, service: str) -> ResolvedApp | None:
         """The newest proven version."""
@@ -61,7 +97,8 @@ class Releases:
     def only(self, services: Collection[str]) -> Releases:
         """Without services that are no more."""
         good = {name: known for name, known in self.good.items() if name in services}
-        return replace(self, good=good, stopped=self.stopped & set(services))
+        stopped = {name: why for name, why in self.stopped.items() if name in services}
+        return replace(self, good=good, stopped=stopped)
 
 
 def load(workspace: Workspace) -> Releases:
@@ -91,7 +128,11 @@ def save(workspace: Workspace, releases: Releases) -> None:
         name: [{"at": r.at.isoformat(), "app": app_to_json(r.app)} for r in known]
         for name, known in releases.good.items()
     }
-    data = {"version": _VERSION, "good": services, "stopped": sorted(releases.stopped)}
+    stopped = {
+        name: {**asdict(why), "at": why.at and why.at.isoformat()}
+        for name, why in releases.stopped.items()
+    }
+    data = {"version": _VERSION, "good": services, "stopped": stopped}
     text = json.dumps(data, indent=2, sort_keys=True) + "\n"
     write_text(workspace.layout.releases(workspace.project), text, mode=0o600)
 
@@ -102,8 +143,9 @@ def wake(
     """Give stopped services another try, but for those that are `resting`; return these."""
     known = load(workspace)
     still = resting(workspace, wanted, values, named)
-    if still != known.stopped:
-        save(workspace, replace(known, stopped=still))
+    if still != known.stopped.keys():
+        stopped = {name: known.stopped[name] for name in still}
+        save(workspace, replace(known, stopped=stopped))
     return still
 
 
@@ -118,7 +160,7 @@ def resting(
     return frozenset(
         app.name
         for app in wanted.apps
-        if app.name in known.stopped - named
+        if app.name in known.stopped.keys() - named
         and entries.get(app.name) == app
         and env_files.read(workspace.layout.env_files(workspace.project, app.name))
         == dict(values[app.name])
@@ -168,4 +210,11 @@ def _from_json(data: Mapping[str, Any]) -> Releases:
         ]
         for name, known in data["good"].items()
     }
-    return Releases(good, frozenset(data["stopped"]))
+    found = data["stopped"]  # a list of names in records of before the reason was noted
+    known = found if isinstance(found, dict) else {name: {} for name in found}
+    return Releases(good, {name: _stopped(why) for name, why in known.items()})
+
+
+def _stopped(data: Mapping[str, Any]) -> Stopped:
+    at = data.get("at")
+    return Stopped(**{**data, "at": datetime.fromisoformat(at) if at else None})

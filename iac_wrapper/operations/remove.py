@@ -10,12 +10,18 @@ from typing import Any
 
 from iac_wrapper import repos_file
 from iac_wrapper.adapters import synthesized
-from iac_wrapper.errors import ConfigError
+from iac_wrapper.errors import ConfigError, UnhealthyError
 from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.plan import Plan
+from iac_wrapper.model.report import Report
 from iac_wrapper.operations import candidates, inventory, releases, step
+from iac_wrapper.operations.blame import Blame
+from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.infrastructure import check_own
-from iac_wrapper.operations.prepare import ensure_certificates, remove_dropped
+from iac_wrapper.operations.leaves import ensure_certificates
+from iac_wrapper.operations.prepare import remove_dropped
+from iac_wrapper.operations.prove import prove
+from iac_wrapper.operations.verify import unhealthy_detail
 from iac_wrapper.operations.workspace import Workspace
 
 
@@ -27,17 +33,33 @@ class UnknownServiceError(ConfigError):
 class Removed:
     """What a remove took away, by what plan (`plan_hash`: SHA-256), and what it left.
 
-    `volumes` are the data volumes of the removed services.
+    `volumes` are the data volumes of the removed services. `report` is the proof of the services
+    that the plan changed as well, because they were not as recorded; None: there were none.
     """
 
     services: tuple[str, ...]
     volumes: tuple[str, ...]
     plan: Plan
     plan_hash: str
+    report: Report | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form, without the plan."""
         return {"services": list(self.services), "volumes_kept": list(self.volumes)}
+
+
+class RemoveUnhealthyError(UnhealthyError):
+    """Services are gone, and others that the plan changed are not good; `removed` says which."""
+
+    def __init__(self, removed: Removed, report: Report) -> None:
+        failed = report.failed
+        super().__init__(
+            f"{', '.join(removed.services)} removed; of {len(report.services)} other services that"
+            f" this changed {len(failed)} are not healthy",
+            found=", ".join(service.app.name for service in failed),
+            detail=unhealthy_detail(failed),
+        )
+        self.removed = removed
 
 
 def check_names(workspace: Workspace, names: Sequence[str]) -> tuple[str, ...]:
@@ -70,11 +92,12 @@ def remove(workspace: Workspace, names: Sequence[str]) -> Removed:
     """Plan and apply the recorded lock without `names`; then their keys and secret values go.
 
     Data volumes stay. The other services stay as they are recorded; what drifted of them comes
-    back in line, and is said.
+    back in line, and is said and proven.
 
     Raises:
         UnknownServiceError: as `check_names`.
         CommandError: Terraform or the engine refused.
+        RemoveUnhealthyError: another service that was changed as well is not good.
     """
     workspace.engine.ping()
     with workspace.hold("iac remove"):
@@ -84,19 +107,26 @@ def remove(workspace: Workspace, names: Sequence[str]) -> Removed:
         left = replace(applied, apps=tuple(a for a in applied.apps if a.name not in gone))
         ensure_certificates(workspace, left)  # a version before gave no uids
         candidates.discard(workspace, gone, live=True)
-        plan, plan_hash = _apply(workspace, left)
+        known = releases.load(workspace)
+        going = step.prepare(workspace, left, known.stopped)
+        others = synthesized.changed_services(going.terraform.directory, going.plan)
+        others -= known.stopped.keys()
+        if others:
+            said = ", ".join(sorted(others))
+            workspace.warn(f"this changes {said} too: they were not as recorded")
+        step.apply(workspace, going)
+        releases.finish(workspace, left, known)
         remove_dropped(workspace, left)
         volumes = workspace.engine.volumes(workspace.project)
+        report = _prove(workspace, left, others) if others else None
     kept = tuple(name for name, service in volumes.items() if service in gone)
-    return Removed(gone, kept, plan, plan_hash)
+    removed = Removed(gone, kept, going.plan, going.hash, report)
+    if report and not report.good:
+        raise RemoveUnhealthyError(removed, report)
+    return removed
 
 
-def _apply(workspace: Workspace, left: LockFile) -> tuple[Plan, str]:
-    known = releases.load(workspace)
-    going = step.prepare(workspace, left, known.stopped)
-    others = synthesized.changed_services(going.terraform.directory, going.plan)
-    if others:
-        workspace.warn(f"this changes {', '.join(sorted(others))} too: they were not as recorded")
-    step.apply(workspace, going)
-    releases.finish(workspace, left, known)
-    return going.plan, going.hash
+def _prove(workspace: Workspace, left: LockFile, changed: frozenset[str]) -> Report:
+    heal(workspace)
+    lock = replace(left, apps=tuple(app for app in left.apps if app.name in changed))
+    return prove(workspace, lock, {}, Blame(changed, None), strict=False)

@@ -3,12 +3,16 @@
 The record of what is deployed stays Terraform's. A new version that may run twice is tried as a
 candidate beside the old one; once proven, it has the traffic while Terraform replaces the recorded
 pair. What may not run twice is replaced in place, and put back if it fails.
+
+Candidates need memory, so there is a most of them: a rollout of more services has several parts,
+each with an apply of its own. Only the last one touches what is not tried beside an old version.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from iac_wrapper.adapters import engine_changes, env_files
 from iac_wrapper.lock_file import LockFile
@@ -18,11 +22,12 @@ from iac_wrapper.model.plan import Plan
 from iac_wrapper.model.report import Report, ServiceReport
 from iac_wrapper.operations import candidates, failed_logs, releases, step, unfinished
 from iac_wrapper.operations.blame import Blame
-from iac_wrapper.operations.changes import Change, Values, changes
+from iac_wrapper.operations.changes import Change, Values, changes, parts
 from iac_wrapper.operations.heal import heal
+from iac_wrapper.operations.leaves import keep_certificates
 from iac_wrapper.operations.prepare import with_old_values, write_values
 from iac_wrapper.operations.prove import prove
-from iac_wrapper.operations.releases import Named
+from iac_wrapper.operations.releases import Named, Stopped
 from iac_wrapper.operations.step import Step
 from iac_wrapper.operations.workspace import Workspace
 
@@ -50,8 +55,8 @@ class Rolled:
 
     `lock` says what serves now, for each service; `report` what was proven, with the row of the
     version that failed for services that stayed on, or went back to, their previous one. `plan` is
-    the one that was applied first, `plan_hash` its SHA-256; `moved` are the services that are good
-    and changed.
+    the one that was applied first, or that of the whole if it was applied in parts; `plan_hash` its
+    SHA-256; `moved` are the services that are good and changed.
     """
 
     lock: LockFile
@@ -76,7 +81,11 @@ class _Rollout:
         self._wanted = wanted
         self._before = workspace.applied()
         self._releases = releases.load(workspace)
+        self._now = self._before  # what is deployed at the moment
         self._failed: dict[str, ServiceReport] = {}
+        self._back: set[str] = set()  # those of them that were replaced, and put back
+        self._kept: dict[str, ResolvedApp] = {}  # what serves in place of what failed
+        self._later: frozenset[str] = frozenset()  # what the parts to come are for
 
     def run(self) -> Rolled:
         workspace, wanted = self._workspace, self._wanted
@@ -87,45 +96,88 @@ class _Rollout:
         stack, healed = first.terraform.directory, wanted.healed
         blame = Blame.before(workspace, stack, first.plan, healed=healed, named=wanted.named)
         blame = blame.touched(changed)
-        self._try([change for change in changed.values() if change.in_place is None])
-        going = first
-        if self._failed:
-            kept = [c.old for name, c in changed.items() if name in self._failed and c.old]
-            going = step.prepare(workspace, _with(wanted.lock, kept), self._untouched)
-        self._say_in_place(changed.values())
-        self._write_values(changed)
-        self._go_live(changed)
-        self._apply(going)
-        asked = unfinished.recorded(workspace)
-        report = prove(workspace, going.lock, asked, blame, strict=wanted.strict)
-        lock, report = self._put_back(going.lock, report, changed, asked, blame)
-        self._finish(lock, report, changed)
+        *early, last = parts(changed, workspace.settings.candidates)
+        for number, part in enumerate(early, 1):
+            self._later = self._services - set().union(*early[:number])
+            if self._try(part):
+                self._replace(part, blame)
+        self._later = frozenset()
+        self._try(last)
+        going = None if early or self._failed else first
+        going, lock, report = self._replace(last, blame, going)
+        releases.finish(workspace, lock, self._releases)
+        shown = first if early else going
         moved = tuple(s.app.name for s in report.services if s.good and s.app.name in changed)
         moved = tuple(name for name in moved if name not in self._failed)
-        return Rolled(lock, going.plan, going.hash, self._told(report), moved)
+        return Rolled(lock, shown.plan, shown.hash, self._told(report), moved)
+
+    @property
+    def _services(self) -> frozenset[str]:
+        return frozenset(app.name for app in self._before.apps) if self._before else frozenset()
 
     @property
     def _untouched(self) -> frozenset[str]:
-        return self._wanted.resting | frozenset(self._failed)
+        return self._wanted.resting | frozenset(self._failed) | self._later
 
-    def _try(self, tried: list[Change]) -> None:
-        """Prove new versions beside the old ones; what fails is noted and removed."""
-        if not tried or self._before is None:
-            return
+    def _try(self, part: Mapping[str, Change]) -> bool:
+        """Prove new versions beside the old ones; what fails is noted and removed.
+
+        Returns:
+            Whether anything is to be replaced.
+        """
+        tried = [change for change in part.values() if change.in_place is None]
+        if not tried or self._now is None:
+            return bool(part)
         workspace, values = self._workspace, self._wanted.values
         names = ", ".join(change.app.name for change in tried)
         workspace.step(f"Trying {names} beside the version that serves")
         try:
             candidates.start(workspace, [(c.app, c.containers, values[c.app.name]) for c in tried])
-            rows = candidates.prove(workspace, self._before, [change.app for change in tried])
-            self._failed = {row.app.name: row for row in rows if not row.good}
-            for row in self._failed.values():
+            rows = candidates.prove(workspace, self._now, [change.app for change in tried])
+            for row in (row for row in rows if not row.good):
+                self._stays(row, part[row.app.name].old)
                 self._keep_log(row.app, f"{labels.CANDIDATE}app")
                 workspace.warn(f"{row.app.name}: the new version failed, the previous one stays")
         except BaseException:
             candidates.discard(workspace)
             raise
         candidates.discard(workspace, self._failed)
+        keep_certificates(workspace, self._now, self._failed.keys() & part.keys())
+        return not part.keys() <= self._failed.keys()
+
+    def _stays(self, row: ServiceReport, kept: ResolvedApp | None) -> None:
+        """Note that a new version failed and what is there in its place."""
+        self._failed[row.app.name] = row
+        if kept:
+            self._kept[row.app.name] = kept
+
+    def _replace(
+        self, part: Mapping[str, Change], blame: Blame, planned: Step | None = None
+    ) -> tuple[Step, LockFile, Report]:
+        """Apply what is proven of `part`, and what cannot be tried; put back what fails then."""
+        workspace = self._workspace
+        going = planned or step.prepare(workspace, self._target(), self._untouched)
+        self._say_in_place(part.values())
+        self._write_values(part)
+        self._go_live(part)
+        self._apply(going)
+        asked = unfinished.recorded(workspace)
+        done = tuple(app for app in going.lock.apps if app.name not in self._later)
+        touched = replace(going.lock, apps=done)
+        report = prove(workspace, touched, asked, blame, strict=self._wanted.strict)
+        lock, report = self._put_back(going.lock, report, part, asked, blame)
+        self._settle(report, part)
+        self._now = lock
+        return going, lock, report
+
+    def _target(self) -> LockFile:
+        """What to apply now: the wanted lock, without what is for later and what failed."""
+        lock = self._wanted.lock
+        if self._later and self._before:
+            new = {app.name: app for app in lock.apps}
+            apps = (a if a.name in self._later else new[a.name] for a in self._before.apps)
+            lock = replace(lock, apps=tuple(apps))
+        return lock.with_apps(self._kept.values())
 
     def _say_in_place(self, changed: Iterable[Change]) -> None:
         for change in changed:
@@ -179,9 +231,11 @@ class _Rollout:
             lock = self._apply_again(lock, apps)
             again = replace(lock, apps=tuple(apps))
             rows = prove(self._workspace, again, asked, blame, strict=self._wanted.strict).services
-            report = _merged(report, rows)
-            self._failed |= {row.app.name: row for row in back}
-        self._stop([name for name, target in targets.items() if target is None])
+            report = report.with_rows(rows)
+            self._back |= {row.app.name for row in back}
+            for row in back:
+                self._stays(row, targets[row.app.name])
+        self._stop([row for row in bad if targets[row.app.name] is None])
         return lock, report
 
     def _last_good(self, change: Change) -> ResolvedApp | None:
@@ -201,26 +255,31 @@ class _Rollout:
         for app in apps:
             directory = workspace.layout.env_files(project, app.name)
             env_files.restore(directory, workspace.layout.previous_env_files(project, app.name))
-        back = step.prepare(workspace, _with(lock, apps), self._untouched)
+        back = step.prepare(workspace, lock.with_apps(apps), self._untouched)
         step.build(workspace, back)
         self._apply(back)
         return back.lock
 
-    def _stop(self, services: list[str]) -> None:
+    def _stop(self, rows: list[ServiceReport]) -> None:
         """Stop what never served; the containers stay for whoever looks for the reason."""
+        workspace, now = self._workspace, datetime.now(UTC)
         stopping = [
             container
-            for container in self._workspace.engine.containers(self._workspace.project)
-            if container.service in services and container.role in ("app", "envoy")
+            for container in workspace.engine.containers(workspace.project)
+            if container.service in {row.app.name for row in rows}
+            and container.role in ("app", "envoy")
         ]
-        for service in services:
-            self._workspace.warn(f"{service}: stopped, it never served; `iac logs` says why")
-        self._releases = replace(self._releases, stopped=self._wanted.resting | set(services))
-        releases.save(self._workspace, self._releases)
+        for row in rows:
+            workspace.warn(f"{row.app.name}: stopped, it never served; `iac logs` says why")
+        known = self._releases.stopped
+        stopped = {name: known[name] for name in self._wanted.resting & known.keys()}
+        stopped |= {row.app.name: Stopped.after(row, now) for row in rows}
+        self._releases = replace(self._releases, stopped=stopped)
+        releases.save(workspace, self._releases)
         for container in sorted(stopping, key=lambda c: c.role):
-            engine_changes.stop(self._workspace.engine, container)
+            engine_changes.stop(workspace.engine, container)
 
-    def _finish(self, lock: LockFile, report: Report, changed: Mapping[str, Change]) -> None:
+    def _settle(self, report: Report, part: Mapping[str, Change]) -> None:
         """Take the traffic back from candidates, and note what is good."""
         workspace, project = self._workspace, self._workspace.project
         good = [row.app for row in report.services if row.good]
@@ -228,20 +287,25 @@ class _Rollout:
         for name in sorted(candidates.pairs(workspace)):
             workspace.warn(f"{name}: its candidate keeps the traffic, the recorded pair failed")
         for app in good:
-            if app.name in changed and app.name not in self._failed:
+            if app.name in part and app.name not in self._failed:
                 workspace.layout.failed_log(project, app.name).unlink(missing_ok=True)
             env_files.forget(workspace.layout.previous_env_files(project, app.name))
-        proven = self._releases.proven(good, keep=workspace.settings.keep_images)
-        releases.finish(workspace, lock, proven)
+        self._releases = self._releases.proven(good, keep=workspace.settings.keep_images)
+        releases.save(workspace, self._releases)
 
     def _told(self, report: Report) -> Report:
         """`report` with the rows of what failed, and whether the previous version serves."""
         rows = {row.app.name: row for row in report.services}
         told = [
-            replace(failed, previous=rows[name].app if rows[name].good else None)
+            replace(
+                failed,
+                changed=True,
+                previous=rows[name].app if rows[name].good else None,
+                put_back=name in self._back,
+            )
             for name, failed in self._failed.items()
         ]
-        return _merged(report, told)
+        return report.with_rows(told)
 
     def _keep_log(self, app: ResolvedApp, role: str) -> None:
         found = [
@@ -250,16 +314,3 @@ class _Rollout:
             if container.service == app.name and container.role == role
         ]
         failed_logs.keep(self._workspace, app, found[0] if found else None)
-
-
-def _with(lock: LockFile, apps: Iterable[ResolvedApp]) -> LockFile:
-    """`lock` with other versions of some apps."""
-    others = {app.name: app for app in apps}
-    return replace(lock, apps=tuple(others.get(app.name, app) for app in lock.apps))
-
-
-def _merged(report: Report, rows: Iterable[ServiceReport]) -> Report:
-    """`report` with other rows for some services."""
-    others = {row.app.name: row for row in rows}
-    services = tuple(others.get(row.app.name, row) for row in report.services)
-    return replace(report, services=services)

@@ -18,9 +18,10 @@ from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.certificate import CONTROL_PLANE, spiffe_id
 from iac_wrapper.model.diagnosis import Diagnosis, Facts, diagnose
-from iac_wrapper.model.health import Health
+from iac_wrapper.model.health import Health, Probe
 from iac_wrapper.model.proof import Question
 from iac_wrapper.model.report import Report, ServiceReport
+from iac_wrapper.operations import releases
 from iac_wrapper.operations.failing import FailingCheck
 from iac_wrapper.operations.last_lines import last_lines
 from iac_wrapper.operations.narrator import Narrator
@@ -104,11 +105,16 @@ def prove(
     Args:
         wait: seconds for those that neither have a `limit` nor a `health_timeout`; 0: one look.
     """
-    stop = Event()
+    stop, resting = Event(), _resting(workspace, targets)
     pool = ThreadPoolExecutor(max_workers=max(1, min(32, len(targets))))
     one = partial(_prove_one, workspace, control_plane(workspace, lock), lock, wait, stop)
+
+    def prove_or_tell(target: Target) -> ServiceReport:
+        health = resting.get(target.app.name)
+        return _at_rest(workspace, lock, target, health) if health else one(target)
+
     try:
-        return list(pool.map(one, targets))
+        return list(pool.map(prove_or_tell, targets))
     finally:
         stop.set()  # on Ctrl-C nobody waits for services that are still starting
         pool.shutdown(wait=False, cancel_futures=True)
@@ -117,6 +123,34 @@ def prove(
 def unhealthy_detail(reports: Sequence[ServiceReport]) -> str:
     """The diagnoses of services that are not good, as text."""
     return "\n".join(r.diagnosis.render(r.app.name) for r in reports if r.diagnosis)
+
+
+def _resting(workspace: Workspace, targets: Sequence[Target]) -> dict[str, Health]:
+    """What to say of those that a deploy stopped and nobody has started since: nothing answers."""
+    stopped = releases.load(workspace).stopped
+    known = {t.app.name: t for t in targets if t.app.name in stopped and not t.containers}
+    found = {
+        name: workspace.engine.container(target.container(workspace.project, "app"))
+        for name, target in known.items()
+    }
+    return {
+        name: stopped[name].health(name)
+        for name, container in found.items()
+        if container and not container.running
+    }
+
+
+def _at_rest(workspace: Workspace, lock: LockFile, target: Target, health: Health) -> ServiceReport:
+    app = target.app
+    report = ServiceReport(
+        app=app,
+        identity=spiffe_id(lock.trust_domain, app.name),
+        health=health,
+        probe=Probe(app.name, None, "it is stopped"),
+        rotated=True,
+        diagnosis=None,
+    )
+    return replace(report, diagnosis=_diagnose(workspace, report, target, 0.0))
 
 
 def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first, for partial

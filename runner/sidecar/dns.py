@@ -30,6 +30,18 @@ def question(query: bytes) -> Question | None:
     return Question(label, int.from_bytes(query[end - 4 : end - 2], "big"), end)
 
 
+def first_label(query: bytes) -> str:
+    """The first label of the name that is asked for; empty if the query is malformed."""
+    length = query[12] if len(query) > 12 else 0
+    label = query[13 : 13 + length]
+    return label.decode("latin-1") if len(label) == length < 64 else ""
+
+
+def has_answer(packet: bytes) -> bool:
+    """Whether there is a record among the answers."""
+    return len(packet) >= 12 and packet[6:8] != b"\0\0"
+
+
 def ask_for(label: str, query: bytes, asked: Question) -> bytes:
     """`query` with another name in its question."""
     name = bytes([len(label)]) + label.encode("latin-1") + b"\0"

@@ -6,6 +6,8 @@ a new address at once: without this a peer stays unreachable for ten minutes.
 While a service NAME is rolled out, a container ``<project>-NAME-live`` may stand in for it. Every
 question for NAME is asked for that container as well, and its answer is the one that counts. So
 callers and gateway move there, and back, within a second, and nobody has to tell them.
+
+What a program asks for and nobody has is told in the log (see `unknown`).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from pathlib import Path
 
 from runner.listeners import DOCKER_DNS, MESH_PORTS
 from runner.sidecar import dns, threads
+from runner.sidecar.unknown import Unknown
 
 TTL = 1
 QUERY_SECONDS = 5.0
@@ -40,9 +43,9 @@ def candidate(project: str, asked: dns.Question) -> str | None:
 
 @dataclass(eq=False)
 class _Waiting:
-    """A query of a client and what came back for it so far."""
+    """A query of a client, or of our own (None), and what came back for it so far."""
 
-    client: tuple[str, int]
+    client: tuple[str, int] | None
     query: bytes
     asked: dns.Question | None
     until: float
@@ -52,10 +55,17 @@ class _Waiting:
 
 
 class Names:
-    """Answers on `listener` with what `upstream` says."""
+    """Answers on `listener` with what `upstream` says; `unknown` hears of what has no answer."""
 
-    def __init__(self, listener: socket.socket, upstream: tuple[str, int], project: str) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        upstream: tuple[str, int],
+        project: str,
+        unknown: Unknown | None = None,
+    ) -> None:
         self._listener, self._upstream, self._project = listener, upstream, project
+        self._unknown = unknown
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener, selectors.EVENT_READ)
         self._waiting: list[_Waiting] = []
@@ -64,6 +74,8 @@ class Names:
         """Handle what has arrived, or what nobody answered in time."""
         now = time.monotonic()
         nearest = min((each.until for each in self._waiting), default=now + QUERY_SECONDS)
+        if self._unknown and (at := self._unknown.next) is not None:
+            nearest = min(nearest, at)
         for key, _ in self._selector.select(max(0.0, nearest - now)):
             # A refused packet is an OSError on the next call; there is another query soon.
             with suppress(OSError):
@@ -73,11 +85,16 @@ class Names:
                     self._take(key.fileobj, *key.data)  # type: ignore[arg-type]
         for each in [each for each in self._waiting if each.until <= time.monotonic()]:
             self._finish(each, each.plain)
+        for query in self._unknown.again(time.monotonic()) if self._unknown else ():
+            self._begin(query, None)
 
     def _accept(self) -> None:
         query, client = self._listener.recvfrom(4096)
         if len(self._waiting) >= MOST_WAITING:
             return  # clients ask again
+        self._begin(query, client)
+
+    def _begin(self, query: bytes, client: tuple[str, int] | None) -> None:
         asked = dns.question(query)
         entry = _Waiting(client, query, asked, time.monotonic() + QUERY_SECONDS)
         self._waiting.append(entry)
@@ -119,10 +136,23 @@ class Names:
                 self._selector.unregister(each)
             each.close()
         if packet is not None:
+            self._note(entry, packet)
+        if packet is not None and entry.client:
             # Other people's names keep their own lives.
             short = dns.clamp_ttl(packet, TTL) if entry.asked else packet
             with suppress(OSError):
                 self._listener.sendto(short, entry.client)
+
+    def _note(self, entry: _Waiting, packet: bytes) -> None:
+        """Tell `unknown` what became of a question; a name has addresses of one kind at least."""
+        if self._unknown is None:
+            return
+        if dns.has_answer(packet):
+            self._unknown.answered(dns.first_label(entry.query))
+        elif entry.asked and entry.asked.kind == dns.A and entry.client:
+            self._unknown.missed(entry.asked.label, entry.query, time.monotonic())
+        elif entry.asked and not entry.client:
+            self._unknown.decided(entry.asked.label)
 
 
 def nameserver(resolv_conf: str) -> str:
@@ -131,9 +161,10 @@ def nameserver(resolv_conf: str) -> str:
     return found[1] if found else DOCKER_DNS
 
 
-def start(project: str) -> None:
-    """Serve names on a thread that ends with the process."""
+def start(project: str, *, tell: bool) -> None:
+    """Serve names on a thread that ends with the process; `tell`: log those that nobody has."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     listener.bind(("127.0.0.1", MESH_PORTS["dns"]))
     upstream = (nameserver(Path("/etc/resolv.conf").read_text()), 53)
-    threads.keep(Names(listener, upstream, project).step)
+    unknown = Unknown(project) if tell else None
+    threads.keep(Names(listener, upstream, project, unknown).step)

@@ -29,7 +29,7 @@ def main() -> int:
         return EX_CONFIG
     # Blocks signals for the threads that follow as well.
     supervisor = Supervisor(envoy.command(path), envoy.drain)
-    names.start(wanted.project)
+    names.start(wanted.project, tell=wanted.role == "sidecar")
     if wanted.role == "sidecar":
         endpoint.follow(wanted, config.RUN)
     return supervisor.run()

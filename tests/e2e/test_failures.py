@@ -108,13 +108,18 @@ def test_what_was_broken_before_does_not_fail_a_deploy(
 
 
 def test_remove_takes_a_service_away(project: Project) -> None:
-    """Its containers, image, key and build context go, the others stay; the file brings it back."""
+    """Its containers, image, key and build context go, the others stay; the file brings it back.
+    One that is not as recorded is made again, and proven."""
     before = project.container_ids()
+    drifted = f"{project.name}-two-app"
+    project.container("two", "app").remove(force=True)
     done = project.iac("remove", "crash", "--yes")
     assert done.stdout.splitlines()[0] == "Removed crash, with keys and secret values."
+    assert "this changes two too: they were not as recorded" in done.stderr
+    assert "1 of 1 services SERVING over mTLS" in done.stdout
     after = project.container_ids()
     assert set(before) - set(after) == {f"{project.name}-crash-{r}" for r in ("app", "envoy")}
-    assert after.items() <= before.items()
+    assert {name for name in after if after[name] != before[name]} == {drifted}
     assert not (ROOT / "secrets" / project.name / "crash").exists()
     assert not [tag for tag in project.image_tags() if f"{project.name}-crash" in tag]
     planned = json.loads(project.iac("plan", "--file", str(project.file), "--json").stdout)

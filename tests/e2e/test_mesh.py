@@ -156,7 +156,7 @@ def test_a_name_that_is_no_service_is_told(a: Service, host: str) -> None:
     """Name and project, and how to list what there is."""
     status, text, _ = call(a, host)
     assert status == 503
-    assert text == "no service nobody in project shop: `iac health` lists its services\n"
+    assert text.startswith("no service nobody in project shop: `iac health --project shop` lists")
     assert logged(a, authority="nobody")["flags"] == "UH"
 
 

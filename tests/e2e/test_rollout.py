@@ -6,11 +6,13 @@ The tests share one project and run in order.
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Project
+from iac_wrapper.adapters.certificates import inspect
+from tests.e2e.conftest import ROOT, Project
 from tests.support.git_server import GitServer
 from tests.support.load import LONGEST_GAP
 from tests.support.rollouts import (
@@ -42,9 +44,14 @@ def test_a_good_release_loses_no_request(
 ) -> None:
     """200 requests/s for a whole redeploy: none fails, and the new version answers in the end."""
     commit(git_server, server("two"))
+    asked = "import socket; socket.gethostbyname('nosuch.')"
+    wrong = project.container("caller", "app").exec_run(["/venv/bin/python", "-c", asked])
 
     verdict, result = under_load(project)
 
+    assert b"gaierror" in wrong.output
+    told = "caller/envoy | sidecar: no service nosuch in project " + project.name
+    assert told in project.iac("logs", "--service", "caller").stdout
     assert verdict["verdict"] == "ok"
     assert result.failed == []
     assert result.gap < LONGEST_GAP
@@ -59,6 +66,9 @@ def test_a_bad_release_loses_no_request(
 ) -> None:
     """One broken import: exit 7, none of 200 requests/s fails, and nothing that served changes."""
     before, locked = project.container_ids(), _lock(project)
+    leaf = ROOT / "secrets" / project.name / "web"
+    (leaf / "tls.key").chmod(0o640)  # a leaf is due: it is made anew before anything is tried
+    fingerprint = inspect(leaf).fingerprint
     commit(git_server, BROKEN)
 
     verdict, result = under_load(project, code=7)
@@ -72,7 +82,8 @@ def test_a_bad_release_loses_no_request(
     assert verdict["error"]["found"] == "stayed on the previous version: web"
     web = next(service for service in verdict["services"] if service["name"] == "web")
     assert web["previous"]["commit"] == locked["web"]["commit"]
-    assert project.health()["web"]["status"] == "SERVING"
+    assert inspect(leaf).fingerprint != fingerprint
+    assert project.health()["web"]["status"] == "SERVING"  # with the new leaf: else it is not good
     printed = project.iac("logs", "--service", "web").stdout
     assert "web/failed | --- the last lines of a version that failed" in printed
     assert "nowhere_to_be_found" in printed
@@ -89,7 +100,9 @@ def test_what_may_not_run_twice_is_put_back(
 
     verdict = project.deploy(code=7)
 
-    assert verdict["error"]["found"] == "moved: web; stayed on the previous version: caller"
+    found = "deployed: web; put back to the previous version: caller"
+    assert verdict["error"]["found"] == found
+    assert verdict["error"]["message"].endswith("the previous version was put back")
     assert _lock(project)["caller"] == locked["caller"]
     assert _lock(project)["web"]["commit"] == moved
     assert {n: s["status"] for n, s in project.health().items()} == {
@@ -114,13 +127,52 @@ def test_a_first_version_that_fails_is_stopped_and_kept(
 
     states = [project.container("late", role).status for role in ("app", "envoy")]
     assert states == ["exited", "exited"]
+    late = project.health(code=7)["late"]
+    assert (late["cause"], late["changed"]) == ("stopped", False)
+    assert "its first version failed, and the deploy stopped it at 20" in late["message"]
+    assert "`iac deploy --file F late` tries it again" in late["next_step"]
     assert "nowhere_to_be_found" in project.iac("logs", "--service", "late").stdout
     project.iac("plan", "--file", str(project.file), "--detailed-exitcode")
     again = {service["name"]: service for service in project.deploy()["services"]}
     assert again["late"]["broken_before"]
-    commit(git_server, IDLE, "late")
+    commit(git_server, server("late"), "late")
     assert project.deploy()["verdict"] == "ok"
     assert project.container("late", "app").status == "running"
+
+
+def test_there_is_a_most_of_candidates(
+    first: dict[str, Any], project: Project, git_server: GitServer
+) -> None:
+    """Two services with one candidate at a time: one after the other, each with an apply of its
+    own; what fails first does not keep the other from moving."""
+    commit(git_server, BROKEN, "late")
+    moved = commit(git_server, server("four"))
+    project.environment["IAC_CANDIDATES"] = "1"
+    seen: list[int] = []
+    ended = threading.Event()
+
+    def look() -> None:
+        label = {"label": [*project.label.values(), "org.karstkit.role=candidate-app"]}
+        while not ended.wait(0.2):
+            seen.append(len(project.engine.api.containers(all=True, filters=label)))
+
+    watch = threading.Thread(target=look)
+    watch.start()
+    try:
+        verdict = project.deploy(code=7)
+        commit(git_server, server("five"), "late")
+        project.deploy()
+    finally:
+        ended.set()
+        watch.join()
+        del project.environment["IAC_CANDIDATES"]
+    assert verdict["error"]["found"] == "deployed: web; stayed on the previous version: late"
+    assert _lock(project)["web"]["commit"] == moved
+    assert max(seen) == 1
+    assert len(project.container_ids()) == 7
+    project.iac("plan", "--file", str(project.file), "--detailed-exitcode")
+    project.file.write_text(ENTRIES)
+    project.deploy("--prune")
 
 
 def test_the_last_good_images_stay(first: dict[str, Any], project: Project) -> None:

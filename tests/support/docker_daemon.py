@@ -38,6 +38,7 @@ class FakeContainer:
     quiet: bool = False  # its log stays open and silent after what is there
     more_labels: dict[str, str] = field(default_factory=dict)
     stop_timeout: int | None = None
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def default_name(self) -> str:
@@ -197,6 +198,7 @@ class _Handler(BaseHTTPRequestHandler):
             "Name": f"/{container.name or container.default_name}",
             "RestartCount": 0,
             "Config": {"Labels": container.labels, "Image": "x", "Tty": False}
+            | {"Env": [f"{key}={value}" for key, value in container.environment.items()]}
             | ({"StopTimeout": container.stop_timeout} if container.stop_timeout else {}),
             "State": {
                 "Status": container.state,

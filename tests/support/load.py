@@ -20,30 +20,36 @@ _RESULT = "/tmp/result"  # noqa: S108 - inside the container
 _PROGRAM = """
 import http.client, json, os, sys, threading, time
 name, rate, threads = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
-done, failed, lock = [], [], threading.Lock()
+done, failed, ended, lock = [], [], [], threading.Lock()
 def run(number):
     connection = http.client.HTTPConnection(name, 8080, timeout=10)
     due = time.monotonic() + number / rate
     while not os.path.exists('/tmp/stop'):
         time.sleep(max(0, due - time.monotonic()))
         due = max(due + threads / rate, time.monotonic() - 1)
+        asked = time.monotonic()
         try:
             connection.request('GET', '/')
             answer = connection.getresponse()
             body = answer.read().decode()
             if answer.status != 200:
                 raise RuntimeError(f'{answer.status} {body[:200]}')
-            with lock: done.append((time.monotonic(), body))
+            answered = time.monotonic()
+            with lock: done.append((answered, body, answered - asked))
         except Exception as error:
             with lock: failed.append(f'{type(error).__name__} {error}')
             connection.close()
+    with lock: ended.append(time.monotonic())
 all_threads = [threading.Thread(target=run, args=(n,)) for n in range(threads)]
 for one in all_threads: one.start()
 for one in all_threads: one.join()
 done.sort()
-gap = max((b[0] - a[0] for a, b in zip(done, done[1:])), default=0)
-seen = list(dict.fromkeys(body for _, body in done))
+# Up to the first thread that stops: those that go on after it are fewer, and so are their answers.
+times = [one[0] for one in done if one[0] < min(ended)] + [min(ended)]
+gap = max((b - a for a, b in zip(times, times[1:])), default=0)
+seen = list(dict.fromkeys(one[1] for one in done))
 result = {'sent': len(done) + len(failed), 'failed': failed, 'gap': gap, 'seen': seen,
+          'slowest': max((one[2] for one in done), default=0),
           'last': done[-1][1] if done else None}
 open('/tmp/new', 'w').write(json.dumps(result))
 os.rename('/tmp/new', '/tmp/result')
@@ -52,12 +58,14 @@ os.rename('/tmp/new', '/tmp/result')
 
 @dataclass(frozen=True)
 class Result:
-    """`failed` are the reasons; `gap` is the longest time between two answers, seconds; `seen` the
-    different answers as they first came; `last` the last one."""
+    """`failed` are the reasons; `gap` is the longest time between two answers, and `slowest` the
+    longest that one took, seconds; `seen` the different answers as they first came; `last` the last
+    one."""
 
     sent: int
     failed: list[str]
     gap: float
+    slowest: float
     seen: list[str]
     last: str | None
 

@@ -21,11 +21,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200); self.send_header('content-length', str(len(body)))
         self.end_headers(); self.wfile.write(body)
     def log_message(self, *a): pass
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 128  # as real servers have; the base class has 5
 if __name__ == '__main__':
     if os.environ.get('GREETING') == 'crash':
         raise SystemExit('cannot start like this')
     address = ('0.0.0.0', int(os.environ['PORT']))
-    http.server.ThreadingHTTPServer(address, Handler).serve_forever()
+    Server(address, Handler).serve_forever()
 """
 IDLE = "import time\nwhile True: time.sleep(1)\n"
 BROKEN = "import sys\nsys.exit('nowhere_to_be_found')\n"

@@ -173,6 +173,8 @@ def test_a_version_that_failed_names_the_one_that_serves() -> None:
     assert "NOT_SERVING (failed)" in text
     assert text.splitlines()[-1] == "web: the previous version (dddddddddddd) still serves."
     assert row.to_dict()["previous"]["commit"] == "d" * 40
+    text = plain(render.report_table(Report("p", (replace(row, put_back=True),))))
+    assert text.splitlines()[-1] == "web: the previous version (dddddddddddd) was put back."
 
 
 def test_a_removal_says_what_stays_and_what_would_undo_it() -> None:

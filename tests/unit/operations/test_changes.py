@@ -8,7 +8,7 @@ from iac_wrapper.adapters.planned import PlannedContainer
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.health import Health
 from iac_wrapper.model.options import Options
-from iac_wrapper.operations.changes import _why_in_place
+from iac_wrapper.operations.changes import Change, _why_in_place, parts
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.deployed import app
 
@@ -45,3 +45,14 @@ def test_only_what_serves_and_holds_no_data_runs_twice(
 ) -> None:
     """Whatever else is replaced in place, with a reason that is said."""
     assert _why_in_place(workspace, one, seen, pair) == why
+
+
+def test_a_rollout_of_many_has_parts() -> None:
+    """So many new versions beside the old ones; what is replaced in place comes with the last."""
+    changed = {
+        name: Change(app(name), app(name), True, "it is new" if name == "a" else None)
+        for name in "abcdef"
+    }
+    assert [[*part] for part in parts(changed, 2)] == [["b", "c"], ["d", "e"], ["f", "a"]]
+    assert [[*part] for part in parts(changed, 5)] == [[*"bcdefa"]]
+    assert parts({}, 2) == [{}]

@@ -18,10 +18,10 @@ from iac_wrapper.operations.workspace import Workspace
 from tests.support.deployed import app
 
 
-def _row(name: str, *, previous: bool = False) -> ServiceReport:
+def _row(name: str, *, previous: bool = False, put_back: bool = False) -> ServiceReport:
     health = Health(name, "NOT_SERVING", "FAILED")
     row = ServiceReport(app(name), "", health, Probe(name, True, ""), True, None)
-    return replace(row, previous=app(name)) if previous else row
+    return replace(row, previous=app(name) if previous else None, put_back=put_back)
 
 
 def _error(*rows: ServiceReport, moved: tuple[str, ...] = ()) -> DeployUnhealthyError:
@@ -32,7 +32,7 @@ def test_the_error_names_who_moved_and_who_stayed() -> None:
     """Both groups, and whether anything is down."""
     error = _error(_row("c", previous=True), moved=("a", "b"))
     assert error.message == "1 of 1 services are not healthy; the previous version still serves"
-    assert error.found == "moved: a, b; stayed on the previous version: c"
+    assert error.found == "deployed: a, b; stayed on the previous version: c"
 
 
 def test_the_error_tells_an_outage_from_a_version_that_stayed() -> None:
@@ -61,3 +61,19 @@ def test_unset_variables_are_refused_before_anything_is_fetched_or_written(
 
 def _files(root: Path) -> set[str]:
     return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+
+
+def test_what_was_stopped_for_its_new_version_did_not_go_on_serving() -> None:
+    """A worker, or what holds data, was put back; that is not called serving still."""
+    back = _row("jobs", previous=True, put_back=True)
+    assert _error(back).message == (
+        "1 of 1 services are not healthy; the previous version was put back"
+    )
+    error = _error(_row("web", previous=True), back)
+    assert error.message == (
+        "2 of 2 services are not healthy; for 1 of them the previous version still serves;"
+        " for 1 of them the previous version was put back"
+    )
+    assert error.found == (
+        "stayed on the previous version: web; put back to the previous version: jobs"
+    )

@@ -46,6 +46,21 @@ def test_all_services_and_roles_merge_and_secrets_are_masked(
     assert "Bearer: [redacted]" in [r.line for r in found]
 
 
+@pytest.mark.parametrize("read", [logs, follow])
+def test_a_name_that_nobody_has_is_told_beside_the_program(
+    workspace: Workspace, engine_double: Daemon, read: Callable[..., Iterator[LogRecord]]
+) -> None:
+    """The sidecar's other lines come with its role only."""
+    said = b"sidecar: no service nosuch in project demo, and no other host\n"
+    engine_double.add(FakeContainer("1", "demo", "a", "app", log=[(1, b"gaierror\n")]))
+    engine_double.add(
+        FakeContainer("2", "demo", "a", "envoy", log=[(1, b"{}\n" + said + b"sidecar: other\n")])
+    )
+    found = [(each.role, each.line) for each in read(workspace, [], roles=["app"], tail=10)]
+    assert sorted(found) == [("app", "gaierror"), ("envoy", said.decode().strip())]
+    assert len(list(read(workspace, [], roles=["app", "envoy"], tail=10))) == 4
+
+
 @pytest.mark.usefixtures("two")
 def test_an_unknown_service_lists_the_known(workspace: Workspace) -> None:
     """A misspelt name is refused with the names there are."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -8,7 +9,8 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.operations import failed_logs, releases
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.logs import logs
-from iac_wrapper.operations.releases import Releases
+from iac_wrapper.operations.releases import Releases, Stopped
+from iac_wrapper.operations.verify import verify
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.deployed import app, deployed
 from tests.support.docker_daemon import Daemon, FakeContainer
@@ -73,7 +75,7 @@ def test_what_never_served_stays_stopped_until_it_changes(
     does."""
     lock = deployed(workspace.layout, app("late"), app("web"))
     engine_double.add(FakeContainer("e", "demo", "late", "envoy", state="exited"))
-    releases.save(workspace, Releases(stopped=frozenset({"late"})))
+    releases.save(workspace, Releases(stopped={"late": Stopped()}))
     nothing: dict[str, dict[str, str]] = {"late": {}, "web": {}}
 
     def resting(port: int = lock.apps[0].port) -> frozenset[str]:
@@ -87,6 +89,50 @@ def test_what_never_served_stays_stopped_until_it_changes(
     assert releases.resting(workspace, lock, {**nothing, "late": {"A": "b"}}, frozenset()) == set()
     assert releases.wake(workspace, lock, nothing, frozenset({"late"})) == frozenset()
     assert heal(workspace) == ["demo-late-envoy: started"]
+
+
+def test_what_was_stopped_is_told_with_when_why_and_what_next(
+    workspace: Workspace, engine_double: Daemon
+) -> None:
+    """In place of "nobody answers", and nobody waits for it; once it runs again it is asked."""
+    lock = deployed(workspace.layout, app("late"))
+    late = FakeContainer(
+        "demo-late-app", "demo", "late", "app", state="exited", log=[(1, b"No module\n")]
+    )
+    engine_double.add(late)
+    at = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+    why = Stopped(at, "the module yaml is missing", "No module named 'yaml'", "add PyYAML")
+    releases.save(workspace, Releases(stopped={"late": why}))
+
+    report = verify(workspace, lock, wait=60)
+
+    (row,) = report.services
+    assert not report.good
+    assert row.to_dict()["changed"] is False
+    assert row.diagnosis is not None
+    assert row.diagnosis.render("late").splitlines() == [
+        "late: its first version failed, and the deploy stopped it at 2026-03-04 05:06:07 UTC:"
+        " the module yaml is missing",
+        "  evidence: No module named 'yaml'",
+        "  next: add PyYAML; `iac deploy --file F late` tries it again, and `iac deploy` what has"
+        " changed",
+        "  app container: exited, 0 restarts; exit code 0",
+        "  last lines:",
+        "    No module",
+    ]
+    late.state = "running"
+    assert verify(workspace, lock, wait=0).services[0].health.cause != "stopped"
+
+
+def test_a_record_without_reasons_is_read(workspace: Workspace) -> None:
+    """Of before they were noted: a list of names."""
+    path = workspace.layout.releases("demo")
+    path.parent.mkdir(parents=True)
+    path.write_text('{"version": 1, "good": {}, "stopped": ["late"]}')
+    known = releases.load(workspace)
+    assert known.stopped == {"late": Stopped()}
+    releases.save(workspace, known)
+    assert releases.load(workspace) == known
 
 
 def test_the_last_lines_of_a_failed_version_stay_readable(
