@@ -172,7 +172,7 @@ class Readiness:
         where = f"on port {settings.port}" if settings.port_declared else "anywhere"
         listens = f" and not listening {where}"
         if age < settings.settle:  # too early to be a reason
-            return self._alive(age, listens)
+            return Verdict(False, f"alive for less than {settings.settle:g} s{listens}")
         text = f"alive for more than {settings.settle:g} s{listens}"
         return Verdict(False, text, cause="no-listener")
 

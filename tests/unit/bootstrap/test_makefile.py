@@ -59,7 +59,7 @@ def test_tests_find_bootstraps_terraform_first() -> None:
         ["make", "--dry-run", "-C", ROOT, "test-cov"], capture_output=True, text=True, check=True
     )
     (line,) = (line for line in done.stdout.splitlines() if "htmlcov" in line or "--cov" in line)
-    assert line.startswith(f'PATH="{ROOT}/.iac/bin:$PATH" ')
+    assert f' PATH="{ROOT}/.iac/bin:$PATH" ' in line
 
 
 def test_the_locks_name_no_index() -> None:

@@ -280,7 +280,7 @@ def test_a_helper_that_opens_first_is_no_service() -> None:
     assert lab.readiness.verdict(13.0).others == ()
     again = Lab(lab.choice, run="web")
     again.helpers = [BESIDE]
-    assert again.at(0.1)[1] == "no-listener", "it is known where it serves"
+    assert again.at(5.0)[1] == "no-listener", "it is known where it serves"
 
 
 def test_a_helper_alone_is_no_wrong_port() -> None:
