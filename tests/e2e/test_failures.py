@@ -104,7 +104,7 @@ def test_what_was_broken_before_does_not_fail_a_deploy(
     broken.commit({"main.py": "raise SystemExit(4)\n"})
     done = project.iac("deploy", "--file", str(project.file), code=7)
     assert "1 of 3 services are not healthy" in done.stderr
-    assert "found:    stayed on the previous version: two" in done.stderr
+    assert "found:    put back to the previous version: two" in done.stderr
 
 
 def test_remove_takes_a_service_away(project: Project) -> None:
@@ -116,7 +116,7 @@ def test_remove_takes_a_service_away(project: Project) -> None:
     done = project.iac("remove", "crash", "--yes")
     assert done.stdout.splitlines()[0] == "Removed crash, with keys and secret values."
     assert "this changes two too: they were not as recorded" in done.stderr
-    assert "1 of 1 services SERVING over mTLS" in done.stdout
+    assert "1 of 1 services healthy: 1 COMPLETED" in done.stdout
     after = project.container_ids()
     assert set(before) - set(after) == {f"{project.name}-crash-{r}" for r in ("app", "envoy")}
     assert {name for name in after if after[name] != before[name]} == {drifted}
