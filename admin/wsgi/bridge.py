@@ -11,7 +11,7 @@ import re
 import tempfile
 import traceback
 from collections.abc import AsyncGenerator, Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import aclosing
 from typing import IO, Any, TypeVar
 
@@ -27,16 +27,12 @@ Application = Callable[..., Iterable[bytes]]
 T = TypeVar("T")
 
 _LOG = logging.getLogger("iac.admin")
-
 _ORIGIN_FORM = re.compile(r"/(?!/)[^#]*")  # RFC 9112, 3.2.1; other forms name a second host
 _PIECE = 64 * 1024  # bytes of a body in memory, beyond that it is a file; bytes sent at a time
 
 
 class Bridge:
     """Answers aiohttp's requests by a WSGI application.
-
-    Attributes:
-        calls: those of the application that have not returned.
 
     Args:
         stopping: set once each answer is to be the last one of its connection.
@@ -46,9 +42,14 @@ class Bridge:
         self._app = app
         self._limits = limits
         self._pool = ThreadPoolExecutor(limits.requests, "iac-http")
-        self.calls: set[Future[Any]] = set()
+        self._calls: set[Future[Any]] = set()
         self._stopping = stopping
         self._busy = 0
+
+    def close(self, seconds: float) -> bool:
+        """Let the threads end; whether the application has let go of all within `seconds`."""
+        self._pool.shutdown(wait=False)
+        return not wait(self._calls, seconds).not_done
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Read one request, call the application, answer.
@@ -176,9 +177,10 @@ class Bridge:
             RuntimeError: the system gives no thread.
         """
         call = self._pool.submit(_logged, function, *args)
-        self.calls.add(call)
-        call.add_done_callback(self.calls.discard)
-        return await asyncio.wrap_future(call)
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        # Shielded: a call that waits for a thread is made although its connection was cut off.
+        return await asyncio.shield(asyncio.wrap_future(call))
 
 
 class _FaultError(Exception):

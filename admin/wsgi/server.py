@@ -10,7 +10,6 @@ import logging
 import resource
 import socket as socket_module
 import threading
-from concurrent.futures import wait
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -92,7 +91,7 @@ class Server:
         """Stop accepting, let requests in flight end, cut off those that have not after `timeout`.
 
         Streams go on until the application ends them or the time is over. Returns at most about
-        two seconds after `timeout`: whether the application has let go of all threads. Those that
+        three seconds after `timeout`: whether the application has let go of all threads. Those that
         it has not hold the interpreter until it does.
         """
         if self._thread is None or self._loop is None:
@@ -102,13 +101,13 @@ class Server:
         self._timeout = timeout
         self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(timeout + _CUT_SECONDS)
-        stuck = wait([call for each in self._bridges for call in each.calls], _CUT_SECONDS).not_done
-        if stuck:
+        left = sum(not bridge.close(_CUT_SECONDS) for bridge in self._bridges)
+        if left:
             _LOG.warning("some requests did not end in %g s and were abandoned", timeout)
         if self._unix is not None:
             self._unix.close()
         self._unix = self._thread = None
-        return not stuck
+        return not left
 
     async def _serve(self, sockets: list[socket_module.socket], ready: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()

@@ -145,21 +145,22 @@ def test_all_threads_busy(app: SmallApp) -> None:
 
 def test_threads_are_started_when_needed(app: SmallApp) -> None:
     """One for each request in flight; those that rest are used again."""
-    before = threading.active_count()
+    before = set(threading.enumerate())  # other tests' threads may end meanwhile
     with serving(app, requests=40) as server:
-        assert threading.active_count() - before == 1  # the loop's own
+        assert len(set(threading.enumerate()) - before) == 1  # the loop's own
         held = [connect(server) for _ in range(30)]
         for sock in held:
             sock.sendall(b"GET /wait HTTP/1.0\r\n\r\n")
         for _ in held:
             assert app.entered.acquire(timeout=5)
-        assert threading.active_count() - before == 31
+        assert len(set(threading.enumerate()) - before) == 31
         app.go.set()
         for sock in held:
             assert status(read_all(sock)) == 200
             sock.close()
         assert status(raw(server, CLOSE)) == 200
-        assert threading.active_count() - before == 31
+        assert len(set(threading.enumerate()) - before) == 31
+    until(lambda: not set(threading.enumerate()) - before)
 
 
 def test_no_more_threads_from_the_system(app: SmallApp, monkeypatch: pytest.MonkeyPatch) -> None:
