@@ -10,8 +10,9 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -99,83 +100,93 @@ def _body(operation: Operation) -> object:
 
 def _add_frame(app: Flask, backend: Backend, operations: Mapping[str, Operation]) -> None:
     """What happens around every request."""
-    redact = Redactor(backend.settings.secrets)
+    app.before_request(partial(_enter, backend, operations))
+    app.after_request(partial(_leave, backend))
+    errors = _Errors(backend)
+    app.register_error_handler(Problem, errors.problem)
+    app.register_error_handler(IacError, errors.known)
+    app.register_error_handler(HTTPException, errors.http)
+    app.register_error_handler(Exception, errors.unforeseen)
 
-    def answer(error: Problem) -> Response:
-        g.problem = error.code
-        response: Response = Response(status=error.status, headers=error.headers)
-        body = {**error.body(), "request_id": g.request_id}
-        response.set_data(app.json.dumps(scrub(body, redact), separators=(",", ":")) + "\n")
-        response.content_type = MEDIA_TYPE
-        return response
 
-    @app.before_request
-    def enter() -> None:
-        g.began, g.actor, g.problem = time.monotonic(), None, None
-        g.job = g.asked = None
-        g.request_id = secrets.token_hex(8)
-        access.check_source(request, backend.settings)
-        operation = operations.get(request.endpoint or "")
-        wanted = operation.access if operation else "read"
-        if wanted == "public":
-            return
-        _check_open(backend)
-        if wanted == "signature":
-            return
-        mutating = operation.mutating if operation else False
-        g.actor = access.authenticate(request, backend.gate, backend.settings, mutating=mutating)
-        if wanted != "by-kind":  # the handler knows the kind
-            access.require(g.actor, wanted)
+def _enter(backend: Backend, operations: Mapping[str, Operation]) -> None:
+    """Check who calls before anything else is looked at."""
+    g.began, g.actor, g.problem = time.monotonic(), None, None
+    g.job = g.asked = None
+    g.request_id = secrets.token_hex(8)
+    access.check_source(request, backend.settings)
+    operation = operations.get(request.endpoint or "")
+    wanted = operation.access if operation else "read"
+    if wanted == "public":
+        return
+    _check_open(backend)
+    if wanted == "signature":
+        return
+    mutating = operation.mutating if operation else False
+    g.actor = access.authenticate(request, backend.gate, backend.settings, mutating=mutating)
+    if wanted != "by-kind":  # the handler knows the kind
+        access.require(g.actor, wanted)
 
-    @app.after_request
-    def leave(response: Response) -> Response:
-        for name, value in HEADERS.items():
-            response.headers[name] = value
-        response.headers["X-Request-Id"] = g.request_id
-        route = request.url_rule.rule if request.url_rule else "unknown"
-        seconds = time.monotonic() - g.began
-        backend.metrics.request(request.method, route, response.status_code, seconds)
-        if request.method not in ("GET", "HEAD") or response.status_code in (401, 403, 429):
-            _audit(backend, response.status_code)
-        return response
 
-    @app.errorhandler(Problem)
-    def problem(error: Problem) -> Response:
+def _leave(backend: Backend, response: Response) -> Response:
+    """Headers of every answer, metrics, audit."""
+    for name, value in HEADERS.items():
+        response.headers[name] = value
+    response.headers["X-Request-Id"] = g.request_id
+    route = request.url_rule.rule if request.url_rule else "unknown"
+    seconds = time.monotonic() - g.began
+    backend.metrics.request(request.method, route, response.status_code, seconds)
+    if request.method not in ("GET", "HEAD") or response.status_code in (401, 403, 429):
+        _audit(backend, response.status_code)
+    return response
+
+
+class _Errors:
+    """Every way to fail as a problem document."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._metrics = backend.metrics
+        self._redact = Redactor(backend.settings.secrets)
+
+    def problem(self, error: Problem) -> Response:
         if error.status in (401, 403, 429):
-            backend.metrics.auth_failure(error.code)
-        return answer(error)
+            self._metrics.auth_failure(error.code)
+        return self._answer(error)
 
-    @app.errorhandler(IacError)
-    def known(error: IacError) -> Response:
-        if from_error(error).status == 500:
-            log.error("%s: %s", g.request_id, redact(error.render()))
-        return answer(from_error(error))
+    def known(self, error: IacError) -> Response:
+        found = from_error(error)
+        if found.status == 500:
+            log.error("%s: %s", g.request_id, self._redact(error.render()))
+        return self._answer(found)
 
-    @app.errorhandler(HTTPException)
-    def http(error: HTTPException) -> Response:
+    def http(self, error: HTTPException) -> Response:
         status = error.code or 500
         code = (error.name or "error").lower().replace(" ", "-").replace("'", "")
         headers = {k: v for k, v in error.get_headers() if k == "Allow"}
         hint = contract.NEXT_STEP if status < 500 else None
-        return answer(
+        return self._answer(
             Problem(
                 status, code, _sentence(status, error), headers=headers,
                 expected=headers.get("Allow"), next_step=hint,
             )
         )  # fmt: skip
 
-    @app.errorhandler(Exception)
-    def unforeseen(error: Exception) -> Response:
+    def unforeseen(self, error: Exception) -> Response:
         log.error(
             "%s: unforeseen %s in %s", g.request_id, type(error).__name__, request.endpoint,
             exc_info=error,
         )  # fmt: skip
-        return answer(
-            Problem(
-                500,
-                "internal",
-                "something unforeseen happened; the server's log has it under the request id",
-            )
+        words = "something unforeseen happened; the server's log has it under the request id"
+        return self._answer(Problem(500, "internal", words))
+
+    def _answer(self, error: Problem) -> Response:
+        g.problem = error.code
+        body = scrub({**error.body(), "request_id": g.request_id}, self._redact)
+        return Response(
+            current_app.json.dumps(body, separators=(",", ":")) + "\n",
+            error.status,
+            error.headers,
+            content_type=MEDIA_TYPE,
         )
 
 

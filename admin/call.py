@@ -65,7 +65,7 @@ class Call:
         Raises:
             Problem: 503.
         """
-        self.streams.check_room(self.request.environ.get("iac.threads"))
+        self.streams.check_room()
 
     def media(self, *offered: str) -> str:
         """Which of the offered media types the client likes best; the first if it does not care.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError, best_match
 from werkzeug.datastructures import Headers, MultiDict
 
+from admin import strict_json
 from admin.problem import Problem
 
 Access = Literal["public", "read", "deploy", "destroy", "by-kind", "signature"]
@@ -78,7 +78,7 @@ class Operation:
         if self.body is None:
             return None
         try:
-            value = _loaded(data)
+            value = strict_json.load(data)
             found = islice(self.body.iter_errors(value), MAX_ERRORS)
             errors = [_explained(error) for error in found]
         except RecursionError:
@@ -210,29 +210,3 @@ def _refuse(errors: list[dict[str, str]]) -> NoReturn:
         errors=errors[:MAX_ERRORS],
         next_step=NEXT_STEP,
     )
-
-
-def _loaded(data: bytes) -> Any:
-    value = json.loads(
-        data, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
-    )
-    json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is in no text
-    return value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key is given twice in one object")
-    return found
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError("a number is too large")
-    return value

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
@@ -49,10 +51,13 @@ def serve(layout: Layout, settings: Settings, say: Say) -> None:
         going_on = backend.close()
         if calls:
             calls.stop(STOP_SECONDS)
-        server.stop(STOP_SECONDS)
+        ended = server.stop(STOP_SECONDS)
     for job in going_on:
         say(f"{job.request.kind} {job.id} goes on in a process of its own; "
             "the next `iac admin serve` takes it up")  # fmt: skip
+    if not ended:  # Python would wait for a handler that does not return
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def _stop_on_signals() -> threading.Event:

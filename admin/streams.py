@@ -36,7 +36,7 @@ MAX_SECONDS = 3600.0
 """A reader whose token was revoked is rid of its stream after that; events can be resumed."""
 
 MAX_OPEN = 1100
-"""Streams at once; below the server's threads, so that short requests always find one."""
+"""Streams at once; below what the server answers at once, so that short requests find room."""
 
 
 class Streams:
@@ -48,14 +48,13 @@ class Streams:
         self._open = 0
         self._guard = Lock()
 
-    def check_room(self, threads: int | None = None) -> None:
-        """Refuse one stream too many; `threads` is how many the server has, if that is known.
+    def check_room(self) -> None:
+        """Refuse one stream too many.
 
         Raises:
             Problem: 503.
         """
-        most = MAX_OPEN if threads is None else min(MAX_OPEN, max(1, threads * 11 // 12))
-        if self._open >= most:
+        if self._open >= MAX_OPEN:
             raise Problem(
                 503,
                 "too-many-streams",

@@ -10,7 +10,7 @@ from typing import Any
 from admin.auth.bounded_http import Answer, BoundedHttp
 from admin.auth.claims import email_of, is_uuid, role_of
 from admin.auth.errors import Refused, Unavailable
-from admin.auth.strict_json import load_object
+from admin.strict_json import load_object
 
 # What may be passed on as a reason; anything else is the server's text, and stays unsaid.
 _CODES = frozenset(

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from admin.auth.bounded_http import Answer, BoundedHttp
 from admin.auth.errors import Unavailable
-from admin.auth.strict_json import load_object
+from admin.strict_json import load_object
 
 LIFETIME = 600.0
 """Seconds that a key set is used."""

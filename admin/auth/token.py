@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from admin.auth.errors import Refused
-from admin.auth.strict_json import load_object
+from admin.strict_json import load_object
 
 MAX_LENGTH = 8192
 """Characters of a token. Supabase's are about 1,000; a large app_metadata makes them longer."""

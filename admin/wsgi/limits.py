@@ -13,27 +13,20 @@ class Limits:
         head_bytes: request line and headers together. Tokens may be 8 KiB; 32 KiB is what nginx
             takes in its four large buffers.
         body_bytes: a little above the application's own 1 MiB, whose answer says more than ours.
-        head_seconds: from the first byte to the end of the headers, in all.
+        wait_seconds: from the connection, or from the last answer, to the end of the headers, in
+            all; it also ends idle connections.
         body_seconds: from the end of the headers to the end of the body, in all.
-        idle_seconds: a connection without a request.
-        send_seconds: a client that takes not one byte of what is sent.
-        linger_seconds: how long a client may take to read a last answer before the reset.
-        thread_seconds: how long a thread waits for work before it ends.
-        waiting: connections beyond the threads: unfinished headers, idle and closing ones.
+        send_seconds: a client that does not take the next 64 KiB of what is sent.
+        linger_seconds: how long a refused client may go on sending before the connection closes.
+        requests: requests and streams at once; each has a thread.
+        connections: with and without a request.
     """
 
     head_bytes: int = 32 * 1024
     body_bytes: int = 1024 * 1024 + 64 * 1024
-    head_seconds: float = 10.0
+    wait_seconds: float = 30.0
     body_seconds: float = 30.0
-    idle_seconds: float = 30.0
     send_seconds: float = 30.0
     linger_seconds: float = 2.0
-    thread_seconds: float = 30.0
-    waiting: int = 1000
-
-    @property
-    def tick(self) -> float:
-        """Seconds between two looks at the clock."""
-        times = (self.head_seconds, self.idle_seconds, self.linger_seconds)
-        return min(0.5, min(times) / 4)
+    requests: int = 1200
+    connections: int = 2200

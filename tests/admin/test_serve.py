@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from docker.transport import UnixHTTPAdapter
 
 from iac_wrapper.layout import Layout
@@ -159,6 +162,23 @@ def test_it_says_where_it_listens_and_stops_on_sigterm(place: Place) -> None:
         assert b'"finished"' not in reader.content
         assert not place.socket.exists()
         assert f"destroy {shown['id']} goes on in a process of its own" in process.output()
+        assert "Traceback" not in process.output()
+
+
+def test_a_stuck_handler_does_not_hold_the_process(place: Place) -> None:
+    """One that waits for an engine that hangs is cut off, said, and left behind."""
+    with socket.socket(socket.AF_UNIX) as engine:
+        engine.bind(str(place.short / "hangs.sock"))
+        engine.listen()  # accepts for the kernel, and never answers
+        with (
+            place.served(DOCKER_HOST=f"unix://{place.short}/hangs.sock") as process,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            asked = pool.submit(place.client().get, "/services/web/logs")
+            time.sleep(0.5)
+            assert 4.5 < process.stop() < 9
+            assert isinstance(asked.exception(), requests.ConnectionError)
+        assert "some requests did not end in 5 s and were abandoned" in process.output()
         assert "Traceback" not in process.output()
 
 

@@ -118,17 +118,6 @@ def test_room_is_counted_over_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     streams.check_room()
 
 
-def test_a_small_server_has_room_for_fewer_streams() -> None:
-    """Some threads of it stay for short requests."""
-    streams = Streams(Metrics(), threading.Event())
-    response = streams.respond("events", iter([b"x", b"y"]), SSE)
-    reading = iter(response.response)
-    next(reading)
-    streams.check_room(12)
-    with pytest.raises(Problem, match="1 streams"):
-        streams.check_room(1)
-
-
 def test_heartbeats_come_while_nothing_happens(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

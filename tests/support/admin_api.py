@@ -177,9 +177,7 @@ def admin_api(root: Path, *, start: bool = True, **environment: str) -> Iterator
         backend = Backend.open(Layout(root), settings.load(root))
         for name in (PROJECT, "other"):  # so that there is something to destroy
             backend.layout.certificates(name).mkdir(parents=True, exist_ok=True)
-        server = Server(
-            create_app(backend), bind=("127.0.0.1", 0), socket=short / "api.sock", max_threads=64
-        )
+        server = Server(create_app(backend), bind=("127.0.0.1", 0), socket=short / "api.sock")
         server.start()
         stack.callback(kill_workers, backend.layout)
         stack.callback(server.stop, 1.0)

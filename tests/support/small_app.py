@@ -71,6 +71,11 @@ class SmallApp:
         self.go.set()
         return self._events(*[b"x" * 1_000_000] * 100)
 
+    def _breaks(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Type", "text/event-stream")])
+        yield from [b"x"] if environ["QUERY_STRING"] else []
+        raise ValueError("sentinel")
+
     def _events(self, *later: bytes) -> Iterator[bytes]:
         try:
             for event in (b"data: 1\n\n", *later):
@@ -89,16 +94,13 @@ class SmallApp:
 
 
 @contextmanager
-def serving(
-    app: SmallApp, *, path: Path | None = None, max_threads: int = 16, **limits: Any
-) -> Iterator[Server]:
+def serving(app: SmallApp, *, path: Path | None = None, **limits: Any) -> Iterator[Server]:
     """`app` on a free port (and on the socket `path`), with short times unless said otherwise."""
     server = Server(
         app,
         bind=("127.0.0.1", 0),
         socket=path,
-        max_threads=max_threads,
-        limits=Limits(**{"linger_seconds": 0.2, "waiting": 100, **limits}),
+        limits=Limits(**{"linger_seconds": 0.2, "requests": 16, "connections": 100, **limits}),
     )
     server.start()
     try:
