@@ -37,6 +37,8 @@ def test_ctrl_c_in_the_middle_of_apply_is_recovered(
         env={**os.environ, **project.environment},
         stderr=subprocess.PIPE,
         text=True,
+        # A shell starts jobs in `&` with SIGINT ignored, and so would this test's.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     ) as running:
         assert running.stderr
         seen = []

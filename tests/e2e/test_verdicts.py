@@ -118,7 +118,7 @@ def test_a_port_that_gets_no_request_is_named(project: Project, deployed: object
     said = project.iac("health", code=7).stderr
     ports = "requests go to port 9100, and it listens on 7700 as well: write `port: 7700`"
     assert f"warning: two-ports: {ports}" in said
-    assert said.count("requests go to") == 1
+    assert said.count("requests go to port") == 1
 
 
 def test_a_failed_verdict_says_what_to_write(services: dict[str, dict[str, Any]]) -> None:
