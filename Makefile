@@ -74,11 +74,12 @@ reliability: bootstrap ## Run what takes many minutes: 60 services, rollouts of 
 interop: bootstrap ## Compare with the official provider, where the Terraform registry answers
 	PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest -v -rs tests/e2e/test_interop.py
 
-lint: ## Check style, format and types
+lint: ## Check style, format, types and who imports whom
 	@scripts/venv
 	$(BIN)/ruff check .
 	$(BIN)/black --check --quiet .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 fmt: ## Format the code
 	@scripts/venv

@@ -15,12 +15,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from iac_wrapper import host as host_record
-from iac_wrapper import lock_file, settings, users_file
+from iac_wrapper import settings
 from iac_wrapper.errors import ConfigError, IacError
-from iac_wrapper.host import Host
-from iac_wrapper.layout import Layout
-from iac_wrapper.lock_file import LockFile
+from iac_wrapper.files import host as host_record
+from iac_wrapper.files import lock_file, users_file
+from iac_wrapper.files.host import Host
+from iac_wrapper.files.layout import Layout
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.users import Users
 from iac_wrapper.settings import Settings
 

@@ -26,7 +26,7 @@ from admin.routes import deployments, state, webhooks
 from admin.scrub import scrub
 from admin.streams import Streams
 from iac_wrapper.errors import IacError
-from iac_wrapper.redact import Redactor
+from iac_wrapper.model.redact import Redactor
 
 HEADERS = {
     "Cache-Control": "no-store",

@@ -16,7 +16,7 @@ from typing import Any
 
 from admin.actor import Actor
 from admin.scrub import scrub
-from iac_wrapper.redact import Redactor
+from iac_wrapper.model.redact import Redactor
 
 LONGEST = 2_000
 """Characters of one value; what callers send must not fill the disk."""

@@ -14,9 +14,9 @@ from admin.metrics import Metrics
 from admin.monitor import Monitor
 from admin.webhooks.replay import Replays
 from admin.webhooks.signature import check_secrets
-from iac_wrapper.layout import Layout
+from iac_wrapper.files.layout import Layout
+from iac_wrapper.model.redact import Redactor
 from iac_wrapper.operations.workspace import Workspace
-from iac_wrapper.redact import Redactor
 from iac_wrapper.settings import Settings
 
 

@@ -20,11 +20,11 @@ from admin.backend import Backend
 from admin.jobs import intents
 from admin.jobs.job import Job, Request
 from admin.problem import from_error
-from iac_wrapper.adapters import certificates
 from iac_wrapper.errors import BusyError, ConfigError, EngineError, IacError, SourceError
+from iac_wrapper.files.layout import network_name
 from iac_wrapper.grpc_pb import controlplane_pb2 as pb
 from iac_wrapper.grpc_pb import controlplane_pb2_grpc
-from iac_wrapper.layout import network_name
+from iac_wrapper.identity import certificates
 from iac_wrapper.model.certificate import CONTROL_PLANE, spiffe_id
 
 MAX_CALLS = 16

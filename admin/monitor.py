@@ -18,7 +18,7 @@ from admin import problem
 from admin.problem import Problem
 from admin.scrub import scrub
 from iac_wrapper.errors import EngineError, IacError
-from iac_wrapper.layout import Layout
+from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.event import Event
 from iac_wrapper.model.report import Report, ServiceReport
 from iac_wrapper.operations.health import health

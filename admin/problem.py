@@ -6,13 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from iac_wrapper.errors import (
-    BusyError,
-    ConfigError,
-    EngineError,
-    IacError,
-    SourceError,
-)
+from iac_wrapper.errors import BusyError, ConfigError, EngineError, IacError, SourceError
 
 MEDIA_TYPE = "application/problem+json"
 

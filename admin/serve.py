@@ -15,7 +15,7 @@ from admin.backend import Backend
 from admin.grpc_server import GrpcServer
 from admin.wsgi.server import Server
 from admin.wsgi.sockets import default_socket
-from iac_wrapper.layout import Layout
+from iac_wrapper.files.layout import Layout
 from iac_wrapper.settings import Settings
 
 STOP_SECONDS = 5.0

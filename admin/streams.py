@@ -18,8 +18,8 @@ from admin.jobs.event_log import EventLog
 from admin.jobs.job import Entry
 from admin.metrics import Metrics
 from admin.problem import Problem
+from iac_wrapper.model.plain import plain
 from iac_wrapper.operations.logs import LogRecord
-from iac_wrapper.plain import plain
 
 SSE = "text/event-stream"
 NDJSON = "application/x-ndjson"

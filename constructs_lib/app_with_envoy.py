@@ -20,10 +20,10 @@ from constructs_lib.hardened_container import (
 )
 from constructs_lib.labels import labels
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.layout import Layout, container_name
-from iac_wrapper.lock_file import LockFile
+from iac_wrapper.files.layout import Layout, container_name
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.app_rules import check_name, check_port
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.options import MIN_MEMORY_MB
 from iac_wrapper.model.users import GROUP, Users
 

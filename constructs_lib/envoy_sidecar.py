@@ -13,7 +13,7 @@ from constructs_lib.hardened_container import (
     Mount,
 )
 from constructs_lib.labels import labels
-from iac_wrapper.layout import container_name
+from iac_wrapper.files.layout import container_name
 from iac_wrapper.model.mesh import DNS_OPTIONS, LOOPBACK_V6
 from iac_wrapper.model.users import Users
 

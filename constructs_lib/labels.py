@@ -6,8 +6,8 @@ from typing import Literal
 
 from constructs_lib.text import literal
 from iac_wrapper.model.labels import PROJECT, ROLE, SERVICE, SLUG, UIDS
+from iac_wrapper.model.redact import Redactor
 from iac_wrapper.model.users import Users, label_value
-from iac_wrapper.redact import Redactor
 
 Role = Literal["app", "envoy", "gateway", "network"]
 

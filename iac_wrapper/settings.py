@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from iac_wrapper import env_text
 from iac_wrapper.errors import ConfigError
+from iac_wrapper.files import env_text
 from iac_wrapper.model.base_url import check_base_url, is_loopback
 from iac_wrapper.model.hosts import GitHost, Hosts
 

@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
-from iac_wrapper.redact import Redactor
+from iac_wrapper.model.redact import Redactor
 from provider.problems import ProviderError
 from provider.values import Values
 

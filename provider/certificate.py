@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from iac_wrapper.atomic import write_text
+from iac_wrapper.files.atomic import write_text
 
 LIFETIME = 24 * 3600
 """Seconds a pair is used; the certificate itself is valid for twice that."""

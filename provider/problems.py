@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from iac_wrapper.redact import Redactor
+from iac_wrapper.model.redact import Redactor
 from provider.engine import EngineDown, EngineFault
 
 Path = tuple[str | int, ...]

@@ -15,7 +15,7 @@ from typing import Any
 
 from tf.gen import tfplugin_pb2 as pb
 
-from iac_wrapper.redact import Redactor
+from iac_wrapper.model.redact import Redactor
 from provider import configuration
 from provider.engine import Engine
 from provider.missing import Missing, refusal

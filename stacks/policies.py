@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from iac_wrapper.model import labels
-from iac_wrapper.redact import Redactor
+from iac_wrapper.model.redact import Redactor
 
 KEPT_CAPABILITIES = frozenset({"CAP_NET_ADMIN", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID"})
 """What an Envoy container's init may keep at its start; an app keeps nothing."""

@@ -6,7 +6,7 @@ import constructs
 import jsii
 from cdktf import TerraformStack
 
-from iac_wrapper.layout import Layout
+from iac_wrapper.files.layout import Layout
 from stacks import policies
 
 

@@ -19,12 +19,13 @@ from constructs_lib.gateway import Gateway, GatewayProps
 from constructs_lib.hardened_container import Attachment
 from constructs_lib.labels import labels
 from constructs_lib.text import literal
-from iac_wrapper import lock_file
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.host import Host
-from iac_wrapper.layout import Layout
-from iac_wrapper.lock_file import LOCK_OUTPUT, LockFile
+from iac_wrapper.files import lock_file
+from iac_wrapper.files.host import Host
+from iac_wrapper.files.layout import Layout
+from iac_wrapper.files.lock_file import LOCK_OUTPUT
 from iac_wrapper.model.app import DEFAULT_PROBATION, ResolvedApp
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.users import GATEWAY, Users
 from stacks.policy_validation import PolicyValidation
 

@@ -18,7 +18,7 @@ from admin.jobs.worker import caller_of, command_of
 from iac_wrapper.adapters import workspace_lock
 from iac_wrapper.adapters.workspace_lock import Lock
 from iac_wrapper.errors import BusyError, CommandError
-from iac_wrapper.layout import Layout
+from iac_wrapper.files.layout import Layout
 
 
 class Dispatch:

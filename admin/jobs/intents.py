@@ -17,14 +17,14 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from admin.jobs.job import Request
-from iac_wrapper import repos_file
-from iac_wrapper.adapters import env_files
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.layout import Layout
+from iac_wrapper.files import env_files, repos_file
+from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.app import AppSpec
 from iac_wrapper.model.base_url import is_loopback
+from iac_wrapper.model.intent import Intent
 from iac_wrapper.model.slug import Slug
-from iac_wrapper.operations.intent import Intent, from_deployed
+from iac_wrapper.operations.intent import from_deployed
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.settings import Settings, check_project
 

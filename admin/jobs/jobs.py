@@ -32,8 +32,8 @@ from admin.jobs.watch import Watch
 from iac_wrapper.adapters import workspace_lock
 from iac_wrapper.adapters.workspace_lock import Lock
 from iac_wrapper.errors import BusyError, CommandError
-from iac_wrapper.layout import Layout
-from iac_wrapper.redact import Redactor
+from iac_wrapper.files.layout import Layout
+from iac_wrapper.model.redact import Redactor
 from iac_wrapper.settings import Settings, check_project
 
 

@@ -8,10 +8,10 @@ from contextlib import suppress
 from admin.jobs.log_writer import LogWriter
 from admin.jobs.outcome import Outcome
 from admin.scrub import scrub
-from iac_wrapper.adapters import env_files
-from iac_wrapper.layout import Layout
+from iac_wrapper.files import env_files
+from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.event import Event
-from iac_wrapper.redact import Redactor
+from iac_wrapper.model.redact import Redactor
 
 
 class Sink:

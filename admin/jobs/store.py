@@ -15,7 +15,7 @@ from pathlib import Path
 
 from admin.jobs import clock
 from admin.jobs.job import Job
-from iac_wrapper.atomic import write_text
+from iac_wrapper.files.atomic import write_text
 
 _NEW = ".new-"
 _OLD = ".old-"

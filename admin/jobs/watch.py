@@ -20,7 +20,7 @@ from admin.jobs.outcome import Outcome
 from admin.jobs.registry import Registry
 from admin.jobs.store import Store
 from admin.scrub import scrub
-from iac_wrapper.redact import Redactor
+from iac_wrapper.model.redact import Redactor
 
 _log = logging.getLogger("iac.admin.jobs")
 

@@ -23,11 +23,11 @@ from iac_wrapper import settings
 from iac_wrapper.adapters import workspace_lock
 from iac_wrapper.adapters.workspace_lock import Lock
 from iac_wrapper.errors import IacError
-from iac_wrapper.layout import Layout
-from iac_wrapper.redact import is_masked
+from iac_wrapper.files.layout import Layout
+from iac_wrapper.model.redact import is_masked
 
 if TYPE_CHECKING:
-    from iac_wrapper.operations.intent import Intent
+    from iac_wrapper.model.intent import Intent
     from iac_wrapper.operations.workspace import Workspace
 
 _VERBS = {"deploy": "Deploying", "plan": "Planning", "destroy": "Destroying",
@@ -162,7 +162,7 @@ def _deploy(workspace: Workspace, request: Request, sink: Sink) -> Outcome:
 def _intent(workspace: Workspace, request: Request, sink: Sink) -> Intent:
     """What is wanted; the values that its references stand for are secret from now on."""
     from admin.jobs import intents  # noqa: PLC0415
-    from iac_wrapper.adapters import env_files  # noqa: PLC0415
+    from iac_wrapper.files import env_files  # noqa: PLC0415
 
     intent = intents.intent(workspace, request)
     environment = workspace.settings.environment

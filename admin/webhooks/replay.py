@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from admin.problem import Problem
-from iac_wrapper.atomic import write_text
+from iac_wrapper.files.atomic import write_text
 
 KEEP = 100_000
 """How many deliveries are remembered: 6.5 MB on disk. The oldest are forgotten first."""

@@ -16,7 +16,7 @@ from typing import Any
 from iac_wrapper.adapters import process
 from iac_wrapper.adapters.process import Command
 from iac_wrapper.errors import CommandError
-from iac_wrapper.redact import Redactor
+from iac_wrapper.model.redact import Redactor
 
 _TAIL = 40
 _WIDTH = 90

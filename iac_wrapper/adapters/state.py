@@ -10,9 +10,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from iac_wrapper import lock_file
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.lock_file import LOCK_OUTPUT, LockFile
+from iac_wrapper.files import lock_file
+from iac_wrapper.files.lock_file import LOCK_OUTPUT
+from iac_wrapper.model.lock import LockFile
 
 
 def applied_lock(state: Path) -> LockFile | None:

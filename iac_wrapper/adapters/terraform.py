@@ -17,10 +17,10 @@ from typing import Any
 
 from iac_wrapper.adapters import process
 from iac_wrapper.adapters.process import Command
-from iac_wrapper.atomic import write_text
 from iac_wrapper.errors import BusyError, CommandError
+from iac_wrapper.files.atomic import write_text
 from iac_wrapper.model.plan import Action, Change, Plan
-from iac_wrapper.redact import Redactor
+from iac_wrapper.model.redact import Redactor
 
 _ACTIONS: dict[str, Action] = {
     "create": "create",

@@ -10,8 +10,8 @@ from iac_wrapper.bootstrap import machine, setup
 from iac_wrapper.bootstrap.console import Progress, table
 from iac_wrapper.bootstrap.context import Context
 from iac_wrapper.errors import IacError
-from iac_wrapper.layout import Layout
-from iac_wrapper.redact import Redactor
+from iac_wrapper.files.layout import Layout
+from iac_wrapper.model.redact import Redactor
 
 
 def main(root: Path) -> int:

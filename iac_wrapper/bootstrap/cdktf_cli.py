@@ -13,7 +13,7 @@ from pathlib import Path
 
 from iac_wrapper import settings
 from iac_wrapper.adapters import terraform_config
-from iac_wrapper.layout import Layout
+from iac_wrapper.files.layout import Layout
 
 _MOVES_STATE = ("TF_WORKSPACE", "TF_DATA_DIR")
 """Variables under which Terraform would look for a project's state somewhere else."""

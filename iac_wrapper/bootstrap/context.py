@@ -11,8 +11,8 @@ from iac_wrapper.adapters.process import TAIL_LINES, Command, Completed
 from iac_wrapper.bootstrap.console import Progress
 from iac_wrapper.bootstrap.machine import Machine
 from iac_wrapper.errors import CommandError
-from iac_wrapper.layout import Layout
-from iac_wrapper.redact import Redactor
+from iac_wrapper.files.layout import Layout
+from iac_wrapper.model.redact import Redactor
 from iac_wrapper.settings import Settings
 
 

@@ -10,11 +10,11 @@ from constructs_lib import envoy_config
 from iac_wrapper.adapters import docker_endpoint, process
 from iac_wrapper.adapters.capacity import disk_left, short_of_disk
 from iac_wrapper.adapters.process import Command
-from iac_wrapper.atomic import write_text
 from iac_wrapper.bootstrap import docker_images, packages
 from iac_wrapper.bootstrap.context import Context
 from iac_wrapper.bootstrap.docker_images import Build, Image
 from iac_wrapper.errors import CommandError
+from iac_wrapper.files.atomic import write_text
 from iac_wrapper.model.mesh import LOOPBACK_V6
 
 ENVOY_VERSION = "1.40.0"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from iac_wrapper.adapters.index_settings import uv_environment
 from iac_wrapper.adapters.process import Command, argv
 from iac_wrapper.bootstrap.context import Context
+from iac_wrapper.program.index_settings import uv_environment
 
 
 def install_command(context: Context, group: str, *target: str) -> Command:

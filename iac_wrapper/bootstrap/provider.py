@@ -13,8 +13,8 @@ from urllib.parse import urljoin
 
 import requests
 
-from iac_wrapper.atomic import write_text
 from iac_wrapper.bootstrap.context import Context
+from iac_wrapper.files.atomic import write_text
 from iac_wrapper.model.provider import PROVIDER_SOURCE, PROVIDER_VERSION
 
 ADDRESS = f"registry.terraform.io/{PROVIDER_SOURCE}"

@@ -8,22 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from iac_wrapper import host
-from iac_wrapper.adapters import index_settings
-from iac_wrapper.bootstrap import (
-    base_image,
-    docker_cli,
-    engine,
-    images,
-    node,
-    provider,
-    terraform,
-)
+from iac_wrapper.bootstrap import base_image, docker_cli, engine, images, node, provider, terraform
 from iac_wrapper.bootstrap.context import Context
 from iac_wrapper.bootstrap.tools import show
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.host import Host, PythonBase
+from iac_wrapper.files import host
+from iac_wrapper.files.host import Host, PythonBase
 from iac_wrapper.model.provider import PROVIDER_VERSION
+from iac_wrapper.program import index_settings
 
 
 @dataclass(frozen=True)
@@ -108,7 +100,7 @@ def _choose_provider(context: Context, previous: Host | None, platform: str) -> 
 
 def _write_secrets(context: Context) -> None:
     """CA and build secrets; the certificate library is loaded only now, it costs 0.1 s."""
-    from iac_wrapper.adapters import certificates  # noqa: PLC0415
+    from iac_wrapper.identity import certificates  # noqa: PLC0415
 
     index_settings.write_build_secrets(
         context.layout, context.environ, ca_bundle=context.settings.IAC_CA_BUNDLE

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from iac_wrapper.adapters import process
 from iac_wrapper.adapters.process import Command, argv
-from iac_wrapper.atomic import write_text
 from iac_wrapper.bootstrap import packages
 from iac_wrapper.bootstrap.context import Context
 from iac_wrapper.bootstrap.tools import Version, on_path, parse_version
 from iac_wrapper.errors import CommandError
+from iac_wrapper.files.atomic import write_text
 
 OLDEST: Version = (1, 5)
 """Older ones lack the check blocks of the stacks' policies."""

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from iac_wrapper import ask, render
+from iac_wrapper.cli import ask, render
 from iac_wrapper.cli.group import columns, dumps, verb
 from iac_wrapper.errors import ConfigError, IacError
-from iac_wrapper.plain import plain
+from iac_wrapper.model.plain import plain
 
 if TYPE_CHECKING:
+    from iac_wrapper.model.intent import Intent
     from iac_wrapper.operations.deploy import Deployed
-    from iac_wrapper.operations.intent import Intent
     from iac_wrapper.operations.remove import Removed
     from iac_wrapper.operations.workspace import Workspace
 
@@ -114,7 +114,7 @@ def lock(
     This is the step before `cdktf synth`, `cdktf diff` and `cdktf deploy`. As these make the
     project be what the lock holds, it asks before it leaves out a service that runs.
     """
-    from iac_wrapper import lock_file
+    from iac_wrapper.files import lock_file
     from iac_wrapper.operations.deploy import lock as operation
 
     intent = _intent(workspace, file, slugs, locked, prune=prune)

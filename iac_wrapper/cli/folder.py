@@ -10,10 +10,10 @@ import click
 
 from iac_wrapper import settings
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.layout import Layout
+from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.event import Emit, Event
-from iac_wrapper.plain import plain
-from iac_wrapper.redact import Redactor
+from iac_wrapper.model.plain import plain
+from iac_wrapper.model.redact import Redactor
 
 if TYPE_CHECKING:
     from iac_wrapper.operations.workspace import Workspace

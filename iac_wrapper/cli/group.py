@@ -8,22 +8,35 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NoReturn
 
 import click
 
-from iac_wrapper import __version__, render
+from iac_wrapper import __version__
+from iac_wrapper.cli import render
 from iac_wrapper.cli.folder import open_workspace
 from iac_wrapper.errors import IacError, Interrupted, UnhealthyError
-from iac_wrapper.plain import plain
-from iac_wrapper.redact import Redactor
+from iac_wrapper.model.plain import plain
+from iac_wrapper.model.redact import Redactor
 
 _project = click.option("--project", metavar="NAME", help="Project; default: IAC_PROJECT.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 class _Group(click.Group):
-    """Turns our errors into text and exit codes, and Ctrl-C into 130; no tracebacks."""
+    """Turns our errors into text and exit codes, and Ctrl-C into 130; no tracebacks.
+
+    Commands of packages that build on this one are found by their entry points, loaded when used.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *_added()])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        known = super().get_command(ctx, cmd_name)
+        added = None if known else _added().get(cmd_name)
+        return added.load() if added else known
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -37,6 +50,10 @@ class _Group(click.Group):
             _fail(ctx, _disk_error(error))
         except (KeyboardInterrupt, click.Abort):  # Abort: Ctrl-C at a question
             _fail(ctx, Interrupted("interrupted", next_step="run the same command again"))
+
+
+def _added() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group="karstkit.commands")}
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from iac_wrapper import render
+from iac_wrapper.cli import render
 from iac_wrapper.cli.group import columns, dumps, verb
 from iac_wrapper.errors import Interrupted, UnhealthyError
-from iac_wrapper.plain import plain
+from iac_wrapper.model.plain import plain
 
 if TYPE_CHECKING:
     from iac_wrapper.operations.workspace import Workspace

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.model import mesh
+from iac_wrapper.model.redact import Redactor
 from iac_wrapper.model.slug import dns_label
-from iac_wrapper.redact import Redactor
 
 RESERVED_NAMES = ("control-plane", "gateway", "localhost", "network")
 """Names with another meaning in the mesh, in certificates or among construct ids."""

@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import PurePosixPath
 from typing import Literal
 
-from iac_wrapper.plain import plain
+from iac_wrapper.model.plain import plain
 
 Kind = Literal[
     "lfs", "submodule", "repository", "link", "dangling", "key", "special", "gone", "own", "empty"

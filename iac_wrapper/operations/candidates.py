@@ -12,13 +12,14 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from iac_wrapper.adapters import engine_changes, env_files, planned
+from iac_wrapper.adapters import engine_changes, planned
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.adapters.planned import PlannedContainer
-from iac_wrapper.layout import candidate_name, container_name, live_name
-from iac_wrapper.lock_file import LockFile
+from iac_wrapper.files import env_files
+from iac_wrapper.files.layout import candidate_name, container_name, live_name
 from iac_wrapper.model import labels
 from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.report import ServiceReport
 from iac_wrapper.operations import verify
 from iac_wrapper.operations.verify import Target

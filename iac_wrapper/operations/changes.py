@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from iac_wrapper.adapters import env_files, planned
+from iac_wrapper.adapters import planned
 from iac_wrapper.adapters.planned import PlannedContainer
-from iac_wrapper.layout import candidate_name
-from iac_wrapper.lock_file import LockFile
+from iac_wrapper.files import env_files
+from iac_wrapper.files.layout import candidate_name
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.health import Health
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations import candidates
 from iac_wrapper.operations.prepare import with_old_values
 from iac_wrapper.operations.step import Step

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from iac_wrapper import lock_file
 from iac_wrapper.errors import UnhealthyError
-from iac_wrapper.lock_file import LockFile
+from iac_wrapper.files import lock_file
+from iac_wrapper.model.intent import Intent
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.plan import Plan
 from iac_wrapper.model.report import Report, ServiceReport
 from iac_wrapper.operations import local_bases, prune
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.infrastructure import check_own
-from iac_wrapper.operations.intent import Intent, select, warn_of_another
+from iac_wrapper.operations.intent import select, warn_of_another
 from iac_wrapper.operations.prepare import (
     Facts,
     check_values,

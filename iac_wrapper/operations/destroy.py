@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 
-from iac_wrapper.adapters import certificates, state, workspace_lock
+from iac_wrapper.adapters import state, workspace_lock
 from iac_wrapper.errors import CommandError, ConfigError
+from iac_wrapper.identity import certificates
 from iac_wrapper.operations import candidates, users
 from iac_wrapper.operations.infrastructure import check_own, destroyer
 from iac_wrapper.operations.workspace import Workspace

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 
 from iac_wrapper.adapters.engine import Container
-from iac_wrapper.atomic import write_text
+from iac_wrapper.files.atomic import write_text
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.operations.last_lines import last_lines
 from iac_wrapper.operations.workspace import Workspace

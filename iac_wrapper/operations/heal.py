@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from iac_wrapper.adapters import workspace_lock
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.errors import CommandError, EngineError
-from iac_wrapper.layout import container_name, gateway_name
+from iac_wrapper.files.layout import container_name, gateway_name
 from iac_wrapper.model import labels
 from iac_wrapper.operations import candidates, releases
 from iac_wrapper.operations.workspace import Workspace

@@ -10,8 +10,8 @@ from pathlib import Path
 from iac_wrapper.adapters import state
 from iac_wrapper.adapters.synth import synth
 from iac_wrapper.adapters.terraform import Terraform
-from iac_wrapper.atomic import write_text
 from iac_wrapper.errors import ConfigError
+from iac_wrapper.files.atomic import write_text
 from iac_wrapper.model import labels
 from iac_wrapper.model.plan import Plan
 from iac_wrapper.model.provider import PROVIDER_SOURCE, PROVIDER_VERSION

@@ -6,10 +6,10 @@ import os
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from iac_wrapper.adapters import certificates, ownership
-from iac_wrapper.layout import container_name
-from iac_wrapper.lock_file import LockFile
+from iac_wrapper.files.layout import container_name
+from iac_wrapper.identity import certificates, ownership
 from iac_wrapper.model.certificate import CONTROL_PLANE
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.users import Users
 from iac_wrapper.operations import users
 from iac_wrapper.operations.workspace import Workspace

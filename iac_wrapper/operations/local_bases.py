@@ -11,12 +11,12 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from iac_wrapper.atomic import write_text
-from iac_wrapper.lock_file import LockFile
+from iac_wrapper.files.atomic import write_text
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations.workspace import Workspace
 
 if TYPE_CHECKING:
-    from iac_wrapper.operations.intent import Intent
+    from iac_wrapper.model.intent import Intent
 
 _NAME = "local-bases.json"
 

@@ -7,9 +7,9 @@ from ipaddress import IPv4Network
 from iac_wrapper.adapters import routes
 from iac_wrapper.adapters.engine import free_port, port_is_free
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.layout import DEFAULT_PROJECT, network_name
-from iac_wrapper.lock_file import LockFile
+from iac_wrapper.files.layout import DEFAULT_PROJECT, network_name
 from iac_wrapper.model import subnet
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.subnet import InUse
 from iac_wrapper.operations.workspace import Workspace
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from iac_wrapper import lock_file
-from iac_wrapper.adapters import git
-from iac_wrapper.layout import container_name, gateway_name
-from iac_wrapper.lock_file import LockFile
+from iac_wrapper.files import lock_file
+from iac_wrapper.files.layout import container_name, gateway_name
 from iac_wrapper.model import resource_change
+from iac_wrapper.model.intent import Intent
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.plan import Plan
 from iac_wrapper.model.remote import remote_of
 from iac_wrapper.model.service_change import ServiceChange
@@ -22,10 +22,10 @@ from iac_wrapper.operations import releases, users
 from iac_wrapper.operations.deploy import gather
 from iac_wrapper.operations.heal import STOPPED
 from iac_wrapper.operations.infrastructure import file_hash, make_plan
-from iac_wrapper.operations.intent import Intent
 from iac_wrapper.operations.leaves import due_certificates
 from iac_wrapper.operations.prepare import changed_values, secret_values, with_old_values
 from iac_wrapper.operations.workspace import Workspace
+from iac_wrapper.sources import git
 
 
 @dataclass(frozen=True)

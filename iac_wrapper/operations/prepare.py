@@ -12,25 +12,26 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from iac_wrapper import build_context
-from iac_wrapper.adapters import certificates, env_files
 from iac_wrapper.adapters.engine import Container
-from iac_wrapper.adapters.index_settings import write_build_secrets
-from iac_wrapper.detection import detect
 from iac_wrapper.errors import ConfigError, IacError
-from iac_wrapper.layout import live_name, network_name
-from iac_wrapper.lock_file import LockFile
+from iac_wrapper.files import env_files
+from iac_wrapper.files.layout import live_name, network_name
+from iac_wrapper.identity import certificates
 from iac_wrapper.model.app import DEFAULT_PORT, AppSpec, Checkout, ResolvedApp
 from iac_wrapper.model.certificate import CONTROL_PLANE
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.intent import Selection
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.options import Run
+from iac_wrapper.model.redact import UNMASKED, is_masked
 from iac_wrapper.operations import capacity, users
-from iac_wrapper.operations.intent import Selection
 from iac_wrapper.operations.leaves import ensure_certificates
 from iac_wrapper.operations.network import choose_gateway_port, choose_subnet
-from iac_wrapper.operations.resolve import resolve
 from iac_wrapper.operations.workspace import Workspace
-from iac_wrapper.redact import UNMASKED, is_masked
+from iac_wrapper.program import build_context
+from iac_wrapper.program.detection import detect
+from iac_wrapper.program.index_settings import write_build_secrets
+from iac_wrapper.sources.resolve import resolve
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from iac_wrapper.lock_file import LockFile
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.report import Report
 from iac_wrapper.operations import verify
 from iac_wrapper.operations.blame import Blame

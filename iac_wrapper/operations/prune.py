@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from iac_wrapper.errors import ConfigError
+from iac_wrapper.model.intent import Intent
 from iac_wrapper.operations import inventory
-from iac_wrapper.operations.intent import Intent
 from iac_wrapper.operations.workspace import Workspace
 
 

@@ -11,12 +11,14 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from iac_wrapper.adapters import engine_changes, env_files
-from iac_wrapper.atomic import write_text
+from iac_wrapper.adapters import engine_changes
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.lock_file import LockFile, app_from_json, app_to_json
+from iac_wrapper.files import env_files
+from iac_wrapper.files.atomic import write_text
+from iac_wrapper.files.lock_file import app_from_json, app_to_json
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.health import Health
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.report import ServiceReport
 from iac_wrapper.operations import failed_logs
 from iac_wrapper.operations.workspace import Workspace

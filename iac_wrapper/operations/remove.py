@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from iac_wrapper import repos_file
 from iac_wrapper.adapters import synthesized
 from iac_wrapper.errors import ConfigError, UnhealthyError
-from iac_wrapper.lock_file import LockFile
+from iac_wrapper.files import repos_file
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.plan import Plan
 from iac_wrapper.model.report import Report
 from iac_wrapper.operations import candidates, inventory, releases, step

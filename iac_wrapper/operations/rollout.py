@@ -14,10 +14,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from iac_wrapper.adapters import engine_changes, env_files
-from iac_wrapper.lock_file import LockFile
+from iac_wrapper.adapters import engine_changes
+from iac_wrapper.files import env_files
 from iac_wrapper.model import labels
 from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.plan import Plan
 from iac_wrapper.model.report import Report, ServiceReport
 from iac_wrapper.operations import candidates, failed_logs, releases, step, unfinished

@@ -6,10 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from iac_wrapper import lock_file
 from iac_wrapper.adapters import image_builder
 from iac_wrapper.adapters.terraform import Terraform
-from iac_wrapper.lock_file import LockFile
+from iac_wrapper.files import lock_file
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.plan import Plan
 from iac_wrapper.operations.infrastructure import file_hash, make_plan, sweep_orphans
 from iac_wrapper.operations.workspace import Workspace

@@ -6,8 +6,8 @@ be all that serves.
 
 from __future__ import annotations
 
-from iac_wrapper.layout import container_name
-from iac_wrapper.lock_file import LockFile
+from iac_wrapper.files.layout import container_name
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations import candidates
 from iac_wrapper.operations.verify import LOOK_SECONDS, control_plane
 from iac_wrapper.operations.workspace import Workspace

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from iac_wrapper import users_file
 from iac_wrapper.adapters import uid_record
-from iac_wrapper.atomic import write_text
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.lock_file import LockFile
+from iac_wrapper.files import users_file
+from iac_wrapper.files.atomic import write_text
 from iac_wrapper.model import users
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.users import GATEWAY, Users
 from iac_wrapper.operations.workspace import Workspace
 

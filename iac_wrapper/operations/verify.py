@@ -9,16 +9,15 @@ from functools import partial
 from threading import Event
 from types import MappingProxyType
 
-from iac_wrapper.adapters import certificates
-from iac_wrapper.adapters.control_plane import ControlPlane
 from iac_wrapper.adapters.engine import Container
-from iac_wrapper.adapters.shell_scripts import with_windows_lines
-from iac_wrapper.layout import container_name
-from iac_wrapper.lock_file import LockFile
+from iac_wrapper.files.layout import container_name
+from iac_wrapper.identity import certificates
+from iac_wrapper.identity.control_plane import ControlPlane
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.certificate import CONTROL_PLANE, spiffe_id
 from iac_wrapper.model.diagnosis import Diagnosis, Facts, diagnose
 from iac_wrapper.model.health import Health, Probe
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.proof import Question
 from iac_wrapper.model.report import Report, ServiceReport
 from iac_wrapper.operations import releases
@@ -28,6 +27,7 @@ from iac_wrapper.operations.narrator import Narrator
 from iac_wrapper.operations.remarks import remarks
 from iac_wrapper.operations.stuck import StuckCheck
 from iac_wrapper.operations.workspace import Workspace
+from iac_wrapper.program.shell_scripts import with_windows_lines
 
 LOOK_SECONDS = 3.0
 """How long a version that serves may take to say so, where nobody waits for it to start."""

@@ -8,23 +8,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from iac_wrapper import host
-from iac_wrapper.adapters import (
-    docker_endpoint,
-    env_files,
-    state,
-    terraform_config,
-    workspace_lock,
-)
+from iac_wrapper.adapters import docker_endpoint, state, terraform_config, workspace_lock
 from iac_wrapper.adapters.engine import Engine
 from iac_wrapper.adapters.terraform import Terraform
 from iac_wrapper.adapters.workspace_lock import Lock
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.host import Host
-from iac_wrapper.layout import Layout
-from iac_wrapper.lock_file import LockFile
+from iac_wrapper.files import env_files, host
+from iac_wrapper.files.host import Host
+from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.event import Emit, Event
-from iac_wrapper.redact import Redactor
+from iac_wrapper.model.lock import LockFile
+from iac_wrapper.model.redact import Redactor
 from iac_wrapper.settings import Settings
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from admin.actor import Actor
 from admin.audit import LONGEST, Audit
-from iac_wrapper.redact import Redactor
+from iac_wrapper.model.redact import Redactor
 
 ALICE = Actor("user", "7c1", "alice@example.org", via="http", peer="127.0.0.1")
 

@@ -18,11 +18,11 @@ from google.protobuf.empty_pb2 import Empty
 from admin.grpc_server import GrpcServer, _ControlPlane
 from admin.jobs.job import Job
 from iac_wrapper.adapters import workspace_lock
-from iac_wrapper.adapters.certificates import ensure_ca, ensure_leaf
 from iac_wrapper.errors import ConfigError
+from iac_wrapper.files.layout import network_name
 from iac_wrapper.grpc_pb import controlplane_pb2 as pb
 from iac_wrapper.grpc_pb import controlplane_pb2_grpc as pb_grpc
-from iac_wrapper.layout import network_name
+from iac_wrapper.identity.certificates import ensure_ca, ensure_leaf
 from iac_wrapper.model.certificate import CONTROL_PLANE
 from tests.support.admin_api import PROJECT, Api, admin_api
 from tests.support.deployed import leaf

@@ -11,7 +11,7 @@ from admin.jobs.intents import check, intent
 from admin.jobs.job import Request
 from iac_wrapper import settings
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.layout import Layout
+from iac_wrapper.files.layout import Layout
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.settings import Settings
 

@@ -14,7 +14,7 @@ from admin.jobs.log_writer import LogWriter
 from admin.jobs.outcome import Outcome
 from admin.jobs.sink import Sink
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.layout import Layout
+from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.event import Event
 from iac_wrapper.model.plan import Change, Plan
 from iac_wrapper.model.report import Report

@@ -17,7 +17,7 @@ import pytest
 from admin import monitor as module
 from admin.monitor import Monitor, UnknownService
 from iac_wrapper.adapters import workspace_lock
-from iac_wrapper.layout import Layout
+from iac_wrapper.files.layout import Layout
 from iac_wrapper.operations import health as operation
 from iac_wrapper.settings import Settings
 from tests.support.deployed import app, deployed, leaf, service

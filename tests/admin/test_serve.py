@@ -22,7 +22,7 @@ import pytest
 import requests
 from docker.transport import UnixHTTPAdapter
 
-from iac_wrapper.layout import Layout
+from iac_wrapper.files.layout import Layout
 from tests.support.admin_api import PROJECT, Client, kill_workers, wait_for
 from tests.support.docker_daemon import daemon
 from tests.support.jobs_lab import until

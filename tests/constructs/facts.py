@@ -13,11 +13,11 @@ from typing import Any
 import cdktf
 from constructs import Construct
 
-from iac_wrapper.host import Host
-from iac_wrapper.layout import Layout
-from iac_wrapper.lock_file import LockFile
+from iac_wrapper.files.host import Host
+from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.users import BLOCK, Users
 from stacks.project_stack import ProjectStack, ProjectStackProps
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import pytest
 
 from constructs_lib.app_environment import AppEnvironment
-from iac_wrapper.adapters import env_files
 from iac_wrapper.errors import ConfigError
+from iac_wrapper.files import env_files
 from runner.settings import Settings
 
 

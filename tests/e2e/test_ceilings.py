@@ -26,8 +26,8 @@ import pytest
 from iac_wrapper import settings
 from iac_wrapper.adapters import uid_record
 from iac_wrapper.adapters.engine import Engine
-from iac_wrapper.layout import Layout
-from iac_wrapper.lock_file import LockFile
+from iac_wrapper.files.layout import Layout
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations import users
 from iac_wrapper.operations.workspace import Workspace
 from tests.e2e.conftest import ROOT, Project
@@ -231,7 +231,7 @@ AS_MEMBER = """
 import os, sys
 from pathlib import Path
 from iac_wrapper.adapters import ownership
-from iac_wrapper.adapters.certificates import ensure_ca, ensure_leaf
+from iac_wrapper.identity.certificates import ensure_ca, ensure_leaf
 from iac_wrapper.adapters.engine import Engine
 folder, image, gid = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 Engine().ping()  # imports what nobody but root may read afterwards

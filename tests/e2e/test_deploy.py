@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from iac_wrapper import host, lock_file
-from iac_wrapper.adapters.control_plane import ControlPlane
+from iac_wrapper.files import host, lock_file
+from iac_wrapper.identity.control_plane import ControlPlane
 from tests.e2e.conftest import ROOT, Project
 from tests.support.git_server import Content, GitServer, Link, Repository
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from iac_wrapper import lock_file
+from iac_wrapper.files import lock_file
 from tests.e2e.conftest import Project
 
 pytestmark = pytest.mark.integration

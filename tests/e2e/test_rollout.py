@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from iac_wrapper.adapters.certificates import inspect
+from iac_wrapper.identity.certificates import inspect
 from tests.e2e.conftest import ROOT, Project
 from tests.support.git_server import GitServer
 from tests.support.load import LONGEST_GAP

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from iac_wrapper.adapters.certificates import ensure_ca, ensure_leaf
+from iac_wrapper.identity.certificates import ensure_ca, ensure_leaf
 from tests.support import mesh_lab
 from tests.support.mesh_lab import DOMAIN, ENVOY_UID, Lab, eventually
 

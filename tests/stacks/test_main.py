@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import main
-from iac_wrapper import host as host_record
-from iac_wrapper import lock_file, users_file
-from iac_wrapper.layout import Layout
+from iac_wrapper.files import host as host_record
+from iac_wrapper.files import lock_file, users_file
+from iac_wrapper.files.layout import Layout
 from tests.constructs.facts import app, host, lock, users
 from tests.support.node import use_node
 

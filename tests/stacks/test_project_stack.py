@@ -12,9 +12,9 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
-from iac_wrapper import lock_file
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.layout import Layout
+from iac_wrapper.files import lock_file
+from iac_wrapper.files.layout import Layout
 from stacks.project_stack import ProjectStack
 from tests.constructs.facts import (
     ROOT,

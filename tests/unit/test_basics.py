@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from iac_wrapper import errors, host
-from iac_wrapper.atomic import write_text
-from iac_wrapper.layout import Layout, container_name, network_name
-from iac_wrapper.redact import Redactor, is_masked
+from iac_wrapper import errors
+from iac_wrapper.files import host
+from iac_wrapper.files.atomic import write_text
+from iac_wrapper.files.layout import Layout, container_name, network_name
+from iac_wrapper.model.redact import Redactor, is_masked
 
 
 def test_exit_codes_are_a_contract() -> None:

@@ -18,9 +18,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from iac_wrapper import repos_file
-from iac_wrapper.dependencies import find_dependencies
-from iac_wrapper.detection import detect
+from iac_wrapper.files import repos_file
+from iac_wrapper.program.dependencies import find_dependencies
+from iac_wrapper.program.detection import detect
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from iac_wrapper import env_text, settings
+from iac_wrapper import settings
 from iac_wrapper.errors import ConfigError
+from iac_wrapper.files import env_text
 
 _ROOT = Path(__file__).resolve().parents[2]
 

@@ -7,7 +7,7 @@ import pytest
 
 from iac_wrapper.adapters import image_builder
 from iac_wrapper.errors import CommandError
-from iac_wrapper.redact import Redactor
+from iac_wrapper.model.redact import Redactor
 
 _DOCKER = """#!/bin/sh
 # A docker CLI that "builds": the context's file `log` is its output, `code` its exit code.

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from iac_wrapper import lock_file
 from iac_wrapper.adapters import state
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.lock_file import LockFile
+from iac_wrapper.files import lock_file
+from iac_wrapper.model.lock import LockFile
 
 
 def test_the_applied_lock_comes_from_the_state(tmp_path: Path) -> None:

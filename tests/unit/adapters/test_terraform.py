@@ -10,7 +10,7 @@ import pytest
 
 from iac_wrapper.adapters.terraform import Terraform
 from iac_wrapper.errors import CommandError
-from iac_wrapper.redact import Redactor
+from iac_wrapper.model.redact import Redactor
 
 pytestmark = pytest.mark.skipif(not shutil.which("terraform"), reason="no terraform on PATH")
 

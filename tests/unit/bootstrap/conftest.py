@@ -12,7 +12,7 @@ from iac_wrapper import settings
 from iac_wrapper.bootstrap.console import Progress
 from iac_wrapper.bootstrap.context import Context
 from iac_wrapper.bootstrap.machine import Machine
-from iac_wrapper.layout import Layout
+from iac_wrapper.files.layout import Layout
 
 DEBIAN_ROOT = Machine(
     root=True, distribution="debian", codename="bookworm", apt=True, init="systemd"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from iac_wrapper.bootstrap import cdktf_cli
-from iac_wrapper.layout import Layout
+from iac_wrapper.files.layout import Layout
 from tests.unit.bootstrap.conftest import executable
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from iac_wrapper import host
 from iac_wrapper.bootstrap import __main__ as program
 from iac_wrapper.bootstrap import provider, setup
 from iac_wrapper.errors import EngineError
+from iac_wrapper.files import host
 from tests.unit.bootstrap.conftest import Rig
 
 TERRAFORM = """\

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from iac_wrapper import repos_file, repos_options
+from iac_wrapper.files import repos_file, repos_options
 from iac_wrapper.model.options import Options
 
 EVERY = Options(

@@ -8,11 +8,11 @@ import pytest
 
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.model.health import Health, Probe
+from iac_wrapper.model.intent import Intent
 from iac_wrapper.model.plan import Plan
 from iac_wrapper.model.report import Report, ServiceReport
 from iac_wrapper.operations import intent
 from iac_wrapper.operations.deploy import Deployed, DeployUnhealthyError, deploy, lock
-from iac_wrapper.operations.intent import Intent
 from iac_wrapper.operations.plan import plan
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.deployed import app

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from iac_wrapper import lock_file
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.lock_file import LockFile
+from iac_wrapper.files import lock_file
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations.intent import from_file, from_slugs, select, warn_of_another
 from iac_wrapper.operations.workspace import Workspace
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import os
 
-from iac_wrapper import host
-from iac_wrapper.adapters.certificates import inspect
+from iac_wrapper.files import host
+from iac_wrapper.identity.certificates import inspect
 from iac_wrapper.operations.leaves import ENVOY_UID, keep_certificates
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.deployed import app, deployed

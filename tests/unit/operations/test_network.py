@@ -10,8 +10,8 @@ from iac_wrapper.adapters import routes
 from iac_wrapper.adapters.engine import Engine
 from iac_wrapper.adapters.routes import Route
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.lock_file import LockFile
 from iac_wrapper.model.event import Event
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations.infrastructure import check_own
 from iac_wrapper.operations.network import choose_gateway_port, choose_subnet
 from iac_wrapper.operations.workspace import Workspace

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from iac_wrapper.model.event import Event
+from iac_wrapper.model.intent import Intent
 from iac_wrapper.operations import prune
-from iac_wrapper.operations.intent import Intent, from_file, from_slugs
+from iac_wrapper.operations.intent import from_file, from_slugs
 from iac_wrapper.operations.prune import PruneError
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.deployed import app, deployed

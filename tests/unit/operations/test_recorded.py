@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from iac_wrapper import lock_file, repos_file
-from iac_wrapper.detection import detect
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.lock_file import LockFile
+from iac_wrapper.files import lock_file, repos_file
 from iac_wrapper.model.app import AppSpec, ResolvedApp
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.intent import Intent
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations import local_bases
-from iac_wrapper.operations.intent import Intent, from_deployed, select
+from iac_wrapper.operations.intent import from_deployed, select
 from iac_wrapper.operations.recorded import written_entrypoint
 from iac_wrapper.operations.workspace import Workspace
+from iac_wrapper.program.detection import detect
 
 _FILES = {
     "requirements.txt": "flask\ngunicorn\n",

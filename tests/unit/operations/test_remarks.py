@@ -10,7 +10,7 @@ from iac_wrapper.model.health import Health
 from iac_wrapper.model.options import Run
 from iac_wrapper.model.report import ServiceReport
 from iac_wrapper.operations.remarks import remarks
-from tests.unit.test_render import _good
+from tests.unit.cli.test_render import _good
 
 LIVES = "alive for more than 10 s, listens"
 

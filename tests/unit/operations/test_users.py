@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from iac_wrapper import users_file
 from iac_wrapper.adapters import uid_record
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.lock_file import LockFile
+from iac_wrapper.files import users_file
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.users import Users
 from iac_wrapper.operations import users
 from iac_wrapper.operations.workspace import Workspace

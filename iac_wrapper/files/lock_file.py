@@ -1,0 +1,143 @@
+"""repos.lock.json: the facts of a deploy, sorted and stable, safe to commit.
+
+Read by the synth side, written by the command side. No machine paths, no secrets, no clock.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.files.atomic import write_text
+from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.lock import LockFile
+from iac_wrapper.model.options import Options
+
+LOCK_VERSION = 1
+
+_OPTIONAL = ("run", "options", "notes", "web_object")
+
+LOCK_OUTPUT = "lock"
+"""The Terraform output that carries the applied lock in the state."""
+
+
+def default_lock_path(repos_file: Path) -> Path:
+    """``repos.yaml`` -> ``repos.lock.json``, beside it."""
+    return repos_file.with_name(repos_file.stem + ".lock.json")
+
+
+def dump(lock: LockFile) -> str:
+    """The lock as JSON text: keys sorted, one final newline."""
+    data = {
+        "version": LOCK_VERSION,
+        "project": lock.project,
+        "network": {"name": lock.network, "subnet": lock.subnet},
+        "gateway_port": lock.gateway_port,
+        "apps": {app.name: app_to_json(app) for app in lock.apps},
+    }
+    return json.dumps(data, indent=2, sort_keys=True) + "\n"
+
+
+def save(lock: LockFile, path: Path) -> None:
+    """Write `lock` to `path` by rename, so that a reader never sees half a file."""
+    write_text(path, dump(lock))
+
+
+def load(path: Path) -> LockFile:
+    """Read a lock file.
+
+    Raises:
+        ConfigError: the file is missing, is not JSON, or is not a lock of this version.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(
+            "no lock file",
+            where=str(path),
+            expected="the file that `iac lock` writes beside repos.yaml",
+            next_step=f"iac lock --file {path.name.removesuffix('.lock.json')}.yaml",
+        ) from None
+    except (OSError, ValueError) as error:
+        raise _unreadable(str(path), str(error)) from None
+    return loads(text, where=str(path))
+
+
+def loads(text: str, *, where: str) -> LockFile:
+    """Parse a lock's JSON text; `where` names its origin in errors.
+
+    Raises:
+        ConfigError: it is not JSON, or not a lock of this version.
+    """
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(where, str(error)) from None
+    try:
+        return _from_json(data)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            "not a lock file of this version of iac",
+            where=where,
+            found=f"{type(error).__name__}: {error}",
+            expected=f'"version": {LOCK_VERSION} and the keys that `iac lock` writes',
+            next_step=_RELOCK,
+        ) from None
+
+
+_RELOCK = "delete the file, then run `iac lock --file repos.yaml`"
+
+
+def _unreadable(where: str, found: str) -> ConfigError:
+    return ConfigError("cannot read the lock file", where=where, found=found, next_step=_RELOCK)
+
+
+def app_to_json(app: ResolvedApp) -> dict[str, Any]:
+    """One entry, without its name."""
+    data = asdict(app)
+    del data["name"]
+    data["env"] = dict(app.env)
+    data["options"] = app.options.to_dict()
+    data["entrypoint"] = _without_empty(data["entrypoint"])
+    return _without_empty(data)
+
+
+def _without_empty(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Optional keys only where they say something: an earlier lock stays what it was."""
+    return {key: value for key, value in data.items() if key not in _OPTIONAL or value}
+
+
+def _from_json(data: Mapping[str, Any]) -> LockFile:
+    if data["version"] != LOCK_VERSION:
+        raise ValueError(f"version {data['version']!r}")
+    return LockFile(
+        project=data["project"],
+        network=data["network"]["name"],
+        subnet=str(ipaddress.IPv4Network(data["network"]["subnet"])),
+        gateway_port=int(data["gateway_port"]),
+        apps=tuple(app_from_json(name, app) for name, app in sorted(data["apps"].items())),
+    )
+
+
+def app_from_json(name: str, data: Mapping[str, Any]) -> ResolvedApp:
+    """The app `name` from its entry.
+
+    Raises:
+        KeyError, TypeError, AttributeError, ValueError: it is not an entry of this version.
+    """
+    entrypoint = dict(data["entrypoint"])
+    for key in ("rejected", "args"):
+        entrypoint[key] = tuple(entrypoint.get(key, ()))
+    changes = {
+        "name": name,
+        "entrypoint": Entrypoint(**entrypoint),
+        "options": Options(**data.get("options", {})),
+        "notes": tuple(data.get("notes", ())),
+    }
+    return ResolvedApp(**{**data, **changes})

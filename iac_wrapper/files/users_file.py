@@ -1,0 +1,48 @@
+"""`users.json`: which uids the services of a project have on this machine's engine.
+
+The record is on the engine (docs/decisions/0022); this file hands it to the synth side. It is a
+fact of the machine, so it lies beside the state and not in repos.lock.json.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.files.atomic import write_text
+from iac_wrapper.model.users import Users
+
+VERSION = 1
+
+
+def save(users: Mapping[str, Users], path: Path) -> None:
+    """Write the file: service (or ``gateway``) -> first uid of its block."""
+    bases = {name: each.base for name, each in users.items()}
+    data = {"version": VERSION, "first_uid": bases}
+    write_text(path, json.dumps(data, indent=2, sort_keys=True) + "\n")
+
+
+def load(path: Path) -> dict[str, Users]:
+    """Read the file.
+
+    Raises:
+        ConfigError: there is none, or it is not one of this version.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["version"] == VERSION:
+            return {name: Users(int(base)) for name, base in data["first_uid"].items()}
+        found = f"version {data['version']!r}"
+    except FileNotFoundError:
+        found = "no such file"
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        found = str(error)
+    raise ConfigError(
+        "the services have no users on this machine yet",
+        where=str(path),
+        found=found,
+        expected="the file that `iac lock` and `iac deploy` write",
+        next_step="iac lock --file repos.yaml",
+    )

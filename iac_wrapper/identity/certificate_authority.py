@@ -1,0 +1,282 @@
+"""The CA on disk: made once, or brought by the user; it signs leaves and is never replaced here.
+
+Bring your own: put ``ca.pem`` and ``ca.key`` (PEM, EC or RSA, not encrypted) in secrets/ before
+the first deploy. A self-signed ``ca.pem`` is also what services trust. When ``ca.pem`` is an
+intermediate, ``ca-chain.pem`` must hold the certificates above it in order, root last: leaves are
+then served with the intermediates, and services trust the root.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
+
+from iac_wrapper.errors import CertificateError
+from iac_wrapper.files.atomic import write_bytes
+from iac_wrapper.files.private_files import private_directory, private_file, unreadable
+
+CA_LIFETIME = timedelta(days=3652)
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far another machine's (or a virtual machine's) clock may be behind."""
+
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+_START_OVER = "restore the matching file from a backup, or remove both and deploy all again"
+
+
+@dataclass(frozen=True)
+class CertificateAuthority:
+    """A signing certificate with its key, and the certificates above it (root last)."""
+
+    certificate: x509.Certificate
+    key: PrivateKey = field(repr=False)
+    above: tuple[x509.Certificate, ...] = ()
+
+    @property
+    def trusted(self) -> bytes:
+        """PEM of the root: what peers check against."""
+        return _pem((self.above or (self.certificate,))[-1])
+
+    @property
+    def intermediates(self) -> bytes:
+        """PEM of what a server sends after its leaf; empty for a self-signed CA."""
+        return b"".join(map(_pem, (self.certificate, *self.above)[:-1]))
+
+
+def ensure_ca(secrets_dir: Path) -> CertificateAuthority:
+    """The CA in `secrets_dir`; made there (P-256, 10 years) when there is none.
+
+    Whoever made the folder and the key, and however: they are closed to other users (0700, 0600).
+
+    Raises:
+        CertificateError: files are missing, unreadable, expired or do not belong together, or
+            cannot be closed.
+    """
+    private_directory(secrets_dir)
+    with locked(secrets_dir):
+        certificate, key = secrets_dir / "ca.pem", secrets_dir / "ca.key"
+        if not certificate.exists() and not key.exists():
+            _create(certificate, key)
+        for path in (certificate, key):
+            if not path.exists():
+                raise CertificateError(
+                    "half of the CA is missing", where=str(path), next_step=_START_OVER
+                )
+        private_file(key)
+        return _load(certificate, key, secrets_dir / "ca-chain.pem")
+
+
+def existing_ca(secrets_dir: Path) -> CertificateAuthority | None:
+    """The CA of `secrets_dir` as it is; None if there is none yet.
+
+    Raises:
+        CertificateError: as `ensure_ca`.
+    """
+    certificate, key = secrets_dir / "ca.pem", secrets_dir / "ca.key"
+    if not certificate.exists() and not key.exists():
+        return None
+    return _load(certificate, key, secrets_dir / "ca-chain.pem")
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold `directory` (made 0700 if missing) against other processes; released on exit.
+
+    Raises:
+        CertificateError: it cannot be made or opened.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise unreadable(directory, error) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def load_certificates(path: Path) -> list[x509.Certificate]:
+    """All certificates of a PEM file, in order.
+
+    Raises:
+        CertificateError: no such file, or not PEM certificates.
+    """
+    try:
+        return x509.load_pem_x509_certificates(path.read_bytes())
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except ValueError as error:
+        raise CertificateError(
+            "not a PEM certificate", where=str(path), found=str(error), next_step=_START_OVER
+        ) from None
+
+
+def load_key(path: Path) -> PrivateKey:
+    """An unencrypted EC or RSA key.
+
+    Raises:
+        CertificateError: no such file, or another kind of key.
+    """
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), None)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except (TypeError, ValueError) as error:  # TypeError: encrypted
+        raise CertificateError(
+            "not a usable private key",
+            where=str(path),
+            found=str(error),
+            expected="an unencrypted PEM key (EC or RSA)",
+            next_step=_START_OVER,
+        ) from None
+    if isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        return key
+    raise CertificateError(
+        "cannot sign with this kind of key",
+        where=str(path),
+        expected="an EC or RSA key",
+        next_step=_START_OVER,
+    )
+
+
+def key_pem(key: PrivateKey) -> bytes:
+    """The key as unencrypted PKCS8 PEM."""
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def _create(certificate: Path, key: Path) -> None:
+    secret = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "KarstKit CA")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(secret.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - CLOCK_SKEW)
+        .not_valid_after(now + CA_LIFETIME)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_ca_usage(), critical=True)
+        .add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(secret.public_key()), critical=False
+        )
+        .sign(secret, hashes.SHA256())
+    )
+    write_bytes(key, key_pem(secret), mode=0o600)
+    write_bytes(certificate, _pem(signed), mode=0o600)
+
+
+def _ca_usage() -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=False,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=True,
+        crl_sign=True,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _load(certificate: Path, key: Path, chain: Path) -> CertificateAuthority:
+    first, *rest = load_certificates(certificate)
+    secret = load_key(key)
+    if first.public_key() != secret.public_key():
+        raise CertificateError(
+            "the CA's certificate and key do not belong together",
+            where=f"{certificate} and {key}",
+            next_step=_START_OVER,
+        )
+    above = tuple(rest or (load_certificates(chain) if chain.exists() else ()))
+    if _is_root(first):
+        above = ()
+    _check_chain((first, *above), certificate, chain)
+    return CertificateAuthority(first, secret, above)
+
+
+def _check_chain(certificates: tuple[x509.Certificate, ...], path: Path, chain: Path) -> None:
+    now = datetime.now(UTC)
+    for each in certificates:
+        if not each.not_valid_before_utc <= now < each.not_valid_after_utc:
+            raise CertificateError(
+                "the CA is not valid now",
+                where=str(path),
+                found=f"valid until {each.not_valid_after_utc:%Y-%m-%d} ({_subject(each)})",
+                next_step="put a valid CA there, or remove ca.pem and ca.key; then deploy all",
+            )
+        if not _may_sign(each):
+            raise CertificateError(
+                "not a CA certificate", where=str(path), found=_subject(each),
+                expected="basic constraints CA:TRUE and the key usage keyCertSign",
+                next_step="put a CA there, or remove ca.pem and ca.key; then deploy all",
+            )  # fmt: skip
+    for lower, upper in pairwise(certificates):
+        if not _issued_by(lower, upper):
+            raise CertificateError(
+                "the CA's chain is broken",
+                where=str(chain),
+                found=f"{_subject(upper)} did not issue {_subject(lower)}",
+                expected="the issuer of ca.pem first, the root last",
+                next_step=f"put the certificates in {chain} in this order",
+            )
+    if not _is_root(certificates[-1]):
+        raise CertificateError(
+            "the CA's chain ends before the root",
+            where=str(path),
+            found=f"{_subject(certificates[-1])} is not self-signed",
+            next_step=f"put its issuers, root last, in {chain}",
+        )
+
+
+def _issued_by(lower: x509.Certificate, upper: x509.Certificate) -> bool:
+    try:
+        lower.verify_directly_issued_by(upper)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
+
+
+def _is_root(certificate: x509.Certificate) -> bool:
+    return _issued_by(certificate, certificate)
+
+
+def _may_sign(certificate: x509.Certificate) -> bool:
+    extensions = certificate.extensions
+    try:
+        if not extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+            return False
+    except x509.ExtensionNotFound:
+        return False
+    try:
+        return extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+    except x509.ExtensionNotFound:
+        return True  # RFC 5280: no key usage, no restriction
+
+
+def _subject(certificate: x509.Certificate) -> str:
+    return certificate.subject.rfc4514_string()
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)

@@ -1,0 +1,33 @@
+"""The facts of one project, as `repos.lock.json` and the state hold them. Values, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from iac_wrapper.model.app import ResolvedApp
+
+
+@dataclass(frozen=True)
+class LockFile:
+    """Everything `main.py` needs to know about one project.
+
+    `subnet` is an IPv4 network in CIDR form; `gateway_port` the one published loopback port.
+    `apps` is sorted by name.
+    """
+
+    project: str
+    network: str
+    subnet: str
+    gateway_port: int
+    apps: tuple[ResolvedApp, ...]
+
+    @property
+    def trust_domain(self) -> str:
+        """The SPIFFE trust domain of the project: its network's name."""
+        return self.network
+
+    def with_apps(self, apps: Iterable[ResolvedApp]) -> LockFile:
+        """The same with other versions of some apps."""
+        others = {app.name: app for app in apps}
+        return replace(self, apps=tuple(others.get(app.name, app) for app in self.apps))

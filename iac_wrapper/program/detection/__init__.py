@@ -1,0 +1,132 @@
+"""Finds the program of a checkout and says why. Pure over a directory: it never runs user code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.program.detection import django, procfile, reach
+from iac_wrapper.program.detection.candidate import Candidate
+from iac_wrapper.program.detection.candidates import Rank, binary, later, ranked, scan, served
+from iac_wrapper.program.detection.override import overrides, resolve
+from iac_wrapper.program.detection.project import Project
+from iac_wrapper.program.detection.refusals import does_not_parse, nothing_to_run, several
+from iac_wrapper.program.detection.served import served_objects
+
+__all__ = ["Detection", "detect"]
+
+
+@dataclass(frozen=True)
+class Detection:
+    """The program, and sentences on what the repository says and is not done."""
+
+    entrypoint: Entrypoint
+    notes: tuple[str, ...] = ()
+
+
+def detect(
+    root: Path,
+    *,
+    entrypoint: str | None = None,
+    where: str = "",
+    slug: str = "",
+    environment: str | None = None,
+) -> Detection:
+    """The program to run in the checkout `root`.
+
+    Args:
+        root: the checkout's directory; only read.
+        entrypoint: the value of ``entrypoint:`` in repos.yaml.
+        where: ``file:line`` of the app in repos.yaml, for errors.
+        slug: what repos.yaml calls the repository, for errors.
+        environment: the value of ENTRYPOINT in the environment of the deploy.
+
+    Raises:
+        EntrypointError: nothing to run, several programs of equal right, or an override or a
+            Procfile that names what is not there.
+        SourceError: pyproject.toml is not TOML.
+    """
+    project = Project(root)
+    wishes = list(overrides(root, entrypoint=entrypoint, where=where, environment=environment))
+    processes = procfile.read(root)
+    losers = [f"{w.reason} ({w.value}): comes after" for w in wishes[1:]]
+    if wishes:
+        chosen = resolve(project, wishes[0])
+        losers += [f"{p.label}: comes after" for p in processes if p.name == "web"]
+        notes = procfile.left_out(processes, None)
+    elif process := procfile.main_process(processes):
+        chosen = procfile.entrypoint(project, process)
+        notes = procfile.left_out(processes, process)
+    else:
+        return _detected(project, where, slug, procfile.left_out(processes, None))
+    ranks = [*ranked(project), *later(project)]
+    return _finished(project, chosen, [c for rank in ranks for c in rank], losers, notes)
+
+
+def _detected(project: Project, where: str, slug: str, notes: list[str]) -> Detection:
+    seen: list[Candidate] = []
+    chosen: Entrypoint | None = None
+    for rank in _ranks(project):
+        if chosen is None:
+            chosen = _winner(rank, where, slug)
+        names = {c.name for c in seen}
+        seen += [c for c in rank if c.name not in names]
+    if chosen is None:
+        raise nothing_to_run(project.root, where, seen)
+    if chosen == django.development(project):
+        notes = [*notes, django.NO_SERVER]
+    return _finished(project, chosen, seen, [], notes)
+
+
+def _ranks(project: Project) -> Iterator[Rank]:
+    """Every place in order; the search of all files only if nothing else could be run."""
+    found = False
+    for places in (ranked, served, later):
+        for rank in places(project):
+            found |= any(c.entrypoint or c.fault for c in rank)
+            yield rank
+    if not found:
+        yield from scan(project)
+    yield [binary(project)]
+
+
+def _winner(rank: Rank, where: str, slug: str) -> Entrypoint | None:
+    """The one of `rank` that can run; None if none can."""
+    able = [c for c in rank if c.entrypoint]
+    if len(able) > 1:
+        raise several(where, slug, able)
+    for candidate in rank:
+        if candidate.fault and not able:
+            raise does_not_parse(candidate)
+    return able[0].entrypoint if able else None
+
+
+def _finished(
+    project: Project,
+    chosen: Entrypoint,
+    candidates: list[Candidate],
+    losers: list[str],
+    notes: list[str],
+) -> Detection:
+    """`chosen` with the candidates that were there and lost, each with its reason."""
+    after = f"comes after {chosen.display}"
+    losers = [f"{loser} {chosen.display}" for loser in losers]
+    for candidate in candidates:
+        other = candidate.entrypoint
+        if other and replace(other, reason=chosen.reason) == replace(chosen, rejected=()):
+            continue
+        if other:
+            losers.append(f"{candidate.name}: {after}")
+        elif candidate.present:
+            losers.append(f"{candidate.name}: {candidate.note}")
+    if chosen.run is None:
+        chosen = replace(chosen, run=reach.run(project, chosen))
+    if chosen.run is None and chosen.kind != "binary":
+        chosen = replace(chosen, web_object=_web_object(project))
+    return Detection(replace(chosen, rejected=tuple(losers)), tuple(notes))
+
+
+def _web_object(project: Project) -> str | None:
+    return next((c.write for _, c in served_objects(project, any_server=True)), None)

@@ -1,0 +1,122 @@
+"""One thing that could be run: judged by reading its file, with the reason in plain words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.program.detection.project import Project
+from iac_wrapper.program.detection.python_source import PythonSource
+from iac_wrapper.program.detection.web_objects import WebApp
+from iac_wrapper.program.detection.web_server import choose_server, server_arguments, servers_for
+
+MISSING = "no such file"
+NO_TABLE = "no such table in pyproject.toml"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What was looked for (`name`), and either an entrypoint or why there is none (`note`).
+
+    `fault` is ``file:line`` of a syntax error: a file that was meant to run but cannot. `write` is
+    what `entrypoint:` must say to get this one.
+    """
+
+    name: str
+    entrypoint: Entrypoint | None = None
+    note: str = MISSING
+    fault: str | None = None
+    write: str = ""
+
+    @property
+    def present(self) -> bool:
+        """Something was there, usable or not."""
+        return self.note not in (MISSING, NO_TABLE)
+
+
+def judge(project: Project, relative: str, *, module: str | None, reason: str = "") -> Candidate:
+    """The Python file `relative` of the checkout as a candidate.
+
+    Args:
+        project: the checkout.
+        relative: the file, with forward slashes.
+        module: the dotted name to run it by; None runs it as a script.
+        reason: said before what the file's text adds; the file's name by default.
+    """
+    source = project.source(relative)
+    if source is None:
+        return Candidate(relative)
+    if source.fault:
+        line = f"{relative}:{source.fault_line}" if source.fault_line else relative
+        return Candidate(relative, note=f"does not parse: {source.fault}", fault=line)
+    return _Judge(project, source, relative, module, reason or relative).candidate()
+
+
+@dataclass(frozen=True)
+class _Judge:
+    project: Project
+    source: PythonSource
+    relative: str
+    module: str | None
+    reason: str
+
+    def candidate(self) -> Candidate:
+        source = self.source
+        if source.calls_main_missing:
+            return self._runs("defines main() and never calls it, so it is called", "main")
+        if source.web_apps and not source.may_serve and (source.talks or not source.guard):
+            served = self._served(source.web_apps[0])
+            if served.entrypoint or not source.guard:
+                return served
+        if source.guard:
+            return self._runs("has a __main__ guard")
+        if source.acts:
+            return self._runs("does its work when it is run")
+        if source.defines_main:
+            note = "main() is never called and cannot be without arguments"
+            return Candidate(self.relative, note=note)
+        return Candidate(self.relative, note="defines things but runs none of them")
+
+    def _runs(self, what: str, function: str | None = None) -> Candidate:
+        reason = f"{self.reason} {what}"
+        run = self.source.functions.get(function) if function else self.source.run
+        kind, target = ("module", self.module) if self.module else ("script", self.relative)
+        entrypoint = Entrypoint(kind, target, function, reason, run=run)  # type: ignore[arg-type]
+        return Candidate(self.relative, entrypoint, reason, write=self.module or self.relative)
+
+    def _served(self, app: WebApp) -> Candidate:
+        module = self.module or module_name(self.relative)
+        return serve(self.project, app, module, self.relative, self.reason)
+
+
+def serve(project: Project, app: WebApp, module: str, relative: str, reason: str = "") -> Candidate:
+    """A web application object: by the server the project asks for.
+
+    Args:
+        project: the checkout.
+        app: the object, in the Python file `relative`.
+        module: the dotted name to import it from.
+        reason: said before the rest; the file's name by default.
+    """
+    found = f"{reason or relative} defines the web application {app.name}"
+    server = choose_server(app, project.declared)
+    write = f"{module}:{app.name}"
+    if server is None:
+        needed = " or ".join(servers_for(app, project.declared))
+        note = f"{found} and nothing serves it: add {needed} to the requirements"
+        return Candidate(relative, note=note, write=write)
+    note = f"{found}, {server} serves it"
+    args = server_arguments(server, app, module)
+    entrypoint = Entrypoint("module", server, None, note, (), args, "web")
+    return Candidate(relative, entrypoint, note, write=write)
+
+
+def module_name(relative: str) -> str:
+    """The dotted name of a Python file seen from the root: ``src`` and ``__init__`` are no part."""
+    parts = list(PurePosixPath(relative).with_suffix("").parts)
+    if parts[0] == "src" and len(parts) > 1:
+        del parts[0]
+    if parts[-1] == "__init__" and len(parts) > 1:
+        del parts[-1]
+    return ".".join(parts)

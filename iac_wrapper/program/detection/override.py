@@ -1,0 +1,206 @@
+"""An entrypoint that a person wrote down: in repos.yaml, the environment or a Dockerfile label."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from iac_wrapper.errors import EntrypointError
+from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.program.detection import commands, django
+from iac_wrapper.program.detection.candidate import judge, module_name, serve
+from iac_wrapper.program.detection.project import MANAGE, Project
+from iac_wrapper.program.detection.python_source import PythonSource
+from iac_wrapper.program.detection.serving import surely
+from iac_wrapper.program.detection.web_objects import WELL_KNOWN, WebApp
+from iac_wrapper.program.detection.web_server import servers_for
+from iac_wrapper.program.python_project import inside, read_text
+
+FORMS = "package.module, package.module:function, or a path such as src/serve.py or bin/server"
+_DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
+
+
+@dataclass(frozen=True)
+class Override:
+    """The value, where it stands (for errors), and the reason that goes into the lock."""
+
+    value: str
+    where: str
+    reason: str
+
+
+def overrides(
+    root: Path, *, entrypoint: str | None, where: str, environment: str | None
+) -> Iterator[Override]:
+    """Overrides in order of precedence: repos.yaml, the environment, the Dockerfile's label."""
+    if entrypoint:
+        yield Override(entrypoint.strip(), where, "entrypoint: in repos.yaml")
+    if environment:
+        yield Override(environment.strip(), "ENTRYPOINT", "ENTRYPOINT in the environment")
+    yield from _labels(read_text(root, "Dockerfile") or "")
+
+
+def resolve(project: Project, override: Override) -> Entrypoint:
+    """The entrypoint that `override` names.
+
+    Raises:
+        EntrypointError: it has none of the forms, or names what the checkout has not.
+    """
+    return _Resolver(project, override).entrypoint()
+
+
+@dataclass(frozen=True)
+class _Resolver:
+    project: Project
+    override: Override
+
+    @property
+    def root(self) -> Path:
+        return self.project.root
+
+    def entrypoint(self) -> Entrypoint:
+        text, colon, function = self.override.value.removeprefix("/app/").partition(":")
+        text = text.removeprefix("./")
+        if not text or (colon and not re.fullmatch(_DOTTED, function)):
+            raise self._bad("not an entrypoint", FORMS)
+        if "/" in text or text.endswith((".py", ".sh")) or (self.root / text).is_file():
+            return self._path(text, function or None)
+        if not re.fullmatch(_DOTTED, text):
+            raise self._bad("not an entrypoint", FORMS)
+        return self._module(text, function or None)
+
+    def _path(self, text: str, function: str | None) -> Entrypoint:
+        path = str(PurePosixPath(text))
+        if (self.root / path).is_dir():
+            path += "/__main__.py"
+        file = inside(self.root, path)
+        if file is None or ".." in PurePosixPath(path).parts:
+            raise self._bad("no such file in the checkout", "a file of the repository")
+        if path.endswith(".py"):
+            return self._python(path, None, function)
+        if not file.stat().st_mode & 0o111:
+            raise self._bad(
+                "the file is not executable",
+                "an executable file, or a Python file that ends in .py",
+                f"git update-index --chmod=+x {path}",
+            )
+        return Entrypoint("binary", f"/app/{path}", None, self.override.reason)
+
+    def _module(self, module: str, function: str | None) -> Entrypoint:
+        """A module of the checkout is checked; any other must come from the dependencies."""
+        base = module.replace(".", "/")
+        top = base.split("/", maxsplit=1)[0]
+        for prefix in ("", "src/"):
+            package = function is None and (self.root / f"{prefix}{base}").is_dir()
+            names = ["/__main__.py"] if package else [".py", "/__init__.py"]
+            for name in names:
+                if inside(self.root, prefix + base + name):
+                    return self._python(prefix + base + name, module, function)
+            if (self.root / prefix / top).is_dir() or inside(self.root, f"{prefix}{top}.py"):
+                looked = " or ".join(prefix + base + name for name in names)
+                raise self._bad("no such module in the checkout", f"a file {looked}")
+        run = surely(commands.run((module, ())))
+        return Entrypoint("module", module, function, self.override.reason, run=run)
+
+    def _python(self, relative: str, module: str | None, function: str | None) -> Entrypoint:
+        """What was asked for; without a function, one that the file plainly waits for is added.
+
+        A file that does not parse here is taken all the same: it may be for a newer Python.
+        """
+        source = self.project.source(relative) or PythonSource()
+        if function is None:
+            if relative == MANAGE and (server := django.development(self.project)):
+                return replace(server, reason=self.override.reason)
+            judged = judge(self.project, relative, module=module)
+            if judged.entrypoint:
+                return replace(judged.entrypoint, reason=self.override.reason)
+        elif app := _web_app(source, function):
+            return self._served(relative, module, app)
+        else:
+            self._check_function(source, relative, function)
+        run = source.functions.get(function or "", None if function else source.run)
+        kind, target = ("module", module) if module else ("script", relative)
+        reason = self.override.reason
+        return Entrypoint(kind, target, function, reason, run=run)  # type: ignore[arg-type]
+
+    def _served(self, relative: str, module: str | None, app: WebApp) -> Entrypoint:
+        name = module or module_name(relative)
+        candidate = serve(self.project, app, name, relative)
+        if candidate.entrypoint is None:
+            servers = " or ".join(servers_for(app, self.project.declared))
+            raise self._bad(
+                f"{app.name} is a web application, and the requirements name no server for it",
+                f"{servers} in the requirements",
+                f"add {servers} to the requirements",
+            )
+        return replace(candidate.entrypoint, reason=self.override.reason)
+
+    def _check_function(self, source: PythonSource, relative: str, function: str) -> None:
+        name = function.partition(".")[0]
+        if source.fault or source.open_ended or name in source.names:
+            return
+        names = ", ".join(sorted(source.names)[:20])
+        raise self._bad(
+            f"no {name} in {relative}", f"one of {names}" if names else "a file that defines it"
+        )
+
+    def _bad(self, message: str, expected: str, next_step: str = "") -> EntrypointError:
+        name = self.override.reason.split()[0]
+        return EntrypointError(
+            message,
+            where=self.override.where or None,
+            found=f"{name} {self.override.value!r}",
+            expected=expected,
+            next_step=next_step or f"correct {name}, or leave it out to have the program found",
+        )
+
+
+def _web_app(source: PythonSource, name: str) -> WebApp | None:
+    """The web application called `name`: one we know, or an object with a server's usual name."""
+    for app in source.web_apps:
+        if app.name == name:
+            return app
+    if name in WELL_KNOWN and name in source.objects and name not in source.functions:
+        return WebApp("unknown", name)
+    return None
+
+
+def _labels(dockerfile: str) -> Iterator[Override]:
+    """``LABEL ENTRYPOINT=value`` lines, the last first: it is the one Docker would keep."""
+    found: list[Override] = []
+    for number, instruction in _instructions(dockerfile):
+        for value in re.findall(r"^ENTRYPOINT[= ](.+)$", "\n".join(instruction), re.M):
+            found.append(
+                Override(
+                    value.strip(), f"Dockerfile:{number}", "LABEL ENTRYPOINT in the Dockerfile"
+                )
+            )
+    yield from reversed(found)
+
+
+def _instructions(dockerfile: str) -> Iterator[tuple[int, list[str]]]:
+    """LABEL instructions as (line number, ``key=value`` words), continuations joined."""
+    lines = dockerfile.splitlines()
+    number = 0
+    while number < len(lines):
+        start, text = number + 1, lines[number]
+        while text.endswith("\\") and number + 1 < len(lines):
+            number += 1
+            text = text[:-1] + " " + lines[number].strip()
+        number += 1
+        word, _, rest = text.strip().partition(" ")
+        if word.upper() == "LABEL":
+            yield start, _words(rest)
+
+
+def _words(text: str) -> list[str]:
+    try:
+        words = shlex.split(text, comments=False)
+    except ValueError:  # an open quote: not ours to judge, Docker would refuse it
+        return []
+    if words and "=" not in words[0]:
+        return [" ".join(words)]  # the old form, LABEL key value
+    return words

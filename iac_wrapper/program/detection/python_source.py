@@ -1,0 +1,185 @@
+"""Reads one Python file as a syntax tree and says what running it would do. Never runs it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from iac_wrapper.model.options import Run
+from iac_wrapper.program.detection.origins import Origins
+from iac_wrapper.program.detection.serving import Serving, functions_that_run
+from iac_wrapper.program.detection.syntax import (
+    Definition,
+    Function,
+    all_mentions,
+    is_action,
+    is_guard,
+    mentions,
+    module_level,
+    only_passes,
+    only_talks,
+    required_arguments,
+    target_names,
+)
+from iac_wrapper.program.detection.web_objects import WebApp, web_objects
+
+_MAX_BYTES = 1_000_000
+"""Larger files are generated; parsing one costs about a second a megabyte."""
+
+
+@dataclass(frozen=True)
+class PythonSource:
+    """What a file does.
+
+    `names` are bound at module level; `guard` says that there is a ``__main__`` guard, `talks`
+    that it only prints; `calls_main_missing` that a callable ``main`` is among the names, needs no
+    arguments and nothing mentions it; `acts` that running the file does more than define things.
+    `run` is what running it certainly is, `functions` the same for calling a function, `may_serve`
+    that some way through it serves, `serves_on_import` that importing it does not come back.
+    `fault` is a sentence with the line if the file does not parse.
+    """
+
+    names: frozenset[str] = frozenset()
+    guard: bool = False
+    talks: bool = False
+    acts: bool = False
+    defines_main: bool = False
+    calls_main_missing: bool = False
+    run: Run | None = None
+    functions: Mapping[str, Run] = field(default_factory=dict)
+    may_serve: bool = False
+    serves_on_import: bool = False
+    web_apps: tuple[WebApp, ...] = ()
+    objects: frozenset[str] = frozenset()
+    open_ended: bool = False
+    fault: str | None = None
+    fault_line: int | None = None
+
+
+def read(path: Path, local: frozenset[str] = frozenset()) -> PythonSource:
+    """Parse `path`; a file that does not parse gives a source with a `fault`.
+
+    Args:
+        path: the file.
+        local: top-level modules of its repository.
+    """
+    status = path.stat()
+    if status.st_size > _MAX_BYTES:
+        return PythonSource(fault=f"larger than {_MAX_BYTES} bytes")
+    return _read(path, local, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=2048)
+def _read(path: Path, local: frozenset[str], changed: int, size: int) -> PythonSource:
+    del changed, size  # they make another key of a file that was written anew
+    try:
+        tree = ast.parse(path.read_bytes(), filename=path.name)
+        return _Reader(tree, Origins(tree, local), path.stem).source()
+    except SyntaxError as error:
+        return PythonSource(fault=error.msg, fault_line=error.lineno)
+    except (ValueError, RecursionError, MemoryError) as error:
+        return PythonSource(fault=str(error) or type(error).__name__)
+
+
+@dataclass
+class _Reader:
+    """One pass over the module level, then the questions."""
+
+    tree: ast.Module
+    origins: Origins
+    stem: str
+    definitions: dict[str, Definition] = field(default_factory=dict)
+    assigned: dict[str, ast.expr | None] = field(default_factory=dict)
+    imported: dict[str, str] = field(default_factory=dict)
+    guards: list[ast.If] = field(default_factory=list)
+    open_ended: bool = False
+
+    def source(self) -> PythonSource:
+        """Collect, then answer."""
+        statements = list(module_level(self.tree.body))
+        for statement in statements:
+            self._collect(statement)
+        used = self._used()
+        guards = [node for node in self.guards if not only_passes(node.body)]
+        main_missing = not guards and "main" not in used and self._callable_main()
+        serving = Serving(self.origins)
+        unguarded = [node for node in self.tree.body if node not in self.guards]
+        return PythonSource(
+            names=frozenset({*self.definitions, *self.assigned, *self.imported}),
+            guard=bool(guards),
+            talks=bool(guards) and all(only_talks(node.body) for node in guards),
+            acts=bool(guards) or self._acts(statements, used),
+            defines_main=isinstance(self.definitions.get("main"), Function),
+            calls_main_missing=main_missing,
+            run=serving.run(self.tree.body),
+            functions=dict(functions_that_run(serving, self.tree.body)),
+            may_serve=serving.may_serve(self.tree.body),
+            serves_on_import=serving.may_serve(unguarded),
+            web_apps=web_objects(
+                self.origins,
+                assigned=self.assigned,
+                imported=self.imported,
+                definitions=self.definitions,
+                stem=self.stem,
+            ),
+            objects=frozenset({*self.assigned, *self.imported}),
+            open_ended=self.open_ended,
+        )
+
+    def _collect(self, statement: ast.stmt) -> None:
+        match statement:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                self.definitions[statement.name] = statement
+                self.open_ended |= statement.name == "__getattr__"
+            case ast.Assign():
+                for name in target_names(statement.targets):
+                    self.assigned[name] = statement.value
+            case ast.AnnAssign(target=ast.Name(id=name), value=value):
+                self.assigned[name] = value
+            case ast.Import() | ast.ImportFrom():
+                module = getattr(statement, "module", None) or ""
+                for alias in statement.names:
+                    name = alias.asname or alias.name.split(".")[0]
+                    self.imported[name] = module or alias.name
+                    self.open_ended |= alias.name == "*"
+            case ast.If() if is_guard(statement.test):
+                self.guards.append(statement)
+
+    def _used(self) -> set[str]:
+        """Names and attributes that running the file would touch, through local functions too."""
+        used: set[str] = set()
+        waiting = [name for s in self.tree.body for name in mentions(s)]
+        while waiting:
+            name = waiting.pop()
+            if name in used:
+                continue
+            used.add(name)
+            if definition := self.definitions.get(name):
+                waiting.extend(all_mentions(definition))
+        return used
+
+    def _acts(self, statements: list[ast.stmt], used: set[str]) -> bool:
+        if any(is_action(statement) for statement in statements):
+            return True
+        if not self.definitions and self.imported and not self.assigned:
+            return True  # a file of imports is run for what they do
+        return any(isinstance(self.definitions.get(name), Function) for name in used)
+
+    def _callable_main(self) -> bool:
+        definition = self.definitions.get("main")
+        if isinstance(definition, Function):
+            if definition.decorator_list:
+                return not any(self._registers(d) for d in definition.decorator_list)
+            return not required_arguments(definition)
+        value = self.assigned.get("main")
+        return "main" in self.imported or isinstance(value, ast.Name | ast.Attribute | ast.Call)
+
+    def _registers(self, decorator: ast.expr) -> bool:
+        """``@app.route`` hands the function to `app`; ``@click.command`` makes it callable."""
+        root = decorator
+        while isinstance(root, ast.Call | ast.Attribute):
+            root = root.func if isinstance(root, ast.Call) else root.value
+        return isinstance(root, ast.Name) and root.id in self.assigned

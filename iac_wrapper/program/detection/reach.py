@@ -1,0 +1,171 @@
+"""What the chosen program comes to, followed through the files of the repository that it reaches.
+
+Asked where its own file does not tell. A server that only some way through the code leads to is
+expected all the same, unless another way leads to work without one: a program that may serve is
+better asked in vain than taken for good while its requests get nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import PurePosixPath
+
+from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.options import Run
+from iac_wrapper.program.detection import commands
+from iac_wrapper.program.detection.origins import OWN_FILE, Origins
+from iac_wrapper.program.detection.project import Project
+from iac_wrapper.program.detection.serving import Serving, surely
+from iac_wrapper.program.python_project import inside
+
+MAX_FILES = 100
+"""How many files are read, about a millisecond each."""
+
+MAX_BYTES = 500_000
+"""Larger files are generated."""
+
+
+def run(project: Project, entrypoint: Entrypoint) -> Run | None:
+    """What the program is for, None if its code does not tell."""
+    reach = _Reach(project)
+    try:
+        certain = surely(reach.kinds(entrypoint, certain=True))
+        if certain:
+            return certain
+        return "web" if reach.kinds(entrypoint, certain=False) == {"web"} else None
+    except RecursionError:
+        return None
+
+
+@dataclass(frozen=True)
+class _File:
+    """One file: `relative` to the root, its statements, and questions to it."""
+
+    relative: str
+    body: list[ast.stmt]
+    serving: Serving
+
+
+@dataclass
+class _Reach:
+    project: Project
+    files: dict[tuple[str, bool], _File | None] = field(default_factory=dict)
+    known: dict[tuple[str, str, bool], set[Run]] = field(default_factory=dict)
+
+    def kinds(self, entrypoint: Entrypoint, *, certain: bool) -> set[Run]:
+        if entrypoint.kind == "binary":
+            return self._script(entrypoint.target)
+        is_imported = entrypoint.kind == "module" and entrypoint.function is not None
+        relative = entrypoint.target
+        if entrypoint.kind == "module":
+            relative = self.module(entrypoint.target.split("."), "", main=not is_imported)[0]
+        file = self.file(relative, imported=is_imported)
+        if file is None:
+            return set()
+        found = file.serving.kinds(file.body, certain=certain)
+        if entrypoint.function:
+            found |= file.serving.named(entrypoint.function.split("."), certain=certain)
+        return found
+
+    def _script(self, target: str) -> set[Run]:
+        """An executable file: what its lines start if it is a shell's."""
+        path = inside(self.project.root, target.removeprefix("/app/"))
+        if path is None or path.stat().st_size > MAX_BYTES:
+            return set()
+        text = path.read_bytes().decode(errors="replace")
+        first = text.partition("\n")[0]
+        if not (first.startswith("#!") and "sh" in first):
+            return set()
+        return set().union(*(commands.run(command) for command in commands.in_script(text)))
+
+    def file(self, relative: str, *, imported: bool) -> _File | None:
+        key = relative, imported
+        if relative and key not in self.files and len(self.files) < MAX_FILES:
+            self.files[key] = None
+            self.files[key] = self._read(relative, imported)
+        return self.files.get(key)
+
+    def _read(self, relative: str, imported: bool) -> _File | None:
+        path = inside(self.project.root, relative)
+        if path is None or path.stat().st_size > MAX_BYTES:
+            return None
+        beside = frozenset(p.stem for p in path.parent.iterdir())
+        try:
+            tree = ast.parse(path.read_bytes(), filename=path.name)
+        except (SyntaxError, ValueError, MemoryError):
+            return None
+        origins = Origins(tree, self.project.local | beside)
+        serving = Serving(origins, _From(self, relative), imported=imported)
+        return _File(relative, tree.body, serving)
+
+    def module(self, parts: list[str], near: str, *, main: bool = False) -> tuple[str, list[str]]:
+        """The file of the longest part of a dotted name that is a module, and what is left of it.
+
+        Args:
+            near: a folder to look in first, relative to the root.
+            main: whether it is run as ``python -m``, which runs ``__main__`` of a package.
+        """
+        ends = (".py", "/__main__.py") if main else (".py", "/__init__.py")
+        for length in range(len(parts), 0, -1):
+            for folder in dict.fromkeys((near, "", "src")):
+                path = PurePosixPath(folder, *parts[:length])
+                for end in ends:
+                    if inside(self.project.root, f"{path}{end}"):
+                        return f"{path}{end}", parts[length:]
+        return "", []
+
+    def located(self, dotted: str, by: str) -> tuple[str, list[str]]:
+        """The file that a name of `OWN_FILE` in the file `by` is from, and its name there."""
+        written = dotted.removeprefix(OWN_FILE)
+        name = written.lstrip(".")
+        parts = [part.removesuffix("()") for part in name.split(".") if part]
+        folder = PurePosixPath(by).parent
+        for _ in range(len(written) - len(name) - 1):
+            folder = folder.parent
+        found, rest = self.module(parts, str(folder))
+        if not found and written != name:  # ``from . import x``, where x is in __init__
+            return f"{folder}/__init__.py", parts
+        return found, rest
+
+    def once(self, key: tuple[str, str, bool], ask: Callable[[], set[Run]]) -> set[Run]:
+        """What `ask` says, asked once: files may import one another."""
+        if key not in self.known:
+            self.known[key] = set()
+            self.known[key] = ask()
+        return self.known[key]
+
+
+@dataclass(frozen=True)
+class _From:
+    """The other files, as seen from one; see `serving.Elsewhere`."""
+
+    reach: _Reach
+    relative: str
+
+    def named(self, dotted: str, *, certain: bool) -> set[Run]:
+        relative, rest = self.reach.located(dotted, self.relative)
+        file = self.reach.file(relative, imported=True) if rest else None
+        if file is None:
+            return set()
+        key = relative, ".".join(rest), certain
+        return self.reach.once(key, partial(file.serving.named, rest, certain=certain))
+
+    def imported(self, dotted: str, *, certain: bool) -> set[Run]:
+        relative, _ = self.reach.located(dotted, self.relative)
+        return self._body(relative, certain, imported=True)
+
+    def program(self, target: str, *, certain: bool) -> set[Run]:
+        relative = target.removeprefix("./").removeprefix("/app/")
+        if not relative.endswith(".py"):
+            relative, _ = self.reach.module(target.split("."), "", main=True)
+        return self._body(relative, certain, imported=False)
+
+    def _body(self, relative: str, certain: bool, *, imported: bool) -> set[Run]:
+        file = self.reach.file(relative, imported=imported)
+        if file is None:
+            return set()
+        key = relative, "import" if imported else "", certain  # neither is the name of anything
+        return self.reach.once(key, partial(file.serving.kinds, file.body, certain=certain))

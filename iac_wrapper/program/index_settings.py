@@ -1,0 +1,139 @@
+"""Which package index, proxy and CA bundle this machine uses: read once, handed on everywhere.
+
+pip reads its own files and variables, uv others; a build container has neither. Nothing here
+names an index: without settings the tools' own defaults hold.
+"""
+
+from __future__ import annotations
+
+import configparser
+import shlex
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.files.atomic import write_bytes, write_text
+from iac_wrapper.files.layout import Layout
+from iac_wrapper.files.private_files import private_directory
+
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
+PASSED_ON = (
+    *_PROXIES,
+    *(name.upper() for name in _PROXIES),
+    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST"),
+    *("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INSECURE_HOST"),
+)
+"""Variables that image builds need to reach the same places as this machine."""
+
+_BUNDLE_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_SYSTEM_BUNDLES = (
+    Path("/etc/ssl/certs/ca-certificates.crt"),  # Debian, Ubuntu, Arch
+    Path("/etc/pki/tls/certs/ca-bundle.crt"),  # Fedora, RHEL
+    Path("/etc/ssl/cert.pem"),  # macOS, Alpine
+)
+
+
+def write_build_secrets(layout: Layout, environ: Mapping[str, str], *, ca_bundle: str = "") -> None:
+    """Write the two files that image builds mount as BuildKit secrets, mode 0600.
+
+    ``secrets/build/ca`` is the CA bundle (empty if this machine has none), ``secrets/build/env``
+    a sh file of exports.
+
+    Args:
+        layout: the project folder.
+        environ: this process's environment.
+        ca_bundle: the setting IAC_CA_BUNDLE.
+
+    Raises:
+        ConfigError: IAC_CA_BUNDLE names no file.
+        CertificateError: the folder cannot be closed to other users (0700).
+    """
+    private_directory(layout.secrets)
+    private_directory(layout.build_secrets)
+    bundle = find_ca_bundle(environ, ca_bundle)
+    write_bytes(layout.build_secrets / "ca", bundle.read_bytes() if bundle else b"", mode=0o600)
+    write_text(layout.build_secrets / "env", exports(build_variables(environ)), mode=0o600)
+
+
+def find_ca_bundle(
+    environ: Mapping[str, str], setting: str, system: Iterable[Path] = _SYSTEM_BUNDLES
+) -> Path | None:
+    """The CA bundle: the setting, the usual variables, the system's file; None if there is none.
+
+    Raises:
+        ConfigError: the setting names no file. (A variable that names none is passed over: tools
+            disagree about those, and a build must not fail for a variable it does not need.)
+    """
+    if setting and not Path(setting).is_file():
+        raise ConfigError(
+            "no such CA bundle",
+            where="IAC_CA_BUNDLE",
+            found=setting,
+            expected="a PEM file",
+            next_step="set IAC_CA_BUNDLE in .env or the environment, or remove it",
+        )
+    named = [setting, *(environ.get(name, "") for name in _BUNDLE_VARIABLES)]
+    candidates = [*(Path(name) for name in named if name), *system]
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def build_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of `PASSED_ON` that are set, and the index for whichever tool lacks it."""
+    chosen = {name: environ[name] for name in PASSED_ON if environ.get(name)}
+    index = pip_index(environ)
+    if index:
+        chosen.setdefault("PIP_INDEX_URL", index)
+        if "UV_INDEX_URL" not in chosen:
+            chosen.setdefault("UV_DEFAULT_INDEX", index)
+    elif "UV_DEFAULT_INDEX" in chosen:
+        chosen["PIP_INDEX_URL"] = chosen["UV_DEFAULT_INDEX"]
+    return chosen
+
+
+def exports(variables: Mapping[str, str]) -> str:
+    """A sh file that exports `variables`, whatever characters their values hold."""
+    return "".join(f"export {name}={shlex.quote(text)}\n" for name, text in variables.items())
+
+
+def pip_index(environ: Mapping[str, str], files: Iterable[Path] | None = None) -> str | None:
+    """The index URL pip would use if one is set: its variable, else its files, last one wins.
+
+    Args:
+        environ: may hold ``PIP_INDEX_URL`` and ``PIP_CONFIG_FILE``.
+        files: instead of pip's own files (tests).
+    """
+    if environ.get("PIP_INDEX_URL"):
+        return environ["PIP_INDEX_URL"]
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read(_pip_files(environ) if files is None else files, encoding="utf-8")
+    except (configparser.Error, UnicodeDecodeError):
+        return None  # pip itself says what is wrong with its file
+    for section in ("install", "global"):
+        value = parser.get(section, "index-url", fallback="").strip()
+        if value:
+            return value
+    return None
+
+
+def uv_environment(environ: Mapping[str, str], ca_bundle: str = "") -> dict[str, str]:
+    """What uv must be told of pip's settings: it reads neither its files nor its variables."""
+    added = {"UV_PYTHON_DOWNLOADS": "never"}
+    index = pip_index(environ)
+    if index and not environ.get("UV_DEFAULT_INDEX") and not environ.get("UV_INDEX_URL"):
+        added["UV_DEFAULT_INDEX"] = index
+    bundle = find_ca_bundle(environ, ca_bundle)
+    if bundle:
+        added["SSL_CERT_FILE"] = str(bundle)
+    return added
+
+
+def _pip_files(environ: Mapping[str, str]) -> list[Path]:
+    """pip's configuration files, lowest precedence first (as its own documentation orders them)."""
+    home = Path(environ.get("HOME", "/"))
+    user = Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip" / "pip.conf"
+    files = [Path("/etc/pip.conf"), home / ".pip" / "pip.conf", user, Path(sys.prefix) / "pip.conf"]
+    if environ.get("PIP_CONFIG_FILE"):
+        files.append(Path(environ["PIP_CONFIG_FILE"]))
+    return files

@@ -1,0 +1,249 @@
+"""Git as argv commands: list refs, fetch one commit, export it as a tar file.
+
+No working tree is ever checked out, so hooks, filters, submodules and links of a repository never
+act on this machine: a commit leaves git as a tar stream and is unpacked by `unpack`, exactly like
+a downloaded archive. It must not know slugs or the cache.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from iac_wrapper.adapters import process
+from iac_wrapper.adapters.process import Command, Completed
+from iac_wrapper.errors import CommandError, SourceError
+from iac_wrapper.model.git_refs import Refs, parse_ls_remote
+from iac_wrapper.model.remote import Remote
+from iac_wrapper.sources.git_errors import explain
+from iac_wrapper.sources.http_source import moved_on_same_origin
+
+LIST_TIMEOUT = 60.0
+"""Seconds for `ls-remote`: a handshake and one list."""
+
+FETCH_TIMEOUT = 600.0
+"""Seconds for a fetch; stalls end earlier, by the low-speed limit below."""
+
+# Git follows no redirect: it would send the extra header on to the new host. `_moved` does, on one
+# and the same origin. The system's and the user's configuration stay in force (CA bundles, proxies,
+# credential helpers, insteadOf), these few are ours.
+_NETWORK_CONFIG = (
+    "core.hooksPath=/dev/null",
+    "protocol.ext.allow=never",
+    "http.followRedirects=false",
+    "http.lowSpeedLimit=1000",
+    "http.lowSpeedTime=30",
+    "core.sshCommand=ssh -oBatchMode=yes -oConnectTimeout=15",
+    "submodule.recurse=false",
+    "fetch.recurseSubmodules=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+)
+
+# Variables of an enclosing git (a hook, an alias) that would point ours elsewhere.
+_ENVIRONMENT: Mapping[str, str | None] = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "",
+    "SSH_ASKPASS": None,
+    "GIT_DIR": None,
+    "GIT_WORK_TREE": None,
+    "GIT_INDEX_FILE": None,
+    "GIT_OBJECT_DIRECTORY": None,
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES": None,
+    "GIT_NAMESPACE": None,
+    "GIT_CONFIG_PARAMETERS": None,
+    "GIT_TEMPLATE_DIR": "",
+    "LC_ALL": "C",
+}
+
+_HEADER = "IAC_GIT_HEADER"  # the variable that git is told to read the header from
+
+# Local steps see no configuration at all: a global autocrlf or smudge filter (git-lfs) would
+# change the files that come out, and run programs.
+_ISOLATED: Mapping[str, str | None] = {
+    **_ENVIRONMENT,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_COUNT": None,
+    "GIT_ATTR_NOSYSTEM": "1",
+}
+
+
+def ls_remote(remote: Remote) -> Refs:
+    """The refs of a repository on a server.
+
+    Raises:
+        SourceError: the server or the repository cannot be reached, or it has no commit yet.
+        CommandError: git is not installed.
+    """
+    done = _network(remote, None, "ls-remote", "--symref", timeout=LIST_TIMEOUT)
+    refs = parse_ls_remote(done.stdout)
+    if not refs.commits:
+        raise SourceError(
+            "the repository is empty",
+            found=remote.url,
+            expected="at least one commit",
+            next_step="push a commit to it, or correct the slug",
+        )
+    return refs
+
+
+def export_commit(remote: Remote, commit: str, to: Path) -> None:
+    """Fetch one commit and write its files, all of them as committed, to the tar file `to`.
+
+    Raises:
+        SourceError: as `ls_remote`, or the repository has no such commit.
+    """
+    with _repository(to.parent) as repository:
+        _fetch_commit(remote, commit, repository)
+        (repository / "info").mkdir(exist_ok=True)
+        (repository / "info" / "attributes").write_text(_AS_COMMITTED, encoding="ascii")
+        arguments = ("archive", "--format=tar", "-o", str(to), commit)
+        local(repository, *arguments).check(f"cannot export commit {commit}")
+
+
+def list_commit(remote: Remote, commit: str, scratch: Path) -> dict[str, tuple[str, str]]:
+    """Path -> (mode, SHA) of everything in a commit: ``100755``, ``120000`` (link), ….
+
+    No file is fetched where the server can filter.
+
+    Raises:
+        SourceError: as `export_commit`.
+    """
+    with _repository(scratch) as repository:
+        _fetch_commit(remote, commit, repository, "--filter=blob:none")
+        listed = local(repository, "ls-tree", "-r", "-z", commit).check(f"cannot list {commit}")
+    entries = (line.partition("\t") for line in listed.stdout.split("\0") if line)
+    return {name: (fact[:6], fact.split()[2]) for fact, _, name in entries}
+
+
+def find_commits(remote: Remote, short: str, scratch: Path) -> list[str]:
+    """The full SHAs of the commits, anywhere in the history, that begin with `short`.
+
+    Only commits are fetched where the server can filter.
+
+    Raises:
+        SourceError: as `ls_remote`.
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+    with _repository(scratch) as repository:
+        _network(remote, repository, "fetch", "--filter=tree:0", "--no-tags", refspecs=_ALL_REFS)
+        done = local(repository, "rev-parse", f"--disambiguate={short}")
+        return [sha for sha in done.stdout.split() if _is_commit(repository, sha)]
+
+
+def count_commits(remote: Remote, old: str, new: str) -> int | None:
+    """How many commits `new` is ahead of `old`; None unless the repository lies on this machine
+    and has them in one line.
+    """
+    parts = urlsplit(remote.url)
+    folder = Path(unquote(parts.path))
+    if parts.scheme != "file" or not folder.is_dir():
+        return None
+    counted = local(folder, "rev-list", "--count", "--left-right", f"{old}...{new}", "--")
+    behind, _, ahead = counted.stdout.strip().partition("\t")
+    return int(ahead) if counted.returncode == 0 and behind == "0" else None
+
+
+_ALL_REFS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+
+
+# Archives of hosts leave files out (export-ignore) and write into them (export-subst); this file
+# of the bare repository beats .gitattributes. Line ends and encodings stay as a checkout has them.
+_AS_COMMITTED = "* -export-ignore -export-subst\n"
+
+
+@contextmanager
+def _repository(scratch: Path) -> Iterator[Path]:
+    """An empty bare repository below `scratch`, for as long as a block runs."""
+    with tempfile.TemporaryDirectory(prefix=".tmp-git-", dir=scratch) as folder:
+        repository = Path(folder)
+        local(repository, "init", "--quiet", "--bare", ".").check("cannot make a git repository")
+        yield repository
+
+
+def _fetch_commit(remote: Remote, commit: str, repository: Path, *options: str) -> None:
+    """One commit without history; all refs if the server refuses to hand out a bare SHA."""
+    fetch = ("fetch", *options, "--no-tags", "--quiet")
+    try:
+        _network(remote, repository, *fetch, "--depth=1", refspecs=(commit,))
+    except SourceError as error:
+        if error.retryable or not _refused_sha(error.detail or ""):
+            raise
+        _network(remote, repository, *fetch, refspecs=_ALL_REFS)
+    if not _is_commit(repository, commit):
+        raise SourceError(
+            "no such commit",
+            found=f"{commit} in {remote.url}",
+            expected="a commit that a branch or tag of the repository contains",
+            next_step="push the commit, or write another #ref in the slug",
+        )
+
+
+def _refused_sha(stderr: str) -> bool:
+    return bool(re.search(r"unadvertised object|not our ref|couldn't find remote ref", stderr))
+
+
+def _is_commit(repository: Path, sha: str) -> bool:
+    return local(repository, "cat-file", "-t", sha).stdout.strip() == "commit"
+
+
+def _network(
+    remote: Remote,
+    repository: Path | None,
+    *arguments: str,
+    refspecs: tuple[str, ...] = (),
+    timeout: float = FETCH_TIMEOUT,
+) -> Completed:
+    """A git command that talks to `remote`; the token travels in the environment, never in argv.
+
+    Not as GIT_CONFIG_KEY_0: the user's own GIT_CONFIG_COUNT (a proxy, insteadOf) stays in force.
+    """
+    config = [part for setting in _NETWORK_CONFIG for part in ("-c", setting)]
+    environment = {**_ENVIRONMENT, "GIT_ALLOW_PROTOCOL": urlsplit(remote.url).scheme}
+    if remote.git_header:
+        config += [f"--config-env=http.{_origin_url(remote.url)}/.extraHeader={_HEADER}"]
+        environment[_HEADER] = remote.git_header
+    argv = process.argv("git", config, arguments, "--", remote.url, refspecs)
+    try:
+        done = process.run(Command(argv, cwd=repository, env=environment), timeout=timeout)
+    except CommandError as error:
+        if not error.retryable:
+            raise
+        raise SourceError(
+            error.message, found=remote.url, next_step="try again", retryable=True
+        ) from None
+    if done.returncode and (moved := _moved(done, remote)):
+        return _network(moved, repository, *arguments, refspecs=refspecs, timeout=timeout)
+    if done.returncode:
+        raise explain(done, remote)
+    return done
+
+
+def _moved(done: Completed, remote: Remote) -> Remote | None:
+    """The new place of a renamed repository, if it is on the same scheme, host and port."""
+    if not re.search(r"returned error: 30[12378]", done.stderr):
+        return None
+    url = moved_on_same_origin(remote.url, remote.archive_headers)
+    return replace(remote, url=url) if url else None
+
+
+def local(folder: Path, *arguments: str, isolated: bool = True) -> Completed:
+    """A git command in `folder`, without network; a failure is in what it returns.
+
+    `fsmonitor` names a program that a repository wants run: never. `isolated` leaves the
+    configuration of the system and the user aside.
+    """
+    argv = process.argv("git", "-c", "core.fsmonitor=false", "-c", _NETWORK_CONFIG[0], arguments)
+    environment = _ISOLATED if isolated else _ENVIRONMENT
+    return process.run(Command(argv, cwd=folder, env=environment), timeout=FETCH_TIMEOUT)
+
+
+def _origin_url(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

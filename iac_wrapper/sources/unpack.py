@@ -1,0 +1,261 @@
+"""Unpack a tar file from strangers: regular files, directories, and links that stay inside.
+
+Nothing is ever followed on disk. Files and directories are written first, while no link exists;
+links are kept in a table, judged against the whole table (`LinkTable`), and those that stay inside
+are made last. So a link followed by a file "through" it, in whatever order and by whatever chain,
+has nothing to go through.
+`tarfile`'s own extraction filters are not used: Python 3.11.7's ``data`` filter lets a link chain
+out (measured).
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from iac_wrapper.errors import SourceError
+from iac_wrapper.files.public_tree import file_mode, make_directory
+from iac_wrapper.model.omission import Omission
+from iac_wrapper.sources.link_table import LinkTable, Parts
+
+MAX_ENTRIES = 100_000
+"""Files, directories and links; the Linux kernel has about 90,000."""
+
+MAX_RATIO = 200
+"""Unpacked over packed bytes; source code reaches 3 to 10, gzip's limit is about 1030."""
+
+_RATIO_FROM = 10 * 10**6  # bytes below which no ratio is dangerous
+_MAX_HEADER = 2**20  # bytes; extended headers hold a path or two and are read into memory whole
+_TAR_OVERHEAD = 2048  # bytes of headers and padding an entry may add to the stream
+# RecursionError: tarfile goes one call deeper for each extended header in a row.
+_BROKEN = (
+    tarfile.TarError,
+    zlib.error,
+    EOFError,
+    gzip.BadGzipFile,
+    ValueError,
+    RecursionError,
+)
+_HEADER_TYPES = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`max_bytes`: all regular files together."""
+
+    max_bytes: int
+    max_entries: int = MAX_ENTRIES
+
+
+def unpack(
+    archive: Path, to: Path, limits: Limits, *, strip_top: bool, commit: str | None = None
+) -> tuple[Omission, ...]:
+    """Unpack `archive` (.tar or .tar.gz) into `to`, a directory that does not exist yet.
+
+    Args:
+        archive: the file.
+        to: made here; left behind half-filled on an error. Modes in it are 0755 and 0644
+            exactly, whatever the archive and the umask say.
+        limits: caps.
+        strip_top: drop the one top directory all entries lie in.
+        commit: checked against the commit that `git archive` notes in the global header, if
+            there is one.
+
+    Returns:
+        What is said of links: those that would lead out are not made.
+
+    Raises:
+        SourceError: the archive is broken, too large, or holds something that could leave `to`.
+    """
+    make_directory(to)
+    with _explained(archive), archive.open("rb") as raw:
+        packed = archive.stat().st_size
+        capped = _Capped(_decompressed(raw), packed, limits)
+        stream = cast("IO[bytes]", capped)
+        with tarfile.open(fileobj=stream, mode="r|", tarinfo=_CheckedTarInfo) as tar:
+            omissions = _Unpacker(to, limits, strip_top=strip_top).run(tar)
+            _check_commit(tar, commit)
+        capped.drain()
+    return omissions
+
+
+class _Unpacker:
+    def __init__(self, to: Path, limits: Limits, *, strip_top: bool) -> None:
+        self._to = to
+        self._limits = limits
+        self._strip_top = strip_top
+        self._top: str | None = None
+        self._table = LinkTable()
+        self._bytes = 0
+
+    def run(self, tar: tarfile.TarFile) -> tuple[Omission, ...]:
+        for count, member in enumerate(tar, start=1):
+            if count > self._limits.max_entries:
+                raise _refused("too many entries", f"more than {self._limits.max_entries}")
+            parts = self._parts(member)
+            if parts:
+                self._entry(tar, member, parts)
+            # tarfile remembers every member; a stream has no use for them.
+            tar.members = []  # type: ignore[attr-defined]
+        verdict = self._table.judge()
+        for parts, target in verdict.good:
+            self._to.joinpath(*parts).symlink_to(target)
+        return verdict.omissions
+
+    def _parts(self, member: tarfile.TarInfo) -> Parts:
+        name = member.name
+        parts = tuple(part for part in name.split("/") if part not in {"", "."})
+        if name.startswith("/") or ".." in parts or "\0" in name:
+            raise _refused("a path that leaves the archive", repr(name))
+        if any(part.casefold() == ".git" for part in parts):
+            raise _refused("a .git entry, which git itself never archives", repr(name))
+        if not self._strip_top or not parts:
+            return parts
+        self._top = self._top or parts[0]
+        if parts[0] != self._top or (len(parts) == 1 and not member.isdir()):
+            raise _refused("more than one top directory", f"{self._top!r} and {name!r}")
+        return parts[1:]
+
+    def _entry(self, tar: tarfile.TarFile, member: tarfile.TarInfo, parts: Parts) -> None:
+        self._make_parents(parts)
+        path = self._to.joinpath(*parts)
+        if member.isdir():
+            if self._table.add_directory(parts):
+                make_directory(path)
+        elif member.issym():
+            self._table.add_link(parts, member.linkname)
+        elif member.isreg() and not member.issparse():
+            self._table.add_file(parts)
+            self._write(tar, member, path)
+        else:
+            raise _refused("neither file, directory nor symbolic link", repr(member.name))
+
+    def _make_parents(self, parts: Parts) -> None:
+        for depth in range(1, len(parts)):
+            if self._table.add_directory(parts[:depth]):
+                make_directory(self._to.joinpath(*parts[:depth]))
+
+    def _write(self, tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
+        self._bytes += member.size
+        if self._bytes > self._limits.max_bytes:
+            raise _too_large(self._limits)
+        source = tar.extractfile(member)
+        assert source is not None  # noqa: S101 - a regular file has content
+        # Of the mode only "executable" counts: set-uid and write bits are nobody's business.
+        mode = file_mode(member.mode)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        with os.fdopen(os.open(path, flags, mode), "wb") as file:
+            while chunk := source.read(256 * 1024):
+                file.write(chunk)
+            os.fchmod(file.fileno(), mode)
+
+
+class _CheckedTarInfo(tarfile.TarInfo):
+    """Refuses headers that would make `tarfile` read memory full or run backwards."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _CheckedTarInfo:
+        try:
+            info = super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            # Anything but the end mark would silently end the iteration with half of the tree.
+            if type(error).__name__ == "EOFHeaderError":
+                raise
+            raise tarfile.ReadError(str(error)) from None
+        too_long = info.type in _HEADER_TYPES and info.size > _MAX_HEADER
+        if info.size < 0 or too_long:
+            raise _refused("an impossible header", f"{info.size} bytes in {info.name!r}")
+        return info
+
+
+class _Capped(io.RawIOBase):
+    """A reader that stops at the caps: the first thing a decompression bomb meets."""
+
+    def __init__(self, source: IO[bytes], packed: int, limits: Limits) -> None:
+        self._source = source
+        self._packed = max(packed, 1)
+        self._limits = limits
+        self._most = limits.max_bytes + _TAR_OVERHEAD * limits.max_entries
+        self._seen = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._source.read(size)
+        self._seen += len(data)
+        if self._seen > self._most:
+            raise _too_large(self._limits)
+        if self._seen > _RATIO_FROM and self._seen > MAX_RATIO * self._packed:
+            raise _refused("a decompression bomb", f"unpacks to over {MAX_RATIO} times its size")
+        return data
+
+    def drain(self) -> None:
+        """Read to the end, so that gzip's checksum is compared."""
+        while self.read(64 * 1024):
+            pass
+
+
+def _decompressed(raw: IO[bytes]) -> IO[bytes]:
+    magic = raw.read(2)
+    raw.seek(0)
+    return cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if magic == b"\x1f\x8b" else raw
+
+
+def _check_commit(tar: tarfile.TarFile, commit: str | None) -> None:
+    noted = tar.pax_headers.get("comment")
+    if commit and noted and noted != commit:
+        raise SourceError(
+            "the archive is of another commit",
+            found=noted,
+            expected=commit,
+            next_step="run the command again",
+            retryable=True,
+        )
+
+
+@contextmanager
+def _explained(archive: Path) -> Iterator[None]:
+    try:
+        yield
+    except _BROKEN as error:
+        raise SourceError(
+            "the archive is broken",
+            found=f"{archive.name}: {error}",
+            next_step="try again",
+            retryable=True,
+        ) from None
+    except OSError as error:
+        raise SourceError(
+            "the archive cannot be unpacked here",
+            found=error.strerror or str(error),
+            next_step="make room on the disk of .iac/cache, then run the command again",
+        ) from None
+
+
+def _refused(what: str, found: str) -> SourceError:
+    return SourceError(
+        f"the source holds {what}",
+        found=found,
+        expected="files, directories, links inside",
+        next_step="take it out of the repository",
+    )
+
+
+def _too_large(limits: Limits) -> SourceError:
+    return SourceError(
+        "the source is too large",
+        found=f"more than {limits.max_bytes // 10**6} MB unpacked",
+        next_step="raise IAC_FETCH_MAX_MB if that is really wanted",
+    )

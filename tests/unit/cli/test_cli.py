@@ -1,0 +1,298 @@
+"""The command as people use it, without an engine: exit codes, messages, no tracebacks."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import iac_wrapper
+from iac_wrapper import cli
+from iac_wrapper.adapters import workspace_lock
+from iac_wrapper.cli.folder import find_root
+from iac_wrapper.files.layout import Layout
+from tests.support.deployed import app, deployed
+from tests.support.docker_daemon import Daemon, FakeContainer
+from tests.support.git_server import GitServer
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project folder, which is also the working directory."""
+    (tmp_path / "cdktf.json").write_text("{}")
+    (tmp_path / "main.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _iac(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.main, list(arguments))
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """`iac --help` pays neither for grpc, the Docker SDK, cdktf nor cryptography."""
+    code = (
+        "import sys; from iac_wrapper.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'grpc', 'docker', 'cdktf', 'cryptography', 'jsii'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "deploy" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [
+        (None, 2, ["repos.yaml", "expected"]),
+        ("- [", 2, ["repos.yaml:1"]),
+        ("- gh:owner\n", 2, ["repos.yaml:1", "gh:owner"]),
+        ("- slug: gh:o/r\n  prot: 1\n", 2, ["repos.yaml:2", "prot"]),
+        ("- ./none\n", 3, ["./none"]),
+    ],
+)
+def test_bad_input_has_a_code_and_names_the_place(
+    folder: Path, engine_double: Daemon, content: str | None, code: int, words: list[str]
+) -> None:
+    """Missing file, bad YAML, bad slug, unknown key, missing path: message and exit code."""
+    if content is not None:
+        (folder / "repos.yaml").write_text(content)
+    result = _iac("deploy", "--file", "repos.yaml", "--project", "demo")
+    assert result.exit_code == code, result.output
+    for word in words:
+        assert word in result.stderr
+    assert "Traceback" not in result.output
+    assert not (folder / "repos.lock.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("slug", "words"),
+    [
+        ("gh:acme/none", ["not found", "gh:acme/none"]),
+        ("gh:acme/app#nowhere", ["nowhere", "main"]),
+        ("gh:acme/app#main:no/such", ["no/such"]),
+        ("gh:acme/empty", ["main.py", "entrypoint"]),
+    ],
+)
+def test_bad_sources_are_exit_code_3(
+    folder: Path,
+    engine_double: Daemon,
+    monkeypatch: pytest.MonkeyPatch,
+    slug: str,
+    words: list[str],
+) -> None:
+    """Unknown repository, missing ref, missing subdirectory, nothing to run: said, with code 3."""
+    with GitServer(folder / "git") as server:
+        server.repository("acme/app").commit({"main.py": "print()"})
+        server.repository("acme/empty").commit({"README": "nothing to run"})
+        monkeypatch.setenv("IAC_GITHUB_URL", server.url)
+        result = _iac("deploy", slug, "--project", "demo")
+    assert result.exit_code == 3, result.output
+    for word in words:
+        assert word in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_an_unknown_host_is_exit_code_3(
+    folder: Path, engine_double: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that does not resolve is named; the error says that trying again may help."""
+    monkeypatch.setenv("IAC_GITHUB_URL", "https://no-such-host.invalid")
+    result = _iac("deploy", "gh:acme/app", "--project", "demo", "--json")
+    assert result.exit_code == 3, result.output
+    error = json.loads(result.stdout)["error"]
+    assert error["retryable"]
+    assert "no-such-host.invalid" in json.dumps(error)
+
+
+def test_a_taken_gateway_port_is_exit_code_2(
+    folder: Path, engine_double: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The port is named before anything is fetched or changed."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        monkeypatch.setenv("IAC_GATEWAY_PORT", str(port))
+        result = _iac("deploy", "gh:acme/app", "--project", "demo")
+    assert result.exit_code == 2
+    assert f"port {port}" in result.stderr
+    assert "IAC_GATEWAY_PORT" in result.stderr
+
+
+def test_json_errors_are_json(folder: Path) -> None:
+    """With --json an error is an object on stdout, beside the text on stderr."""
+    del folder
+    result = _iac("plan", "--file", "none.yaml", "--json")
+    error = json.loads(result.stdout)["error"]
+    assert (error["error"], error["exit_code"]) == ("ConfigError", 2)
+
+
+def test_a_busy_project_is_refused(folder: Path, engine_double: Daemon) -> None:
+    """Exit code 6, with the holder named."""
+    (folder / "app").mkdir()
+    (folder / "app" / "main.py").write_text("print()")
+    (folder / "repos.yaml").write_text("- ./app\n")
+    with workspace_lock.hold(folder / ".iac" / "projects" / "demo", "iac deploy"):
+        result = _iac("deploy", "--project", "demo")
+    assert result.exit_code == 6
+    assert f"process {os.getpid()}" in result.stderr
+
+
+@pytest.mark.parametrize("verb", ["health", "logs"])
+def test_nothing_deployed_is_said(folder: Path, engine_double: Daemon, verb: str) -> None:
+    """Health and logs of a project without services: exit 2 and what to do."""
+    result = _iac(verb, "--project", "demo")
+    assert result.exit_code == 2
+    assert "nothing is deployed in project demo" in result.stderr
+    assert "iac deploy" in result.stderr
+
+
+def test_an_absent_engine_is_exit_code_5(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No engine: the message names it and the next command."""
+    (folder / "repos.yaml").write_text("- ./app\n")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    for verb in (["deploy"], ["plan"], ["destroy", "--yes"]):
+        result = _iac(*verb)
+        assert result.exit_code == 5, verb
+        assert "the Docker engine does not answer" in result.stderr
+
+
+def test_destroy_without_a_state_sweeps_strays(folder: Path, engine_double: Daemon) -> None:
+    """What carries the label is still removed; the project's folders go."""
+    engine_double.add(FakeContainer("s", "demo", "web", "app"))
+    (folder / "secrets" / "demo" / "web").mkdir(parents=True)
+    result = _iac("destroy", "--yes", "--project", "demo", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["swept"] == ["container demo-web-app"]
+    assert engine_double.containers == {}
+    assert not (folder / ".iac" / "projects" / "demo").exists()
+    assert not (folder / "secrets" / "demo").exists()
+
+
+def test_destroy_of_an_unknown_project_is_an_error(folder: Path, engine_double: Daemon) -> None:
+    """A typing error must not read as a success: exit 2 with the known ones; scripts may say that
+    it does not matter. Nothing is made on the way."""
+    engine_double.add(FakeContainer("s", "demo", "web", "app"))
+    (folder / ".iac" / "projects" / "older").mkdir(parents=True)
+    (folder / ".iac" / "projects" / "older" / "terraform.tfstate").touch()
+    result = _iac("destroy", "--yes", "--project", "dmeo")
+    assert result.exit_code == 2
+    assert "there is no project dmeo" in result.stderr
+    assert "the projects demo, older" in result.stderr
+    result = _iac("destroy", "--yes", "--if-exists", "--project", "dmeo")
+    assert (result.exit_code, result.stdout) == (0, "There is no project dmeo.\n")
+    assert not (folder / ".iac" / "projects" / "dmeo").exists()
+    assert list(engine_double.containers) == ["s"]
+
+
+def test_destroy_after_a_destroy_is_of_an_unknown_project(
+    folder: Path, engine_double: Daemon
+) -> None:
+    """What a command that found nothing leaves, a folder with a lock in it, is no project."""
+    engine_double.add(FakeContainer("s", "demo", "web", "app"))
+    assert _iac("destroy", "--yes", "--project", "demo").exit_code == 0
+    with workspace_lock.hold(folder / ".iac" / "projects" / "demo", "iac plan"):
+        pass
+    assert _iac("destroy", "--yes", "--project", "demo").exit_code == 2
+
+
+def test_removing_takes_yes_where_nobody_can_be_asked(folder: Path, engine_double: Daemon) -> None:
+    """Exit 2 with what would go and what to write; nothing is touched."""
+    engine_double.add(FakeContainer("s", "demo", "web", "app"))
+    engine_double.volumes.append({"Name": "demo-data", "Labels": {"org.karstkit.project": "demo"}})
+    deployed(Layout(folder), app("web"), app("jobs"))
+    (folder / "repos.yaml").write_text("- gh:acme/jobs\n")
+    for verb, *more, found, command in (
+        ("destroy", "services: jobs, web; volumes: demo-data", "iac destroy --yes"),
+        ("remove", "web", "web", "iac remove web --yes"),
+        ("deploy", "--file", "repos.yaml", "web", "iac deploy --file repos.yaml --prune"),
+        ("lock", "--file", "repos.yaml", "web", "iac deploy --file repos.yaml --prune"),
+    ):
+        result = _iac(verb, *more, "--project", "demo")
+        assert result.exit_code == 2, result.output
+        assert f"found:    {found}\n" in result.stderr
+        assert f"{command} --project demo" in result.stderr
+        assert verb in ("deploy", "lock") or "no terminal to ask at: add --yes" in result.stderr
+    assert list(engine_double.containers) == ["s"]
+    assert not (folder / "repos.lock.json").exists()
+    assert engine_double.calls == []
+
+
+def test_remove_of_an_unknown_service_names_the_known(folder: Path, engine_double: Daemon) -> None:
+    """Exit 2, before anything is asked or done."""
+    del engine_double
+    deployed(Layout(folder), app("web"), app("jobs"))
+    result = _iac("remove", "web", "wbe", "--project", "demo")
+    assert result.exit_code == 2
+    assert "no service wbe is deployed in project demo" in result.stderr
+    assert "the services jobs, web" in result.stderr
+
+
+def test_prune_needs_a_list(folder: Path, engine_double: Daemon) -> None:
+    """Slugs alone are added to what runs: nothing says what stays."""
+    result = _iac("deploy", "--prune", "gh:acme/web", "--project", "demo")
+    assert result.exit_code == 2
+    assert "--file" in result.stderr
+
+
+def test_logs_are_prefixed_and_cannot_steer_the_terminal(
+    folder: Path, engine_double: Daemon
+) -> None:
+    """Escape sequences are dropped on the terminal and kept in JSON."""
+    line = b"\x1b]0;title\x07\x1b[31mred\x1b[0m\tplain\n"
+    engine_double.add(FakeContainer("1", "demo", "web", "app", log=[(1, line)]))
+    assert _iac("logs", "--project", "demo").stdout == "web | red\tplain\n"
+    record = json.loads(_iac("logs", "--project", "demo", "--json").stdout)
+    assert record["line"] == line.decode().rstrip("\n")
+
+
+def test_heal_reports(folder: Path, engine_double: Daemon) -> None:
+    """Heal names what it started, or says that there was nothing."""
+    engine_double.add(FakeContainer("1", "demo", "web", "envoy", state="exited"))
+    assert _iac("heal", "--project", "demo").stdout == "demo-web-envoy: started\n"
+    assert _iac("heal", "--project", "demo").stdout == "Nothing to heal.\n"
+
+
+def test_heal_all_heals_every_project(folder: Path, engine_double: Daemon) -> None:
+    """What the systemd unit calls: one command for the whole engine."""
+    engine_double.add(FakeContainer("1", "one", "a", "envoy", state="exited"))
+    engine_double.add(FakeContainer("2", "two", "b", "gateway", state="exited"))
+    healed = json.loads(_iac("heal", "--all", "--json").stdout)["healed"]
+    assert healed == ["one-a-envoy: started", "two-b-gateway: started"]
+
+
+def test_a_bad_project_name_is_refused(folder: Path) -> None:
+    """The name must be usable for networks and containers."""
+    result = _iac("health", "--project", "No Good")
+    assert result.exit_code == 2
+    assert "--project" in result.stderr
+
+
+def test_two_slugs_and_one_environment_entrypoint(
+    folder: Path, engine_double: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ENTRYPOINT can only mean one app."""
+    for name in ("a", "b"):
+        (folder / name).mkdir()
+        (folder / name / "main.py").write_text("print()")
+    monkeypatch.setenv("ENTRYPOINT", "main")
+    result = _iac("plan", "./a", "./b", "--project", "demo")
+    assert result.exit_code == 2
+    assert "ENTRYPOINT" in result.stderr
+    assert "a, b" in result.stderr
+
+
+def test_outside_a_project_folder_the_installed_one_is_used(tmp_path: Path) -> None:
+    """From anywhere, the folder that the package was installed from is the project."""
+    assert find_root(tmp_path) == Path(iac_wrapper.__file__).resolve().parent.parent

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from iac_wrapper.cli import render
+from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.crash_patterns import Finding
+from iac_wrapper.model.diagnosis import Diagnosis
+from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.health import Health, Phase, Probe
+from iac_wrapper.model.plain import plain
+from iac_wrapper.model.report import Report, ServiceReport
+from iac_wrapper.model.service_change import Reason, ServiceChange
+
+
+def _service(name: str, health: Health, probe: Probe, commit: str | None) -> ServiceReport:
+    app = ResolvedApp(
+        name, "gh:a/b", commit, "sha256:" + "ab" * 32,
+        Entrypoint("script", "main.py", None, "root"),
+        50051, False, {}, "3.11", "sha256:1", f"iac/p-{name}:0123456789ab",
+    )  # fmt: skip
+    return ServiceReport(app, f"spiffe://p/{name}", health, probe, rotated=True, diagnosis=None)
+
+
+def test_the_table_says_what_was_proven_and_what_was_not() -> None:
+    """One row a service; a service that answers a stranger is not good though it is SERVING."""
+    report = Report(
+        "p",
+        (
+            _service(
+                "good",
+                Health(
+                    *("good", "SERVING", "RUNNING", "spiffe://p/good"),
+                    seconds=1.24,
+                    evidence="200 in 4 ms on 5000",
+                    listening="127.0.0.1:5000",
+                ),
+                Probe("good", refused=True, message=""),
+                "0123456789abcdef" + "0" * 24,
+            ),
+            _service(
+                "open",
+                Health("open", "SERVING", "RUNNING", "spiffe://p/open", cause="stranger"),
+                Probe("open", refused=False, message="answered"),
+                None,
+            ),
+        ),
+    )
+    lines = plain(render.report_table(report)).splitlines()
+    assert lines[0].split() == ["SERVICE", "COMMIT", "IMAGE", "ENTRYPOINT", "HEALTH", "SECONDS"]
+    assert lines[1].split()[:4] == ["good", "0123456789ab", "0123456789ab", "main.py"]
+    assert "  SERVING (200 in 4 ms on 5000)  " in lines[1]
+    assert lines[1].endswith("  1.2")
+    assert "abababababab (local)" in lines[2]
+    assert "SERVING (stranger not refused)" in lines[2]
+    assert lines[3:] == [
+        "",
+        "Identities: spiffe://p/<service>. Images: iac/p-<service>:<image>.",
+        "1 of 2 services SERVING over mTLS; 1 of 2 refused a caller without a certificate.",
+    ]
+    assert not report.good
+    assert report.to_dict()["verdict"] == "unhealthy"
+
+
+@pytest.mark.parametrize(
+    ("width", "rows"),
+    [
+        (150, ["billing  0123456789ab          0123456789ab  gunicorn shop.wsgi (Procfile: its web:"
+               " process)", "orders   abababababab (local)  0123456789ab  main.py (root)"]),
+        (120, ["billing  0123456789ab          0123456789ab  gunicorn shop.wsgi (Procfile: it…",
+               "orders   abababababab (local)  0123456789ab  main.py (root)"]),
+        (100, ["billing  0123456  0123456  gunicorn shop.wsgi (Procfile: …",
+               "orders   local    0123456  main.py (root)"]),
+        (80, ["billing  0123456  0123456  gunicorn s…", "orders   local    0123456  main.py (r…"]),
+    ],
+)  # fmt: skip
+def test_the_table_fits_its_terminal(width: int, rows: list[str]) -> None:
+    """What runs gives way first, then hashes; how a service is, never."""
+    billing = _good("billing", "RUNNING", "127.0.0.1:50051", "200 in 14 ms on 50051")
+    entrypoint = Entrypoint("command", "gunicorn shop.wsgi", None, "Procfile: its web: process")
+    app = replace(billing.app, entrypoint=entrypoint, commit="0123456789abcdef")
+    health = replace(billing.health, seconds=1.24)
+    local = _good("orders", "RUNNING", "127.0.0.1:50051", "200 in 14 ms on 50051")
+    services = (replace(billing, app=app, health=health), replace(local, health=health))
+    lines = plain(render.report_table(Report("p", services), width)).splitlines()
+    assert max(map(len, lines[:3])) <= width
+    for line, row in zip(lines[1:3], rows, strict=True):
+        assert line.startswith(row)
+        assert line.endswith("  SERVING (200 in 14 ms on 50051)  1.2")
+
+
+def _good(name: str, phase: Phase, listening: str = "", evidence: str = "") -> ServiceReport:
+    health = Health(name, "SERVING", phase, listening=listening, evidence=evidence)
+    return _service(name, health, Probe(name, refused=True, message=""), None)
+
+
+def test_what_serves_nothing_is_not_called_serving() -> None:
+    """A worker is RUNNING, what ended well COMPLETED, in its row and in the verdict; JSON as is."""
+    web = _good("web", "RUNNING", "127.0.0.1:5000", "200 in 4 ms on 5000")
+    said = _good("worker", "RUNNING", evidence="alive for more than 5 s, listens nowhere")
+    worker = replace(said, app=replace(said.app, run="worker"))
+    job = _good("job", "COMPLETED", evidence="exited with code 0")
+    report = Report("p", (web, replace(web), worker, job))
+    lines = plain(render.report_table(report)).splitlines()
+    assert "SERVING (200 in 4 ms on 5000)" in lines[1]
+    assert "  RUNNING (alive, listens nowhere)  " in lines[3]
+    assert "  COMPLETED (exit code 0)  " in lines[4]
+    assert lines[-1] == (
+        "4 of 4 services healthy: 2 SERVING, 1 RUNNING, 1 COMPLETED;"
+        " 4 of 4 refused a caller without a certificate."
+    )
+    assert {row["status"] for row in report.to_dict()["services"]} == {"SERVING"}
+    assert "  RUNNING (alive, taken for a worker)  " in plain(
+        render.report_table(Report("p", (said,)))
+    )
+    alone = plain(render.report_table(Report("p", (web,))))
+    assert "1 of 1 services SERVING over mTLS; 1 of 1 refused" in alone
+
+
+def test_a_row_that_is_not_good_says_the_cause_not_the_phase() -> None:
+    """The cause code in words, in place of the phase that the program happens to be in."""
+    health = Health("web", "NOT_SERVING", "STARTING", cause="no-listener")
+    found = Diagnosis(Finding("wrong-port", "listens elsewhere", "", "write port"), "running")
+    row = replace(_service("web", health, Probe("web", True, ""), None), diagnosis=found)
+    assert "  NOT_SERVING (wrong port)  " in plain(render.report_table(Report("p", (row,))))
+    gone = Health("web", "UNREACHABLE", cause="unreachable")
+    row = _service("web", gone, Probe("web", True, ""), None)
+    assert "  UNREACHABLE (nobody answers)  " in plain(render.report_table(Report("p", (row,))))
+
+
+def test_a_plan_is_told_in_words_of_services() -> None:
+    """A line per service with what happens and why, the count, and what removing takes."""
+    changes = (
+        ServiceChange("api", "replace", (Reason("commit", "commit a → b"), Reason("port", "port"))),
+        ServiceChange("jobs", "restart", (Reason("env", "env: changed TOKEN"),)),
+        ServiceChange("old", "remove"),
+    )
+    assert render.plan_text(changes, empty=False).splitlines() == [
+        "  ± api: replaced (commit a → b; port)",
+        "  ~ jobs: restarted (env: changed TOKEN)",
+        "  - old: removed",
+        "Plan: 1 replaced, 1 restarted, 1 removed.",
+        "`iac deploy` asks before it removes; without a terminal it needs --prune.",
+    ]
+    assert render.plan_text((), empty=True) == "No changes."
+    assert "record" in render.plan_text((), empty=False)
+    assert [change.interrupts for change in changes] == [True, True, True]
+
+
+def test_what_was_broken_before_is_told_apart() -> None:
+    """It is shown as bad and named in a line of its own; the verdict is on the rest."""
+    bad = _service("old", Health("old", "NOT_SERVING", "FAILED"), Probe("old", True, ""), None)
+    before = replace(bad, changed=False, broken_before=True)
+    report = Report("p", (before,))
+    text = plain(render.report_table(report))
+    assert "NOT_SERVING (failed)" in text
+    assert text.splitlines()[-1] == (
+        "Already broken before this deploy: old. Next: iac logs --service old --project p"
+    )
+    assert report.good
+    assert not replace(report, strict=True).good
+    assert not Report("p", (before, bad)).good
+    assert report.to_dict()["services"][0]["broken_before"] is True
+
+
+def test_a_version_that_failed_names_the_one_that_serves() -> None:
+    """Its row is bad, and a line says what requests get."""
+    bad = _service("web", Health("web", "NOT_SERVING", "FAILED"), Probe("web", True, ""), None)
+    row = replace(bad, previous=replace(bad.app, commit="d" * 40))
+    text = plain(render.report_table(Report("p", (row,))))
+    assert "NOT_SERVING (failed)" in text
+    assert text.splitlines()[-1] == "web: the previous version (dddddddddddd) still serves."
+    assert row.to_dict()["previous"]["commit"] == "d" * 40
+    text = plain(render.report_table(Report("p", (replace(row, put_back=True),))))
+    assert text.splitlines()[-1] == "web: the previous version (dddddddddddd) was put back."
+
+
+def test_a_removal_says_what_stays_and_what_would_undo_it() -> None:
+    """Data volumes, and the line of repos.yaml that brings the service back."""
+    text = render.removed_text(["web"], ["demo-web-data"], ["repos.yaml:3"])
+    assert text.splitlines() == [
+        "Removed web, with keys and secret values.",
+        "Data volumes stay: demo-web-data (docker volume rm removes them).",
+        "repos.yaml:3: the next `iac deploy --file` brings it back.",
+    ]
+    assert "A repos file that still lists it" in render.removed_text(["web"], [], [])
+
+
+def test_a_diagnosis_is_one_cause_one_line_one_step_and_the_last_words() -> None:
+    """In this order; what is not known is left out."""
+    finding = Finding("missing-module", "the module yaml is missing", "No module…", "add PyYAML")
+    text = Diagnosis(finding, "running, 0 restarts; exit code 1", ("one", "two")).render("web")
+    assert text.splitlines() == [
+        "web: the module yaml is missing",
+        "  evidence: No module…",
+        "  next: add PyYAML",
+        "  app container: running, 0 restarts; exit code 1",
+        "  last lines:",
+        "    one",
+        "    two",
+    ]
+    bare = Diagnosis(Finding("ended", "ended", "", "write"), "is gone").render("web")
+    assert bare.splitlines() == ["web: ended", "  next: write", "  app container: is gone"]

@@ -1,0 +1,232 @@
+"""From a checkout to a build context: the tag, the files, and what stays out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.files.host import Host, PythonBase
+from iac_wrapper.files.layout import Layout
+from iac_wrapper.model.app import AppSpec, Checkout
+from iac_wrapper.model.slug import Slug
+from iac_wrapper.program.build_context import KEPT_CONTEXTS, Build, describe, write
+from iac_wrapper.program.detection import detect
+from iac_wrapper.settings import Settings
+
+BASES = {
+    version: PythonBase(f"iac/python:{version}-slim", f"iac/runtime:{version}-x", f"sha256:{id_}")
+    for version, id_ in (("3.11", "aa"), ("3.13", "bb"))
+}
+HOST = Host("docker", "terraform", "node", "embedded", "iac/envoy:x", BASES)
+SPEC = AppSpec("shop", Slug("gh:acme/shop", "gh", "acme/shop"))
+
+Describe = Callable[..., Build]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    root = tmp_path / "source"
+    root.mkdir()
+    (root / "main.py").write_text("print('hi')\n")
+    return root
+
+
+@pytest.fixture
+def describe_it(tmp_path: Path, source: Path) -> Describe:
+    """`describe` with defaults; each keyword changes one input."""
+
+    def call(
+        *, host: Host = HOST, spec: AppSpec = SPEC, tree: str = "sha256:01", project: str = "p"
+    ) -> Build:
+        checkout = Checkout(spec, source, tree, "c" * 40, "archive")
+        return describe(
+            checkout,
+            detect(source, entrypoint=spec.entrypoint).entrypoint,
+            host=host,
+            layout=Layout(tmp_path),
+            settings=Settings(),
+            project=project,
+        )
+
+    return call
+
+
+def tag(build: Build) -> str:
+    return build.image.rpartition(":")[2]
+
+
+def test_same_inputs_same_image(describe_it: Describe) -> None:
+    """Two descriptions of one thing are equal, and the image is named as agreed."""
+    build = describe_it()
+    assert build == describe_it()
+    assert build.image.startswith("iac/p-shop:")
+    assert len(tag(build)) == 12
+    assert (build.python, build.base) == ("3.11", "iac/runtime:3.11-x")
+
+
+def test_every_input_changes_the_tag(describe_it: Describe, source: Path) -> None:
+    """Tree, base, port, entrypoint and dependencies each make another image."""
+    tags = {tag(describe_it())}
+    tags.add(tag(describe_it(tree="sha256:02")))
+    other = {**BASES, "3.11": replace(BASES["3.11"], runtime_image="iac/runtime:3.11-y")}
+    tags.add(tag(describe_it(host=replace(HOST, bases=other))))
+    tags.add(tag(describe_it(spec=replace(SPEC, port=80))))
+    (source / "other.py").write_text("print('ho')\n")
+    tags.add(tag(describe_it(spec=replace(SPEC, entrypoint="other.py"))))
+    (source / "requirements.txt").write_text("idna\n")
+    tags.add(tag(describe_it()))
+    (source / "main.py").write_text('# /// script\n# dependencies = ["idna"]\n# ///\nprint()\n')
+    tags.add(tag(describe_it()))
+    assert len(tags) == 7
+
+
+def test_machines_agree_on_tag_and_base(describe_it: Describe) -> None:
+    """Equal bases built at another time have another image id; neither tag nor lock may show it."""
+    elsewhere = {**BASES, "3.11": replace(BASES["3.11"], runtime_id="sha256:cc")}
+    there, here = describe_it(host=replace(HOST, bases=elsewhere)), describe_it()
+    assert (there.image, there.base, there.files) == (here.image, here.base, here.files)
+
+
+def test_the_commit_alone_does_not_change_the_tag(describe_it: Describe, source: Path) -> None:
+    """A commit that leaves the tree as it was must not restart the service."""
+    checkout = Checkout(SPEC, source, "sha256:01", "d" * 40, "archive")
+    build = describe(
+        checkout,
+        detect(source).entrypoint,
+        host=HOST,
+        layout=Layout(source.parent),
+        settings=Settings(),
+        project="p",
+    )
+    assert tag(build) == tag(describe_it())
+    assert f'org.opencontainers.image.revision="{"d" * 40}"' in build.files["Dockerfile"]
+
+
+def test_labels_name_the_source_without_credentials(describe_it: Describe) -> None:
+    """A clone URL's user and password stay out of the image; a local path is no source at all."""
+    slug = Slug("git+https://me:pw@host.test/x.git", "git", "https://me:pw@host.test/x.git")
+    text = describe_it(spec=replace(SPEC, slug=slug)).files["Dockerfile"]
+    assert 'image.source="git+https://host.test/x.git"' in text
+    assert "pw" not in text
+    local = describe_it(spec=replace(SPEC, slug=Slug("./x", "path", "./x")))
+    assert "image.source" not in local.files["Dockerfile"]
+
+
+def test_the_project_chooses_its_python(describe_it: Describe, source: Path) -> None:
+    """requires-python selects among the bases of this machine."""
+    (source / "pyproject.toml").write_text('[project]\nname="x"\nrequires-python=">=3.12"\n')
+    build = describe_it()
+    assert (build.python, build.base) == ("3.13", "iac/runtime:3.13-x")
+    assert "FROM iac/runtime:3.13-x\n" in build.files["Dockerfile"]
+
+
+def test_a_binary_takes_the_default_base(describe_it: Describe, source: Path) -> None:
+    """It has no Python of its own, but runs beside the runner."""
+    (source / "main.py").unlink()
+    (source / "main").write_text("#!/bin/sh\n")
+    (source / "main").chmod(0o755)
+    build = describe_it()
+    assert (build.python, build.base) == (None, "iac/runtime:3.11-x")
+    with pytest.raises(ConfigError, match="no base image"):
+        describe_it(host=replace(HOST, bases={"3.13": BASES["3.13"]}))
+
+
+def test_the_context_holds_the_whole_source(describe_it: Describe, source: Path) -> None:
+    """Modes are normal; names that are caches elsewhere, a CA's key and links inside are there."""
+    (source / "bin").mkdir()
+    (source / "bin" / "tool").write_text("#!/bin/sh\n")
+    (source / "bin" / "tool").chmod(0o4777)
+    (source / "main.py").chmod(0o666)
+    for name in (".hg", ".venv", "certs", "secrets"):
+        (source / name).mkdir()
+        (source / name / "ca.key").write_text("key")
+    (source / "link").symlink_to("bin")
+    context = write(describe_it())
+    app = context / "app"
+    found = sorted(str(p.relative_to(app)) for p in app.rglob("*") if not p.is_dir())
+    keys = [f"{name}/ca.key" for name in (".hg", ".venv", "certs", "secrets")]
+    assert found == sorted([*keys, "bin/tool", "main.py"])
+    assert (app / "bin" / "tool").stat().st_mode & 0o7777 == 0o755
+    assert (app / "main.py").stat().st_mode & 0o7777 == 0o644
+    assert (app / "link").readlink() == Path("bin")
+
+
+def test_modes_do_not_depend_on_the_umask(
+    describe_it: Describe, source: Path, strict_umask: None
+) -> None:
+    """User code runs under another uid than who deployed: under umask 077 as well."""
+    del strict_umask
+    (source / "package" / "inner").mkdir(parents=True)
+    (source / "package" / "inner" / "data").write_text("x")
+    (source / "package" / "run").write_text("#!/bin/sh\n")
+    (source / "package" / "run").chmod(0o700)
+    (source / "main.py").write_text('# /// script\n# dependencies = ["idna"]\n# ///\nprint()\n')
+    context = write(describe_it())
+    modes = {str(p.relative_to(context)): p.stat().st_mode & 0o7777 for p in context.rglob("*")}
+    assert modes == {
+        "Dockerfile": 0o644,
+        "requirements.txt": 0o644,
+        "app": 0o755,
+        "app/main.py": 0o644,
+        "app/package": 0o755,
+        "app/package/run": 0o755,
+        "app/package/inner": 0o755,
+        "app/package/inner/data": 0o644,
+    }
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../outside", "sub/../../outside"])
+def test_a_link_that_leaves_the_source_is_not_copied(
+    describe_it: Describe, source: Path, target: str
+) -> None:
+    """A folder of a source may have links to its neighbours: no image gets them."""
+    (source / "sub").mkdir()
+    (source / "sub" / "link").symlink_to("../" + target if target[0] != "/" else target)
+    app = write(describe_it()) / "app"
+    assert (app / "main.py").is_file()
+    assert list((app / "sub").iterdir()) == []
+
+
+def test_an_existing_context_is_kept(describe_it: Describe) -> None:
+    """The second deploy of the same thing writes nothing."""
+    build = describe_it()
+    first = (write(build) / "Dockerfile").stat()
+    second = (write(build) / "Dockerfile").stat()
+    assert (first.st_ino, first.st_mtime_ns) == (second.st_ino, second.st_mtime_ns)
+
+
+def test_a_faster_deploy_wins(describe_it: Describe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two deploys that write the same context at once both succeed."""
+    build = describe_it()
+    write(build)
+    seen = iter([False])
+    real = Path.is_dir
+    monkeypatch.setattr(Path, "is_dir", lambda p: next(seen, None) is not False and real(p))
+    assert write(build) == build.context
+
+
+def test_old_contexts_of_the_service_go(describe_it: Describe) -> None:
+    """The latest few stay; those of a service with a longer name are not ours."""
+    contexts = []
+    for number in range(KEPT_CONTEXTS + 2):
+        contexts.append(write(describe_it(tree=f"sha256:{number}")))
+        os.utime(contexts[-1], (number, number))
+    stranger = contexts[-1].parent / "p-shop-extra-0123456789ab"
+    stranger.mkdir()
+    write(describe_it(tree="sha256:last"))
+    left = [path for path in contexts if path.exists()]
+    assert left == contexts[-(KEPT_CONTEXTS - 1) :]
+    assert stranger.exists()
+
+
+def test_inline_requirements_are_a_file_of_the_context(describe_it: Describe, source: Path) -> None:
+    """They lie beside the source, not in it."""
+    (source / "main.py").write_text('# /// script\n# dependencies = ["idna"]\n# ///\nprint()\n')
+    context = write(describe_it())
+    assert (context / "requirements.txt").read_text() == "idna\n"
+    assert not (context / "app" / "requirements.txt").exists()

@@ -1,0 +1,351 @@
+"""What gets installed for each kind of project, and which Python it gets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from iac_wrapper.errors import EntrypointError, SourceError
+from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.program.dependencies import Dependencies, find_dependencies
+from iac_wrapper.program.python_project import declared_packages
+from iac_wrapper.program.python_version import choose_python
+
+SCRIPT = Entrypoint("script", "main.py", None, "")
+BUILD = '[build-system]\nrequires = ["hatchling"]\n'
+PROJECT = '[project]\nname = "p"\ndependencies = ["idna"]\n'
+INLINE = '# /// script\n# requires-python = ">=3.12"\n# dependencies = ["idna"]\n# ///\nprint()\n'
+
+
+def find(root: Path, **files: str) -> Dependencies:
+    """Write ``name_ext`` files and look; ``main_py`` is main.py."""
+    for name, text in files.items():
+        (root / name.replace("_", ".")).write_text(text)
+    return find_dependencies(root, SCRIPT)
+
+
+def test_a_binary_has_none(tmp_path: Path) -> None:
+    """requirements.txt of a repository whose program is a binary is for somebody else."""
+    (tmp_path / "requirements.txt").write_text("idna\n")
+    found = find_dependencies(tmp_path, Entrypoint("binary", "/app/main", None, ""))
+    assert found == Dependencies(
+        "none: not a Python program", notes=("requirements.txt found, not used",)
+    )
+
+
+def test_nothing_declared(tmp_path: Path) -> None:
+    """A lone file needs nothing, and the reason says what was looked for."""
+    found = find(tmp_path, main_py="print()")
+    assert found == Dependencies("none: no requirements.txt, pyproject.toml or setup.py")
+
+
+def test_requirements_and_what_they_include(tmp_path: Path) -> None:
+    """Every included file keys the early layer, each once, cycles end."""
+    (tmp_path / "base.txt").write_text("idna==3 \\\n  --hash=sha256:00\n-r requirements.txt\n")
+    (tmp_path / "limits.txt").write_text("# nothing\n")
+    found = find(tmp_path, requirements_txt="-r base.txt # more\n--constraint=limits.txt\nflask\n")
+    assert found.files == ("requirements.txt", "base.txt", "limits.txt")
+    assert found.early == ("pip", "install", "-r", "requirements.txt")
+    assert found.late == ()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-e .",
+        "./wheels/x.whl",
+        "wheels/x.whl",
+        "x @ file:///app/x",
+        "-f ./wheels",
+        "-r ../other.txt",
+        "-r missing.txt",
+        "-r 'a b.txt'",
+    ],
+)
+def test_requirements_that_point_into_the_source(tmp_path: Path, line: str) -> None:
+    """Such a line can only be installed once the source is there: no early layer."""
+    found = find(tmp_path, requirements_txt=f"idna\n{line}\n")
+    assert (found.early, found.late) == ((), ("pip", "install", "-r", "requirements.txt"))
+
+
+@pytest.mark.parametrize("line", ["-i https://mirror.test/simple", "x @ https://host.test/x.whl"])
+def test_addresses_need_no_source(tmp_path: Path, line: str) -> None:
+    """A URL has slashes, but does not point into the source."""
+    assert find(tmp_path, requirements_txt=f"{line}\n").early
+
+
+def test_a_project_without_a_build_backend_is_not_built(tmp_path: Path) -> None:
+    """Its dependencies are installed; it runs from /app as it is."""
+    found = find(tmp_path, pyproject_toml=PROJECT)
+    assert (found.files, found.late) == (("pyproject.toml",), ())
+    assert found.early == ("pip", "install", "-r", "pyproject.toml")
+
+
+def test_a_project_with_a_build_backend_is_installed(tmp_path: Path) -> None:
+    """Dependencies early, the project itself late, without asking for them again."""
+    found = find(tmp_path, pyproject_toml=PROJECT + BUILD)
+    assert found.early == ("pip", "install", "-r", "pyproject.toml")
+    assert found.late == ("pip", "install", "--no-deps", ".")
+    both = find(tmp_path, requirements_txt="idna\n")
+    assert both.files == ("requirements.txt",)
+    assert both.late == found.late
+
+
+@pytest.mark.parametrize(
+    "toml",
+    [
+        BUILD + '[project]\nname = "p"\ndynamic = ["dependencies"]\n',
+        BUILD + '[tool.poetry]\nname = "p"\n',
+    ],
+)
+def test_only_the_build_backend_knows_the_dependencies(tmp_path: Path, toml: str) -> None:
+    """Dynamic dependencies and Poetry's own tables: one late step builds and installs."""
+    found = find(tmp_path, pyproject_toml=toml, poetry_lock="")
+    assert (found.early, found.late) == ((), ("pip", "install", "."))
+    assert found.notes == ("poetry.lock is not read",)
+
+
+def test_pyproject_of_tools_only(tmp_path: Path) -> None:
+    """A pyproject.toml that only configures linters declares nothing."""
+    assert find(tmp_path, pyproject_toml="[tool.black]\n").reason.startswith("none")
+
+
+@pytest.mark.parametrize("name", ["setup_py", "setup_cfg"])
+def test_old_projects(tmp_path: Path, name: str) -> None:
+    """setup.py and setup.cfg are built and installed."""
+    assert find(tmp_path, **{name: ""}).late == ("pip", "install", ".")
+
+
+def test_uv_lock(tmp_path: Path) -> None:
+    """uv.lock wins over requirements.txt; an early layer holds everything but the project."""
+    found = find(tmp_path, pyproject_toml=PROJECT, uv_lock="", requirements_txt="x\n")
+    assert found.files == ("pyproject.toml", "uv.lock")
+    assert found.early == ("sync", "--frozen", "--no-dev", "--no-install-project")
+    assert found.late == ()
+    built = find(tmp_path, pyproject_toml=PROJECT + BUILD)
+    assert built.late == ("sync", "--frozen", "--no-dev", "--no-editable")
+
+
+@pytest.mark.parametrize(
+    "more", ['[tool.uv.workspace]\nmembers = ["a"]\n', '[tool.uv.sources]\na = {path = "a"}\n']
+)
+def test_uv_lock_with_members_in_the_source(tmp_path: Path, more: str) -> None:
+    """Workspaces and path sources need the whole tree, so nothing is early."""
+    found = find(tmp_path, pyproject_toml=PROJECT + more, uv_lock="")
+    assert (found.early, found.late[0]) == ((), "sync")
+
+
+def test_inline_script_metadata(tmp_path: Path) -> None:
+    """The script's own requirements win over the project's files."""
+    found = find(tmp_path, main_py=INLINE, requirements_txt="flask\n")
+    assert found.inline == "idna\n"
+    assert find(tmp_path, main_py="# /// script\n# ///\n").reason == "requirements.txt"
+
+
+@pytest.mark.parametrize("text", [INLINE + "\n" + INLINE, "# /// script\n# = nonsense\n# ///\n"])
+def test_bad_inline_script_metadata(tmp_path: Path, text: str) -> None:
+    """Two blocks or no TOML: the file is named."""
+    with pytest.raises(SourceError, match=r"main.py: bad inline script metadata"):
+        find(tmp_path, main_py=text)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be-bom", "utf-8-sig", "utf-8"])
+def test_requirements_in_other_encodings(tmp_path: Path, encoding: str) -> None:
+    """uv follows a byte order mark, in included files too; so does what reads for it."""
+
+    def encoded(text: str) -> bytes:
+        if encoding == "utf-16-be-bom":
+            return b"\xfe\xff" + text.encode("utf-16-be")
+        return text.encode(encoding)
+
+    (tmp_path / "requirements.txt").write_bytes(encoded("-r base.txt\r\nidna\r\n"))
+    (tmp_path / "base.txt").write_bytes(encoded("gunicorn\r\n"))
+    found = find(tmp_path)
+    assert (found.files, found.notes) == (("requirements.txt", "base.txt"), ())
+    assert found.early == ("pip", "install", "-r", "requirements.txt")
+    assert declared_packages(tmp_path) == {"idna", "gunicorn"}
+
+
+@pytest.mark.parametrize("data", ["idna\n".encode("utf-16-le"), b"idna # caf\xe9\n"])
+def test_requirements_that_uv_cannot_read(tmp_path: Path, data: bytes) -> None:
+    """The file is named before anything is built."""
+    (tmp_path / "base.txt").write_bytes(data)
+    with pytest.raises(SourceError, match=r"base.txt: the file is not text") as caught:
+        find(tmp_path, requirements_txt="-r base.txt\n")
+    assert caught.value.next_step == "save it as UTF-8, and commit the file"
+
+
+def test_files_that_are_not_read_are_said(tmp_path: Path) -> None:
+    """A line for each file that states dependencies and that nothing is installed from."""
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements" / "prod.txt").write_text("x\n")
+    files = {"poetry_lock": "", "Pipfile_lock": "", "package_json": "{}", "environment_yml": ""}
+    more = {"setup_cfg": "[flake8]\n", "setup_py": "setup(install_requires=[])"}
+    found = find(tmp_path, requirements_txt="x\n", pyproject_toml=PROJECT, **files, **more)
+    assert found.notes == (
+        "poetry.lock is not read",
+        "Pipfile.lock is not read",
+        "environment.yml is not read",
+        "package.json is not read",
+        "the dependencies in pyproject.toml are not read",
+        "setup.py is not read",
+        "requirements/prod.txt found, not used",
+    )
+    (tmp_path / "requirements.txt").write_text("-r requirements/prod.txt\n-e .\n")
+    assert "requirements/prod.txt found, not used" not in find(tmp_path).notes
+
+
+def test_what_is_read_is_not_said_to_be_ignored(tmp_path: Path) -> None:
+    """A lock or a build file that the installation does read is no note."""
+    assert find(tmp_path, pyproject_toml=PROJECT, uv_lock="").notes == ()
+    (tmp_path / "uv.lock").unlink()
+    built = find(tmp_path, pyproject_toml=BUILD, setup_cfg="install_requires = x")
+    assert (built.late, built.notes) == (("pip", "install", "."), ())
+
+
+def test_pipfile_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    """Pipfile is not read, and running without its packages would fail later and obscurely."""
+    with pytest.raises(SourceError) as caught:
+        find(tmp_path, Pipfile="")
+    assert "pipenv requirements > requirements.txt" in str(caught.value.next_step)
+
+
+def test_poetry_without_package_mode_is_refused(tmp_path: Path) -> None:
+    """Its backend cannot say the dependencies; the export command can."""
+    with pytest.raises(SourceError, match="package-mode") as caught:
+        find(tmp_path, pyproject_toml=BUILD + "[tool.poetry]\npackage-mode = false\n")
+    assert "poetry export" in str(caught.value.next_step)
+
+
+def choose(root: Path, *available: str, default: str = "3.11", script: str | None = None) -> str:
+    return choose_python(root, default=default, available=available, script=script).version
+
+
+def test_the_default_python_when_nothing_is_said(tmp_path: Path) -> None:
+    """No requires-python: the setting decides."""
+    assert choose(tmp_path, "3.11", "3.13") == "3.11"
+
+
+@pytest.mark.parametrize(
+    ("spec", "version"),
+    [
+        (">=3.10", "3.11"),
+        (">=3.11.4", "3.11"),
+        (">=3.12", "3.13"),
+        ("==3.12.*", "3.12"),
+        (">=3.12,!=3.13.*", "3.12"),
+        ("~=3.13.1", "3.13"),
+    ],
+)
+def test_requires_python_selects(tmp_path: Path, spec: str, version: str) -> None:
+    """The default if the range allows it, else the newest that it allows."""
+    (tmp_path / "pyproject.toml").write_text(f'[project]\nrequires-python = "{spec}"\n')
+    assert choose(tmp_path, "3.11", "3.12", "3.13") == version
+
+
+@pytest.mark.parametrize(
+    ("spec", "version"),
+    [
+        ("^3.12", "3.13"),
+        ("~3.12", "3.12"),
+        ("3.12", "3.12"),
+        (">=3.9", "3.11"),
+        ("^2||^3.12", "3.13"),
+        ("^3.9, <3.13, !=3.11.*", "3.12"),
+        (">=3.12 <3.13", "3.12"),
+        ("*", "3.11"),
+        ("3.12.*", "3.12"),
+    ],
+)
+def test_poetry_ranges(tmp_path: Path, spec: str, version: str) -> None:
+    """Poetry's carets and tildes are ranges too."""
+    (tmp_path / "pyproject.toml").write_text(f'[tool.poetry.dependencies]\npython = "{spec}"\n')
+    assert choose(tmp_path, "3.11", "3.12", "3.13") == version
+
+
+def test_the_version_file_is_a_wish(tmp_path: Path) -> None:
+    """.python-version wins when its version is here and allowed; else a note mentions it."""
+    (tmp_path / ".python-version").write_text("3.13.2\n")
+    assert choose(tmp_path, "3.11", "3.13") == "3.13"
+    chosen = choose_python(tmp_path, default="3.11", available=["3.11"])
+    assert chosen.version == "3.11"
+    assert chosen.notes == ("python 3.11: .python-version asks for 3.13.2, not available here",)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "version"),
+    [
+        (".python-version", "# for the servers\n3.13.2\n", "3.13"),
+        (".python-version", "3.14\n3.13\n3.11\n", "3.13"),
+        (".python-version", "3.14 3.13", "3.13"),
+        (".python-version", "cpython-3.13.1-linux-x86_64-gnu\n", "3.13"),
+        (".python-version", "3.13t  # threads", "3.13"),
+        ("runtime.txt", "python-3.13.1\n", "3.13"),
+        (".tool-versions", "nodejs 20.1\npython 3.13.2 3.11.1\n", "3.13"),
+        (".tool-versions", "nodejs 3.13\n", "3.11"),
+        (".python-version", "system\n", "3.11"),
+    ],
+)
+def test_version_files(tmp_path: Path, name: str, text: str, version: str) -> None:
+    """Comments, several versions, and the files of other tools; the first version here counts."""
+    (tmp_path / name).write_text(text)
+    assert choose(tmp_path, "3.11", "3.13") == version
+
+
+@pytest.mark.parametrize(
+    ("files", "notes"),
+    [
+        ({".python-version": "3.14"},
+         ["python 3.11: .python-version asks for 3.14, not available here"]),
+        ({".python-version": "3.9\n3.14"},
+         ["python 3.11: .python-version asks for 3.9 or 3.14, not available here"]),
+        ({".python-version": "pypy3.10"},
+         ["python 3.11: .python-version asks for pypy3.10, not available here"]),
+        ({"runtime.txt": "python-3.11.9"},
+         ["python 3.11: runtime.txt asks for python-3.11.9,"
+          " the patch release is that of the base image"]),
+        ({".python-version": "3.9", "pyproject.toml": '[project]\nrequires-python = ">=3.11"\n'},
+         ["python 3.11: .python-version asks for 3.9, which requires-python >=3.11 excludes"]),
+        ({".python-version": "3.11"}, []),
+    ],
+)  # fmt: skip
+def test_a_wish_that_is_not_met_is_said(
+    tmp_path: Path, files: dict[str, str], notes: list[str]
+) -> None:
+    """One line says what was asked for, what there is, and why."""
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert choose_python(tmp_path, default="3.11", available=["3.11"]).notes == tuple(notes)
+
+
+@pytest.mark.parametrize(
+    ("spec", "check"), [(">=3.11", ""), ("~=3.11", ""), (">=3.11.4", ">=3.11.4"), ("<4", "")]
+)
+def test_a_patch_release_is_left_to_the_image(tmp_path: Path, spec: str, check: str) -> None:
+    """A base is known by its minor version: only its own Python can tell the rest."""
+    (tmp_path / "pyproject.toml").write_text(f'[project]\nrequires-python = "{spec}"\n')
+    assert choose_python(tmp_path, default="3.11", available=["3.11"]).check == check
+
+
+def test_a_script_states_its_own_python(tmp_path: Path) -> None:
+    """Inline metadata comes before pyproject.toml."""
+    (tmp_path / "main.py").write_text(INLINE)
+    assert choose(tmp_path, "3.11", "3.12", script="main.py") == "3.12"
+
+
+def test_no_fitting_python(tmp_path: Path) -> None:
+    """The error names the file, what it asks for, and what is here."""
+    (tmp_path / "pyproject.toml").write_text('[project]\nrequires-python = ">=3.14"\n')
+    with pytest.raises(EntrypointError) as caught:
+        choose(tmp_path, "3.11", "3.13")
+    assert caught.value.where == "pyproject.toml"
+    assert caught.value.found == "requires-python '>=3.14'"
+    assert caught.value.expected == "a range that includes 3.13 or 3.11"
+
+
+def test_a_range_that_is_none(tmp_path: Path) -> None:
+    """requires-python with a typo is named, not ignored."""
+    (tmp_path / "pyproject.toml").write_text('[project]\nrequires-python = "three"\n')
+    with pytest.raises(EntrypointError, match="not a version range"):
+        choose(tmp_path, "3.11")
