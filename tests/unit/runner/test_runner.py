@@ -69,7 +69,7 @@ def test_failing_program_is_started_again_and_counted(start: Start) -> None:
 
 def test_killed_program_turns_not_serving_then_recovers(start: Start) -> None:
     """kill -9 of a serving program shows NOT_SERVING with the signal, then SERVING once proven."""
-    runner = start("import os; print(os.getpid())" + SERVER, GO="/")
+    runner = start("import os; print(os.getpid())" + SERVER, GO="/", IAC_PROBATION="3")
     runner.until(lambda s: s.status == pb.SERVING)
     pid = int(runner.log(at_least=1)[0][1])
     os.kill(pid, signal.SIGKILL)
