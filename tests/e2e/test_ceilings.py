@@ -230,7 +230,7 @@ def test_first_deploys_at_the_same_time_share_no_uid(tmp_path: Path) -> None:
 AS_MEMBER = """
 import os, sys
 from pathlib import Path
-from iac_wrapper.adapters import ownership
+from iac_wrapper.identity import ownership
 from iac_wrapper.identity.certificates import ensure_ca, ensure_leaf
 from iac_wrapper.adapters.engine import Engine
 folder, image, gid = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
