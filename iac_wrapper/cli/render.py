@@ -167,13 +167,13 @@ def _state(service: ServiceReport) -> str:
 
 
 def _row(service: ServiceReport, digits: int) -> tuple[str, ...]:
-    app = service.app
+    app, runs = service.app, service.app.entrypoint
     whole = digits == _DIGITS
     return (
         app.name,
         _version(app) if whole else app.commit[:digits] if app.commit else "local",
         app.image.rpartition(":")[2][:digits],
-        _short(f"{app.entrypoint.display} ({app.entrypoint.reason})", 60),
+        _short(f"{runs.display} ({runs.reason.removeprefix(runs.display).lstrip()})", 60),
         _state(service),
         f"{service.health.seconds:.1f}",
     )

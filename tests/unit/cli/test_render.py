@@ -18,7 +18,7 @@ from iac_wrapper.model.service_change import Reason, ServiceChange
 def _service(name: str, health: Health, probe: Probe, commit: str | None) -> ServiceReport:
     app = ResolvedApp(
         name, "gh:a/b", commit, "sha256:" + "ab" * 32,
-        Entrypoint("script", "main.py", None, "root"),
+        Entrypoint("script", "main.py", None, "main.py root"),
         50051, False, {}, "3.11", "sha256:1", f"iac/p-{name}:0123456789ab",
     )  # fmt: skip
     return ServiceReport(app, f"spiffe://p/{name}", health, probe, rotated=True, diagnosis=None)
