@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from runner.listeners import MESH_PORTS
 from runner.verdict import Verdict
 
 _NET = Path("/proc/net")
@@ -14,7 +15,7 @@ _UNCONNECTED = 7
 
 
 def ports(uid: int, wanted: int, *, net: Path = _NET, clients: Path = _CLIENTS) -> list[int]:
-    """UDP ports that `uid` is bound to without a peer, sorted.
+    """UDP ports that `uid` is bound to without a peer, sorted; none of the mesh's own.
 
     A client that never connects its socket looks the same, so a port of the range that the kernel
     gives to clients counts only if it is `wanted`.
@@ -30,6 +31,7 @@ def ports(uid: int, wanted: int, *, net: Path = _NET, clients: Path = _CLIENTS) 
             if int(state, 16) == _UNCONNECTED and int(owner) == uid:
                 found.add(int(local.rpartition(":")[2], 16))
     low, high = _range(clients)
+    found -= set(MESH_PORTS.values())
     return sorted(port for port in found if port == wanted or not low <= port <= high)
 
 

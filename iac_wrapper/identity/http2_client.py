@@ -16,7 +16,7 @@ BODY_BYTES = 65536
 """How much of a body is read: enough to let ordinary pages end in peace."""
 
 BODY_SECONDS = 0.5
-"""How long an HTTP body may take after its status: event streams never end."""
+"""How long an HTTP body without a length may take after its status: event streams never end."""
 
 
 class CallFailed(Exception):  # noqa: N818 - says what happened, the caller maps it
@@ -75,7 +75,7 @@ class Http2Client:
             try:
                 events = self._receive(deadline)
             except TimeoutError:
-                if is_grpc or not answer.status:
+                if is_grpc or answer.length or not answer.status:
                     raise
                 break
             known = answer.status
@@ -83,7 +83,8 @@ class Http2Client:
                 answer.take(event, stream, self._h2)
             if answer.status and not known:
                 answer.seconds = time.monotonic() - began
-                deadline = deadline if is_grpc else min(deadline, time.monotonic() + BODY_SECONDS)
+                if not is_grpc and not answer.length:
+                    deadline = min(deadline, time.monotonic() + BODY_SECONDS)
         if not answer.ended:
             self._h2.reset_stream(stream)
         self._flush()
@@ -128,6 +129,12 @@ class _Partial:
     seconds: float = 0.0
     ended: bool = False
 
+    @property
+    def length(self) -> int:
+        """The bytes of its body as the answer states them; 0: it does not."""
+        stated = self.headers.get("content-length", "")
+        return int(stated) if stated.isdecimal() else 0
+
     def take(self, event: Any, stream: int, connection: Any) -> None:
         from h2 import events  # noqa: PLC0415 - see above
 
@@ -141,6 +148,9 @@ class _Partial:
         elif isinstance(event, events.DataReceived):
             self.body += event.data
             connection.acknowledge_received_data(event.flow_controlled_length, stream)
-        elif isinstance(event, events.StreamReset) and not self.status:
-            raise ConnectionError(f"the stream was reset, code {int(event.error_code)}")
+        elif isinstance(event, events.StreamReset) and not self.ended:
+            if not self.status:
+                raise ConnectionError(f"the stream was reset, code {int(event.error_code)}")
+            if event.error_code:  # what came is not all: a reader gets an error, not a page
+                raise ConnectionError(f"{self.status}, broken off after {len(self.body)} bytes")
         self.ended |= isinstance(event, events.StreamEnded | events.StreamReset)

@@ -146,7 +146,8 @@ def _said_by_the_program(facts: Facts, runs: Sequence[Sequence[str]]) -> Finding
 
 def _said_by_the_runner(facts: Facts, runs: Sequence[Sequence[str]]) -> Finding:
     health, logs = facts.health, facts.logs_command
-    code = health.cause or ("failed" if health.phase == "FAILED" else "slow-start")
+    failed = health.phase == "FAILED" or health.failures
+    code = health.cause or ("failed" if failed else "slow-start")
     if code in ("no-listener", "slow-start", "own-health") and facts.waited and not health.failures:
         return _too_slow(facts, code)
     said = (line.strip() for run in reversed(runs) for line in reversed(run))

@@ -95,22 +95,41 @@ def _start(
 
 
 def prove(
-    workspace: Workspace, before: LockFile, apps: Sequence[ResolvedApp]
+    workspace: Workspace, before: LockFile, apps: Sequence[ResolvedApp], *, live: bool = False
 ) -> list[ServiceReport]:
-    """Prove candidates through the gateway as it is in `before`."""
+    """Prove candidates through the gateway as it is in `before`; one look at `live` ones."""
     project = workspace.project
+    name = live_name if live else candidate_name
     targets = [
         Target(
             app,
-            sni=candidate_name(project, app.name),
+            sni=name(project, app.name),
             containers={
-                "envoy": candidate_name(project, app.name),
+                "envoy": name(project, app.name),
                 "app": container_name(project, app.name, _APP),
             },
+            limit=0.0 if live else None,
         )
         for app in apps
     ]
     return verify.prove(workspace, before, targets, wait=workspace.settings.health_timeout)
+
+
+def ended(workspace: Workspace, lock: LockFile, proven: Mapping[str, int]) -> list[str]:
+    """Services whose live candidate is not the start of the program any more that was proven.
+
+    Args:
+        proven: the incarnation of that start, by service.
+    """
+    client = verify.control_plane(workspace, lock)
+
+    def incarnation(service: str) -> int:
+        sni = live_name(workspace.project, service)
+        return client.health(service, timeout=verify.LOOK_SECONDS, sni=sni).incarnation
+
+    with ThreadPoolExecutor(MAX_AT_ONCE) as pool:
+        now = dict(zip(proven, pool.map(incarnation, proven), strict=True))
+    return [service for service, start in proven.items() if now[service] not in (0, start)]
 
 
 def go_live(workspace: Workspace, services: Collection[str]) -> None:

@@ -110,7 +110,10 @@ def _why_in_place(
     """Why two versions of a service cannot run side by side; None if they can."""
     reasons = (
         (seen is None, "it is new"),
-        (seen is not None and not seen.serving, "its old version does not serve"),
+        (
+            seen is not None and not seen.serving and seen.port is None,
+            "its old version does not serve",
+        ),
         (app.options.rollout == "replace", "`rollout: replace`"),
         (not _serves(app, seen), "it does not serve requests"),
         (any(one.holds_data for one in pair.values()), "it holds data"),

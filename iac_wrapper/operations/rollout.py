@@ -87,6 +87,7 @@ class _Rollout:
         self._back: set[str] = set()  # those of them that were replaced, and put back
         self._kept: dict[str, ResolvedApp] = {}  # what serves in place of what failed
         self._later: frozenset[str] = frozenset()  # what the parts to come are for
+        self._starts: dict[str, int] = {}  # the start of each candidate that was proven
 
     def run(self) -> Rolled:
         workspace, wanted = self._workspace, self._wanted
@@ -135,6 +136,7 @@ class _Rollout:
         try:
             candidates.start(workspace, [(c.app, c.containers, values[c.app.name]) for c in tried])
             rows = candidates.prove(workspace, self._now, [change.app for change in tried])
+            self._starts = {row.app.name: row.health.incarnation for row in rows if row.good}
             for row in (row for row in rows if not row.good):
                 self._stays(row, part[row.app.name].old)
                 self._keep_log(row.app, f"{labels.CANDIDATE}app")
@@ -166,10 +168,24 @@ class _Rollout:
         done = tuple(app for app in going.lock.apps if app.name not in self._later)
         touched = replace(going.lock, apps=done)
         report = prove(workspace, touched, asked, blame, strict=self._wanted.strict)
+        report = self._watch(going.lock, report)
         lock, report = self._put_back(going.lock, report, part, asked, blame)
         self._settle(report, part)
         self._now = lock
         return going, lock, report
+
+    def _watch(self, lock: LockFile, report: Report) -> Report:
+        """`report`, in which a new version that ended while it had the traffic is not good.
+
+        Its recorded pair is only a second old; the candidate has lived longer.
+        """
+        ended, self._starts = candidates.ended(self._workspace, lock, self._starts), {}
+        apps = [row.app for row in report.services if row.app.name in ended]
+        rows = candidates.prove(self._workspace, lock, apps, live=True) if apps else []
+        bad = [replace(row, changed=True) for row in rows if not row.good]
+        for row in bad:
+            self._workspace.warn(f"{row.app.name}: the new version ended after it was proven")
+        return report.with_rows(bad)
 
     def _target(self) -> LockFile:
         """What to apply now: the wanted lock, without what is for later and what failed."""
@@ -182,7 +198,7 @@ class _Rollout:
 
     def _say_in_place(self, changed: Iterable[Change]) -> None:
         for change in changed:
-            if change.in_place and change.was_good:
+            if change.in_place and change.old:
                 self._workspace.progress(
                     f"{change.app.name}: its old version stops first ({change.in_place})"
                 )

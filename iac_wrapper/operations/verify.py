@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,12 @@ from iac_wrapper.program.shell_scripts import with_windows_lines
 
 LOOK_SECONDS = 3.0
 """How long a version that serves may take to say so, where nobody waits for it to start."""
+
+STALE_SECONDS = 2.0
+"""The age of a proof from which it is repeated before the verdict, which may have waited longer."""
+
+LAST_LOOK_SECONDS = 11.0
+"""For that repetition: as long as one answer may take, and the second between two of them."""
 
 LOG_LINES = 400
 """How many lines of a service that is not good are searched for the reason."""
@@ -100,7 +107,8 @@ def prove(
     """Prove pairs of containers in parallel, each as the service that it stands for.
 
     One is good only if the program answers (`proof`), twice unless it gets one look only, *and* a
-    handshake without a client certificate was refused by its Envoy in the same run.
+    handshake without a client certificate was refused by its Envoy in the same run. What has an
+    answer long before the slowest is asked again at the end.
 
     Args:
         wait: seconds for those that neither have a `limit` nor a `health_timeout`; 0: one look.
@@ -113,8 +121,20 @@ def prove(
         health = resting.get(target.app.name)
         return _at_rest(workspace, lock, target, health) if health else one(target)
 
+    def timed(target: Target) -> tuple[ServiceReport, float]:
+        return prove_or_tell(target), time.monotonic()
+
+    def last_look(target: Target, row: ServiceReport, proven: float) -> ServiceReport:
+        """`row`, or what became of it while slower services were waited for."""
+        if not wait or target.limit == 0 or row.app.name in resting or proven > old:
+            return row
+        now = one(replace(target, limit=LAST_LOOK_SECONDS))
+        return now if now.good or row.good else row
+
     try:
-        return list(pool.map(prove_or_tell, targets))
+        rows, times = zip(*pool.map(timed, targets), strict=True) if targets else ((), ())
+        old = time.monotonic() - STALE_SECONDS
+        return list(pool.map(last_look, targets, rows, times))
     finally:
         stop.set()  # on Ctrl-C nobody waits for services that are still starting
         pool.shutdown(wait=False, cancel_futures=True)

@@ -149,7 +149,7 @@ def test_no_clear_answer_is_503_in_time(
 ) -> None:
     """Errors, redirects, hanging and dripping servers: 503 within the time, nobody let in."""
     endless = fault.hang or fault.drip
-    gated = lab(server, user.id, timeout=0.5 if endless else 3.0)
+    gated = lab(server, user.id, timeout=1.5 if endless else 3.0)
     with AuthServer() as trap:
         location = fault.location.replace("{trap}", trap.url)
         server.faults[USER] = Fault(
@@ -157,7 +157,7 @@ def test_no_clear_answer_is_503_in_time(
         )
         started = time.monotonic()
         problem = gated.refusal(server.sign_in(user), mutating=mutating)
-        assert time.monotonic() - started < 2.5
+        assert time.monotonic() - started < 6
         assert (problem.status, problem.code) == (503, "auth-unavailable")
         assert int(problem.headers["Retry-After"]) > 0
         assert trap.connections == 0

@@ -234,7 +234,7 @@ class Later:
         self._thread.start()
 
     def result(self) -> Any:
-        self._thread.join(20)
+        self._thread.join(120)
         return self._found[0]
 
 

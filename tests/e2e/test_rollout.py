@@ -17,6 +17,7 @@ from tests.support.git_server import GitServer
 from tests.support.load import LONGEST_GAP
 from tests.support.rollouts import (
     BROKEN,
+    ENDS_LATER,
     ENTRIES,
     IDLE,
     commit,
@@ -87,6 +88,20 @@ def test_a_bad_release_loses_no_request(
     printed = project.iac("logs", "--service", "web").stdout
     assert "web/failed | --- the last lines of a version that failed" in printed
     assert "nowhere_to_be_found" in printed
+
+
+def test_a_version_that_ends_after_its_proof_does_not_stay(
+    first: dict[str, Any], project: Project, git_server: GitServer
+) -> None:
+    """It serves for six seconds, which is enough for its proof, and the old one comes back."""
+    locked = _lock(project)
+    commit(git_server, ENDS_LATER + server("ends"))
+
+    verdict = project.deploy(code=7)
+
+    assert verdict["error"]["found"] == "put back to the previous version: web"
+    assert _lock(project) == locked
+    assert project.health()["web"]["status"] == "SERVING"
 
 
 def test_what_may_not_run_twice_is_put_back(

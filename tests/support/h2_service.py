@@ -20,7 +20,9 @@ from runner.lifecycle import Lifecycle
 from runner.server import to_status
 
 Reply = tuple[dict[str, str], bytes, dict[str, str] | None]
-"""Headers, body, trailers; None leaves the stream open."""
+"""Headers, body, trailers; None leaves the stream open, `BREAK` resets it."""
+
+BREAK = {"": "reset"}
 
 HEALTH = "/iac.controlplane.v1.ControlPlane/HealthCheck"
 
@@ -93,7 +95,9 @@ def _answer(connection: Any, stream: int, reply: Reply | None) -> None:
     headers, body, trailers = reply
     connection.send_headers(stream, list(headers.items()))
     connection.send_data(stream, body, end_stream=trailers == {})
-    if trailers:
+    if trailers == BREAK:
+        connection.reset_stream(stream, error_code=2)
+    elif trailers:
         connection.send_headers(stream, list(trailers.items()), end_stream=True)
 
 

@@ -30,6 +30,10 @@ if __name__ == '__main__':
     Server(address, Handler).serve_forever()
 """
 IDLE = "import time\nwhile True: time.sleep(1)\n"
+ENDS_LATER = """import os, threading
+threading.Timer(6, os._exit, [1]).start()
+"""
+"""Before the source of a server: it serves for six seconds after each start."""
 BROKEN = "import sys\nsys.exit('nowhere_to_be_found')\n"
 BUSY = 6  # the exit code
 

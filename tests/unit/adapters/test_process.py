@@ -112,11 +112,11 @@ def test_an_error_in_the_callback_asks_the_program_to_stop(tmp_path: Path) -> No
 
 def test_programs_run_side_by_side_and_a_missing_one_ends_the_others() -> None:
     """All are started before the first is awaited; one that cannot start is an error."""
-    pause = "import time; time.sleep(0.5); print('done')"
+    pause = "import time; time.sleep(1.5); print('done')"
     began = time.monotonic()
     done = stream_all([_python(pause), _python(pause)], lambda *_: None)
     assert [one.stdout for one in done] == ["done\n", "done\n"]
-    assert time.monotonic() - began < 0.95
+    assert time.monotonic() - began < 2.9
     with pytest.raises(CommandError, match="cannot start"):
         stream_all([_python("import time; time.sleep(30)"), Command(("/",))], print)
 

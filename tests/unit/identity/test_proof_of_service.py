@@ -17,7 +17,7 @@ from iac_wrapper.model.proof import Question
 from runner.child import Exit
 from runner.verdict import Verdict
 from tests.support import h2_service
-from tests.support.h2_service import H2Service
+from tests.support.h2_service import BREAK, H2Service, Reply
 
 LISTENS = Verdict(True, "listens on 127.0.0.1:5000", "127.0.0.1:5000", "HTTP")
 
@@ -80,6 +80,31 @@ def test_an_endless_body_is_an_answer(service: H2Service, plane: ControlPlane) -
     """An event stream answers with its status."""
     service.program = lambda _: ({":status": "200"}, b"data: 1\n\n", None)
     assert plane.health("svc", Question()).serving
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (
+            ({":status": "200"}, b"<html", BREAK),
+            "the connection broke (200, broken off after 5 bytes)",
+        ),
+        (({":status": "200", "content-length": "50"}, b"<html", None), "no answer within 0.5 s"),
+    ],
+    ids=["reset", "shorter than stated"],
+)
+def test_a_body_that_breaks_off_is_no_answer(
+    service: H2Service,
+    plane: ControlPlane,
+    monkeypatch: pytest.MonkeyPatch,
+    reply: Reply,
+    said: str,
+) -> None:
+    """Whoever reads it gets an error, not a page."""
+    monkeypatch.setattr(service_call, "ANSWER_SECONDS", 0.5)
+    service.program = lambda _: reply
+    health = plane.health("svc", Question())
+    assert (health.serving, health.message) == (False, f"GET / on port 5000: {said}")
 
 
 def test_silence_is_none(

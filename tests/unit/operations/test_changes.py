@@ -26,7 +26,13 @@ DATA = {**PAIR, "app": PlannedContainer("web", "app", ("create",), {"volumes": [
         (WEB, WELL, PAIR, None),
         (replace(WEB, run="web"), WELL, PAIR, None),
         (WEB, None, PAIR, "it is new"),
-        (WEB, replace(WELL, status="NOT_SERVING"), PAIR, "its old version does not serve"),
+        (WEB, replace(WELL, status="NOT_SERVING"), PAIR, None),  # restarted a moment ago, say
+        (
+            WEB,
+            replace(WELL, status="NOT_SERVING", listening=""),
+            PAIR,
+            "its old version does not serve",
+        ),
         (replace(WEB, run="worker"), WELL, PAIR, "it does not serve requests"),
         (replace(WEB, run="job"), WELL, PAIR, "it does not serve requests"),
         (WEB, replace(WELL, listening=""), PAIR, "it does not serve requests"),

@@ -115,7 +115,8 @@ def test_undeclared_port_needs_life_only(start: Start) -> None:
 
 def test_a_loop_that_ends_within_the_probation_is_never_serving(start: Start) -> None:
     """Each start has to live through it anew."""
-    runner = start("import sys, time; time.sleep(0.4); sys.exit(1)", IAC_RUN="worker")
+    loop = "import sys, time; time.sleep(0.4); sys.exit(1)"
+    runner = start(loop, IAC_RUN="worker", IAC_PROBATION="5")
     ends = runner.until(lambda s: s.final or s.status == pb.SERVING)
     assert (ends.status, ends.failures) == (pb.NOT_SERVING, 3)
 
