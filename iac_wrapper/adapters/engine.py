@@ -359,6 +359,7 @@ def _down(error: BaseException) -> EngineError:
         "the Docker engine does not answer",
         found=(isinstance(root, OSError) and root.strerror) or str(error),
         expected="a running engine, reachable as the docker CLI reaches it (DOCKER_HOST)",
-        next_step="make bootstrap (starts the local one); `docker info` shows which one is meant",
+        next_step="make bootstrap (starts the local one); with DOCKER_HOST set, start that engine"
+        " or unset the variable; `docker info` shows which one is meant",
         retryable=True,
     )

@@ -153,7 +153,11 @@ def compose(text: str, reader: Reader, *, json: bool = False) -> yaml.Node | Non
             "not valid JSON" if json else "not valid YAML",
             where=reader.where(None) + place,
             found=error.problem or str(error),
-            next_step="check indentation, quotes and tabs on this line and the one before",
+            next_step=(
+                _BELOW_A_SCALAR
+                if "mapping values are not allowed" in (error.problem or "")
+                else "check indentation, quotes and tabs on this line and the one before"
+            ),
         ) from None
     except (yaml.YAMLError, RecursionError) as error:
         found = "nested too deep" if isinstance(error, RecursionError) else str(error)
@@ -162,6 +166,12 @@ def compose(text: str, reader: Reader, *, json: bool = False) -> yaml.Node | Non
             "not valid YAML", where=where, found=found, next_step=_correct(where)
         ) from None
     return node
+
+
+_BELOW_A_SCALAR = (
+    "to give an entry keys, write it as `- slug: …` and the keys below it, indented as `slug` is;"
+    " or quote a value that holds `: `"
+)
 
 
 def _correct(where: str) -> str:

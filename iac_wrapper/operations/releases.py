@@ -57,11 +57,11 @@ class Stopped:
         finding = report.diagnosis.finding
         return cls(at, finding.cause, finding.evidence, finding.next_step)
 
-    def health(self, service: str) -> Health:
+    def health(self, service: str, project: str) -> Health:
         """What to say of it in place of an answer."""
         when = f" at {self.at:%Y-%m-%d %H:%M:%S} UTC" if self.at else ""
         why = f": {self.cause}" if self.cause else ""
-        again = f"`iac deploy --file F {service}` tries it again, and `iac deploy` what has changed"
+        again = f"iac deploy --file repos.yaml {service} --project {project}"
         return Health(
             service,
             "UNREACHABLE",
@@ -69,7 +69,7 @@ class Stopped:
             message=f"its first version failed, and the deploy stopped it{when}{why}",
             cause="stopped",
             evidence=self.evidence,
-            next_step=f"{self.next_step}; {again}" if self.next_step else again,
+            next_step=f"{self.next_step}; then {again}" if self.next_step else again,
         )
 
 

@@ -287,7 +287,8 @@ class _Rollout:
             and container.role in ("app", "envoy")
         ]
         for row in rows:
-            workspace.warn(f"{row.app.name}: stopped, it never served; `iac logs` says why")
+            logs = f"iac logs --service {row.app.name} --project {workspace.project}"
+            workspace.warn(f"{row.app.name}: stopped, it never served; `{logs}` says why")
         known = self._releases.stopped
         stopped = {name: known[name] for name in self._wanted.resting & known.keys()}
         stopped |= {row.app.name: Stopped.after(row, now) for row in rows}

@@ -154,7 +154,7 @@ def _resting(workspace: Workspace, targets: Sequence[Target]) -> dict[str, Healt
         for name, target in known.items()
     }
     return {
-        name: stopped[name].health(name)
+        name: stopped[name].health(name, workspace.project)
         for name, container in found.items()
         if container and not container.running
     }

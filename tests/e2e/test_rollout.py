@@ -145,7 +145,7 @@ def test_a_first_version_that_fails_is_stopped_and_kept(
     late = project.health(code=7)["late"]
     assert (late["cause"], late["changed"]) == ("stopped", False)
     assert "its first version failed, and the deploy stopped it at 20" in late["message"]
-    assert "`iac deploy --file F late` tries it again" in late["next_step"]
+    assert f"iac deploy --file repos.yaml late --project {project.name}" in late["next_step"]
     assert "nowhere_to_be_found" in project.iac("logs", "--service", "late").stdout
     project.iac("plan", "--file", str(project.file), "--detailed-exitcode")
     again = {service["name"]: service for service in project.deploy()["services"]}

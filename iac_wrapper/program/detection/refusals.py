@@ -24,7 +24,7 @@ def does_not_parse(candidate: Candidate) -> EntrypointError:
         found=candidate.note,
         expected="a file that Python can compile",
         next_step="correct that line; or, if it needs a newer Python than this command runs on, "
-        f"write `entrypoint: {candidate.name}` below the app in repos.yaml",
+        f"write `entrypoint: {candidate.name}` in its entry of repos.yaml",
     )
 
 
@@ -76,7 +76,9 @@ def _listing(names: list[str]) -> str:
 
 
 def _hint(root: Path, names: list[str]) -> str:
-    write = f"write `{_TO_WRITE}` below the app in repos.yaml"
+    programs = [name for name in names if name.endswith(".py")]
+    to_write = f"entrypoint: {programs[0]}" if len(programs) == 1 else _TO_WRITE
+    write = f"write `{to_write}` in its entry of repos.yaml"
     for name in names:
         near = get_close_matches(name.lower(), _WELL_KNOWN, n=1, cutoff=0.8)
         if near and name not in _WELL_KNOWN:

@@ -114,8 +114,7 @@ def test_what_was_stopped_is_told_with_when_why_and_what_next(
         "late: its first version failed, and the deploy stopped it at 2026-03-04 05:06:07 UTC:"
         " the module yaml is missing",
         "  evidence: No module named 'yaml'",
-        "  next: add PyYAML; `iac deploy --file F late` tries it again, and `iac deploy` what has"
-        " changed",
+        "  next: add PyYAML; then iac deploy --file repos.yaml late --project demo",
         "  app container: exited, 0 restarts; exit code 0",
         "  last lines:",
         "    No module",

@@ -255,7 +255,7 @@ def test_a_misspelt_name_is_pointed_out(tmp_path: Path, name: str) -> None:
     with pytest.raises(EntrypointError) as caught:
         detect(tree(tmp_path, {name: "x = 1\n"}), where="repos.yaml:3")
     assert f"rename {name} to " in str(caught.value.next_step)
-    assert "`entrypoint: package.module:function`" in str(caught.value.next_step)
+    assert f"`entrypoint: {name}`" in str(caught.value.next_step)
     assert caught.value.where == "repos.yaml:3"
 
 
