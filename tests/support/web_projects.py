@@ -130,7 +130,7 @@ MANAGER = (
 )
 METRICS = (
     "import threading; metrics = http.server.ThreadingHTTPServer(('0.0.0.0', 9100), Handler);"
-    " threading.Thread(target=metrics.serve_forever, daemon=True).start(); time.sleep(1.5)"
+    " threading.Thread(target=metrics.serve_forever, daemon=True).start(); time.sleep(4)"
 )
 """Opens another port than that for requests, first."""
 IMPORTS_AT_REQUEST = """
