@@ -9,8 +9,9 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from iac_wrapper.errors import ConfigError
+from iac_wrapper.files import record
 from iac_wrapper.files.atomic import write_text
 
 HOST_VERSION = 2
@@ -69,22 +70,18 @@ def load(root: Path, *, versions: Collection[int] = (HOST_VERSION,)) -> Host:
     Raises:
         ConfigError: bootstrap has not run here, or ran with another version.
     """
-    path = path_in(root)
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+
+    def parse(data: dict[str, Any]) -> Host:
         bases = {key: PythonBase(**value) for key, value in data.pop("bases").items()}
         data.pop("envoy_uid", None)  # one for all services: written up to version 0.1
-        if data.pop("version") in versions:
-            return Host(bases=bases, **data)
-        found = "the record of another version"
-    except FileNotFoundError:
-        found = "no such file"
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-        found = str(error)
-    raise ConfigError(
-        "this machine is not set up yet",
-        where=str(path),
-        found=found,
+        if data.pop("version") not in versions:
+            raise ValueError("the record of another version")
+        return Host(bases=bases, **data)
+
+    return record.read(
+        path_in(root),
+        parse,
+        message="this machine is not set up yet",
         expected="the record that bootstrap writes",
         next_step="make bootstrap",
     )

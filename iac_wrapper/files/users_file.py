@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from iac_wrapper.errors import ConfigError
+from iac_wrapper.files import record
 from iac_wrapper.files.atomic import write_text
 from iac_wrapper.model.users import Users
 
@@ -30,19 +31,16 @@ def load(path: Path) -> dict[str, Users]:
     Raises:
         ConfigError: there is none, or it is not one of this version.
     """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if data["version"] == VERSION:
-            return {name: Users(int(base)) for name, base in data["first_uid"].items()}
-        found = f"version {data['version']!r}"
-    except FileNotFoundError:
-        found = "no such file"
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
-        found = str(error)
-    raise ConfigError(
-        "the services have no users on this machine yet",
-        where=str(path),
-        found=found,
+    return record.read(
+        path,
+        _from_json,
+        message="the services have no users on this machine yet",
         expected="the file that `iac lock` and `iac deploy` write",
         next_step="iac lock --file repos.yaml",
     )
+
+
+def _from_json(data: Mapping[str, Any]) -> dict[str, Users]:
+    if data["version"] != VERSION:
+        raise ValueError(f"version {data['version']!r}")
+    return {name: Users(int(base)) for name, base in data["first_uid"].items()}
