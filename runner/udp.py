@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from runner.listeners import MESH_PORTS
+from runner import listeners
 from runner.verdict import Verdict
 
 _NET = Path("/proc/net")
-_CLIENTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _UNCONNECTED = 7
 """TCP_CLOSE of the kernel's net/tcp_states.h: what a UDP socket without a peer is shown as."""
 
 
-def ports(uid: int, wanted: int, *, net: Path = _NET, clients: Path = _CLIENTS) -> list[int]:
+def ports(uid: int, wanted: int, *, net: Path = _NET) -> list[int]:
     """UDP ports that `uid` is bound to without a peer, sorted; none of the mesh's own.
 
     A client that never connects its socket looks the same, so a port of the range that the kernel
@@ -30,14 +29,15 @@ def ports(uid: int, wanted: int, *, net: Path = _NET, clients: Path = _CLIENTS) 
             _, local, _, state, _, _, _, owner, *_ = row.split()
             if int(state, 16) == _UNCONNECTED and int(owner) == uid:
                 found.add(int(local.rpartition(":")[2], 16))
-    low, high = _range(clients)
-    found -= set(MESH_PORTS.values())
-    return sorted(port for port in found if port == wanted or not low <= port <= high)
+    found -= set(listeners.MESH_PORTS.values())
+    given = listeners.client_ports()
+    return sorted(port for port in found if port == wanted or port not in given)
 
 
-def told(verdict: Verdict, found: list[int]) -> Verdict:
-    """`verdict` on a server that listens nowhere, with the UDP ports that it was found on."""
-    if verdict.cause != "no-listener" or not found:
+def told(verdict: Verdict, uid: int, wanted: int) -> Verdict:
+    """`verdict`; on a server that listens nowhere, with the UDP `ports` that it is found on."""
+    found = ports(uid, wanted) if verdict.cause == "no-listener" else []
+    if not found:
         return verdict
     where = f"port{'s' if len(found) > 1 else ''} {' and '.join(map(str, found))}"
     return replace(
@@ -47,11 +47,3 @@ def told(verdict: Verdict, found: list[int]) -> Verdict:
         next_step="write `run: worker` in its entry if it serves UDP only;"
         " between services HTTP and gRPC are carried",
     )
-
-
-def _range(file: Path) -> tuple[int, int]:
-    try:
-        low, high = file.read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        return 32768, 60999  # the kernel's own default
-    return int(low), int(high)

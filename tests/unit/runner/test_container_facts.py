@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runner import udp
+from runner import listeners, udp
 from runner.listeners import found, inodes, of_program
 from runner.memory import RECENT_SECONDS, KernelKills, oom_kills
 from runner.namespace import Namespace
@@ -86,9 +86,11 @@ def test_listening_sockets_are_found_and_filtered() -> None:
         assert f"127.0.0.1:{port}" not in map(str, of_program(os.getuid(), without=[port]))
 
 
-def test_udp_ports_of_servers_are_told_from_clients(tmp_path: Path) -> None:
+def test_udp_ports_of_servers_are_told_from_clients(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A port below the range for clients, or the one that is wanted; no peer, and of this uid."""
-    (tmp_path / "range").write_text("32768\t60999\n")
+    monkeypatch.setattr(listeners, "client_ports", lambda: range(32768, 61000))
     rest = "00000000:00000000 00:00000000 00000000"
     (tmp_path / "udp").write_text(
         "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
@@ -97,10 +99,9 @@ def test_udp_ports_of_servers_are_told_from_clients(tmp_path: Path) -> None:
         f" 12: 0100007F:14EB 00000000:0000 07 {rest} 8 0 1 2 0 0\n"
         f" 13: 0100007F:9C40 00000000:0000 07 {rest} 7 0 1 2 0 0\n"
     )
-    where = {"net": tmp_path, "clients": tmp_path / "range"}
-    assert udp.ports(7, 50051, **where) == [5353]
-    assert udp.ports(7, 40000, **where) == [5353, 40000]
-    assert udp.ports(7, 40000, net=tmp_path / "none", clients=tmp_path / "none") == []
+    assert udp.ports(7, 50051, net=tmp_path) == [5353]
+    assert udp.ports(7, 40000, net=tmp_path) == [5353, 40000]
+    assert udp.ports(7, 40000, net=tmp_path / "none") == []
 
 
 def test_kernel_tables_are_read(tmp_path: Path) -> None:
