@@ -117,24 +117,23 @@ def prove(
     pool = ThreadPoolExecutor(max_workers=max(1, min(32, len(targets))))
     one = partial(_prove_one, workspace, control_plane(workspace, lock), lock, wait, stop)
 
-    def prove_or_tell(target: Target) -> ServiceReport:
+    def first_look(target: Target) -> tuple[ServiceReport, float]:
         health = resting.get(target.app.name)
-        return _at_rest(workspace, lock, target, health) if health else one(target)
+        row = _at_rest(workspace, lock, target, health) if health else one(target)
+        return row, time.monotonic()
 
-    def timed(target: Target) -> tuple[ServiceReport, float]:
-        return prove_or_tell(target), time.monotonic()
-
-    def last_look(target: Target, row: ServiceReport, proven: float) -> ServiceReport:
-        """`row`, or what became of it while slower services were waited for."""
-        if not wait or target.limit == 0 or row.app.name in resting or proven > old:
+    def last_look(target: Target, seen: tuple[ServiceReport, float]) -> ServiceReport:
+        """What became of it while slower services were waited for."""
+        row, at = seen
+        if not wait or target.limit == 0 or target.app.name in resting or at > old:
             return row
         now = one(replace(target, limit=LAST_LOOK_SECONDS))
         return now if now.good or row.good else row
 
     try:
-        rows, times = zip(*pool.map(timed, targets), strict=True) if targets else ((), ())
+        first = list(pool.map(first_look, targets))
         old = time.monotonic() - STALE_SECONDS
-        return list(pool.map(last_look, targets, rows, times))
+        return list(pool.map(last_look, targets, first))
     finally:
         stop.set()  # on Ctrl-C nobody waits for services that are still starting
         pool.shutdown(wait=False, cancel_futures=True)
@@ -198,8 +197,8 @@ def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first,
     )
     if report.good:
         log = partial(_log_of, workspace, target)
-        memory = app.options.memory_mb or workspace.settings.memory_mb
-        return replace(report, warnings=tuple(remarks(report, memory, log)))
+        memory_mb = _memory_mb(workspace, app)
+        return replace(report, warnings=tuple(remarks(report, memory_mb, log)))
     return replace(report, diagnosis=_diagnose(workspace, report, target, limit))
 
 
@@ -260,11 +259,15 @@ def _diagnose(
         oom=bool(container and container.oom_killed and not container.running),
         waited=limit,
         limit=settings.health_timeout,
-        memory_mb=report.app.options.memory_mb or settings.memory_mb,
+        memory_mb=_memory_mb(workspace, report.app),
         lines=lines,
         windows_scripts=with_windows_lines(source, report.app.entrypoint.display, lines),
     )
     return diagnose(facts)
+
+
+def _memory_mb(workspace: Workspace, app: ResolvedApp) -> int:
+    return app.options.memory_mb or workspace.settings.memory_mb
 
 
 def _log_of(workspace: Workspace, target: Target) -> list[str]:

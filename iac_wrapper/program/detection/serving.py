@@ -61,21 +61,18 @@ class Serving:
 
     def kinds(self, body: Iterable[ast.stmt], *, certain: bool) -> set[Run]:
         """Everything that executing the statements is, or else may be."""
-        return self._block(body, certain=certain)
+        found: set[Run] = set()
+        for statement in body:
+            found |= self._statement(statement, certain)
+        return found
 
     def may_serve(self, body: Iterable[ast.stmt]) -> bool:
         """Whether some way through the statements ends in a server or a worker."""
-        return bool(self._block(body, certain=False))
-
-    def _block(self, body: Iterable[ast.stmt], *, certain: bool) -> set[Run]:
-        kinds: set[Run] = set()
-        for statement in body:
-            kinds |= self._statement(statement, certain)
-        return kinds
+        return bool(self.kinds(body, certain=False))
 
     def _statement(self, node: ast.stmt, certain: bool) -> set[Run]:
         def block(body: list[ast.stmt]) -> set[Run]:
-            return self._block(body, certain=certain)
+            return self.kinds(body, certain=certain)
 
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
@@ -165,7 +162,7 @@ class Serving:
             if self._has_commands and not certain:
                 bodies += self._origins.registered.get(name, [])
             for body in bodies:
-                self._known[name, certain] |= self._block(body, certain=certain)
+                self._known[name, certain] |= self.kinds(body, certain=certain)
         return self._known[name, certain]
 
     def _runs_own_app(self, call: ast.Call) -> bool:
