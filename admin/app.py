@@ -176,7 +176,7 @@ class _Errors:
             "%s: unforeseen %s in %s", g.request_id, type(error).__name__, request.endpoint,
             exc_info=error,
         )  # fmt: skip
-        words = "something unforeseen happened; the server's log has it under the request id"
+        words = "an unexpected error occurred; the server's log has it under the request id"
         return self._answer(Problem(500, "internal", words))
 
     def _answer(self, error: Problem) -> Response:

@@ -80,7 +80,7 @@ class Call:
             raise Problem(
                 406,
                 "not-acceptable",
-                "the answer has no such form",
+                "the answer cannot be given in a form that Accept names",
                 found=str(self.request.accept_mimetypes)[:200],
                 expected=", ".join(offered),
             )

@@ -18,6 +18,9 @@ Nothing here prints; `iac_wrapper.cli` renders, `admin` maps to HTTP.
 
 from __future__ import annotations
 
+import errno
+import os
+
 
 class IacError(Exception):
     """An error with everything a person needs to act on it.
@@ -134,3 +137,29 @@ class Interrupted(IacError):  # noqa: N818 - a person's decision, not an error
     """The user pressed Ctrl-C, or the process was asked to stop."""
 
     exit_code = 130
+
+
+def file_error(error: OSError | UnicodeError) -> IacError:
+    """A file that cannot be read or written, where no other code knew better.
+
+    Args:
+        error: as Python raised it; missing permission and a full disk have next steps of their own.
+    """
+    found, expected = str(error), None
+    step = "correct what is found there, then run the command again"
+    if isinstance(error, OSError):
+        found = error.strerror or found
+        if error.errno in (errno.EACCES, errno.EPERM):
+            expected = (
+                f"a file of uid {os.geteuid()}; perhaps another user, or root, ran iac before"
+            )
+            step = "run iac as the user who owns the file, or change its owner (sudo chown -R)"
+        elif error.errno in (errno.ENOSPC, errno.EDQUOT):
+            step = "free some space on that disk, then run the command again"
+    return IacError(
+        "cannot read or write a file",
+        where=getattr(error, "filename", None),
+        found=found,
+        expected=expected,
+        next_step=step,
+    )

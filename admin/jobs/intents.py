@@ -34,7 +34,7 @@ _LOCALLY = "deploy it on the machine itself"
 
 
 def check(request: Request, settings: Settings, root: Path) -> None:
-    """Refuse a request that cannot be meant, or that its caller may not make.
+    """Refuse a request that makes no sense, or that its caller may not make.
 
     Whether `services` are deployed is not looked at: a queued request may follow the deploy that
     brings them.
@@ -83,7 +83,7 @@ def _specs(request: Request, settings: Settings, root: Path) -> list[AppSpec]:
 def _check_one_way(request: Request) -> None:
     given = [name for name in ("slugs", "apps", "services") if getattr(request, name)]
     if request.kind == "destroy":
-        wrong, expected = bool(given), "nothing but the project: a destroy is of all of it"
+        wrong, expected = bool(given), "only the project: destroy removes all of it"
     elif request.kind == "remove":
         wrong, expected = given != ["services"], "services"
     else:
@@ -99,11 +99,11 @@ def _check_one_way(request: Request) -> None:
         )
     if request.prune and request.services:
         raise ConfigError(
-            "prune needs the whole list of what stays",
+            "prune needs the complete list of the services to keep",
             where="/prune",
             found="services",
             expected="slugs or apps",
-            next_step="send all that is to stay as slugs or apps, or leave prune out",
+            next_step="send all services to keep as slugs or apps, or leave prune out",
         )
 
 
@@ -124,7 +124,7 @@ def _check_source(spec: AppSpec, settings: Settings, root: Path) -> None:
             )
         elif parts.scheme == "http" or _is_this_machine(parts.hostname or ""):
             raise _refused(
-                slug, spec.where, "this names a server on this machine itself",
+                slug, spec.where, "this is the address of a server on this machine itself",
                 "another host, in plain letters and digits",
             )  # fmt: skip
 
@@ -141,7 +141,7 @@ def _check_there(spec: AppSpec, root: Path) -> None:
             where=spec.where,
             found=spec.slug.text,
             expected="a directory; relative paths begin at the server's project folder",
-            next_step="mend the path, or deploy a remote slug",
+            next_step="correct the path, or deploy a remote slug",
         )
 
 

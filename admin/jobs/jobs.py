@@ -232,7 +232,7 @@ class Jobs:
             raise BusyError(
                 "this server takes no jobs now",
                 found="it is starting or stopping",
-                next_step="send the request again in some seconds",
+                next_step="send the request again in a few seconds",
             )
         lock, text = None, "Accepted"
         try:

@@ -89,10 +89,10 @@ def died(*, requested: bool) -> Outcome:
 def unforeseen() -> Outcome:
     """A bug; what is known of it stands in the worker's log."""
     error = IacError(
-        "unforeseen error, see the worker's log",
+        "unexpected error, see the worker's log",
         next_step="read worker.log in the job's folder below .iac/jobs, on the server",
     ).to_dict()
-    text = "Failed: unforeseen error"
+    text = "Failed: unexpected error"
     return Outcome("failed", text, {"error": {**error, "error": "InternalError"}})
 
 

@@ -22,7 +22,7 @@ from admin.jobs.sink import Sink
 from iac_wrapper import settings
 from iac_wrapper.adapters import workspace_lock
 from iac_wrapper.adapters.workspace_lock import Lock
-from iac_wrapper.errors import IacError
+from iac_wrapper.errors import IacError, file_error
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.redact import is_masked
 
@@ -97,7 +97,7 @@ def _outcome(
         result = outcome.failed(error)
     except (OSError, UnicodeError) as error:
         _report(sink)
-        result = outcome.failed(_disk_error(error))
+        result = outcome.failed(file_error(error))
     except Exception:
         _report(sink)
         result = outcome.unforeseen()
@@ -176,17 +176,6 @@ def _intent(workspace: Workspace, request: Request, sink: Sink) -> Intent:
 def _cancel_requested(folder: Path) -> bool:
     job = store.read(folder)
     return job is not None and job.cancel_requested
-
-
-def _disk_error(error: OSError | UnicodeError) -> IacError:
-    """A file that cannot be read or written, where no adapter knew better."""
-    return IacError(
-        "a file cannot be used",
-        where=getattr(error, "filename", None),
-        found=str(error),
-        expected="files of the project folder that belong to the server's user",
-        next_step="give them to that user (chown -R), then send the request again",
-    )
 
 
 def _report(sink: Sink) -> None:

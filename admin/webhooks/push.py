@@ -130,7 +130,7 @@ def _urls(data: Mapping[str, Any], *names: str) -> tuple[str, ...]:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
-        raise TypeError(f"{value!r:.80} is no text")
+        raise TypeError(f"{value!r:.80} is not text")
     return value
 
 

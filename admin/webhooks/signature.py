@@ -95,7 +95,7 @@ def _body_signature(header: str, headers: Mapping[str, str], body: bytes, secret
         _refuse(f"there is no {header} header")
     expected = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     if not _equal(given, expected):
-        _refuse(f"{header} does not fit the body and the secret")
+        _refuse(f"{header} does not match the body and the secret")
     return ""
 
 
@@ -123,7 +123,7 @@ def _standard_webhook(headers: Mapping[str, str], body: bytes, secret: str, now:
     expected = "v1," + base64.b64encode(digest).decode()
     # No short cut: every signature is compared, so that the time tells nothing.
     if not any([_equal(signature, expected) for signature in given.split()]):  # noqa: C419
-        _refuse("webhook-signature does not fit the body and the signing token")
+        _refuse("webhook-signature does not match the body and the signing token")
     if not timestamp.isdecimal() or abs(now - int(timestamp[:18])) > CLOCK_SECONDS:
         _refuse(f"webhook-timestamp is not within {CLOCK_SECONDS} s of this machine's clock")
     return identity
@@ -139,7 +139,7 @@ def _key(secret: str) -> bytes:
     raise Problem(
         404,
         "webhook-not-configured",
-        f"{SETTING['gl']} begins like a signing token and is none",
+        f"{SETTING['gl']} begins like a signing token, but is not one",
         expected="whsec_ and base64, as GitLab shows it",
     )
 

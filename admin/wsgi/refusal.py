@@ -11,11 +11,11 @@ from aiohttp.http_exceptions import LineTooLong
 from admin.problem import MEDIA_TYPE, Problem
 
 _CODES = {
-    400: ("bad-request", "this is not HTTP/1.1 as every reader would read it"),
+    400: ("bad-request", "this is not HTTP/1.1, or two servers could read it differently"),
     408: ("request-timeout", "the body did not arrive in time"),
     413: ("request-entity-too-large", "the body is too large"),
     431: ("request-header-fields-too-large", "the request line and the headers are too large"),
-    500: ("internal", "something unforeseen happened; the server's log has it"),
+    500: ("internal", "an unexpected error occurred; the server's log has it"),
     503: ("overloaded", "all threads are busy; try again"),
 }
 """Codes are stable, while the phrases of `HTTPStatus` change with Python's version."""

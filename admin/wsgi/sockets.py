@@ -97,7 +97,7 @@ class UnixSocket:
         except OSError as error:
             self.close()
             found = error.strerror or str(error)  # a path too long has no errno
-            next_step = "mend its folder, or set IAC_ADMIN_SOCKET to another path"
+            next_step = "correct its folder, or set IAC_ADMIN_SOCKET to another path"
             raise _error("cannot make the Unix socket", path, found, next_step) from None
         except ConfigError:
             self.close()
@@ -188,7 +188,7 @@ def _remove_stale(path: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(found.st_mode):
-        raise _error("there is something else in place of the socket", path, "not a socket",
+        raise _error("there is something else where the socket should be", path, "not a socket",
             "move it away, or set IAC_ADMIN_SOCKET to another path")  # fmt: skip
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)

@@ -60,8 +60,8 @@ def short_of_disk(left: int | None, needed: int) -> str:
     if left is None or left >= needed:
         return ""
     return (
-        f"{left} MiB are free where Docker keeps images, and builds need about {needed};"
-        " `docker builder prune` and `docker image prune` free some"
+        f"only {left} MiB are free where Docker keeps images, and builds need about {needed} MiB;"
+        " `docker builder prune` and `docker image prune` free space"
     )
 
 

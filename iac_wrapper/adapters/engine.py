@@ -343,7 +343,7 @@ def _translated() -> Iterator[None]:
         yield
     except docker.errors.APIError as error:
         raise CommandError(
-            "the Docker engine refused",
+            "the Docker engine refused the request",
             found=str(error.explanation or error),
             next_step="run the command again; the engine's own log has more",
         ) from None
@@ -358,7 +358,7 @@ def _down(error: BaseException) -> EngineError:
     return EngineError(
         "the Docker engine does not answer",
         found=(isinstance(root, OSError) and root.strerror) or str(error),
-        expected="a running engine, reachable as the docker CLI reaches it (DOCKER_HOST)",
+        expected="a running engine that the docker CLI reaches as well (DOCKER_HOST)",
         next_step="make bootstrap (starts the local one); with DOCKER_HOST set, start that engine"
         " or unset the variable; `docker info` shows which one is meant",
         retryable=True,

@@ -85,7 +85,7 @@ def build_all(
         raise CommandError(
             f"the build of {', '.join(name for name, _ in failed)} failed",
             expected="nothing was changed: what ran before still runs",
-            next_step="mend the app (or its requirements), then deploy again",
+            next_step="fix the app (or its requirements), then deploy again",
             detail="\n".join(text for _, text in failed),
         )
 

@@ -34,7 +34,7 @@ class Command:
         return Path(self.argv[0]).name
 
 
-LOOK = "correct what the lines below name, then run the command again"
+LOOK = "fix what the lines below report, then run the command again"
 """The next step where a program that failed says itself what is wrong."""
 
 

@@ -198,7 +198,7 @@ class _Messages:
         if any("Error acquiring the state lock" in d.get("summary", "") for d in self._errors):
             return BusyError(
                 "the project's Terraform state is locked",
-                found="another terraform, cdktf or iac works on it",
+                found="another terraform, cdktf or iac process is using it",
                 next_step="wait for it to end, then run the command again",
                 retryable=True,
             )
@@ -236,7 +236,7 @@ class _Messages:
 
     def _on_apply_progress(self, message: dict[str, Any]) -> list[str]:
         hook = message["hook"]
-        return [f"{hook['resource']['addr']}: still at it after {hook['elapsed_seconds']} s"]
+        return [f"{hook['resource']['addr']}: not done after {hook['elapsed_seconds']} s"]
 
     def _on_apply_complete(self, message: dict[str, Any]) -> list[str]:
         hook = message["hook"]

@@ -110,7 +110,12 @@ def _build(context: Context, docker: Path, python: str) -> Image:
             python, archive, sources=_sources(context.machine, python), apt_options=_apt_options()
         )
         log = docker_images.log_name(reference)
-        context.logged(log, command, "mmdebstrap failed", next_step="make bootstrap, after a look")
+        context.logged(
+            log,
+            command,
+            "mmdebstrap failed",
+            next_step="fix what the log says, then make bootstrap",
+        )
         imported = debian.import_command(python, archive, docker, reference)
         context.logged(log, imported, "docker import failed", next_step="make bootstrap")
     image = docker_images.inspect(docker, reference)

@@ -105,7 +105,7 @@ def must_install(situation: Situation, machine: Machine) -> bool:
         )
     if situation.client and "permission denied" in situation.said.lower():
         raise EngineError(
-            "you may not use the Docker engine of this machine",
+            "you are not allowed to use the Docker engine of this machine",
             found=situation.said,
             expected="root, or a member of the group docker",
             next_step='sudo usermod -aG docker "$USER", log in again, then make bootstrap',
@@ -137,7 +137,7 @@ def start_command(situation: Situation, machine: Machine, log: Path) -> Command:
         raise EngineError(
             "the Docker engine is not running",
             found=situation.said,
-            next_step="sudo systemctl start docker (or start it your way), then make bootstrap",
+            next_step="sudo systemctl start docker (or the like), then make bootstrap",
         )
     if machine.init == "systemd":
         return Command(("systemctl", "start", "docker"))

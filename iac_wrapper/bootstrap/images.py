@@ -159,7 +159,7 @@ def _ensure(
     if image is None:
         raise CommandError(
             f"{tag} was built, but the engine does not have it",
-            found="a buildx builder that keeps its images to itself",
+            found="a buildx builder that does not load its images into the engine",
             next_step="docker buildx use default, then make bootstrap",
         )
     return image

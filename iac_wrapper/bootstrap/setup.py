@@ -92,8 +92,8 @@ def _choose_provider(context: Context, previous: Host | None, platform: str) -> 
     chosen = provider.choose(context.settings.provider, recorded, available)
     if (recorded, chosen, context.settings.provider) == ("registry", "embedded", "auto"):
         context.progress.note(
-            "the Docker provider cannot be downloaded from here: the embedded one from now on"
-            " (make bootstrap IAC_PROVIDER=registry undoes that)"
+            "the Docker provider cannot be downloaded from here: the embedded one is used from now"
+            " on (make bootstrap IAC_PROVIDER=registry undoes that)"
         )
     return chosen
 

@@ -36,7 +36,8 @@ def with_consent(run: Callable[[Intent], T], intent: Intent) -> T:
     except PruneError as error:
         if not _at_a_terminal():
             raise
-        _confirm(f"{intent.file} does not list {', '.join(error.services)}. Remove from the host?")
+        names = ", ".join(error.services)
+        _confirm(f"{intent.file} does not list {names}. Remove from this host?")
         return run(replace(intent, agreed=error.services))
 
 
@@ -48,7 +49,7 @@ def about_destroy(project: str, found: Inventory) -> None:
     """
     if not _at_a_terminal():
         raise ConfigError(
-            f"destroying project {project}: there is no terminal to ask at: add --yes",
+            f"destroying project {project} needs a confirmation, and no terminal is there to ask",
             found=str(found),
             next_step=f"iac destroy --yes --project {project}",
         )
@@ -67,7 +68,7 @@ def about_remove(project: str, names: Sequence[str]) -> None:
     """
     if not _at_a_terminal():
         raise ConfigError(
-            "removing services: there is no terminal to ask at: add --yes",
+            "removing services needs a confirmation, and no terminal is there to ask",
             found=", ".join(names),
             next_step=f"iac remove {' '.join(names)} --yes --project {project}",
         )

@@ -25,10 +25,10 @@ _file = click.option(
     help="List of slugs (YAML or JSON); default: repos.yaml, unless slugs are given.",
 )  # fmt: skip
 _slugs = click.argument("slugs", nargs=-1, metavar="[SLUG]...")
-_locked = click.option("--locked", is_flag=True, help="Take the commits of the lock file.")
+_locked = click.option("--locked", is_flag=True, help="Deploy the commits of the lock file.")
 _yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 _prune = click.option("--prune", is_flag=True,
-    help="Remove services that the file does not list, without a question.")  # fmt: skip
+    help="Remove services that the file does not list, without asking.")  # fmt: skip
 
 
 @verb
@@ -73,7 +73,7 @@ def deploy(
 @_slugs
 @click.option("--detailed-exitcode", is_flag=True,
     help="Exit with 0 without changes, 2 with changes, 1 for bad input.")  # fmt: skip
-@click.option("--full", is_flag=True, help="Terraform's own listing instead of service words.")
+@click.option("--full", is_flag=True, help="Show Terraform's own plan instead.")
 def plan(
     workspace: Workspace,
     as_json: bool,
@@ -126,7 +126,7 @@ def lock(
 
 @verb
 @_yes
-@click.option("--if-exists", is_flag=True, help="A project that is not there is no error.")
+@click.option("--if-exists", is_flag=True, help="Succeed also if there is no such project.")
 def destroy(workspace: Workspace, as_json: bool, yes: bool, if_exists: bool) -> None:
     """Remove everything of the project and prove that nothing is left.
 
@@ -185,7 +185,7 @@ def _intent(
     if file is None and slugs:
         if prune:
             raise ConfigError(
-                "--prune needs the whole list of what stays",
+                "--prune needs the complete list of the services to keep",
                 found="slugs alone, which are added to what the project runs",
                 next_step="name the list with --file",
             )

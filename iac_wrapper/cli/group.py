@@ -16,7 +16,7 @@ import click
 from iac_wrapper import __version__
 from iac_wrapper.cli import render
 from iac_wrapper.cli.folder import open_workspace
-from iac_wrapper.errors import IacError, Interrupted, UnhealthyError
+from iac_wrapper.errors import IacError, Interrupted, UnhealthyError, file_error
 from iac_wrapper.model.plain import plain
 from iac_wrapper.model.redact import Redactor
 
@@ -47,7 +47,7 @@ class _Group(click.Group):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
         except (OSError, UnicodeError) as error:
-            _fail(ctx, _disk_error(error))
+            _fail(ctx, file_error(error))
         except (KeyboardInterrupt, click.Abort):  # Abort: Ctrl-C at a question
             _fail(ctx, Interrupted("interrupted", next_step="run the same command again"))
 
@@ -58,7 +58,7 @@ def _added() -> dict[str, EntryPoint]:
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="iac")
-@click.option("--verbose", "-v", is_flag=True, help="Show progress beside --json, too.")
+@click.option("--verbose", "-v", is_flag=True, help="Show progress also with --json.")
 @click.pass_context
 def main(ctx: click.Context, verbose: bool) -> None:
     """Turn git slugs into running, verified services behind mutual TLS."""
@@ -100,17 +100,6 @@ def _fail(ctx: click.Context, error: IacError) -> NoReturn:
     # As Terraform's own flag: 2 says "changes", so bad input must say something else.
     taken = ctx.meta.get("detailed_exitcode") and error.exit_code == 2
     sys.exit(1 if taken else error.exit_code)
-
-
-def _disk_error(error: OSError | UnicodeError) -> IacError:
-    """A file that cannot be read or written, where no adapter knew better."""
-    return IacError(
-        "a file cannot be used",
-        where=getattr(error, "filename", None),
-        found=str(error),
-        expected="files of the project folder that belong to you (another user, or root, ran iac?)",
-        next_step="run iac as the user who owns them, or give them to yourself (chown -R)",
-    )
 
 
 def _terminate(_signal: int, _frame: object) -> NoReturn:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 @verb
 @click.option("--wait", type=click.FloatRange(0, 3600), default=0, metavar="SECONDS",
-    help="Give services that long to become SERVING.")  # fmt: skip
+    help="Wait so long for services to become SERVING.")  # fmt: skip
 def health(workspace: Workspace, as_json: bool, wait: float) -> None:
-    """Ask every service over mTLS; exit with 7 unless all are SERVING."""
+    """Ask every service over mTLS; exit with 7 unless all are healthy."""
     from iac_wrapper.operations.health import health as operation
     from iac_wrapper.operations.verify import unhealthy_detail
 
@@ -37,10 +37,10 @@ def health(workspace: Workspace, as_json: bool, wait: float) -> None:
 
 @verb
 @click.option("--service", "-s", "services", multiple=True, metavar="S", help="Only this service.")
-@click.option("--envoy", is_flag=True, help="Envoy's lines as well.")
+@click.option("--envoy", is_flag=True, help="Also show what Envoy logs.")
 @click.option("--tail", type=click.IntRange(0, 100_000), default=100, show_default=True,
     help="Lines of history per container.")  # fmt: skip
-@click.option("--follow", is_flag=True, help="Stay and print new lines.")
+@click.option("--follow", is_flag=True, help="Keep running and print new lines.")
 def logs(
     workspace: Workspace,
     as_json: bool,
@@ -77,7 +77,7 @@ def _quiet_end(follow: bool) -> Iterator[None]:
 
 
 @verb
-@click.option("--all", "everything", is_flag=True, help="Every project of this engine.")
+@click.option("--all", "everything", is_flag=True, help="Heal every project on this engine.")
 def heal(workspace: Workspace, as_json: bool, everything: bool) -> None:
     """Start what an engine restart left stopped. Idempotent."""
     from dataclasses import replace

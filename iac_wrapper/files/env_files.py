@@ -76,7 +76,7 @@ def resolve(
                 f"{name} holds a NUL character",
                 where=where,
                 expected="none",
-                next_step=f"set {name} to text; what is binary can be encoded as base64",
+                next_step=f"set {name} to text; encode binary data, for instance as base64",
             )
         values[key] = environ[name]
     try:

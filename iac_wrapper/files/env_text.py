@@ -83,7 +83,7 @@ class _Reader:
             parts.append(part)
         if self._take(_LINE_END) is None:
             open_quote = self._text[self._at : self._at + 1] in {"'", '"'}
-            found = "a quote that does not end" if open_quote else "text after the closing quote"
+            found = "a quote that is not closed" if open_quote else "text after the closing quote"
             raise self._error(found, start)
         return "".join(parts)
 

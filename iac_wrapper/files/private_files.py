@@ -37,7 +37,7 @@ def unreadable(path: Path, error: OSError) -> CertificateError:
         "cannot use the secrets",
         where=str(path),
         found=error.strerror,
-        next_step="run as the user who deployed first, or chown the folder to this one",
+        next_step="run as the user who deployed first, or chown the folder to your own user",
     )
 
 
@@ -47,13 +47,13 @@ def _close(path: Path, mode: int) -> None:
         return
     try:
         path.chmod(mode)
-        reason = "the file system keeps its own modes"
+        reason = "the file system does not keep modes"
     except OSError as error:
         reason = error.strerror or str(error)
     after = path.stat().st_mode & 0o7777
     if after != mode:
         raise CertificateError(
-            "cannot close the secrets to other users",
+            "cannot keep other users from reading the secrets",
             where=str(path),
             found=f"mode {after:04o}, owner {_user(found.st_uid)}: {reason}",
             expected=f"mode {mode:04o}, which only {_user(found.st_uid)} can set",

@@ -144,7 +144,7 @@ def _from_json(value: object, where: str, base: Path) -> AppSpec:
         return replace(_spec(node, reader, base, text), where=where)
     except RecursionError:
         raise ConfigError(
-            "nested too deep", where=where, next_step="send an app as a text or a flat object"
+            "nested too deep", where=where, next_step="send an app as a string or a flat object"
         ) from None
     except ConfigError as error:  # a line number means nothing here
         error.next_step = (error.next_step or "").replace(error.where or where, where)
@@ -173,7 +173,7 @@ def _read(path: Path) -> str:
             where=str(path),
             found=str(error),
             expected="a UTF-8 text file",
-            next_step="let the file be readable, and save it as UTF-8",
+            next_step="make the file readable, and save it as UTF-8",
         ) from None
 
 
@@ -254,7 +254,7 @@ def _slug(node: yaml.Node, subdir: yaml.Node | None, reader: Reader, text: str) 
     if lost and "#" not in written:
         raise reader.error(
             node,
-            f"{lost!r} is a comment to YAML because of the blank before it, not a ref",
+            f"{lost!r} is a comment in YAML, because of the space before it, not a ref",
             expected=f"{written}{lost} for a ref, `# {lost[1:]}` for a comment",
         )
     with reader.at(node):

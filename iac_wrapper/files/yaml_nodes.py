@@ -131,7 +131,9 @@ class Reader:
         self._visited += 1
         if self._visited > MAX_NODES:
             raise self.error(
-                node, "the file expands to too much", expected=f"at most {MAX_NODES} values"
+                node,
+                "the file is too large when its aliases are expanded",
+                expected=f"at most {MAX_NODES} values",
             )
 
 

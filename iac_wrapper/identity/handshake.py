@@ -168,7 +168,7 @@ def _answer(secure: ssl.SSLSocket, timeout: float) -> Refusal:
     try:
         answer = secure.recv(65536)
     except TimeoutError:
-        return Refusal(None, f"neither answered nor refused within {timeout:g} s")
+        return Refusal(None, f"no answer and no refusal within {timeout:g} s")
     except ssl.SSLError as error:
         return Refusal(True, f"refused: {_reason(error)}")
     except ConnectionError:

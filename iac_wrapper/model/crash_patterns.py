@@ -139,11 +139,11 @@ def _database(_match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
 
 def _permission(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
     step = f"let it use a path {_WRITABLE}"
-    return "permission", f"{match[1]} is not its own to read or write", step
+    return "permission", f"it has no permission for {match[1]}", step
 
 
 def _address(_match: re.Match[str], app: ResolvedApp) -> tuple[str, str, str]:
-    step = f"let it listen on $PORT ({app.port}) once; {_MESH_PORTS} are the mesh's"
+    step = f"let it listen on $PORT ({app.port}) only once; the sidecar has {_MESH_PORTS}"
     return "address-in-use", "the port it wants to listen on is taken", step
 
 

@@ -93,7 +93,7 @@ class Refs:
             raise SourceError(
                 "the repository has no default branch",
                 expected="#branch, #tag or #commit after the slug",
-                next_step="write one of the refs below behind the slug, as #ref",
+                next_step="write one of the refs below after the slug, as #ref",
                 detail="\n".join(self.near("main")),
             )
         return commit, (self.default or "HEAD").removeprefix("refs/heads/")
@@ -106,7 +106,7 @@ class Refs:
         commits = {self.commits[name] for name in names}
         if len(commits) > 1:
             raise SourceError(
-                f"{ref!r} is a branch and a tag, and they differ",
+                f"{ref!r} is a branch and a tag, at different commits",
                 expected=" or ".join(f"#{name}" for name in names),
                 next_step="write one of these in the slug",
                 detail="\n".join(f"{name} {self.commits[name]}" for name in names),
@@ -124,7 +124,7 @@ class Refs:
 
 def _several(short: str, commits: Sequence[str]) -> SourceError:
     return SourceError(
-        f"the short SHA {short} fits several commits",
+        f"the short SHA {short} matches several commits",
         expected="more digits",
         next_step="write one of the commits below in the slug",
         detail="\n".join(commits),

@@ -54,7 +54,7 @@ class Slug:
             ConfigError: `text` is not a slug; a near miss is answered with the right spelling.
         """
         if not text or len(text) > MAX_LENGTH or not text.isprintable() or text != text.strip():
-            raise _bad("a slug is one line without surrounding blanks", text)
+            raise _bad("a slug is one line without spaces around it", text)
         head, mark, fragment = text.partition("#")
         kind, location = _location(text, head)
         ref, _, subdir = fragment.partition(":")
@@ -158,7 +158,7 @@ def _clone_url(text: str, url: str) -> str:
         )
     if parts.scheme == "http" and not is_loopback(host):
         raise _bad(
-            "http:// lets anybody on the way change the code",
+            "http:// lets anybody on the network path change the code",
             text,
             expected="git+https:// (git+http:// is for this machine's loopback only)",
         )
@@ -168,7 +168,7 @@ def _clone_url(text: str, url: str) -> str:
     elif host.startswith("-") or not host or parts.path in {"", "/"}:
         raise _bad("a clone URL needs a host and a path", text)
     if parts.query or "\\" in url or " " in url or (parts.username or "").startswith("-"):
-        raise _bad("a clone URL has no query, backslash or blank", text)
+        raise _bad("a clone URL has no query, backslash or space", text)
     return url
 
 

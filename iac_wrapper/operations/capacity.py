@@ -35,7 +35,7 @@ def shortages(left: Left, services: int, builds: int) -> Iterator[str]:
     if left.memory is not None and memory > left.memory:
         yield (
             f"{services} more services need about {memory} MiB even when idle, and"
-            f" {left.memory} MiB are free; `docker stats` shows who has the rest"
+            f" {left.memory} MiB are free; `docker stats` shows what uses the rest"
         )
     if left.tasks is not None and tasks > left.tasks:
         yield (

@@ -35,7 +35,7 @@ def destroy(workspace: Workspace) -> Destroyed:
         check_own(workspace)
         candidates.discard(workspace, live=True)  # they are on the network that Terraform removes
         resources = _destroy_state(workspace)
-        workspace.step("Sweeping what carries the project's label")
+        workspace.step("Removing what else has the project's label")
         swept = [
             *workspace.engine.sweep(workspace.project),
             *workspace.engine.sweep_data(workspace.project),
@@ -65,7 +65,7 @@ def _check_nothing_left(workspace: Workspace) -> None:
     left = workspace.engine.leftovers(workspace.project)
     if left:
         raise CommandError(
-            f"project {workspace.project} is not wholly gone",
+            f"project {workspace.project} is not completely removed",
             found=", ".join(left),
             next_step="remove them with docker, then run `iac destroy` again",
         )

@@ -64,7 +64,7 @@ def warn_of_missing(workspace: Workspace) -> list[str]:
         return []
     for service in sorted(name for name, pair in candidates.pairs(workspace).items() if pair.live):
         workspace.warn(
-            f"{service}: the candidate of a deploy that did not end has the traffic;"
+            f"{service}: the candidate of an unfinished deploy has the traffic;"
             " `iac deploy` finishes it"
         )
     present = {c.name for c in workspace.engine.containers(project)}
@@ -105,7 +105,9 @@ def _heal_app(workspace: Workspace, app: Container, owner: Container) -> list[st
     if app.state in STOPPED:
         return _try(workspace, workspace.engine.start, app, "started")
     if _left_behind(app, owner):
-        return _try(workspace, workspace.engine.restart, app, "restarted into its new namespace")
+        return _try(
+            workspace, workspace.engine.restart, app, "restarted to join its Envoy's network"
+        )
     return []
 
 

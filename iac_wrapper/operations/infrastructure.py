@@ -45,7 +45,7 @@ def make_plan(
     stopped = any(not c.running for c in workspace.engine.containers(workspace.project))
     refresh = workspace.has_embedded_provider or not stopped
     if not refresh:
-        workspace.warn("containers are stopped, so drift is not looked at; `iac heal` starts them")
+        workspace.warn("containers are stopped, so drift is not checked; `iac heal` starts them")
     plan = terraform.plan(saved, workspace.progress, refresh=refresh)
     return terraform, saved, plan
 

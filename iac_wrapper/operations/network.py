@@ -67,7 +67,7 @@ def choose_gateway_port(
     if binding in own or port_is_free(binding):
         return binding
     raise ConfigError(
-        f"port {binding} of 127.0.0.1, the gateway's, is in use",
+        f"the gateway's port {binding} on 127.0.0.1 is in use",
         found="another program, or another project's gateway, listens there",
         next_step=f"find it with `ss -ltnp 'sport = :{binding}'`, or set IAC_GATEWAY_PORT",
     )

@@ -38,7 +38,7 @@ def remarks(
         lines = " or ".join(f"`port: {port}`" for port in health.other_ports)
         yield (
             f"requests go to port {health.port}, and it listens on {others} as well: write {lines}"
-            f" in its entry to send them there, `port: {health.port}` to leave it at that"
+            f" in its entry to send them there, or `port: {health.port}` to keep them here"
         )
     if health.evidence.startswith("400 "):
         # An answer, but most likely the one that everybody gets.

@@ -114,7 +114,7 @@ def remove(workspace: Workspace, names: Sequence[str]) -> Removed:
         others -= known.stopped.keys()
         if others:
             said = ", ".join(sorted(others))
-            workspace.warn(f"this changes {said} too: they were not as recorded")
+            workspace.warn(f"this also changes {said}, because it is not as recorded")
         step.apply(workspace, going)
         releases.finish(workspace, left, known)
         remove_dropped(workspace, left)

@@ -18,7 +18,7 @@ def settle(workspace: Workspace, before: LockFile | None) -> None:
     found = candidates.pairs(workspace)
     done = {name for name in found if not found[name].live or _serves(workspace, before, name)}
     for name in sorted(done):
-        workspace.warn(f"{name}: removing the candidate of a deploy that did not end")
+        workspace.warn(f"{name}: removing the candidate of an unfinished deploy")
     candidates.retire(workspace, done)
 
 

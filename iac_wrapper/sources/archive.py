@@ -61,7 +61,7 @@ def _save(response: requests.Response, to: Path, max_bytes: int, url: str) -> No
                 raise SourceError(
                     "the archive is too large",
                     found=f"more than {max_bytes // 10**6} MB at {url}",
-                    next_step="raise IAC_FETCH_MAX_MB if that is really wanted",
+                    next_step="raise IAC_FETCH_MAX_MB if you want it all the same",
                 )
             if time.monotonic() > deadline:
                 raise SourceError(

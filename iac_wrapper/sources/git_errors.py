@@ -33,7 +33,7 @@ _CASES = (
     ),
     _Case(
         r"Permission denied \(",
-        "ssh was not let in",
+        "the ssh server refused the login",
         "add a key that may read the repository (ssh-add), or use gh:, gl:, bb: with a token",
     ),
     _Case(
@@ -73,11 +73,11 @@ _CASES = (
     _Case(
         r"does not appear to be a git repository|not valid: is this a git repository",
         "there is no git repository at this address",
-        "check the spelling",
+        "check the spelling of the slug",
     ),
     _Case(
         r"transport '.*' not allowed",
-        "git was sent to another kind of address",
+        "git was redirected to a kind of address that is not allowed",
         "remove url.….insteadOf for this host from git's configuration, or change the slug",
     ),
 )

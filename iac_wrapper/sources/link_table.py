@@ -130,12 +130,12 @@ class LinkTable:
         if target.startswith("/"):
             raise _BadLinkError("leaves the source")
         if not target or "\0" in target or len(target) > MAX_TARGET:
-            raise _BadLinkError("is no path")
+            raise _BadLinkError("is not a path")
         parts = [part for part in target.split("/") if part not in {"", "."}]
         self._steps += len(parts)
         if self._steps > MAX_STEPS:
             raise SourceError(
-                "the source holds symbolic links that multiply each other beyond measure",
+                "the source holds symbolic links that multiply each other without bound",
                 found=f"more than {MAX_STEPS} steps to follow them all",
                 next_step="let links in the repository point at files, not at other links",
             )

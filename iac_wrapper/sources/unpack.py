@@ -248,7 +248,7 @@ def _refused(what: str, found: str) -> SourceError:
     return SourceError(
         f"the source holds {what}",
         found=found,
-        expected="files, directories, links inside",
+        expected="files, directories, and links that stay inside",
         next_step="take it out of the repository",
     )
 
@@ -257,5 +257,5 @@ def _too_large(limits: Limits) -> SourceError:
     return SourceError(
         "the source is too large",
         found=f"more than {limits.max_bytes // 10**6} MB unpacked",
-        next_step="raise IAC_FETCH_MAX_MB if that is really wanted",
+        next_step="raise IAC_FETCH_MAX_MB if you want it all the same",
     )

@@ -117,7 +117,7 @@ def test_remove_takes_a_service_away(project: Project) -> None:
     project.container("two", "app").remove(force=True)
     done = project.iac("remove", "crash", "--yes")
     assert done.stdout.splitlines()[0] == "Removed crash, with keys and secret values."
-    assert "this changes two too: they were not as recorded" in done.stderr
+    assert "this also changes two, because it is not as recorded" in done.stderr
     assert "1 of 1 services healthy: 1 COMPLETED" in done.stdout
     after = project.container_ids()
     assert set(before) - set(after) == {f"{project.name}-crash-{r}" for r in ("app", "envoy")}

@@ -104,7 +104,7 @@ def test_a_kill_at_any_step_converges(project: Project, git_server: GitServer, s
     try:
         kill_deploy(project, step)
         assert project.health()["web"]["status"] == "SERVING"
-        told = "the candidate of a deploy that did not end has the traffic"
+        told = "the candidate of an unfinished deploy has the traffic"
         said = told in project.iac("heal").stderr
         assert said or step not in LIVE
         verdict = deploy_when_free(project)

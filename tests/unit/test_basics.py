@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -43,18 +44,34 @@ def test_an_error_renders_every_fact_once() -> None:
         where="repos.yaml:3",
         found="x",
         expected="gh:owner/repo",
-        next_step="mend it",
+        next_step="correct it",
         detail="a\nb",
     )
     assert str(error).splitlines() == [
         "repos.yaml:3: bad slug",
         "  found:    x",
         "  expected: gh:owner/repo",
-        "  next:     mend it",
+        "  next:     correct it",
         "  | a",
         "  | b",
     ]
     assert error.to_dict()["error"] == "ConfigError"
+
+
+def test_a_file_error_says_what_would_help() -> None:
+    """Missing permission, a full disk and what nobody foresaw each have another next step."""
+    steps = {
+        PermissionError(errno.EACCES, "Permission denied", "/x"): "change its owner",
+        OSError(errno.ENOSPC, "No space left on device", "/x"): "free some space",
+        IsADirectoryError(errno.EISDIR, "Is a directory", "/x"): "correct what is found there",
+    }
+    for raised, step in steps.items():
+        error = errors.file_error(raised)
+        assert (error.where, error.found) == ("/x", raised.strerror)
+        assert step in (error.next_step or "")
+    assert "utf-8" in (
+        errors.file_error(UnicodeDecodeError("utf-8", b"\xff", 0, 1, "?")).found or ""
+    )
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_env_file_keeps_bytes(tmp_path: Path) -> None:
 def test_broken_env_file_names_the_line(tmp_path: Path) -> None:
     """A line that sets nothing is an error, not a setting that is lost; no value is shown."""
     (tmp_path / ".env").write_text("A=1\nB='sentinel\n")
-    with pytest.raises(ConfigError, match="a quote that does not end") as caught:
+    with pytest.raises(ConfigError, match="a quote that is not closed") as caught:
         settings.load(tmp_path, {})
     assert caught.value.where == ".env:2"
     assert "sentinel" not in str(caught.value)

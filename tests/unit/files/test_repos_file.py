@@ -252,7 +252,7 @@ def test_hostile_files_end_quickly(tmp_path: Path) -> None:
     assert "too many" in str(_refused(tmp_path, "- gh:a/b\n" * 501))
     big = "- slug: gh:a/a0\n  env: &e\n" + "".join(f"    V{i}: x\n" for i in range(500))
     aliases = "".join(f"- {{slug: gh:a/a{i}, env: *e}}\n" for i in range(1, 400))
-    assert "expands to too much" in str(_refused(tmp_path, big + aliases))
+    assert "too large when its aliases are expanded" in str(_refused(tmp_path, big + aliases))
 
 
 def test_from_slugs(tmp_path: Path) -> None:

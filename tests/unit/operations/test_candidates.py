@@ -71,7 +71,7 @@ def test_a_killed_deploys_candidate_without_traffic_is_removed(
     unfinished.settle(workspace, deployed(workspace.layout, app("web")))
     assert engine_double.containers == {}
     assert [event.message for event in events] == [
-        "web: removing the candidate of a deploy that did not end"
+        "web: removing the candidate of an unfinished deploy"
     ]
 
 

@@ -36,7 +36,7 @@ def test_an_app_in_a_dead_namespace_is_restarted(
 ) -> None:
     """An app that started before its Envoy container sits in the old namespace."""
     _pair(engine_double, envoy="running", app="running", app_started="2025-01-01T00:00:00Z")
-    assert heal(workspace) == ["demo-web-app: restarted into its new namespace"]
+    assert heal(workspace) == ["demo-web-app: restarted to join its Envoy's network"]
 
 
 def test_an_app_without_its_owner_is_left_to_terraform(

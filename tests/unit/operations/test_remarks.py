@@ -41,7 +41,7 @@ def test_ports_beside_the_one_that_is_served_are_named() -> None:
     health: Health = replace(web.health, other_ports=(8000, 8001))
     assert said(replace(web, health=health)) == [
         "requests go to port 9000, and it listens on 8000 and 8001 as well: write `port: 8000` or"
-        " `port: 8001` in its entry to send them there, `port: 9000` to leave it at that"
+        " `port: 8001` in its entry to send them there, or `port: 9000` to keep them here"
     ]
 
 

@@ -192,7 +192,7 @@ def test_other_protocols_are_closed(
         f'[url "{target.replace("FOLDER", str(tmp_path))}"]\n\tinsteadOf = https://h.test/\n'
     )
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
-    with pytest.raises(SourceError, match="another kind of address"):
+    with pytest.raises(SourceError, match="a kind of address that is not allowed"):
         git.ls_remote(Remote("https://h.test/x"))
     assert not (tmp_path / "ran").exists()
 
