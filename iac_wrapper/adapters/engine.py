@@ -355,6 +355,13 @@ def _down(error: BaseException) -> EngineError:
     root: BaseException | None = error
     while root is not None and not (isinstance(root, OSError) and root.strerror):
         root = root.__cause__ or root.__context__
+    if isinstance(root, PermissionError):
+        return EngineError(
+            "you are not allowed to use the Docker engine",
+            found=root.strerror,
+            expected="root, or a member of the group docker",
+            next_step='sudo usermod -aG docker "$USER", log in again, then run the command again',
+        )
     return EngineError(
         "the Docker engine does not answer",
         found=(isinstance(root, OSError) and root.strerror) or str(error),

@@ -40,7 +40,7 @@ _WAYS = {"SERVING": "", "RUNNING": "alive, listens nowhere", "COMPLETED": "exit 
 _CAUSES = {
     "envoy": "sidecar failed",
     "own-health": "its own health check",
-    "stranger": "accepts callers without a certificate",
+    "stranger": "clients not verified",
     "unreachable": "nobody answers",
 }
 """Cause codes that are no words for people as they are."""

@@ -95,7 +95,8 @@ def _around(facts: Facts) -> Finding | None:
         text = "Envoy serves an older certificate than the one on disk"
         return Finding("old-certificate", text, "", f"iac deploy --project {facts.project}")
     if health.serving and not facts.probe.refused:
-        return Finding("stranger", facts.probe.message, "", f"{logs} --envoy")
+        text = f"a caller without a certificate was not refused ({facts.probe.message})"
+        return Finding("stranger", text, "", f"{logs} --envoy")
     if health.status == "UNREACHABLE":
         cause, next_step = health.cause, health.next_step or f"{logs} --envoy"
         return Finding(cause, health.message, health.evidence, next_step)
@@ -174,7 +175,7 @@ def _too_slow(facts: Facts, code: str) -> Finding:
         return Finding(code, text, "", step)
     port = f"on port {facts.app.port}" if facts.app.port_declared else "anywhere"
     text = f"alive for {waited} s and not listening {port}"
-    return Finding(code, text, "", f"write `run: worker` if it is no server; {step}")
+    return Finding(code, text, "", f"write `run: worker` if it is not a server; {step}")
 
 
 def _last_words(runs: Sequence[Sequence[str]]) -> list[str]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
@@ -123,3 +124,17 @@ def test_a_listening_port_is_not_free() -> None:
         listener.listen()
         assert not port_is_free(listener.getsockname()[1])
     assert port_is_free(free_port())
+
+
+def test_a_user_who_may_not_use_the_engine_is_told_so(tmp_path: Path) -> None:
+    """An engine that is there but closed to this user is not one that does not answer."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o000)
+    user = os.geteuid()
+    os.seteuid(user or 65534)
+    try:
+        with pytest.raises(EngineError, match="not allowed to use the Docker engine") as caught:
+            Engine(f"unix://{closed}/docker.sock").ping()
+    finally:
+        os.seteuid(user)
+    assert "usermod -aG docker" in str(caught.value)

@@ -54,7 +54,7 @@ def test_the_table_says_what_was_proven_and_what_was_not() -> None:
     assert "  SERVING (200 in 4 ms on 5000)  " in lines[1]
     assert lines[1].endswith("  1.2")
     assert "abababababab (local)" in lines[2]
-    assert "SERVING (accepts callers without a certificate)" in lines[2]
+    assert "SERVING (clients not verified)" in lines[2]
     assert lines[3:] == [
         "",
         "Identities: spiffe://p/<service>. Images: iac/p-<service>:<image>.",

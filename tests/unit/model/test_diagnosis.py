@@ -153,7 +153,7 @@ def test_who_listens_nowhere_may_be_a_worker() -> None:
     silent = Health("web", "NOT_SERVING", "STARTING", cause="no-listener", message="alive")
     found = diagnose(facts(silent)).finding
     assert found.cause == "alive for 60 s and not listening anywhere"
-    assert found.next_step.startswith("write `run: worker` if it is no server")
+    assert found.next_step.startswith("write `run: worker` if it is not a server")
 
 
 def test_the_runners_own_advice_is_passed_on() -> None:
