@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +45,18 @@ def dead_links(document: Path) -> Iterator[str]:
             continue
         if not target.exists() or (anchor and anchor not in anchors(target)):
             yield link
+
+
+def texts(*packages: str) -> Iterator[str]:
+    """Every text in the code, with ``…`` for what an f-string fills in."""
+    for package in packages:
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.JoinedStr):
+                    parts = (p.value if isinstance(p, ast.Constant) else "…" for p in node.values)
+                    yield "".join(map(str, parts))
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield node.value
 
 
 def record(path: Path) -> tuple[str, ...]:
@@ -102,3 +115,11 @@ def test_every_decision_is_in_the_index() -> None:
         for number, title, status, _, date in [record(path)]
     ]
     assert rows == expected
+
+
+def test_troubleshooting_shows_what_is_printed() -> None:
+    """Its messages are those of the code, word by word."""
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    messages = "\n".join(re.findall(r"^```text\n(.+?)^```$", page, re.M | re.S)).split("\n")
+    said = "\n".join(texts("iac_wrapper", "admin", "runner"))
+    assert [line for line in messages if line and line not in said] == []
