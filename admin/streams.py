@@ -19,7 +19,7 @@ from admin.jobs.job import Entry
 from admin.metrics import Metrics
 from admin.problem import Problem
 from iac_wrapper.model.plain import plain
-from iac_wrapper.operations.logs import LogRecord
+from iac_wrapper.operations.log_source import LogRecord
 
 SSE = "text/event-stream"
 NDJSON = "application/x-ndjson"

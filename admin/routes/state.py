@@ -15,7 +15,8 @@ from admin.scrub import scrub
 from admin.streams import BEAT_SECONDS, NDJSON, SSE, TEXT, Encoding, log_lines
 from iac_wrapper import __version__, settings
 from iac_wrapper.errors import ConfigError, IacError
-from iac_wrapper.operations.logs import LogRecord, follow, logs
+from iac_wrapper.operations.log_source import LogRecord
+from iac_wrapper.operations.logs import follow, logs
 from iac_wrapper.operations.workspace import Workspace
 
 

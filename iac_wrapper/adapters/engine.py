@@ -35,7 +35,8 @@ class Container:
     """A container of a project.
 
     `network_mode` is Docker's HostConfig.NetworkMode; `mounts` are the host folders it sees;
-    `stop_seconds` is how long its program may take to end.
+    `stop_seconds` is how long its program may take to end; `ran_before` is True once it was
+    stopped, or ended by itself.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Container:
     network_mode: str
     mounts: tuple[str, ...]
     stop_seconds: int = 10
+    ran_before: bool = False
 
     @property
     def running(self) -> bool:
@@ -135,7 +137,7 @@ class Engine:
         *,
         tail: int,
         follow: bool,
-        since: int | None = None,
+        since: float | None = None,
         opened: Callable[[Callable[[], None]], None] = lambda _: None,
     ) -> Iterator[bytes]:
         """Both streams of a container as they come; `since` is in seconds since 1970.
@@ -287,6 +289,7 @@ class Engine:
             network_mode=data["HostConfig"]["NetworkMode"],
             mounts=tuple(m["Source"] for m in data["Mounts"] if m["Type"] == "bind"),
             stop_seconds=data["Config"].get("StopTimeout") or 10,
+            ran_before=not state["FinishedAt"].startswith("0001-"),  # Go's zero time: never
         )
 
     @property

@@ -142,9 +142,16 @@ class ControlPlane:
         return Probe(service, seen.refused, seen.text)
 
     def logs(
-        self, service: str, *, follow: bool = False, tail: int | None = None
+        self,
+        service: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        opened: Callable[[Callable[[], None]], None] = lambda _: None,
     ) -> Iterator[LogLine]:
         """Captured output of a service, oldest line first; with `follow` until it is done.
+
+        `opened` gets what ends the stream: another thread may call it while this one waits.
 
         Raises:
             UnhealthyError: the service, or its runner, does not answer.
@@ -155,9 +162,13 @@ class ControlPlane:
         try:
             with self._stub(service) as stub:
                 # No timeout on a stream that follows; a quiet program is not a fault.
-                for line in stub.StreamLogs(request, timeout=None if follow else 30.0):
+                call = stub.StreamLogs(request, timeout=None if follow else 30.0)
+                opened(call.cancel)
+                for line in call:
                     yield _log_line(service, line)
         except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.CANCELLED:
+                return
             raise UnhealthyError(
                 f"no logs: {service_call.sentence(error.code().name, error.details() or '')}",
                 where=service,

@@ -8,13 +8,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TypeVar
 
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.errors import ConfigError
+from iac_wrapper.identity.control_plane import ControlPlane
 from iac_wrapper.model import labels
-from iac_wrapper.operations import candidates, failed_logs
+from iac_wrapper.operations import candidates, failed_logs, verify
+from iac_wrapper.operations.log_source import LogQuery, LogRecord, read
 from iac_wrapper.operations.workspace import Workspace
 
 T = TypeVar("T")
@@ -29,27 +30,15 @@ RESTART_SECONDS = 15.0
 """How long a followed container may be down: Docker's restart policy begins with 0.1 s."""
 
 
-@dataclass(frozen=True)
-class LogRecord:
-    """One line of a service. Control characters are kept.
-
-    `role` is ``app`` or ``envoy``, ``candidate-…`` while a deploy that did not end has left the
-    traffic to a candidate, or ``failed``: kept from a version that failed and is gone.
-    """
-
-    service: str
-    role: str
-    line: str
-
-
 def logs(
     workspace: Workspace, services: Sequence[str], *, roles: Sequence[str], tail: int
 ) -> Iterator[LogRecord]:
     """The last `tail` lines of each named service (all if none is named), one after the other.
 
-    They come from the engine, so a service that is down shows why; the runner copies everything
-    user code prints to its container's log. Without the role ``envoy`` the sidecars' lines about
-    names that nobody has are among them all the same: the program's own error may name none.
+    Where the runner does not answer they come from the engine: the runner copies everything that
+    user code prints to its container's log, so a service that is down shows why. Without the role
+    ``envoy`` the sidecars' lines about names that nobody has are among them all the same: the
+    program's own error may name none.
 
     Raises:
         ConfigError: nothing is deployed, or no service has that name; at the call.
@@ -116,6 +105,7 @@ class _Follower:
     def __init__(self, workspace: Workspace, tail: int, roles: Sequence[str]) -> None:
         self.lines: queue.Queue[LogRecord | None] = queue.Queue(maxsize=1000)
         self._workspace = workspace
+        self._plane = _plane(workspace)
         self._tail = tail
         self._roles = roles
         self._closed = threading.Event()
@@ -132,14 +122,8 @@ class _Follower:
         since: int | None = None
         try:
             while not self._closed.is_set():
-                for record in _records(
-                    self._workspace,
-                    container,
-                    tail=self._tail,
-                    follow=True,
-                    since=since,
-                    opened=self._opened,
-                ):
+                query = LogQuery(self._tail, follow=True, since=since, opened=self._opened)
+                for record in read(self._workspace, self._plane, container, query):
                     if _is_wanted(record, self._roles):
                         self._put(record)
                 since = int(time.time())
@@ -190,35 +174,17 @@ def _last(
     workspace: Workspace, container: Container, roles: Sequence[str], tail: int
 ) -> Iterator[LogRecord]:
     whole = container.role.removeprefix(labels.CANDIDATE) in roles
-    records = _records(workspace, container, tail=tail if whole else TOLD_TAIL)
+    query = LogQuery(tail if whole else TOLD_TAIL)
+    records = read(workspace, _plane(workspace), container, query)
     if whole:
         return records
     return iter(deque((each for each in records if _is_wanted(each, roles)), maxlen=tail))
 
 
+def _plane(workspace: Workspace) -> ControlPlane | None:
+    lock = workspace.applied()
+    return verify.control_plane(workspace, lock) if lock else None
+
+
 def _is_wanted(record: LogRecord, roles: Sequence[str]) -> bool:
     return record.role.removeprefix(labels.CANDIDATE) in roles or record.line.startswith(TOLD)
-
-
-def _records(  # noqa: PLR0913 - what to read and how, by keyword
-    workspace: Workspace,
-    container: Container,
-    *,
-    tail: int,
-    follow: bool = False,
-    since: int | None = None,
-    opened: Callable[[Callable[[], None]], None] = lambda _: None,
-) -> Iterator[LogRecord]:
-    rest, redact = b"", workspace.redactor().lines()
-    for chunk in workspace.engine.log_chunks(
-        container.id, tail=tail, follow=follow, since=since, opened=opened
-    ):
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from (_record(container, line, redact) for line in whole)
-    if rest:
-        yield _record(container, rest, redact)
-
-
-def _record(container: Container, line: bytes, redact: Callable[[str], str]) -> LogRecord:
-    text = redact(line.decode(errors="replace").rstrip("\r"))
-    return LogRecord(container.service, container.role, text)

@@ -17,7 +17,7 @@ from admin.metrics import Metrics
 from admin.problem import Problem
 from admin.streams import NDJSON, SSE, TEXT, Encoding, Streams, job_events, log_lines
 from iac_wrapper.adapters import workspace_lock
-from iac_wrapper.operations.logs import LogRecord
+from iac_wrapper.operations.log_source import LogRecord
 from tests.support.admin_api import PROJECT, Api, check_schema, code, events, wait_for
 from tests.support.jobs_lab import until
 

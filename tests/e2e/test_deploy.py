@@ -10,13 +10,13 @@ import json
 import os
 import shutil
 import signal
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from iac_wrapper.files import host, lock_file
-from iac_wrapper.identity.control_plane import ControlPlane
+from iac_wrapper.files import host
 from tests.e2e.conftest import ROOT, Project
 from tests.support.git_server import Content, GitServer, Link, Repository
 
@@ -130,12 +130,14 @@ def test_the_app_got_its_secret(first: dict[str, Any], project: Project) -> None
     assert app.exec_run(["printenv", "LINES"]).output == b"a\r\nb\n"
 
 
-def test_the_runner_streams_logs_over_mtls(first: dict[str, Any], project: Project) -> None:
-    """StreamLogs through gateway and sidecar gives what the program printed, with times."""
-    lock = lock_file.load(project.folder / "repos.lock.json")
-    own = ROOT / "secrets" / project.name / "control-plane"
-    lines = list(ControlPlane(lock.gateway_port, own).logs("hello-main"))
-    assert ("stderr", "hello") in [(line.stream, line.text) for line in lines]
+def test_logs_of_a_live_service_come_from_its_runner(
+    first: dict[str, Any], project: Project
+) -> None:
+    """StreamLogs through gateway and sidecar: `iac logs --json` says when, and on which stream."""
+    lines = project.iac("logs", "--service", "hello-main", "--json").stdout.splitlines()
+    found = {each["line"]: each for each in map(json.loads, lines)}
+    assert found["hello"]["stream"] == "stderr"
+    assert datetime.fromisoformat(found["hello"]["time"]).tzinfo
 
 
 @pytest.mark.core

@@ -27,6 +27,7 @@ class FakeContainer:
     service: str
     role: str
     state: str = "running"
+    finished_at: str = "0001-01-01T00:00:00Z"
     started_at: str = "2026-01-01T00:00:00Z"
     network_mode: str = "iacnet"
     exit_code: int = 0
@@ -205,6 +206,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "ExitCode": container.exit_code,
                 "OOMKilled": False,
                 "StartedAt": container.started_at,
+                "FinishedAt": container.finished_at,
             },
             "HostConfig": {"NetworkMode": container.network_mode},
             "Mounts": [{"Type": "bind", "Source": source} for source in container.mounts],

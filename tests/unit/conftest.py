@@ -13,6 +13,7 @@ from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.event import Event
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.docker_daemon import Daemon, daemon
+from tests.support.runner_service import Authority, Serve, services
 
 
 @pytest.fixture
@@ -42,3 +43,22 @@ def workspace(tmp_path: Path, events: list[Event], engine_double: Daemon) -> Wor
     """A workspace of the project `demo` in an empty folder, on the engine double."""
     chosen = settings.load(tmp_path, {"DOCKER_HOST": engine_double.host})
     return Workspace(Layout(tmp_path), chosen, "demo", events.append)
+
+
+@pytest.fixture
+def authority() -> Authority:
+    """One CA for both sides."""
+    return Authority()
+
+
+@pytest.fixture
+def own(authority: Authority, tmp_path: Path) -> Path:
+    """The control plane's own certificate folder."""
+    return authority.issue(tmp_path / "own", "control-plane")
+
+
+@pytest.fixture
+def serve(authority: Authority, tmp_path: Path) -> Iterator[Serve]:
+    """Starts gRPC servers over TLS."""
+    with services(authority, tmp_path) as start:
+        yield start

@@ -6,7 +6,8 @@ from collections.abc import Callable, Generator, Iterator
 import pytest
 
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.operations.logs import LogRecord, follow, logs
+from iac_wrapper.operations.log_source import LogRecord
+from iac_wrapper.operations.logs import follow, logs
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.docker_daemon import Daemon, FakeContainer
 

@@ -1,0 +1,163 @@
+"""The lines of one container: from its runner while that answers, else from the engine.
+
+The runner's lines come over mTLS and carry their time and stream; the engine has them also of a
+container that is down, or that ran before it was started again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from iac_wrapper.adapters.engine import Container
+from iac_wrapper.errors import CertificateError, UnhealthyError
+from iac_wrapper.identity.control_plane import ControlPlane
+from iac_wrapper.model.health import LogLine
+from iac_wrapper.operations.workspace import Workspace
+
+RETRY_SECONDS = 0.5
+RECONNECT_SECONDS = 15.0
+"""For how long a stream that broke is asked for again before the engine is."""
+
+
+@dataclass(frozen=True)
+class LogRecord:
+    """One line of a service. Control characters are kept.
+
+    `role` is ``app`` or ``envoy``, ``candidate-…`` while a deploy that did not end has left the
+    traffic to a candidate, or ``failed``: kept from a version that failed and is gone. `stream`
+    (``stdout``, ``stderr``, ``runner``) and `time` (ISO 8601, UTC) are those of a line that the
+    runner sent; None where it came from the engine's log.
+    """
+
+    service: str
+    role: str
+    line: str
+    stream: str | None = None
+    time: str | None = None
+
+
+@dataclass(frozen=True)
+class LogQuery:
+    """Which lines of a container are asked for.
+
+    `tail` counts lines of history; `since` (seconds since 1970) replaces it where a container was
+    followed before; `opened` is handed what ends the reading: another thread may call it.
+    """
+
+    tail: int
+    follow: bool = False
+    since: float | None = None
+    opened: Callable[[Callable[[], None]], None] = lambda _: None
+
+
+def read(
+    workspace: Workspace, plane: ControlPlane | None, container: Container, query: LogQuery
+) -> Iterator[LogRecord]:
+    """The lines of `container`, oldest first, with secrets masked.
+
+    Args:
+        plane: whom to ask for the runner's lines; None where nothing is recorded as deployed.
+    """
+    redact = workspace.redactor().lines()
+    if plane and _runner_has_all(container, query):
+        stream = _RunnerStream(workspace, plane, container, query)
+        for line in stream.lines():
+            text = f"runner: {line.text}" if line.stream == "runner" else line.text
+            stamp = line.ts.isoformat(timespec="microseconds")
+            yield LogRecord(line.service, container.role, redact(text), line.stream, stamp)
+        if stream.complete:
+            return
+        query = replace(query, since=stream.last or query.since)
+    for text in _of_engine(workspace, container, query):
+        yield LogRecord(container.service, container.role, redact(text))
+
+
+def _runner_has_all(container: Container, query: LogQuery) -> bool:
+    """Whether no line that is asked for was printed before this start of the container."""
+    return (
+        container.role == "app"
+        and container.running
+        and (query.since is not None or not container.ran_before)
+    )
+
+
+class _RunnerStream:
+    """One reading of a runner's lines; after a break it goes on behind the last line.
+
+    `complete` says whether nothing is left to read; `last` is the time of the last line, seconds
+    since 1970, None before the first.
+    """
+
+    def __init__(
+        self, workspace: Workspace, plane: ControlPlane, container: Container, query: LogQuery
+    ) -> None:
+        self.complete = False
+        self.last: float | None = None
+        self._at_last = 0  # lines with the time `last`
+        self._broke: float | None = None
+        self._workspace = workspace
+        self._plane = plane
+        self._container = container
+        self._query = query
+
+    def lines(self) -> Iterator[LogLine]:
+        """Until the stream ends, or the runner cannot be reached (any more)."""
+        while not self.complete:
+            try:
+                yield from self._new(self._stream())
+                self.complete = True
+            except (UnhealthyError, CertificateError):
+                if self.last is None or not self._query.follow:
+                    return
+                self._broke = self._broke or time.monotonic()
+                self.complete = not self._is_running()
+                if time.monotonic() - self._broke > RECONNECT_SECONDS:
+                    return
+                time.sleep(RETRY_SECONDS)
+
+    def _stream(self) -> Iterator[LogLine]:
+        all_that_is_held = self._query.since is not None or self.last is not None
+        return self._plane.logs(
+            self._container.service,
+            follow=self._query.follow,
+            tail=None if all_that_is_held else self._query.tail,
+            opened=self._query.opened,
+        )
+
+    def _new(self, lines: Iterator[LogLine]) -> Iterator[LogLine]:
+        """Those of `lines` that were not read before; a clock may give several one time."""
+        last, known = self.last, self._at_last
+        for line in lines:
+            self._broke = None
+            at = line.ts.timestamp()
+            if last is not None and (at < last or (at == last and known > 0)):
+                known -= at == last
+                continue
+            self._at_last = self._at_last + 1 if at == self.last else 1
+            self.last = at
+            yield line
+
+    def _is_running(self) -> bool:
+        now = self._workspace.engine.container(self._container.id)
+        return now is not None and now.running
+
+
+def _of_engine(workspace: Workspace, container: Container, query: LogQuery) -> Iterator[str]:
+    rest = b""
+    for chunk in workspace.engine.log_chunks(
+        container.id,
+        tail=query.tail,
+        follow=query.follow,
+        since=query.since,
+        opened=query.opened,
+    ):
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from map(_text, whole)
+    if rest:
+        yield _text(rest)
+
+
+def _text(line: bytes) -> str:
+    return line.decode(errors="replace").rstrip("\r")
