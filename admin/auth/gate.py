@@ -53,7 +53,7 @@ class Gate:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._service_key = _service_key(settings)
-        allow_list = AllowList.parse(settings.IAC_ADMIN_USERS)
+        allow_list = AllowList.parse(settings.admin_users)
         self._failures = Failures()
         self._positives = Positives(clock=clock, now=now)
         self._verifier: Verifier | None = None
@@ -149,7 +149,7 @@ class Gate:
 
 def _service_key(settings: Settings) -> str:
     """The key, after a look at whether it is one: a public key here would let everybody in."""
-    key = settings.SUPABASE_SERVICE_ROLE_KEY
+    key = settings.supabase_service_role_key
     payload = payload_of(key)
     of_others = payload is not None and payload.get("role") != "service_role"
     found = ""

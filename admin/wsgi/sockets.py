@@ -34,8 +34,8 @@ def default_socket(settings: Settings) -> Path:
     Raises:
         ConfigError: the path is relative, or there is no runtime folder.
     """
-    if settings.IAC_ADMIN_SOCKET:
-        return _absolute(Path(settings.IAC_ADMIN_SOCKET).expanduser(), "IAC_ADMIN_SOCKET")
+    if settings.admin_socket:
+        return _absolute(Path(settings.admin_socket).expanduser(), "IAC_ADMIN_SOCKET")
     if os.geteuid() == 0:
         return Path("/run/iac_wrapper.sock")
     folder = settings.environment.get("XDG_RUNTIME_DIR", "")

@@ -103,7 +103,7 @@ def _write_secrets(context: Context) -> None:
     from iac_wrapper.identity import certificates  # noqa: PLC0415
 
     index_settings.write_build_secrets(
-        context.layout, context.environ, ca_bundle=context.settings.IAC_CA_BUNDLE
+        context.layout, context.environ, ca_bundle=context.settings.ca_bundle
     )
     certificates.ensure_ca(context.layout.secrets)
 
