@@ -17,6 +17,7 @@ from admin.jobs.job import Job, Request
 from admin.jobs.store import Store
 from iac_wrapper.adapters import workspace_lock
 from iac_wrapper.errors import BusyError, CommandError, ConfigError
+from iac_wrapper.files import file_lock
 from tests.support.jobs_lab import ALICE, DESTROY, Lab, ended, events, lab, until
 
 pytestmark = pytest.mark.slow
@@ -263,8 +264,8 @@ def test_a_folder_that_cannot_be_used_is_an_error(
 ) -> None:
     """At once, and for a job that waited until it could start."""
 
-    def refuse(directory: Path) -> int:
-        raise PermissionError(13, "Permission denied", str(directory))
+    def refuse(path: Path) -> int:
+        raise PermissionError(13, "Permission denied", str(path))
 
     made.layout.data.joinpath("projects").mkdir(parents=True)
     made.layout.project("demo").touch()
@@ -274,7 +275,7 @@ def test_a_folder_that_cannot_be_used_is_an_error(
     directory = made.layout.project("other")
     with workspace_lock.hold(directory, "iac deploy"):
         job, _ = jobs.submit(Request("destroy", "other"), ALICE, wait=60)
-        monkeypatch.setattr(workspace_lock, "_open", refuse)
+        monkeypatch.setattr(file_lock, "acquire", refuse)
         last = ended(jobs, job)
     assert last.error
     assert last.error["message"] == "the project's folder cannot be used"

@@ -29,13 +29,15 @@ from datetime import UTC, datetime
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+from tests.support.running import Running
 
 USER = "/auth/v1/user"
 JWKS = "/auth/v1/.well-known/jwks.json"
@@ -126,14 +128,14 @@ def hmac_sha256(secret: bytes) -> Callable[[bytes], bytes]:
     return lambda data: hmac.digest(secret, data, hashlib.sha256)
 
 
-class AuthServer:
+class AuthServer(Running):
     """Serves while the context is open.
 
-    `algorithm` is what access tokens are signed with; an HS256 project publishes no keys. `keys`
-    (kid -> private key) verify tokens, `published` is the key set's document. `faults` (path ->
-    Fault) can be set at any time. `requests` records what came in, `connections` counts
-    connections, also those without a request. With `certificate`, a PEM file of a certificate for
-    localhost and its key, it speaks TLS.
+    `url` is the project's, without a final slash. `algorithm` is what access tokens are signed
+    with; an HS256 project publishes no keys. `keys` (kid -> private key) verify tokens, `published`
+    is the key set's document. `faults` (path -> Fault) can be set at any time. `requests` records
+    what came in, `connections` counts connections, also those without a request. With
+    `certificate`, a PEM file of a certificate for localhost and its key, it speaks TLS.
     """
 
     def __init__(self, algorithm: Algorithm = "ES256", *, certificate: Path | None = None) -> None:
@@ -149,18 +151,16 @@ class AuthServer:
         self.connections = 0
         self.over = Event()
         self._lock = Lock()
-        self._http = _HttpServer(("127.0.0.1", 0), _Handler)
-        self._http.owner = self
+        http = _HttpServer(("127.0.0.1", 0), _Handler)
+        http.owner = self
         if certificate:
-            self._http.trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            self._http.trust.load_cert_chain(certificate)
-        self._thread = Thread(target=self._http.serve_forever, args=(0.005,), daemon=True)
+            http.trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            http.trust.load_cert_chain(certificate)
+        super().__init__(http)
+        port = http.server_address[1]
+        self.url = f"https://localhost:{port}" if certificate else f"http://127.0.0.1:{port}"
         if algorithm != "HS256":
             self.add_key(self.kid, new_key(algorithm))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
 
     def __exit__(
         self,
@@ -169,15 +169,7 @@ class AuthServer:
         trace: TracebackType | None,
     ) -> None:
         self.over.set()
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
-
-    @property
-    def url(self) -> str:
-        """Base URL of the project, without a final slash."""
-        port = self._http.server_address[1]
-        return f"https://localhost:{port}" if self._http.trust else f"http://127.0.0.1:{port}"
+        super().__exit__(kind, error, trace)
 
     @property
     def service_key(self) -> str:

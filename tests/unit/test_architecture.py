@@ -93,6 +93,16 @@ def starts_processes(root: Path) -> list[str]:
     return direct + _users(trees, doors, but=("iac_wrapper.adapters.process",))
 
 
+def locks_files(root: Path) -> list[str]:
+    """Modules other than the one for it that lock files."""
+    trees = modules(root, "iac_wrapper", "admin")
+    return [
+        f"{name} imports fcntl"
+        for name, tree in trees.items()
+        if name != "iac_wrapper.files.file_lock" and "fcntl" in imports(tree)
+    ]
+
+
 def prints(root: Path) -> list[str]:
     """Modules below the command line that write to the terminal."""
     allowed = ("iac_wrapper.cli", "iac_wrapper.bootstrap")
@@ -169,6 +179,7 @@ def _users(trees: dict[str, ast.Module], names: set[str], *, but: tuple[str, ...
 RULES: dict[Callable[[Path], list[str]], tuple[str, str]] = {
     reads_environment: ("iac_wrapper/x.py", "import os\nA = os.environ['A']"),
     starts_processes: ("iac_wrapper/x.py", "from subprocess import run"),
+    locks_files: ("admin/x.py", "import fcntl"),
     prints: ("iac_wrapper/operations/x.py", "print('done')"),
     synth_side_effects: ("stacks/x.py", "import time"),
     sidecar_stands_alone: ("runner/sidecar/x.py", "from runner import settings"),

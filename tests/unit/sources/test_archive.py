@@ -9,7 +9,6 @@ import tarfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -18,6 +17,7 @@ from iac_wrapper.model.omission import Omission
 from iac_wrapper.sources import archive, http_source
 from iac_wrapper.sources.http_source import Unavailable
 from iac_wrapper.sources.unpack import Limits, unpack
+from tests.support.running import running
 
 LIMITS = Limits(max_bytes=20 * 10**6, max_entries=1000)
 SECRET = "outside"
@@ -328,12 +328,8 @@ def _serve(answer: Answer) -> Iterator[str]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
+    with running(server):
         yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def _reply(handler: BaseHTTPRequestHandler, status: int, body: bytes = b"", **headers: str) -> None:
