@@ -14,7 +14,7 @@ from admin.actor import ALL_SCOPES, Actor, Via
 from admin.auth.allow_list import AllowList
 from admin.auth.auth_server import AuthServer
 from admin.auth.bounded_http import TIMEOUT, BoundedHttp
-from admin.auth.errors import NotAllowed, Refused, Unavailable
+from admin.auth.errors import AuthUnavailableError, NotAllowedError, TokenRefusedError
 from admin.auth.failures import Failures
 from admin.auth.jwks import KeySet
 from admin.auth.positives import Identity, Positives
@@ -137,11 +137,11 @@ class Gate:
             return _not_configured()
         try:
             identity = self._verifier.identify(token, mutating=mutating)
-        except Refused as refused:
+        except TokenRefusedError as refused:
             return _invalid(refused.reason)
-        except NotAllowed:
+        except NotAllowedError:
             return _not_allowed()
-        except Unavailable:
+        except AuthUnavailableError:
             return _unavailable()
         self._positives.put(token, identity)
         return identity

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from admin.jobs import ticker
-from admin.jobs.errors import AlreadyEnded, UnknownJob
+from admin.jobs.errors import AlreadyEndedError, UnknownJobError
 from admin.jobs.job import Job, Request
 from admin.jobs.store import Store
 from iac_wrapper.adapters import workspace_lock
@@ -149,13 +149,13 @@ def test_cancel_ends_a_running_job(made: Lab) -> None:
     job, _ = jobs.submit(DESTROY, ALICE)
     events(jobs, job, "started")
     assert jobs.cancel(job.id).cancel_requested
-    with suppress(AlreadyEnded):  # a fast worker
+    with suppress(AlreadyEndedError):  # a fast worker
         assert jobs.cancel(job.id).cancel_requested
     last = ended(jobs, job)
     assert (last.status, last.resumable) == ("cancelled", True)
     assert last.error
     assert last.error["error"] == "Interrupted"
-    with pytest.raises(AlreadyEnded, match="cancelled"):
+    with pytest.raises(AlreadyEndedError, match="cancelled"):
         jobs.cancel(job.id)
 
 
@@ -241,7 +241,7 @@ def test_unknown_jobs(made: Lab, job_id: str) -> None:
     """Whatever is asked for by a name that no job has is unknown."""
     jobs = made.open()
     for ask in (jobs.get, jobs.cancel, jobs.events):
-        with pytest.raises(UnknownJob):
+        with pytest.raises(UnknownJobError):
             ask(job_id)
 
 

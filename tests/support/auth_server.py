@@ -85,7 +85,7 @@ class Recorded:
     headers: Mapping[str, str]
 
 
-class Rejection(Exception):  # noqa: N818 - an answer
+class RejectionError(Exception):
     """An error of the auth API."""
 
     def __init__(self, status: int, error_code: str, message: str) -> None:
@@ -261,22 +261,24 @@ class AuthServer(Running):
             self.connections += 1
 
     def user_of(self, authorization: str | None) -> dict[str, Any]:
-        """The answer of the user endpoint; raises `Rejection`."""
+        """The answer of the user endpoint; raises `RejectionError`."""
         claims = self._verify(_bearer(authorization))
         if not claims.get("sub"):
-            raise Rejection(403, "bad_jwt", "invalid claim: missing sub claim")
+            raise RejectionError(403, "bad_jwt", "invalid claim: missing sub claim")
         try:
             user = self.users.get(str(uuid.UUID(str(claims["sub"]))))
         except ValueError:
-            raise Rejection(400, "bad_jwt", "invalid claim: sub claim must be a UUID") from None
+            raise RejectionError(
+                400, "bad_jwt", "invalid claim: sub claim must be a UUID"
+            ) from None
         if user is None:
-            raise Rejection(403, "user_not_found", "User from sub claim in JWT does not exist")
+            raise RejectionError(403, "user_not_found", "User from sub claim in JWT does not exist")
         session = claims.get("session_id")
         if session and self.sessions.get(str(session)) != user.id:
             message = "Session from session_id claim in JWT does not exist"
-            raise Rejection(403, "session_not_found", message)
+            raise RejectionError(403, "session_not_found", message)
         if user.banned_until and datetime.fromisoformat(user.banned_until) > datetime.now(UTC):
-            raise Rejection(403, "user_banned", "User is banned")
+            raise RejectionError(403, "user_banned", "User is banned")
         return _row(user)
 
     def _verify(self, token: str) -> Claims:
@@ -298,7 +300,7 @@ class AuthServer(Running):
             )
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
             message = f"invalid JWT: unable to parse or verify signature, {error}"
-            raise Rejection(403, "bad_jwt", message) from None
+            raise RejectionError(403, "bad_jwt", message) from None
 
     def _api_key(self, role: str) -> str:
         claims = {"iss": "supabase", "ref": "test", "role": role, "iat": 1700000000}
@@ -308,7 +310,7 @@ class AuthServer(Running):
 def _bearer(authorization: str | None) -> str:
     match = re.fullmatch(r"(?i:bearer) (\S+)", authorization or "")
     if not match:
-        raise Rejection(401, "no_authorization", "This endpoint requires a valid Bearer token")
+        raise RejectionError(401, "no_authorization", "This endpoint requires a valid Bearer token")
     return match[1]
 
 
@@ -390,7 +392,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _user(self) -> None:
         try:
             status, body = 200, self._owner.user_of(self.headers["Authorization"])
-        except Rejection as rejection:
+        except RejectionError as rejection:
             status, body = rejection.status, rejection.body
         self._send(status, json.dumps(body).encode())
 
