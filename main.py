@@ -57,7 +57,7 @@ def synthesize(root: Path, outdir: Path | None, users: Path | None = None) -> No
         ConfigError: lock, host record or uids are missing or wrong, or there is no Node.
     """
     chosen = settings.load(root)
-    lock = lock_file.load(root / (chosen.IAC_LOCK_FILE or "repos.lock.json"))
+    lock = lock_file.load(root / (chosen.lock_file or "repos.lock.json"))
     host = host_record.load(root)
     found = users_file.load(users or Layout(root).users(lock.project))
     if outdir is None:

@@ -19,8 +19,8 @@ from admin.actor import Actor
 from admin.backend import Backend
 from admin.jobs import intents
 from admin.jobs.job import Job, Request
-from admin.problem import from_error
-from iac_wrapper.errors import BusyError, ConfigError, EngineError, IacError, SourceError
+from admin.problem import STATUS, from_error
+from iac_wrapper.errors import ConfigError, IacError
 from iac_wrapper.files.layout import network_name
 from iac_wrapper.grpc_pb import controlplane_pb2 as pb
 from iac_wrapper.grpc_pb import controlplane_pb2_grpc
@@ -32,13 +32,6 @@ MAX_CALLS = 16
 
 WAIT_SECONDS = 5.0
 """How often a waiting call looks whether its client is still there."""
-
-_CODES: tuple[tuple[type[IacError], grpc.StatusCode], ...] = (
-    (BusyError, grpc.StatusCode.ABORTED),
-    (ConfigError, grpc.StatusCode.INVALID_ARGUMENT),
-    (SourceError, grpc.StatusCode.INVALID_ARGUMENT),
-    (EngineError, grpc.StatusCode.UNAVAILABLE),
-)
 
 
 class GrpcServer:
@@ -225,5 +218,5 @@ def _translated(context: Any) -> Iterator[None]:
     try:
         yield
     except IacError as error:
-        code = next((c for kind, c in _CODES if isinstance(error, kind)), grpc.StatusCode.INTERNAL)
-        context.abort(code, error.render())
+        _, name = STATUS[error.problem]
+        context.abort(grpc.StatusCode[name], error.render())

@@ -70,7 +70,7 @@ class Snapshot:
         }
 
 
-class UnknownService(IacError):  # noqa: N818 - named like jobs' UnknownJob
+class NotDeployedError(IacError):
     """No service of this name is deployed in the project."""
 
     def __init__(self, project: str, service: str) -> None:
@@ -177,14 +177,14 @@ class Monitor:
         """One look at one service, now.
 
         Raises:
-            UnknownService: it is not deployed.
+            NotDeployedError: it is not deployed.
             IacError: the look failed (no engine, no certificate of our own).
         """
         workspace = self.workspace(project)
         lock = workspace.applied()
         apps = tuple(app for app in lock.apps if app.name == name) if lock else ()
         if lock is None or not apps:
-            raise UnknownService(project, name)
+            raise NotDeployedError(project, name)
         return verify(workspace, replace(lock, apps=apps), wait=0).services[0]
 
     def workspace(self, project: str) -> Workspace:

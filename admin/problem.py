@@ -1,4 +1,4 @@
-"""Errors of the API as RFC 9457 problem details; the one table from our errors to HTTP."""
+"""Errors of the API as RFC 9457 problem details, and what each kind is over HTTP and gRPC."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from iac_wrapper.errors import BusyError, ConfigError, EngineError, IacError, SourceError
+from iac_wrapper.errors import IacError, ProblemKind
 
 MEDIA_TYPE = "application/problem+json"
 
-_CODES: tuple[tuple[type[IacError], int, str], ...] = (
-    (BusyError, 409, "busy"),
-    (ConfigError, 422, "unprocessable"),
-    (SourceError, 422, "unprocessable"),
-    (EngineError, 503, "engine-unreachable"),
-)
+STATUS: Mapping[ProblemKind, tuple[int, str]] = {
+    "busy": (409, "ABORTED"),
+    "unprocessable": (422, "INVALID_ARGUMENT"),
+    "engine-unreachable": (503, "UNAVAILABLE"),
+    "internal": (500, "INTERNAL"),
+}
+"""The statuses of our own errors: HTTP's number and gRPC's name."""
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem
@@ -71,13 +72,10 @@ def not_serving(detail: str, *, found: str | None = None) -> Problem:
 
 def from_error(error: IacError) -> Problem:
     """One of our errors as a problem; the facts a person needs become members."""
-    status, code = next(
-        ((status, code) for kind, status, code in _CODES if isinstance(error, kind)),
-        (500, "internal"),
-    )
+    status, _ = STATUS[error.problem]
     return Problem(
         status,
-        code,
+        error.problem,
         error.message,
         where=error.where,
         found=error.found,

@@ -75,18 +75,19 @@ def _stop_on_signals() -> threading.Event:
 
 def _announce(server: Server, calls: GrpcServer | None, settings: Settings, say: Say) -> None:
     if server.address:
-        host, port = server.address
-        say(f"==> HTTP    http://{f'[{host}]' if ':' in host else host}:{port}")
+        say(f"==> HTTP    http://{_authority(*server.address)}")
     say(f"==> socket  {server.socket}")
-    if calls:
-        say(f"==> gRPC    {settings.IAC_ADMIN_GRPC.rpartition(':')[0]}:{calls.port} (mTLS)")
-    missing = [
-        name
-        for name in ("SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY")
-        if not getattr(settings, name)
-    ]
+    if calls and settings.admin_grpc:
+        host, _ = settings.admin_grpc
+        say(f"==> gRPC    {_authority(host, calls.port)} (mTLS)")
+    needed = ("SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY")
+    missing = " and ".join(name for name in needed if not settings.written(name))
     if missing:
-        say(f"warning: {' and '.join(missing)} not set: over HTTP only what needs no token works; "
-            "the socket does")  # fmt: skip
-    elif not settings.IAC_ADMIN_USERS:
+        text = "over HTTP only what needs no token works; the socket does"
+        say(f"warning: {missing} not set: {text}")
+    elif not settings.admin_users:
         say("IAC_ADMIN_USERS is empty: over HTTP only the service role key may act")
+
+
+def _authority(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,25 +1,28 @@
-"""Every error a user can see, and the one table that gives it an exit code.
+"""Every error a user can see, with its exit code and what kind of problem it is over the API.
 
 The tree::
 
-    IacError                 1   a bug or something unforeseen
-    ├── ConfigError          2   repos.yaml, settings, arguments, missing set-up
-    ├── SourceError          3   slug, ref, fetch
-    │   └── EntrypointError  3   nothing to run in the checkout
-    ├── CertificateError     4   CA, leaf certificates, key files
-    ├── CommandError         5   terraform, docker, git: a program we drive failed
-    │   └── EngineError      5   the Docker engine does not answer
-    ├── BusyError            6   another mutating command holds the project
-    ├── UnhealthyError       7   deployed, but not every service is SERVING
-    └── Interrupted        130   Ctrl-C or SIGTERM
+    IacError                 1  internal            a bug or something unforeseen
+    ├── ConfigError          2  unprocessable       repos.yaml, settings, arguments, missing set-up
+    ├── SourceError          3  unprocessable       slug, ref, fetch
+    │   └── EntrypointError  3  unprocessable       nothing to run in the checkout
+    ├── CertificateError     4  internal            CA, leaf certificates, key files
+    ├── CommandError         5  internal            a program we drive failed (terraform, …)
+    │   └── EngineError      5  engine-unreachable  the Docker engine does not answer
+    ├── BusyError            6  busy                another mutating command holds the project
+    ├── UnhealthyError       7  internal            deployed, but not every service is SERVING
+    └── Interrupted        130  internal            Ctrl-C or SIGTERM
 
-Nothing here prints; `iac_wrapper.cli` renders, `admin` maps to HTTP.
+Nothing here prints; `iac_wrapper.cli` renders, `admin` gives each kind of problem its status.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+from typing import Literal
+
+ProblemKind = Literal["internal", "unprocessable", "engine-unreachable", "busy"]
 
 
 class IacError(Exception):
@@ -36,6 +39,7 @@ class IacError(Exception):
     """
 
     exit_code = 1
+    problem: ProblemKind = "internal"
 
     def __init__(  # noqa: PLR0913 - one keyword for each fact a person needs
         self,
@@ -93,12 +97,14 @@ class ConfigError(IacError):
     """What people wrote (files, settings, arguments) or the set-up is wrong."""
 
     exit_code = 2
+    problem = "unprocessable"
 
 
 class SourceError(IacError):
     """A slug's source cannot be resolved or fetched."""
 
     exit_code = 3
+    problem = "unprocessable"
 
 
 class EntrypointError(SourceError):
@@ -120,11 +126,14 @@ class CommandError(IacError):
 class EngineError(CommandError):
     """The Docker engine does not answer."""
 
+    problem = "engine-unreachable"
+
 
 class BusyError(IacError):
     """Another mutating command holds the project."""
 
     exit_code = 6
+    problem = "busy"
 
 
 class UnhealthyError(IacError):

@@ -9,7 +9,7 @@ from typing import Any
 
 from admin.auth.bounded_http import Answer, BoundedHttp
 from admin.auth.claims import email_of, is_uuid, role_of
-from admin.auth.errors import Refused, Unavailable
+from admin.auth.errors import AuthUnavailableError, TokenRefusedError
 from admin.strict_json import load_object
 
 # What may be passed on as a reason; anything else is the server's text, and stays unsaid.
@@ -52,27 +52,27 @@ class AuthServer:
         """The user that the server says the token is of. The caller compares it with the token.
 
         Raises:
-            Refused: the server says no, or names a user we do not accept.
-            Unavailable: any answer that is neither yes nor no.
+            TokenRefusedError: the server says no, or names a user we do not accept.
+            AuthUnavailableError: any answer that is neither yes nor no.
         """
         headers = {"apikey": self._api_key, "Authorization": f"Bearer {token}"}
         answer = self._http.get(self._url, {**headers, "Accept": "application/json"})
         if answer.status in (400, 401, 403):
-            raise Refused(_code(answer))
+            raise TokenRefusedError(_code(answer))
         body = load_object(answer.body) if answer.status == 200 else None
         if body is None or not is_uuid(body.get("id")):
-            raise Unavailable
+            raise AuthUnavailableError
         self._check(body)
         confirmed = bool(body.get("email_confirmed_at"))
         return User(body["id"].lower(), email_of(body) if confirmed else "", role_of(body))
 
     def _check(self, body: Mapping[str, Any]) -> None:
         if body.get("is_anonymous", False) is not False:
-            raise Refused("anonymous")
+            raise TokenRefusedError("anonymous")
         if body.get("deleted_at"):
-            raise Refused("user_not_found")
+            raise TokenRefusedError("user_not_found")
         if body.get("banned_until") and not _is_over(body["banned_until"], self._now()):
-            raise Refused("user_banned")
+            raise TokenRefusedError("user_banned")
 
 
 def _code(answer: Answer) -> str:

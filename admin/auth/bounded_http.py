@@ -15,7 +15,7 @@ from functools import cache, cached_property
 import aiohttp
 from requests.utils import get_environ_proxies, select_proxy
 
-from admin.auth.errors import Unavailable
+from admin.auth.errors import AuthUnavailableError
 
 TIMEOUT = 3.0
 """Seconds from the call to the last byte of the answer."""
@@ -52,14 +52,14 @@ class BoundedHttp:
         """The answer, whatever its status.
 
         Raises:
-            Unavailable: none within `timeout` seconds, or one too large.
+            AuthUnavailableError: none within `timeout` seconds, or one too large.
         """
         try:
             loop = _loop()
             asked = asyncio.run_coroutine_threadsafe(self._get(url, headers, self.timeout), loop)
             return asked.result()
         except Exception:  # no answer, whatever it was; its text may hold the headers
-            raise Unavailable from None
+            raise AuthUnavailableError from None
 
     async def _get(self, url: str, headers: Mapping[str, str], seconds: float) -> Answer:
         async with (
@@ -82,7 +82,7 @@ class BoundedHttp:
             async for part in response.content.iter_any():
                 body += part
                 if len(body) > MAX_BYTES:
-                    raise Unavailable
+                    raise AuthUnavailableError
             return Answer(response.status, bytes(body))
 
     @cached_property

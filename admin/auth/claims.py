@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from admin.auth.errors import Refused
+from admin.auth.errors import TokenRefusedError
 
 AUDIENCE = "authenticated"
 REQUIRED = ("iss", "aud", "exp", "sub", "role", "session_id")
@@ -39,7 +39,7 @@ def check(payload: Mapping[str, Any], *, issuer: str, now: float) -> Claims:
     and anonymous users (measured), so each rule is needed.
 
     Raises:
-        Refused: with the first rule that does not hold.
+        TokenRefusedError: with the first rule that does not hold.
     """
     rules: tuple[tuple[str, Callable[[], bool]], ...] = (
         ("wrong_role", lambda: payload.get("role") == "authenticated"),
@@ -55,7 +55,7 @@ def check(payload: Mapping[str, Any], *, issuer: str, now: float) -> Claims:
     )
     for reason, holds in rules:
         if not holds():
-            raise Refused(reason)
+            raise TokenRefusedError(reason)
     return Claims(
         sub=payload["sub"].lower(),
         exp=float(payload["exp"]),

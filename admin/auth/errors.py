@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Refused(Exception):  # noqa: N818 - a verdict, not a fault
+class TokenRefusedError(Exception):
     """The token is not accepted. `reason` is one of our short identifiers, or empty."""
 
     def __init__(self, reason: str = "") -> None:
@@ -11,9 +11,9 @@ class Refused(Exception):  # noqa: N818 - a verdict, not a fault
         self.reason = reason
 
 
-class NotAllowed(Exception):  # noqa: N818 - a verdict, not a fault
+class NotAllowedError(Exception):
     """The token is good, but no entry of the allow-list is about its user."""
 
 
-class Unavailable(Exception):  # noqa: N818 - a state of somebody else's server
+class AuthUnavailableError(Exception):
     """The auth server gave no usable answer: nobody can tell, so nobody is let in."""

@@ -14,7 +14,7 @@ from admin.actor import ALL_SCOPES, Actor, Via
 from admin.auth.allow_list import AllowList
 from admin.auth.auth_server import AuthServer
 from admin.auth.bounded_http import TIMEOUT, BoundedHttp
-from admin.auth.errors import NotAllowed, Refused, Unavailable
+from admin.auth.errors import AuthUnavailableError, NotAllowedError, TokenRefusedError
 from admin.auth.failures import Failures
 from admin.auth.jwks import KeySet
 from admin.auth.positives import Identity, Positives
@@ -53,7 +53,7 @@ class Gate:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._service_key = _service_key(settings)
-        allow_list = AllowList.parse(settings.IAC_ADMIN_USERS)
+        allow_list = AllowList.parse(settings.admin_users)
         self._failures = Failures()
         self._positives = Positives(clock=clock, now=now)
         self._verifier: Verifier | None = None
@@ -137,11 +137,11 @@ class Gate:
             return _not_configured()
         try:
             identity = self._verifier.identify(token, mutating=mutating)
-        except Refused as refused:
+        except TokenRefusedError as refused:
             return _invalid(refused.reason)
-        except NotAllowed:
+        except NotAllowedError:
             return _not_allowed()
-        except Unavailable:
+        except AuthUnavailableError:
             return _unavailable()
         self._positives.put(token, identity)
         return identity
@@ -149,7 +149,7 @@ class Gate:
 
 def _service_key(settings: Settings) -> str:
     """The key, after a look at whether it is one: a public key here would let everybody in."""
-    key = settings.SUPABASE_SERVICE_ROLE_KEY
+    key = settings.supabase_service_role_key
     payload = payload_of(key)
     of_others = payload is not None and payload.get("role") != "service_role"
     found = ""

@@ -12,7 +12,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from admin.auth.bounded_http import Answer, BoundedHttp
-from admin.auth.errors import Unavailable
+from admin.auth.errors import AuthUnavailableError
 from admin.strict_json import load_object
 
 LIFETIME = 600.0
@@ -58,13 +58,13 @@ class KeySet:
         """The key; None if the project has none of that id for that algorithm.
 
         Raises:
-            Unavailable: the set is too old, or the key is not in it, and there is no newer one.
+            AuthUnavailableError: the set is too old or lacks the key, and there is no newer one.
         """
         key = self._known(kid, algorithm)
         if key is not None:  # without the lock: a fetch must not hold up those it is not for
             return key
         if not self._lock.acquire(timeout=self._http.timeout):
-            raise Unavailable
+            raise AuthUnavailableError
         try:
             return self._known(kid, algorithm) or self._look_up(kid, algorithm)
         finally:
@@ -85,7 +85,7 @@ class KeySet:
         pause = UNKNOWN_EVERY if was_fresh else FAILED_EVERY
         if self._failed is not None:
             if now - self._failed < pause:
-                raise Unavailable
+                raise AuthUnavailableError
         elif was_fresh and now - self._sought < pause:
             return None
         self._fetch(now)
@@ -104,7 +104,7 @@ def _keys(answer: Answer) -> Keys:
     body = load_object(answer.body) if answer.status == 200 else None
     entries = body.get("keys") if body else None
     if not isinstance(entries, list):
-        raise Unavailable
+        raise AuthUnavailableError
     found = {}
     for entry in entries:
         kid = entry.get("kid") if isinstance(entry, dict) else None

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from admin.auth.errors import Refused
+from admin.auth.errors import TokenRefusedError
 from admin.strict_json import load_object
 
 MAX_LENGTH = 8192
@@ -43,14 +43,14 @@ def read(token: str) -> Unverified:
     """Take a compact JWT apart.
 
     Raises:
-        Refused: it is none, or its header names a key or an algorithm that we never use.
+        TokenRefusedError: it is none, or its header names a key or an algorithm that we never use.
     """
     parts = token.split(".")
     if len(parts) != 3 or not _decoded(parts[2]):
-        raise Refused("malformed")
+        raise TokenRefusedError("malformed")
     header, payload = _segment(parts[0]), _segment(parts[1])
     if header is None or payload is None:
-        raise Refused("malformed")
+        raise TokenRefusedError("malformed")
     return Unverified(_algorithm(header), _kid(header), payload)
 
 
@@ -63,9 +63,9 @@ def payload_of(text: str) -> Mapping[str, Any] | None:
 def _algorithm(header: Mapping[str, Any]) -> str:
     algorithm = header.get("alg")
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
-        raise Refused("algorithm_not_accepted")
+        raise TokenRefusedError("algorithm_not_accepted")
     if not _FOREIGN.isdisjoint(header):
-        raise Refused("header_not_accepted")
+        raise TokenRefusedError("header_not_accepted")
     return algorithm
 
 
@@ -74,7 +74,7 @@ def _kid(header: Mapping[str, Any]) -> str:
         return ""
     kid = header.get("kid")
     if not isinstance(kid, str) or not _KID.fullmatch(kid):
-        raise Refused("header_not_accepted")
+        raise TokenRefusedError("header_not_accepted")
     return kid
 
 

@@ -10,7 +10,7 @@ from admin.auth import claims, token
 from admin.auth.allow_list import AllowList
 from admin.auth.auth_server import AuthServer
 from admin.auth.claims import Claims
-from admin.auth.errors import NotAllowed, Refused
+from admin.auth.errors import NotAllowedError, TokenRefusedError
 from admin.auth.jwks import KeySet
 from admin.auth.positives import Identity
 from admin.auth.token import Unverified
@@ -49,9 +49,9 @@ class Verifier:
         decides: a token does not say whether its address was ever confirmed.
 
         Raises:
-            Refused: it is nobody's, or not one of a signed-in user.
-            NotAllowed: the user is not on the list.
-            Unavailable: the auth server does not tell.
+            TokenRefusedError: it is nobody's, or not one of a signed-in user.
+            NotAllowedError: the user is not on the list.
+            AuthUnavailableError: the auth server does not tell.
         """
         unverified = token.read(text)
         found = self._check(unverified)
@@ -62,7 +62,7 @@ class Verifier:
         user = self._server.user(text)
         found = self._check(unverified)  # time has passed
         if user.id != found.sub:
-            raise Refused("wrong_user")
+            raise TokenRefusedError("wrong_user")
         return self._identity(found, email=user.email, confirmed=user.email, role=user.role)
 
     def _check(self, unverified: Unverified) -> Claims:
@@ -72,7 +72,7 @@ class Verifier:
         key = self._keys.find(unverified.kid, unverified.algorithm)
         payload = _payload(text, key, unverified.algorithm, self._issuer) if key else None
         if payload is None:
-            raise Refused("bad_jwt")
+            raise TokenRefusedError("bad_jwt")
         return claims.check(payload, issuer=self._issuer, now=self._now())
 
     def _email_decides(self, found: Claims) -> bool:
@@ -82,7 +82,7 @@ class Verifier:
     def _identity(self, found: Claims, *, email: str, confirmed: str, role: str) -> Identity:
         scopes = self._allow_list.scopes(found.sub, email=confirmed, role=role)
         if not scopes:
-            raise NotAllowed
+            raise NotAllowedError
         return Identity(found.sub, email, scopes, found.exp)
 
 

@@ -6,7 +6,7 @@ from admin.jobs.job import Job
 from iac_wrapper.errors import IacError
 
 
-class UnknownJob(IacError):  # noqa: N818 - reads as what it says
+class UnknownJobError(IacError):
     """There is no such job, or none any more."""
 
     def __init__(self, job_id: str) -> None:
@@ -15,7 +15,7 @@ class UnknownJob(IacError):  # noqa: N818 - reads as what it says
         )
 
 
-class AlreadyEnded(IacError):  # noqa: N818
+class AlreadyEndedError(IacError):
     """The job cannot be cancelled any more."""
 
     def __init__(self, job: Job) -> None:
@@ -26,7 +26,7 @@ class AlreadyEnded(IacError):  # noqa: N818
         )
 
 
-class KeyReused(IacError):  # noqa: N818
+class KeyReusedError(IacError):
     """An idempotency key came with another request."""
 
     def __init__(self, job: Job) -> None:

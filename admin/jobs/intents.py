@@ -12,7 +12,6 @@ import ipaddress
 import re
 import socket
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -28,7 +27,7 @@ from iac_wrapper.operations.intent import from_deployed
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.settings import Settings, check_project
 
-_SECRET_SETTINGS = {item.name for item in fields(Settings) if item.metadata["secret"]}
+_SECRET_SETTINGS = {name for name, setting in Settings.by_name.items() if setting.secret}
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9._:-]+")
 _LOCALLY = "deploy it on the machine itself"
 

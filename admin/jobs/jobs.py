@@ -20,7 +20,7 @@ from dataclasses import replace
 from admin.actor import Actor
 from admin.jobs import clock, outcome, worker_lock
 from admin.jobs.dispatch import Dispatch
-from admin.jobs.errors import AlreadyEnded, KeyReused
+from admin.jobs.errors import AlreadyEndedError, KeyReusedError
 from admin.jobs.event_log import EventLog
 from admin.jobs.job import Entry, Job, Request
 from admin.jobs.log_writer import encode
@@ -114,7 +114,7 @@ class Jobs:
         Raises:
             BusyError: the project is busy and `wait` is 0 (says who and since when), or the server
                 is stopping.
-            KeyReused: the key came with another request before.
+            KeyReusedError: the key came with another request before.
             CommandError: the job cannot be stored, or the project's folder not be used.
         """
         check_project(request.project, where="/project")
@@ -147,7 +147,7 @@ class Jobs:
         """A job.
 
         Raises:
-            UnknownJob: no such job.
+            UnknownJobError: no such job.
         """
         return self._registry.get(job_id)
 
@@ -177,13 +177,13 @@ class Jobs:
         """Ask a job to stop; a queued one has ended at once. Asking again changes nothing.
 
         Raises:
-            UnknownJob: no such job.
-            AlreadyEnded: it has ended.
+            UnknownJobError: no such job.
+            AlreadyEndedError: it has ended.
         """
         before = self.get(job_id)
         job = self._registry.change(job_id, cancel_requested=True)
         if job.ended:
-            raise AlreadyEnded(job)
+            raise AlreadyEndedError(job)
         if self._dispatch.withdraw(job):
             self._watch.conclude(job_id, outcome.stopped(requested=True))
             self._ticker.wake()
@@ -195,7 +195,7 @@ class Jobs:
         """A job's events.
 
         Raises:
-            UnknownJob: no such job.
+            UnknownJobError: no such job.
         """
         return self._watch.log(job_id)
 
@@ -223,7 +223,7 @@ class Jobs:
         if found and (
             found.resumes != draft.resumes or not same_request(found.request, draft.request)
         ):
-            raise KeyReused(found)
+            raise KeyReusedError(found)
         return found
 
     def _admit(self, draft: Job) -> tuple[Job, Lock | None]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from admin.actor import Actor
 from admin.jobs import clock
-from admin.jobs.errors import UnknownJob
+from admin.jobs.errors import UnknownJobError
 from admin.jobs.job import Job, Request
 from admin.jobs.store import Store
 
@@ -74,7 +74,7 @@ class Registry:
         """The job with other facts; one that has ended stays as it is.
 
         Raises:
-            UnknownJob: there is none of this id.
+            UnknownJobError: there is none of this id.
         """
         with self._guard:
             job = self.get(job_id)
@@ -87,12 +87,12 @@ class Registry:
         """A job.
 
         Raises:
-            UnknownJob: there is none of this id.
+            UnknownJobError: there is none of this id.
         """
         with self._guard:
             job = self._jobs.get(job_id)
         if job is None:
-            raise UnknownJob(job_id)
+            raise UnknownJobError(job_id)
         return job
 
     def newest_first(self) -> Iterator[Job]:

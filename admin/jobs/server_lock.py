@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 
 from iac_wrapper.errors import BusyError
+from iac_wrapper.files import file_lock
 
 
 class ServerLock:
@@ -25,21 +25,16 @@ class ServerLock:
         if self._fd is not None:
             return
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            found = os.pread(fd, 20, 0).decode(errors="replace").strip()
-            os.close(fd)
+        self._fd = file_lock.acquire(self._path)
+        if self._fd is None:
+            found = file_lock.noted_pid(self._path)
             raise BusyError(
                 "another server of the admin API works on this project folder",
                 where=str(self._path),
                 found=f"process {found}" if found else "a process that is just starting",
                 next_step="use that one, or stop it first",
-            ) from None
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-        self._fd = fd
+            )
+        file_lock.note_pid(self._fd, os.getpid())
 
     def release(self) -> None:
         """Let the next one in."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from admin.jobs import worker_lock
 from iac_wrapper.adapters.workspace_lock import Lock
+from iac_wrapper.files import file_lock
 
 _HOME = Path(__file__).resolve().parents[2]
 """Where the packages are: `python -m` looks in its working directory first."""
@@ -35,7 +36,7 @@ def spawn(folder: Path, lock: Lock, on_exit: Callable[[], None]) -> None:
     try:
         process = _start(folder, (lock.fd, alive))
         with suppress(OSError):  # it notes that itself, too
-            worker_lock.note(alive, process.pid)
+            file_lock.note_pid(alive, process.pid)
     finally:
         os.close(alive)
     lock.hand_over()

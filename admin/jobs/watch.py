@@ -61,7 +61,7 @@ class Watch:
         """The events of a job, one object for all its readers; followed until the job has ended.
 
         Raises:
-            UnknownJob: no such job.
+            UnknownJobError: no such job.
         """
         with self._guard:
             job, path = self._registry.get(job_id), self._store.events(job_id)

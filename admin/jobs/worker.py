@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from admin.jobs import outcome, store, worker_lock
+from admin.jobs import outcome, store
 from admin.jobs.job import Job, Request
 from admin.jobs.log_writer import LogWriter
 from admin.jobs.outcome import Outcome
@@ -23,6 +23,7 @@ from iac_wrapper import settings
 from iac_wrapper.adapters import workspace_lock
 from iac_wrapper.adapters.workspace_lock import Lock
 from iac_wrapper.errors import IacError, file_error
+from iac_wrapper.files import file_lock
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.redact import is_masked
 
@@ -70,7 +71,7 @@ def main(folder: Path, workspace_fd: int, alive_fd: int) -> None:
     """Do the job in `folder`."""
     interrupt = _Interrupt()
     os.set_inheritable(alive_fd, False)
-    worker_lock.note(alive_fd, os.getpid())
+    file_lock.note_pid(alive_fd, os.getpid())
     layout = Layout(folder.parents[2])
     os.chdir(layout.root)
     job = store.read(folder)

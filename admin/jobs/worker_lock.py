@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
+
+from iac_wrapper.files import file_lock
 
 
 def path_in(folder: Path) -> Path:
@@ -15,18 +17,7 @@ def path_in(folder: Path) -> Path:
 
 def take(folder: Path) -> int | None:
     """The file, open and locked; None if a worker lives."""
-    fd = os.open(path_in(folder), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
-    return fd
-
-
-def note(fd: int, pid: int) -> None:
-    """Write down which process the worker is."""
-    os.pwrite(fd, f"{pid}\n".encode(), 0)
+    return file_lock.acquire(path_in(folder))
 
 
 def is_held(folder: Path) -> bool:
@@ -45,9 +36,7 @@ def interrupt(folder: Path) -> None:
     Terraform and image builds are in groups of their own: they are asked by the worker. A process
     that merely got the number of a worker that is gone is left alone.
     """
-    try:
-        pid = int(path_in(folder).read_text(encoding="utf-8"))
-        if is_held(folder):
+    pid = file_lock.noted_pid(path_in(folder))
+    if pid is not None and is_held(folder):
+        with suppress(OSError):
             os.killpg(pid, signal.SIGTERM)
-    except (OSError, ValueError):
-        pass

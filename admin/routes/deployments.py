@@ -14,7 +14,7 @@ from admin.access import require
 from admin.actor import Scope
 from admin.call import Call
 from admin.jobs import intents
-from admin.jobs.errors import AlreadyEnded, KeyReused, UnknownJob
+from admin.jobs.errors import AlreadyEndedError, KeyReusedError, UnknownJobError
 from admin.jobs.job import Job, Kind, Request
 from admin.problem import Problem, from_error, not_serving
 from admin.streams import NDJSON, SSE, Encoding, job_events
@@ -117,7 +117,7 @@ def cancel(call: Call) -> Response:
     require(call.caller, _scope(job.request.kind))
     try:
         asked = call.backend.jobs.cancel(job.id)
-    except AlreadyEnded as error:
+    except AlreadyEndedError as error:
         raise Problem(409, "already-ended", error.message, found=error.found) from None
     response = jsonify(show(asked))
     response.status_code = 202
@@ -201,7 +201,7 @@ def _start(
             resumes=resumes,
             check=check,
         )
-    except KeyReused as error:
+    except KeyReusedError as error:
         raise Problem(
             422,
             "idempotency-key-reused",
@@ -249,7 +249,7 @@ def _not_there(error: ConfigError, code: str) -> Problem:
 def _job(call: Call) -> Job:
     try:
         return call.backend.jobs.get(call.parameters["id"])
-    except UnknownJob as error:
+    except UnknownJobError as error:
         raise Problem(
             404, "no-such-deployment", error.message, next_step="GET /deployments lists them"
         ) from None

@@ -9,7 +9,7 @@ from flask import Response, jsonify
 
 from admin import contract
 from admin.call import Call
-from admin.monitor import UnknownService
+from admin.monitor import NotDeployedError
 from admin.problem import Problem
 from admin.scrub import scrub
 from admin.streams import BEAT_SECONDS, NDJSON, SSE, TEXT, Encoding, log_lines
@@ -57,7 +57,7 @@ def get_service(call: Call) -> Response:
     workspace = _workspace(call)
     try:
         report = call.backend.monitor.service(workspace.project, call.parameters["name"])
-    except UnknownService as error:
+    except NotDeployedError as error:
         raise _no_service(error) from None
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     return jsonify(**scrub(report.to_dict(), workspace.redactor()), checked_at=now)

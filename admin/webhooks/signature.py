@@ -38,11 +38,11 @@ def check_secrets(settings: Settings) -> None:
         ConfigError: one is set and shorter than `MIN_LENGTH`.
     """
     for name in SETTING.values():
-        if 0 < len(getattr(settings, name)) < MIN_LENGTH:
+        if 0 < len(settings.written(name)) < MIN_LENGTH:
             raise ConfigError(
                 "this secret is too short",
                 where=name,
-                found=f"{len(getattr(settings, name))} characters",
+                found=f"{len(settings.written(name))} characters",
                 expected=f"{MIN_LENGTH} or more",
                 next_step="make one with `openssl rand -hex 32`; set it here and at the git host",
             )
@@ -71,7 +71,7 @@ def check(
         Problem: 404 if no secret is set, 401 if there is no good signature.
     """
     name = SETTING[host]
-    secret: str = getattr(settings, name)
+    secret: str = settings.written(name)
     if not secret:
         raise Problem(
             404,

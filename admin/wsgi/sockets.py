@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import grp
 import os
 import socket
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from admin.wsgi.peer import Peer
 from iac_wrapper.errors import ConfigError
+from iac_wrapper.files import file_lock
 from iac_wrapper.settings import Settings
 
 GROUP = "iac"
@@ -34,8 +34,8 @@ def default_socket(settings: Settings) -> Path:
     Raises:
         ConfigError: the path is relative, or there is no runtime folder.
     """
-    if settings.IAC_ADMIN_SOCKET:
-        return _absolute(Path(settings.IAC_ADMIN_SOCKET).expanduser(), "IAC_ADMIN_SOCKET")
+    if settings.admin_socket:
+        return _absolute(Path(settings.admin_socket).expanduser(), "IAC_ADMIN_SOCKET")
     if os.geteuid() == 0:
         return Path("/run/iac_wrapper.sock")
     folder = settings.environment.get("XDG_RUNTIME_DIR", "")
@@ -164,22 +164,14 @@ def _check_folder(folder: Path) -> None:
 
 
 def _lock(path: Path) -> int:
-    """Hold the lock beside `path`; again if its last holder removed it while we opened it."""
+    """Hold the lock beside `path`."""
     beside = _lock_path(path)
-    while True:
-        lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(lock), beside.lstat()):
-                    os.ftruncate(lock, 0)
-                    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-                    return lock
-        except BlockingIOError:
-            holder = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
-            os.close(lock)
-            raise _error("another server has this socket", path, f"process {holder}") from None
-        os.close(lock)
+    lock = file_lock.acquire(beside)
+    if lock is None:
+        holder = file_lock.noted_pid(beside) or "unknown"
+        raise _error("another server has this socket", path, f"process {holder}")
+    file_lock.note_pid(lock, os.getpid())
+    return lock
 
 
 def _remove_stale(path: Path) -> None:

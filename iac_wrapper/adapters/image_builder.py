@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from iac_wrapper.adapters import process
+from iac_wrapper.adapters import docker_build, process
 from iac_wrapper.adapters.process import Command
 from iac_wrapper.errors import CommandError
 from iac_wrapper.model.redact import Redactor
@@ -35,21 +35,6 @@ def blocks(stack: Path, addresses: Sequence[str]) -> list[Mapping[str, Any]]:
     ]
 
 
-def command(docker: str, image: Mapping[str, Any]) -> Command:
-    """The build of one docker_image resource."""
-    build = image["build"]
-    labels = [f"--label={key}={value}" for key, value in sorted(build["label"].items())]
-    secrets = [f"--secret=id={s['id']},src={s['src']}" for s in build.get("secrets", ())]
-    dockerfile = Path(build["context"]) / build["dockerfile"]
-    return Command(
-        process.argv(
-            docker, "build", "--progress=plain", f"--tag={image['name']}",
-            f"--file={dockerfile}", labels, secrets, build["context"],
-        ),
-        env={"DOCKER_BUILDKIT": "1"},
-    )  # fmt: skip
-
-
 def build_all(
     docker: str,
     images: Sequence[Mapping[str, Any]],
@@ -63,7 +48,7 @@ def build_all(
         CommandError: naming every image that failed, with the end of its log.
     """
     logs.mkdir(parents=True, exist_ok=True)
-    commands = [command(docker, image) for image in images]
+    commands = [docker_build.command(docker, each["name"], each["build"]) for each in images]
     names = {one.argv: image["name"] for one, image in zip(commands, images, strict=True)}
 
     def show(one: Command, line: str) -> None:

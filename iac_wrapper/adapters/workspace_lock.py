@@ -7,7 +7,6 @@ kernel frees it when the last process that shares it ends, however that ends; no
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -19,11 +18,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from iac_wrapper.errors import BusyError
+from iac_wrapper.files import file_lock
 
 LOCK_NAME = "workspace.lock"
 
 _ATTEMPTS = 100
-"""How often the file may vanish under us: each time is one destroy that ended just then."""
+"""How often the folder may vanish under us: each time is one destroy that ended just then."""
 
 _NOTE_SECONDS = 0.5
 """How long a holder may take from its lock to its note of who it is; measured: below 1 ms, but for
@@ -66,8 +66,7 @@ class Lock:
     def release(self) -> None:
         """Free the project, whichever processes share the lock."""
         os.ftruncate(self.fd, 0)
-        fcntl.flock(self.fd, fcntl.LOCK_UN)
-        os.close(self.fd)
+        file_lock.release(self.fd)
 
     def hand_over(self) -> None:
         """Forget the lock here: the process that inherited it goes on holding the project."""
@@ -81,20 +80,18 @@ def acquire(directory: Path, command: str, *, by: str = "") -> Lock:
         BusyError: somebody else holds it; says who, what and since when.
     """
     for _ in range(_ATTEMPTS):
-        fd = _open(directory)
-        if fd is None:
-            continue
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
-            raise busy(directory) from None
-        if _is_at(directory, fd):
-            os.ftruncate(fd, 0)  # what a process that was killed wrote
-            lock = Lock(directory, fd)
-            lock.note(command, by=by)
-            return lock
-        os.close(fd)
+            directory.mkdir(parents=True, exist_ok=True)
+            directory.chmod(0o700)  # Terraform's state holds the values of `env:`
+            fd = file_lock.acquire(directory / LOCK_NAME)
+        except FileNotFoundError:  # the folder went away at that moment
+            continue
+        if fd is None:
+            break
+        os.ftruncate(fd, 0)  # what a process that was killed wrote
+        lock = Lock(directory, fd)
+        lock.note(command, by=by)
+        return lock
     raise busy(directory)
 
 
@@ -146,24 +143,6 @@ def remove(directory: Path) -> None:
     with suppress(OSError):
         (directory / LOCK_NAME).unlink()
         directory.rmdir()
-
-
-def _open(directory: Path) -> int | None:
-    """The lock file, made if missing; None if the folder went away at that moment."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        directory.chmod(0o700)  # Terraform's state holds the values of `env:`
-        return os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except FileNotFoundError:
-        return None
-
-
-def _is_at(directory: Path, fd: int) -> bool:
-    """Whether the open file still has its name: a destroy removes it while it holds it."""
-    try:
-        return os.path.samestat(os.fstat(fd), (directory / LOCK_NAME).stat())
-    except FileNotFoundError:
-        return False
 
 
 def _record(directory: Path) -> Holder | None:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from iac_wrapper import settings
 from iac_wrapper.bootstrap import machine, setup
-from iac_wrapper.bootstrap.console import Progress, table
+from iac_wrapper.bootstrap.console import Progress
 from iac_wrapper.bootstrap.context import Context
 from iac_wrapper.errors import IacError
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.redact import Redactor
+from iac_wrapper.model.text_table import text_table
 
 
 def main(root: Path) -> int:
@@ -32,7 +33,7 @@ def main(root: Path) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
-    print(table(report.rows))
+    print(text_table(report.rows))
     return 0
 
 

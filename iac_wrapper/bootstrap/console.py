@@ -30,13 +30,3 @@ class Progress:
     def note(self, text: str) -> None:
         """Say something that takes no time."""
         self.write(f"· {text}")
-
-
-def table(rows: list[tuple[str, ...]]) -> str:
-    """Rows as text in aligned columns; the last column is not padded."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)

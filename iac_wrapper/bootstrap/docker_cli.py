@@ -10,15 +10,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.version import Version
+
 from iac_wrapper.adapters import process
 from iac_wrapper.adapters.process import Command
 from iac_wrapper.bootstrap import apt
 from iac_wrapper.bootstrap.context import Context
 from iac_wrapper.bootstrap.engine import SPLIT_PACKAGES, clients
-from iac_wrapper.bootstrap.tools import Version, link, parse_version, show
+from iac_wrapper.bootstrap.tools import link, parse_version, show
 from iac_wrapper.errors import EngineError
 
-_BUILTIN_BUILDKIT = ((18, 9), (23, 0))
+_BUILTIN_BUILDKIT = (Version("18.9"), Version("23"))
 """From the first CLI with ``build --secret`` to the first that delegates to buildx."""
 
 

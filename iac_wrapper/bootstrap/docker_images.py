@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from iac_wrapper.adapters import process
-from iac_wrapper.adapters.process import Command, argv
+from iac_wrapper.adapters import docker_build, process
+from iac_wrapper.adapters.process import Command
 
 BASE_LABEL = "org.karstkit.base"
 """On bases built here: the hash of the recipe, by which a later run knows its own work."""
@@ -68,15 +68,13 @@ class Build:
 
 def build_command(build: Build, docker: Path, context_folder: Path, secrets: Path) -> Command:
     """``docker build`` with BuildKit; CA bundle and index settings go in as secrets."""
-    return Command(
-        argv(
-            (docker, "build", "--progress=plain", "--tag", build.tag),
-            ("--file", build.dockerfile, "--build-arg", f"BASE={build.base.reference}"),
-            *(("--secret", f"id={name},src={secrets / name}") for name in ("ca", "env")),
-            context_folder,
-        ),
-        env={"DOCKER_BUILDKIT": "1"},
-    )
+    block = {
+        "context": str(context_folder),
+        "dockerfile": str(build.dockerfile),
+        "build_args": {"BASE": build.base.reference},
+        "secrets": [{"id": name, "src": str(secrets / name)} for name in ("ca", "env")],
+    }
+    return docker_build.command(docker, build.tag, block)
 
 
 def fill(folder: Path, files: Iterable[tuple[str, Path]]) -> None:

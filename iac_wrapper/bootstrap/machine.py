@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-OS_RELEASE = Path("/etc/os-release")
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Machine:
 
 def inspect() -> Machine:
     """Look at this machine."""
-    release = parse_os_release(OS_RELEASE.read_text()) if OS_RELEASE.is_file() else {}
+    release = _os_release()
     return Machine(
         root=os.geteuid() == 0,
         distribution="macos" if sys.platform == "darwin" else release.get("ID", ""),
@@ -45,10 +44,12 @@ def inspect() -> Machine:
     )
 
 
-def parse_os_release(text: str) -> dict[str, str]:
-    """os-release(5) as a dictionary, quotes removed."""
-    pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
-    return {key.strip(): value.strip().strip("\"'") for key, _, value in pairs}
+def _os_release() -> Mapping[str, str]:
+    """os-release(5); empty where there is none."""
+    try:
+        return platform.freedesktop_os_release()
+    except OSError:
+        return {}
 
 
 def init_system(root: Path) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.version import Version
+
 from iac_wrapper.adapters import process
 from iac_wrapper.adapters.process import Command
 from iac_wrapper.bootstrap import packages
 from iac_wrapper.bootstrap.context import Context
-from iac_wrapper.bootstrap.tools import Version, link, on_path, parse_version
+from iac_wrapper.bootstrap.tools import link, on_path, parse_version
 from iac_wrapper.errors import CommandError
 
-OLDEST: Version = (18, 0)
+OLDEST = Version("18")
 """jsii and cdktf 0.21 refuse older ones."""
 
 
@@ -39,7 +41,7 @@ def ensure(context: Context) -> Node:
         raise CommandError(
             "no usable Node.js",
             found="none on PATH is new enough, and the one from PyPI does not run here",
-            expected=f"Node.js {OLDEST[0]} or newer, with npm",
+            expected=f"Node.js {OLDEST} or newer, with npm",
             next_step="install Node.js, then make bootstrap",
         )
     link(context.bin / "node", chosen.node)

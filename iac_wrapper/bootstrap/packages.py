@@ -18,7 +18,7 @@ def install_command(context: Context, group: str, *target: str) -> Command:
             ("--require-hashes", "--python", context.python, *target),
             ("-r", requirements(context.root, group)),
         ),
-        env=uv_environment(context.environ, context.settings.IAC_CA_BUNDLE),
+        env=uv_environment(context.environ, context.settings.ca_bundle),
     )
 
 

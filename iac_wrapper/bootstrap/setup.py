@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from iac_wrapper.bootstrap import base_image, docker_cli, engine, images, node, 
 from iac_wrapper.bootstrap.context import Context
 from iac_wrapper.bootstrap.tools import show
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.files import host
+from iac_wrapper.files import file_lock, host
 from iac_wrapper.files.host import Host, PythonBase
 from iac_wrapper.model.provider import PROVIDER_VERSION
 from iac_wrapper.program import index_settings
@@ -49,7 +49,7 @@ def run(context: Context) -> Report:
         base = base_image.ensure(context, cli.path, python, recorded.image if recorded else None)
         runtime = images.ensure_runtime(context, cli.path, python, base)
         sidecar = images.ensure_sidecar(context, cli.path, base)
-        made = PythonBase(base.reference, runtime.reference, runtime.id)
+        made = PythonBase(base.reference, runtime.reference)
         record = Host(
             docker=str(cli.path),
             terraform=str(executable),
@@ -103,7 +103,7 @@ def _write_secrets(context: Context) -> None:
     from iac_wrapper.identity import certificates  # noqa: PLC0415
 
     index_settings.write_build_secrets(
-        context.layout, context.environ, ca_bundle=context.settings.IAC_CA_BUNDLE
+        context.layout, context.environ, ca_bundle=context.settings.ca_bundle
     )
     certificates.ensure_ca(context.layout.secrets)
 
@@ -113,10 +113,7 @@ def _alone(context: Context) -> Iterator[None]:
     """One bootstrap at a time in a folder: a second one waits, and then finds all done."""
     path = context.layout.data / "bootstrap.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            context.progress.note("waiting for another make bootstrap in this folder")
-            fcntl.flock(file, fcntl.LOCK_EX)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    waits = "waiting for another make bootstrap in this folder"
+    with file_lock.hold(fd, lambda: context.progress.note(waits)):
         yield

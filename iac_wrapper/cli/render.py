@@ -10,6 +10,7 @@ import click
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.report import Report, ServiceReport
 from iac_wrapper.model.service_change import ServiceAction, ServiceChange, summary
+from iac_wrapper.model.text_table import text_table
 
 _WORDS: dict[ServiceAction, tuple[str, str]] = {
     "add": ("+", "new"),
@@ -106,12 +107,12 @@ def _fitted(services: Sequence[ServiceReport], width: int) -> str:
     for digits, least in _FORMS:
         rows = [_row(service, digits) for service in services]
         longest = max((len(row[_RUNS]) for row in rows), default=0)
-        room = longest + width - max(map(len, table(_HEADER, rows).splitlines()))
+        room = longest + width - max(map(len, text_table([_HEADER, *rows]).splitlines()))
         if room >= min(least, longest):
             break
     room = max(room, least)
     cut = [(*row[:_RUNS], _short(row[_RUNS], room), *row[_RUNS + 1 :]) for row in rows]
-    return table(_HEADER, cut)
+    return text_table([_HEADER, *cut])
 
 
 def _in_common(services: Sequence[ServiceReport]) -> list[str]:
@@ -135,14 +136,6 @@ def _verdict(report: Report) -> str:
         healthy = f"{ways.total()} of {total} services healthy: {counts}"
     refused = sum(service.probe.refused is True for service in report.services)
     return f"{healthy}; {refused} of {total} refused a caller without a certificate."
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Left-aligned columns, two spaces apart."""
-    cells = [header, *rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in cells]
-    return "\n".join(line.rstrip() for line in lines)
 
 
 def _short(text: str, width: int) -> str:

@@ -23,12 +23,11 @@ class PythonBase:
     """One Python for app images.
 
     `image` is the slim base as a Docker reference, `runtime_image` the base with runner and
-    launcher that app images start FROM, `runtime_id` its ``sha256:`` image id.
+    launcher that app images start FROM; its tag is a hash of what is in it.
     """
 
     image: str
     runtime_image: str
-    runtime_id: str
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,12 @@ def load(root: Path, *, versions: Collection[int] = (HOST_VERSION,)) -> Host:
     """
 
     def parse(data: dict[str, Any]) -> Host:
-        bases = {key: PythonBase(**value) for key, value in data.pop("bases").items()}
+        bases = {
+            key: PythonBase(
+                value["image"], value["runtime_image"]
+            )  # once with the image's id as well
+            for key, value in data.pop("bases").items()
+        }
         data.pop("envoy_uid", None)  # one for all services: written up to version 0.1
         if data.pop("version") not in versions:
             raise ValueError("the record of another version")

@@ -15,13 +15,21 @@ from typing import Any
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.atomic import write_text
 from iac_wrapper.model.app import ResolvedApp
-from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.entrypoint import Entrypoint, EntrypointSource
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.options import Options
 
 LOCK_VERSION = 1
 
 _OPTIONAL = ("run", "options", "notes", "web_object")
+
+_DEFAULT_SOURCE: EntrypointSource = "repository"
+
+_OLD_REASONS: Mapping[str, EntrypointSource] = {
+    "entrypoint: in repos.yaml": "repos-file",
+    "ENTRYPOINT in the environment": "environment",
+}
+"""Who chose an entrypoint in locks that were written before the key `source`."""
 
 LOCK_OUTPUT = "lock"
 """The Terraform output that carries the applied lock in the state."""
@@ -105,6 +113,8 @@ def app_to_json(app: ResolvedApp) -> dict[str, Any]:
     data["env"] = dict(app.env)
     data["options"] = app.options.to_dict()
     data["entrypoint"] = _without_empty(data["entrypoint"])
+    if app.entrypoint.source == _DEFAULT_SOURCE:
+        del data["entrypoint"]["source"]
     return _without_empty(data)
 
 
@@ -134,6 +144,7 @@ def app_from_json(name: str, data: Mapping[str, Any]) -> ResolvedApp:
     entrypoint = dict(data["entrypoint"])
     for key in ("rejected", "args"):
         entrypoint[key] = tuple(entrypoint.get(key, ()))
+    entrypoint.setdefault("source", _OLD_REASONS.get(entrypoint["reason"], _DEFAULT_SOURCE))
     changes = {
         "name": name,
         "entrypoint": Entrypoint(**entrypoint),

@@ -8,7 +8,6 @@ then served with the intermediates, and services trust the root.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,16 +20,14 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
 
 from iac_wrapper.errors import CertificateError
+from iac_wrapper.files import file_lock
 from iac_wrapper.files.atomic import write_bytes
 from iac_wrapper.files.private_files import private_directory, private_file, unreadable
+from iac_wrapper.identity.unsigned import common_name, unsigned
 
 CA_LIFETIME = timedelta(days=3652)
-CLOCK_SKEW = timedelta(minutes=5)
-"""How far another machine's (or a virtual machine's) clock may be behind."""
-
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 _START_OVER = "restore the matching file from a backup, or remove both and deploy all again"
@@ -99,14 +96,11 @@ def locked(directory: Path) -> Iterator[None]:
     """
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise unreadable(directory, error) from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with file_lock.hold(descriptor):
         yield
-    finally:
-        os.close(descriptor)
 
 
 def load_certificates(path: Path) -> list[x509.Certificate]:
@@ -164,39 +158,14 @@ def key_pem(key: PrivateKey) -> bytes:
 
 def _create(certificate: Path, key: Path) -> None:
     secret = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "KarstKit CA")])
-    now = datetime.now(UTC)
+    own, subject = secret.public_key(), common_name("KarstKit CA")
     signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(secret.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - CLOCK_SKEW)
-        .not_valid_after(now + CA_LIFETIME)
+        unsigned(subject, own, None, CA_LIFETIME, "key_cert_sign", "crl_sign")
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_ca_usage(), critical=True)
-        .add_extension(
-            x509.SubjectKeyIdentifier.from_public_key(secret.public_key()), critical=False
-        )
         .sign(secret, hashes.SHA256())
     )
     write_bytes(key, key_pem(secret), mode=0o600)
     write_bytes(certificate, _pem(signed), mode=0o600)
-
-
-def _ca_usage() -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=False,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=True,
-        crl_sign=True,
-        encipher_only=False,
-        decipher_only=False,
-    )
 
 
 def _load(certificate: Path, key: Path, chain: Path) -> CertificateAuthority:

@@ -20,13 +20,12 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from iac_wrapper.errors import CertificateError
 from iac_wrapper.files.atomic import write_bytes
 from iac_wrapper.files.private_files import unreadable
 from iac_wrapper.identity.certificate_authority import (
-    CLOCK_SKEW,
     CertificateAuthority,
     PrivateKey,
     ensure_ca,
@@ -37,6 +36,7 @@ from iac_wrapper.identity.certificate_authority import (
     locked,
 )
 from iac_wrapper.identity.ownership import Give, chown
+from iac_wrapper.identity.unsigned import common_name, unsigned
 from iac_wrapper.model.certificate import CONTROL_PLANE, Leaf, spiffe_id
 
 __all__ = [
@@ -226,38 +226,16 @@ def _issue(
     key = ec.generate_private_key(ec.SECP256R1())
     names = [x509.DNSName(name), x509.UniformResourceIdentifier(spiffe_id(trust_domain, name))]
     uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-    now = datetime.now(UTC)
+    subject, own = common_name(name), key.public_key()
     certificate = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
-        .issuer_name(ca.certificate.subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(max(now - CLOCK_SKEW, ca.certificate.not_valid_before_utc))
-        .not_valid_after(min(now + LEAF_LIFETIME, ca.certificate.not_valid_after_utc))
+        unsigned(subject, own, ca.certificate, LEAF_LIFETIME, "digital_signature")
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_leaf_usage(), critical=True)
         .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(_issuer_key(ca), critical=False)
         .sign(ca.key, hashes.SHA256())
     )
     return certificate, key
-
-
-def _leaf_usage() -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=False,
-        crl_sign=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
 
 
 def _issuer_key(ca: CertificateAuthority) -> x509.AuthorityKeyIdentifier:

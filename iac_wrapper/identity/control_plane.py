@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from iac_wrapper.errors import CertificateError, UnhealthyError
 from iac_wrapper.identity import handshake, service_call
-from iac_wrapper.identity.http2_client import CallFailed, Http2Client
+from iac_wrapper.identity.http2_client import CallError, Http2Client
 from iac_wrapper.model.certificate import spiffe_id, trust_domain_of
 from iac_wrapper.model.health import Health, LogLine, Probe
 from iac_wrapper.model.proof import Question
@@ -195,7 +195,7 @@ class ControlPlane:
                 else:
                     text = f"the peer is {met.peer.identity or 'nobody'}, not {expected}"
                     found = _unreachable(service, text)
-        except (handshake.HandshakeFailed, CallFailed) as error:
+        except (handshake.HandshakeError, CallError) as error:
             return _unreachable(service, str(error))
         except OSError as error:
             raise self._bad_certificate(error) from None

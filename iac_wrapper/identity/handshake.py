@@ -26,7 +26,7 @@ LISTEN_SECONDS = 0.25
 """How long a stranger waits for its refusal before it speaks."""
 
 
-class HandshakeFailed(Exception):  # noqa: N818 - says what happened, the adapter maps it
+class HandshakeError(Exception):
     """No connection to a peer with the right certificate; the text is a sentence for people."""
 
 
@@ -80,7 +80,7 @@ def meet(  # noqa: PLR0913 - where, whom, as whom, what to say first, by keyword
         sni: the name that the gateway finds the peer by, if that is not `service`.
 
     Raises:
-        HandshakeFailed: with the reason.
+        HandshakeError: with the reason.
         OSError: a file of `tls_dir` cannot be read.
     """
     context = _context(tls_dir)
@@ -90,14 +90,14 @@ def meet(  # noqa: PLR0913 - where, whom, as whom, what to say first, by keyword
         try:
             secure = context.wrap_socket(plain, server_hostname=sni or service)
         except OSError as error:
-            raise HandshakeFailed(_sentence(error, service, timeout)) from None
+            raise HandshakeError(_sentence(error, service, timeout)) from None
         with secure:
             peer = _peer(secure)
             if service not in peer.names:
-                raise HandshakeFailed(_another(sni, service))
+                raise HandshakeError(_another(sni, service))
             seen = _speak(secure, timeout, hello)
             if seen.refused is not False:
-                raise HandshakeFailed(f"{service} does not take our certificate: {seen.text}")
+                raise HandshakeError(f"{service} does not take our certificate: {seen.text}")
             yield Meeting(peer, secure, seen.first)
 
 
@@ -137,7 +137,7 @@ def without_certificate(
                 return Refusal(None, _sentence(error, service, timeout))
             except OSError as error:
                 return Refusal(None, _sentence(error, service, timeout))
-    except HandshakeFailed as error:
+    except HandshakeError as error:
         return Refusal(None, str(error))
 
 
@@ -190,9 +190,9 @@ def _connect(port: int, timeout: float) -> socket.socket:
     try:
         return socket.create_connection((HOST, port), timeout)
     except ConnectionRefusedError:
-        raise HandshakeFailed(f"gateway not listening on {HOST}:{port}") from None
+        raise HandshakeError(f"gateway not listening on {HOST}:{port}") from None
     except OSError as error:
-        raise HandshakeFailed(f"cannot connect to {HOST}:{port}: {error}") from None
+        raise HandshakeError(f"cannot connect to {HOST}:{port}: {error}") from None
 
 
 def _sentence(error: OSError, service: str, timeout: float) -> str:

@@ -19,7 +19,7 @@ BODY_SECONDS = 0.5
 """How long an HTTP body without a length may take after its status: event streams never end."""
 
 
-class CallFailed(Exception):  # noqa: N818 - says what happened, the caller maps it
+class CallError(Exception):
     """No answer; the text says why, after the words ``GET / …``."""
 
 
@@ -43,7 +43,7 @@ class Http2Client:
         """Use this connection, on which `hello` was answered with `first`.
 
         Raises:
-            CallFailed: that is no HTTP/2.
+            CallError: that is no HTTP/2.
         """
         from h2.exceptions import ProtocolError  # noqa: PLC0415 - see above
 
@@ -51,22 +51,22 @@ class Http2Client:
         try:
             self._h2.receive_data(first)
         except ProtocolError as error:
-            raise CallFailed(f"the peer does not speak HTTP/2 ({error})") from None
+            raise CallError(f"the peer does not speak HTTP/2 ({error})") from None
 
     def call(self, request: Request, *, authority: str, timeout: float) -> Answer:
         """Send a request and read its answer, an HTTP body as far as it comes soon.
 
         Raises:
-            CallFailed: no answer within `timeout` seconds, or the connection broke.
+            CallError: no answer within `timeout` seconds, or the connection broke.
         """
         from h2.exceptions import ProtocolError  # noqa: PLC0415 - see above
 
         try:
             return self._call(request, authority, time.monotonic() + timeout)
         except TimeoutError:
-            raise CallFailed(f"no answer within {timeout:g} s") from None
+            raise CallError(f"no answer within {timeout:g} s") from None
         except (OSError, ProtocolError) as error:
-            raise CallFailed(f"the connection broke ({error})") from None
+            raise CallError(f"the connection broke ({error})") from None
 
     def _call(self, request: Request, authority: str, deadline: float) -> Answer:
         began, stream = time.monotonic(), self._send(request, authority)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, cast
 from urllib.parse import unquote
 
-from iac_wrapper.identity.http2_client import CallFailed, Http2Client
+from iac_wrapper.identity.http2_client import CallError, Http2Client
 from iac_wrapper.model import proof
 from iac_wrapper.model.health import Health, Phase, Protocol
 from iac_wrapper.model.proof import GRPC_STATUS, Answer, Question
@@ -28,7 +28,7 @@ def ask(client: Http2Client, service: str, timeout: float) -> Health:
     """
     try:
         answer = client.call(proof.grpc_request(_HEALTH_CHECK), authority=service, timeout=timeout)
-    except CallFailed as error:
+    except CallError as error:
         message = f"the runner's health: {error}"
         return Health(service, "NOT_SERVING", message=message, cause="no-runner")
     if answer.grpc_status != 0 or len(answer.body) < 5:
@@ -45,7 +45,7 @@ def prove(client: Http2Client, found: Health, question: Question) -> Health:
         return proof.judge(found, question, None)
     try:
         answer = client.call(asked, authority=found.name, timeout=ANSWER_SECONDS)
-    except CallFailed as error:
+    except CallError as error:
         what = "a gRPC call" if asked.body else f"GET {asked.path}"
         return proof.no_answer(found, f"{what} on port {found.port}: {error}", fault=True)
     return proof.judge(found, question, answer)

@@ -9,6 +9,10 @@ from iac_wrapper.model.options import Run
 
 EntrypointKind = Literal["module", "script", "binary", "command", "shell"]
 
+EntrypointSource = Literal["repository", "repos-file", "environment"]
+"""Who chose it: the repository (detected there, in its Procfile or in a label of its Dockerfile),
+``entrypoint:`` in repos.yaml, or ENTRYPOINT in the environment of the deploy."""
+
 
 @dataclass(frozen=True)
 class Entrypoint:
@@ -20,8 +24,9 @@ class Entrypoint:
     an absolute path in the image, executed as it is; ``command``: `target` is a program on PATH,
     the app's own environment first; ``shell``: `target` is a line for ``sh -c``.
 
-    `reason` is one human sentence fragment (``entrypoint: in repos.yaml``); `rejected` lists the
-    losing candidates, each with its reason, best first. `args` are the program's arguments, in
+    `source` says who chose it, `reason` the same and more as a sentence fragment that is only shown
+    (``entrypoint: in repos.yaml``); `rejected` lists the losing candidates, each with its reason,
+    best first. `args` are the program's arguments, in
     which ``$PORT`` stands for the app's port.
 
     `run` is what the program is for, by what was chosen; None if that does not tell.
@@ -37,6 +42,7 @@ class Entrypoint:
     args: tuple[str, ...] = ()
     run: Run | None = None
     web_object: str | None = None
+    source: EntrypointSource = "repository"
 
     @property
     def display(self) -> str:

@@ -20,7 +20,7 @@ class Change:
 @dataclass(frozen=True)
 class Plan:
     """A plan: the changes, what drifted since the last apply (changed outside Terraform), and
-    whether the record of what is deployed (the output ``lock``) would change.
+    whether the record of what is deployed (the output ``lock``) would say something else.
     """
 
     changes: tuple[Change, ...]

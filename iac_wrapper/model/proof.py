@@ -91,7 +91,7 @@ def judge(health: Health, question: Question, answer: Answer | None) -> Health:
     if health.protocol == "GRPC" and not question.exact:
         return _judge_grpc(health, answer, took)
     if answer.status < (400 if question.exact else 500):
-        return replace(health, evidence=f"{answer.status} {took}")
+        return replace(health, evidence=f"{answer.status} {took}", answer=answer.status)
     said = answer.body.decode(errors="replace").strip().partition("\n")[0]
     plain = answer.headers.get("content-type", "").startswith("text/plain") and said
     why = f" ({said[:200]})" if plain else ""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 from iac_wrapper.adapters import state
 from iac_wrapper.adapters.synth import synth
 from iac_wrapper.adapters.terraform import Terraform
 from iac_wrapper.errors import ConfigError
+from iac_wrapper.files import lock_file
 from iac_wrapper.files.atomic import write_text
 from iac_wrapper.model import labels
 from iac_wrapper.model.plan import Plan
@@ -47,7 +49,14 @@ def make_plan(
     if not refresh:
         workspace.warn("containers are stopped, so drift is not checked; `iac heal` starts them")
     plan = terraform.plan(saved, workspace.progress, refresh=refresh)
+    if plan.outputs_change and is_recorded(workspace, lock):
+        plan = replace(plan, outputs_change=False)
     return terraform, saved, plan
+
+
+def is_recorded(workspace: Workspace, lock: Path) -> bool:
+    """Whether the state's record says what `lock` says, if in the form of an earlier version."""
+    return workspace.applied() == lock_file.load(lock)
 
 
 def _leave_alone(stack: Path, services: Collection[str]) -> None:

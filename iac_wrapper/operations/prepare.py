@@ -89,7 +89,7 @@ def materialize(workspace: Workspace, found: Facts) -> None:
     write_build_secrets(
         workspace.layout,
         workspace.settings.environment,
-        ca_bundle=workspace.settings.IAC_CA_BUNDLE,
+        ca_bundle=workspace.settings.ca_bundle,
     )
     with ThreadPoolExecutor() as pool:
         list(pool.map(build_context.write, found.builds.values()))
@@ -209,7 +209,7 @@ def _describe(workspace: Workspace, checkout: Checkout) -> build_context.Build:
         entrypoint=spec.entrypoint,
         where=spec.where,
         slug=spec.slug.text,
-        environment=workspace.settings.ENTRYPOINT or None,
+        environment=workspace.settings.entrypoint or None,
     )
     entrypoint = detected.entrypoint
     workspace.progress(f"{spec.name}: runs {entrypoint.display} ({entrypoint.reason})")
@@ -269,7 +269,7 @@ def _check_live_names(project: str, names: set[str]) -> None:
 def _check_entrypoint_setting(workspace: Workspace, specs: Sequence[AppSpec]) -> None:
     """``ENTRYPOINT`` in the environment can only mean one app."""
     undecided = [spec for spec in specs if spec.entrypoint is None]
-    if workspace.settings.ENTRYPOINT and len(undecided) > 1:
+    if workspace.settings.entrypoint and len(undecided) > 1:
         raise ConfigError(
             "ENTRYPOINT is set in the environment, but more than one app would get it",
             where="ENTRYPOINT",

@@ -13,10 +13,6 @@ from iac_wrapper.model.slug import Slug
 from iac_wrapper.operations import local_bases
 from iac_wrapper.operations.workspace import Workspace
 
-# The reasons of overrides that are not in the repository itself: a Dockerfile's label is found
-# again, and so is what detection chose.
-_OUTSIDE = ("entrypoint: in repos.yaml", "ENTRYPOINT in the environment")
-
 _DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 
 
@@ -42,8 +38,8 @@ def recorded(workspace: Workspace, names: Sequence[str]) -> tuple[tuple[AppSpec,
 
 
 def written_entrypoint(entrypoint: Entrypoint) -> str | None:
-    """What `entrypoint:` must say to get this program again; None if detection finds it."""
-    if entrypoint.reason not in _OUTSIDE:
+    """What `entrypoint:` must say to get this program again; None if the repository says it."""
+    if entrypoint.source == "repository":
         return None
     if entrypoint.args and entrypoint.kind == "module":
         return _served(entrypoint.args)

@@ -6,6 +6,7 @@ It must not know how a service is asked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from http import HTTPStatus
 
 from iac_wrapper.model.diagnosis import more_memory, processes
 from iac_wrapper.model.report import ServiceReport
@@ -28,9 +29,8 @@ def remarks(
             f" to serve {served}, write `entrypoint: {served}` in its entry"
         )
     if health.way == "RUNNING" and app.run is None:
-        where = health.evidence.partition(", listens ")[2] or "nowhere"
         yield (
-            f"taken for a worker, because it listens {where}: write `run: web` in its entry"
+            f"taken for a worker ({health.evidence}): write `run: web` in its entry"
             " if it is to answer requests, `run: worker` if not"
         )
     if health.other_ports:
@@ -40,7 +40,7 @@ def remarks(
             f"requests go to port {health.port}, and it listens on {others} as well: write {lines}"
             f" in its entry to send them there, or `port: {health.port}` to keep them here"
         )
-    if health.evidence.startswith("400 "):
+    if health.answer == HTTPStatus.BAD_REQUEST:
         # An answer, but most likely the one that everybody gets.
         refused = any("Invalid HTTP_HOST header" in line for line in log())
         hint = f"; Django: add {app.name!r} to ALLOWED_HOSTS in its settings" if refused else ""

@@ -15,6 +15,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from iac_wrapper.model.entrypoint import Entrypoint
+from provider.image import KEY_LABEL
 
 _UV = """\
 UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 \\
@@ -52,7 +53,8 @@ def render(props: DockerfileProps) -> str:
     command = ["--", *program(props.entrypoint, props.port)]
     # One line: a file's name in it must not become an instruction.
     reason = " ".join(props.reason.split())
-    text = _template().render(**{**vars(props), "reason": reason}, command=command, uv=_uv)
+    facts = {**vars(props), "reason": reason, "key_label": KEY_LABEL}
+    text = _template().render(**facts, command=command, uv=_uv)
     return text.rstrip() + "\n"
 
 

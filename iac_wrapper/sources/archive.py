@@ -10,7 +10,7 @@ import requests
 
 from iac_wrapper.errors import SourceError
 from iac_wrapper.sources import http_source
-from iac_wrapper.sources.http_source import Unavailable
+from iac_wrapper.sources.http_source import SourceUnavailableError
 
 TOTAL_TIMEOUT = 600.0
 """Seconds for one whole download."""
@@ -29,13 +29,13 @@ def download(url: str, headers: Mapping[str, str], to: Path, *, max_bytes: int) 
         max_bytes: largest download; the unpacked size is `unpack`'s matter.
 
     Raises:
-        Unavailable: the server refuses, fails, redirects away or sends something else.
+        SourceUnavailableError: the server refuses, fails, redirects away or sends something else.
         SourceError: larger than allowed.
     """
     response = http_source.open_stream(url, headers)
     with response:
         if response.status_code != requests.codes.ok:
-            raise Unavailable(
+            raise SourceUnavailableError(
                 f"the archive answers HTTP {response.status_code}",
                 found=url,
                 retryable=response.status_code >= 500 or response.status_code == 429,
@@ -43,12 +43,12 @@ def download(url: str, headers: Mapping[str, str], to: Path, *, max_bytes: int) 
         try:
             _save(response, to, max_bytes, url)
         except requests.RequestException as error:
-            raise Unavailable(
+            raise SourceUnavailableError(
                 "the download broke off", found=url, detail=str(error), retryable=True
             ) from None
     with to.open("rb") as file:
         if file.read(2) != _GZIP_MAGIC:
-            raise Unavailable("the archive is not gzip", found=url)
+            raise SourceUnavailableError("the archive is not gzip", found=url)
 
 
 def _save(response: requests.Response, to: Path, max_bytes: int, url: str) -> None:

@@ -25,7 +25,7 @@ TIMEOUT = (10.0, 60.0)
 MAX_REDIRECTS = 5
 
 
-class Unavailable(SourceError):  # noqa: N818 - a fact that a fallback handles
+class SourceUnavailableError(SourceError):
     """This address gives nothing: git may still have the commit."""
 
 
@@ -39,7 +39,7 @@ def open_stream(url: str, headers: Mapping[str, str]) -> requests.Response:
     sent to the first origin only.
 
     Raises:
-        Unavailable: the server cannot be reached, or redirects to where it must not.
+        SourceUnavailableError: the server cannot be reached, or redirects to where it must not.
     """
     first = url
     with _session() as session:
@@ -51,14 +51,16 @@ def open_stream(url: str, headers: Mapping[str, str]) -> requests.Response:
             location = urljoin(url, response.headers.get("Location", ""))
             response.close()
             if not may_redirect(first, location):
-                raise Unavailable(
+                raise SourceUnavailableError(
                     "the server redirects to another place",
                     found=f"{url} -> {location.partition('?')[0]}",
                     expected="a redirect on the same host",
                     next_step="if the repository has moved, write its new address in the slug",
                 )
             url = location
-    raise Unavailable("too many redirects", found=first, expected=f"at most {MAX_REDIRECTS}")
+    raise SourceUnavailableError(
+        "too many redirects", found=first, expected=f"at most {MAX_REDIRECTS}"
+    )
 
 
 def moved_on_same_origin(url: str, headers: Mapping[str, str]) -> str | None:
@@ -89,16 +91,16 @@ def may_redirect(first: str, target: str) -> bool:
     return _is_private(old[1]) or not _is_private(new[1])
 
 
-def explain(error: requests.RequestException, url: str) -> Unavailable:
+def explain(error: requests.RequestException, url: str) -> SourceUnavailableError:
     """The error for a request that got no answer."""
     if isinstance(error, requests.exceptions.SSLError):
-        return Unavailable(
+        return SourceUnavailableError(
             "the server's TLS certificate is not trusted here",
             found=urlsplit(url).netloc,
             next_step="behind a TLS proxy set SSL_CERT_FILE to the company's CA bundle",
             detail=str(error),
         )
-    return Unavailable(
+    return SourceUnavailableError(
         "the server does not answer",
         found=urlsplit(url).netloc,
         next_step="check the network and HTTPS_PROXY of this machine, then try again",

@@ -25,7 +25,7 @@ from iac_wrapper.errors import SourceError
 from iac_wrapper.model.omission import Omission, below
 from iac_wrapper.model.remote import Remote
 from iac_wrapper.sources import archive, git, working_tree
-from iac_wrapper.sources.http_source import Unavailable
+from iac_wrapper.sources.http_source import SourceUnavailableError
 from iac_wrapper.sources.survey import first_difference, survey
 from iac_wrapper.sources.tree import copy_local, leaving_links, tree_hash
 from iac_wrapper.sources.unpack import Limits, unpack
@@ -166,7 +166,7 @@ class SourceCache:
             return unpack(file, tree, self.limits, strip_top=True, commit=commit.sha)
         except SourceError as error:
             # What is refused for its content would be refused from git too.
-            if not (isinstance(error, Unavailable) or error.retryable):
+            if not (isinstance(error, SourceUnavailableError) or error.retryable):
                 raise
             self.progress(f"{commit.remote.url}: {error.message}; cloning instead")
             shutil.rmtree(tree, ignore_errors=True)

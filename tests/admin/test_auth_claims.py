@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from admin.auth.claims import check
-from admin.auth.errors import Refused
+from admin.auth.errors import TokenRefusedError
 
 ISSUER = "https://project.example/auth/v1"
 NOW = 1_800_000_000.0
@@ -29,7 +29,7 @@ def verdict(**changes: Any) -> str:
     payload = {name: value for name, value in {**GOOD, **changes}.items() if value is not ...}
     try:
         check(payload, issuer=ISSUER, now=NOW)
-    except Refused as refused:
+    except TokenRefusedError as refused:
         return refused.reason
     return ""
 

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.support.auth_lab import lab
 from tests.support.auth_server import JWKS, USER, AuthServer, Fault
+from tests.support.running import running
 
 
 @pytest.fixture(scope="module")
@@ -124,15 +125,13 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
 def test_proxy_of_the_machine_is_used(server: AuthServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """HTTPS_PROXY leads to the server; the proxy sees a host name, no token."""
     user = server.add_user("ann@example.org")
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Tunnel) as proxy:
-        proxy.daemon_threads = True
-        thread = threading.Thread(target=proxy.serve_forever, args=(0.005,), daemon=True)
-        thread.start()
+    proxy = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Tunnel)
+    proxy.daemon_threads = True
+    with running(proxy):
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.server_address[1]}")
         gated = lab(server, user.id)
         token = server.sign_in(user)
         assert gated.ask(token, mutating=True).id == user.id
-        proxy.shutdown()
     seen = "".join(proxy.__dict__["seen"])
     assert seen.count("CONNECT localhost:") == 2
     assert token not in seen

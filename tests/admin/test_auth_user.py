@@ -15,7 +15,7 @@ import pytest
 
 from admin.actor import ALL_SCOPES
 from admin.auth import bounded_http
-from admin.auth.errors import Unavailable
+from admin.auth.errors import AuthUnavailableError
 from admin.auth.positives import MAX_ENTRIES, Identity, Positives
 from tests.support.auth_lab import Clock, Lab, lab
 from tests.support.auth_server import USER, AuthServer, Fault, User
@@ -220,10 +220,10 @@ def test_calls_at_once_are_bounded(server: AuthServer, monkeypatch: pytest.Monke
         while server.count(USER) < 2:
             time.sleep(0.001)
         http.timeout = 0.02
-        with pytest.raises(Unavailable):
+        with pytest.raises(AuthUnavailableError):
             http.get(server.url + USER, {})
         assert server.connections == 2
-        assert all(isinstance(call.exception(), Unavailable) for call in slow)
+        assert all(isinstance(call.exception(), AuthUnavailableError) for call in slow)
 
 
 def test_process_without_threads_is_503(

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from admin.jobs import ticker
-from admin.jobs.errors import AlreadyEnded, UnknownJob
+from admin.jobs.errors import AlreadyEndedError, UnknownJobError
 from admin.jobs.job import Job, Request
 from admin.jobs.store import Store
 from iac_wrapper.adapters import workspace_lock
 from iac_wrapper.errors import BusyError, CommandError, ConfigError
+from iac_wrapper.files import file_lock
 from tests.support.jobs_lab import ALICE, DESTROY, Lab, ended, events, lab, until
 
 pytestmark = pytest.mark.slow
@@ -148,13 +149,13 @@ def test_cancel_ends_a_running_job(made: Lab) -> None:
     job, _ = jobs.submit(DESTROY, ALICE)
     events(jobs, job, "started")
     assert jobs.cancel(job.id).cancel_requested
-    with suppress(AlreadyEnded):  # a fast worker
+    with suppress(AlreadyEndedError):  # a fast worker
         assert jobs.cancel(job.id).cancel_requested
     last = ended(jobs, job)
     assert (last.status, last.resumable) == ("cancelled", True)
     assert last.error
     assert last.error["error"] == "Interrupted"
-    with pytest.raises(AlreadyEnded, match="cancelled"):
+    with pytest.raises(AlreadyEndedError, match="cancelled"):
         jobs.cancel(job.id)
 
 
@@ -240,7 +241,7 @@ def test_unknown_jobs(made: Lab, job_id: str) -> None:
     """Whatever is asked for by a name that no job has is unknown."""
     jobs = made.open()
     for ask in (jobs.get, jobs.cancel, jobs.events):
-        with pytest.raises(UnknownJob):
+        with pytest.raises(UnknownJobError):
             ask(job_id)
 
 
@@ -263,8 +264,8 @@ def test_a_folder_that_cannot_be_used_is_an_error(
 ) -> None:
     """At once, and for a job that waited until it could start."""
 
-    def refuse(directory: Path) -> int:
-        raise PermissionError(13, "Permission denied", str(directory))
+    def refuse(path: Path) -> int:
+        raise PermissionError(13, "Permission denied", str(path))
 
     made.layout.data.joinpath("projects").mkdir(parents=True)
     made.layout.project("demo").touch()
@@ -274,7 +275,7 @@ def test_a_folder_that_cannot_be_used_is_an_error(
     directory = made.layout.project("other")
     with workspace_lock.hold(directory, "iac deploy"):
         job, _ = jobs.submit(Request("destroy", "other"), ALICE, wait=60)
-        monkeypatch.setattr(workspace_lock, "_open", refuse)
+        monkeypatch.setattr(file_lock, "acquire", refuse)
         last = ended(jobs, job)
     assert last.error
     assert last.error["message"] == "the project's folder cannot be used"

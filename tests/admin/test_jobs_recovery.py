@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from admin.jobs import clock, registry, worker_lock
-from admin.jobs.errors import KeyReused, UnknownJob
+from admin.jobs.errors import KeyReusedError, UnknownJobError
 from admin.jobs.job import Job, Request
 from admin.jobs.registry import Registry
 from admin.jobs.store import Store
@@ -159,10 +159,10 @@ def test_a_key_gets_the_same_job_again(made: Lab) -> None:
     first.close()
     second = made.open()
     assert second.submit(request, ALICE, key="k1", wait=5) == (last, True)
-    with pytest.raises(KeyReused, match="another request") as caught:
+    with pytest.raises(KeyReusedError, match="another request") as caught:
         second.submit(Request("destroy", "other"), ALICE, key="k1")
     assert caught.value.found == f"deployment {job.id}"
-    with pytest.raises(KeyReused):
+    with pytest.raises(KeyReusedError):
         second.submit(request, ALICE, key="k1", resumes=job.id)
     bob = replace(ALICE, id="another")
     other, replayed = second.submit(request, bob, key="k1", resumes=job.id)
@@ -180,7 +180,7 @@ def test_the_oldest_ended_jobs_go(made: Lab, monkeypatch: pytest.MonkeyPatch) ->
         for job_id in ids:
             jobs.cancel(job_id)
         assert [job.id for job in jobs.list()] == [ids[3], ids[2], lives.id]
-        with pytest.raises(UnknownJob):
+        with pytest.raises(UnknownJobError):
             jobs.get(ids[0])
         assert Store(made.layout.data / "jobs").ids() == [lives.id, ids[2], ids[3]]
         jobs.cancel(lives.id)

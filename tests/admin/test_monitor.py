@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from admin import monitor as module
-from admin.monitor import Monitor, UnknownService
+from admin.monitor import Monitor, NotDeployedError
 from iac_wrapper.adapters import workspace_lock
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.operations import health as operation
@@ -278,7 +278,7 @@ def test_one_service(layout: Layout, monitor: Monitor) -> None:
     assert (found.app.name, found.health.status) == ("db", "UNREACHABLE")
     assert found.diagnosis
     for project, name in (("demo", "no"), ("no", "web"), ("../demo", "web")):
-        with pytest.raises(UnknownService, match="no service"):
+        with pytest.raises(NotDeployedError, match="no service"):
             monitor.service(project, name)
 
 

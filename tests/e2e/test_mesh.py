@@ -20,6 +20,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.support.envoy_lab import DOMAIN, Lab, Service, call, eventually, raw
+from tests.support.running import running
 
 pytestmark = pytest.mark.integration
 
@@ -78,12 +79,8 @@ def serving(
 ) -> Iterator[http.server.ThreadingHTTPServer]:
     """A program at work."""
     server = http.server.ThreadingHTTPServer(address, program)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with running(server):
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.fixture(scope="module")

@@ -106,7 +106,9 @@ def test_who_was_taken_for_a_worker_is_named(
     deployed: subprocess.CompletedProcess[str], services: dict[str, dict[str, Any]]
 ) -> None:
     """Nobody said what it is for, and nothing told: with the words to write, in both places."""
-    taken = "taken for a worker, because it listens nowhere: write `run: web` in its entry"
+    alive = services["caller"]["evidence"]
+    assert alive.endswith("listens nowhere")
+    taken = f"taken for a worker ({alive}): write `run: web` in its entry"
     assert f"warning: caller: {taken}" in deployed.stderr
     assert services["caller"]["warnings"][0].startswith(taken)
     assert [name for name in TABLE if f"warning: {name}: taken for" in deployed.stderr] == []

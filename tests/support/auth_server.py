@@ -29,13 +29,15 @@ from datetime import UTC, datetime
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+from tests.support.running import Running
 
 USER = "/auth/v1/user"
 JWKS = "/auth/v1/.well-known/jwks.json"
@@ -83,7 +85,7 @@ class Recorded:
     headers: Mapping[str, str]
 
 
-class Rejection(Exception):  # noqa: N818 - an answer
+class RejectionError(Exception):
     """An error of the auth API."""
 
     def __init__(self, status: int, error_code: str, message: str) -> None:
@@ -126,14 +128,14 @@ def hmac_sha256(secret: bytes) -> Callable[[bytes], bytes]:
     return lambda data: hmac.digest(secret, data, hashlib.sha256)
 
 
-class AuthServer:
+class AuthServer(Running):
     """Serves while the context is open.
 
-    `algorithm` is what access tokens are signed with; an HS256 project publishes no keys. `keys`
-    (kid -> private key) verify tokens, `published` is the key set's document. `faults` (path ->
-    Fault) can be set at any time. `requests` records what came in, `connections` counts
-    connections, also those without a request. With `certificate`, a PEM file of a certificate for
-    localhost and its key, it speaks TLS.
+    `url` is the project's, without a final slash. `algorithm` is what access tokens are signed
+    with; an HS256 project publishes no keys. `keys` (kid -> private key) verify tokens, `published`
+    is the key set's document. `faults` (path -> Fault) can be set at any time. `requests` records
+    what came in, `connections` counts connections, also those without a request. With
+    `certificate`, a PEM file of a certificate for localhost and its key, it speaks TLS.
     """
 
     def __init__(self, algorithm: Algorithm = "ES256", *, certificate: Path | None = None) -> None:
@@ -149,18 +151,16 @@ class AuthServer:
         self.connections = 0
         self.over = Event()
         self._lock = Lock()
-        self._http = _HttpServer(("127.0.0.1", 0), _Handler)
-        self._http.owner = self
+        http = _HttpServer(("127.0.0.1", 0), _Handler)
+        http.owner = self
         if certificate:
-            self._http.trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            self._http.trust.load_cert_chain(certificate)
-        self._thread = Thread(target=self._http.serve_forever, args=(0.005,), daemon=True)
+            http.trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            http.trust.load_cert_chain(certificate)
+        super().__init__(http)
+        port = http.server_address[1]
+        self.url = f"https://localhost:{port}" if certificate else f"http://127.0.0.1:{port}"
         if algorithm != "HS256":
             self.add_key(self.kid, new_key(algorithm))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
 
     def __exit__(
         self,
@@ -169,15 +169,7 @@ class AuthServer:
         trace: TracebackType | None,
     ) -> None:
         self.over.set()
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
-
-    @property
-    def url(self) -> str:
-        """Base URL of the project, without a final slash."""
-        port = self._http.server_address[1]
-        return f"https://localhost:{port}" if self._http.trust else f"http://127.0.0.1:{port}"
+        super().__exit__(kind, error, trace)
 
     @property
     def service_key(self) -> str:
@@ -269,22 +261,24 @@ class AuthServer:
             self.connections += 1
 
     def user_of(self, authorization: str | None) -> dict[str, Any]:
-        """The answer of the user endpoint; raises `Rejection`."""
+        """The answer of the user endpoint; raises `RejectionError`."""
         claims = self._verify(_bearer(authorization))
         if not claims.get("sub"):
-            raise Rejection(403, "bad_jwt", "invalid claim: missing sub claim")
+            raise RejectionError(403, "bad_jwt", "invalid claim: missing sub claim")
         try:
             user = self.users.get(str(uuid.UUID(str(claims["sub"]))))
         except ValueError:
-            raise Rejection(400, "bad_jwt", "invalid claim: sub claim must be a UUID") from None
+            raise RejectionError(
+                400, "bad_jwt", "invalid claim: sub claim must be a UUID"
+            ) from None
         if user is None:
-            raise Rejection(403, "user_not_found", "User from sub claim in JWT does not exist")
+            raise RejectionError(403, "user_not_found", "User from sub claim in JWT does not exist")
         session = claims.get("session_id")
         if session and self.sessions.get(str(session)) != user.id:
             message = "Session from session_id claim in JWT does not exist"
-            raise Rejection(403, "session_not_found", message)
+            raise RejectionError(403, "session_not_found", message)
         if user.banned_until and datetime.fromisoformat(user.banned_until) > datetime.now(UTC):
-            raise Rejection(403, "user_banned", "User is banned")
+            raise RejectionError(403, "user_banned", "User is banned")
         return _row(user)
 
     def _verify(self, token: str) -> Claims:
@@ -306,7 +300,7 @@ class AuthServer:
             )
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
             message = f"invalid JWT: unable to parse or verify signature, {error}"
-            raise Rejection(403, "bad_jwt", message) from None
+            raise RejectionError(403, "bad_jwt", message) from None
 
     def _api_key(self, role: str) -> str:
         claims = {"iss": "supabase", "ref": "test", "role": role, "iat": 1700000000}
@@ -316,7 +310,7 @@ class AuthServer:
 def _bearer(authorization: str | None) -> str:
     match = re.fullmatch(r"(?i:bearer) (\S+)", authorization or "")
     if not match:
-        raise Rejection(401, "no_authorization", "This endpoint requires a valid Bearer token")
+        raise RejectionError(401, "no_authorization", "This endpoint requires a valid Bearer token")
     return match[1]
 
 
@@ -398,7 +392,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _user(self) -> None:
         try:
             status, body = 200, self._owner.user_of(self.headers["Authorization"])
-        except Rejection as rejection:
+        except RejectionError as rejection:
             status, body = rejection.status, rejection.body
         self._send(status, json.dumps(body).encode())
 

@@ -10,7 +10,6 @@ import json
 import re
 import socketserver
 import struct
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +17,8 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.support.running import running
 
 
 @dataclass
@@ -81,15 +82,10 @@ def daemon(socket_path: Path) -> Iterator[Daemon]:
     class Handler(_Handler):
         daemon = state
 
-    with socketserver.ThreadingUnixStreamServer(str(socket_path), Handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
-            yield state
-        finally:
-            server.shutdown()
-            thread.join()
+    server = socketserver.ThreadingUnixStreamServer(str(socket_path), Handler)
+    server.daemon_threads = True
+    with running(server):
+        yield state
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -16,16 +16,17 @@ import base64
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Lock, Thread
-from types import TracebackType
-from typing import Self
+from threading import Lock
 from urllib.parse import unquote, urlsplit
+
+from tests.support.running import Running
 
 _ARCHIVES = (
     r"/(?P<repo>.+)/-/archive/(?P<sha>[0-9a-f]{40})/[^/]+\.tar\.gz",
@@ -125,14 +126,14 @@ class Repository:
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
-class GitServer:
+class GitServer(Running):
     """Serves the repositories below `folder` while the context is open.
 
     Switches, to be set at any time: `archives` (False: 404 for every archive), `archive_body`
     (bytes to send in place of every archive), `token` (demanded as the password of Basic
     authorization or as PRIVATE-TOKEN), `redirects` (path prefix -> new URL prefix),
     `allow_any_sha` (False: only commits that a ref points at may be fetched; protocol v0).
-    `requests` lists ``METHOD path`` of everything asked.
+    `requests` lists ``METHOD path`` of everything asked; `url` is the base without a final slash.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -145,28 +146,10 @@ class GitServer:
         self.requests: list[str] = []
         self.authorizations: list[str] = []
         self._lock = Lock()
-        self._http = _HttpServer(("127.0.0.1", 0), _Handler)
-        self._http.owner = self
-        self._thread = Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
-
-    @property
-    def url(self) -> str:
-        """Base URL without a final slash."""
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
+        http = _HttpServer(("127.0.0.1", 0), _Handler)
+        http.owner = self
+        super().__init__(http)
+        self.url = f"http://127.0.0.1:{http.server_address[1]}"
 
     def repository(self, name: str, *, branch: str = "main") -> Repository:
         """Make ``owner/repo`` (or ``group/subgroup/repo``)."""
@@ -319,4 +302,4 @@ if __name__ == "__main__":
         sys.stdout.write(f"IAC_GITHUB_URL={running.url}\n")
         sys.stdout.flush()
         with contextlib.suppress(KeyboardInterrupt):
-            Thread.join(running._thread)
+            signal.pause()

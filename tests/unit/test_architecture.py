@@ -93,6 +93,16 @@ def starts_processes(root: Path) -> list[str]:
     return direct + _users(trees, doors, but=("iac_wrapper.adapters.process",))
 
 
+def locks_files(root: Path) -> list[str]:
+    """Modules other than the one for it that lock files."""
+    trees = modules(root, "iac_wrapper", "admin")
+    return [
+        f"{name} imports fcntl"
+        for name, tree in trees.items()
+        if name != "iac_wrapper.files.file_lock" and "fcntl" in imports(tree)
+    ]
+
+
 def prints(root: Path) -> list[str]:
     """Modules below the command line that write to the terminal."""
     allowed = ("iac_wrapper.cli", "iac_wrapper.bootstrap")
@@ -130,6 +140,33 @@ def sidecar_stands_alone(root: Path) -> list[str]:
     ]
 
 
+def branches_on_prose(root: Path) -> list[str]:
+    """Comparisons with a sentence for people, or parts of one; Docker's own, in `provider`, may be.
+
+    What code needs to know is a field of its own: a sentence may change.
+    """
+    return [
+        f"{name} line {node.lineno} reads a sentence: {ast.unparse(node)}"
+        for name, tree in modules(root, "iac_wrapper", "admin", *SYNTH_SIDE).items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare | ast.Call) and any(map(_is_prose, _read_by(node)))
+    ]
+
+
+def _read_by(node: ast.Compare | ast.Call) -> list[ast.expr]:
+    """What a comparison compares, or a call of a method such as `startswith` takes apart."""
+    if isinstance(node, ast.Compare):
+        return [node.left, *node.comparators]
+    apart = ("startswith", "endswith", "partition", "rpartition", "find", "index")
+    is_method = isinstance(node.func, ast.Attribute) and node.func.attr in apart
+    return [node.func.value] if is_method and isinstance(node.func, ast.Attribute) else []
+
+
+def _is_prose(node: ast.expr) -> bool:
+    sentences = ("message", "reason", "note", "evidence", "next_step")
+    return isinstance(node, ast.Attribute) and node.attr in sentences
+
+
 def _users(trees: dict[str, ast.Module], names: set[str], *, but: tuple[str, ...]) -> list[str]:
     return [
         f"{name} uses {used}"
@@ -142,9 +179,11 @@ def _users(trees: dict[str, ast.Module], names: set[str], *, but: tuple[str, ...
 RULES: dict[Callable[[Path], list[str]], tuple[str, str]] = {
     reads_environment: ("iac_wrapper/x.py", "import os\nA = os.environ['A']"),
     starts_processes: ("iac_wrapper/x.py", "from subprocess import run"),
+    locks_files: ("admin/x.py", "import fcntl"),
     prints: ("iac_wrapper/operations/x.py", "print('done')"),
     synth_side_effects: ("stacks/x.py", "import time"),
     sidecar_stands_alone: ("runner/sidecar/x.py", "from runner import settings"),
+    branches_on_prose: ("admin/x.py", "A = found.reason not in ('because',)"),
 }
 """Every rule with a module that breaks it."""
 

@@ -17,23 +17,23 @@ from iac_wrapper.model.redact import Redactor, is_masked
 
 
 def test_exit_codes_are_a_contract() -> None:
-    """Scripts rely on these numbers."""
+    """Scripts rely on these numbers, clients of the API on these words."""
     codes = {
-        name: value.exit_code
+        name: (value.exit_code, value.problem)
         for name, value in vars(errors).items()
         if isinstance(value, type) and issubclass(value, errors.IacError)
     }
     assert codes == {
-        "IacError": 1,
-        "ConfigError": 2,
-        "SourceError": 3,
-        "EntrypointError": 3,
-        "CertificateError": 4,
-        "CommandError": 5,
-        "EngineError": 5,
-        "BusyError": 6,
-        "UnhealthyError": 7,
-        "Interrupted": 130,
+        "IacError": (1, "internal"),
+        "ConfigError": (2, "unprocessable"),
+        "SourceError": (3, "unprocessable"),
+        "EntrypointError": (3, "unprocessable"),
+        "CertificateError": (4, "internal"),
+        "CommandError": (5, "internal"),
+        "EngineError": (5, "engine-unreachable"),
+        "BusyError": (6, "busy"),
+        "UnhealthyError": (7, "internal"),
+        "Interrupted": (130, "internal"),
     }
 
 
@@ -175,13 +175,14 @@ def test_host_record_round_trip(tmp_path: Path) -> None:
         node="/n",
         provider="embedded",
         sidecar_image="iac/envoy:1",
-        bases={"3.11": host.PythonBase("a", "b", "sha256:c")},
+        bases={"3.11": host.PythonBase("a", "b")},
     )
     host.save(record, tmp_path)
     assert host.load(tmp_path) == record
     path = host.path_in(tmp_path)
-    path.write_text(path.read_text().replace('"version"', '"envoy_uid": 1337, "version"'))
-    assert host.load(tmp_path) == record  # one uid for every Envoy: the version before
+    older = path.read_text().replace('"version"', '"envoy_uid": 1337, "version"')
+    path.write_text(older.replace('"runtime_image"', '"runtime_id": "sha256:c", "runtime_image"'))
+    assert host.load(tmp_path) == record  # what nobody reads any more
 
 
 @pytest.mark.parametrize("text", [None, "{", '{"version": 99}', '{"version": 1, "bases": {}}'])

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("iac_wrapper", "admin", "constructs_lib", "stacks")
 
 WITHOUT = {
-    "Unavailable(": "git is asked for the commit next: nobody sees this one alone",
+    "SourceUnavailableError(": "git is asked for the commit next: nobody sees this one alone",
     "ConfigError('the cdktf app refused its input'": "the lines below it are the app's own error",
     "super().__init__(_sentence(": "the lines below it have the step of each service",
 }

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -54,12 +53,14 @@ def test_typed_values() -> None:
         ("IAC_PROJECT", "Bad_Name", "project"),
     ],
 )
-def test_bad_values_name_setting_found_and_expected(name: str, value: str, attribute: str) -> None:
+def test_bad_values_name_setting_found_and_expected(
+    tmp_path: Path, name: str, value: str, attribute: str
+) -> None:
     """A wrong value is refused when it is used, with everything needed to mend it."""
     with pytest.raises(ConfigError) as caught:
-        getattr(settings.Settings(**{name: value}), attribute)  # type: ignore[arg-type]
+        getattr(settings.load(tmp_path, {name: value}), attribute)
     with pytest.raises(ConfigError, match="bad"):
-        settings.Settings(**{name: value}).check()  # type: ignore[arg-type]
+        settings.load(tmp_path, {name: value}).check()
     assert caught.value.where == name
     assert repr(value) in (caught.value.found or "")
     assert caught.value.expected
@@ -72,12 +73,21 @@ def test_secrets_are_those_marked_secret() -> None:
 
 
 def test_env_example_lists_every_setting_with_its_default() -> None:
-    """`.env.example` and the table are the same list with the same defaults."""
-    example = env_text.parse((_ROOT / ".env.example").read_text(encoding="utf-8"), {})
-    defaults = {f.name: f.default for f in fields(settings.Settings) if f.name != "environment"}
-    own = {key: value for key, value in example.items() if key in defaults}
-    assert own == defaults
-    assert set(example) - set(defaults) == {"TERRAFORM_BINARY_NAME", "CHECKPOINT_DISABLE"}
+    """`.env.example` is the table as text: the same order, meanings and defaults."""
+    text = (_ROOT / ".env.example").read_text(encoding="utf-8")
+    table = settings.Settings.by_name
+    blocks = [block.splitlines() for block in text.strip().split("\n\n")[1:-1]]
+    written = {last: " ".join(line.removeprefix("# ") for line in said) for *said, last in blocks}
+    expected = {f"{name}={one.default}": one.help for name, one in table.items()}
+    assert list(written.items()) == list(expected.items())
+    others = env_text.parse(text, {}).keys() - table.keys()
+    assert others == {"TERRAFORM_BINARY_NAME", "CHECKPOINT_DISABLE"}
+
+
+def test_a_setting_that_is_none_is_refused() -> None:
+    """A misspelt name would be a setting that is lost."""
+    with pytest.raises(TypeError, match="IAC_PROJEKT"):
+        settings.Settings(IAC_PROJEKT="demo")
 
 
 def test_env_file_keeps_bytes(tmp_path: Path) -> None:

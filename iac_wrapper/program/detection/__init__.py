@@ -115,7 +115,7 @@ def _finished(
     losers = [f"{loser} {chosen.display}" for loser in losers]
     for candidate in candidates:
         other = candidate.entrypoint
-        if other and replace(other, reason=chosen.reason) == replace(chosen, rejected=()):
+        if other and _without_why(other) == _without_why(chosen):
             continue
         if other:
             losers.append(f"{candidate.name}: {after}")
@@ -126,6 +126,11 @@ def _finished(
     if chosen.run is None and chosen.kind != "binary":
         chosen = replace(chosen, web_object=_web_object(project))
     return Detection(replace(chosen, rejected=tuple(losers)), tuple(notes))
+
+
+def _without_why(entrypoint: Entrypoint) -> Entrypoint:
+    """What is run, whoever chose it."""
+    return replace(entrypoint, reason="", source="repository", rejected=())
 
 
 def _web_object(project: Project) -> str | None:

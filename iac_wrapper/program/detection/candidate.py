@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from iac_wrapper.model.entrypoint import Entrypoint
@@ -12,27 +12,29 @@ from iac_wrapper.program.detection.web_objects import WebApp
 from iac_wrapper.program.detection.web_server import choose_server, server_arguments, servers_for
 
 MISSING = "no such file"
-NO_TABLE = "no such table in pyproject.toml"
 
 
 @dataclass(frozen=True)
 class Candidate:
     """What was looked for (`name`), and either an entrypoint or why there is none (`note`).
 
-    `fault` is ``file:line`` of a syntax error: a file that was meant to run but cannot. `write` is
-    what `entrypoint:` must say to get this one.
+    `present`: something was there, usable or not. `fault` is ``file:line`` of a syntax error: a
+    file that was meant to run but cannot. `write` is what `entrypoint:` must say to get this one.
+    `guarded`: it runs because of its ``__main__`` guard.
     """
 
     name: str
     entrypoint: Entrypoint | None = None
-    note: str = MISSING
+    note: str = ""
     fault: str | None = None
     write: str = ""
+    present: bool = True
+    guarded: bool = False
 
-    @property
-    def present(self) -> bool:
-        """Something was there, usable or not."""
-        return self.note not in (MISSING, NO_TABLE)
+
+def absent(name: str, note: str = MISSING) -> Candidate:
+    """A place where nothing is."""
+    return Candidate(name, note=note, present=False)
 
 
 def judge(project: Project, relative: str, *, module: str | None, reason: str = "") -> Candidate:
@@ -46,7 +48,7 @@ def judge(project: Project, relative: str, *, module: str | None, reason: str = 
     """
     source = project.source(relative)
     if source is None:
-        return Candidate(relative)
+        return absent(relative)
     if source.fault:
         line = f"{relative}:{source.fault_line}" if source.fault_line else relative
         return Candidate(relative, note=f"does not parse: {source.fault}", fault=line)
@@ -70,7 +72,7 @@ class _Judge:
             if served.entrypoint or not source.guard:
                 return served
         if source.guard:
-            return self._runs("has a __main__ guard")
+            return replace(self._runs("has a __main__ guard"), guarded=True)
         if source.acts:
             return self._runs("does its work when it is run")
         if source.defines_main:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.options import Run
-from iac_wrapper.program.detection.candidate import MISSING, NO_TABLE, Candidate, judge, module_name
+from iac_wrapper.program.detection.candidate import MISSING, Candidate, absent, judge, module_name
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.python_files import may_hold_programs
 from iac_wrapper.program.detection.served import served_objects
@@ -66,7 +66,7 @@ def binary(project: Project) -> Candidate:
     """The executable `main` at the root, for programs that are not Python."""
     path = inside(project.root, BINARY)
     if path is None:
-        return Candidate("/app/main")
+        return absent("/app/main")
     if not path.stat().st_mode & 0o111:
         return Candidate(
             "/app/main", note="main is not executable: git update-index --chmod=+x main"
@@ -88,7 +88,8 @@ def _scripts(project: Project) -> Iterator[Candidate]:
         where = "[tool.poetry.scripts]"
         scripts = table(pyproject, "tool", "poetry", "scripts")
     if not scripts:
-        yield Candidate("[project.scripts]", note=NO_TABLE if pyproject else MISSING)
+        note = f"no such table in {PYPROJECT}" if pyproject else MISSING
+        yield absent("[project.scripts]", note)
     for position, (name, value) in enumerate(scripts.items()):
         label = f"{where} {name}"
         module, colon, function = (part.strip() for part in str(value).split("[")[0].partition(":"))
@@ -124,7 +125,7 @@ def _packages(project: Project, parent: str) -> Iterator[Rank]:
         if judged:
             yield judged
     if not programs:
-        yield [Candidate(f"{prefix}{{package}}/__main__.py")]
+        yield [absent(f"{prefix}{{package}}/__main__.py")]
 
 
 def _scanned(project: Project, relative: str) -> Candidate:
@@ -136,6 +137,5 @@ def _scanned(project: Project, relative: str) -> Candidate:
 def _is_program(candidate: Candidate) -> bool:
     """The scan takes no file that merely acts: any module with side effects does."""
     assert candidate.entrypoint is not None  # noqa: S101 - the caller filtered
-    return bool(
-        candidate.entrypoint.function or candidate.entrypoint.args
-    ) or candidate.note.endswith("__main__ guard")
+    entrypoint = candidate.entrypoint
+    return candidate.guarded or bool(entrypoint.function or entrypoint.args)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from iac_wrapper.errors import EntrypointError
-from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.entrypoint import Entrypoint, EntrypointSource
 from iac_wrapper.program.detection import commands, django
 from iac_wrapper.program.detection.candidate import judge, module_name, serve
 from iac_wrapper.program.detection.project import MANAGE, Project
@@ -25,11 +25,19 @@ _DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 
 @dataclass(frozen=True)
 class Override:
-    """The value, where it stands (for errors), and the reason that goes into the lock."""
+    """The value, where it stands (for errors), what it is called and in which place, and whose
+    choice it is."""
 
     value: str
     where: str
-    reason: str
+    name: str
+    place: str
+    source: EntrypointSource
+
+    @property
+    def reason(self) -> str:
+        """``entrypoint: in repos.yaml``, to be shown."""
+        return f"{self.name} {self.place}"
 
 
 def overrides(
@@ -37,9 +45,11 @@ def overrides(
 ) -> Iterator[Override]:
     """Overrides in order of precedence: repos.yaml, the environment, the Dockerfile's label."""
     if entrypoint:
-        yield Override(entrypoint.strip(), where, "entrypoint: in repos.yaml")
+        value = entrypoint.strip()
+        yield Override(value, where, "entrypoint:", "in repos.yaml", "repos-file")
     if environment:
-        yield Override(environment.strip(), "ENTRYPOINT", "ENTRYPOINT in the environment")
+        value = environment.strip()
+        yield Override(value, "ENTRYPOINT", "ENTRYPOINT", "in the environment", "environment")
     yield from _labels(read_text(root, "Dockerfile") or "")
 
 
@@ -49,7 +59,8 @@ def resolve(project: Project, override: Override) -> Entrypoint:
     Raises:
         EntrypointError: it has none of the forms, or names what the checkout has not.
     """
-    return _Resolver(project, override).entrypoint()
+    found = _Resolver(project, override).entrypoint()
+    return replace(found, reason=override.reason, source=override.source)
 
 
 @dataclass(frozen=True)
@@ -87,7 +98,7 @@ class _Resolver:
                 "an executable file, or a Python file that ends in .py",
                 f"git update-index --chmod=+x {path}",
             )
-        return Entrypoint("binary", f"/app/{path}", None, self.override.reason)
+        return Entrypoint("binary", f"/app/{path}", None, "")
 
     def _module(self, module: str, function: str | None) -> Entrypoint:
         """A module of the checkout is checked; any other must come from the dependencies."""
@@ -103,7 +114,7 @@ class _Resolver:
                 looked = " or ".join(prefix + base + name for name in names)
                 raise self._bad("no such module in the checkout", f"a file {looked}")
         run = surely(commands.run((module, ())))
-        return Entrypoint("module", module, function, self.override.reason, run=run)
+        return Entrypoint("module", module, function, "", run=run)
 
     def _python(self, relative: str, module: str | None, function: str | None) -> Entrypoint:
         """What was asked for; without a function, one that the file plainly waits for is added.
@@ -113,18 +124,17 @@ class _Resolver:
         source = self.project.source(relative) or PythonSource()
         if function is None:
             if relative == MANAGE and (server := django.development(self.project)):
-                return replace(server, reason=self.override.reason)
+                return server
             judged = judge(self.project, relative, module=module)
             if judged.entrypoint:
-                return replace(judged.entrypoint, reason=self.override.reason)
+                return judged.entrypoint
         elif app := _web_app(source, function):
             return self._served(relative, module, app)
         else:
             self._check_function(source, relative, function)
         run = source.functions.get(function or "", None if function else source.run)
         kind, target = ("module", module) if module else ("script", relative)
-        reason = self.override.reason
-        return Entrypoint(kind, target, function, reason, run=run)  # type: ignore[arg-type]
+        return Entrypoint(kind, target, function, "", run=run)  # type: ignore[arg-type]
 
     def _served(self, relative: str, module: str | None, app: WebApp) -> Entrypoint:
         name = module or module_name(relative)
@@ -136,7 +146,7 @@ class _Resolver:
                 f"{servers} in the requirements",
                 f"add {servers} to the requirements",
             )
-        return replace(candidate.entrypoint, reason=self.override.reason)
+        return candidate.entrypoint
 
     def _check_function(self, source: PythonSource, relative: str, function: str) -> None:
         name = function.partition(".")[0]
@@ -148,7 +158,7 @@ class _Resolver:
         )
 
     def _bad(self, message: str, expected: str, next_step: str = "") -> EntrypointError:
-        name = self.override.reason.split()[0]
+        name = self.override.name
         return EntrypointError(
             message,
             where=self.override.where or None,
@@ -173,11 +183,9 @@ def _labels(dockerfile: str) -> Iterator[Override]:
     found: list[Override] = []
     for number, instruction in _instructions(dockerfile):
         for value in re.findall(r"^ENTRYPOINT[= ](.+)$", "\n".join(instruction), re.M):
-            found.append(
-                Override(
-                    value.strip(), f"Dockerfile:{number}", "LABEL ENTRYPOINT in the Dockerfile"
-                )
-            )
+            text, where = value.strip(), f"Dockerfile:{number}"
+            label = Override(text, where, "LABEL ENTRYPOINT", "in the Dockerfile", "repository")
+            found.append(label)
     yield from reversed(found)
 
 

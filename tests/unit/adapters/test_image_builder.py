@@ -26,14 +26,6 @@ def _image(folder: Path, name: str, *, log: str, code: int) -> dict[str, object]
     return {"name": f"iac/{name}:1", "build": build}
 
 
-@pytest.mark.parametrize("dockerfile", ["/c/Dockerfile", "Dockerfile"])
-def test_a_dockerfile_may_be_named_absolutely_or_in_its_context(dockerfile: str) -> None:
-    """Stacks of today and of before say the same."""
-    build = {"context": "/c", "dockerfile": dockerfile, "label": {}}
-    argv = image_builder.command("docker", {"name": "i:1", "build": build}).argv
-    assert "--file=/c/Dockerfile" in argv
-
-
 @pytest.fixture
 def docker(tmp_path: Path) -> str:
     path = tmp_path / "docker"
@@ -49,22 +41,6 @@ def test_only_wanted_images_with_a_build_are_taken(tmp_path: Path) -> None:
     (tmp_path / "cdk.tf.json").write_text(json.dumps({"resource": {"docker_image": images}}))
     wanted = ["docker_image.a_image", "docker_image.iac_sidecar", "docker_container.b_image"]
     assert image_builder.blocks(tmp_path, wanted) == [{"build": {}}]
-
-
-def test_the_command_is_what_the_block_says() -> None:
-    """Tag, Dockerfile, labels, secrets and context, with BuildKit."""
-    build = {
-        "context": "/c",
-        "dockerfile": "Dockerfile",
-        "label": {"b": "2", "a": "1"},
-        "secrets": [{"id": "ca", "src": "/s/ca"}],
-    }
-    command = image_builder.command("docker", {"name": "iac/x:1", "build": build})
-    assert command.env == {"DOCKER_BUILDKIT": "1"}
-    assert command.argv == (
-        "docker", "build", "--progress=plain", "--tag=iac/x:1", "--file=/c/Dockerfile",
-        "--label=a=1", "--label=b=2", "--secret=id=ca,src=/s/ca", "/c",
-    )  # fmt: skip
 
 
 def test_stages_are_shown_and_everything_is_logged(tmp_path: Path, docker: str) -> None:

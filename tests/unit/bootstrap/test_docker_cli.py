@@ -8,28 +8,27 @@ import pytest
 
 from iac_wrapper.bootstrap import docker_cli
 from iac_wrapper.bootstrap.docker_cli import DockerCli
-from iac_wrapper.bootstrap.tools import Version
+from iac_wrapper.bootstrap.tools import parse_version
 from iac_wrapper.errors import EngineError
 from tests.unit.bootstrap.conftest import DOCKER, Rig, executable
 
-SERVER = (24, 0, 7)
+SERVER = "24.0.7"
 
 
 @pytest.mark.parametrize(
     ("client", "buildx", "server", "can"),
     [
-        ((20, 10, 24), False, SERVER, True),
-        ((28, 2, 2), False, SERVER, False),
-        ((28, 2, 2), True, SERVER, True),
-        ((18, 6, 1), False, SERVER, False),
-        ((20, 10, 24), True, None, False),
+        ("20.10.24", False, SERVER, True),
+        ("28.2.2", False, SERVER, False),
+        ("28.2.2", True, SERVER, True),
+        ("18.06.1", False, SERVER, False),
+        ("20.10.24", True, None, False),
         (None, False, SERVER, False),
     ],
 )
-def test_who_can_build(
-    client: Version | None, buildx: bool, server: Version | None, can: bool
-) -> None:
-    assert DockerCli(Path("docker"), client, server, buildx).can_build is can
+def test_who_can_build(client: str | None, buildx: bool, server: str | None, can: bool) -> None:
+    known = [parse_version(text or "") for text in (client, server)]
+    assert DockerCli(Path("docker"), known[0], known[1], buildx).can_build is can
 
 
 def test_a_new_cli_without_buildx_is_passed_over(rig: Rig) -> None:

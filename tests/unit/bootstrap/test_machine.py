@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 import pytest
 
 from iac_wrapper.bootstrap import machine
-
-
-def test_os_release_is_read_as_its_manual_says() -> None:
-    text = (
-        'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\n# x\nVERSION_CODENAME=bookworm\n'
-    )
-    release = machine.parse_os_release(text)
-    assert (release["ID"], release["VERSION_CODENAME"]) == ("debian", "bookworm")
 
 
 @pytest.mark.parametrize(("comm", "expected"), [("init", "sysv"), ("bash", "none"), (None, "none")])
@@ -31,15 +24,31 @@ def test_a_booted_systemd_starts_services(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("release", "apt"), [("ID=linuxmint\nID_LIKE='ubuntu debian'", True), ("ID=fedora", False)]
+    ("release", "apt"),
+    [
+        ({"ID": "linuxmint", "ID_LIKE": "ubuntu debian", "VERSION_CODENAME": "wilma"}, True),
+        ({"ID": "fedora"}, False),
+        (None, False),
+    ],
 )
 def test_apt_counts_on_debians_family_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, release: str, apt: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, release: dict[str, str] | None, apt: bool
 ) -> None:
     """Some other distributions ship an apt-get that installs something else."""
-    (tmp_path / "os-release").write_text(release)
+
+    def read() -> dict[str, str]:
+        if release is None:
+            raise FileNotFoundError
+        return release
+
     (tmp_path / "apt-get").write_text("")
     (tmp_path / "apt-get").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(machine, "OS_RELEASE", tmp_path / "os-release")
-    assert machine.inspect().apt is apt
+    monkeypatch.setattr(platform, "freedesktop_os_release", read)
+    found = machine.inspect()
+    known = release or {}
+    assert found.apt is apt
+    assert (found.distribution, found.codename) == (
+        known.get("ID", ""),
+        known.get("VERSION_CODENAME", ""),
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from iac_wrapper.bootstrap import node
 from iac_wrapper.errors import CommandError
@@ -21,7 +22,7 @@ def with_wheel(rig: Rig, version: str = "v24.0.1") -> Path:
 def test_the_one_on_path_is_linked(rig: Rig) -> None:
     path = rig.tool("node", "#!/bin/sh\necho v20.20.2\n")
     npm = rig.tool("npm", "#!/bin/sh\n")
-    assert node.ensure(rig.context) == node.Node(path, npm, (20, 20, 2))
+    assert node.ensure(rig.context) == node.Node(path, npm, Version("20.20.2"))
     assert (rig.context.bin / "node").readlink() == path
     assert (rig.context.bin / "npm").readlink() == npm
 

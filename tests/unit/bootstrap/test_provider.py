@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.server
 import json
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from iac_wrapper.bootstrap import provider
 from iac_wrapper.model.provider import PROVIDER_VERSION
+from tests.support.running import running
 from tests.unit.bootstrap.conftest import Rig, executable
 
 
@@ -70,11 +70,10 @@ class Answers(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with Registry() as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    server = Registry()
+    with running(server):
         monkeypatch.setattr(provider, "_DISCOVERY", f"{server.url}/.well-known/terraform.json")
         yield server
-        server.shutdown()
 
 
 def test_a_provider_whose_archive_answers_can_be_downloaded(registry: Registry) -> None:

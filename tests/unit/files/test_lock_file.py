@@ -19,7 +19,9 @@ APP = ResolvedApp(
     slug="gh:a/b#v1",
     commit="a" * 40,
     tree="sha256:" + "b" * 64,
-    entrypoint=Entrypoint("module", "b.main", "run", "entrypoint: in repos.yaml", ("main.py: no",)),
+    entrypoint=Entrypoint(
+        "module", "b.main", "run", "a reason", ("main.py: no",), source="environment"
+    ),
     port=50051,
     port_declared=False,
     env={"Z": "1", "A": "${KEY}"},
@@ -49,6 +51,14 @@ def test_options_and_notes(tmp_path: Path) -> None:
     silent = json.loads(lock_file.dump(LOCK))["apps"]["b"]
     assert {"run", "options", "notes"}.isdisjoint(silent)
     assert {"run", "web_object"}.isdisjoint(silent["entrypoint"])
+
+
+def test_only_a_choice_from_outside_the_repository_is_written() -> None:
+    """Locks of what a repository decides by itself stay the text that they were."""
+    found = replace(APP, entrypoint=replace(APP.entrypoint, source="repository"))
+    texts = [lock_file.dump(replace(LOCK, apps=(app,))) for app in (APP, found)]
+    assert ['"source": "environment"' in text for text in texts] == [True, False]
+    assert lock_file.loads(texts[1], where="x").apps == (found,)
 
 
 def test_text_is_stable() -> None:

@@ -27,6 +27,7 @@ def test_http_below_500_is_an_answer(status: int) -> None:
     """Redirects and refusals come from the program, too."""
     found = proof.judge(HTTP, Question(), answer(status))
     assert (found.serving, found.evidence) == (True, f"{status} in 4 ms on 5000")
+    assert found.answer == status
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,13 @@ from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.intent import Intent
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations import local_bases
+from iac_wrapper.operations.infrastructure import is_recorded
 from iac_wrapper.operations.intent import from_deployed, select
 from iac_wrapper.operations.recorded import written_entrypoint
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.program.detection import detect
+
+DATA = Path(__file__).parents[2] / "data"
 
 _FILES = {
     "requirements.txt": "flask\ngunicorn\n",
@@ -78,7 +81,9 @@ def test_an_override_is_found_again(checkout: Path, written: str) -> None:
     from_environment = detect(checkout, environment=written).entrypoint
     assert from_environment.reason == "ENTRYPOINT in the environment"
     once_more = detect(checkout, entrypoint=written_entrypoint(from_environment)).entrypoint
-    assert replace(once_more, reason="") == replace(from_environment, reason="")
+    assert once_more.source == "repos-file"
+    same = replace(from_environment, reason=once_more.reason, source=once_more.source)
+    assert once_more == same
 
 
 def test_what_the_repository_decides_is_left_to_it(checkout: Path) -> None:
@@ -90,9 +95,29 @@ def test_what_the_repository_decides_is_left_to_it(checkout: Path) -> None:
     assert written_entrypoint(labelled) is None
 
 
+def test_an_earlier_lock_tells_who_chose(workspace: Workspace) -> None:
+    """Written before the key `source`, by a deploy: the same entries come back, and the record in
+    the state needs no apply for being in the older form."""
+    old = DATA / "locks" / "before-source.lock.json"
+    assert '"source"' not in old.read_text()
+    lock = lock_file.load(old)
+    chosen = {app.name: written_entrypoint(app.entrypoint) for app in lock.apps}
+    assert chosen == {"declared": "serve:start", "plain": "other.py"}
+
+    state = workspace.layout.state(workspace.project)
+    state.parent.mkdir(parents=True)
+    state.write_text(json.dumps({"outputs": {"lock": {"value": old.read_text()}}}))
+    new = state.with_name("new.lock.json")
+    lock_file.save(lock, new)
+    assert '"source"' in new.read_text()
+    assert is_recorded(workspace, new)
+    lock_file.save(replace(lock, gateway_port=1), new)
+    assert not is_recorded(workspace, new)
+
+
 def test_a_deployed_service_is_deployed_again_as_it_is(workspace: Workspace) -> None:
     """Slug, port, env and override are those of the lock; the others stay, no commit is pinned."""
-    override = Entrypoint("module", "pkg.mod", "run", "entrypoint: in repos.yaml")
+    override = Entrypoint("module", "pkg.mod", "run", "as somebody says", source="repos-file")
     web = _app("web", "gh:acme/web#v1:app", override)
     api = replace(_app("api", "gh:acme/api"), port=50051, port_declared=False)
     _deploy(workspace, api, web)

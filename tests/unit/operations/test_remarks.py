@@ -28,7 +28,7 @@ def test_who_is_taken_for_a_worker_is_told_what_to_write(listens: str) -> None:
     """Only where nobody has said what the program is for."""
     alive = with_run(_good("jobs", "RUNNING", evidence=f"{LIVES} {listens}"), None)
     assert said(alive) == [
-        f"taken for a worker, because it listens {listens}: write `run: web` in its entry if it is"
+        f"taken for a worker ({LIVES} {listens}): write `run: web` in its entry if it is"
         " to answer requests, `run: worker` if not"
     ]
     assert said(with_run(alive, "worker")) == said(with_run(alive, "job")) == []
@@ -47,7 +47,8 @@ def test_ports_beside_the_one_that_is_served_are_named() -> None:
 
 def test_an_answer_that_refuses_everybody_is_named() -> None:
     """With Django's own reason, if it printed that."""
-    web = _good("web", "RUNNING", "127.0.0.1:9000", "400 in 4 ms on 9000")
+    web = _good("web", "RUNNING", "127.0.0.1:9000", "an answer")
+    web = replace(web, health=replace(web.health, answer=400))
     assert said(web) == ["answers 400 to GET /"]
     hint = said(web, "Invalid HTTP_HOST header: 'web'")[0].partition("; ")[2]
     assert hint == f"Django: add {web.app.name!r} to ALLOWED_HOSTS in its settings"

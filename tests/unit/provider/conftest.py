@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socketserver
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from provider.engine import Engine
 from provider.resource import Context
+from tests.support.running import running
 
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - what Docker calls every address; compared, not bound
 
@@ -92,12 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def stand_in(tmp_path: Path) -> Iterator[StandIn]:
-    with StandIn(tmp_path / "engine.sock") as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
+    server = StandIn(tmp_path / "engine.sock")
+    with running(server):
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

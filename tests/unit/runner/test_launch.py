@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 import pytest
 
 from runner import launch, telemetry
+from tests.support.running import running
 
 LAUNCH = launch.__file__
 BASE_PYTHON = str(Path(sys.base_prefix) / "bin" / "python3")
@@ -366,10 +366,9 @@ class Collector(http.server.BaseHTTPRequestHandler):
 def collector() -> Iterator[str]:
     """URL of a real OTLP/HTTP endpoint."""
     Collector.bodies = []
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+    with running(server):
         yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 @otel

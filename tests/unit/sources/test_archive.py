@@ -9,15 +9,15 @@ import tarfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
 from iac_wrapper.errors import SourceError
 from iac_wrapper.model.omission import Omission
 from iac_wrapper.sources import archive, http_source
-from iac_wrapper.sources.http_source import Unavailable
+from iac_wrapper.sources.http_source import SourceUnavailableError
 from iac_wrapper.sources.unpack import Limits, unpack
+from tests.support.running import running
 
 LIMITS = Limits(max_bytes=20 * 10**6, max_entries=1000)
 SECRET = "outside"
@@ -328,12 +328,8 @@ def _serve(answer: Answer) -> Iterator[str]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
+    with running(server):
         yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def _reply(handler: BaseHTTPRequestHandler, status: int, body: bytes = b"", **headers: str) -> None:
@@ -359,7 +355,7 @@ def _reply(handler: BaseHTTPRequestHandler, status: int, body: bytes = b"", **he
 )
 def test_download_unavailable(tmp_path: Path, answer: Answer, words: str, retryable: bool) -> None:
     """An archive that cannot be had is told apart from one that is refused."""
-    with _serve(answer) as url, pytest.raises(Unavailable, match=words) as caught:
+    with _serve(answer) as url, pytest.raises(SourceUnavailableError, match=words) as caught:
         archive.download(f"{url}/x", {}, tmp_path / "a", max_bytes=10**6)
     assert caught.value.retryable is retryable
 
@@ -371,7 +367,7 @@ def test_download_cap(tmp_path: Path) -> None:
         pytest.raises(SourceError, match="too large") as caught,
     ):
         archive.download(f"{url}/x", {}, tmp_path / "a", max_bytes=200_000)
-    assert not isinstance(caught.value, Unavailable)
+    assert not isinstance(caught.value, SourceUnavailableError)
 
 
 def test_headers_and_redirect_on_one_origin(
@@ -400,7 +396,7 @@ def test_nobody_listens(tmp_path: Path) -> None:
     """A refused connection is retryable and names the host."""
     with _serve(lambda h: _reply(h, 404)) as url:
         pass
-    with pytest.raises(Unavailable) as caught:
+    with pytest.raises(SourceUnavailableError) as caught:
         archive.download(f"{url}/x", {}, tmp_path / "a", max_bytes=99)
     assert caught.value.retryable
     assert caught.value.found == url.removeprefix("http://")
@@ -410,7 +406,7 @@ def test_tls_that_is_not_trusted(tmp_path: Path) -> None:
     """A TLS fault names SSL_CERT_FILE."""
     with _serve(lambda h: _reply(h, 404)) as url:
         address = url.replace("http://", "https://")
-        with pytest.raises(Unavailable) as caught:
+        with pytest.raises(SourceUnavailableError) as caught:
             archive.download(f"{address}/x", {}, tmp_path / "a", max_bytes=99)
     assert "SSL_CERT_FILE" in str(caught.value.next_step)
 

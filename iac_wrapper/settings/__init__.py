@@ -1,0 +1,11 @@
+"""Every setting, once: its name, default, form and meaning. Only here is the environment read.
+
+A setting comes from the process environment, else from `.env` in the project folder, else from
+its default. `.env.example` is the table as text; a test keeps the two equal.
+"""
+
+from iac_wrapper.settings.forms import check_project
+from iac_wrapper.settings.sources import load
+from iac_wrapper.settings.table import Settings
+
+__all__ = ["Settings", "check_project", "load"]

@@ -1,0 +1,129 @@
+"""The forms that values of settings have: from text to what code reads, or a ConfigError."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.model.base_url import check_base_url, is_loopback
+from iac_wrapper.settings.setting import Form, T, bad_setting
+
+
+def text(value: str, _name: str) -> str:
+    """Any text."""
+    return value
+
+
+def whole_number(low: int, high: int, *, unit: int = 1) -> Form[int]:
+    """A number from `low` to `high`, times `unit`."""
+
+    def form(value: str, name: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", value) or not low <= int(value) <= high:
+            raise bad_setting(value, name, f"a whole number from {low} to {high}")
+        return int(value) * unit
+
+    return form
+
+
+def one_of(*allowed: str) -> Form[str]:
+    """One of these words."""
+
+    def form(value: str, name: str) -> str:
+        if value not in allowed:
+            raise bad_setting(value, name, "one of " + ", ".join(allowed))
+        return value
+
+    return form
+
+
+def switch(value: str, name: str) -> bool:
+    """``1`` or ``0``."""
+    return one_of("0", "1")(value, name) == "1"
+
+
+def optional(inner: Form[T], *, none: str = "") -> Form[T | None]:
+    """None for the text `none`, else `inner`."""
+    return lambda value, name: None if value == none else inner(value, name)
+
+
+def words(value: str, _name: str) -> tuple[str, ...]:
+    """Words separated by commas, as written."""
+    return _split(value, ",")
+
+
+def folders(value: str, name: str) -> tuple[Path, ...]:
+    """Absolute folders separated by colons."""
+    paths = tuple(Path(item).expanduser() for item in _split(value, ":"))
+    if not all(path.is_absolute() for path in paths):
+        raise bad_setting(value, name, "absolute paths, separated by colons")
+    return paths
+
+
+def subnet(value: str, name: str) -> str:
+    """A private network in CIDR form."""
+    expected = "a private IPv4 network of at least 16 addresses in CIDR form"
+    try:
+        network = ipaddress.IPv4Network(value)
+    except ValueError as error:
+        raise bad_setting(value, name, f"{expected} ({error})") from None
+    if network.prefixlen > 28 or not network.is_private:
+        raise bad_setting(value, name, expected)
+    return str(network)
+
+
+def loopback(value: str, name: str) -> tuple[str, int]:
+    """``host:port``; anything but loopback would carry tokens over a network in clear."""
+    host, _, port = value.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not is_loopback(host) or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
+        expected = "127.0.0.1:PORT or [::1]:PORT; a TLS proxy may stand before it"
+        raise bad_setting(value, name, expected)
+    return host, int(port)
+
+
+def otlp_url(value: str, name: str) -> str:
+    """The address of an OTLP receiver, or nothing."""
+    if value and not re.fullmatch(r"https?://[^/\s]+(/\S*)?", value):
+        raise bad_setting(value, name, "http://host:4318 or https://…")
+    return value
+
+
+def base_url(value: str, name: str) -> str:
+    """An address without a final slash over which tokens may travel, or nothing."""
+    return check_base_url(value, where=name) if value else ""
+
+
+def project(value: str, name: str) -> str:
+    """A project's name."""
+    return check_project(value, where=name)
+
+
+def check_project(name: str, *, where: str) -> str:
+    """Return `name` if it can name a project, a network and containers.
+
+    Raises:
+        ConfigError: it is not a DNS label of at most 32 octets, or it is ``build`` (the folder of
+            build secrets beside the projects' certificates).
+    """
+    if re.fullmatch(r"[a-z](?:[a-z0-9-]{0,30}[a-z0-9])?", name) and name != "build":
+        return name
+    raise ConfigError(
+        "bad project name",
+        where=where,
+        found=repr(name),
+        expected="1 to 32 of a-z, 0-9 and '-', starting with a letter, not ending with '-',"
+        " not build",
+        next_step=f"choose another name, for instance --project {_project_like(name)}",
+    )
+
+
+def _project_like(name: str) -> str:
+    """A name that `check_project` takes, as near to `name` as can be."""
+    bent = re.sub(r"[^a-z0-9]+", "-", name.lower()).lstrip("-0123456789")[:32].strip("-")
+    return bent if bent and bent != "build" else "myshop"
+
+
+def _split(value: str, separator: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in value.split(separator) if item.strip())

@@ -1,0 +1,48 @@
+"""Where settings come from: the environment, then `.env`, then their defaults."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.files import env_text
+from iac_wrapper.settings.table import Settings
+
+
+def load(root: Path, environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings of the project in `root`: environment over `.env` over defaults.
+
+    Args:
+        root: the project folder; its `.env` is read if it exists.
+        environ: stands for the process environment (tests).
+
+    Raises:
+        ConfigError: `.env` cannot be read.
+    """
+    process = dict(os.environ if environ is None else environ)
+    from_file = _read_env_file(root / ".env", process)
+    merged = {**from_file, **{k: v for k, v in process.items() if v or k not in from_file}}
+    chosen = {name: merged[name].strip() for name in Settings.by_name if merged.get(name)}
+    return Settings(**chosen, environment=merged)
+
+
+def _read_env_file(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of `.env`; bytes that are not UTF-8 become what `os.environ` makes of them.
+
+    It may be a pipe: secret managers serve it as one.
+    """
+    try:
+        return env_text.parse(os.fsdecode(path.read_bytes()), environ)
+    except (FileNotFoundError, IsADirectoryError):
+        return {}
+    except (env_text.EnvTextError, OSError) as error:
+        line = f":{error.line}" if isinstance(error, env_text.EnvTextError) else ""
+        raise ConfigError(
+            "cannot read the settings",
+            where=f"{path.name}{line}",
+            found=str(error),
+            expected="NAME=value, with quotes as in a shell",
+            next_step=f"correct {path.absolute()}",
+        ) from None
