@@ -15,7 +15,7 @@ ifneq ($(PROJECT),)
 export IAC_PROJECT := $(PROJECT)
 endif
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo proto plan apply destroy test test-all test-cov e2e-test reliability interop lint fmt dev install lock clean
+.PHONY: help bootstrap demo proto schema plan apply destroy test test-all test-cov e2e-test reliability interop lint fmt dev install lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ proto: ## Regenerate iac_wrapper/grpc_pb from proto/
 $(PB): proto/controlplane.proto
 	$(BIN)/python -m grpc_tools.protoc -Iiac_wrapper/grpc_pb=proto --python_out=. --pyi_out=. \
 	  --grpc_python_out=. iac_wrapper/grpc_pb/controlplane.proto
+
+schema: ## Write what follows from the declared keys of repos.yaml
+	@scripts/venv
+	@$(BIN)/python scripts/schema.py
 
 plan: bootstrap node_modules/.done ## Show what `make apply` would change (FILE=repos.yaml)
 	@$(BIN)/iac lock --file $(FILE) --prune
