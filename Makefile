@@ -2,9 +2,13 @@
 FILE ?= repos.yaml
 PROJECT ?=
 PRUNE ?=
+ENVIRONMENT ?=
 PREFIX ?= $(HOME)/.local
 BIN := .venv/bin
-CDKTF = IAC_LOCK_FILE=$(basename $(FILE)).lock.json $(BIN)/python -m iac_wrapper.bootstrap.cdktf_cli
+OF_ENVIRONMENT = $(if $(ENVIRONMENT), --env $(ENVIRONMENT))
+LIST = $(foreach file,$(FILE),--file $(file))$(OF_ENVIRONMENT)
+LOCK_FILE = $(basename $(firstword $(FILE)))$(if $(ENVIRONMENT),.$(ENVIRONMENT)).lock.json
+CDKTF = IAC_LOCK_FILE=$(LOCK_FILE) $(BIN)/python -m iac_wrapper.bootstrap.cdktf_cli$(OF_ENVIRONMENT)
 PB := iac_wrapper/grpc_pb/controlplane_pb2.py
 # Bytecode is kept whatever the shell says: else each process that a test starts compiles us anew.
 TEST = PYTHONDONTWRITEBYTECODE= PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest --numprocesses auto --dist loadfile
@@ -42,17 +46,17 @@ schema: ## Write what follows from the declared keys of repos.yaml
 	@scripts/venv
 	@$(BIN)/python scripts/schema.py
 
-plan: bootstrap node_modules/.done ## Show what `make apply` would change (FILE=repos.yaml)
-	@$(BIN)/iac lock --file $(FILE) --prune
+plan: bootstrap node_modules/.done ## Show what `make apply` would change (FILE=repos.yaml, ENVIRONMENT=)
+	@$(BIN)/iac lock $(LIST) --prune
 	@$(CDKTF) diff
 
 apply: bootstrap node_modules/.done ## Deploy FILE with the cdktf CLI (PRUNE=1: remove what it does not list)
-	@$(BIN)/iac lock --file $(FILE) $(if $(PRUNE),--prune)
+	@$(BIN)/iac lock $(LIST) $(if $(PRUNE),--prune)
 	@$(CDKTF) deploy --auto-approve
 
 destroy: bootstrap node_modules/.done ## Destroy what FILE deployed, with the cdktf CLI
 	@$(CDKTF) destroy --auto-approve
-	@$(BIN)/iac destroy --yes
+	@$(BIN)/iac destroy --yes$(OF_ENVIRONMENT)
 
 node_modules/.done: package-lock.json | bootstrap
 	@echo "· npm ci: the cdktf CLI (about 25 s)" >&2

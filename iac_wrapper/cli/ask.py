@@ -36,7 +36,9 @@ def with_consent(run: Callable[[Intent], T], intent: Intent) -> T:
     except PruneError as error:
         if not _at_a_terminal():
             raise
-        _confirm(f"{intent.file} does not list {', '.join(error.services)}. Remove from the host?")
+        _confirm(
+            f"{intent.list_name} does not list {', '.join(error.services)}. Remove from the host?"
+        )
         return run(replace(intent, agreed=error.services))
 
 

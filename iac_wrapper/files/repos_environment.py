@@ -99,7 +99,7 @@ def _in_environment(
 def _spec(entry: Entry, override: Said, defaults: list[Said], reader: Reader) -> AppSpec:
     """One service: `override` over its entry, that over `defaults`, the strongest of them first."""
     said = over(entry.said, override)
-    check_together(said, reader)
+    check_together(said, reader, merged=True)
     notes: tuple[str, ...] = ()
     for each in defaults:
         said, more = with_defaults(said, each)

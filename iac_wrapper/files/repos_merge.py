@@ -46,7 +46,7 @@ def merge(first: Document, second: Document, reader: Reader) -> Document:
         known = entries.get(entry.name)
         if known:
             said = over(known.said, entry.said)
-            check_together(said, reader)
+            check_together(said, reader, merged=True)
             entries[entry.name] = replace(known, said=said)
         elif "slug" in entry.said:
             entries[entry.name] = entry

@@ -124,16 +124,21 @@ def _check_comment(written: str, node: yaml.Node, reader: Reader) -> None:
         )
 
 
-def check_together(said: Said, reader: Reader) -> None:
-    """Refuse keys that contradict each other; raises ConfigError."""
+def check_together(said: Said, reader: Reader, *, merged: bool = False) -> None:
+    """Refuse keys that contradict each other; `merged` ones are from several mappings.
+
+    Raises:
+        ConfigError: there are some.
+    """
     found = contradiction({name: each.value for name, each in said.items()})
     if found:
         node = said[found.key.name].node
         written = found.key.name + (f": {node.value}" * isinstance(node, yaml.ScalarNode))
+        at = f" at {reader.where(said['run'].node)}" if merged else ""
         raise reader.error(
             node,
             found.why,
-            found=f"run: {found.run} and {written}",
+            found=f"run: {found.run}{at} and {written}",
             expected=f"one of the two, or run: web and {written}",
             next_step=f"delete `{written}`, or write `run: web` if it answers requests",
         )

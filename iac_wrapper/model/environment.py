@@ -24,8 +24,3 @@ def project_of(project: str, environment: str) -> str:
     """
     own = project == environment or project.endswith(f"-{environment}")
     return project if own else f"{project}-{environment}"
-
-
-def lock_suffix(environment: str | None) -> str:
-    """What the name of an environment's lock file has more: ``repos.staging.lock.json``."""
-    return f".{environment}" if environment else ""

@@ -45,6 +45,14 @@ def test_apply_removes_only_on_request() -> None:
     assert re.search("iac lock .*--prune", _dry_run("plan"))
 
 
+def test_an_environment_and_several_files_reach_both_steps() -> None:
+    """The lock that is written is the one that the cdktf CLI reads."""
+    said = _dry_run("apply", "FILE=a.yaml b.yaml", "ENVIRONMENT=staging")
+    assert "iac lock --file a.yaml --file b.yaml --env staging" in said
+    assert re.search(r"IAC_LOCK_FILE=a\.staging\.lock\.json .* --env staging deploy", said)
+    assert "iac destroy --yes --env staging" in _dry_run("destroy", "ENVIRONMENT=staging")
+
+
 def _dry_run(*words: str) -> str:
     environment = {k: v for k, v in os.environ.items() if k != "IAC_PROJECT"}
     command = ["make", "--dry-run", "-C", str(ROOT), *words]
