@@ -244,6 +244,18 @@ def _examples() -> list[str]:
     return re.findall(r"^```yaml\n# repos\.yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
+def test_the_example_of_the_readme_is_right(tmp_path: Path) -> None:
+    """Both of its environments."""
+    text = (ROOT / "README.md").read_text().partition("### Defaults and environments")[2]
+    example = text.partition("```yaml\n")[2].partition("```")[0]
+    staging, production = (
+        _load(tmp_path, example, environment=e) for e in ("staging", "production")
+    )
+    assert (staging["orders"].slug.ref, production["orders"].slug.ref) == ("main", "v1.4.2")
+    assert (len(staging), len(production)) == (2, 1)
+    assert staging["tools"].options.memory_mb == 256
+
+
 def test_staging_and_production_of_forty_services_differ_in_ten_lines(tmp_path: Path) -> None:
     """The example of the documentation, with forty services, is what it says there."""
     (example,) = _examples()

@@ -82,6 +82,31 @@ def test_locked_takes_every_commit(workspace: Workspace, repos: Path) -> None:
     assert "a, new" in (caught.value.found or "")
 
 
+def test_several_files_are_one_list(workspace: Workspace, repos: Path) -> None:
+    """The lock is the first one's, and of the environment that is named; so is the command."""
+    more = repos.with_name("more.yaml")
+    more.write_text("apps: [{name: a, port: 80}, gh:acme/d]\nenvironments: {live: {except: [b]}}\n")
+    intent = from_files(repos, more, environment="live", chosen=["d"])
+    assert [spec.name for spec in intent.specs] == ["a", "c", "d"]
+    assert (intent.specs[0].port, [spec.name for spec in intent.chosen]) == (80, ["d"])
+    assert intent.lock_path == repos.with_name("repos.live.lock.json")
+    assert intent.list_name == f"{repos} and {more}"
+    assert intent.arguments == f"--file {repos} --file {more} --env live"
+    assert select(workspace, intent).environment == "live"
+    with pytest.raises(ConfigError, match="b is not in any of the files"):
+        from_files(repos, more, environment="live", chosen=["b"])
+
+
+def test_slugs_leave_a_project_the_environment_that_it_is(workspace: Workspace) -> None:
+    """What is recorded of the project stays."""
+    state = workspace.layout.state(workspace.project)
+    state.parent.mkdir(parents=True)
+    lock = replace(_lock(workspace), environment="live")
+    state.write_text(json.dumps({"outputs": {"lock": {"value": lock_file.dump(lock)}}}))
+    intent = from_slugs(workspace, ["gh:acme/z"], cwd=Path())
+    assert select(workspace, intent).environment == "live"
+
+
 def test_a_choice_that_is_not_in_the_file_is_refused(repos: Path) -> None:
     """The error lists the names there are."""
     with pytest.raises(ConfigError, match="d is not in the file") as caught:
