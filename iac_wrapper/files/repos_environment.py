@@ -32,13 +32,13 @@ def specs(document: Document, environment: str | None, reader: Reader) -> list[A
     """
     if not document.environments and environment is None:
         return [_spec(entry, {}, [document.defaults], reader) for entry in document.entries]
-    found = {
-        name: _in_environment(document, name, each, reader)
-        for name, each in document.environments.items()
-    }
-    if environment not in found:
-        raise _no_environment(environment, list(found), reader)
-    return found[environment]
+    chosen = None
+    for name, each in document.environments.items():
+        found = _in_environment(document, name, each, reader)
+        chosen = found if name == environment else chosen
+    if chosen is None:
+        raise _no_environment(environment, list(document.environments), reader)
+    return chosen
 
 
 def _no_environment(environment: str | None, names: list[str], reader: Reader) -> ConfigError:
