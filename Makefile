@@ -2,9 +2,13 @@
 FILE ?= repos.yaml
 PROJECT ?=
 PRUNE ?=
+ENVIRONMENT ?=
 PREFIX ?= $(HOME)/.local
 BIN := .venv/bin
-CDKTF = IAC_LOCK_FILE=$(basename $(FILE)).lock.json $(BIN)/python -m iac_wrapper.bootstrap.cdktf_cli
+OF_ENVIRONMENT = $(if $(ENVIRONMENT), --env $(ENVIRONMENT))
+LIST = $(foreach file,$(FILE),--file $(file))$(OF_ENVIRONMENT)
+LOCK_FILE = $(basename $(firstword $(FILE)))$(if $(ENVIRONMENT),.$(ENVIRONMENT)).lock.json
+CDKTF = IAC_LOCK_FILE=$(LOCK_FILE) $(BIN)/python -m iac_wrapper.bootstrap.cdktf_cli$(OF_ENVIRONMENT)
 PB := iac_wrapper/grpc_pb/controlplane_pb2.py
 # Bytecode is kept whatever the shell says: else each process that a test starts compiles us anew.
 TEST = PYTHONDONTWRITEBYTECODE= PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest --numprocesses auto --dist loadfile
@@ -15,7 +19,7 @@ ifneq ($(PROJECT),)
 export IAC_PROJECT := $(PROJECT)
 endif
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo proto plan apply destroy test test-all test-cov e2e-test reliability interop lint fmt dev install lock clean
+.PHONY: help bootstrap demo proto schema plan apply destroy test test-all test-cov e2e-test reliability interop lint fmt dev install lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,17 +42,21 @@ $(PB): proto/controlplane.proto
 	$(BIN)/python -m grpc_tools.protoc -Iiac_wrapper/grpc_pb=proto --python_out=. --pyi_out=. \
 	  --grpc_python_out=. iac_wrapper/grpc_pb/controlplane.proto
 
-plan: bootstrap node_modules/.done ## Show what `make apply` would change (FILE=repos.yaml)
-	@$(BIN)/iac lock --file $(FILE) --prune
+schema: ## Write what follows from the declared keys of repos.yaml
+	@scripts/venv
+	@$(BIN)/python scripts/schema.py
+
+plan: bootstrap node_modules/.done ## Show what `make apply` would change (FILE=repos.yaml, ENVIRONMENT=)
+	@$(BIN)/iac lock $(LIST) --prune
 	@$(CDKTF) diff
 
 apply: bootstrap node_modules/.done ## Deploy FILE with the cdktf CLI (PRUNE=1: remove what it does not list)
-	@$(BIN)/iac lock --file $(FILE) $(if $(PRUNE),--prune)
+	@$(BIN)/iac lock $(LIST) $(if $(PRUNE),--prune)
 	@$(CDKTF) deploy --auto-approve
 
 destroy: bootstrap node_modules/.done ## Destroy what FILE deployed, with the cdktf CLI
 	@$(CDKTF) destroy --auto-approve
-	@$(BIN)/iac destroy --yes
+	@$(BIN)/iac destroy --yes$(OF_ENVIRONMENT)
 
 node_modules/.done: package-lock.json | bootstrap
 	@echo "· npm ci: the cdktf CLI (about 25 s)" >&2

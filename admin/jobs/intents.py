@@ -56,7 +56,6 @@ def intent(workspace: Workspace, request: Request) -> Intent:
         return from_deployed(workspace, request.services, locked=request.locked)
     return Intent(
         specs=tuple(specs),
-        base_dir=workspace.layout.root,
         lock_path=workspace.directory / "slugs.lock.json",
         additive=not request.prune,
         locked=request.locked,

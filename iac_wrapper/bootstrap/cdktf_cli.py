@@ -1,4 +1,4 @@
-"""`python -m iac_wrapper.bootstrap.cdktf_cli ARGS`: the cdktf CLI in this project's environment.
+"""`python -m iac_wrapper.bootstrap.cdktf_cli [--env NAME] ARGS`: the cdktf CLI for this project.
 
 Behind `make plan`, `make apply` and `make destroy`. The process becomes the CLI, so its prompts,
 colours, signals and exit code are its own.
@@ -49,7 +49,11 @@ def main(root: Path, arguments: Sequence[str]) -> None:
     """Become the cdktf CLI; does not return."""
     chosen = settings.load(root)
     layout = Layout(root)
-    argv = command(arguments, layout, chosen.project)
+    project = chosen.project
+    if arguments[0] == "--env":
+        project = settings.check_environment(project, arguments[1])
+        arguments = arguments[2:]
+    argv = command(arguments, layout, project)
     os.chdir(root)
     os.execve(argv[0], argv, environment(chosen.environment, layout))  # noqa: S606 - no shell
 

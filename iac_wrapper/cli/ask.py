@@ -37,7 +37,7 @@ def with_consent(run: Callable[[Intent], T], intent: Intent) -> T:
         if not _at_a_terminal():
             raise
         names = ", ".join(error.services)
-        _confirm(f"{intent.file} does not list {names}. Remove from this host?")
+        _confirm(f"{intent.list_name} does not list {names}. Remove from this host?")
         return run(replace(intent, agreed=error.services))
 
 

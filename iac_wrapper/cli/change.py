@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from iac_wrapper.operations.workspace import Workspace
 
 _file = click.option(
-    "--file", "-f", "file", type=click.Path(path_type=Path), metavar="F",
-    help="List of slugs (YAML or JSON); default: repos.yaml, unless slugs are given.",
+    "--file", "-f", "files", type=click.Path(path_type=Path), metavar="F", multiple=True,
+    help="List of slugs (YAML or JSON); default: repos.yaml, unless slugs are given."
+    " Of several, a later one wins over those before it.",
 )  # fmt: skip
 _slugs = click.argument("slugs", nargs=-1, metavar="[SLUG]...")
 _locked = click.option("--locked", is_flag=True, help="Deploy the commits of the lock file.")
@@ -41,7 +42,7 @@ _prune = click.option("--prune", is_flag=True,
 def deploy(
     workspace: Workspace,
     as_json: bool,
-    file: Path | None,
+    files: tuple[Path, ...],
     locked: bool,
     prune: bool,
     everything: bool,
@@ -60,7 +61,7 @@ def deploy(
         return operation.deploy(workspace, intent, everything=everything)
 
     try:
-        intent = _intent(workspace, file, slugs, locked, prune=prune)
+        intent = _intent(workspace, files, slugs, locked, prune=prune)
         _show_deployed(ask.with_consent(run, intent), as_json)
     except operation.DeployUnhealthyError as error:
         _show_deployed(error.deployed, as_json, error)
@@ -77,7 +78,7 @@ def deploy(
 def plan(
     workspace: Workspace,
     as_json: bool,
-    file: Path | None,
+    files: tuple[Path, ...],
     locked: bool,
     slugs: tuple[str, ...],
     detailed_exitcode: bool,
@@ -88,7 +89,7 @@ def plan(
 
     ctx = click.get_current_context()
     ctx.meta["detailed_exitcode"] = detailed_exitcode
-    planned = operation(workspace, _intent(workspace, file, slugs, locked), full=full)
+    planned = operation(workspace, _intent(workspace, files, slugs, locked), full=full)
     data = {"project": workspace.project, **planned.to_dict()}
     text = planned.full or render.plan_text(planned.services, empty=planned.empty)
     click.echo(dumps(data) if as_json else plain(text))
@@ -104,7 +105,7 @@ def plan(
 def lock(
     workspace: Workspace,
     as_json: bool,
-    file: Path | None,
+    files: tuple[Path, ...],
     locked: bool,
     prune: bool,
     slugs: tuple[str, ...],
@@ -117,7 +118,7 @@ def lock(
     from iac_wrapper.files import lock_file
     from iac_wrapper.operations.deploy import lock as operation
 
-    intent = _intent(workspace, file, slugs, locked, prune=prune)
+    intent = _intent(workspace, files, slugs, locked, prune=prune)
     written = ask.with_consent(partial(operation, workspace), intent)
     count = len(written.apps)
     text = f"Locked {count} app{'s' * (count != 1)} in {_relative(intent.lock_path)}"
@@ -174,15 +175,15 @@ def remove(workspace: Workspace, as_json: bool, yes: bool, names: tuple[str, ...
 
 def _intent(
     workspace: Workspace,
-    file: Path | None,
+    files: tuple[Path, ...],
     slugs: tuple[str, ...],
     locked: bool,
     *,
     prune: bool = False,
 ) -> Intent:
-    from iac_wrapper.operations.intent import from_file, from_slugs
+    from iac_wrapper.operations.intent import from_files, from_slugs
 
-    if file is None and slugs:
+    if slugs and not files:
         if prune:
             raise ConfigError(
                 "--prune needs the complete list of the services to keep",
@@ -190,7 +191,13 @@ def _intent(
                 next_step="name the list with --file",
             )
         return from_slugs(workspace, slugs, cwd=Path.cwd(), locked=locked)
-    return from_file(file or Path("repos.yaml"), chosen=slugs, locked=locked, prune=prune)
+    return from_files(
+        *(files or [Path("repos.yaml")]),
+        environment=workspace.environment,
+        chosen=slugs,
+        locked=locked,
+        prune=prune,
+    )
 
 
 def _show_deployed(deployed: Deployed, as_json: bool, error: IacError | None = None) -> None:
@@ -213,7 +220,7 @@ def _show_removed(
         data |= {"error": error.to_dict()} if error else {}
         click.echo(dumps(data))
     else:
-        listed = still_listed(Path("repos.yaml"), done.services)
+        listed = still_listed(workspace, Path("repos.yaml"), done.services)
         click.echo(render.removed_text(done.services, done.volumes, listed))
         if done.report:
             click.echo(f"\n{render.report_table(done.report)}")

@@ -19,8 +19,13 @@ if TYPE_CHECKING:
     from iac_wrapper.operations.workspace import Workspace
 
 
-def open_workspace(ctx: click.Context, project: str | None) -> Workspace:
-    """The Workspace of `project`, else of the setting; its redactor goes into ``ctx.meta``."""
+def open_workspace(
+    ctx: click.Context, project: str | None, environment: str | None = None
+) -> Workspace:
+    """The Workspace of `project`, else of the setting; its redactor goes into ``ctx.meta``.
+
+    With an `environment` it is that one's project, which is said.
+    """
     from iac_wrapper.operations.workspace import Workspace
 
     root = find_root(Path.cwd())
@@ -29,7 +34,11 @@ def open_workspace(ctx: click.Context, project: str | None) -> Workspace:
     redact = ctx.meta["redact"] = Redactor(loaded.secrets)
     name = settings.check_project(project, where="--project") if project else loaded.project
     quiet = ctx.meta["as_json"] and not ctx.obj
-    return Workspace(Layout(root), loaded, name, _printer(redact, quiet=quiet))
+    emit = _printer(redact, quiet=quiet)
+    if environment:
+        name = settings.check_environment(name, environment)
+        emit(Event("step", f"Project {name} (environment {environment})"))
+    return Workspace(Layout(root), loaded, name, emit, environment=environment)
 
 
 def find_root(start: Path) -> Path:

@@ -21,6 +21,8 @@ from iac_wrapper.model.plain import plain
 from iac_wrapper.model.redact import Redactor
 
 _project = click.option("--project", metavar="NAME", help="Project; default: IAC_PROJECT.")
+_env = click.option("--env", "environment", metavar="NAME",
+    help="Environment of the repos file: it is the project PROJECT-NAME.")  # fmt: skip
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
@@ -67,15 +69,23 @@ def main(ctx: click.Context, verbose: bool) -> None:
 
 
 def verb(function: Callable[..., None]) -> click.Command:
-    """Add ``--project`` and ``--json`` to a verb and hand it its Workspace."""
+    """Add ``--project``, ``--env`` and ``--json`` to a verb and hand it its Workspace."""
 
     @main.command(name=function.__name__, help=function.__doc__)
     @_project
+    @_env
     @_json
     @click.pass_context
-    def wrapper(ctx: click.Context, /, project: str | None, as_json: bool, **more: Any) -> None:
+    def wrapper(
+        ctx: click.Context,
+        /,
+        project: str | None,
+        environment: str | None,
+        as_json: bool,
+        **more: Any,
+    ) -> None:
         ctx.meta["as_json"] = as_json
-        workspace = open_workspace(ctx, project)
+        workspace = open_workspace(ctx, project, environment)
         function(workspace, as_json=as_json, **more)
 
     wrapper.params[:0] = reversed(getattr(function, "__click_params__", []))

@@ -35,20 +35,23 @@ LOCK_OUTPUT = "lock"
 """The Terraform output that carries the applied lock in the state."""
 
 
-def default_lock_path(repos_file: Path) -> Path:
-    """``repos.yaml`` -> ``repos.lock.json``, beside it."""
-    return repos_file.with_name(repos_file.stem + ".lock.json")
+def default_lock_path(repos_file: Path, environment: str | None = None) -> Path:
+    """``repos.yaml`` -> ``repos.lock.json``, beside it; ``repos.staging.lock.json`` of staging."""
+    suffix = f".{environment}" if environment else ""
+    return repos_file.with_name(f"{repos_file.stem}{suffix}.lock.json")
 
 
 def dump(lock: LockFile) -> str:
     """The lock as JSON text: keys sorted, one final newline."""
-    data = {
+    data: dict[str, Any] = {
         "version": LOCK_VERSION,
         "project": lock.project,
         "network": {"name": lock.network, "subnet": lock.subnet},
         "gateway_port": lock.gateway_port,
         "apps": {app.name: app_to_json(app) for app in lock.apps},
     }
+    if lock.environment:
+        data["environment"] = lock.environment
     return json.dumps(data, indent=2, sort_keys=True) + "\n"
 
 
@@ -70,11 +73,20 @@ def load(path: Path) -> LockFile:
             "no lock file",
             where=str(path),
             expected="the file that `iac lock` writes beside repos.yaml",
-            next_step=f"iac lock --file {path.name.removesuffix('.lock.json')}.yaml",
+            next_step=_lock_command(path),
         ) from None
     except (OSError, ValueError) as error:
         raise _unreadable(str(path), str(error)) from None
     return loads(text, where=str(path))
+
+
+def _lock_command(path: Path) -> str:
+    """What writes the lock `path`: of a file, or of one environment of it."""
+    name = path.name.removesuffix(".lock.json")
+    stem, _, environment = name.rpartition(".")
+    if stem and path.with_name(f"{stem}.yaml").is_file():
+        return f"iac lock --file {stem}.yaml --env {environment}"
+    return f"iac lock --file {name}.yaml"
 
 
 def loads(text: str, *, where: str) -> LockFile:
@@ -132,6 +144,7 @@ def _from_json(data: Mapping[str, Any]) -> LockFile:
         subnet=str(ipaddress.IPv4Network(data["network"]["subnet"])),
         gateway_port=int(data["gateway_port"]),
         apps=tuple(app_from_json(name, app) for name, app in sorted(data["apps"].items())),
+        environment=data.get("environment"),
     )
 
 

@@ -22,7 +22,10 @@ _NULL = "tag:yaml.org,2002:null"
 
 
 class Reader:
-    """Typed access to nodes of one file; every error carries ``file:line``."""
+    """Typed access to nodes of one file; every error carries ``file:line``.
+
+    Nodes know their file, so what it says of nodes holds for those of other files as well.
+    """
 
     def __init__(self, file: str) -> None:
         self._file = file
@@ -30,7 +33,7 @@ class Reader:
 
     def where(self, node: yaml.Node | None) -> str:
         """``file:line`` of a node, the file alone if there is none."""
-        return f"{self._file}:{node.start_mark.line + 1}" if node else self._file
+        return f"{node.start_mark.name}:{node.start_mark.line + 1}" if node else self._file
 
     def error(
         self,
@@ -50,6 +53,11 @@ class Reader:
             expected=expected,
             next_step=next_step or _correct(where),
         )
+
+    def not_a_mapping(self, node: yaml.Node, what: str, expected: str) -> ConfigError:
+        """An error about `node`, which should be a mapping."""
+        found = self.show(node)
+        return self.error(node, f"{what} is not a mapping", found=found, expected=expected)
 
     @contextmanager
     def at(self, node: yaml.Node) -> Iterator[None]:
@@ -109,11 +117,12 @@ class Reader:
             lines[key] = key_node.start_mark.line + 1
         return found
 
-    def glued_comment(self, node: yaml.Node, text: str) -> str | None:
+    def glued_comment(self, node: yaml.Node) -> str | None:
         """``#word`` after a plain scalar and a blank: YAML drops it without a word."""
         if not isinstance(node, yaml.ScalarNode) or node.style is not None:
             return None
-        rest = text[node.end_mark.index :].partition("\n")[0]
+        mark = node.end_mark
+        rest = str(mark.buffer)[mark.pointer :].partition("\n")[0].rstrip("\0")  # PyYAML's own end
         match = re.fullmatch(r"[ \t]+(#[\w./:-]+)\s*", rest)
         return match[1] if match else None
 
@@ -147,7 +156,9 @@ def compose(text: str, reader: Reader, *, json: bool = False) -> yaml.Node | Non
         # JSON may be indented with tabs, YAML may not; inside JSON strings a tab is always \t.
         text = text.replace("\t", " ")
     try:
-        node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = yaml.SafeLoader(text)
+        loader.name = reader.where(None)  # the marks of its nodes say it
+        node: yaml.Node | None = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f":{mark.line + 1}" if mark else ""

@@ -24,7 +24,8 @@ class AppSpec:
 
     `name` is the service name: a DNS label (RFC 1123, at most 63 octets of ``a-z0-9-``), because
     it is the SAN of the leaf certificate and the host that other services dial.
-    `where` is ``file:line`` for errors.
+    `where` is ``file:line`` for errors, `base` the folder that a relative path of `slug` starts
+    from. `notes` are sentences on defaults that do not apply.
     """
 
     name: str
@@ -34,6 +35,8 @@ class AppSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     options: Options = field(default_factory=Options)
     where: str = ""
+    base: Path = Path()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

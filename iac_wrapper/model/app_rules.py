@@ -31,7 +31,8 @@ for the variables of the image."""
 
 _POINTER = 8
 
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+"""A DNS label (RFC 1123), lower case."""
 
 
 def check_name(name: str) -> str:
@@ -42,7 +43,7 @@ def check_name(name: str) -> str:
             for addresses and never ask DNS).
     """
     number = re.fullmatch(r"[0-9]+|0x[0-9a-f]*", name)
-    if _NAME.fullmatch(name) and not number and name not in RESERVED_NAMES:
+    if NAME.fullmatch(name) and not number and name not in RESERVED_NAMES:
         return name
     meant = dns_label(name)
     raise ConfigError(

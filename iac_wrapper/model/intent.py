@@ -15,20 +15,31 @@ class Intent:
 
     `specs` are entries of a file, or slugs; `chosen` those of them to bring up to date (all if
     empty). `additive`: what the project runs besides stays. `locked`: take the lock's commits.
-    `lock_path` is where the facts are written; local paths are relative to `base_dir`; `file` is
-    the list as it was named, for people. Services that are not listed may go if `prune` is set, or
-    if they are among the `agreed` ones.
+    `lock_path` is where the facts are written; `files` are the lists as they were named, for
+    people, and `environment` is the one of theirs that is meant. Services that are not listed may
+    go if `prune` is set, or if they are among the `agreed` ones.
     """
 
     specs: tuple[AppSpec, ...]
-    base_dir: Path
     lock_path: Path
     chosen: tuple[AppSpec, ...] = ()
     additive: bool = False
     locked: bool = False
-    file: str = ""
+    files: tuple[str, ...] = ()
+    environment: str | None = None
     prune: bool = False
     agreed: tuple[str, ...] = ()
+
+    @property
+    def list_name(self) -> str:
+        """The files, for a sentence."""
+        return " and ".join(self.files) or "the list"
+
+    @property
+    def arguments(self) -> str:
+        """What a command must say to mean the same list: ``--file repos.yaml --env staging``."""
+        files = " ".join(f"--file {file}" for file in self.files or ("repos.yaml",))
+        return files + (f" --env {self.environment}" if self.environment else "")
 
     @property
     def named(self) -> frozenset[str]:
@@ -40,10 +51,12 @@ class Intent:
 @dataclass(frozen=True)
 class Selection:
     """An intent against what is known: `fresh` apps are resolved (at `pinned`'s commits where it
-    has one), `kept` ones stay as locked; `written` is the project's lock beside the file.
+    has one), `kept` ones stay as locked; `written` is the project's lock beside the file;
+    `environment` is the one of the file that the project is.
     """
 
     fresh: tuple[AppSpec, ...]
     kept: tuple[ResolvedApp, ...]
     pinned: LockFile | None
     written: LockFile | None
+    environment: str | None = None

@@ -13,7 +13,7 @@ class LockFile:
     """Everything `main.py` needs to know about one project.
 
     `subnet` is an IPv4 network in CIDR form; `gateway_port` the one published loopback port.
-    `apps` is sorted by name.
+    `apps` is sorted by name. `environment` is the one of the repos file that the project is.
     """
 
     project: str
@@ -21,6 +21,7 @@ class LockFile:
     subnet: str
     gateway_port: int
     apps: tuple[ResolvedApp, ...]
+    environment: str | None = None
 
     @property
     def trust_domain(self) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.app_changes import app_changes
 from iac_wrapper.model.certificate import CONTROL_PLANE
-from iac_wrapper.model.options import written_size
+from iac_wrapper.model.forms import written_size
 from iac_wrapper.model.resource_change import ResourceChange
 from iac_wrapper.model.service_change import Reason, ServiceAction, ServiceChange
 

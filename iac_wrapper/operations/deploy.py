@@ -59,7 +59,7 @@ def gather(workspace: Workspace, intent: Intent) -> Facts:
     check_values(workspace, selection)
     count = len(selection.fresh)
     workspace.step(f"Resolving {count} slug{'s' * (count != 1)}")
-    return facts(workspace, selection, base_dir=intent.base_dir)
+    return facts(workspace, selection)
 
 
 def lock(workspace: Workspace, intent: Intent) -> LockFile:

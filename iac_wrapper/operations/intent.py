@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from iac_wrapper.errors import ConfigError
@@ -14,30 +15,37 @@ from iac_wrapper.operations.recorded import recorded
 from iac_wrapper.operations.workspace import Workspace
 
 
-def from_file(
-    path: Path, *, chosen: Sequence[str] = (), locked: bool = False, prune: bool = False
+def from_files(
+    *paths: Path,
+    environment: str | None = None,
+    chosen: Sequence[str] = (),
+    locked: bool = False,
+    prune: bool = False,
 ) -> Intent:
-    """All entries of a repos file; with `chosen` (slugs or names), only those are resolved anew.
+    """All entries of repos files; with `chosen` (slugs or names), only those are resolved anew.
+
+    The lock file is that of the first file, and of `environment` if there is one.
 
     Raises:
-        ConfigError: the file is bad, or `chosen` names what is not in it.
+        ConfigError: a file is bad, or `chosen` names what is not in them.
     """
-    specs = repos_file.load(path)
+    specs = repos_file.load(*paths, environment=environment)
     for text in chosen:
         if not any(_is(spec, text) for spec in specs):
+            which = "the file" if len(paths) == 1 else "any of the files"
             raise ConfigError(
-                f"{text} is not in the file",
-                where=str(path),
+                f"{text} is not in {which}",
+                where=str(paths[0]),
                 expected=", ".join(spec.name for spec in specs),
-                next_step=f"add it to {path.name}, or leave --file out to add it to the project",
+                next_step=f"add it to {paths[0].name}, or add it to the project without --file",
             )
     return Intent(
         specs=tuple(specs),
-        base_dir=path.absolute().parent,
-        lock_path=lock_file.default_lock_path(path).absolute(),
+        lock_path=lock_file.default_lock_path(paths[0], environment).absolute(),
         chosen=tuple(spec for spec in specs if any(_is(spec, text) for text in chosen)),
         locked=locked,
-        file=str(path),
+        files=tuple(map(str, paths)),
+        environment=environment,
         prune=prune,
     )
 
@@ -47,8 +55,7 @@ def from_slugs(
 ) -> Intent:
     """Slugs added to what the project runs; one with a known name replaces that service."""
     return Intent(
-        specs=tuple(repos_file.from_slugs(list(slugs))),
-        base_dir=cwd,
+        specs=tuple(repos_file.from_slugs(list(slugs), base_dir=cwd)),
         lock_path=workspace.directory / "slugs.lock.json",
         additive=True,
         locked=locked,
@@ -62,10 +69,8 @@ def from_deployed(workspace: Workspace, names: Sequence[str], *, locked: bool = 
         ConfigError: nothing is deployed, a name is not, or nobody knows any more what a relative
             local path was relative to.
     """
-    specs, base_dir = recorded(workspace, names)
     return Intent(
-        specs=specs,
-        base_dir=base_dir,
+        specs=recorded(workspace, names),
         lock_path=workspace.directory / "slugs.lock.json",
         additive=True,
         locked=locked,
@@ -109,6 +114,8 @@ def select(workspace: Workspace, intent: Intent) -> Selection:
         kept=tuple(kept),
         pinned=_pins(intent, known),
         written=written,
+        environment=intent.environment
+        or (known.environment if known and intent.additive else None),
     )
 
 
@@ -120,7 +127,7 @@ def _pins(intent: Intent, known: LockFile | None) -> LockFile | None:
         return None
     moving = {spec.name for spec in intent.chosen}
     apps = tuple(app for app in known.apps if app.name not in moving)
-    return LockFile(known.project, known.network, known.subnet, known.gateway_port, apps)
+    return replace(known, apps=apps)
 
 
 def _written(workspace: Workspace, path: Path) -> LockFile | None:

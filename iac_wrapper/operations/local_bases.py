@@ -24,13 +24,14 @@ _NAME = "local-bases.json"
 def record(workspace: Workspace, intent: Intent, deployed: LockFile) -> None:
     """Note, after an apply, the base of every deployed service that has a local path."""
     known = load(workspace)
-    written = {spec.name: spec.slug.text for spec in intent.specs if spec.slug.kind == "path"}
+    written = {spec.name: spec for spec in intent.specs if spec.slug.kind == "path"}
     bases = {}
     for app in deployed.apps:
         if app.commit is not None:
             continue
-        if written.get(app.name) == app.slug:
-            bases[app.name] = str(intent.base_dir.absolute())
+        spec = written.get(app.name)
+        if spec and spec.slug.text == app.slug:
+            bases[app.name] = str(spec.base.absolute())
         elif app.name in known:
             bases[app.name] = known[app.name]
     text = json.dumps(bases, indent=2, sort_keys=True) + "\n"

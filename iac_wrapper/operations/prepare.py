@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.errors import ConfigError, IacError
@@ -42,13 +41,12 @@ class Facts:
     builds: Mapping[str, build_context.Build]
 
 
-def facts(workspace: Workspace, selection: Selection, *, base_dir: Path) -> Facts:
+def facts(workspace: Workspace, selection: Selection) -> Facts:
     """Find out everything about the apps of `selection`; write nothing but the source cache.
 
     Args:
         workspace: the project.
         selection: what to resolve and what to keep.
-        base_dir: what relative local paths are relative to.
 
     Raises:
         ConfigError, SourceError, EntrypointError: see the steps.
@@ -62,11 +60,12 @@ def facts(workspace: Workspace, selection: Selection, *, base_dir: Path) -> Fact
         specs,
         workspace.settings,
         cache=workspace.layout.cache,
-        base_dir=base_dir,
         locked=_commits(selection.pinned),
         progress=workspace.progress,
     )
     for checkout in checkouts:
+        for note in checkout.spec.notes:
+            workspace.progress(f"{checkout.spec.name}: {note}")
         for note in checkout.notes:
             workspace.warn(f"{checkout.spec.name}: {note}")
     builds = {c.spec.name: _build(workspace, c) for c in checkouts}
@@ -77,7 +76,8 @@ def facts(workspace: Workspace, selection: Selection, *, base_dir: Path) -> Fact
     capacity.warn(workspace, len({app.name for app in apps} - running), len(missing))
     _check_live_names(workspace.project, {app.name for app in apps})
     network = network_name(workspace.project)
-    return Facts(LockFile(workspace.project, network, subnet, port, apps), builds)
+    lock = LockFile(workspace.project, network, subnet, port, apps, selection.environment)
+    return Facts(lock, builds)
 
 
 def materialize(workspace: Workspace, found: Facts) -> None:
@@ -240,7 +240,7 @@ def _resolved(checkout: Checkout, build: build_context.Build) -> ResolvedApp:
         image=build.image,
         run=_run(spec, build.entrypoint),
         options=spec.options,
-        notes=(*checkout.notes, *build.notes),
+        notes=(*spec.notes, *checkout.notes, *build.notes),
     )
 
 

@@ -12,13 +12,12 @@ class PruneError(ConfigError):
     """Nobody agreed to the removal of `services`; nothing has changed."""
 
     def __init__(self, intent: Intent, project: str, services: tuple[str, ...]) -> None:
-        file = intent.file or "the list"
         super().__init__(
-            f"this would remove services that {file} does not list",
+            f"this would remove services that {intent.list_name} does not list",
             where=f"project {project}",
             found=", ".join(services),
-            expected=f"each of them in {file}, or --prune",
-            next_step=f"iac deploy --file {file} --prune --project {project} removes them",
+            expected=f"each of them in {intent.list_name}, or --prune",
+            next_step=f"iac deploy {intent.arguments} --prune --project {project} removes them",
         )
         self.services = services
 

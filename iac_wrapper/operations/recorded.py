@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from iac_wrapper.errors import ConfigError
@@ -16,12 +16,11 @@ from iac_wrapper.operations.workspace import Workspace
 _DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 
 
-def recorded(workspace: Workspace, names: Sequence[str]) -> tuple[tuple[AppSpec, ...], Path]:
-    """Entries for the deployed services `names`, and what their relative paths start from.
+def recorded(workspace: Workspace, names: Sequence[str]) -> tuple[AppSpec, ...]:
+    """Entries for the deployed services `names`.
 
     Raises:
-        ConfigError: a name is not deployed, or the folder of a relative path is not known, or not
-            the same for all.
+        ConfigError: a name is not deployed, or the folder of a relative path is not known.
     """
     apps = {app.name: app for app in workspace.deployed().apps}
     for name in names:
@@ -33,8 +32,8 @@ def recorded(workspace: Workspace, names: Sequence[str]) -> tuple[tuple[AppSpec,
                 expected="names of deployed services",
                 next_step="deploy its slug, or one of the names that were found",
             )
-    specs = tuple(_spec(apps[name]) for name in dict.fromkeys(names))
-    return specs, _base(workspace, specs)
+    bases = local_bases.load(workspace)
+    return tuple(_spec(workspace, apps[name], bases) for name in dict.fromkeys(names))
 
 
 def written_entrypoint(entrypoint: Entrypoint) -> str | None:
@@ -56,37 +55,26 @@ def _served(args: Sequence[str]) -> str:
     return f"{place}:{served}"
 
 
-def _spec(app: ResolvedApp) -> AppSpec:
+def _spec(workspace: Workspace, app: ResolvedApp, bases: Mapping[str, str]) -> AppSpec:
+    where = f"service {app.name}"
+    slug = Slug.parse(app.slug)
+    if _is_relative(slug) and app.name not in bases:
+        raise ConfigError(
+            "it is not known which folder a local path is relative to",
+            where=where,
+            found=slug.text,
+            next_step="deploy it with `iac deploy --file …` once more",
+        )
     return AppSpec(
         name=app.name,
-        slug=Slug.parse(app.slug),
+        slug=slug,
         entrypoint=written_entrypoint(app.entrypoint),
         port=app.port if app.port_declared else None,
         env=dict(app.env),
         options=app.options,
-        where=f"service {app.name}",
+        where=where,
+        base=Path(bases.get(app.name, workspace.layout.root)),
     )
-
-
-def _base(workspace: Workspace, specs: Sequence[AppSpec]) -> Path:
-    bases = local_bases.load(workspace)
-    relative = [spec for spec in specs if _is_relative(spec.slug)]
-    unknown = [spec for spec in relative if spec.name not in bases]
-    if unknown:
-        raise ConfigError(
-            "it is not known which folder a local path is relative to",
-            where=unknown[0].where,
-            found=unknown[0].slug.text,
-            next_step="deploy it with `iac deploy --file …` once more",
-        )
-    folders = {bases[spec.name] for spec in relative}
-    if len(folders) > 1:
-        raise ConfigError(
-            "the services' local paths are relative to different folders",
-            found=", ".join(f"{spec.name}: {bases[spec.name]}" for spec in relative),
-            next_step="deploy them again one folder at a time",
-        )
-    return Path(folders.pop()) if folders else workspace.layout.root
 
 
 def _is_relative(slug: Slug) -> bool:

@@ -57,11 +57,10 @@ class Stopped:
         finding = report.diagnosis.finding
         return cls(at, finding.cause, finding.evidence, finding.next_step)
 
-    def health(self, service: str, project: str) -> Health:
-        """What to say of it in place of an answer."""
+    def health(self, service: str, again: str) -> Health:
+        """What to say of it in place of an answer; the command `again` tries it once more."""
         when = f" at {self.at:%Y-%m-%d %H:%M:%S} UTC" if self.at else ""
         why = f": {self.cause}" if self.cause else ""
-        again = f"iac deploy --file repos.yaml {service} --project {project}"
         return Health(
             service,
             "UNREACHABLE",

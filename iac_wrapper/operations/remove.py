@@ -82,10 +82,13 @@ def check_names(workspace: Workspace, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def still_listed(file: Path, names: Sequence[str]) -> tuple[str, ...]:
+def still_listed(workspace: Workspace, file: Path, names: Sequence[str]) -> tuple[str, ...]:
     """Where the repos file `file` lists `names`, as ``file:line``; nothing if it cannot be read."""
+    applied = workspace.applied()
+    environment = workspace.environment or (applied.environment if applied else None)
     with suppress(ConfigError):
-        return tuple(spec.where for spec in repos_file.load(file) if spec.name in names)
+        specs = repos_file.load(file, environment=environment)
+        return tuple(spec.where for spec in specs if spec.name in names)
     return ()
 
 

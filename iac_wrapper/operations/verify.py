@@ -153,7 +153,9 @@ def _resting(workspace: Workspace, targets: Sequence[Target]) -> dict[str, Healt
         for name, target in known.items()
     }
     return {
-        name: stopped[name].health(name, workspace.project)
+        name: stopped[name].health(
+            name, f"iac deploy {workspace.list_arguments} {name} --project {workspace.project}"
+        )
         for name, container in found.items()
         if container and not container.running
     }

@@ -26,7 +26,8 @@ from iac_wrapper.settings import Settings
 class Workspace:
     """A project, its folder, its settings and a sink for events.
 
-    `held` is the project's lock if this process was given it for its whole life.
+    `held` is the project's lock if this process was given it for its whole life. `environment` is
+    the one of a repos file that was named.
     """
 
     layout: Layout
@@ -34,6 +35,7 @@ class Workspace:
     project: str
     emit: Emit
     held: Lock | None = None
+    environment: str | None = None
 
     @cached_property
     def engine(self) -> Engine:
@@ -92,9 +94,16 @@ class Workspace:
             raise ConfigError(
                 f"nothing is deployed in project {self.project}",
                 found=f"other projects on this engine: {others}" if others else None,
-                next_step="iac deploy --file repos.yaml, or name another project with --project",
+                next_step=f"iac deploy {self.list_arguments}, or name another --project",
             )
         return lock
+
+    @property
+    def list_arguments(self) -> str:
+        """What a command must say to name the list of this project, as far as that is known."""
+        applied = None if self.environment else self.applied()
+        environment = self.environment or (applied and applied.environment)
+        return "--file repos.yaml" + (f" --env {environment}" if environment else "")
 
     def terraform(self, directory: Path) -> Terraform:
         """Terraform in `directory`, with this project's log, engine and provider.

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.model.base_url import check_base_url, is_loopback
+from iac_wrapper.model.environment import ENVIRONMENT, project_of
+from iac_wrapper.model.key import Misfit
 from iac_wrapper.settings.setting import Form, T, bad_setting
 
 
@@ -117,6 +119,27 @@ def check_project(name: str, *, where: str) -> str:
         " not build",
         next_step=f"choose another name, for instance --project {_project_like(name)}",
     )
+
+
+def check_environment(project: str, environment: str) -> str:
+    """The name of the project that is `environment` of `project`.
+
+    Raises:
+        ConfigError: `environment` can be no name of one, or the two are too long together.
+    """
+    try:
+        return check_project(project_of(project, ENVIRONMENT.read(environment)), where="--env")
+    except Misfit as misfit:
+        raise ConfigError(
+            "bad name of an environment",
+            where="--env",
+            found=repr(environment),
+            expected=misfit.expected,
+            next_step="name one of the file's `environments:`",
+        ) from None
+    except ConfigError as error:
+        error.next_step = "choose a shorter --project, or a shorter name for the environment"
+        raise
 
 
 def _project_like(name: str) -> str:

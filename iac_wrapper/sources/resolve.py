@@ -35,22 +35,20 @@ Locked = Mapping[str, tuple[str, str]]
 T = TypeVar("T")
 
 
-def resolve(  # noqa: PLR0913 - one use case, said by keyword
+def resolve(
     specs: Sequence[AppSpec],
     settings: Settings,
     *,
     cache: Path,
-    base_dir: Path,
     locked: Locked | None = None,
     progress: Progress = lambda _: None,
 ) -> list[Checkout]:
     """Fetch the source of every app.
 
     Args:
-        specs: what is wanted.
+        specs: what is wanted; relative local paths start from the `base` of each.
         settings: base URLs, tokens, size cap.
         cache: the source cache directory.
-        base_dir: what relative local paths start from (the folder of repos.yaml).
         locked: commits to keep for apps whose slug is still the locked one; their refs are not
             asked for, and with a warm cache nothing touches the network.
         progress: gets one line per fact, from several threads but one at a time.
@@ -65,7 +63,7 @@ def resolve(  # noqa: PLR0913 - one use case, said by keyword
     """
     say = _one_at_a_time(progress)
     store = SourceCache(cache, Limits(settings.fetch_max_bytes), say)
-    run = _Run(settings.hosts, store, base_dir, locked or {})
+    run = _Run(settings.hosts, store, locked or {})
     with ThreadPoolExecutor(MAX_PARALLEL, "resolve") as pool:
         futures = [pool.submit(run.checkout, spec) for spec in specs]
         try:
@@ -97,10 +95,9 @@ class _Once:
 class _Run:
     """What one call of `resolve` shares between its threads."""
 
-    def __init__(self, hosts: Hosts, store: SourceCache, base_dir: Path, locked: Locked) -> None:
+    def __init__(self, hosts: Hosts, store: SourceCache, locked: Locked) -> None:
         self._hosts = hosts
         self._store = store
-        self._base_dir = base_dir
         self._locked = locked
         self._progress = store.progress
         self._once = _Once()
@@ -117,7 +114,7 @@ class _Run:
         return _checkout(spec, part, commit)
 
     def _local(self, spec: AppSpec) -> Checkout:
-        path = (self._base_dir / Path(spec.slug.location).expanduser()).absolute()
+        path = (spec.base / Path(spec.slug.location).expanduser()).absolute()
         if not path.is_dir():
             raise SourceError(
                 "no such directory",

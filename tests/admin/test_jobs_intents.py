@@ -189,7 +189,7 @@ def test_slugs_and_apps_are_added_unless_they_are_all(tmp_path: Path, chosen: Se
     workspace = Workspace(Layout(tmp_path), chosen, "demo", lambda _: None)
     app = {"slug": "./open/app", "name": "web", "port": 8080, "env": {"A": "1"}}
     added = intent(workspace, replace(DEPLOY, apps=(app,), locked=True))
-    assert (added.additive, added.locked, added.base_dir) == (True, True, tmp_path)
+    assert (added.additive, added.locked, added.specs[0].base) == (True, True, tmp_path)
     assert added.lock_path == workspace.directory / "slugs.lock.json"
     spec = added.specs[0]
     assert (spec.name, spec.port, spec.env, spec.where) == ("web", 8080, {"A": "1"}, "/apps/0")

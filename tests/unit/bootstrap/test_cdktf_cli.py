@@ -38,21 +38,25 @@ def test_a_relative_configuration_of_terraform_is_found_from_its_folder(
     assert found["TF_CLI_CONFIG_FILE"] == str(tmp_path / "own.tfrc")
 
 
-def test_the_process_becomes_the_cli(tmp_path: Path) -> None:
-    """Its exit code is the CLI's; stack and output folder are the project's."""
+@pytest.mark.parametrize(
+    ("before", "project"), [([], "blue"), (["--env", "staging"], "blue-staging")]
+)
+def test_the_process_becomes_the_cli(tmp_path: Path, before: list[str], project: str) -> None:
+    """Its exit code is the CLI's; stack and output folder are the project's, or that of one of
+    its environments."""
     show = '#!/bin/sh\necho "$PWD $CI $*"; exit 3\n'
     executable(tmp_path / "node_modules" / ".bin" / "cdktf", show)
     code = (
         "import sys; from pathlib import Path; from iac_wrapper.bootstrap import cdktf_cli;"
-        "cdktf_cli.main(Path(sys.argv[1]), ['deploy', '--auto-approve'])"
+        "cdktf_cli.main(Path(sys.argv[1]), [*sys.argv[2:], 'deploy', '--auto-approve'])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path],
+        [sys.executable, "-c", code, tmp_path, *before],
         env={"IAC_PROJECT": "blue", "PYTHONPATH": str(Path(__file__).parents[3])},
         capture_output=True,
         text=True,
         check=False,
     )
-    outdir = tmp_path / ".iac" / "projects" / "blue" / "cdktf.out"
-    assert done.stdout == f"{tmp_path} 1 deploy blue --auto-approve --output {outdir}\n"
+    outdir = tmp_path / ".iac" / "projects" / project / "cdktf.out"
+    assert done.stdout == f"{tmp_path} 1 deploy {project} --auto-approve --output {outdir}\n"
     assert done.returncode == 3

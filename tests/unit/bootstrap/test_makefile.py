@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 PROMISED = (
-    "bootstrap demo proto plan apply destroy "
+    "bootstrap demo proto schema plan apply destroy "
     "test test-all test-cov e2e-test interop reliability lint fmt dev install lock"
 )
 
@@ -43,6 +43,14 @@ def test_apply_removes_only_on_request() -> None:
     assert not re.search("iac lock .*--prune", _dry_run("apply"))
     assert re.search("iac lock .*--prune", _dry_run("apply", "PRUNE=1"))
     assert re.search("iac lock .*--prune", _dry_run("plan"))
+
+
+def test_an_environment_and_several_files_reach_both_steps() -> None:
+    """The lock that is written is the one that the cdktf CLI reads."""
+    said = _dry_run("apply", "FILE=a.yaml b.yaml", "ENVIRONMENT=staging")
+    assert "iac lock --file a.yaml --file b.yaml --env staging" in said
+    assert re.search(r"IAC_LOCK_FILE=a\.staging\.lock\.json .* --env staging deploy", said)
+    assert "iac destroy --yes --env staging" in _dry_run("destroy", "ENVIRONMENT=staging")
 
 
 def _dry_run(*words: str) -> str:

@@ -239,6 +239,55 @@ def test_remove_of_an_unknown_service_names_the_known(folder: Path, engine_doubl
     assert "the services jobs, web" in result.stderr
 
 
+def test_an_environment_is_a_project_of_its_own(folder: Path, engine_double: Daemon) -> None:
+    """`--env` and the whole name mean the same one; which it is, is said; hints go on with it."""
+    deployed(Layout(folder), app("web"), app("jobs"), project="demo-staging")
+    (folder / "repos.yaml").write_text(
+        "apps: [gh:acme/jobs]\nenvironments: {staging: {}, production: {}}\n"
+    )
+    for named in (["demo", "--env", "staging"], ["demo-staging", "--env", "staging"]):
+        result = _iac("deploy", "--project", *named)
+        assert result.exit_code == 2, result.output
+        assert "==> Project demo-staging (environment staging)\n" in result.stderr
+        assert "project demo-staging: this would remove" in result.stderr
+        again = "iac deploy --file repos.yaml --env staging --prune --project demo-staging"
+        assert again in result.stderr
+    result = _iac("remove", "x", "--project", "demo-staging")
+    assert "the services jobs, web" in result.stderr
+    result = _iac("health", "--env", "production", "--project", "demo")
+    assert "nothing is deployed in project demo-production" in result.stderr
+    assert "next:     iac deploy --file repos.yaml --env production," in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--project", "demo"], ["which environment?", "staging, production", "--env staging"]),
+        (["--project", "demo", "--env", "stagin"], ["no environment stagin", "'staging'"]),
+        (["--project", "demo", "--env", "Staging"], ["bad name of an environment", "1 to 20"]),
+        (["--project", "d" * 30, "--env", "staging"], ["bad project name", "shorter --project"]),
+    ],
+)
+def test_an_environment_that_is_not_there_is_refused(
+    folder: Path, engine_double: Daemon, arguments: list[str], words: list[str]
+) -> None:
+    """Before anything is looked up, with those there are."""
+    (folder / "repos.yaml").write_text(
+        "apps: [gh:acme/jobs]\nenvironments: {staging: {}, production: {}}\n"
+    )
+    result = _iac("deploy", *arguments)
+    assert result.exit_code == 2, result.output
+    assert all(word in result.stderr for word in words), result.stderr
+    assert not list(folder.glob("*.lock.json"))
+
+
+def test_schema_prints_what_editors_check() -> None:
+    """The file of the checkout, wherever the tool is installed."""
+    result = _iac("schema")
+    assert result.exit_code == 0
+    assert result.stdout == (Path(__file__).parents[3] / "repos.schema.json").read_text()
+
+
 def test_prune_needs_a_list(folder: Path, engine_double: Daemon) -> None:
     """Slugs alone are added to what runs: nothing says what stays."""
     result = _iac("deploy", "--prune", "gh:acme/web", "--project", "demo")

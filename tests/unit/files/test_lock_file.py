@@ -76,6 +76,22 @@ def test_default_path() -> None:
     assert lock_file.default_lock_path(Path("dev.yml")) == Path("dev.lock.json")
 
 
+def test_the_environment_is_recorded(tmp_path: Path) -> None:
+    """Each has a lock of its own; without one, the lock says nothing of it."""
+    path = lock_file.default_lock_path(tmp_path / "repos.yaml", "staging")
+    assert path == tmp_path / "repos.staging.lock.json"
+    lock_file.save(replace(LOCK, environment="staging"), path)
+    assert lock_file.load(path).environment == "staging"
+    assert "environment" not in json.loads(lock_file.dump(LOCK))
+    path.unlink()
+    for known, command in ((False, "repos.staging.yaml"), (True, "repos.yaml --env staging")):
+        if known:
+            (tmp_path / "repos.yaml").touch()
+        with pytest.raises(ConfigError, match="no lock file") as caught:
+            lock_file.load(path)
+        assert caught.value.next_step == f"iac lock --file {command}"
+
+
 def test_missing(tmp_path: Path) -> None:
     """A missing lock says which command writes it."""
     with pytest.raises(ConfigError, match="iac lock"):

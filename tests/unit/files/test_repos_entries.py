@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.files.repos_file import MAX_ENTRIES, from_entries
+from iac_wrapper.files.repos_file import from_entries
+from iac_wrapper.model.limits import MAX_ENTRIES
 
 
 def test_entries_are_what_they_are_in_a_file(tmp_path: Path) -> None:

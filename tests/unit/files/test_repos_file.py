@@ -176,7 +176,7 @@ def test_apps_key_anchors_and_json(tmp_path: Path) -> None:
         ("- slug: gh:a/b\n  port: 65536\n", 2, "1 to 65535"),
         ("- slug: gh:a/b\n  port: 15001\n", 2, "outbound"),
         ("- slug: gh:a/b\n  port: 15020\n", 2, "reserved for the sidecar"),
-        ("- slug: gh:a/b\n  entrypoint: ''\n", 2, "bad entrypoint"),
+        ("- slug: gh:a/b\n  entrypoint: ''\n", 2, "bad value of entrypoint"),
         ("- slug: gh:a/b\n  entrypoint: [x]\n", 2, "a list"),
         ("- slug: gh:a/b\n  subdir: ../x\n", 2, "bad subdirectory"),
         ("- slug: gh:a/b#:x\n  subdir: y\n", 2, "two different"),

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from iac_wrapper.files import repos_file, repos_options
-from iac_wrapper.model.options import Options
+from iac_wrapper.files import repos_file
+from iac_wrapper.model.options import KEYS, Options
 
 EVERY = Options(
     run="web", rollout="replace", health="/healthz", health_timeout=180, stop_grace=90,
@@ -25,6 +25,6 @@ def test_written_options_are_read_as_what_they_were(options: Options) -> None:
 
 def test_every_key_can_be_written() -> None:
     """A new key of repos.yaml has words in a plan as well."""
-    assert set(EVERY.written()) == set(repos_options.KEYS)
+    assert set(EVERY.written()) == {key.name for key in KEYS.values()}
     assert EVERY.written()["tmpfs"] == "{/app/cache: 64m, /data: 256m}"
     assert Options().written() == {}

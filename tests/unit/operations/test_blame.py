@@ -14,7 +14,7 @@ from iac_wrapper.model.health import Health, Probe
 from iac_wrapper.model.plan import Change, Plan
 from iac_wrapper.model.report import Report, ServiceReport
 from iac_wrapper.operations.blame import Blame
-from iac_wrapper.operations.intent import from_file, from_slugs
+from iac_wrapper.operations.intent import from_files, from_slugs
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.deployed import app, deployed, service
 from tests.support.docker_daemon import Daemon, FakeContainer
@@ -95,8 +95,8 @@ def test_what_was_named_counts(workspace: Workspace, stack: Path, tmp_path: Path
     (tmp_path / "repos.yaml").write_text("- gh:acme/web\n- gh:acme/jobs\n")
     one = from_slugs(workspace, ["gh:acme/web"], cwd=tmp_path)
     assert one.named == {"web"}
-    assert from_file(tmp_path / "repos.yaml", chosen=["web"]).named == {"web"}
-    assert from_file(tmp_path / "repos.yaml").named == set()
+    assert from_files(tmp_path / "repos.yaml", chosen=["web"]).named == {"web"}
+    assert from_files(tmp_path / "repos.yaml").named == set()
     blame = Blame.before(workspace, stack, Plan(()), named=one.named)
     failed = blame.mark(_report(False, False), strict=False).failed
     assert [(s.app.name, s.changed) for s in failed] == [("web", False)]

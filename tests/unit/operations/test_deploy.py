@@ -54,7 +54,7 @@ def test_unset_variables_are_refused_before_anything_is_fetched_or_written(
     )
     before = _files(workspace.layout.root)
     with pytest.raises(ConfigError, match="not set: UNSET_ONE, UNSET_TWO") as caught:
-        operation(workspace, intent.from_file(file))
+        operation(workspace, intent.from_files(file))
     assert f"{file}:1: service web: env A refers to" in (caught.value.detail or "")
     assert _files(workspace.layout.root) - before <= {".iac/projects/demo/workspace.lock"}
 

@@ -11,7 +11,7 @@ from iac_wrapper.files import lock_file
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.lock import LockFile
-from iac_wrapper.operations.intent import from_file, from_slugs, select, warn_of_another
+from iac_wrapper.operations.intent import from_files, from_slugs, select, warn_of_another
 from iac_wrapper.operations.workspace import Workspace
 
 
@@ -41,7 +41,7 @@ def test_a_whole_file_is_resolved_anew(workspace: Workspace, repos: Path) -> Non
     """Without a choice nothing is kept or pinned; the lock gives the addresses only."""
     lock = _lock(workspace, _app(workspace, "a"))
     lock_file.save(lock, repos.with_name("repos.lock.json"))
-    found = select(workspace, from_file(repos))
+    found = select(workspace, from_files(repos))
     assert [spec.name for spec in found.fresh] == ["a", "b", "c"]
     assert (found.kept, found.pinned, found.written) == ((), None, lock)
 
@@ -51,12 +51,12 @@ def test_chosen_entries_move_and_the_others_stay(workspace: Workspace, repos: Pa
     commit, one that was never locked is resolved."""
     a, b = _app(workspace, "a"), _app(workspace, "b", buildable=False)
     lock_file.save(_lock(workspace, a, b), repos.with_name("repos.lock.json"))
-    found = select(workspace, from_file(repos, chosen=["c"]))
+    found = select(workspace, from_files(repos, chosen=["c"]))
     assert found.kept == (a,)
     assert [spec.name for spec in found.fresh] == ["b", "c"]
     assert found.pinned
     assert found.pinned.apps == (a, b)
-    moved = select(workspace, from_file(repos, chosen=["gh:acme/a"]))
+    moved = select(workspace, from_files(repos, chosen=["gh:acme/a"]))
     assert moved.pinned
     assert moved.pinned.apps == (b,)
 
@@ -65,9 +65,9 @@ def test_a_lock_of_another_project_is_not_taken(workspace: Workspace, repos: Pat
     """Images carry the project's name: nothing of another project may be kept."""
     a = _app(workspace, "a")
     lock_file.save(replace(_lock(workspace, a), project="x"), repos.with_name("repos.lock.json"))
-    assert select(workspace, from_file(repos, chosen=["b"])).kept == ()
+    assert select(workspace, from_files(repos, chosen=["b"])).kept == ()
     with pytest.raises(ConfigError, match="--locked") as caught:
-        select(workspace, from_file(repos, locked=True))
+        select(workspace, from_files(repos, locked=True))
     assert caught.value.found == "one of another project"
 
 
@@ -75,17 +75,42 @@ def test_locked_takes_every_commit(workspace: Workspace, repos: Path) -> None:
     """All entries are resolved at the lock's commits; one it does not hold is refused."""
     lock = _lock(workspace, *(_app(workspace, name) for name in ("a", "b", "c")))
     lock_file.save(lock, repos.with_name("repos.lock.json"))
-    assert select(workspace, from_file(repos, locked=True)).pinned == lock
+    assert select(workspace, from_files(repos, locked=True)).pinned == lock
     repos.write_text("- gh:acme/a#v2\n- gh:acme/b\n- gh:acme/new\n")
     with pytest.raises(ConfigError, match="does not match") as caught:
-        select(workspace, from_file(repos, locked=True))
+        select(workspace, from_files(repos, locked=True))
     assert "a, new" in (caught.value.found or "")
+
+
+def test_several_files_are_one_list(workspace: Workspace, repos: Path) -> None:
+    """The lock is the first one's, and of the environment that is named; so is the command."""
+    more = repos.with_name("more.yaml")
+    more.write_text("apps: [{name: a, port: 80}, gh:acme/d]\nenvironments: {live: {except: [b]}}\n")
+    intent = from_files(repos, more, environment="live", chosen=["d"])
+    assert [spec.name for spec in intent.specs] == ["a", "c", "d"]
+    assert (intent.specs[0].port, [spec.name for spec in intent.chosen]) == (80, ["d"])
+    assert intent.lock_path == repos.with_name("repos.live.lock.json")
+    assert intent.list_name == f"{repos} and {more}"
+    assert intent.arguments == f"--file {repos} --file {more} --env live"
+    assert select(workspace, intent).environment == "live"
+    with pytest.raises(ConfigError, match="b is not in any of the files"):
+        from_files(repos, more, environment="live", chosen=["b"])
+
+
+def test_slugs_leave_a_project_the_environment_that_it_is(workspace: Workspace) -> None:
+    """What is recorded of the project stays."""
+    state = workspace.layout.state(workspace.project)
+    state.parent.mkdir(parents=True)
+    lock = replace(_lock(workspace), environment="live")
+    state.write_text(json.dumps({"outputs": {"lock": {"value": lock_file.dump(lock)}}}))
+    intent = from_slugs(workspace, ["gh:acme/z"], cwd=Path())
+    assert select(workspace, intent).environment == "live"
 
 
 def test_a_choice_that_is_not_in_the_file_is_refused(repos: Path) -> None:
     """The error lists the names there are."""
     with pytest.raises(ConfigError, match="d is not in the file") as caught:
-        from_file(repos, chosen=["a", "d"])
+        from_files(repos, chosen=["a", "d"])
     assert caught.value.expected == "a, b, c"
 
 
@@ -117,12 +142,12 @@ def test_replacing_the_lock_of_another_project_is_said(workspace: Workspace, rep
     said: list[str] = []
     watched = replace(workspace, emit=lambda event: said.append(f"{event.kind}: {event.message}"))
     own = _lock(workspace, _app(workspace, "a"))
-    warn_of_another(watched, from_file(repos))
+    warn_of_another(watched, from_files(repos))
     lock_file.save(own, repos.with_name("repos.lock.json"))
-    warn_of_another(watched, from_file(repos))
+    warn_of_another(watched, from_files(repos))
     assert said == []
     lock_file.save(replace(own, project="shop"), repos.with_name("repos.lock.json"))
-    warn_of_another(watched, from_file(repos))
+    warn_of_another(watched, from_files(repos))
     assert said == [
         "warning: repos.lock.json was written for project shop;"
         f" it is replaced by that of project {workspace.project}"

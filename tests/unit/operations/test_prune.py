@@ -8,7 +8,7 @@ import pytest
 from iac_wrapper.model.event import Event
 from iac_wrapper.model.intent import Intent
 from iac_wrapper.operations import prune
-from iac_wrapper.operations.intent import from_file, from_slugs
+from iac_wrapper.operations.intent import from_files, from_slugs
 from iac_wrapper.operations.prune import PruneError
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.deployed import app, deployed
@@ -21,7 +21,7 @@ def intent(workspace: Workspace, tmp_path: Path) -> Intent:
     deployed(workspace.layout, app("a"), app("b"), app("c"))
     file = tmp_path / "repos.yaml"
     file.write_text("- gh:acme/a\n")
-    return from_file(file)
+    return from_files(file)
 
 
 def test_what_a_list_leaves_out_is_not_removed_unasked(
@@ -32,7 +32,7 @@ def test_what_a_list_leaves_out_is_not_removed_unasked(
         prune.check(workspace, intent)
     error = caught.value
     assert (error.exit_code, error.services, error.found) == (2, ("b", "c"), "b, c")
-    assert f"iac deploy --file {intent.file} --prune --project demo" in (error.next_step or "")
+    assert f"iac deploy --file {intent.files[0]} --prune --project demo" in (error.next_step or "")
 
 
 def test_consent_is_to_names_or_to_all(workspace: Workspace, intent: Intent) -> None:

@@ -145,8 +145,12 @@ def test_an_unknown_service_is_answered_with_those_there_are(workspace: Workspac
     assert caught.value.found == "api, web"
 
 
-def _intent(base: Path, *specs: AppSpec) -> Intent:
-    return Intent(specs, base, base / "repos.lock.json")
+def _intent(*specs: AppSpec) -> Intent:
+    return Intent(specs, Path("repos.lock.json"))
+
+
+def _bases(workspace: Workspace, *names: str) -> list[Path]:
+    return [spec.base for spec in from_deployed(workspace, names).specs]
 
 
 def test_relative_paths_start_where_they_did(workspace: Workspace, tmp_path: Path) -> None:
@@ -154,18 +158,15 @@ def test_relative_paths_start_where_they_did(workspace: Workspace, tmp_path: Pat
     examples = tmp_path / "examples"
     greeter, clock = repos_file.from_slugs(["./greeter", "./clock"], base_dir=examples)
     lock = _deploy(workspace, _app("clock", "./clock"), _app("greeter", "./greeter"))
-    local_bases.record(workspace, _intent(examples, greeter, clock), lock)
-    assert from_deployed(workspace, ["greeter", "clock"]).base_dir == examples
+    local_bases.record(workspace, _intent(greeter, clock), lock)
+    assert _bases(workspace, "greeter", "clock") == [examples, examples]
 
     moved = repos_file.from_slugs(["./clock"], base_dir=tmp_path)[0]
-    local_bases.record(workspace, _intent(tmp_path, moved), lock)
-    assert from_deployed(workspace, ["clock"]).base_dir == tmp_path
-    assert from_deployed(workspace, ["greeter"]).base_dir == examples
-    with pytest.raises(ConfigError, match="different folders"):
-        from_deployed(workspace, ["greeter", "clock"])
+    local_bases.record(workspace, _intent(moved), lock)
+    assert _bases(workspace, "greeter", "clock") == [examples, tmp_path]
 
     only = _deploy(workspace, _app("clock", "./clock"))
-    local_bases.record(workspace, _intent(tmp_path), only)
+    local_bases.record(workspace, _intent(), only)
     assert local_bases.load(workspace) == {"clock": str(tmp_path)}
 
 
@@ -175,7 +176,7 @@ def test_a_path_from_nowhere_is_not_guessed(workspace: Workspace, tmp_path: Path
     with pytest.raises(ConfigError, match="relative to") as caught:
         from_deployed(workspace, ["greeter"])
     assert caught.value.where == "service greeter"
-    assert from_deployed(workspace, ["web"]).base_dir == tmp_path
+    assert _bases(workspace, "web") == [workspace.layout.root]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]"])

@@ -30,7 +30,6 @@ class Host:
             from_slugs(slugs, base_dir=self.folder),
             Settings(IAC_GITHUB_URL=self.server.url),
             cache=self.folder / "cache",
-            base_dir=self.folder,
             locked=locked,
             progress=self.lines.append,
         )
@@ -178,7 +177,6 @@ def test_bad_base_url(tmp_path: Path) -> None:
             from_slugs(["gh:a/b"]),
             Settings(IAC_GITHUB_URL="http://example.org"),
             cache=tmp_path,
-            base_dir=tmp_path,
         )
     assert caught.value.where == "IAC_GITHUB_URL"
 

@@ -1,0 +1,118 @@
+"""From a repos file to the services of one environment, or of the file if it has none.
+
+What is said of one service wins over what is said of all, an environment over the rest:
+`environments.NAME.services`, the entry, `environments.NAME.defaults`, `defaults`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import yaml
+
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.files.repos_document import Document, Entry, Environment
+from iac_wrapper.files.repos_entry import spec
+from iac_wrapper.files.repos_merge import near
+from iac_wrapper.files.repos_said import Said, check_together, over, with_defaults
+from iac_wrapper.files.yaml_nodes import Reader
+from iac_wrapper.model.app import AppSpec
+
+
+def specs(document: Document, environment: str | None, reader: Reader) -> list[AppSpec]:
+    """The services of `environment` in their order; None: of a file without environments.
+
+    All environments are worked out, so that a mistake in production does not wait for it.
+
+    Raises:
+        ConfigError: there is no such environment, or the file has some and none is named; one
+            names a service that is not there or leaves none; or two keys of one service
+            contradict each other.
+    """
+    if not document.environments and environment is None:
+        return [_spec(entry, {}, [document.defaults], reader) for entry in document.entries]
+    chosen = None
+    for name, each in document.environments.items():
+        found = _in_environment(document, name, each, reader)
+        chosen = found if name == environment else chosen
+    if chosen is None:
+        raise _no_environment(environment, list(document.environments), reader)
+    return chosen
+
+
+def _no_environment(environment: str | None, names: list[str], reader: Reader) -> ConfigError:
+    if not names:
+        return reader.error(
+            None,
+            f"there is no environment {environment}",
+            found="a file without `environments:`",
+            next_step="leave --env out, or write `environments: {" + f"{environment}: {{}}}}`",
+        )
+    return reader.error(
+        None,
+        f"there is no environment {environment}" if environment else "which environment?",
+        found=f"the environments {', '.join(names)}",
+        expected=near(environment, names) if environment else "--env with one of them",
+        next_step=f"add --env {names[0]} to the command",
+    )
+
+
+def _in_environment(
+    document: Document, name: str, environment: Environment, reader: Reader
+) -> list[AppSpec]:
+    names = {entry.name: entry for entry in document.entries}
+    said = {service: node for service, (_, node) in environment.services.items()}
+    for service, node in [
+        *said.items(),
+        *(environment.only or {}).items(),
+        *(environment.left_out or {}).items(),
+    ]:
+        if service not in names:
+            raise _unknown(service, name, names, node, reader)
+    here = [
+        entry
+        for entry in document.entries
+        if (environment.only is None or entry.name in environment.only)
+        and entry.name not in (environment.left_out or {})
+    ]
+    if not here:
+        raise reader.error(
+            environment.node,
+            f"environment {name} leaves no service",
+            expected="at least one that `except:` does not name",
+        )
+    for service in said.keys() - {entry.name for entry in here}:
+        raise reader.error(
+            said[service],
+            f"environment {name} leaves {service} out, and says something of it",
+            expected="one of the two",
+            next_step=f"delete `{service}:` here, or let {name} have the service",
+        )
+    defaults = [environment.defaults, document.defaults]
+    return [
+        _spec(entry, environment.services.get(entry.name, ({}, None))[0], defaults, reader)
+        for entry in here
+    ]
+
+
+def _spec(entry: Entry, override: Said, defaults: list[Said], reader: Reader) -> AppSpec:
+    """One service: `override` over its entry, that over `defaults`, the strongest of them first."""
+    said = over(entry.said, override)
+    check_together(said, reader, merged=True)
+    notes: tuple[str, ...] = ()
+    for each in defaults:
+        said, more = with_defaults(said, each)
+        notes += more
+    return replace(spec(entry.name, said, reader, None, entry.where), notes=notes)
+
+
+def _unknown(
+    service: str, environment: str, names: Iterable[str], node: yaml.Node, reader: Reader
+) -> ConfigError:
+    return reader.error(
+        node,
+        f"environment {environment} names a service that the file does not have",
+        found=service,
+        expected=near(service, names),
+    )

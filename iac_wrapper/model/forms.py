@@ -1,0 +1,141 @@
+"""The forms of values in repos.yaml that more than one key could have. Values, no I/O."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from iac_wrapper.model.key import ByName, JsonSchema, Text
+
+_UNITS = {"": 1, "m": 1, "mb": 1, "mib": 1, "g": 1024, "gb": 1024, "gib": 1024}
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+_POSITIVE = "0*[1-9][0-9]*"
+
+_NOT_MOUNTED = (
+    r"/(app|usr|lib|lib64|bin|sbin|etc|opt|run)$|/(proc|sys|dev|venv|opt/iac|run/iac)(/|$)"
+)
+"""Paths in the container that belong to the system, the tool or the program's own files."""
+
+
+def one_of(*words: str) -> Text:
+    """One of some words."""
+    return Text(
+        parse=lambda text: text if text in words else None,
+        expected="one of " + ", ".join(words),
+        schema={"enum": list(words)},
+    )
+
+
+def size(least: int) -> Text:
+    """MiB from ``512``, ``512m`` or ``1g``; at least `least` (1 to 9) of them."""
+
+    def parse(text: str) -> int | None:
+        match = re.fullmatch(r"([0-9]{1,7})([a-z]*)", text.lower())
+        if match and match[2] in _UNITS and least <= (found := int(match[1]) * _UNITS[match[2]]):
+            return found
+        return None
+
+    mebibytes = f"0*(?:[{least}-9]|[1-9][0-9]+)(?:[mM](?:[iI]?[bB])?)?"
+    gibibytes = f"{_POSITIVE}[gG](?:[iI]?[bB])?"
+    return Text(
+        parse=parse,
+        expected=f"MiB or a size such as 512m or 1g, at least {least}m",
+        schema=_number_or_text(
+            {"type": "integer", "minimum": least, "maximum": 9_999_999},
+            f"^(?=[0-9]{{1,7}}[a-zA-Z]*$)(?:{mebibytes}|{gibibytes})$",
+        ),
+        write=written_size,
+    )
+
+
+def written_size(mebibytes: int) -> str:
+    """``512m`` or ``1g``, as `size` reads it."""
+    return f"{mebibytes}m" if mebibytes % 1024 else f"{mebibytes // 1024}g"
+
+
+def seconds() -> Text:
+    """Seconds, 1 to 3600, from ``90``, ``90s`` or ``2m``."""
+    one_to_3600 = "0*(?:[1-9][0-9]{0,2}|[12][0-9]{3}|3[0-5][0-9]{2}|3600)[sS]?"
+    one_to_60 = "0*(?:[1-9]|[1-5][0-9]|60)[mM]"
+    return Text(
+        parse=_parse_seconds,
+        expected="seconds from 1 to 3600, such as 90 or 2m",
+        schema=_number_or_text(
+            {"type": "integer", "minimum": 1, "maximum": 3600},
+            f"^(?=[0-9]{{1,4}}[smhSMH]?$)(?:{one_to_3600}|{one_to_60}|0*1[hH])$",
+        ),
+        write=_written_seconds,
+    )
+
+
+def _parse_seconds(text: str) -> int | None:
+    match = re.fullmatch(r"([0-9]{1,4})([smh]?)", text.lower())
+    if match and 1 <= (found := int(match[1]) * _SECONDS[match[2]]) <= 3600:
+        return found
+    return None
+
+
+def _written_seconds(found: int) -> str:
+    for unit in ("h", "m"):
+        if not found % _SECONDS[unit]:
+            return f"{found // _SECONDS[unit]}{unit}"
+    return f"{found}s"
+
+
+def processors() -> Text:
+    """A number of processors, at least 0.01 (what Docker takes), such as ``0.5`` or ``2``."""
+    number = r"[0-9]{1,4}(?:\.[0-9]{1,2})?"
+    return Text(
+        parse=lambda t: float(t) if re.fullmatch(number, t) and float(t) >= 0.01 else None,
+        expected="a number of processors such as 0.5 or 2",
+        schema=_number_or_text(
+            {"type": "number", "minimum": 0.01, "maximum": 9999.99}, rf"^(?![0.]+$){number}$"
+        ),
+        write="{:g}".format,
+    )
+
+
+def request_path() -> Text:
+    """A path to request, query allowed: printable ASCII from ``/`` on."""
+    pattern = r'/[!"$-~]*'
+    return Text(
+        parse=lambda text: text if re.fullmatch(pattern, text) else None,
+        expected="a path such as /healthz",
+        schema={"type": "string", "pattern": f"^{pattern}$"},
+    )
+
+
+def mounts() -> ByName:
+    """Sizes by path: absolute, in its shortest form, clear of what the tool puts there."""
+    path = Text(
+        parse=lambda text: text if _is_mountable(text) else None,
+        expected="an absolute path such as /tmp or /app/cache, without a final slash",
+        schema={"pattern": rf"^(?!{_NOT_MOUNTED})(?!.*/\.\.?(?:/|$))(?:/[\w.-]+)+$"},
+    )
+    amount = size(least=1)
+
+    def write(sizes: Mapping[str, Any]) -> str:
+        return "{" + ", ".join(f"{at}: {amount.write(sizes[at])}" for at in sorted(sizes)) + "}"
+
+    return ByName(
+        read=lambda at, text: (path.read(at), amount.read(text)),
+        expected="PATH: SIZE lines",
+        expected_value="a size such as 256m",
+        schema={
+            "type": "object",
+            "propertyNames": path.schema,
+            "additionalProperties": amount.schema,
+        },
+        write=write,
+    )
+
+
+def _is_mountable(text: str) -> bool:
+    plain = re.fullmatch(r"(/[\w.-]+)+", text) and not {".", ".."} & set(text.split("/"))
+    return bool(plain) and not re.match(_NOT_MOUNTED, text)
+
+
+def _number_or_text(number: JsonSchema, pattern: str) -> JsonSchema:
+    return {"anyOf": [number, {"type": "string", "pattern": pattern}]}

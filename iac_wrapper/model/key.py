@@ -1,0 +1,97 @@
+"""A key of repos.yaml as it is declared: its form, its meaning, its default. Values, no I/O.
+
+From the declarations come the parser and its messages, README's table, `repos.schema.json` and the
+entry of the admin API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+JsonSchema = Mapping[str, Any]
+"""A JSON Schema, draft 7."""
+
+
+class Misfit(ValueError):  # noqa: N818 - becomes a ConfigError where file, line and key are known
+    """A text is not of the form that it should have."""
+
+    def __init__(self, found: str, expected: str) -> None:
+        super().__init__(found)
+        self.found = found
+        self.expected = expected
+
+
+@dataclass(frozen=True)
+class Text:
+    """The form of a single value, read as it is spelt.
+
+    Args:
+        parse: the value of a text; None if it is not of this form. It may raise a ConfigError that
+            says more than `expected`.
+        expected: the form in words.
+        schema: what an editor checks.
+        write: the text of a value, with units as people write them.
+    """
+
+    parse: Callable[[str], Any]
+    expected: str
+    schema: JsonSchema
+    write: Callable[[Any], str] = str
+
+    def read(self, text: str) -> Any:
+        """The value of `text`.
+
+        Raises:
+            Misfit, ConfigError: it is not of this form.
+        """
+        value = self.parse(text)
+        if value is None:
+            raise Misfit(text, self.expected)
+        return value
+
+
+@dataclass(frozen=True)
+class ByName:
+    """The form of a mapping. Where two say something of one service, they are merged by name.
+
+    Args:
+        read: name and value from their texts; raises Misfit or a ConfigError.
+        expected: the form in words.
+        expected_value: that of a value; ``{name}`` in it is replaced.
+        schema: what an editor checks.
+        write: the text of a value, as people write it.
+    """
+
+    read: Callable[[str, str], tuple[str, Any]]
+    expected: str
+    expected_value: str
+    schema: JsonSchema
+    write: Callable[[Mapping[str, Any]], str] = str
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of an entry.
+
+    Args:
+        name: as it is written.
+        form: what its value may be.
+        meaning: what it is for, in Markdown; links are relative to README.md.
+        default: what holds where nothing is written, in Markdown; empty if it must be written.
+        example: a value, as it is written in YAML.
+        no_default: why ``defaults:`` cannot hold it; empty if it can.
+        only_web: why it has no meaning beside ``run: worker`` and ``run: job`` (``{run}`` is
+            replaced); empty if it has one.
+        only_web_but: the value that has a meaning there all the same.
+    """
+
+    name: str
+    form: Text | ByName
+    meaning: str
+    default: str
+    example: str
+    no_default: str = ""
+    only_web: str = ""
+    only_web_but: str = ""

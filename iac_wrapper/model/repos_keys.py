@@ -1,0 +1,119 @@
+"""The keys of an entry of repos.yaml, in their order, and what a mapping of them must agree on.
+
+`Options` declares the keys that say how a service runs; those that say what it is are here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from iac_wrapper.model import app_rules, options, slug_pattern
+from iac_wrapper.model.key import ByName, Key, Text
+from iac_wrapper.model.slug import MAX_LENGTH, Slug
+
+_ENTRYPOINT = "module:function, module or path/to/script.py"
+
+_PORTS = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
+"""1 to 65535."""
+
+_TAKEN = [form(port) for port in app_rules.RESERVED_PORTS for form in (int, str)]
+
+NAME = {
+    "type": "string",
+    "maxLength": 63,
+    "pattern": r"^(?![0-9]+$|0x[0-9a-f]*$)"
+    rf"(?!(?:{'|'.join(app_rules.RESERVED_NAMES)})$){app_rules.NAME.pattern}$",
+}
+"""The JSON Schema of a service's name."""
+
+
+def _variable(name: str, value: str) -> tuple[str, str]:
+    value = app_rules.check_env_value(name, value)
+    return app_rules.check_env_name(name), value
+
+
+def _entrypoint(text: str) -> str | None:
+    return text if text.strip() and text.isprintable() else None
+
+
+SLUG = Key(
+    "slug", Text(Slug.parse, "a slug, such as gh:owner/repo", {
+        "type": "string", "maxLength": MAX_LENGTH, "pattern": slug_pattern.SLUG,
+    }),
+    "where the source is", "", "gh:acme/orders#v1.4.2",
+    no_default="a slug says which service an entry is",
+)  # fmt: skip
+
+_WHAT_IT_IS = (
+    SLUG,
+    Key(
+        "name", Text(app_rules.check_name, "lower case, digits and '-'", NAME),
+        "the service's name: lower case, digits, `-`", "from the slug", "orders",
+        no_default="two services cannot have one name",
+    ),
+    Key(
+        "subdir", Text(str, "a folder of the repository", {
+            "type": "string", "maxLength": MAX_LENGTH, "pattern": slug_pattern.SUBDIR,
+        }),
+        "the folder of the repository", "its root", "services/api",
+        no_default="it belongs to the repository that a slug names",
+    ),
+    Key(
+        "entrypoint", Text(_entrypoint, _ENTRYPOINT, {
+            "type": "string", "pattern": r"^(?=.*\S)[^\x00-\x1f\x7f]+$",
+        }),
+        "what to start", "[detected](#how-main-is-found)", "shop.server:main",
+        no_default="it belongs to the code that a slug names",
+    ),
+    Key(
+        "port", Text(app_rules.check_port, "a number", {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": 65535},
+                {"type": "string", "pattern": f"^(?:{_PORTS})$"},
+            ],
+            "not": {"enum": _TAKEN},
+        }),
+        "[where it listens](#what-runs); makes it `web`", "found", "8080",
+        only_web="a {run} answers no requests, so nobody would ask its port",
+    ),
+    Key(
+        "env", ByName(_variable, "NAME: value lines", 'a value; `{name}: ""` if empty', {
+            "type": "object",
+            "propertyNames": {"pattern": "^(?!PORT$|IAC_)[A-Za-z_][A-Za-z0-9_]*$"},
+            "additionalProperties": {
+                "type": ["string", "number", "boolean"],
+                "pattern": r"^(?:\$\{[A-Za-z_][A-Za-z0-9_]*\}|(?![\s\S]*\$\{)[^\x00]*)$",
+            },
+        }),
+        "variables, 128 KiB each at most, not `PORT` or `IAC_…`", "none",
+        '{LOG_LEVEL: info, KEY: "${KEY}"}',
+    ),
+)  # fmt: skip
+
+KEYS: Mapping[str, Key] = {key.name: key for key in (*_WHAT_IT_IS, *options.KEYS.values())}
+"""Every key of an entry, by name."""
+
+IDLE = ("worker", "job")
+"""The values of ``run`` that answer no requests."""
+
+
+class Contradiction(NamedTuple):
+    """A key that has no meaning beside the ``run`` that is said with it."""
+
+    run: str
+    key: Key
+    why: str
+
+
+def contradiction(said: Mapping[str, Any]) -> Contradiction | None:
+    """The first key of `said` that means nothing for a program without requests, None if all do.
+
+    A port or a page that nobody asks would look as if the verdict rested on it.
+    """
+    run = said.get("run")
+    if run in IDLE:
+        for key in KEYS.values():
+            if key.only_web and said.get(key.name, key.only_web_but) != key.only_web_but:
+                return Contradiction(run, key, key.only_web.format(run=run))
+    return None
