@@ -5,7 +5,6 @@ PRUNE ?=
 PREFIX ?= $(HOME)/.local
 BIN := .venv/bin
 CDKTF = IAC_LOCK_FILE=$(basename $(FILE)).lock.json $(BIN)/python -m iac_wrapper.bootstrap.cdktf_cli
-PB := iac_wrapper/grpc_pb/controlplane_pb2.py
 # Bytecode is kept whatever the shell says: else each process that a test starts compiles us anew.
 TEST = PYTHONDONTWRITEBYTECODE= PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
@@ -22,7 +21,6 @@ help: ## List the targets
 
 bootstrap: ## Set this machine up (Python, Terraform, Node, Docker, base images); quick when done
 	@scripts/venv
-	@$(MAKE) --no-print-directory --silent $(PB)
 	@$(BIN)/python -m iac_wrapper.bootstrap
 
 demo: bootstrap ## Bootstrap, then deploy the local examples
@@ -30,13 +28,9 @@ demo: bootstrap ## Bootstrap, then deploy the local examples
 	@echo "next: $(BIN)/iac health$(NAMED), $(BIN)/iac logs --service flask-app$(NAMED)," \
 	  "$(BIN)/iac destroy$(NAMED)"
 
-proto: ## Regenerate iac_wrapper/grpc_pb from proto/
-	@touch proto/controlplane.proto
-	@$(MAKE) --no-print-directory $(PB)
-
-$(PB): proto/controlplane.proto
-	$(BIN)/python -m grpc_tools.protoc -Iiac_wrapper/grpc_pb=proto --python_out=. --pyi_out=. \
-	  --grpc_python_out=. iac_wrapper/grpc_pb/controlplane.proto
+proto: ## Regenerate the committed protobuf code from proto/ and provider/proto/
+	@scripts/venv
+	@scripts/protoc
 
 plan: bootstrap node_modules/.done ## Show what `make apply` would change (FILE=repos.yaml)
 	@$(BIN)/iac lock --file $(FILE) --prune

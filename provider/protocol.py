@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any
 
-from tf.gen import tfplugin_pb2 as pb
-
 from iac_wrapper.model.redact import Redactor
 from provider import configuration
 from provider.engine import Engine
+from provider.grpc_pb import tfplugin6_pb2 as pb
 from provider.missing import Missing, refusal
 from provider.planning import plan_create, plan_update
 from provider.problems import Path, ProviderError, as_problem

@@ -1,7 +1,7 @@
 """The plugin process: handshake with Terraform, gRPC on a Unix socket, orderly end.
 
 Not PyPI tf's runner: it stops the server on StopProvider, which would cut off every create in
-progress, and it polls; its generated protobuf is what we use.
+progress, and it polls.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from tf.gen import grpc_controller_pb2 as controller
-from tf.gen import grpc_controller_pb2_grpc as controller_rpc
-from tf.gen import grpc_stdio_pb2_grpc as stdio_rpc
-from tf.gen import tfplugin_pb2_grpc as provider_rpc
 
 from provider import certificate, schema
 from provider.container import Container
+from provider.grpc_pb import grpc_controller_pb2 as controller
+from provider.grpc_pb import grpc_controller_pb2_grpc as controller_rpc
+from provider.grpc_pb import grpc_stdio_pb2_grpc as stdio_rpc
+from provider.grpc_pb import tfplugin6_pb2_grpc as provider_rpc
 from provider.image import Image
 from provider.network import Network
 from provider.protocol import Servicer

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from tf.gen import tfplugin_pb2 as pb
 
 from provider import schema
+from provider.grpc_pb import tfplugin6_pb2 as pb
 from provider.problems import ProviderError, as_problem
 from provider.protocol import Servicer, diagnostic
 from provider.server import resources

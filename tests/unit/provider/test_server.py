@@ -13,15 +13,15 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tf.gen import grpc_controller_pb2 as controller
-from tf.gen import grpc_controller_pb2_grpc as controller_rpc
-from tf.gen import grpc_stdio_pb2 as stdio
-from tf.gen import grpc_stdio_pb2_grpc as stdio_rpc
-from tf.gen import tfplugin_pb2 as pb
-from tf.gen import tfplugin_pb2_grpc as rpc
 
 import provider
 from provider.__main__ import MAGIC
+from provider.grpc_pb import grpc_controller_pb2 as controller
+from provider.grpc_pb import grpc_controller_pb2_grpc as controller_rpc
+from provider.grpc_pb import grpc_stdio_pb2 as stdio
+from provider.grpc_pb import grpc_stdio_pb2_grpc as stdio_rpc
+from provider.grpc_pb import tfplugin6_pb2 as pb
+from provider.grpc_pb import tfplugin6_pb2_grpc as rpc
 
 ROOT = Path(provider.__file__).parent.parent
 
