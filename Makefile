@@ -14,7 +14,7 @@ ifneq ($(PROJECT),)
 export IAC_PROJECT := $(PROJECT)
 endif
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo proto plan apply destroy test test-all test-cov e2e-test reliability interop lint fmt dev install lock clean
+.PHONY: help bootstrap demo proto plan apply destroy test test-all test-cov e2e-test reliability interop lint fmt dev install provider-wheel lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,10 @@ dev: bootstrap ## Bootstrap, checks before each commit, then the admin API until
 
 install: bootstrap ## Link iac into PREFIX/bin (default ~/.local)
 	mkdir -p "$(PREFIX)/bin" && ln -sf "$(CURDIR)/$(BIN)/iac" "$(PREFIX)/bin/iac"
+
+provider-wheel: ## Build the Docker provider's own wheel into dist/ (provider/README.md)
+	@scripts/venv
+	$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist provider
 
 lock: ## Pin the dependencies anew (UPGRADE=1 moves the versions)
 	@scripts/venv

@@ -15,17 +15,17 @@ from typing import Any
 
 import grpc
 
-from provider import certificate, schema
-from provider.container import Container
-from provider.grpc_pb import grpc_controller_pb2 as controller
-from provider.grpc_pb import grpc_controller_pb2_grpc as controller_rpc
-from provider.grpc_pb import grpc_stdio_pb2_grpc as stdio_rpc
-from provider.grpc_pb import tfplugin6_pb2_grpc as provider_rpc
-from provider.image import Image
-from provider.network import Network
-from provider.protocol import Servicer
-from provider.resource import Resource
-from provider.volume import Volume
+from . import certificate, schema
+from .container import Container
+from .grpc_pb import grpc_controller_pb2 as controller
+from .grpc_pb import grpc_controller_pb2_grpc as controller_rpc
+from .grpc_pb import grpc_stdio_pb2_grpc as stdio_rpc
+from .grpc_pb import tfplugin6_pb2_grpc as provider_rpc
+from .image import Image
+from .network import Network
+from .protocol import Servicer
+from .resource import Resource
+from .volume import Volume
 
 THREADS = 32
 """Terraform asks for 10 at once by default (-parallelism); more is its user's choice."""
