@@ -9,7 +9,6 @@ OF_ENVIRONMENT = $(if $(ENVIRONMENT), --env $(ENVIRONMENT))
 LIST = $(foreach file,$(FILE),--file $(file))$(OF_ENVIRONMENT)
 LOCK_FILE = $(basename $(firstword $(FILE)))$(if $(ENVIRONMENT),.$(ENVIRONMENT)).lock.json
 CDKTF = IAC_LOCK_FILE=$(LOCK_FILE) $(BIN)/python -m iac_wrapper.bootstrap.cdktf_cli$(OF_ENVIRONMENT)
-PB := iac_wrapper/grpc_pb/controlplane_pb2.py
 # Bytecode is kept whatever the shell says: else each process that a test starts compiles us anew.
 TEST = PYTHONDONTWRITEBYTECODE= PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
@@ -19,14 +18,13 @@ ifneq ($(PROJECT),)
 export IAC_PROJECT := $(PROJECT)
 endif
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo proto schema plan apply destroy test test-all test-cov e2e-test reliability interop lint fmt dev install lock clean
+.PHONY: help bootstrap demo proto schema plan apply destroy test test-all test-cov e2e-test reliability interop lint fmt dev install provider-wheel lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 bootstrap: ## Set this machine up (Python, Terraform, Node, Docker, base images); quick when done
 	@scripts/venv
-	@$(MAKE) --no-print-directory --silent $(PB)
 	@$(BIN)/python -m iac_wrapper.bootstrap
 
 demo: bootstrap ## Bootstrap, then deploy the local examples
@@ -34,13 +32,9 @@ demo: bootstrap ## Bootstrap, then deploy the local examples
 	@echo "next: $(BIN)/iac health$(NAMED), $(BIN)/iac logs --service flask-app$(NAMED)," \
 	  "$(BIN)/iac destroy$(NAMED)"
 
-proto: ## Regenerate iac_wrapper/grpc_pb from proto/
-	@touch proto/controlplane.proto
-	@$(MAKE) --no-print-directory $(PB)
-
-$(PB): proto/controlplane.proto
-	$(BIN)/python -m grpc_tools.protoc -Iiac_wrapper/grpc_pb=proto --python_out=. --pyi_out=. \
-	  --grpc_python_out=. iac_wrapper/grpc_pb/controlplane.proto
+proto: ## Regenerate the committed protobuf code from proto/ and provider/proto/
+	@scripts/venv
+	@scripts/protoc
 
 schema: ## Write what follows from the declared keys of repos.yaml
 	@scripts/venv
@@ -99,6 +93,10 @@ dev: bootstrap ## Bootstrap, checks before each commit, then the admin API until
 
 install: bootstrap ## Link iac into PREFIX/bin (default ~/.local)
 	mkdir -p "$(PREFIX)/bin" && ln -sf "$(CURDIR)/$(BIN)/iac" "$(PREFIX)/bin/iac"
+
+provider-wheel: ## Build the Docker provider's own wheel into dist/ (provider/README.md)
+	@scripts/venv
+	$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist provider
 
 lock: ## Pin the dependencies anew (UPGRADE=1 moves the versions)
 	@scripts/venv

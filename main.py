@@ -85,8 +85,7 @@ def _use_node(host: Host) -> None:
 
 def _write(facts: Facts, layout: Layout, chosen: Settings, outdir: Path) -> None:
     # Imported here: jsii starts Node on import, and an error above should not wait for that.
-    from cdktf import App  # noqa: PLC0415
-
+    from constructs_lib.cdk import App  # noqa: PLC0415
     from stacks.project_stack import ProjectStack, ProjectStackProps  # noqa: PLC0415
 
     props = ProjectStackProps(

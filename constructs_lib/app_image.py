@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cdktf import TerraformResourceLifecycle
-from cdktf_cdktf_provider_docker.image import Image, ImageBuild, ImageBuildSecrets
 from constructs import Construct
 
+from constructs_lib.cdk import Image, ImageBuild, ImageBuildSecrets, TerraformResourceLifecycle
 from constructs_lib.labels import labels
 from iac_wrapper.model.labels import TREE
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cdktf_cdktf_provider_docker.image import Image
 from constructs import Construct
 
 from constructs_lib.app_environment import ENV_DIRECTORY, AppEnvironment
 from constructs_lib.app_image import AppImage, AppImageProps
+from constructs_lib.cdk import Image
 from constructs_lib.certificate_files import CertificateFiles
 from constructs_lib.envoy_sidecar import EnvoySidecar, EnvoySidecarProps
 from constructs_lib.hardened_container import (

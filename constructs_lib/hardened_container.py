@@ -11,8 +11,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from cdktf import TerraformResourceLifecycle
-from cdktf_cdktf_provider_docker.container import (
+from constructs import Construct
+
+from constructs_lib.cdk import (
     Container,
     ContainerCapabilities,
     ContainerHost,
@@ -21,10 +22,9 @@ from cdktf_cdktf_provider_docker.container import (
     ContainerNetworksAdvanced,
     ContainerPorts,
     ContainerUlimit,
+    Network,
+    TerraformResourceLifecycle,
 )
-from cdktf_cdktf_provider_docker.network import Network
-from constructs import Construct
-
 from iac_wrapper.model.labels import FIXED
 
 INIT = False

@@ -1,4 +1,4 @@
-"""`python -m provider`: started by Terraform, never by hand."""
+"""The program: a plugin where Terraform starts it, else a command for people."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ MAGIC = (
 
 
 def main() -> None:
-    """Serve until Terraform says shutdown, or is gone."""
+    """Serve until Terraform says shutdown, or is gone; a person gets the command."""
     if os.environ.get(MAGIC[0]) != MAGIC[1]:
-        sys.exit("This program is a Terraform provider: only Terraform can start it.")
+        from .command import main as command  # noqa: PLC0415 - start-up time
+
+        sys.exit(command(sys.argv[1:]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Terraform passes Ctrl-C on as StopProvider
-    from provider.server import serve  # noqa: PLC0415 - gRPC takes 130 ms to import
+    from .server import serve  # noqa: PLC0415 - gRPC takes 130 ms to import
 
     with tempfile.TemporaryDirectory(prefix="provider-") as directory:
         serve(Path(directory) / "socket")

@@ -20,9 +20,9 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
-from iac_wrapper.model.redact import Redactor
-from provider.problems import ProviderError
-from provider.values import Values
+from . import redact
+from .problems import ProviderError
+from .values import Values
 
 TAIL_LINES = 40
 """How much of a failed build's log the diagnostic carries."""
@@ -137,7 +137,7 @@ def run(
 
 
 def _copy(source: IO[str], log: IO[str], tail: deque[str]) -> None:
-    hide = Redactor().lines()
+    hide = redact.lines()
     for line in source:
         shown = hide(line.rstrip("\n"))
         print(shown, file=log, flush=True)

@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from iac_wrapper.files.atomic import write_text
+from . import files
 
 LIFETIME = 24 * 3600
 """Seconds a pair is used; the certificate itself is valid for twice that."""
@@ -35,7 +35,7 @@ def load(directory: Path | None = None) -> tuple[bytes, bytes]:
     key, certificate = make()
     made = {"made": time.time(), "key": key.decode(), "certificate": certificate.decode()}
     with suppress(OSError):  # a read-only home costs time, nothing else
-        write_text(cache, json.dumps(made), mode=0o600)
+        files.replace(cache, json.dumps(made), mode=0o600)
     return key, certificate
 
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from provider.problems import ProviderError, not_implemented
-from provider.values import UNKNOWN, Values, is_empty
+from .problems import ProviderError, not_implemented
+from .values import UNKNOWN, Values, is_empty
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 REFUSED = ("ca_material", "cert_material", "key_material", "context", "ssh_opts")

@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from provider import image
-from provider.container_api import LIMITS, endpoint, networks, to_api, to_update, upload_archive
-from provider.container_checks import check
-from provider.container_faults import explain
-from provider.container_state import adopt, is_running, refresh, unlimited
-from provider.engine import EngineFault, name_in_path
-from provider.planning import Rules
-from provider.problems import ProviderError, keeping
-from provider.resource import Context, Resource
-from provider.values import Values, is_empty
+from . import image
+from .container_api import LIMITS, endpoint, networks, to_api, to_update, upload_archive
+from .container_checks import check
+from .container_faults import explain
+from .container_state import adopt, is_running, refresh, unlimited
+from .engine import EngineFault, name_in_path
+from .planning import Rules
+from .problems import ProviderError, keeping
+from .resource import Context, Resource
+from .values import Values, is_empty
 
 
 def _same_capabilities(prior: Any, desired: Any) -> bool:

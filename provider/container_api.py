@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from provider import durations, labels
-from provider.values import UNKNOWN, Values, is_empty
+from . import durations, labels
+from .values import UNKNOWN, Values, is_empty
 
 DEFAULT_MODES = (None, "", "default", "bridge")
 """Network modes that mean the default bridge."""

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from provider import durations
-from provider.problems import Path, ProviderError, not_implemented
-from provider.values import UNKNOWN, Values, has_unknown, is_empty
+from . import durations
+from .problems import Path, ProviderError, not_implemented
+from .values import UNKNOWN, Values, has_unknown, is_empty
 
 REFUSED = ("attach", "logs", "gpus")
 

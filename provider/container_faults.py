@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from provider.engine import EngineFault
-from provider.problems import Path, ProviderError
-from provider.values import Values
+from .engine import EngineFault
+from .problems import Path, ProviderError
+from .values import Values
 
 
 def explain(fault: EngineFault, planned: Values, *, state: Values | None = None) -> ProviderError:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from provider import durations, labels
-from provider.container_api import DEFAULT_MODES, MIB
-from provider.values import UNKNOWN, Values, is_empty
+from . import durations, labels
+from .container_api import DEFAULT_MODES, MIB
+from .values import UNKNOWN, Values, is_empty
 
 
 def is_running(found: dict[str, Any]) -> bool:

@@ -6,13 +6,13 @@ import json
 import re
 from typing import Any
 
-from provider import build as builds
-from provider import durations
-from provider.configuration import cli_candidates, cli_environment, log_directory
-from provider.engine import EngineFault, name_in_path, registry_of
-from provider.problems import ProviderError, not_implemented
-from provider.resource import Context, Resource
-from provider.values import UNKNOWN, Values, is_empty
+from . import build as builds
+from . import durations
+from .configuration import cli_candidates, cli_environment, log_directory
+from .engine import EngineFault, name_in_path, registry_of
+from .problems import ProviderError, not_implemented
+from .resource import Context, Resource
+from .values import UNKNOWN, Values, is_empty
 
 KEY_LABEL = "org.karstkit.image-key"
 """An image that carries its own tag here was built for exactly that tag: no need to build again."""

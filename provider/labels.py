@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from provider.values import Values
+from .values import Values
 
 
 def to_api(blocks: list[Values] | None) -> dict[str, str]:

@@ -6,9 +6,9 @@ where to get it. So they are served, and everything but the schema is one refusa
 
 from __future__ import annotations
 
-from provider.problems import OFFICIAL_STEP, ProviderError
-from provider.resource import Context, Resource
-from provider.values import Values
+from .problems import OFFICIAL_STEP, ProviderError
+from .resource import Context, Resource
+from .values import Values
 
 
 def refusal(type_name: str, served: tuple[str, ...], *, what: str = "resource") -> ProviderError:
@@ -23,7 +23,7 @@ def refusal(type_name: str, served: tuple[str, ...], *, what: str = "resource") 
     return ProviderError(
         f"The embedded Docker provider has {', '.join(most)} and {last}, "
         f"but no {what} {type_name}.",
-        f"{OFFICIAL_STEP} for the rest.",
+        f"For the rest, {OFFICIAL_STEP}.",
     )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from provider import labels
-from provider.engine import EngineFault, name_in_path
-from provider.planning import Rules
-from provider.problems import ProviderError, keeping
-from provider.resource import Context, Resource
-from provider.values import Values
+from . import labels
+from .engine import EngineFault, name_in_path
+from .planning import Rules
+from .problems import ProviderError, keeping
+from .resource import Context, Resource
+from .values import Values
 
 
 def _same_ipam(prior: Any, desired: Any) -> bool:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from provider.schema import Attribute, Block, NestedBlock
-from provider.values import UNKNOWN, Values, equivalent, fill, is_empty, normal
+from .schema import Attribute, Block, NestedBlock
+from .values import UNKNOWN, Values, equivalent, fill, is_empty, normal
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from iac_wrapper.model.redact import Redactor
-from provider.engine import EngineDown, EngineFault
+from .engine import EngineDown, EngineFault
+from .redact import redact
 
 Path = tuple[str | int, ...]
 """Attribute names and list positions, outermost first."""
@@ -55,7 +55,7 @@ def as_problem(error: Exception) -> ProviderError:
         )
     if isinstance(error, EngineFault):
         return ProviderError(f"The Docker engine refused: {error.message}.")
-    print(Redactor()(traceback.format_exc()), file=sys.stderr)
+    print(redact(traceback.format_exc()), file=sys.stderr)
     return ProviderError(
         f"The embedded Docker provider has a defect: {type(error).__name__}.",
         "TF_LOG=debug shows where.",
@@ -78,8 +78,11 @@ def keeping(state: dict[str, Any]) -> Iterator[None]:
         raise problem from None
 
 
-OFFICIAL_STEP = "`make bootstrap IAC_PROVIDER=registry` takes the official provider"
-"""Where to get what is not here."""
+OFFICIAL_STEP = (
+    "take the official provider: remove the embedded one from Terraform's CLI configuration "
+    "(in KarstKit: make bootstrap IAC_PROVIDER=registry)"
+)
+"""How to get what is not here, within a sentence."""
 
 
 def not_implemented(path: Path) -> ProviderError:
@@ -87,6 +90,6 @@ def not_implemented(path: Path) -> ProviderError:
     name = ".".join(str(step) for step in path)
     return ProviderError(
         f"The embedded Docker provider does not implement {name}.",
-        f"Remove the attribute; {OFFICIAL_STEP}.",
+        f"Remove the attribute, or {OFFICIAL_STEP}.",
         path=path,
     )

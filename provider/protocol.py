@@ -13,17 +13,16 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any
 
-from tf.gen import tfplugin_pb2 as pb
-
-from iac_wrapper.model.redact import Redactor
-from provider import configuration
-from provider.engine import Engine
-from provider.missing import Missing, refusal
-from provider.planning import plan_create, plan_update
-from provider.problems import Path, ProviderError, as_problem
-from provider.resource import Context, Resource
-from provider.schema import Block, Schema, Schemas
-from provider.values import Values, decode, encode, settle
+from . import configuration
+from .engine import Engine
+from .grpc_pb import tfplugin6_pb2 as pb
+from .missing import Missing, refusal
+from .planning import plan_create, plan_update
+from .problems import Path, ProviderError, as_problem
+from .redact import redact
+from .resource import Context, Resource
+from .schema import Block, Schema, Schemas
+from .values import Values, decode, encode, settle
 
 _NESTING = {"single": 1, "list": 2, "set": 3}
 
@@ -48,9 +47,10 @@ def _guarded(answer: Callable[[], Any]) -> Callable[[Handler], Handler]:
 
 def diagnostic(problem: ProviderError) -> Any:
     """The protocol's form of a problem."""
-    hide = Redactor()
     made = pb.Diagnostic(
-        severity=pb.Diagnostic.ERROR, summary=hide(problem.summary), detail=hide(problem.next_step)
+        severity=pb.Diagnostic.ERROR,
+        summary=redact(problem.summary),
+        detail=redact(problem.next_step),
     )
     if problem.path:
         made.attribute.CopyFrom(attribute_path(problem.path))

@@ -6,11 +6,11 @@ import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
-from provider.configuration import Configuration
-from provider.engine import Engine
-from provider.planning import Rules
-from provider.problems import ProviderError
-from provider.values import Values
+from .configuration import Configuration
+from .engine import Engine
+from .planning import Rules
+from .problems import ProviderError
+from .values import Values
 
 
 @dataclass(frozen=True)

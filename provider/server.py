@@ -1,7 +1,7 @@
 """The plugin process: handshake with Terraform, gRPC on a Unix socket, orderly end.
 
 Not PyPI tf's runner: it stops the server on StopProvider, which would cut off every create in
-progress, and it polls; its generated protobuf is what we use.
+progress, and it polls.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from tf.gen import grpc_controller_pb2 as controller
-from tf.gen import grpc_controller_pb2_grpc as controller_rpc
-from tf.gen import grpc_stdio_pb2_grpc as stdio_rpc
-from tf.gen import tfplugin_pb2_grpc as provider_rpc
 
-from provider import certificate, schema
-from provider.container import Container
-from provider.image import Image
-from provider.network import Network
-from provider.protocol import Servicer
-from provider.resource import Resource
-from provider.volume import Volume
+from . import certificate, schema
+from .container import Container
+from .grpc_pb import grpc_controller_pb2 as controller
+from .grpc_pb import grpc_controller_pb2_grpc as controller_rpc
+from .grpc_pb import grpc_stdio_pb2_grpc as stdio_rpc
+from .grpc_pb import tfplugin6_pb2_grpc as provider_rpc
+from .image import Image
+from .network import Network
+from .protocol import Servicer
+from .resource import Resource
+from .volume import Volume
 
 THREADS = 32
 """Terraform asks for 10 at once by default (-parallelism); more is its user's choice."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgpack  # type: ignore[import-untyped]
 
-from provider.schema import Attribute, Block, NestedBlock, Type
+from .schema import Attribute, Block, NestedBlock, Type
 
 Values = dict[str, Any]
 """One block: attribute and block names to values."""

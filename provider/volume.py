@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from provider import labels
-from provider.engine import EngineFault, name_in_path
-from provider.problems import ProviderError
-from provider.resource import Context, Resource
-from provider.values import Values
+from . import labels
+from .engine import EngineFault, name_in_path
+from .problems import ProviderError
+from .resource import Context, Resource
+from .values import Values
 
 
 class Volume(Resource):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import constructs
 import jsii
-from cdktf import TerraformStack
 
+from constructs_lib.cdk import TerraformStack
 from iac_wrapper.files.layout import Layout
 from stacks import policies
 

@@ -8,13 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdktf import LocalBackend, TerraformOutput, TerraformStack
-from cdktf_cdktf_provider_docker.image import Image
-from cdktf_cdktf_provider_docker.network import Network, NetworkIpamConfig, NetworkLabels
-from cdktf_cdktf_provider_docker.provider import DockerProvider
 from constructs import Construct
 
 from constructs_lib.app_with_envoy import AppWithEnvoy, AppWithEnvoyProps
+from constructs_lib.cdk import (
+    DockerProvider,
+    Image,
+    LocalBackend,
+    Network,
+    NetworkIpamConfig,
+    NetworkLabels,
+    TerraformOutput,
+    TerraformStack,
+)
 from constructs_lib.gateway import Gateway, GatewayProps
 from constructs_lib.hardened_container import Attachment
 from constructs_lib.labels import labels
@@ -26,6 +32,7 @@ from iac_wrapper.files.layout import Layout
 from iac_wrapper.files.lock_file import LOCK_OUTPUT
 from iac_wrapper.model.app import DEFAULT_PROBATION, ResolvedApp
 from iac_wrapper.model.lock import LockFile
+from iac_wrapper.model.provider import PROVIDER_VERSION
 from iac_wrapper.model.users import GATEWAY, Users
 from stacks.policy_validation import PolicyValidation
 
@@ -92,6 +99,8 @@ class ProjectStack(TerraformStack):
         super().__init__(scope, props.lock.project)
         self._props = props
         DockerProvider(self, PROVIDER_ID)  # DOCKER_HOST and DOCKER_CONTEXT are its own defaults
+        # The bindings would ask for the version that they are made from.
+        self.add_override("terraform.required_providers.docker.version", PROVIDER_VERSION)
         LocalBackend(self, path=self._state_path())
         self.network = self._network()
         self.sidecar_image = Image(

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from iac_wrapper.model.app_rules import REFERENCE
-from iac_wrapper.model.redact import MASK
+from provider.redact import MASK
 
 Kind = Literal["deploy", "plan", "destroy", "remove"]
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]

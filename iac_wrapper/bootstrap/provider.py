@@ -1,7 +1,6 @@
 """Which Docker provider Terraform gets: its registry's, or the one in ``provider/``.
 
-The embedded one lies in a filesystem mirror as a small sh file. Its text is the same on every
-machine and in every folder, because Terraform's dependency lock holds its hash.
+The embedded one lies in a filesystem mirror, which it makes itself (`provider/mirror.py`).
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ import requests
 from iac_wrapper.bootstrap.context import Context
 from iac_wrapper.files.atomic import write_text
 from iac_wrapper.model.provider import PROVIDER_SOURCE, PROVIDER_VERSION
-
-ADDRESS = f"registry.terraform.io/{PROVIDER_SOURCE}"
+from provider import mirror
+from provider.mirror import ADDRESS
 
 _DISCOVERY = f"https://{ADDRESS.partition('/')[0]}/.well-known/terraform.json"
 _TIMEOUT = 3.0
@@ -85,56 +84,14 @@ def _json(url: str, timeout: float) -> Any:
 
 def install(context: Context, platform: str) -> None:
     """Write the mirror and Terraform's CLI configuration for the embedded provider."""
-    mirror = context.layout.data / "mirror"
-    _write(executable_path(mirror, platform), TRAMPOLINE, mode=0o755)
-    _write(context.layout.data / "terraformrc", cli_configuration(mirror), mode=0o644)
-
-
-def executable_path(mirror: Path, platform: str) -> Path:
-    """Where Terraform looks in an unpacked filesystem mirror."""
-    return (
-        mirror
-        / ADDRESS
-        / PROVIDER_VERSION
-        / platform
-        / f"terraform-provider-docker_v{PROVIDER_VERSION}"
+    folder = context.layout.data / "mirror"
+    mirror.write(
+        folder,
+        repair=f"run make bootstrap in {context.root}",
+        platform=platform,
+        python=context.python,
+        defaults={"KARSTKIT_DOCKER_CLI": str(context.bin / "docker")},
     )
-
-
-def cli_configuration(mirror: Path) -> str:
-    """A Terraform CLI configuration: this provider from the mirror, all others as always."""
-    quoted = str(mirror).replace("\\", "\\\\").replace('"', '\\"')
-    return f"""\
-# Written by make bootstrap: the embedded Docker provider.
-disable_checkpoint = true
-provider_installation {{
-  filesystem_mirror {{
-    path    = "{quoted}"
-    include = ["{ADDRESS}"]
-  }}
-  direct {{
-    exclude = ["{ADDRESS}"]
-  }}
-}}
-"""
-
-
-def _write(path: Path, text: str, *, mode: int) -> None:
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        write_text(path, text, mode=mode)
-
-
-TRAMPOLINE = """\
-#!/bin/sh
-# Written by make bootstrap: starts the embedded Docker provider of the project folder that this
-# file lies in (Terraform links to it, hence readlink), whatever the current folder is.
-here=$(dirname -- "$(readlink -f -- "$0")")
-root=$(cd -- "$here/../../../../../../.." && pwd)
-if [ ! -x "$root/.venv/bin/python" ]; then
-    echo "the embedded Docker provider is not set up in $root: run make bootstrap there" >&2
-    exit 1
-fi
-: "${KARSTKIT_DOCKER_CLI:=$root/.iac/bin/docker}"
-export KARSTKIT_DOCKER_CLI PYTHONPATH="$root"
-exec "$root/.venv/bin/python" -P -m provider
-"""
+    configuration, text = context.layout.data / "terraformrc", mirror.cli_configuration(folder)
+    if not configuration.is_file() or configuration.read_text(encoding="utf-8") != text:
+        write_text(configuration, text)

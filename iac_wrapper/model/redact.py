@@ -11,26 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-MASK = "[redacted]"
-
-_KEY_BEGIN = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
-_KEY_END = re.compile(r"-----END [A-Z ]*PRIVATE KEY-----")
-
-_PATTERNS = (
-    # A PEM private key, whole; one that has no end, to the end of the text.
-    re.compile(_KEY_BEGIN.pattern + rf".*?(?:{_KEY_END.pattern}|\Z)", re.S),
-    # A password inside a URL: scheme://user:password@host. A user alone (git@) is no secret…
-    re.compile(r"(?<=://)[^/\s@:'\"]*:[^/\s@'\"]+(?=@)"),
-    # …but for web URLs, where it is how tokens are written.
-    re.compile(r"(?:(?<=http://)|(?<=https://))[^/\s@'\"]+(?=@)"),
-    # HTTP authorization headers.
-    re.compile(r"(?i)(?<=authorization: )(?:basic|bearer|token)?\s*[^\s'\"]+"),
-    # JSON web tokens (Supabase keys are JWTs).
-    re.compile(r"\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"),
-    # Tokens of the three hosts and Supabase, by their published prefixes.
-    re.compile(r"\b(?:gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|sb_secret_\w{8,})"),
-)
-
+from provider.redact import MASK, lines, redact
 
 MIN_MASKED = 8
 """Characters of the shortest value that is masked: what GitLab demands of a masked CI variable, and
@@ -73,25 +54,11 @@ class Redactor:
         """Return `text` with every secret replaced."""
         if self._literal:
             text = self._literal.sub(MASK, text)
-        for pattern in _PATTERNS:
-            text = pattern.sub(MASK, text)
-        return text
+        return redact(text)
 
     def lines(self) -> Callable[[str], str]:
         """A redactor for the lines of one stream: it remembers that a private key has begun."""
-        inside = False
-
-        def line(text: str) -> str:
-            nonlocal inside
-            if inside:
-                end = _KEY_END.search(text)
-                if end is None:
-                    return MASK
-                inside, text = False, MASK + text[end.end() :]
-            inside = _KEY_BEGIN.search(text) is not None and _KEY_END.search(text) is None
-            return self(text)
-
-        return line
+        return lines(self)
 
 
 def _forms(secret: str) -> Iterator[str]:

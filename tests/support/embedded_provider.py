@@ -4,40 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-import shlex
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import provider
-from provider import schema
+from provider import mirror, schema
 from provider.planning import plan_create
 
-ADDRESS = "registry.terraform.io/kreuzwerker/docker"
-VERSION = "3.6.2"
+VERSION = mirror.VERSION
 
 
 def make_mirror(folder: Path) -> Path:
     """A filesystem mirror with this checkout's provider, and the CLI configuration naming it."""
-    machine = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
-    target = folder / "mirror" / ADDRESS / VERSION / f"linux_{machine}"
-    target.mkdir(parents=True)
-    root = Path(provider.__file__).parent.parent
-    script = target / f"terraform-provider-docker_v{VERSION}"
-    script.write_text(
-        "#!/bin/sh\n"
-        f"PYTHONPATH={shlex.quote(str(root))}${{PYTHONPATH:+:$PYTHONPATH}} "
-        f'exec {shlex.quote(sys.executable)} -P -m provider "$@"\n'
-    )
-    script.chmod(0o755)
+    mirror.write(folder / "mirror", repair="run the tests again")
     configuration = folder / "terraformrc"
-    mirror = json.dumps(str(folder / "mirror"))
-    configuration.write_text(
-        f"provider_installation {{\n  filesystem_mirror {{\n    path = {mirror}\n  }}\n}}\n"
-    )
+    configuration.write_text(mirror.cli_configuration(folder / "mirror"))
     return configuration
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -38,9 +39,9 @@ def imports(tree: ast.Module) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert not node.level, "relative imports are not used here"
-            found.add(node.module or "")
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+            module = "." * node.level + (node.module or "")  # ".x": of the package itself
+            found.add(module)
+            found |= {f"{module}.{alias.name}" for alias in node.names}
     return found
 
 
@@ -167,6 +168,20 @@ def _is_prose(node: ast.expr) -> bool:
     return isinstance(node, ast.Attribute) and node.attr in sentences
 
 
+def provider_stands_alone(root: Path) -> list[str]:
+    """The provider is a distribution too, under another name: what it imports goes with it."""
+    metadata = tomllib.loads((ROOT / "provider" / "pyproject.toml").read_text(encoding="utf-8"))
+    required = {re.split(r"[^a-z]", text)[0] for text in metadata["project"]["dependencies"]}
+    names = {"grpcio": "grpc", "protobuf": "google"}
+    allowed = {*sys.stdlib_module_names, "", *(names.get(name, name) for name in required)}
+    return [
+        f"{name} imports {target}"
+        for name, tree in modules(root, "provider").items()
+        for target in sorted(imports(tree))
+        if target.split(".")[0] not in allowed
+    ]
+
+
 def _users(trees: dict[str, ast.Module], names: set[str], *, but: tuple[str, ...]) -> list[str]:
     return [
         f"{name} uses {used}"
@@ -184,6 +199,7 @@ RULES: dict[Callable[[Path], list[str]], tuple[str, str]] = {
     synth_side_effects: ("stacks/x.py", "import time"),
     sidecar_stands_alone: ("runner/sidecar/x.py", "from runner import settings"),
     branches_on_prose: ("admin/x.py", "A = found.reason not in ('because',)"),
+    provider_stands_alone: ("provider/x.py", "from provider import schema"),
 }
 """Every rule with a module that breaks it."""
 

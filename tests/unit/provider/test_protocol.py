@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from tf.gen import tfplugin_pb2 as pb
 
 from provider import schema
+from provider.grpc_pb import tfplugin6_pb2 as pb
 from provider.problems import ProviderError, as_problem
 from provider.protocol import Servicer, diagnostic
 from provider.server import resources
@@ -205,7 +205,7 @@ def test_what_there_is_not_is_said(servicer: Servicer) -> None:
         "The embedded Docker provider has docker_container, docker_image, docker_network and "
         "docker_volume, but no data source docker_logs."
     )
-    assert problem.detail.startswith("`make bootstrap IAC_PROVIDER=registry` ")
+    assert problem.detail.startswith("For the rest, take the official provider: ")
     move = pb.MoveResourceState.Request(target_type_name=KIND)
     assert servicer.MoveResourceState(move, None).diagnostics
     assert not servicer.GetFunctions(pb.GetFunctions.Request(), None).functions

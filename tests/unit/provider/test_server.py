@@ -13,15 +13,15 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tf.gen import grpc_controller_pb2 as controller
-from tf.gen import grpc_controller_pb2_grpc as controller_rpc
-from tf.gen import grpc_stdio_pb2 as stdio
-from tf.gen import grpc_stdio_pb2_grpc as stdio_rpc
-from tf.gen import tfplugin_pb2 as pb
-from tf.gen import tfplugin_pb2_grpc as rpc
 
 import provider
 from provider.__main__ import MAGIC
+from provider.grpc_pb import grpc_controller_pb2 as controller
+from provider.grpc_pb import grpc_controller_pb2_grpc as controller_rpc
+from provider.grpc_pb import grpc_stdio_pb2 as stdio
+from provider.grpc_pb import grpc_stdio_pb2_grpc as stdio_rpc
+from provider.grpc_pb import tfplugin6_pb2 as pb
+from provider.grpc_pb import tfplugin6_pb2_grpc as rpc
 
 ROOT = Path(provider.__file__).parent.parent
 
@@ -57,11 +57,11 @@ def test_handshake_calls_and_shutdown(process: subprocess.Popen[str], tmp_path: 
 
 
 def test_not_started_by_hand() -> None:
-    """Without Terraform's mark it says what it is."""
+    """Without Terraform's mark it is a command that says what it is for."""
     env = {k: v for k, v in os.environ.items() if k != MAGIC[0]}
     done = subprocess.run(
         [sys.executable, "-m", "provider"],
         env={**env, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 1
-    assert "only Terraform can start it" in done.stderr
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage: terraform-provider-docker [-h] {mirror}")
