@@ -73,7 +73,8 @@ class MeshProps:
                 f"no service {service!r}",
                 f"the services {', '.join(apps)}" if apps else "no services",
                 "a service of the lock file",
-                next_step="add it to repos.yaml, then run `iac lock --file repos.yaml`",
+                next_step="add it to repos.yaml, then `iac lock --file repos.yaml`, or take it"
+                " out of main.py",
             )
         return apps[service]
 

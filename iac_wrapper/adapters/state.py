@@ -36,16 +36,15 @@ def resource_ids(state: Path) -> set[str]:
 def others(state: Path) -> tuple[str, ...]:
     """The addresses of managed resources that are no part of the project: somebody added them."""
     return tuple(
-        ".".join(
-            part for part in (resource.get("module"), resource["type"], resource["name"]) if part
-        )
+        ".".join(filter(None, (resource.get("module"), resource["type"], resource["name"])))
         for resource in _read(state).get("resources", [])
-        if resource.get("mode", "managed") == "managed"
-        and not all(
-            labels.is_own(resource["type"], instance.get("attributes") or {})
-            for instance in resource.get("instances", [])
-        )
+        if resource.get("mode") == "managed" and not _is_own(resource)
     )
+
+
+def _is_own(resource: dict[str, Any]) -> bool:
+    bodies = [instance.get("attributes") or {} for instance in resource.get("instances", [])]
+    return all(labels.is_own(resource["type"], body) for body in bodies)
 
 
 def _read(state: Path) -> dict[str, Any]:

@@ -71,6 +71,7 @@ def _context(settings: Path) -> dict[str, str]:
             where=str(settings),
             found=str(error),
             expected="a JSON object with language and app",
+            next_step=f"correct {settings}",
         ) from None
     return {"CDKTF_CONTEXT_JSON": json.dumps(context)} if context else {}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from constructs_lib.mesh_props import MeshProps
 from iac_wrapper.errors import ConfigError
 from tests.constructs.facts import app, environment, only, props, scratch_app
 from tests.support import recorded
+from tests.support.documented import own_app
 from tests.support.node import use_node
 
 REPOSITORY = Path(__file__).parents[2]
@@ -30,18 +30,11 @@ TAKEN = ("admin", "provider", "runner", "stacks")
 """Names of packages of ours that a person's folder beside main.py may have."""
 
 
-def documented() -> str:
-    """The program in docs/own-cdktf-app.md, as it stands there."""
-    text = (REPOSITORY / "docs" / "own-cdktf-app.md").read_text(encoding="utf-8")
-    (program,) = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
-    return str(program)
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A project folder with the documented main.py, recorded facts, and packages of its own."""
     recorded.put(tmp_path, NODE)
-    (tmp_path / "main.py").write_text(documented())
+    (tmp_path / "main.py").write_text(own_app())
     for name in TAKEN:
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("OWN = True\n")
@@ -66,7 +59,7 @@ def test_the_documented_lines_make_the_stack_of_the_checkout(folder: Path) -> No
     """The same resources, state and record as from our own main.py, beside packages that have the
     names of ours."""
     used = "".join(f"import {name}; assert {name}.OWN\n" for name in TAKEN)
-    (folder / "main.py").write_text(used + documented())
+    (folder / "main.py").write_text(used + own_app())
 
     done = _run(folder)
 
@@ -76,7 +69,7 @@ def test_the_documented_lines_make_the_stack_of_the_checkout(folder: Path) -> No
     assert json.loads(own)["resource"] == wanted["resource"]
     assert json.loads(own)["terraform"] == wanted["terraform"]
     assert json.loads(own)["output"] == wanted["output"]
-    lines = [line for line in documented().splitlines() if line]
+    lines = [line for line in own_app().splitlines() if line]
     assert len(lines) <= 10
 
 
@@ -109,16 +102,16 @@ def _without_host(folder: Path) -> None:
 
 
 def _unknown_service(folder: Path) -> None:
-    text = documented().replace("mesh.services", '["web", "qiuck"]')
+    text = own_app().replace("mesh.services", '["web", "qiuck"]')
     (folder / "main.py").write_text(text)
 
 
 def _another_name(folder: Path) -> None:
-    (folder / "main.py").write_text(documented().replace('"shop"', '"store"'))
+    (folder / "main.py").write_text(own_app().replace('"shop"', '"store"'))
 
 
 def _one_less(folder: Path) -> None:
-    (folder / "main.py").write_text(documented().replace("mesh.services", "mesh.services[1:]"))
+    (folder / "main.py").write_text(own_app().replace("mesh.services", "mesh.services[1:]"))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +140,7 @@ def test_what_is_wrong_is_told_without_a_traceback(
 
 def test_a_mistake_of_their_own_is_a_traceback(folder: Path) -> None:
     """Whoever wrote the line needs to see which one it is."""
-    (folder / "main.py").write_text(documented() + "1 / 0\n")
+    (folder / "main.py").write_text(own_app() + "1 / 0\n")
 
     done = _run(folder)
 

@@ -7,7 +7,8 @@ import pytest
 
 from iac_wrapper.model import labels
 from iac_wrapper.model.options import Options
-from iac_wrapper.model.resource_change import ResourceChange, read
+from iac_wrapper.model.plan import Change
+from iac_wrapper.model.resource_change import ResourceChange, others, read
 from iac_wrapper.model.service_change import ServiceChange
 from iac_wrapper.model.service_changes import Observed, service_changes
 from tests.support.deployed import app
@@ -259,3 +260,33 @@ def test_terraforms_plan_is_read_by_labels() -> None:
     assert (set(found.edited), found.gone) == ({"memory"}, False)
     gone = read({**shown, "resource_drift": [{**item, "change": {**drift, "after": None}}]})
     assert gone[0].gone
+
+
+def test_what_somebody_added_is_told_apart() -> None:
+    """Resources without our labels, of any kind, and outputs but the record; only what changes."""
+    marks = [{"label": labels.SERVICE, "value": "web"}]
+
+    def item(address: str, action: str, **body: Any) -> dict[str, Any]:
+        change = {"actions": [action], "before": None, "after": body}
+        return {"address": address, "type": address.partition(".")[0], "change": change}
+
+    shown = {
+        "resource_changes": [
+            item("docker_container.web", "create", labels=marks),
+            item("docker_image.web", "create", name="iac/demo-web:1"),
+            item("docker_network.extra", "create", labels=[]),
+            item("docker_network.same", "no-op", labels=[]),
+            item("terraform_data.x", "update"),
+            item("terraform_data.y", "read"),
+        ],
+        "output_changes": {
+            "lock": {"actions": ["update"]},
+            "url": {"actions": ["delete"]},
+            "nothing": {"actions": ["no-op"]},
+        },
+    }
+    assert others(shown, record="lock") == (
+        Change("docker_network.extra", "create"),
+        Change("terraform_data.x", "update"),
+        Change("output.url", "delete"),
+    )
