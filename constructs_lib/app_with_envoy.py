@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from constructs import Construct
 
 from constructs_lib.app_environment import ENV_DIRECTORY, AppEnvironment
 from constructs_lib.app_image import AppImage, AppImageProps
-from constructs_lib.cdk import Image
 from constructs_lib.certificate_files import CertificateFiles
 from constructs_lib.envoy_sidecar import EnvoySidecar, EnvoySidecarProps
 from constructs_lib.hardened_container import (
@@ -19,11 +18,11 @@ from constructs_lib.hardened_container import (
     Mount,
 )
 from constructs_lib.labels import labels
+from constructs_lib.mesh import Mesh
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.files.layout import Layout, container_name
+from iac_wrapper.files.layout import container_name
 from iac_wrapper.model.app import ResolvedApp
-from iac_wrapper.model.app_rules import check_name, check_port
-from iac_wrapper.model.lock import LockFile
+from iac_wrapper.model.app_rules import REFERENCE, check_name, check_port
 from iac_wrapper.model.options import MIN_MEMORY_MB
 from iac_wrapper.model.users import GROUP, Users
 
@@ -39,66 +38,97 @@ TMPFS = {"/tmp": 64}  # noqa: S108 - inside the container
 
 @dataclass(frozen=True)
 class AppWithEnvoyProps:
-    """Facts of one app and of the project around it; raises ConfigError if one cannot be.
+    """A service of the mesh's lock; raises ConfigError if its facts cannot be.
 
-    `layout` says where files lie on the host (paths only); `sidecar_image` is the image that
-    Envoy runs in; `users` are the service's uids; `memory_mb` limits the app's container where its
-    options do not, MiB; `max_headers` and `max_headers_kb` (KiB) bound a request's or response's
-    headers; `probation` is how long a program that answers no requests must stay alive, seconds;
-    `loopback_v6` gives the namespace ``::1``; `otlp_endpoint` is empty when spans go to the
-    console.
+    What is given here adds to repos.yaml: `env` are further variables (no ``${NAME}``), and
+    `memory_mb` (MiB) and `cpus` (processors) win over its limits.
     """
 
-    app: ResolvedApp
-    lock: LockFile
-    layout: Layout
-    sidecar_image: Image
-    attachment: Attachment
-    users: Users
-    memory_mb: int
-    max_headers: int
-    max_headers_kb: int
-    probation: int
-    loopback_v6: bool
-    otlp_endpoint: str = ""
+    mesh: Mesh
+    service: str
+    env: Mapping[str, str] = field(default_factory=dict)
+    memory_mb: int | None = None
+    cpus: float | None = None
 
     def __post_init__(self) -> None:
+        app, project = self.app, self.mesh.props.lock.project
         # Anything but a DNS label would also lose characters in its id: cdktf silently makes
         # ``x.y`` and ``xy`` one resource.
-        check_name(self.app.name)
-        check_port(str(self.app.port))
+        check_name(app.name)
+        check_port(str(app.port))
         if self.memory < MIN_MEMORY_MB:
             raise self._bad("memory", self.memory, f"at least {MIN_MEMORY_MB} MiB")
-        prefix = f"iac/{self.lock.project}-{self.app.name}:"
-        if not self.app.image.startswith(prefix):
-            raise self._bad("image", self.app.image, f"{prefix}<hash>")
+        prefix = f"iac/{project}-{app.name}:"
+        if not app.image.startswith(prefix):
+            raise self._bad("image", app.image, f"{prefix}<hash>")
+        self._check_own()
+
+    @property
+    def app(self) -> ResolvedApp:
+        """The locked facts of the service."""
+        return self.mesh.props.app(self.service)
 
     @property
     def memory(self) -> int:
         """The limit of the app's container, MiB."""
-        own = self.app.options.memory_mb
-        return self.memory_mb if own is None else own
+        for wanted in (self.memory_mb, self.app.options.memory_mb):
+            if wanted is not None:
+                return wanted
+        return self.mesh.props.memory_mb
 
-    def _bad(self, what: str, found: object, expected: str) -> ConfigError:
+    def _check_own(self) -> None:
+        if twice := sorted(self.env.keys() & self.app.env.keys()):
+            raise self._bad("env", ", ".join(twice), "variables that repos.yaml does not set", _OWN)
+        for name, value in self.env.items():
+            if REFERENCE.fullmatch(value):
+                raise self._bad("env", f"{name}: {value}", "it in `env:` of repos.yaml", _OWN)
+        if self.cpus is not None and not self.cpus > 0:
+            raise self._bad("cpus", self.cpus, "more than 0", _OWN)
+
+    def _bad(
+        self,
+        what: str,
+        found: object,
+        expected: str,
+        next_step: str = "run `iac lock` after you changed repos.yaml or the settings",
+    ) -> ConfigError:
         return ConfigError(
             f"bad {what}",
-            where=self.app.name,
+            where=self.service,
             found=repr(found),
             expected=expected,
-            next_step="run `iac lock` after you changed repos.yaml or the settings",
+            next_step=next_step,
         )
 
 
+_OWN = "correct AppWithEnvoyProps in main.py, or write it in repos.yaml and run `iac lock`"
+
+
 class AppWithEnvoy(Construct):
-    """A service. Its children's ids are a contract: image, certificate, envoy, app."""
+    """A service. Ids are a contract: its own is its name; its children are image, certificate,
+    envoy and app. Another id would be another container of the same name.
+
+    Raises:
+        ConfigError: the id is another one, or the service is in the stack already.
+    """
 
     def __init__(self, scope: Construct, id_: str, props: AppWithEnvoyProps) -> None:
+        if id_ != props.service:
+            raise ConfigError(
+                "an AppWithEnvoy has its service's name as id",
+                where=f"service {props.service}",
+                found=repr(id_),
+                expected=f'AppWithEnvoy(scope, "{props.service}", …)',
+                next_step="correct it in main.py",
+            )
         super().__init__(scope, id_)
         self._props = props
+        self._facts = props.mesh.props
         self.image = self._image()
         self.certificate = self._certificate()
         self.envoy = self._envoy()
         self.app = self._app()
+        props.mesh.join(id_, (self.image, self.envoy, self.app))
 
     @property
     def identity(self) -> str:
@@ -106,58 +136,58 @@ class AppWithEnvoy(Construct):
         return self.certificate.identity
 
     def _image(self) -> AppImage:
-        app, layout = self._props.app, self._props.layout
+        app, layout, project = self._props.app, self._facts.layout, self._facts.lock.project
         props = AppImageProps(
-            project=self._props.lock.project,
+            project=project,
             service=app.name,
             tag=app.image,
             tree=app.tree,
-            context=str(layout.context(self._props.lock.project, app.image)),
+            context=str(layout.context(project, app.image)),
             build_secrets=str(layout.build_secrets),
         )
         return AppImage(self, "image", props)
 
     def _certificate(self) -> CertificateFiles:
-        lock, service = self._props.lock, self._props.app.name
+        lock, service = self._facts.lock, self._props.service
         return CertificateFiles(
             self,
             "certificate",
-            directory=str(self._props.layout.certificates(lock.project) / service),
+            directory=str(self._facts.layout.certificates(lock.project) / service),
             trust_domain=lock.trust_domain,
             service=service,
         )
 
     def _envoy(self) -> EnvoySidecar:
-        app, lock = self._props.app, self._props.lock
+        app, facts, mesh = self._props.app, self._facts, self._props.mesh
         props = EnvoySidecarProps(
-            project=lock.project,
+            project=facts.lock.project,
             service=app.name,
             slug=app.slug,
-            image=self._props.sidecar_image.image_id,
-            trust_domain=lock.trust_domain,
+            image=mesh.sidecar_image.image_id,
+            trust_domain=facts.lock.trust_domain,
             port=app.port,
             port_declared=app.port_declared,
-            max_headers=self._props.max_headers,
-            max_headers_kb=self._props.max_headers_kb,
-            subnet=lock.subnet,
-            users=self._props.users,
-            attachment=self._props.attachment,
+            max_headers=facts.max_headers,
+            max_headers_kb=facts.max_headers_kb,
+            subnet=facts.lock.subnet,
+            users=self._users,
+            attachment=Attachment(mesh.network, aliases=(app.name,)),
             certificate=self.certificate.mount,
-            loopback_v6=self._props.loopback_v6,
+            loopback_v6=facts.host.loopback_v6,
         )
         return EnvoySidecar(self, "envoy", props)
 
     def _app(self) -> HardenedContainer:
-        app, project, users = self._props.app, self._props.lock.project, self._props.users
-        options, layout = app.options, self._props.layout
+        app, project, users = self._props.app, self._facts.lock.project, self._users
+        options, layout = app.options, self._facts.layout
         environment = AppEnvironment(
             service=app.name,
             port=app.port,
             declared=app.port_declared,
-            wanted=app.env,
-            probation=self._props.probation,
+            wanted={**app.env, **self._props.env},
+            probation=self._facts.probation,
             run=app.run,
-            otlp_endpoint=self._props.otlp_endpoint,
+            otlp_endpoint=self._facts.otlp_endpoint,
             stop_grace=options.stop_grace,
         )
         passwd = Mount(str(layout.passwd(project, app.name)), "/etc/passwd")
@@ -168,7 +198,7 @@ class AppWithEnvoy(Construct):
             labels=labels(project, app.name, "app", slug=app.slug, users=users),
             environment=tuple(environment.entries()),
             memory_mb=self._props.memory,
-            cpus=options.cpus,
+            cpus=options.cpus if self._props.cpus is None else self._props.cpus,
             user=f"{users.program}:{GROUP}",
             tmpfs=_tmpfs({**TMPFS, **options.tmpfs}),
             stop_seconds=(options.stop_grace or STOP_GRACE) + STOP_MARGIN,
@@ -176,6 +206,10 @@ class AppWithEnvoy(Construct):
             namespace_of=self.envoy.id,
         )
         return HardenedContainer(self, "app", props)
+
+    @property
+    def _users(self) -> Users:
+        return self._facts.users[self._props.service]
 
 
 def _tmpfs(sizes: Mapping[str, int]) -> dict[str, str]:

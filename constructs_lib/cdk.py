@@ -40,6 +40,7 @@ except ModuleNotFoundError as missing:
 App = cdktf.App
 LocalBackend = cdktf.LocalBackend
 TerraformOutput = cdktf.TerraformOutput
+TerraformResource = cdktf.TerraformResource
 TerraformResourceLifecycle = cdktf.TerraformResourceLifecycle
 TerraformStack = cdktf.TerraformStack
 

@@ -1,1 +1,1 @@
-"""The stack: provider, backend, network, gateway and one AppWithEnvoy per app."""
+"""The stack of this checkout, made of the public constructs as anybody's would be."""

@@ -16,6 +16,7 @@ from typing import Any
 from iac_wrapper.adapters import docker_build, process
 from iac_wrapper.adapters.process import Command
 from iac_wrapper.errors import CommandError
+from iac_wrapper.model.labels import SERVICE
 from iac_wrapper.model.redact import Redactor
 
 _TAIL = 40
@@ -25,14 +26,21 @@ _STAGE = re.compile(r"#\d+ (\[[^]]*\d+/\d+\] .*)")
 
 
 def blocks(stack: Path, addresses: Sequence[str]) -> list[Mapping[str, Any]]:
-    """The docker_image resources of ``cdk.tf.json`` in `stack` that are among `addresses`."""
+    """The docker_image resources of ``cdk.tf.json`` in `stack` that are among `addresses`, and
+    services': others are Terraform's alone.
+    """
     resources = json.loads((stack / "cdk.tf.json").read_text(encoding="utf-8"))["resource"]
     images = resources.get("docker_image", {})
     return [
         body
         for name, body in sorted(images.items())
-        if f"docker_image.{name}" in addresses and "build" in body
+        if f"docker_image.{name}" in addresses and SERVICE in _labels(body)
     ]
+
+
+def _labels(image: Mapping[str, Any]) -> Mapping[str, str]:
+    build = image.get("build")
+    return (build.get("label") or {}) if isinstance(build, Mapping) else {}
 
 
 def build_all(

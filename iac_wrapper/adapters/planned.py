@@ -46,9 +46,11 @@ def containers(shown: Mapping[str, Any]) -> list[PlannedContainer]:
 
 
 def replaces_network(shown: Mapping[str, Any]) -> bool:
-    """Whether a network is made anew: nothing new can then be tried on the old one."""
+    """Whether the project's network is made anew: nothing new can then be tried on the old one."""
     return any(
-        resource["type"] == "docker_network" and "create" in resource["change"]["actions"]
+        resource["type"] == "docker_network"
+        and "create" in resource["change"]["actions"]
+        and labels.of(resource["change"]["after"]).get(labels.ROLE) == "network"
         for resource in shown.get("resource_changes", ())
     )
 

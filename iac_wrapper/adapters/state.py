@@ -13,6 +13,7 @@ from typing import Any
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import lock_file
 from iac_wrapper.files.lock_file import LOCK_OUTPUT
+from iac_wrapper.model import labels
 from iac_wrapper.model.lock import LockFile
 
 
@@ -30,6 +31,20 @@ def resource_ids(state: Path) -> set[str]:
         for instance in resource.get("instances", [])
         if instance.get("attributes", {}).get("id")
     }
+
+
+def others(state: Path) -> tuple[str, ...]:
+    """The addresses of managed resources that are no part of the project: somebody added them."""
+    return tuple(
+        ".".join(filter(None, (resource.get("module"), resource["type"], resource["name"])))
+        for resource in _read(state).get("resources", [])
+        if resource.get("mode") == "managed" and not _is_own(resource)
+    )
+
+
+def _is_own(resource: dict[str, Any]) -> bool:
+    bodies = [instance.get("attributes") or {} for instance in resource.get("instances", [])]
+    return all(labels.is_own(resource["type"], body) for body in bodies)
 
 
 def _read(state: Path) -> dict[str, Any]:

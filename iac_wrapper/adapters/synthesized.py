@@ -22,11 +22,11 @@ def changed_services(stack: Path, plan: Plan) -> frozenset[str]:
 
 
 def _owners(stack: Path) -> dict[str, tuple[str, str]]:
-    """Address -> (service, role) of every container and network."""
+    """Address -> (service, role) of every container and network of the project."""
     resources = json.loads((stack / "cdk.tf.json").read_text(encoding="utf-8"))["resource"]
     return {
         f"{kind}.{name}": (found[labels.SERVICE], found[labels.ROLE])
         for kind in ("docker_container", "docker_network")
         for name, body in resources.get(kind, {}).items()
-        if (found := labels.of(body))
+        if labels.SERVICE in (found := labels.of(body))
     }

@@ -91,7 +91,7 @@ def plan(
     ctx.meta["detailed_exitcode"] = detailed_exitcode
     planned = operation(workspace, _intent(workspace, files, slugs, locked), full=full)
     data = {"project": workspace.project, **planned.to_dict()}
-    text = planned.full or render.plan_text(planned.services, empty=planned.empty)
+    text = planned.full or render.plan_text(planned.services, planned.others, empty=planned.empty)
     click.echo(dumps(data) if as_json else plain(text))
     if detailed_exitcode and not planned.empty:
         sys.exit(2)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.plan import Action, Change
 from iac_wrapper.model.report import Report, ServiceReport
 from iac_wrapper.model.service_change import ServiceAction, ServiceChange, summary
 from iac_wrapper.model.text_table import text_table
@@ -22,6 +23,14 @@ _WORDS: dict[ServiceAction, tuple[str, str]] = {
     "record": ("~", "containers stay as they are"),
 }
 """A sign for each action, and what becomes of the service."""
+
+_OTHERS: dict[Action, tuple[str, str]] = {
+    "create": ("+", "new"),
+    "update": ("~", "changed in place"),
+    "replace": ("±", "replaced"),
+    "delete": ("-", "removed"),
+}
+"""The same for what is no service."""
 
 WIDTH = 100
 """Columns that a table may take where no terminal says how wide it is."""
@@ -47,12 +56,18 @@ _CAUSES = {
 """Cause codes that are no words for people as they are."""
 
 
-def plan_text(changes: Sequence[ServiceChange], *, empty: bool) -> str:
-    """A line per service with what happens and why, then the count; `empty`: nothing happens."""
+def plan_text(
+    changes: Sequence[ServiceChange], others: Sequence[Change] = (), *, empty: bool
+) -> str:
+    """A line per service with what happens and why, one for each of `others` that main.py has
+    beside them, then the count; `empty`: nothing happens."""
     if empty:
         return "No changes."
     lines = [_change_line(change) for change in changes]
-    lines.append(f"Plan: {summary(changes) or 'only the record of what is deployed changes'}.")
+    lines += [_other_line(change) for change in others]
+    beside = f"{len(others)} beside the services" if others else ""
+    parts = [part for part in (summary(changes), beside) if part]
+    lines.append(f"Plan: {', '.join(parts) or 'only the record of what is deployed changes'}.")
     if any(change.action == "remove" for change in changes):
         lines.append("`iac deploy` asks before it removes; without a terminal it needs --prune.")
     return "\n".join(lines)
@@ -62,6 +77,11 @@ def _change_line(change: ServiceChange) -> str:
     sign, words = _WORDS[change.action]
     reasons = "; ".join(reason.text for reason in change.reasons)
     return f"  {sign} {change.service}: {words}" + (f" ({reasons})" if reasons else "")
+
+
+def _other_line(change: Change) -> str:
+    sign, words = _OTHERS[change.action]
+    return f"  {sign} {change.address}: {words} (of your own in main.py)"
 
 
 def destroyed_text(project: str, resources: int, swept: int) -> str:

@@ -17,6 +17,9 @@ from iac_wrapper.model.users import Users
 
 VERSION = 1
 
+VARIABLE = "IAC_USERS_FILE"
+"""Names another file than the project's own to the synth side: a plan proposes uids in one."""
+
 
 def save(users: Mapping[str, Users], path: Path) -> None:
     """Write the file: service (or ``gateway``) -> first uid of its block."""

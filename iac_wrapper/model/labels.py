@@ -20,6 +20,18 @@ FIXED = "org.karstkit.fixed"
 """A hash of what only a new container can change."""
 
 
+IMAGES = "iac/"
+"""Begins the names of this tool's images: those of services, and what sidecars run."""
+
+
+def is_own(kind: str, body: Mapping[str, Any]) -> bool:
+    """Whether a resource with these attributes is a part of a project; else somebody added it."""
+    if kind == "docker_image":
+        return str(body.get("name", "")).startswith(IMAGES)
+    return kind.startswith("docker_") and SERVICE in of(body)
+
+
 def of(body: Mapping[str, Any]) -> dict[str, str]:
     """The labels of a resource in Terraform's JSON, by name."""
-    return {item["label"]: item["value"] for item in body.get("labels") or ()}
+    found = body.get("labels")
+    return {item["label"]: item["value"] for item in found} if isinstance(found, list) else {}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from iac_wrapper.model import labels
-from iac_wrapper.model.plan import Action
+from iac_wrapper.model.plan import Action, Change
 
 _ACTIONS: Mapping[tuple[str, ...], Action] = {
     ("create",): "create",
@@ -47,6 +47,30 @@ def read(shown: Mapping[str, Any]) -> tuple[ResourceChange, ...]:
         if item["type"] in ("docker_container", "docker_network")
     )
     return tuple(change for change in found if change)
+
+
+def others(shown: Mapping[str, Any], *, record: str) -> tuple[Change, ...]:
+    """What a plan changes beside the project: resources and outputs that somebody added.
+
+    Args:
+        shown: the plan, as ``terraform show -json`` shows it.
+        record: the output that is the project's own.
+    """
+    resources = (
+        (item["address"], item["change"])
+        for item in shown.get("resource_changes", ())
+        if not labels.is_own(item["type"], item["change"]["after"] or item["change"]["before"])
+    )
+    outputs = (
+        (f"output.{name}", change)
+        for name, change in shown.get("output_changes", {}).items()
+        if name != record
+    )
+    return tuple(
+        Change(address, action)
+        for address, change in (*resources, *outputs)
+        if (action := _ACTIONS.get(tuple(change["actions"])))
+    )
 
 
 def _change(change: Mapping[str, Any], drift: Mapping[str, Any] | None) -> ResourceChange | None:

@@ -177,13 +177,14 @@ def _limited(
         own -= {*_CPUS} if old.options.cpus != new.options.cpus else set()
     if "memory" in own:
         was, will = (written_size(size or 0) for size in resource.attributes["memory"])
-        setting = " (IAC_MEMORY_MB)" if new and new.options.memory_mb is None else ""
+        setting = " (IAC_MEMORY_MB or main.py)" if new and new.options.memory_mb is None else ""
         text = f"memory: {was} → {will}{setting}"
         own_text = f"memory{_of_whose(resource.role)} {was} → {will}, which KarstKit sets"
         yield Reason("limits", text if is_app else own_text)
     if rest := own - {*_MEMORY}:
         names = " and ".join(_named(rest))
-        text = f"{names}{_of_whose(resource.role)} changed, which KarstKit sets"
+        who = "KarstKit or main.py" if is_app else "KarstKit"
+        text = f"{names}{_of_whose(resource.role)} changed, which {who} sets"
         yield Reason("limits", text)
 
 
@@ -214,7 +215,9 @@ def _variables(
     before, after = (dict(_pair(line) for line in lines or ()) for lines in (was, will))
     names = {name for name in {*before, *after} if before.get(name) != after.get(name)}
     if resource.role == "app":
-        yield Reason("env", f"env: changed {', '.join(sorted(names))}, which KarstKit sets")
+        yield Reason(
+            "env", f"env: changed {', '.join(sorted(names))}, which KarstKit or main.py sets"
+        )
         return
     for name in sorted(names.intersection(_SETTINGS)):
         yield Reason("settings", f"{name}: {before.get(name)} → {after.get(name)}")

@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from iac_wrapper.adapters import state
 from iac_wrapper.adapters.synth import synth
@@ -36,7 +37,14 @@ def make_plan(
     """
     workspace.step("Synthesizing the cdktf app")
     users = users or workspace.layout.users(workspace.project)
-    directory = synth(workspace.layout.root, lock, users, outdir, workspace.project)
+    directory = synth(
+        workspace.layout.root,
+        workspace.host,
+        lock=lock,
+        users=users,
+        outdir=outdir,
+        project=workspace.project,
+    )
     if untouched:
         _leave_alone(directory / "cdk.tf.json", untouched)
     terraform = workspace.terraform(directory)
@@ -67,7 +75,7 @@ def _leave_alone(stack: Path, services: Collection[str]) -> None:
     """
     data = json.loads(stack.read_text(encoding="utf-8"))
     for body in data["resource"].get("docker_container", {}).values():
-        if any(x["label"] == labels.SERVICE and x["value"] in services for x in body["labels"]):
+        if labels.of(body).get(labels.SERVICE) in services:
             body.setdefault("lifecycle", {})["ignore_changes"] = "all"
     write_text(stack, json.dumps(data, indent=2))
 
@@ -81,11 +89,12 @@ def destroyer(workspace: Workspace) -> Terraform:
     """Terraform over a configuration that holds only the backend and the provider.
 
     Destroying needs nothing else: so it works without a lock, without Node and after `cdktf.out`
-    is gone.
+    is gone. What somebody added to the stack may need providers of theirs: these are taken from
+    the stack that was synthesized last.
     """
     directory = workspace.directory / "destroy"
     directory.mkdir(parents=True, exist_ok=True)
-    config = {
+    config: dict[str, Any] = {
         "terraform": {
             "required_providers": {
                 "docker": {"source": PROVIDER_SOURCE, "version": PROVIDER_VERSION}
@@ -94,8 +103,23 @@ def destroyer(workspace: Workspace) -> Terraform:
         },
         "provider": {"docker": [{}]},
     }
+    if state.others(workspace.layout.state(workspace.project)):
+        config = _with_providers(workspace, config)
     (directory / "cdk.tf.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
     return workspace.terraform(directory)
+
+
+def _with_providers(workspace: Workspace, config: dict[str, Any]) -> dict[str, Any]:
+    project = workspace.project
+    stack = workspace.layout.outdir(project) / "stacks" / project / "cdk.tf.json"
+    try:
+        last = json.loads(stack.read_text(encoding="utf-8"))
+        required = last["terraform"]["required_providers"]
+    except (OSError, ValueError, KeyError, TypeError):
+        workspace.warn(f"{stack} is gone, and with it what main.py said of other providers")
+        return config
+    config["terraform"]["required_providers"] |= required
+    return config | {key: last[key] for key in ("provider", "variable", "locals") if key in last}
 
 
 def check_own(workspace: Workspace) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from iac_wrapper.adapters import state
 from iac_wrapper.adapters.workspace_lock import LOCK_NAME
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.operations.workspace import Workspace
@@ -16,13 +17,15 @@ class UnknownProjectError(ConfigError):
 
 @dataclass(frozen=True)
 class Inventory:
-    """Names of what a destroy would remove; `files`: keys, state or logs lie in the folder."""
+    """Names of what a destroy would remove; `others` are resources of the stack that somebody
+    added; `files`: keys, state or logs lie in the folder."""
 
     services: tuple[str, ...]
     networks: tuple[str, ...]
     volumes: tuple[str, ...]
     images: tuple[str, ...]
     files: bool
+    others: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -37,6 +40,7 @@ class Inventory:
             "networks": self.networks,
             "volumes": self.volumes,
             "images": self.images,
+            "of your own in main.py": self.others,
         }
         return tuple((kind, names) for kind, names in kinds.items() if names)
 
@@ -58,6 +62,7 @@ def take(workspace: Workspace) -> Inventory:
         volumes=tuple(engine.volumes(project)),
         images=tuple(engine.image_tags(project)),
         files=_has_files(workspace),
+        others=_others(workspace),
     )
 
 
@@ -95,6 +100,13 @@ def _services_in_any_state(workspace: Workspace) -> tuple[str, ...]:
         return services(workspace)
     except ConfigError:
         return tuple(sorted(set(_with_container(workspace))))
+
+
+def _others(workspace: Workspace) -> tuple[str, ...]:
+    try:
+        return state.others(workspace.layout.state(workspace.project))
+    except ConfigError:  # as above
+        return ()
 
 
 def _with_container(workspace: Workspace) -> Iterable[str]:

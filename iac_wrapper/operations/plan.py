@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from iac_wrapper.files import lock_file
@@ -12,7 +12,7 @@ from iac_wrapper.files.layout import container_name, gateway_name
 from iac_wrapper.model import resource_change
 from iac_wrapper.model.intent import Intent
 from iac_wrapper.model.lock import LockFile
-from iac_wrapper.model.plan import Plan
+from iac_wrapper.model.plan import Change, Plan
 from iac_wrapper.model.remote import remote_of
 from iac_wrapper.model.service_change import ServiceChange
 from iac_wrapper.model.service_changes import Observed, service_changes
@@ -32,7 +32,8 @@ from iac_wrapper.sources import git
 class Planned:
     """A plan, the facts it was made from, and what it means for each service.
 
-    `full` is the plan in Terraform's own words. `plan_hash` is the SHA-256 of Terraform's saved
+    `others` are changes of what somebody added to the stack. `full` is the plan in Terraform's own
+    words. `plan_hash` is the SHA-256 of Terraform's saved
     plan.
     """
 
@@ -41,6 +42,7 @@ class Planned:
     services: tuple[ServiceChange, ...]
     full: str
     plan_hash: str
+    others: tuple[Change, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -48,6 +50,7 @@ class Planned:
             **self.plan.to_dict(),
             "empty": self.empty,
             "services": [change.to_dict() for change in self.services],
+            "others": [asdict(change) for change in self.others],
             "renewals": list(self.renewals),
         }
 
@@ -82,12 +85,14 @@ def plan(workspace: Workspace, intent: Intent, *, full: bool = False) -> Planned
             terraform, saved, planned = make_plan(
                 workspace, lock_path, outdir, users_path, untouched=resting
             )
+            shown = terraform.show(saved)
             result = Planned(
                 lock=found,
                 plan=planned,
-                services=_changes(workspace, found, terraform.show(saved), seen),
+                services=_changes(workspace, found, shown, seen),
                 full=terraform.show_text(saved) if full else "",
                 plan_hash=file_hash(saved),
+                others=resource_change.others(shown, record=lock_file.LOCK_OUTPUT),
             )
             saved.unlink(missing_ok=True)
         finally:

@@ -13,13 +13,14 @@ from typing import Any
 import cdktf
 from constructs import Construct
 
+from constructs_lib.mesh_props import MeshProps
 from iac_wrapper.files.host import Host
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.users import BLOCK, Users
-from stacks.project_stack import ProjectStack, ProjectStackProps
+from stacks.project_stack import ProjectStack
 
 ROOT = Path("/project")
 SIDECAR_IMAGE = "iac/envoy:1.40.0-0123456789ab"
@@ -69,10 +70,10 @@ def users(facts: LockFile) -> dict[str, Users]:
     return {name: Users(30_000 + BLOCK * number) for number, name in enumerate(names)}
 
 
-def props(*apps: ResolvedApp, **changes: Any) -> ProjectStackProps:
+def props(*apps: ResolvedApp, **changes: Any) -> MeshProps:
     """Props of a stack in /project, which exists nowhere."""
     facts = changes.get("lock", lock(*apps))
-    plain = ProjectStackProps(
+    plain = MeshProps(
         lock=facts,
         host=host(),
         users=users(facts),
@@ -90,13 +91,13 @@ def scratch_app() -> Iterator[cdktf.App]:
         yield cdktf.Testing.app(outdir=outdir)
 
 
-def synth_text(stack_props: ProjectStackProps) -> str:
+def synth_text(stack_props: MeshProps) -> str:
     """The Terraform JSON of a stack, validated."""
     with scratch_app() as scope:
         return str(cdktf.Testing.synth(ProjectStack(scope, stack_props), True))
 
 
-def synth(stack_props: ProjectStackProps) -> dict[str, Any]:
+def synth(stack_props: MeshProps) -> dict[str, Any]:
     """The same as a value."""
     result: dict[str, Any] = json.loads(synth_text(stack_props))
     return result

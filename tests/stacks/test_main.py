@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import main
+from constructs_lib import app_process
 from iac_wrapper.files import host as host_record
 from iac_wrapper.files import lock_file, users_file
 from iac_wrapper.files.layout import Layout
@@ -31,9 +32,20 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(main, "ROOT", tmp_path)
     for name in ("JSII_NODE", "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION"):
         monkeypatch.setenv(name, os.environ.get(name, ""))
-    for name in ("IAC_LOCK_FILE", "CDKTF_OUTDIR"):
+    for name in ("IAC_LOCK_FILE", "IAC_USERS_FILE", "CDKTF_OUTDIR"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
+
+
+def _main(capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """The exit code and what is on stderr, as a process of its own would end."""
+    try:
+        main.main()
+    except Exception as error:
+        with pytest.raises(SystemExit) as ended:
+            app_process.end_with_sentences(type(error), error, None)
+        return int(str(ended.value.code)), capsys.readouterr().err
+    return 0, capsys.readouterr().err
 
 
 def _stack(outdir: Path, name: str = "iacnet") -> Path:
@@ -41,24 +53,25 @@ def _stack(outdir: Path, name: str = "iacnet") -> Path:
 
 
 def test_one_stack_with_the_name_of_the_project(project: Path) -> None:
-    """Without arguments it writes where the layout says, one stack, and reports success."""
-    assert main.main([]) == 0
+    """By itself it writes where the layout says, one stack."""
+    main.main()
 
     assert [p.name for p in (project / "cdktf.out" / "stacks").iterdir()] == ["iacnet"]
     assert json.loads(_stack(project / "cdktf.out").read_text())["output"]["lock"]
 
 
-def test_outdir_of_the_cli_is_used_unless_an_argument_says_otherwise(
+def test_folder_and_users_are_taken_from_the_environment(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The cdktf CLI names its directory in the environment."""
+    """The cdktf CLI names its folder so, and `iac` the uids that a plan proposes, too."""
+    layout = Layout(project)
+    layout.users("iacnet").rename(project / "proposed.json")
     monkeypatch.setenv("CDKTF_OUTDIR", str(project / "cli"))
+    monkeypatch.setenv("IAC_USERS_FILE", str(project / "proposed.json"))
 
-    assert main.main([]) == 0
-    assert main.main(["--outdir", str(project / "argument")]) == 0
+    main.main()
 
     assert _stack(project / "cli").exists()
-    assert _stack(project / "argument").exists()
 
 
 def test_lock_file_setting_names_another_lock(
@@ -70,14 +83,14 @@ def test_lock_file_setting_names_another_lock(
     users_file.save(users(facts), Layout(project).users("shop"))
     monkeypatch.setenv("IAC_LOCK_FILE", "shop.lock.json")
 
-    assert main.main([]) == 0
+    main.main()
     assert _stack(project / ".iac" / "projects" / "shop" / "cdktf.out", "shop").exists()
 
 
 def test_two_processes_write_the_same_bytes_and_nothing_of_this_checkout(project: Path) -> None:
     """Neither hash seeds nor stack traces reach the output; stderr stays empty."""
-    code = f"import main, pathlib; main.ROOT = pathlib.Path({str(project)!r}); main.main([])"
-    assert main.main([]) == 0
+    code = f"import main, pathlib; main.ROOT = pathlib.Path({str(project)!r}); main.main()"
+    main.main()
     first = _stack(project / "cdktf.out").read_bytes()
 
     done = subprocess.run(
@@ -103,9 +116,9 @@ def test_missing_input_is_explained(
     """No lock, host record or uids: the sentence, the next step and exit code 2, no traceback."""
     (project / broken).unlink()
 
-    assert main.main([]) == 2
+    code, printed = _main(capsys)
 
-    printed = capsys.readouterr().err
+    assert code == 2
     assert message in printed
     assert "next:" in printed
     assert "Traceback" not in printed
@@ -115,8 +128,10 @@ def test_missing_node_is_explained(project: Path, capsys: pytest.CaptureFixture[
     """jsii itself would end in an AttributeError."""
     host_record.save(host(node=str(project / "node")), project)
 
-    assert main.main([]) == 2
-    assert "Node is not where bootstrap found it" in capsys.readouterr().err
+    code, printed = _main(capsys)
+
+    assert code == 2
+    assert "Node is not where bootstrap found it" in printed
 
 
 def test_user_names_in_urls_are_no_secrets(project: Path) -> None:
@@ -126,7 +141,7 @@ def test_user_names_in_urls_are_no_secrets(project: Path) -> None:
         project / "repos.lock.json",
     )
 
-    assert main.main([]) == 0
+    main.main()
 
     written = _stack(project / "cdktf.out").read_text()
     assert "git+ssh://git@example.org/o/r#main" in written
@@ -137,9 +152,9 @@ def test_refused_stack_is_explained(project: Path, capsys: pytest.CaptureFixture
     """A policy's sentence reaches the user without jsii's stack."""
     lock_file.save(lock(app(env={"T": "ghp_" + "x" * 36})), project / "repos.lock.json")
 
-    assert main.main([]) == 2
+    code, printed = _main(capsys)
 
-    printed = capsys.readouterr().err
+    assert code == 2
     assert "env[T]: looks like a key" in printed
     assert "ignore" not in printed
     assert "Traceback" not in printed

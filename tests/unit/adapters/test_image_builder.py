@@ -34,13 +34,15 @@ def docker(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_only_wanted_images_with_a_build_are_taken(tmp_path: Path) -> None:
-    """The sidecar image has no build block; images the plan does not touch are left alone."""
-    build: dict[str, object] = {"build": {}}
-    images = {"a_image": build, "b_image": build, "iac_sidecar": {}}
+def test_only_wanted_images_of_services_are_taken(tmp_path: Path) -> None:
+    """The sidecar image has no build block; images the plan does not touch are left alone, and
+    those that somebody added are Terraform's to build."""
+    build: dict[str, object] = {"build": {"label": {"org.karstkit.service": "a"}}}
+    own: list[dict[str, object]] = [{"build": {"context": "x"}}, {"build": [{"context": "x"}]}]
+    images = {"a_image": build, "b_image": build, "iac_sidecar": {}, "x": own[0], "y": own[1]}
     (tmp_path / "cdk.tf.json").write_text(json.dumps({"resource": {"docker_image": images}}))
-    wanted = ["docker_image.a_image", "docker_image.iac_sidecar", "docker_container.b_image"]
-    assert image_builder.blocks(tmp_path, wanted) == [{"build": {}}]
+    wanted = [f"docker_image.{name}" for name in ("a_image", "iac_sidecar", "x", "y")]
+    assert image_builder.blocks(tmp_path, [*wanted, "docker_container.b_image"]) == [build]
 
 
 def test_stages_are_shown_and_everything_is_logged(tmp_path: Path, docker: str) -> None:

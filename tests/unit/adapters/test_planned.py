@@ -77,9 +77,11 @@ def test_data_is_seen() -> None:
 def test_a_new_network_is_seen() -> None:
     """What is replaced or made, not what stays."""
 
-    def network(*actions: str) -> dict[str, Any]:
-        change = {"actions": list(actions)}
+    def network(*actions: str, role: str = "network") -> dict[str, Any]:
+        labels = [{"label": "org.karstkit.role", "value": role}]
+        change = {"actions": list(actions), "after": {"labels": labels}}
         return {"resource_changes": [{"type": "docker_network", "change": change}]}
 
     assert planned.replaces_network(network("delete", "create"))
     assert not planned.replaces_network(network("no-op"))
+    assert not planned.replaces_network(network("create", role="somebody's"))

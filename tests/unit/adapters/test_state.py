@@ -39,6 +39,30 @@ def test_resource_ids_are_collected(tmp_path: Path) -> None:
     assert state.resource_ids(path) == {"a", "b"}
 
 
+def test_what_is_no_part_of_the_project_is_told_by_labels(tmp_path: Path) -> None:
+    """Services, network and images are; what lacks our labels somebody added. Data are nobody's."""
+
+    def resource(address: str, body: dict[str, object], mode: str = "managed") -> dict[str, object]:
+        kind, name = address.split(".")
+        return {"mode": mode, "type": kind, "name": name, "instances": [{"attributes": body}]}
+
+    labels = [{"label": "org.karstkit.service", "value": "web"}]
+    resources = [
+        resource("docker_container.web", {"labels": labels}),
+        resource("docker_image.web", {"name": "iac/demo-web:1", "labels": None}),
+        resource("docker_image.db", {"name": "postgres:16"}),
+        resource("docker_network.extra", {"labels": [{"label": "a", "value": "b"}]}),
+        resource("terraform_data.x", {"id": "1"}),
+        resource("docker_network.seen", {}, mode="data"),
+        {**resource("docker_volume.v", {}), "module": "module.m"},
+    ]
+    path = tmp_path / "s"
+    path.write_text(json.dumps({"resources": resources}))
+    assert state.others(path) == (
+        "docker_image.db", "docker_network.extra", "terraform_data.x", "module.m.docker_volume.v"
+    )  # fmt: skip
+
+
 def test_a_broken_state_is_a_config_error(tmp_path: Path) -> None:
     """Half a file names the backup."""
     path = tmp_path / "terraform.tfstate"

@@ -11,6 +11,7 @@ from iac_wrapper.model.diagnosis import Diagnosis
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.health import Health, Phase, Probe
 from iac_wrapper.model.plain import plain
+from iac_wrapper.model.plan import Change
 from iac_wrapper.model.report import Report, ServiceReport
 from iac_wrapper.model.service_change import Reason, ServiceChange
 
@@ -147,6 +148,19 @@ def test_a_plan_is_told_in_words_of_services() -> None:
     assert render.plan_text((), empty=True) == "No changes."
     assert "record" in render.plan_text((), empty=False)
     assert [change.interrupts for change in changes] == [True, True, True]
+
+
+def test_what_is_beside_the_services_has_a_line_each() -> None:
+    """By its address in Terraform, and it is counted apart."""
+    others = [Change("docker_network.extra", "create"), Change("output.url", "update")]
+    lines = [
+        "  + docker_network.extra: new (of your own in main.py)",
+        "  ~ output.url: changed in place (of your own in main.py)",
+        "Plan: 2 beside the services.",
+    ]
+    assert render.plan_text([], others, empty=False).splitlines() == lines
+    both = render.plan_text([ServiceChange("web", "replace")], others, empty=False)
+    assert both.splitlines()[-1] == "Plan: 1 replaced, 2 beside the services."
 
 
 def test_what_was_broken_before_is_told_apart() -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from iac_wrapper.model import labels
 from iac_wrapper.model.options import Options
-from iac_wrapper.model.resource_change import ResourceChange, read
+from iac_wrapper.model.plan import Change
+from iac_wrapper.model.resource_change import ResourceChange, others, read
 from iac_wrapper.model.service_change import ServiceChange
 from iac_wrapper.model.service_changes import Observed, service_changes
 from tests.support.deployed import app
@@ -120,14 +121,15 @@ def test_services_come_and_go() -> None:
                         edited=frozenset({"memory", "memory_swap"})), "update",
          "memory of its app container was changed by hand"),
         (ResourceChange("web", "app", "update", {"memory": (512, 256), "memory_swap": (512, 256)}),
-         "update", "memory: 512m → 256m (IAC_MEMORY_MB)"),
+         "update", "memory: 512m → 256m (IAC_MEMORY_MB or main.py)"),
         (ResourceChange("web", "envoy", "update", {"memory": (64, 96), "memory_swap": (64, 96)}),
          "update", "memory of its sidecar 64m → 96m, which KarstKit sets"),
         (ResourceChange("web", "app", "update", {"cpu_period": (0, 1), "cpu_quota": (0, 2)},
                         edited=frozenset({"cpu_period", "cpu_quota"})), "update",
          "cpus of its app container was changed by hand"),
         (ResourceChange("web", "app", "replace", {"ulimit": ([], [1])}), "replace",
-         "limits of processes and files of its app container changed, which KarstKit sets"),
+         "limits of processes and files of its app container changed, which KarstKit or main.py"
+         " sets"),
         (ResourceChange("web", "envoy", "replace",
                         {"env": (["A=1", "IAC_MAX_HEADERS=100"], ["A=1", "IAC_MAX_HEADERS=200"])}),
          "replace", "IAC_MAX_HEADERS: 100 → 200"),
@@ -136,7 +138,7 @@ def test_services_come_and_go() -> None:
         (ResourceChange("web", "envoy", "replace", {"env": (["A=1"], ["A=2"])}), "replace",
          "KarstKit's sidecar configuration changed"),
         (ResourceChange("web", "app", "replace", {"env": (["OTEL=1", "B=1"], ["OTEL=2", "B=1"])}),
-         "replace", "env: changed OTEL, which KarstKit sets"),
+         "replace", "env: changed OTEL, which KarstKit or main.py sets"),
         (ResourceChange("web", "app", "replace", {"labels": ([], [1])}), "replace",
          "labels of its app container changed"),
     ],
@@ -178,7 +180,10 @@ def test_a_limit_of_this_tool_is_a_reason_beside_an_option() -> None:
     """An option settles its own attribute only."""
     resource = ResourceChange("web", "app", "update", {"memory": (512, 256), "cpu_quota": (1, 2)})
     change = _only(WEB, replace(WEB, options=Options(cpus=2)), resource)
-    assert _texts(change) == ["cpus: no limit → 2", "memory: 512m → 256m (IAC_MEMORY_MB)"]
+    assert _texts(change) == [
+        "cpus: no limit → 2",
+        "memory: 512m → 256m (IAC_MEMORY_MB or main.py)",
+    ]
 
 
 def test_another_slug_is_no_change_of_the_sidecar() -> None:
@@ -255,3 +260,33 @@ def test_terraforms_plan_is_read_by_labels() -> None:
     assert (set(found.edited), found.gone) == ({"memory"}, False)
     gone = read({**shown, "resource_drift": [{**item, "change": {**drift, "after": None}}]})
     assert gone[0].gone
+
+
+def test_what_somebody_added_is_told_apart() -> None:
+    """Resources without our labels, of any kind, and outputs but the record; only what changes."""
+    marks = [{"label": labels.SERVICE, "value": "web"}]
+
+    def item(address: str, action: str, **body: Any) -> dict[str, Any]:
+        change = {"actions": [action], "before": None, "after": body}
+        return {"address": address, "type": address.partition(".")[0], "change": change}
+
+    shown = {
+        "resource_changes": [
+            item("docker_container.web", "create", labels=marks),
+            item("docker_image.web", "create", name="iac/demo-web:1"),
+            item("docker_network.extra", "create", labels=[]),
+            item("docker_network.same", "no-op", labels=[]),
+            item("terraform_data.x", "update"),
+            item("terraform_data.y", "read"),
+        ],
+        "output_changes": {
+            "lock": {"actions": ["update"]},
+            "url": {"actions": ["delete"]},
+            "nothing": {"actions": ["no-op"]},
+        },
+    }
+    assert others(shown, record="lock") == (
+        Change("docker_network.extra", "create"),
+        Change("terraform_data.x", "update"),
+        Change("output.url", "delete"),
+    )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stacks.policies import violations
+from constructs_lib.policies import violations
 
 MOUNTABLE = ("/project/secrets/iacnet",)
 
@@ -31,7 +31,7 @@ def _container(role: str = "app", **changes: Any) -> dict[str, Any]:
 
 def _check(kind: str, body: dict[str, Any]) -> list[str]:
     terraform = {"resource": {kind: {"it": body}}}
-    return violations(terraform, project="iacnet", mountable=MOUNTABLE)
+    return violations(terraform, project="iacnet", mountable=MOUNTABLE, own={f"{kind}.it"})
 
 
 def _mount(source: str, *, read_only: bool = True) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """What no stack may do, checked on the Terraform JSON itself. Pure: knows nothing of constructs.
 
 The constructs already keep these rules; this is the second pair of eyes, for every change to them.
+What somebody adds to a stack of their own is theirs: it must not pass for a part of the project,
+nor bring a secret into Terraform.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -20,18 +22,24 @@ _EXPOSED = "looks like a key, token or password, expected a reference ${NAME} in
 _Json = Mapping[str, Any]
 
 
-def violations(terraform: _Json, *, project: str, mountable: Sequence[str]) -> list[str]:
+def violations(
+    terraform: _Json, *, project: str, mountable: Sequence[str], own: Collection[str]
+) -> list[str]:
     """Every breach as ``address: what, expected what``; no secret is ever part of the text.
 
     Args:
         terraform: the content of ``cdk.tf.json``.
         project: the name that labels must carry.
         mountable: the directories on the host below which mounts may lie.
+        own: the addresses (``docker_container.x``) of the project's own resources.
     """
     found: list[str] = []
     for kind, resources in terraform.get("resource", {}).items():
         for name, body in resources.items():
             address = f"{kind}.{name}"
+            if address not in own:
+                found += [f"{address}: {text}" for text in _pretence(body)]
+                continue
             found += [f"{address}: {text}" for text in _labels(kind, body, project)]
             if kind == "docker_container":
                 found += [f"{address}: {text}" for text in _container(body, mountable)]
@@ -40,17 +48,28 @@ def violations(terraform: _Json, *, project: str, mountable: Sequence[str]) -> l
 
 
 def _labels(kind: str, body: _Json, project: str) -> Iterator[str]:
-    if kind == "docker_image":
-        if "build" not in body:
-            return
-        present = dict(_first(body["build"]).get("label", {}))
-    else:
-        present = {item["label"]: item["value"] for item in body.get("labels", ())}
+    if kind == "docker_image" and "build" not in body:
+        return
+    present = _present(body)
     for name in (labels.PROJECT, labels.SERVICE, labels.ROLE):
         if not present.get(name):
             yield f"label {name} is missing"
     if present.get(labels.PROJECT, project) != project:
         yield f"label {labels.PROJECT} is {present[labels.PROJECT]!r}, expected {project!r}"
+
+
+def _pretence(body: _Json) -> Iterator[str]:
+    """Labels by which destroy, heal and the sweep would take a resource for a service's."""
+    names = (labels.PROJECT, labels.SERVICE, labels.ROLE)
+    if found := sorted(set(names) & _present(body).keys()):
+        yield f"carries {', '.join(found)}, expected labels of your own: it is no service's"
+
+
+def _present(body: _Json) -> dict[str, str]:
+    """The labels of a resource: of what is built where it builds, else of itself."""
+    if "build" in body:
+        return dict(_first(body["build"]).get("label") or {})
+    return labels.of(body)
 
 
 def _container(body: _Json, mountable: Sequence[str]) -> Iterator[str]:

@@ -1,0 +1,38 @@
+"""A small project as commit 771072e left it: its facts, and the stack that it made of them.
+
+`tests/data/before-own-apps` was written by that commit's own code, for a project in /project: a web
+server as it comes, and one with every option that shows in a container.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from iac_wrapper.files import host as host_record
+from iac_wrapper.files import lock_file, users_file
+from iac_wrapper.files.host import Host
+from iac_wrapper.files.layout import Layout
+
+FOLDER = Path(__file__).parents[1] / "data" / "before-own-apps"
+LOCK = FOLDER / "repos.lock.json"
+USERS = FOLDER / "users.json"
+STACK = FOLDER / "cdk.tf.json"
+ROOT = Path("/project")
+
+
+def host(node: str) -> Host:
+    """The record of the machine, with a Node that is there."""
+    data = json.loads((FOLDER / "host.json").read_text(encoding="utf-8"))
+    assert data.pop("version") == host_record.HOST_VERSION
+    bases = {key: host_record.PythonBase(**value) for key, value in data.pop("bases").items()}
+    return replace(Host(bases=bases, **data), node=node)
+
+
+def put(folder: Path, node: str) -> None:
+    """Make `folder` the project's: lock, users and host record as `iac` leaves them."""
+    lock = lock_file.load(LOCK)
+    lock_file.save(lock, folder / "repos.lock.json")
+    users_file.save(users_file.load(USERS), Layout(folder).users(lock.project))
+    host_record.save(host(node), folder)

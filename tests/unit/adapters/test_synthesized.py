@@ -1,0 +1,32 @@
+"""Which services a plan touches, read from the synthesized stack."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from iac_wrapper.adapters.synthesized import changed_services
+from iac_wrapper.model.plan import Change, Plan
+
+
+def _labelled(**values: str) -> dict[str, object]:
+    found = [{"label": f"org.karstkit.{name}", "value": value} for name, value in values.items()]
+    return {"labels": [*found, {"label": "team", "value": "a"}]}
+
+
+def test_what_somebody_added_touches_no_service(tmp_path: Path) -> None:
+    """Their containers and networks may carry labels of their own; ours say whose they are."""
+    containers = {name: _labelled(service=name, role="app") for name in ("a", "b")}
+    stack = {
+        "docker_container": {**containers, "db": _labelled(), "bare": {}},
+        "docker_network": {"n": _labelled(service="network", role="network"), "x": _labelled()},
+    }
+    (tmp_path / "cdk.tf.json").write_text(json.dumps({"resource": stack}))
+
+    def changed(*addresses: str) -> set[str]:
+        plan = Plan(tuple(Change(address, "create") for address in addresses))
+        return set(changed_services(tmp_path, plan))
+
+    assert changed("docker_container.db", "docker_network.x", "docker_container.bare") == set()
+    assert changed("docker_container.a", "docker_network.x") == {"a"}
+    assert changed("docker_network.n") == {"a", "b"}
