@@ -21,6 +21,7 @@ from iac_wrapper.files import host as host_record
 from iac_wrapper.files import lock_file, users_file
 from iac_wrapper.files.host import Host
 from iac_wrapper.files.layout import Layout
+from iac_wrapper.files.machine_home import setup_command
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.users import Users
 from iac_wrapper.settings import Settings
@@ -58,7 +59,7 @@ def synthesize(root: Path, outdir: Path | None, users: Path | None = None) -> No
     """
     chosen = settings.load(root)
     lock = lock_file.load(root / (chosen.IAC_LOCK_FILE or "repos.lock.json"))
-    host = host_record.load(root)
+    host = host_record.load(chosen.machine_home)
     found = users_file.load(users or Layout(root).users(lock.project))
     if outdir is None:
         given = os.environ.get("CDKTF_OUTDIR")
@@ -75,7 +76,7 @@ def _use_node(host: Host) -> None:
             where=host.node or "node",
             found="no executable",
             expected="Node 18 or newer, which cdktf runs on",
-            next_step="make bootstrap",
+            next_step=setup_command(),
         )
     os.environ["JSII_NODE"] = host.node
     # A list of major versions: the banner is not about anything the user can see or change.

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.files import env_text
+from iac_wrapper.files import env_text, machine_home
+from iac_wrapper.files.machine_home import MachineHome
 from iac_wrapper.model.base_url import check_base_url, is_loopback
 from iac_wrapper.model.hosts import GitHost, Hosts
 
@@ -38,6 +39,9 @@ class Settings:
         " project iacnet, a free one for others.")  # fmt: skip
     IAC_LOCK_FILE: str = _setting("", "Lock file that main.py synthesizes, relative to the"
         " project folder. Empty: repos.lock.json.")  # fmt: skip
+    IAC_HOME: str = _setting("", "Folder of this machine's tools and of the record of its images."
+        " Empty: .iac of a checkout; of an installed iac, a folder for its version in karstkit"
+        " below XDG_DATA_HOME or ~/.local/share.")  # fmt: skip
     IAC_PROVIDER: str = _setting("auto", "Docker provider for Terraform: auto, registry, embedded.")
     IAC_PYTHON_VERSION: str = _setting("3.11", "Python of the app images (3.11, 3.12, 3.13).")
     IAC_BASE_IMAGES: str = _setting("auto", "Base images: auto (pull when a registry answers),"
@@ -145,6 +149,11 @@ class Settings:
         if network.prefixlen > 28 or not network.is_private:
             raise self._bad("IAC_SUBNET", expected)
         return str(network)
+
+    @property
+    def machine_home(self) -> MachineHome:
+        """Where the facts of this machine lie."""
+        return machine_home.find(self.IAC_HOME, self.environment, machine_home.checkout())
 
     @property
     def provider(self) -> str:

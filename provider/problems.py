@@ -78,7 +78,7 @@ def keeping(state: dict[str, Any]) -> Iterator[None]:
         raise problem from None
 
 
-OFFICIAL_STEP = "`make bootstrap IAC_PROVIDER=registry` takes the official provider"
+OFFICIAL_STEP = "`IAC_PROVIDER=registry iac setup` takes the official provider"
 """Where to get what is not here."""
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from iac_wrapper.adapters import process
 from iac_wrapper.adapters.process import Command
 from iac_wrapper.errors import CommandError, ConfigError
+from iac_wrapper.files.machine_home import setup_command
 
 
 def synth(root: Path, lock: Path, users: Path, outdir: Path, project: str) -> Path:
@@ -31,6 +32,6 @@ def synth(root: Path, lock: Path, users: Path, outdir: Path, project: str) -> Pa
         raise CommandError(
             "the cdktf app wrote no stack",
             expected=str(directory / "cdk.tf.json"),
-            next_step="make bootstrap",
+            next_step=setup_command(),
         )
     return directory

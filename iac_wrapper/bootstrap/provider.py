@@ -6,6 +6,7 @@ machine and in every folder, because Terraform's dependency lock holds its hash.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,9 +86,20 @@ def _json(url: str, timeout: float) -> Any:
 
 def install(context: Context, platform: str) -> None:
     """Write the mirror and Terraform's CLI configuration for the embedded provider."""
-    mirror = context.layout.data / "mirror"
-    _write(executable_path(mirror, platform), TRAMPOLINE, mode=0o755)
-    _write(context.layout.data / "terraformrc", cli_configuration(mirror), mode=0o644)
+    home = context.home
+    path = executable_path(home.mirror, platform)
+    if path.is_file() and path.read_text(encoding="utf-8") != TRAMPOLINE:
+        _forget(home.data)
+    _write(path, TRAMPOLINE, mode=0o755)
+    _write(home.bin / _START, start(context), mode=0o755)
+    _write(home.terraformrc, cli_configuration(home.mirror), mode=0o644)
+
+
+def _forget(data: Path) -> None:
+    """Remove the dependency locks of a checkout's stacks: they hold the hash of another text."""
+    for out in (data.parent / "cdktf.out", *data.glob("projects/*/cdktf.out")):
+        for lock in out.glob("stacks/*/.terraform.lock.hcl"):
+            lock.unlink(missing_ok=True)
 
 
 def executable_path(mirror: Path, platform: str) -> Path:
@@ -105,7 +117,7 @@ def cli_configuration(mirror: Path) -> str:
     """A Terraform CLI configuration: this provider from the mirror, all others as always."""
     quoted = str(mirror).replace("\\", "\\\\").replace('"', '\\"')
     return f"""\
-# Written by make bootstrap: the embedded Docker provider.
+# Written by KarstKit's set-up: the embedded Docker provider.
 disable_checkpoint = true
 provider_installation {{
   filesystem_mirror {{
@@ -124,17 +136,35 @@ def _write(path: Path, text: str, *, mode: int) -> None:
         write_text(path, text, mode=mode)
 
 
-TRAMPOLINE = """\
+def start(context: Context) -> str:
+    """The sh file that the mirror's leads to: it knows this machine's interpreter.
+
+    Our packages come first: a folder ``provider/`` of the person's, in the current folder or by
+    PYTHONPATH, is not taken for ours.
+    """
+    used = (context.python, context.packages, context.bin / "docker")
+    python, packages, docker = (shlex.quote(str(path)) for path in used)
+    return f"""\
 #!/bin/sh
-# Written by make bootstrap: starts the embedded Docker provider of the project folder that this
-# file lies in (Terraform links to it, hence readlink), whatever the current folder is.
+# Written by KarstKit's set-up: starts the embedded Docker provider.
+[ -n "${{KARSTKIT_DOCKER_CLI:-}}" ] || KARSTKIT_DOCKER_CLI={docker}
+export KARSTKIT_DOCKER_CLI PYTHONPATH={packages}
+exec {python} -P -m provider
+"""
+
+
+_START = "docker-provider"
+
+TRAMPOLINE = f"""\
+#!/bin/sh
+# Written by KarstKit's set-up: starts the embedded Docker provider of the folder that this file
+# lies in (Terraform links to it, hence readlink), whatever the current folder is.
 here=$(dirname -- "$(readlink -f -- "$0")")
-root=$(cd -- "$here/../../../../../../.." && pwd)
-if [ ! -x "$root/.venv/bin/python" ]; then
-    echo "the embedded Docker provider is not set up in $root: run make bootstrap there" >&2
+data=$(cd -- "$here/../../../../../.." && pwd)
+if [ ! -x "$data/bin/{_START}" ]; then
+    echo "the embedded Docker provider is not set up in $data: run iac setup" \\
+        "(in a checkout of KarstKit: make bootstrap)" >&2
     exit 1
 fi
-: "${KARSTKIT_DOCKER_CLI:=$root/.iac/bin/docker}"
-export KARSTKIT_DOCKER_CLI PYTHONPATH="$root"
-exec "$root/.venv/bin/python" -P -m provider
+exec "$data/bin/{_START}"
 """

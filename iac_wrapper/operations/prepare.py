@@ -16,6 +16,7 @@ from iac_wrapper.adapters.engine import Container
 from iac_wrapper.errors import ConfigError, IacError
 from iac_wrapper.files import env_files
 from iac_wrapper.files.layout import live_name, network_name
+from iac_wrapper.files.private_files import private_directory
 from iac_wrapper.identity import certificates
 from iac_wrapper.model.app import DEFAULT_PORT, AppSpec, Checkout, ResolvedApp
 from iac_wrapper.model.certificate import CONTROL_PLANE
@@ -86,8 +87,9 @@ def materialize(workspace: Workspace, found: Facts) -> None:
     Raises:
         CertificateError: the CA or a leaf cannot be made.
     """
+    private_directory(workspace.layout.secrets)
     write_build_secrets(
-        workspace.layout,
+        workspace.layout.build_secrets,
         workspace.settings.environment,
         ca_bundle=workspace.settings.IAC_CA_BUNDLE,
     )

@@ -585,7 +585,7 @@ def test_a_type_that_is_not_here_says_where_to_get_it(project: Project) -> None:
     done = project.run("validate")
     for missing in ("resource docker_tag", "data source docker_logs"):
         assert f"but no {missing}." in done.stderr
-    assert done.stderr.count("`make bootstrap IAC_PROVIDER=registry`") == 2
+    assert done.stderr.count("`IAC_PROVIDER=registry iac setup`") == 2
 
 
 def test_no_engine_is_one_clear_error(tmp_path: Path, cli_configuration: Path) -> None:

@@ -143,11 +143,24 @@ def test_terraforms_link_leads_to_the_project_folder(rig: Rig) -> None:
     assert done.stdout == f"{rig.root}|{rig.root}/.iac/bin/docker|-P -m provider\n"
 
 
-def test_without_a_virtual_environment_it_says_what_to_do(rig: Rig) -> None:
+def test_a_new_text_forgets_the_locks_that_hold_the_old_hash(rig: Rig) -> None:
+    """Else the cdktf CLI's `terraform init` would refuse the provider."""
+    lock = rig.root / "cdktf.out" / "stacks" / "iacnet" / ".terraform.lock.hcl"
+    executable(lock, "")
     provider.install(rig.context, "linux_amd64")
+    provider.install(rig.context, "linux_amd64")
+    assert lock.exists()
+    provider.executable_path(rig.context.home.mirror, "linux_amd64").write_text("older")
+    provider.install(rig.context, "linux_amd64")
+    assert not lock.exists()
+
+
+def test_a_folder_that_is_not_set_up_says_what_to_do(rig: Rig) -> None:
+    provider.install(rig.context, "linux_amd64")
+    (rig.context.bin / "docker-provider").unlink()
     target = provider.executable_path(rig.root / ".iac" / "mirror", "linux_amd64")
     done = subprocess.run(
         [target], env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert "run make bootstrap there" in done.stderr
+    assert "run iac setup (in a checkout of KarstKit: make bootstrap)" in done.stderr

@@ -205,7 +205,7 @@ def test_what_there_is_not_is_said(servicer: Servicer) -> None:
         "The embedded Docker provider has docker_container, docker_image, docker_network and "
         "docker_volume, but no data source docker_logs."
     )
-    assert problem.detail.startswith("`make bootstrap IAC_PROVIDER=registry` ")
+    assert problem.detail.startswith("`IAC_PROVIDER=registry iac setup` ")
     move = pb.MoveResourceState.Request(target_type_name=KIND)
     assert servicer.MoveResourceState(move, None).diagnostics
     assert not servicer.GetFunctions(pb.GetFunctions.Request(), None).functions
