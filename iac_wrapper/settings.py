@@ -311,18 +311,18 @@ def _split(text: str, separator: str) -> tuple[str, ...]:
     return tuple(item.strip() for item in text.split(separator) if item.strip())
 
 
-def load(root: Path, environ: Mapping[str, str] | None = None) -> Settings:
+def load(root: Path | None, environ: Mapping[str, str] | None = None) -> Settings:
     """Settings of the project in `root`: environment over `.env` over defaults.
 
     Args:
-        root: the project folder; its `.env` is read if it exists.
+        root: the project folder; its `.env` is read if it exists. None: there is no such folder.
         environ: stands for the process environment (tests).
 
     Raises:
         ConfigError: `.env` cannot be read.
     """
     process = dict(os.environ if environ is None else environ)
-    from_file = _read_env_file(root / ".env", process)
+    from_file = _read_env_file(root / ".env", process) if root else {}
     merged = {**from_file, **{k: v for k, v in process.items() if v or k not in from_file}}
     chosen = {name: merged[name].strip() for name in names() if merged.get(name)}
     return Settings(**chosen, environment=merged)
@@ -368,11 +368,11 @@ def check_project(name: str, *, where: str) -> str:
         found=repr(name),
         expected="1 to 32 of a-z, 0-9 and '-', starting with a letter, not ending with '-',"
         " not build",
-        next_step=f"choose another name, for instance --project {_project_like(name)}",
+        next_step=f"choose another name, for instance --project {project_like(name)}",
     )
 
 
-def _project_like(name: str) -> str:
+def project_like(name: str) -> str:
     """A name that `check_project` takes, as near to `name` as can be."""
     bent = re.sub(r"[^a-z0-9]+", "-", name.lower()).lstrip("-0123456789")[:32].strip("-")
     return bent if bent and bent != "build" else "myshop"

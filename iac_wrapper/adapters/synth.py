@@ -11,6 +11,14 @@ from iac_wrapper.errors import CommandError, ConfigError
 from iac_wrapper.files.machine_home import setup_command
 
 
+def argv(root: Path) -> tuple[str, ...]:
+    """Runs the project folder's main.py with the interpreter and the packages of this `iac`.
+
+    -P: a folder of the person's that is called like one of our packages is not ours.
+    """
+    return process.argv(sys.executable, "-P", "-m", "iac_wrapper.adapters.run_app", root)
+
+
 def synth(root: Path, lock: Path, users: Path, outdir: Path, project: str) -> Path:
     """Synthesize `lock`, with the uids in `users`, into `outdir` and return the stack's directory.
 
@@ -19,7 +27,7 @@ def synth(root: Path, lock: Path, users: Path, outdir: Path, project: str) -> Pa
         CommandError: main.py failed.
     """
     command = Command(
-        process.argv(sys.executable, root / "main.py", "--outdir", outdir, "--users", users),
+        (*argv(root), "--outdir", str(outdir), "--users", str(users)),
         cwd=root,
         env={"IAC_LOCK_FILE": str(lock), "CDKTF_OUTDIR": None},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import sys
+import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
+from iac_wrapper import __version__
 from iac_wrapper.bootstrap import (
     base_image,
     docker_cli,
@@ -108,8 +110,16 @@ def run(context: Context) -> Report:
             ("python base", base.reference, python),
             ("runtime base", runtime.reference, python),
             ("sidecar", sidecar.reference, images.ENVOY_VERSION),
+            ("machine folder", str(context.home.data), __version__),
+            *_units(),
         ],
     )
+
+
+def _units() -> list[tuple[str, ...]]:
+    """Where the wheel put the systemd units, if it did."""
+    folder = Path(sysconfig.get_path("data")) / "share" / "karstkit" / "systemd"
+    return [("systemd units", str(folder), __version__)] if folder.is_dir() else []
 
 
 def _previous(context: Context) -> Host | None:

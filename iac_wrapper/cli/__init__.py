@@ -3,7 +3,7 @@
 Operations are imported inside the verbs: `iac --help` must not pay for grpc or the Docker SDK.
 """
 
-from iac_wrapper.cli import change, look  # noqa: F401 - they add their verbs to `main`
+from iac_wrapper.cli import begin, change, look  # noqa: F401 - they add their verbs to `main`
 from iac_wrapper.cli.group import main
 
 __all__ = ["main"]

@@ -93,9 +93,20 @@ def materialize(workspace: Workspace, found: Facts) -> None:
         workspace.settings.environment,
         ca_bundle=workspace.settings.IAC_CA_BUNDLE,
     )
+    _link_terraform(workspace)
     with ThreadPoolExecutor() as pool:
         list(pool.map(build_context.write, found.builds.values()))
     ensure_certificates(workspace, found.lock)
+
+
+def _link_terraform(workspace: Workspace) -> None:
+    """Give a folder the Terraform of the machine, for a plain `cdktf` (see .env.example)."""
+    link = workspace.layout.data / "bin" / "terraform"
+    target = workspace.settings.machine_home.terraform
+    if link != target and not (link.is_symlink() and link.readlink() == target):
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
 
 
 def check_values(workspace: Workspace, selection: Selection) -> None:

@@ -95,7 +95,7 @@ def starts_processes(root: Path) -> list[str]:
 
 def prints(root: Path) -> list[str]:
     """Modules below the command line that write to the terminal."""
-    allowed = ("iac_wrapper.cli", "iac_wrapper.bootstrap")
+    allowed = ("iac_wrapper.cli", "iac_wrapper.bootstrap", "stacks.app")
     names = {"print", "sys.stdout", "sys.stderr", "click.echo", "click.secho"}
     return _users(modules(root, "iac_wrapper", *SYNTH_SIDE), names, but=allowed)
 
