@@ -153,6 +153,8 @@ class Settings:
     @property
     def machine_home(self) -> MachineHome:
         """Where the facts of this machine lie."""
+        if self.IAC_HOME and not Path(self.IAC_HOME).expanduser().is_absolute():
+            raise self._bad("IAC_HOME", "an absolute path")
         return machine_home.find(self.IAC_HOME, self.environment, machine_home.checkout())
 
     @property

@@ -85,12 +85,12 @@ def find(chosen: str, environ: Mapping[str, str], own: Path | None) -> MachineHo
     """The machine's folder.
 
     Args:
-        chosen: the setting IAC_HOME; empty for the default.
+        chosen: the setting IAC_HOME, an absolute path; empty for the default.
         environ: its XDG_DATA_HOME counts if it is absolute (XDG Base Directory Specification 0.8).
         own: the checkout that runs, None for an installed `iac`.
     """
     if chosen:
-        return MachineHome(Path(chosen).expanduser().absolute())
+        return MachineHome(Path(chosen).expanduser())
     if own:
         return MachineHome(own / ".iac")
     named = Path(environ.get("XDG_DATA_HOME", ""))

@@ -88,12 +88,9 @@ def test_outside_a_project_folder_the_error_names_init(folder: Path) -> None:
 
 
 def test_a_deploy_before_the_set_up_names_iac_setup(folder: Path) -> None:
-    """Not make bootstrap: there is no Makefile here."""
+    """Before anything is fetched; not make bootstrap: there is no Makefile here."""
     _iac("init")
-    (folder / "app").mkdir()
-    (folder / "app" / "main.py").write_text("print()\n")
-    (folder / "repos.yaml").write_text("- ./app\n")
-    result = _iac("plan")
+    result = _iac("deploy")
     assert result.exit_code == 2, result.output
     assert "this machine is not set up yet" in result.stderr
     assert "next:     iac setup" in result.stderr
