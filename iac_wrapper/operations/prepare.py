@@ -52,11 +52,9 @@ def facts(workspace: Workspace, selection: Selection, *, base_dir: Path) -> Fact
         base_dir: what relative local paths are relative to.
 
     Raises:
-        ConfigError: among others, this machine is not set up.
-        SourceError, EntrypointError: see the steps.
+        ConfigError, SourceError, EntrypointError: see the steps.
     """
     specs = selection.fresh
-    workspace.host  # noqa: B018 - without a set-up nothing is worth fetching
     _check_entrypoint_setting(workspace, specs)
     applied = workspace.applied()
     subnet = choose_subnet(workspace, applied, selection.written)
