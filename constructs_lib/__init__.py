@@ -1,7 +1,7 @@
 """Constructs for a cdktf app: services with an Envoy each, and the mesh that they are in.
 
-`Mesh`, `AppWithEnvoy` and `AppWithEnvoyProps` are for everybody's apps (docs/own-cdktf-app.md).
-They are loaded on first use, because importing cdktf starts Node.
+What `__all__` names is for everybody's apps (docs/own-cdktf-app.md). Its members are loaded on
+first use, because importing cdktf starts Node.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from constructs_lib.app_with_envoy import AppWithEnvoy, AppWithEnvoyProps
     from constructs_lib.mesh import Mesh
+    from constructs_lib.mesh_props import project_name
 
-__all__ = ["AppWithEnvoy", "AppWithEnvoyProps", "Mesh"]
+__all__ = ["AppWithEnvoy", "AppWithEnvoyProps", "Mesh", "project_name"]
 
 _HOMES = {
     "AppWithEnvoy": "constructs_lib.app_with_envoy",
     "AppWithEnvoyProps": "constructs_lib.app_with_envoy",
     "Mesh": "constructs_lib.mesh",
+    "project_name": "constructs_lib.mesh_props",
 }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
+from iac_wrapper import settings
 from iac_wrapper.errors import ConfigError, IacError
 from iac_wrapper.files import host as host_record
 from iac_wrapper.files import node
@@ -38,7 +39,7 @@ def explain_errors() -> None:
 
 def _find_node(folder: Path) -> None:
     try:
-        host = host_record.load(folder)
+        host = host_record.load(settings.load(folder).machine_home)
     except ConfigError:
         if node.is_on_path():
             return

@@ -96,6 +96,22 @@ class MeshProps:
         )
 
 
+def project_name(folder: Path | None = None) -> str:
+    """The project that is synthesized: the name of the stack that `Mesh` is made in.
+
+    Args:
+        folder: the project folder; default: the current one.
+
+    Raises:
+        ConfigError: there is no lock file, or it cannot be read.
+    """
+    return _lock(folder or Path.cwd()).project
+
+
+def _lock(folder: Path) -> LockFile:
+    return lock_file.load(folder / (settings.load(folder).lock_file or "repos.lock.json"))
+
+
 def read(folder: Path) -> MeshProps:
     """The facts of the project in `folder`: its lock, users and settings, and the host record.
 
@@ -105,8 +121,8 @@ def read(folder: Path) -> MeshProps:
         ConfigError: one is missing or wrong.
     """
     chosen, layout = settings.load(folder), Layout(folder)
-    lock = lock_file.load(folder / (chosen.lock_file or "repos.lock.json"))
-    host = host_record.load(folder)
+    lock = _lock(folder)
+    host = host_record.load(chosen.machine_home)
     users, outdir = os.environ.get(users_file.VARIABLE), os.environ.get(OUTDIR)
     return MeshProps(
         lock=lock,

@@ -14,9 +14,6 @@ from admin.jobs import worker_lock
 from iac_wrapper.adapters.workspace_lock import Lock
 from iac_wrapper.files import file_lock
 
-_HOME = Path(__file__).resolve().parents[2]
-"""Where the packages are: `python -m` looks in its working directory first."""
-
 _SERVICE_MANAGER = ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_USEC",
     "WATCHDOG_PID")  # fmt: skip
 """What systemd tells the server, and nobody else."""
@@ -48,8 +45,16 @@ def _start(folder: Path, fds: tuple[int, int]) -> subprocess.Popen[bytes]:
     log = os.open(folder / "worker.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         return subprocess.Popen(
-            (sys.executable, "-m", "admin.jobs.worker", str(folder.absolute()), *map(str, fds)),
-            cwd=_HOME,
+            # -P: a folder admin/ in the working directory is not ours.
+            (
+                sys.executable,
+                "-P",
+                "-m",
+                "admin.jobs.worker",
+                str(folder.absolute()),
+                *map(str, fds),
+            ),
+            cwd="/",
             env={k: v for k, v in os.environ.items() if k not in _SERVICE_MANAGER},
             stdin=subprocess.DEVNULL,
             stdout=log,

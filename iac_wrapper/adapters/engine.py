@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from iac_wrapper.errors import CommandError, EngineError
+from iac_wrapper.files.machine_home import setup_command
 from iac_wrapper.model import labels
 
 T = TypeVar("T")
@@ -369,7 +370,7 @@ def _down(error: BaseException) -> EngineError:
         "the Docker engine does not answer",
         found=(isinstance(root, OSError) and root.strerror) or str(error),
         expected="a running engine that the docker CLI reaches as well (DOCKER_HOST)",
-        next_step="make bootstrap (starts the local one); with DOCKER_HOST set, start that engine"
-        " or unset the variable; `docker info` shows which one is meant",
+        next_step=f"{setup_command()} (starts the local one); with DOCKER_HOST set, start that"
+        " engine or unset the variable; `docker info` shows which one is meant",
         retryable=True,
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iac_wrapper.errors import CommandError
+from iac_wrapper.files.machine_home import setup_command
 
 TAIL_LINES = 40
 """How much of a failed program's output an error carries."""
@@ -204,9 +205,7 @@ def _signal(running: Sequence[_Running], number: signal.Signals) -> None:
 
 
 def _cannot_start(command: Command, error: OSError) -> CommandError:
-    return CommandError(
-        f"cannot start {command.name}", found=str(error), next_step="make bootstrap"
-    )
+    return CommandError(f"cannot start {command.name}", found=str(error), next_step=setup_command())
 
 
 def argv(*parts: str | Path | Sequence[str | Path]) -> tuple[str, ...]:

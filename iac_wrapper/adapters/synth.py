@@ -21,6 +21,11 @@ _OTHER_RESULT = ("CDKTF_TARGET_STACK_ID", "SYNTH_HCL_OUTPUT")
 """Variables under which cdktf would write something else than every stack as JSON."""
 
 
+def argv(root: Path) -> tuple[str, ...]:
+    """Runs the project folder's main.py with the interpreter and the packages of this `iac`."""
+    return process.argv(sys.executable, "-P", "-m", "iac_wrapper.adapters.run_app", root)
+
+
 def synth(  # noqa: PLR0913 - one value for each file that the app reads or writes
     root: Path, host: Host, *, lock: Path, users: Path, outdir: Path, project: str
 ) -> Path:
@@ -35,7 +40,7 @@ def synth(  # noqa: PLR0913 - one value for each file that the app reads or writ
     outdir.mkdir(parents=True, exist_ok=True)
     done = process.run(
         Command(
-            process.argv(sys.executable, root / "main.py"),
+            argv(root),
             cwd=root,
             env={
                 **node.environment(host),

@@ -19,6 +19,7 @@ from iac_wrapper.adapters import process
 from iac_wrapper.adapters.process import Command
 from iac_wrapper.errors import BusyError, CommandError
 from iac_wrapper.files.atomic import write_text
+from iac_wrapper.files.machine_home import setup_command
 from iac_wrapper.model.plan import Action, Change, Plan
 from iac_wrapper.model.redact import Redactor
 
@@ -69,7 +70,7 @@ class Terraform:
         self._write_log(done.stdout + done.stderr)
         done.check(
             "terraform init failed",
-            next_step="make bootstrap (it chooses and installs the Docker provider)",
+            next_step=f"{setup_command()} (it chooses and installs the Docker provider)",
         )
         write_text(stamp, wanted)
 

@@ -9,6 +9,7 @@ from iac_wrapper.adapters import process
 from iac_wrapper.adapters.process import Command
 from iac_wrapper.bootstrap.context import Context
 from iac_wrapper.errors import CommandError
+from iac_wrapper.files.machine_home import setup_command
 
 _UNATTENDED = {"DEBIAN_FRONTEND": "noninteractive"}
 
@@ -36,7 +37,7 @@ def install(context: Context, packages: Sequence[str], *, optional: Sequence[str
         CommandError: apt failed.
     """
     names = " ".join(packages or optional)
-    by_hand = f"apt-get install {names}, then make bootstrap"
+    by_hand = f"apt-get install {names}, then {setup_command()}"
     with context.progress.step(f"apt-get install {names}"):
         # One source that is down makes update fail; the packages wanted here may still be had.
         with suppress(CommandError):

@@ -13,6 +13,7 @@ from iac_wrapper.bootstrap.context import Context
 from iac_wrapper.bootstrap.docker_images import BASE_LABEL, Image
 from iac_wrapper.bootstrap.machine import Machine
 from iac_wrapper.errors import ConfigError
+from iac_wrapper.files.machine_home import setup_command
 
 PULL_TIMEOUT = 600.0
 """Seconds; an engine without a registry says so by itself, after 15 s in the worst case."""
@@ -114,10 +115,10 @@ def _build(context: Context, docker: Path, python: str) -> Image:
             log,
             command,
             "mmdebstrap failed",
-            next_step="fix what the log says, then make bootstrap",
+            next_step=f"fix what the log says, then {setup_command()}",
         )
         imported = debian.import_command(python, archive, docker, reference)
-        context.logged(log, imported, "docker import failed", next_step="make bootstrap")
+        context.logged(log, imported, "docker import failed", next_step=setup_command())
     image = docker_images.inspect(docker, reference)
     assert image is not None  # noqa: S101 - it was imported just now
     return image
@@ -130,7 +131,7 @@ def _install_mmdebstrap(context: Context) -> None:
             found="no image registry answers, and there is no mmdebstrap to build one from Debian",
             expected="an image registry the Docker engine can pull from, or mmdebstrap",
             next_step=(
-                "sudo apt-get install mmdebstrap, then make bootstrap"
+                f"sudo apt-get install mmdebstrap, then {setup_command()}"
                 if context.machine.apt
                 else "configure a registry mirror for the engine, or docker load python:X.Y-slim"
                 " from a file and set IAC_BASE_IMAGES=registry"

@@ -14,21 +14,22 @@ from pathlib import Path
 from iac_wrapper import settings
 from iac_wrapper.adapters import terraform_config
 from iac_wrapper.files.layout import Layout
+from iac_wrapper.files.machine_home import MachineHome
 
 _MOVES_STATE = ("TF_WORKSPACE", "TF_DATA_DIR")
 """Variables under which Terraform would look for a project's state somewhere else."""
 
 
-def environment(environ: Mapping[str, str], layout: Layout) -> dict[str, str]:
+def environment(environ: Mapping[str, str], home: MachineHome) -> dict[str, str]:
     """The CLI's environment: `environ`, our tools first on PATH, nothing asked, nothing reported.
 
     Args:
         environ: the process environment over `.env`.
-        layout: the project folder.
+        home: where this machine's tools are.
     """
     added = {
-        "TERRAFORM_BINARY_NAME": str(layout.terraform),
-        "PATH": f"{layout.terraform.parent}{os.pathsep}{environ.get('PATH', os.defpath)}",
+        "TERRAFORM_BINARY_NAME": str(home.terraform),
+        "PATH": f"{home.bin}{os.pathsep}{environ.get('PATH', os.defpath)}",
         "CHECKPOINT_DISABLE": "1",
         "DISABLE_VERSION_CHECK": "1",
         "CI": "1",
@@ -55,7 +56,8 @@ def main(root: Path, arguments: Sequence[str]) -> None:
         arguments = arguments[2:]
     argv = command(arguments, layout, project)
     os.chdir(root)
-    os.execve(argv[0], argv, environment(chosen.environment, layout))  # noqa: S606 - no shell
+    found = environment(chosen.environment, chosen.machine_home)
+    os.execve(argv[0], argv, found)  # noqa: S606 - no shell
 
 
 if __name__ == "__main__":

@@ -11,39 +11,43 @@ from iac_wrapper.adapters.process import TAIL_LINES, Command, Completed
 from iac_wrapper.bootstrap.console import Progress
 from iac_wrapper.bootstrap.machine import Machine
 from iac_wrapper.errors import CommandError
-from iac_wrapper.files.layout import Layout
+from iac_wrapper.files.machine_home import MachineHome
 from iac_wrapper.model.redact import Redactor
 from iac_wrapper.settings import Settings
 
 
 @dataclass(frozen=True)
 class Context:
-    """One run of bootstrap; `environ` is the environment of this process."""
+    """One run of the set-up.
 
-    layout: Layout
+    `home` gets what is found and made, `packages` is the folder that our packages are in. `python`
+    is the interpreter that runs KarstKit, `uv` installs packages. `secrets` is the folder of the
+    dev CA, None where no project folder is set up. `environ` is the environment of this process.
+    """
+
+    home: MachineHome
+    packages: Path
+    python: Path
+    uv: Path
+    secrets: Path | None
     settings: Settings
     environ: Mapping[str, str]
     machine: Machine
     progress: Progress
 
     @property
-    def root(self) -> Path:
-        """The project folder."""
-        return self.layout.root
-
-    @property
     def bin(self) -> Path:
         """Links to the chosen tools, and the executable that stands for Terraform."""
-        return self.layout.data / "bin"
+        return self.home.bin
 
     @property
-    def python(self) -> Path:
-        """The interpreter of the project's virtual environment."""
-        return self.root / ".venv" / "bin" / "python"
+    def data(self) -> Path:
+        """The Dockerfiles and locks of the set-up."""
+        return self.packages / "iac_wrapper" / "bootstrap"
 
     def log_file(self, name: str) -> Path:
-        """``.iac/log/<name>.log``."""
-        return self.layout.data / "log" / f"{name}.log"
+        """``log/<name>.log`` in the machine's folder."""
+        return self.home.log(name)
 
     def logged(self, name: str, command: Command, failure: str, *, next_step: str) -> Completed:
         """Run a long command with all its output in a log file, for its owner's eyes.

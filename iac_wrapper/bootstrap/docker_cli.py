@@ -19,6 +19,7 @@ from iac_wrapper.bootstrap.context import Context
 from iac_wrapper.bootstrap.engine import SPLIT_PACKAGES, clients
 from iac_wrapper.bootstrap.tools import link, parse_version, show
 from iac_wrapper.errors import EngineError
+from iac_wrapper.files.machine_home import setup_command
 
 _BUILTIN_BUILDKIT = (Version("18.9"), Version("23"))
 """From the first CLI with ``build --secret`` to the first that delegates to buildx."""
@@ -48,7 +49,7 @@ class DockerCli:
 
 
 def ensure(context: Context) -> DockerCli:
-    """The CLI to use, linked as ``.iac/bin/docker``; the buildx package is installed if it helps.
+    """The CLI to use, linked as ``bin/docker``; the buildx package is installed if it helps.
 
     Raises:
         EngineError: no CLI here can build.
@@ -62,7 +63,7 @@ def ensure(context: Context) -> DockerCli:
             "no docker CLI here can build images with BuildKit",
             expected="the buildx plugin, or a CLI from 18.09 to 22",
             next_step="apt-get install docker-buildx (Docker's own packages:"
-            " docker-buildx-plugin), then make bootstrap",
+            f" docker-buildx-plugin), then {setup_command()}",
             detail="\n".join(cli.describe() for cli in _inspected(context)),
         )
     link(context.bin / "docker", chosen.path)

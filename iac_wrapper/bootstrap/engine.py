@@ -14,6 +14,7 @@ from iac_wrapper.bootstrap.context import Context
 from iac_wrapper.bootstrap.machine import Machine
 from iac_wrapper.bootstrap.tools import on_path
 from iac_wrapper.errors import EngineError
+from iac_wrapper.files.machine_home import setup_command
 
 START_TIMEOUT = 60.0
 """Seconds until a started engine must answer; the first start on a slow disk takes about ten."""
@@ -108,7 +109,7 @@ def must_install(situation: Situation, machine: Machine) -> bool:
             "you are not allowed to use the Docker engine of this machine",
             found=situation.said,
             expected="root, or a member of the group docker",
-            next_step='sudo usermod -aG docker "$USER", log in again, then make bootstrap',
+            next_step=f'sudo usermod -aG docker "$USER", log in again, then {setup_command()}',
         )
     if situation.client and situation.daemon:
         return False
@@ -137,7 +138,7 @@ def start_command(situation: Situation, machine: Machine, log: Path) -> Command:
         raise EngineError(
             "the Docker engine is not running",
             found=situation.said,
-            next_step="sudo systemctl start docker (or the like), then make bootstrap",
+            next_step=f"sudo systemctl start docker (or the like), then {setup_command()}",
         )
     if machine.init == "systemd":
         return Command(("systemctl", "start", "docker"))
@@ -179,7 +180,8 @@ def _wait(context: Context) -> None:
                 f"the Docker engine did not start within {START_TIMEOUT:g} s",
                 where=str(log),
                 found=situation.said,
-                next_step="read the log (with systemd: journalctl -u docker), then make bootstrap",
+                next_step="read the log (with systemd: journalctl -u docker), then"
+                f" {setup_command()}",
                 detail="\n".join(tail),
             )
         time.sleep(0.2)
@@ -192,7 +194,8 @@ def _with_sbin(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _by_hand(machine: Machine) -> str:
     if machine.distribution == "macos":
-        return "install and start Docker Desktop, then make bootstrap"
+        return f"install and start Docker Desktop, then {setup_command()}"
     if machine.apt:
-        return "sudo apt-get install docker.io iptables, then make bootstrap"
-    return "install Docker (docs.docker.com/engine/install), start it, then make bootstrap"
+        return f"sudo apt-get install docker.io iptables, then {setup_command()}"
+    how = "install Docker (docs.docker.com/engine/install), start it"
+    return f"{how}, then {setup_command()}"

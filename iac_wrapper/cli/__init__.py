@@ -3,7 +3,8 @@
 Operations are imported inside the verbs: `iac --help` must not pay for grpc or the Docker SDK.
 """
 
-from iac_wrapper.cli import change, describe, look  # noqa: F401 - they add their verbs to `main`
+# The imports add their verbs to `main`.
+from iac_wrapper.cli import begin, change, describe, look
 from iac_wrapper.cli.group import main
 
-__all__ = ["main"]
+__all__ = ["begin", "change", "describe", "look", "main"]

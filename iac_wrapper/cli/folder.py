@@ -10,6 +10,7 @@ import click
 
 from iac_wrapper import settings
 from iac_wrapper.errors import ConfigError
+from iac_wrapper.files import machine_home
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.event import Emit, Event
 from iac_wrapper.model.plain import plain
@@ -28,7 +29,7 @@ def open_workspace(
     """
     from iac_wrapper.operations.workspace import Workspace
 
-    root = find_root(Path.cwd())
+    root = find_root(Path.cwd(), machine_home.checkout())
     loaded = settings.load(root)
     loaded.check()
     redact = ctx.meta["redact"] = Redactor(loaded.secrets)
@@ -41,22 +42,21 @@ def open_workspace(
     return Workspace(Layout(root), loaded, name, emit, environment=environment)
 
 
-def find_root(start: Path) -> Path:
+def find_root(start: Path, own: Path | None) -> Path:
     """The project folder: the nearest folder at or above `start` with cdktf.json and main.py,
-    else the one this package was installed from.
+    else `own`, the checkout that runs, if there is one.
 
     Raises:
         ConfigError: there is none.
     """
-    package_home = Path(__file__).resolve().parents[2]
-    for folder in (start, *start.parents, package_home):
-        if (folder / "cdktf.json").is_file() and (folder / "main.py").is_file():
+    for folder in (start, *start.parents, *([own] if own else [])):
+        if all((folder / name).is_file() for name in ("cdktf.json", "main.py")):
             return folder
     raise ConfigError(
         "not in a project folder",
         found=str(start),
         expected="a folder with cdktf.json and main.py, here or above",
-        next_step="cd into your clone of the project",
+        next_step="iac init (makes one here), or iac -C FOLDER with your project's folder",
     )
 
 

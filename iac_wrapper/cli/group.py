@@ -60,11 +60,20 @@ def _added() -> dict[str, EntryPoint]:
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="iac")
+@click.option(
+    "-C",
+    "folder",
+    type=click.Path(exists=True, file_okay=False),
+    metavar="DIR",
+    help="Work in DIR, as if started there.",
+)
 @click.option("--verbose", "-v", is_flag=True, help="Show progress also with --json.")
 @click.pass_context
-def main(ctx: click.Context, verbose: bool) -> None:
+def main(ctx: click.Context, folder: str | None, verbose: bool) -> None:
     """Turn git slugs into running, verified services behind mutual TLS."""
     ctx.obj = verbose
+    if folder:
+        os.chdir(folder)
     signal.signal(signal.SIGTERM, _terminate)
 
 

@@ -1,4 +1,4 @@
-"""`.iac/host.json`: what bootstrap found or built on this machine. Never committed.
+"""`host.json`: what the set-up found or built on this machine. Never committed.
 
 The lock holds facts of the project; these are facts of the machine that both sides need.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from iac_wrapper.files import record
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.files import machine_home, record
 from iac_wrapper.files.atomic import write_text
+from iac_wrapper.files.machine_home import MachineHome
 
 HOST_VERSION = 2
 """2: the sidecar image renders Envoy's configuration, which older images get by environment."""
@@ -48,26 +49,47 @@ class Host:
     loopback_v6: bool = False
 
 
-def path_in(root: Path) -> Path:
-    """Where the record lies in a project folder."""
-    return root / ".iac" / "host.json"
+def save(host: Host, home: MachineHome) -> None:
+    """Write the record, as made from the files of this version; what is equal is not touched."""
+    facts = {"version": HOST_VERSION, "inputs": machine_home.inputs(), **asdict(host)}
+    text = json.dumps(facts, indent=2, sort_keys=True) + "\n"
+    if not home.record.is_file() or home.record.read_text(encoding="utf-8") != text:
+        write_text(home.record, text)
 
 
-def save(host: Host, root: Path) -> None:
-    """Write the record."""
-    text = json.dumps({"version": HOST_VERSION, **asdict(host)}, indent=2, sort_keys=True)
-    write_text(path_in(root), text + "\n")
-
-
-def load(root: Path, *, versions: Collection[int] = (HOST_VERSION,)) -> Host:
+def load(home: MachineHome) -> Host:
     """Read the record.
 
+    Raises:
+        ConfigError: there was no set-up yet, or one of another version, with other images.
+    """
+    found = read(home, versions=(HOST_VERSION,))
+    if not is_current(home):
+        raise ConfigError(
+            "this machine was set up by another version of KarstKit",
+            where=str(home.record),
+            found="images and tools made from other files",
+            expected="those of the version that runs now",
+            next_step=machine_home.setup_command(),
+        )
+    return found
+
+
+def is_current(home: MachineHome) -> bool:
+    """Whether the record, which is there, was made from the files of this version."""
+    found = json.loads(home.record.read_text(encoding="utf-8")).get("inputs")
+    return bool(found == machine_home.inputs())
+
+
+def read(home: MachineHome, *, versions: Collection[int]) -> Host:
+    """Read the record, whatever files it was made from.
+
     Args:
-        root: the project folder.
-        versions: the record's versions that will do; bootstrap can begin from an old one.
+        home: the folder of this machine's facts.
+        versions: the record's versions that will do; a set-up can begin from an old one.
 
     Raises:
-        ConfigError: bootstrap has not run here, or ran with another version.
+        ConfigError: there was no set-up yet, or one of another version.
     """
 
     def parse(data: dict[str, Any]) -> Host:
@@ -78,14 +100,15 @@ def load(root: Path, *, versions: Collection[int] = (HOST_VERSION,)) -> Host:
             for key, value in data.pop("bases").items()
         }
         data.pop("envoy_uid", None)  # one for all services: written up to version 0.1
+        data.pop("inputs", None)
         if data.pop("version") not in versions:
             raise ValueError("the record of another version")
         return Host(bases=bases, **data)
 
     return record.read(
-        path_in(root),
+        home.record,
         parse,
         message="this machine is not set up yet",
-        expected="the record that bootstrap writes",
-        next_step="make bootstrap",
+        expected="the record that the set-up writes",
+        next_step=machine_home.setup_command(),
     )

@@ -34,11 +34,6 @@ class Layout:
         """Files that reach image builds as BuildKit secrets: ``ca`` (PEM) and ``env`` (sh)."""
         return self.secrets / "build"
 
-    @property
-    def terraform(self) -> Path:
-        """The executable that stands for Terraform (see docs/decisions)."""
-        return self.data / "bin" / "terraform"
-
     def contexts(self, project: str) -> Path:
         """Build contexts of one project."""
         return self.data / "build" / project

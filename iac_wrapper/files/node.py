@@ -7,6 +7,7 @@ from pathlib import Path
 
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.host import Host
+from iac_wrapper.files.machine_home import setup_command
 
 VARIABLE = "JSII_NODE"
 """Where jsii, which starts Node on the first import of cdktf, looks for it before PATH."""
@@ -26,7 +27,7 @@ def environment(host: Host) -> dict[str, str]:
             where=host.node or "node",
             found="no executable",
             expected=f"Node {_OLDEST} or newer, which cdktf runs on",
-            next_step="make bootstrap",
+            next_step=setup_command(),
         )
     # The banner is not about anything the user can see or change.
     silenced = ",".join(map(str, range(_OLDEST, _NEWEST)))

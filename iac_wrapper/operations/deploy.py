@@ -49,9 +49,10 @@ def gather(workspace: Workspace, intent: Intent) -> Facts:
 
     Raises:
         PruneError: services would be removed, and nobody agreed to that.
-        ConfigError: among others, when the project's containers belong to another folder, or a
-            ``${NAME}`` of `env:` is not set.
+        ConfigError: among others, when this machine is not set up, the project's containers belong
+            to another folder, or a ``${NAME}`` of `env:` is not set.
     """
+    workspace.host  # noqa: B018 - the set-up brings the engine, and all that comes after it
     workspace.engine.ping()
     check_own(workspace)
     prune.check(workspace, intent)

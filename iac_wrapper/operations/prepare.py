@@ -15,6 +15,7 @@ from iac_wrapper.adapters.engine import Container
 from iac_wrapper.errors import ConfigError, IacError
 from iac_wrapper.files import env_files
 from iac_wrapper.files.layout import live_name, network_name
+from iac_wrapper.files.private_files import private_directory
 from iac_wrapper.identity import certificates
 from iac_wrapper.model.app import DEFAULT_PORT, AppSpec, Checkout, ResolvedApp
 from iac_wrapper.model.certificate import CONTROL_PLANE
@@ -86,14 +87,26 @@ def materialize(workspace: Workspace, found: Facts) -> None:
     Raises:
         CertificateError: the CA or a leaf cannot be made.
     """
+    private_directory(workspace.layout.secrets)
     write_build_secrets(
-        workspace.layout,
+        workspace.layout.build_secrets,
         workspace.settings.environment,
         ca_bundle=workspace.settings.ca_bundle,
     )
+    _link_terraform(workspace)
     with ThreadPoolExecutor() as pool:
         list(pool.map(build_context.write, found.builds.values()))
     ensure_certificates(workspace, found.lock)
+
+
+def _link_terraform(workspace: Workspace) -> None:
+    """Give a folder the Terraform of the machine, for a plain `cdktf` (see .env.example)."""
+    link = workspace.layout.data / "bin" / "terraform"
+    target = workspace.settings.machine_home.terraform
+    if link != target and not (link.is_symlink() and link.readlink() == target):
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
 
 
 def check_values(workspace: Workspace, selection: Selection) -> None:

@@ -47,9 +47,9 @@ class Workspace:
         """This machine's record.
 
         Raises:
-            ConfigError: bootstrap has not run.
+            ConfigError: this machine is not set up, or by another version.
         """
-        return host.load(self.layout.root)
+        return host.load(self.settings.machine_home)
 
     def redactor(self) -> Redactor:
         """A redactor that knows the settings' secrets and every secret value of `env:`."""
@@ -117,7 +117,7 @@ class Workspace:
         if named and not own:
             self.warn(f"TF_CLI_CONFIG_FILE names {named}, which does not exist: it is ignored")
         return Terraform(
-            executable=self.layout.terraform,
+            executable=self.settings.machine_home.terraform,
             directory=directory,
             log=self.directory / "log" / "terraform.log",
             identity=self._provider_identity(own),
@@ -161,10 +161,10 @@ class Workspace:
 
     def _provider_identity(self, own: Path | None) -> str:
         """Which provider, from where: its dependency lock and links hold for nothing else."""
-        root = self.layout.root
-        mirror = sorted(p for p in (root / ".iac" / "mirror").rglob("*") if p.is_file())
-        digest = hashlib.sha256(str(root).encode())
-        for path in (self.layout.terraform, *mirror):
+        home = self.settings.machine_home
+        mirror = sorted(p for p in home.mirror.rglob("*") if p.is_file())
+        digest = hashlib.sha256(f"{self.layout.root}\n{home.data}".encode())
+        for path in (home.terraform, *mirror):
             digest.update(path.read_bytes())
         if own:
             digest.update(terraform_config.digest(own).encode())

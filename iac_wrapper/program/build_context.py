@@ -18,6 +18,7 @@ from pathlib import Path
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.host import Host, PythonBase
 from iac_wrapper.files.layout import Layout
+from iac_wrapper.files.machine_home import setup_command
 from iac_wrapper.files.public_tree import PLAIN
 from iac_wrapper.model.app import DEFAULT_PORT, Checkout
 from iac_wrapper.model.base_url import without_credentials
@@ -179,7 +180,7 @@ def _base(host: Host, version: str) -> PythonBase:
         f"no base image for Python {version} on this machine",
         where="IAC_PYTHON_VERSION",
         found=", ".join(sorted(host.bases)) or "no base image at all",
-        next_step="make bootstrap",
+        next_step=setup_command(),
     )
 
 

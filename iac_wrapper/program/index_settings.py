@@ -14,7 +14,6 @@ from pathlib import Path
 
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.atomic import write_bytes, write_text
-from iac_wrapper.files.layout import Layout
 from iac_wrapper.files.private_files import private_directory
 
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
@@ -34,14 +33,13 @@ _SYSTEM_BUNDLES = (
 )
 
 
-def write_build_secrets(layout: Layout, environ: Mapping[str, str], *, ca_bundle: str = "") -> None:
+def write_build_secrets(folder: Path, environ: Mapping[str, str], *, ca_bundle: str = "") -> None:
     """Write the two files that image builds mount as BuildKit secrets, mode 0600.
 
-    ``secrets/build/ca`` is the CA bundle (empty if this machine has none), ``secrets/build/env``
-    a sh file of exports.
+    ``ca`` is the CA bundle (empty if this machine has none), ``env`` a sh file of exports.
 
     Args:
-        layout: the project folder.
+        folder: where; it is 0700 afterwards.
         environ: this process's environment.
         ca_bundle: the setting IAC_CA_BUNDLE.
 
@@ -49,11 +47,10 @@ def write_build_secrets(layout: Layout, environ: Mapping[str, str], *, ca_bundle
         ConfigError: IAC_CA_BUNDLE names no file.
         CertificateError: the folder cannot be closed to other users (0700).
     """
-    private_directory(layout.secrets)
-    private_directory(layout.build_secrets)
+    private_directory(folder)
     bundle = find_ca_bundle(environ, ca_bundle)
-    write_bytes(layout.build_secrets / "ca", bundle.read_bytes() if bundle else b"", mode=0o600)
-    write_text(layout.build_secrets / "env", exports(build_variables(environ)), mode=0o600)
+    write_bytes(folder / "ca", bundle.read_bytes() if bundle else b"", mode=0o600)
+    write_text(folder / "env", exports(build_variables(environ)), mode=0o600)
 
 
 def find_ca_bundle(

@@ -10,6 +10,7 @@ from pathlib import Path
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from iac_wrapper.errors import EntrypointError
+from iac_wrapper.files.machine_home import setup_command
 from iac_wrapper.program.inline_metadata import inline_metadata
 from iac_wrapper.program.python_pins import Pin, python_pins
 from iac_wrapper.program.python_project import PYPROJECT, read_pyproject, table
@@ -82,7 +83,7 @@ def choose_python(
             f"no base image for Python {default} on this machine",
             where="IAC_PYTHON_VERSION",
             found=", ".join(bases),
-            next_step=f"make bootstrap IAC_PYTHON_VERSION={default}",
+            next_step=setup_command(IAC_PYTHON_VERSION=default),
         )
     if default in allowed:
         version, reason = default, "the default"
@@ -99,7 +100,7 @@ def _unmet(required: _Required, bases: list[str], default: str) -> EntrypointErr
         where=required.where or None,
         found=f"requires-python {required.text!r}" if required.where else "no base image",
         expected="a range that includes " + (" or ".join(bases) or default),
-        next_step="make bootstrap IAC_PYTHON_VERSION=… with a version in that range, if it is"
+        next_step=setup_command(IAC_PYTHON_VERSION="…") + " with a version in that range, if it is"
         " one of 3.11, 3.12 and 3.13",
     )
 

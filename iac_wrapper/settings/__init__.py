@@ -4,8 +4,8 @@ A setting comes from the process environment, else from `.env` in the project fo
 its default. `.env.example` is the table as text; a test keeps the two equal.
 """
 
-from iac_wrapper.settings.forms import check_environment, check_project
+from iac_wrapper.settings.forms import check_environment, check_project, project_like
 from iac_wrapper.settings.sources import load
 from iac_wrapper.settings.table import Settings
 
-__all__ = ["Settings", "check_environment", "check_project", "load"]
+__all__ = ["Settings", "check_environment", "check_project", "load", "project_like"]

@@ -55,6 +55,14 @@ def words(value: str, _name: str) -> tuple[str, ...]:
     return _split(value, ",")
 
 
+def folder(value: str, name: str) -> Path:
+    """An absolute folder; ``~`` is the home folder."""
+    path = Path(value).expanduser()
+    if not path.is_absolute():
+        raise bad_setting(value, name, "an absolute path")
+    return path
+
+
 def folders(value: str, name: str) -> tuple[Path, ...]:
     """Absolute folders separated by colons."""
     paths = tuple(Path(item).expanduser() for item in _split(value, ":"))
@@ -117,7 +125,7 @@ def check_project(name: str, *, where: str) -> str:
         found=repr(name),
         expected="1 to 32 of a-z, 0-9 and '-', starting with a letter, not ending with '-',"
         " not build",
-        next_step=f"choose another name, for instance --project {_project_like(name)}",
+        next_step=f"choose another name, for instance --project {project_like(name)}",
     )
 
 
@@ -142,7 +150,7 @@ def check_environment(project: str, environment: str) -> str:
         raise
 
 
-def _project_like(name: str) -> str:
+def project_like(name: str) -> str:
     """A name that `check_project` takes, as near to `name` as can be."""
     bent = re.sub(r"[^a-z0-9]+", "-", name.lower()).lstrip("-0123456789")[:32].strip("-")
     return bent if bent and bent != "build" else "myshop"

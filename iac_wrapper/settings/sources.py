@@ -11,18 +11,18 @@ from iac_wrapper.files import env_text
 from iac_wrapper.settings.table import Settings
 
 
-def load(root: Path, environ: Mapping[str, str] | None = None) -> Settings:
+def load(root: Path | None, environ: Mapping[str, str] | None = None) -> Settings:
     """Settings of the project in `root`: environment over `.env` over defaults.
 
     Args:
-        root: the project folder; its `.env` is read if it exists.
+        root: the project folder; its `.env` is read if it exists. None: there is no such folder.
         environ: stands for the process environment (tests).
 
     Raises:
         ConfigError: `.env` cannot be read.
     """
     process = dict(os.environ if environ is None else environ)
-    from_file = _read_env_file(root / ".env", process)
+    from_file = _read_env_file(root / ".env", process) if root else {}
     merged = {**from_file, **{k: v for k, v in process.items() if v or k not in from_file}}
     chosen = {name: merged[name].strip() for name in Settings.by_name if merged.get(name)}
     return Settings(**chosen, environment=merged)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from iac_wrapper.files import machine_home
+from iac_wrapper.files.machine_home import MachineHome
 from iac_wrapper.model.hosts import GitHost, Hosts
 from iac_wrapper.model.options import MIN_MEMORY_MB
 from iac_wrapper.settings import forms
@@ -44,6 +46,14 @@ class Settings:
         forms.text,
         "Lock file that main.py synthesizes, relative to the project folder. Empty:"
         " repos.lock.json.",
+    )
+    home = Setting(
+        "IAC_HOME",
+        "",
+        forms.optional(forms.folder),
+        "Folder of this machine's tools and of the record of its images. Empty: .iac of a"
+        " checkout; of an installed iac, a folder for its version in karstkit below XDG_DATA_HOME"
+        " or ~/.local/share.",
     )
     provider = Setting(
         "IAC_PROVIDER",
@@ -278,6 +288,11 @@ class Settings:
             prefix: GitHost(base, self.written(base), token, user, self.written(token))
             for prefix, (base, token, user) in families.items()
         }
+
+    @property
+    def machine_home(self) -> MachineHome:
+        """Where the facts of this machine lie."""
+        return machine_home.find(self.home, self.environment, machine_home.checkout())
 
     def check(self) -> None:
         """Look at every setting, so that a wrong one is an error before anything is done.

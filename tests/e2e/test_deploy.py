@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from iac_wrapper.files import host
 from tests.e2e.conftest import ROOT, Project
 from tests.support.git_server import Content, GitServer, Link, Repository
+from tests.support.machine import record
 
 pytestmark = pytest.mark.integration
 
@@ -177,7 +177,7 @@ def test_a_stranger_on_the_network_reaches_nothing(first: dict[str, Any], projec
         "    try: print('15000', stream.recv(1))\n"
         "    except ssl.SSLError as error: print('15000', error.reason)\n"
     )
-    base = host.load(ROOT).bases["3.11"].image
+    base = record().bases["3.11"].image
     output = project.engine.containers.run(
         base, ["python3", "-c", probe], network=f"iacnet-{project.name}", remove=True
     )

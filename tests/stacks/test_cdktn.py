@@ -15,6 +15,7 @@ import main
 from iac_wrapper.files import host as host_record
 from iac_wrapper.files import lock_file, users_file
 from iac_wrapper.files.layout import Layout
+from iac_wrapper.files.machine_home import MachineHome
 from tests.constructs.facts import app, host, lock, users
 from tests.support import own_venv
 from tests.support.node import use_node
@@ -39,13 +40,22 @@ def project(tmp_path: Path) -> Path:
     )
     lock_file.save(facts, tmp_path / "repos.lock.json")
     users_file.save(users(facts), Layout(tmp_path).users("iacnet"))
-    host_record.save(host(node=shutil.which(use_node()) or ""), tmp_path)
+    host_record.save(host(node=shutil.which(use_node()) or ""), MachineHome(tmp_path / ".iac"))
     return tmp_path
 
 
 def _synth(project: Path, python: str | Path, cdk: str) -> Any:
     shutil.rmtree(project / "cdktf.out", ignore_errors=True)
-    own_venv.run(python, "-c", SYNTH, project, cwd=REPOSITORY, KARSTKIT_CDK=cdk, IAC_LOCK_FILE="")
+    own_venv.run(
+        python,
+        "-c",
+        SYNTH,
+        project,
+        cwd=REPOSITORY,
+        KARSTKIT_CDK=cdk,
+        IAC_LOCK_FILE="",
+        IAC_HOME=str(project / ".iac"),
+    )
     (stack,) = (project / "cdktf.out").rglob("cdk.tf.json")
     return json.loads(stack.read_text())
 

@@ -16,6 +16,7 @@ from constructs_lib import app_process
 from iac_wrapper.files import host as host_record
 from iac_wrapper.files import lock_file, users_file
 from iac_wrapper.files.layout import Layout
+from iac_wrapper.files.machine_home import MachineHome
 from tests.constructs.facts import app, host, lock, users
 from tests.support.node import use_node
 
@@ -28,7 +29,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder with a lock and a host record, as the app's own folder."""
     lock_file.save(lock(app()), tmp_path / "repos.lock.json")
     users_file.save(users(lock(app())), Layout(tmp_path).users("iacnet"))
-    host_record.save(host(node=NODE), tmp_path)
+    host_record.save(host(node=NODE), MachineHome(tmp_path / ".iac"))
+    monkeypatch.setenv("IAC_HOME", str(tmp_path / ".iac"))
     monkeypatch.setattr(main, "ROOT", tmp_path)
     for name in ("JSII_NODE", "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION"):
         monkeypatch.setenv(name, os.environ.get(name, ""))
@@ -126,7 +128,7 @@ def test_missing_input_is_explained(
 
 def test_missing_node_is_explained(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """jsii itself would end in an AttributeError."""
-    host_record.save(host(node=str(project / "node")), project)
+    host_record.save(host(node=str(project / "node")), MachineHome(project / ".iac"))
 
     code, printed = _main(capsys)
 

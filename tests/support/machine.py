@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from iac_wrapper import settings
 from iac_wrapper.files import host
 from provider.configuration import resolve
 from provider.engine import Engine
@@ -15,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 @cache
 def record() -> host.Host:
     """The record; without one the test fails with the way to get it."""
-    return host.load(ROOT)
+    return host.load(settings.load(ROOT).machine_home)
 
 
 def base_image() -> str:

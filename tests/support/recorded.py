@@ -14,6 +14,7 @@ from iac_wrapper.files import host as host_record
 from iac_wrapper.files import lock_file, users_file
 from iac_wrapper.files.host import Host
 from iac_wrapper.files.layout import Layout
+from iac_wrapper.files.machine_home import MachineHome
 
 FOLDER = Path(__file__).parents[1] / "data" / "before-own-apps"
 LOCK = FOLDER / "repos.lock.json"
@@ -35,4 +36,4 @@ def put(folder: Path, node: str) -> None:
     lock = lock_file.load(LOCK)
     lock_file.save(lock, folder / "repos.lock.json")
     users_file.save(users_file.load(USERS), Layout(folder).users(lock.project))
-    host_record.save(host(node), folder)
+    host_record.save(host(node), MachineHome(folder / ".iac"))

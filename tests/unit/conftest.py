@@ -41,7 +41,8 @@ def events() -> list[Event]:
 @pytest.fixture
 def workspace(tmp_path: Path, events: list[Event], engine_double: Daemon) -> Workspace:
     """A workspace of the project `demo` in an empty folder, on the engine double."""
-    chosen = settings.load(tmp_path, {"DOCKER_HOST": engine_double.host})
+    environ = {"DOCKER_HOST": engine_double.host, "IAC_HOME": str(tmp_path / ".iac")}
+    chosen = settings.load(tmp_path, environ)
     return Workspace(Layout(tmp_path), chosen, "demo", events.append)
 
 

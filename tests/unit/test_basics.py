@@ -13,6 +13,7 @@ from iac_wrapper import errors
 from iac_wrapper.files import host
 from iac_wrapper.files.atomic import write_text
 from iac_wrapper.files.layout import Layout, container_name, network_name
+from iac_wrapper.files.machine_home import MachineHome
 from iac_wrapper.model.redact import Redactor, is_masked
 
 
@@ -177,12 +178,13 @@ def test_host_record_round_trip(tmp_path: Path) -> None:
         sidecar_image="iac/envoy:1",
         bases={"3.11": host.PythonBase("a", "b")},
     )
-    host.save(record, tmp_path)
-    assert host.load(tmp_path) == record
-    path = host.path_in(tmp_path)
-    older = path.read_text().replace('"version"', '"envoy_uid": 1337, "version"')
-    path.write_text(older.replace('"runtime_image"', '"runtime_id": "sha256:c", "runtime_image"'))
-    assert host.load(tmp_path) == record  # what nobody reads any more
+    home = MachineHome(tmp_path)
+    host.save(record, home)
+    assert host.load(home) == record
+    older = home.record.read_text().replace('"version"', '"envoy_uid": 1337, "version"')
+    older = older.replace('"runtime_image"', '"runtime_id": "sha256:c", "runtime_image"')
+    home.record.write_text(older)
+    assert host.load(home) == record  # what nobody reads any more
 
 
 @pytest.mark.parametrize("text", [None, "{", '{"version": 99}', '{"version": 1, "bases": {}}'])
@@ -191,7 +193,7 @@ def test_a_missing_or_foreign_host_record_asks_for_bootstrap(
 ) -> None:
     """No record, or one that cannot be read, has one cure."""
     if text is not None:
-        write_text(host.path_in(tmp_path), text)
+        write_text(MachineHome(tmp_path).record, text)
     with pytest.raises(errors.ConfigError, match="not set up") as caught:
-        host.load(tmp_path)
+        host.load(MachineHome(tmp_path))
     assert caught.value.next_step == "make bootstrap"

@@ -51,6 +51,7 @@ def test_typed_values() -> None:
         ("IAC_PYTHON_VERSION", "2.7", "python_version"),
         ("IAC_MEMORY_MB", "1", "memory_mb"),
         ("IAC_PROJECT", "Bad_Name", "project"),
+        ("IAC_HOME", "share", "machine_home"),
     ],
 )
 def test_bad_values_name_setting_found_and_expected(

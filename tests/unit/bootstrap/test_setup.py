@@ -33,7 +33,7 @@ def ready(make_rig: Callable[..., Rig]) -> Rig:
 
 def test_everything_is_recorded(ready: Rig) -> None:
     report = setup.run(ready.context)
-    record = host.load(ready.root)
+    record = host.load(ready.context.home)
     assert record == report.host
     assert record.provider == "embedded"
     assert record.bases["3.11"].image == "iac/python:3.11-slim"
@@ -43,11 +43,11 @@ def test_everything_is_recorded(ready: Rig) -> None:
 
 def test_the_second_run_changes_nothing(ready: Rig) -> None:
     setup.run(ready.context)
-    before = host.path_in(ready.root).stat().st_mtime_ns
+    before = ready.context.home.record.stat().st_mtime_ns
     ready.said.clear()
     setup.run(ready.context)
     assert ready.said == []
-    assert host.path_in(ready.root).stat().st_mtime_ns == before
+    assert ready.context.home.record.stat().st_mtime_ns == before
 
 
 def test_other_pythons_stay_in_the_record(ready: Rig, make_rig: Callable[..., Rig]) -> None:
@@ -116,4 +116,4 @@ def test_the_systemd_unit_heals_after_the_engine_starts() -> None:
     lines = unit.read_text().splitlines()
     assert "After=docker.service" in lines
     assert "WantedBy=docker.service" in lines
-    assert "ExecStart=@ROOT@/.venv/bin/iac heal --all" in lines
+    assert 'ExecStart="@IAC@" heal --all' in lines

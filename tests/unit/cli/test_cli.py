@@ -16,6 +16,8 @@ import iac_wrapper
 from iac_wrapper import cli
 from iac_wrapper.adapters import workspace_lock
 from iac_wrapper.cli.folder import find_root
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.files import machine_home
 from iac_wrapper.files.layout import Layout
 from tests.support.deployed import app, deployed
 from tests.support.docker_daemon import Daemon, FakeContainer
@@ -342,6 +344,11 @@ def test_two_slugs_and_one_environment_entrypoint(
     assert "a, b" in result.stderr
 
 
-def test_outside_a_project_folder_the_installed_one_is_used(tmp_path: Path) -> None:
-    """From anywhere, the folder that the package was installed from is the project."""
-    assert find_root(tmp_path) == Path(iac_wrapper.__file__).resolve().parent.parent
+def test_outside_a_project_folder_a_checkout_uses_its_own(tmp_path: Path) -> None:
+    """From anywhere, the checkout that runs is the project; an installed `iac` has none."""
+    own = machine_home.checkout()
+    assert own == Path(iac_wrapper.__file__).resolve().parent.parent
+    assert find_root(tmp_path, own) == own
+    with pytest.raises(ConfigError, match="not in a project folder") as caught:
+        find_root(tmp_path, machine_home.checkout(tmp_path))
+    assert (caught.value.next_step or "").startswith("iac init")

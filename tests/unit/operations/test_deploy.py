@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from iac_wrapper.errors import ConfigError
+from iac_wrapper.files import host
 from iac_wrapper.model.health import Health, Probe
 from iac_wrapper.model.intent import Intent
 from iac_wrapper.model.plan import Plan
@@ -52,6 +53,8 @@ def test_unset_variables_are_refused_before_anything_is_fetched_or_written(
     file.write_text(
         "- {slug: ./web, env: {A: '${UNSET_ONE}'}}\n- {slug: ./jobs, env: {B: '${UNSET_TWO}'}}\n"
     )
+    record = host.Host("d", "t", "n", "embedded", "iac/envoy:x", {})
+    host.save(record, workspace.settings.machine_home)
     before = _files(workspace.layout.root)
     with pytest.raises(ConfigError, match="not set: UNSET_ONE, UNSET_TWO") as caught:
         operation(workspace, intent.from_files(file))

@@ -38,9 +38,10 @@ def test_a_destroy_has_the_providers_of_what_somebody_added(
     """Another configuration of a provider is needed to remove what it made; without anything of
     that kind, what lies in cdktf.out does not matter."""
     layout, project = workspace.layout, workspace.project
-    host.save(host.Host("d", "t", "n", "embedded", "iac/envoy:x", {}), layout.root)
-    layout.terraform.parent.mkdir(parents=True)
-    layout.terraform.write_text("")
+    home = workspace.settings.machine_home
+    host.save(host.Host("d", "t", "n", "embedded", "iac/envoy:x", {}), home)
+    home.terraform.parent.mkdir(parents=True)
+    home.terraform.write_text("")
     resource = {"mode": "managed", "type": "docker_network", "name": "extra", "instances": [{}]}
     layout.state(project).parent.mkdir(parents=True)
     layout.state(project).write_text(json.dumps({"resources": [resource] if added else []}))

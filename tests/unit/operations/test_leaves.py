@@ -14,7 +14,9 @@ def test_an_envoy_that_stays_gets_a_leaf_that_it_can_read(
     workspace: Workspace, engine_double: Daemon
 ) -> None:
     """The deploy made one for the Envoy to come; a leaf that will do is left alone."""
-    host.save(host.Host("d", "t", "n", "embedded", "iac/envoy:x", {}), workspace.layout.root)
+    host.save(
+        host.Host("d", "t", "n", "embedded", "iac/envoy:x", {}), workspace.settings.machine_home
+    )
     lock = deployed(workspace.layout, app("web"), app("api"))
     folder = workspace.layout.certificates("demo") / "web"
     uid = {ENVOY_UID: str(os.geteuid())}

@@ -22,9 +22,10 @@ EMPTY = '#!/bin/sh\necho "$1 ${TF_CLI_CONFIG_FILE-none}" >> calls\nmkdir -p .ter
 def stack(workspace: Workspace) -> Path:
     """A synthesized stack, in a folder that bootstrap has been through."""
     root = workspace.layout.root
-    workspace.layout.terraform.parent.mkdir(parents=True)
-    workspace.layout.terraform.write_text(EMPTY)
-    workspace.layout.terraform.chmod(0o755)
+    terraform = workspace.settings.machine_home.terraform
+    terraform.parent.mkdir(parents=True)
+    terraform.write_text(EMPTY)
+    terraform.chmod(0o755)
     vars(workspace)["host"] = host(provider="embedded")  # as `cached_property` keeps it
     (root / "stack").mkdir()
     (root / "stack" / "cdk.tf.json").write_text(json.dumps({"terraform": {}}))

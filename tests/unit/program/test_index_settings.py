@@ -25,7 +25,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
 
 def test_a_shell_reads_back_exactly_what_was_set(tmp_path: Path, environ: dict[str, str]) -> None:
     layout = Layout(tmp_path)
-    index_settings.write_build_secrets(layout, environ)
+    index_settings.write_build_secrets(layout.build_secrets, environ)
     script = f'. "{layout.build_secrets}/env"; printf "%s|%s" "$UV_DEFAULT_INDEX" "$https_proxy"'
     shell = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True)
     assert shell.stdout == f"{INDEX}|http://proxy.example:3128"
@@ -33,19 +33,15 @@ def test_a_shell_reads_back_exactly_what_was_set(tmp_path: Path, environ: dict[s
 
 def test_the_files_are_private(tmp_path: Path, environ: dict[str, str]) -> None:
     layout = Layout(tmp_path)
-    index_settings.write_build_secrets(layout, environ)
+    index_settings.write_build_secrets(layout.build_secrets, environ)
     modes = {p.name: p.stat().st_mode & 0o777 for p in layout.build_secrets.iterdir()}
     assert modes == {"ca": 0o600, "env": 0o600}
-    assert layout.secrets.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_folder_that_was_there_is_closed(tmp_path: Path, environ: dict[str, str]) -> None:
-    """People make secrets/ themselves, for a CA of their own."""
     layout = Layout(tmp_path)
     layout.build_secrets.mkdir(parents=True, mode=0o755)
-    layout.secrets.chmod(0o755)
-    index_settings.write_build_secrets(layout, environ)
-    assert layout.secrets.stat().st_mode & 0o7777 == 0o700
+    index_settings.write_build_secrets(layout.build_secrets, environ)
     assert layout.build_secrets.stat().st_mode & 0o7777 == 0o700
 
 
@@ -74,8 +70,8 @@ def test_without_any_bundle_the_secret_is_empty(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(index_settings, "find_ca_bundle", lambda *_: None)
-    index_settings.write_build_secrets(Layout(tmp_path), {"HOME": str(tmp_path)})
-    assert (tmp_path / "secrets" / "build" / "ca").read_bytes() == b""
+    index_settings.write_build_secrets(tmp_path / "build", {"HOME": str(tmp_path)})
+    assert (tmp_path / "build" / "ca").read_bytes() == b""
 
 
 def test_pip_learns_the_index_that_only_uv_was_told(tmp_path: Path) -> None:
