@@ -18,7 +18,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -179,6 +179,20 @@ def test_deploy_plan_and_health_work_from_another_folder(installed: Installed) -
     assert str(ROOT) not in state.read_text()
     link = installed.folder / ".iac" / "bin" / "terraform"
     assert link.resolve() == installed.home / "bin" / "terraform"
+
+
+def test_a_second_folder_needs_no_second_set_up(installed: Installed, tmp_path: Path) -> None:
+    """It has its own state, keys and project; the current folder may be the one to work in."""
+    other = replace(installed, folder=tmp_path)
+    other.run("init")
+    service = installed.folder / "admin"
+    (tmp_path / "repos.yaml").write_text(f"- slug: '{service}'\n  name: web\n")
+    project = f"{installed.project}-2"
+    argv = [str(installed.program), "lock", "--project", project]
+    subprocess.run(argv, cwd=tmp_path, env=installed.environment, check=True, timeout=100)
+    assert (tmp_path / "secrets" / project / "web" / "tls.key").exists()
+    assert "+ web: " in other.run("plan", "--project", project).stdout
+    other.run("destroy", "--yes", "--project", project)
 
 
 def test_the_cdktf_cli_gets_its_stack_by_iac_synth(installed: Installed, tmp_path: Path) -> None:
