@@ -17,8 +17,14 @@ from iac_wrapper.files import file_lock
 _HOME = Path(__file__).resolve().parents[2]
 """Where the packages are: `python -m` looks in its working directory first."""
 
-_SERVICE_MANAGER = ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_USEC",
-    "WATCHDOG_PID")  # fmt: skip
+_SERVICE_MANAGER = (
+    "NOTIFY_SOCKET",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+)
 """What systemd tells the server, and nobody else."""
 
 

@@ -21,22 +21,31 @@ if TYPE_CHECKING:
     from iac_wrapper.operations.workspace import Workspace
 
 _file = click.option(
-    "--file", "-f", "file", type=click.Path(path_type=Path), metavar="F",
+    "--file",
+    "-f",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="F",
     help="List of slugs (YAML or JSON); default: repos.yaml, unless slugs are given.",
-)  # fmt: skip
+)
 _slugs = click.argument("slugs", nargs=-1, metavar="[SLUG]...")
 _locked = click.option("--locked", is_flag=True, help="Take the commits of the lock file.")
 _yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-_prune = click.option("--prune", is_flag=True,
-    help="Remove services that the file does not list, without a question.")  # fmt: skip
+_prune = click.option(
+    "--prune", is_flag=True, help="Remove services that the file does not list, without a question."
+)
 
 
 @verb
 @_file
 @_locked
 @_prune
-@click.option("--all", "everything", is_flag=True,
-    help="Exit with 7 also for services that were broken before.")  # fmt: skip
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Exit with 7 also for services that were broken before.",
+)
 @_slugs
 def deploy(
     workspace: Workspace,
@@ -71,8 +80,11 @@ def deploy(
 @_file
 @_locked
 @_slugs
-@click.option("--detailed-exitcode", is_flag=True,
-    help="Exit with 0 without changes, 2 with changes, 1 for bad input.")  # fmt: skip
+@click.option(
+    "--detailed-exitcode",
+    is_flag=True,
+    help="Exit with 0 without changes, 2 with changes, 1 for bad input.",
+)
 @click.option("--full", is_flag=True, help="Terraform's own listing instead of service words.")
 def plan(
     workspace: Workspace,

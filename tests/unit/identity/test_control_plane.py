@@ -119,9 +119,13 @@ def serve(authority: Authority, tmp_path: Path) -> Iterator[Serve]:
     servers: list[grpc.Server] = []
 
     def _serve(
-        name: str = "svc", *, uri: str | None = None, expired: bool = False,
-        demand: bool = True, runner: bool = True,
-    ) -> Service:  # fmt: skip
+        name: str = "svc",
+        *,
+        uri: str | None = None,
+        expired: bool = False,
+        demand: bool = True,
+        runner: bool = True,
+    ) -> Service:
         folder = authority.issue(tmp_path / f"{name}{len(servers)}", name, uri=uri, expired=expired)
         pair = ((folder / "tls.key").read_bytes(), (folder / "tls.crt").read_bytes())
         ca = (folder / "ca.crt").read_bytes()
