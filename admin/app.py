@@ -166,14 +166,21 @@ class _Errors:
         hint = contract.NEXT_STEP if status < 500 else None
         return self._answer(
             Problem(
-                status, code, _sentence(status, error), headers=headers,
-                expected=headers.get("Allow"), next_step=hint,
+                status,
+                code,
+                _sentence(status, error),
+                headers=headers,
+                expected=headers.get("Allow"),
+                next_step=hint,
             )
-        )  # fmt: skip
+        )
 
     def unforeseen(self, error: Exception) -> Response:
         log.error(
-            "%s: unforeseen %s in %s", g.request_id, type(error).__name__, request.endpoint,
+            "%s: unforeseen %s in %s",
+            g.request_id,
+            type(error).__name__,
+            request.endpoint,
             exc_info=error,
         )  # fmt: skip
         words = "an unexpected error occurred; the server's log has it under the request id"

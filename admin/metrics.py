@@ -58,13 +58,18 @@ class Metrics:
         self._lock = threading.Lock()
         Info("iac_build", "What is running.", registry=registry).info({"version": __version__})
         self._requests = Counter(
-            "iac_http_requests_total", "Requests answered.",
-            ["method", "route", "status"], registry=registry,
-        )  # fmt: skip
+            "iac_http_requests_total",
+            "Requests answered.",
+            ["method", "route", "status"],
+            registry=registry,
+        )
         self._request_seconds = Histogram(
-            "iac_http_request_duration_seconds", "Time to answer, without streams.",
-            ["method", "route"], buckets=_REQUEST_SECONDS, registry=registry,
-        )  # fmt: skip
+            "iac_http_request_duration_seconds",
+            "Time to answer, without streams.",
+            ["method", "route"],
+            buckets=_REQUEST_SECONDS,
+            registry=registry,
+        )
         self._auth_failures = Counter(
             "iac_auth_failures_total", "Callers refused.", ["reason"], registry=registry
         )
@@ -72,9 +77,12 @@ class Metrics:
             "iac_jobs_total", "Jobs ended.", ["kind", "project", "status"], registry=registry
         )
         self._job_seconds = Histogram(
-            "iac_job_duration_seconds", "Time from a job's start to its end.",
-            ["kind"], buckets=_JOB_SECONDS, registry=registry,
-        )  # fmt: skip
+            "iac_job_duration_seconds",
+            "Time from a job's start to its end.",
+            ["kind"],
+            buckets=_JOB_SECONDS,
+            registry=registry,
+        )
         jobs = Gauge("iac_jobs_running", "Jobs at work.", registry=registry)
         jobs.set_function(lambda: len(self._running))
         self._open = Gauge("iac_streams_open", "Streams being sent.", ["kind"], registry=registry)

@@ -43,8 +43,10 @@ def serve(layout: Layout, settings: Settings, say: Say) -> None:
         if calls:
             calls.start()
         for job in backend.start():
-            say(f"warning: {job.request.kind} {job.id} was interrupted; "
-                f"POST /deployments/{job.id}/resume does it again")  # fmt: skip
+            say(
+                f"warning: {job.request.kind} {job.id} was interrupted; "
+                f"POST /deployments/{job.id}/resume does it again"
+            )
         _announce(server, calls, settings, say)
         stop.wait()
     finally:
@@ -53,8 +55,10 @@ def serve(layout: Layout, settings: Settings, say: Say) -> None:
             calls.stop(STOP_SECONDS)
         ended = server.stop(STOP_SECONDS)
     for job in going_on:
-        say(f"{job.request.kind} {job.id} goes on in a process of its own; "
-            "the next `iac admin serve` takes it up")  # fmt: skip
+        say(
+            f"{job.request.kind} {job.id} goes on in a process of its own; "
+            "the next `iac admin serve` takes it up"
+        )
     if not ended:  # Python would wait for a handler that does not return
         sys.stdout.flush()
         os._exit(0)

@@ -124,7 +124,7 @@ def _check_source(spec: AppSpec, settings: Settings, root: Path) -> None:
             raise _refused(
                 slug, spec.where, "this is the address of a server on this machine itself",
                 "another host, in plain letters and digits",
-            )  # fmt: skip
+            )
 
 
 def _path(slug: Slug, root: Path) -> Path:
@@ -185,9 +185,11 @@ def _check_below(
         real = location.resolve()
         if any(real.is_relative_to(path) or path.is_relative_to(real) for path in ours):
             raise _refused(
-                spec.slug, spec.where, "the server's own keys and settings are here",
+                spec.slug,
+                spec.where,
+                "the server's own keys and settings are here",
                 "a folder that holds a program and nothing else",
-            )  # fmt: skip
+            )
 
 
 def _is_below(location: Path, folder: Path) -> bool:

@@ -31,8 +31,12 @@ if TYPE_CHECKING:
     from iac_wrapper.model.intent import Intent
     from iac_wrapper.operations.workspace import Workspace
 
-_VERBS = {"deploy": "Deploying", "plan": "Planning", "destroy": "Destroying",
-          "remove": "Removing services of"}  # fmt: skip
+_VERBS = {
+    "deploy": "Deploying",
+    "plan": "Planning",
+    "destroy": "Destroying",
+    "remove": "Removing services of",
+}
 
 
 def command_of(job: Job) -> str:

@@ -95,8 +95,13 @@ def _bitbucket(data: Any) -> Push:
         state = change["new"] or change["old"]
         kind = _text(state["type"])
         if kind in {"branch", "tag"}:
-            refs.append(Ref("tag" if kind == "tag" else "branch", _text(state["name"]),
-                            deleted=change["new"] is None))  # fmt: skip
+            refs.append(
+                Ref(
+                    "tag" if kind == "tag" else "branch",
+                    _text(state["name"]),
+                    deleted=change["new"] is None,
+                )
+            )
     return Push(
         "bb",
         _text(repository["full_name"]),

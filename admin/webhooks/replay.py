@@ -73,8 +73,9 @@ class Replays:
             self._append(key)
         except OSError as error:
             self._lines = 0
-            log.warning("%s: a delivery is remembered until the next start only: %s",
-                      self._path, error)  # fmt: skip
+            log.warning(
+                "%s: a delivery is remembered until the next start only: %s", self._path, error
+            )
 
     def _append(self, key: str) -> None:
         if self._lines == 0 or self._lines >= 2 * self._keep:

@@ -59,6 +59,4 @@ def _way_in(request: web.BaseRequest) -> dict[str, Any]:
     else:
         server, address = sock.getsockname()[:2], sock.getpeername()[0]
         way = {"iac.via": "http"}
-    return {
-        "SERVER_NAME": server[0], "SERVER_PORT": str(server[1]), "REMOTE_ADDR": address, **way
-    }  # fmt: skip
+    return {"SERVER_NAME": server[0], "SERVER_PORT": str(server[1]), "REMOTE_ADDR": address, **way}

@@ -165,5 +165,9 @@ def _raise_file_limit(listeners: int, limits: Limits) -> None:
     if soft != resource.RLIM_INFINITY and soft < allowed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     if allowed < wanted:
-        _LOG.warning("%d open files are allowed; %d requests and streams at once may need %d",
-            allowed, limits.requests, wanted)  # fmt: skip
+        _LOG.warning(
+            "%d open files are allowed; %d requests and streams at once may need %d",
+            allowed,
+            limits.requests,
+            wanted,
+        )

@@ -149,9 +149,14 @@ class Engine:
 
         with _translated(), suppress(docker.errors.NotFound):
             stream = self._api.logs(
-                container, stdout=True, stderr=True, stream=True, follow=follow,
-                tail=tail if since is None else "all", since=since,
-            )  # fmt: skip
+                container,
+                stdout=True,
+                stderr=True,
+                stream=True,
+                follow=follow,
+                tail=tail if since is None else "all",
+                since=since,
+            )
             opened(stream.close)
             yield from stream
 

@@ -36,8 +36,12 @@ _prune = click.option("--prune", is_flag=True,
 @_file
 @_locked
 @_prune
-@click.option("--all", "everything", is_flag=True,
-    help="Exit with 7 also for services that were broken before.")  # fmt: skip
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Exit with 7 also for services that were broken before.",
+)
 @_slugs
 def deploy(
     workspace: Workspace,

@@ -196,10 +196,12 @@ def _check_chain(certificates: tuple[x509.Certificate, ...], path: Path, chain: 
             )
         if not _may_sign(each):
             raise CertificateError(
-                "not a CA certificate", where=str(path), found=_subject(each),
+                "not a CA certificate",
+                where=str(path),
+                found=_subject(each),
                 expected="basic constraints CA:TRUE and the key usage keyCertSign",
                 next_step="put a CA there, or remove ca.pem and ca.key; then deploy all",
-            )  # fmt: skip
+            )
     for lower, upper in pairwise(certificates):
         if not _issued_by(lower, upper):
             raise CertificateError(

@@ -39,15 +39,21 @@ def chown(path: Path, uid: int) -> None:
 def _by_container(engine: Engine, image: str, project: str, path: Path, uid: int) -> None:
     def run(api: Any) -> str:
         host = api.create_host_config(
-            binds={str(path.parent): {"bind": "/leaf", "mode": "rw"}}, network_mode="none",
-            cap_drop=["ALL"], cap_add=["CHOWN"], security_opt=["no-new-privileges"],
+            binds={str(path.parent): {"bind": "/leaf", "mode": "rw"}},
+            network_mode="none",
+            cap_drop=["ALL"],
+            cap_add=["CHOWN"],
+            security_opt=["no-new-privileges"],
             read_only=True,
-        )  # fmt: skip
+        )
         made = api.create_container(
-            image, ["-I", "-S", "-c", _CHOWN, f"/leaf/{path.name}", str(uid)],
-            entrypoint="/opt/iac/python3", user="0:0", host_config=host,
+            image,
+            ["-I", "-S", "-c", _CHOWN, f"/leaf/{path.name}", str(uid)],
+            entrypoint="/opt/iac/python3",
+            user="0:0",
+            host_config=host,
             labels={labels.PROJECT: project, labels.SERVICE: "helper", labels.ROLE: "helper"},
-        )["Id"]  # fmt: skip
+        )["Id"]
         try:
             api.start(made)
             code = api.wait(made)["StatusCode"]

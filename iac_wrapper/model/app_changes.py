@@ -67,8 +67,11 @@ def _env(
 ) -> Iterator[Reason]:
     both = old.keys() & new.keys()
     changed = {name for name in both if old[name] != new[name]} | (both & set(values))
-    words = (("added", new.keys() - old.keys()), ("removed", old.keys() - new.keys()),
-             ("changed", changed))  # fmt: skip
+    words = (
+        ("added", new.keys() - old.keys()),
+        ("removed", old.keys() - new.keys()),
+        ("changed", changed),
+    )
     parts = [f"{word} {', '.join(sorted(names))}" for word, names in words if names]
     if parts:
         yield Reason("env", f"env: {' and '.join(parts)}")

@@ -12,9 +12,18 @@ ServiceAction = Literal["add", "remove", "replace", "restart", "update", "renew"
 certificate; only what is noted about it."""
 
 What = Literal[
-    "commit", "source", "entrypoint", "env", "port", "settings", "limits", "certificate",
-    "tool", "drift", "other",
-]  # fmt: skip
+    "commit",
+    "source",
+    "entrypoint",
+    "env",
+    "port",
+    "settings",
+    "limits",
+    "certificate",
+    "tool",
+    "drift",
+    "other",
+]
 
 
 @dataclass(frozen=True)
@@ -42,15 +51,19 @@ class ServiceChange:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        return {**asdict(self), "reasons": [asdict(reason) for reason in self.reasons],
-                "interrupts": self.interrupts}  # fmt: skip
+        return {
+            **asdict(self),
+            "reasons": [asdict(reason) for reason in self.reasons],
+            "interrupts": self.interrupts,
+        }
 
 
 def summary(changes: Sequence[ServiceChange]) -> str:
     """``1 new, 2 replaced``; empty without changes."""
     counts = Counter(_COUNTED[change.action] for change in changes)
-    return ", ".join(f"{counts[word]} {word}" for word in dict.fromkeys(_COUNTED.values())
-                     if counts[word])  # fmt: skip
+    return ", ".join(
+        f"{counts[word]} {word}" for word in dict.fromkeys(_COUNTED.values()) if counts[word]
+    )
 
 
 _COUNTED: dict[ServiceAction, str] = {

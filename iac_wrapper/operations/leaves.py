@@ -45,9 +45,13 @@ def _ensure(workspace: Workspace, lock: LockFile, owners: Mapping[str, int]) -> 
 
     def ensure(name: str) -> None:
         certificates.ensure_leaf(
-            authority, directory / name, name=name, trust_domain=lock.trust_domain,
-            owner_uid=owners[name], give=give,
-        )  # fmt: skip
+            authority,
+            directory / name,
+            name=name,
+            trust_domain=lock.trust_domain,
+            owner_uid=owners[name],
+            give=give,
+        )
 
     with ThreadPoolExecutor(max_workers=8) as pool:
         list(pool.map(ensure, owners))

@@ -227,9 +227,13 @@ def _describe(workspace: Workspace, checkout: Checkout) -> build_context.Build:
     entrypoint = detected.entrypoint
     workspace.progress(f"{spec.name}: runs {entrypoint.display} ({entrypoint.reason})")
     build = build_context.describe(
-        checkout, entrypoint, host=workspace.host, layout=workspace.layout,
-        settings=workspace.settings, project=workspace.project,
-    )  # fmt: skip
+        checkout,
+        entrypoint,
+        host=workspace.host,
+        layout=workspace.layout,
+        settings=workspace.settings,
+        project=workspace.project,
+    )
     workspace.progress(f"{spec.name}: {build.made_from}")
     notes = (*detected.notes, *build.notes)
     for note in notes:

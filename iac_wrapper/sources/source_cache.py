@@ -209,9 +209,7 @@ def _publish(staging: Path, made: Cached) -> Cached:
     """Give the tree in `staging` the place that `made` names; the winner's, if one was quicker."""
     final = made.path.parent
     omissions = [(one.kind, one.path, one.detail) for one in made.omissions]
-    record = {
-        "format": _FORMAT, "tree": made.tree, "method": made.method, "omissions": omissions
-    }  # fmt: skip
+    record = {"format": _FORMAT, "tree": made.tree, "method": made.method, "omissions": omissions}
     (staging / "source.json").write_text(json.dumps(record) + "\n", encoding="utf-8")
     try:
         staging.rename(final)

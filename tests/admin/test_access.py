@@ -26,9 +26,19 @@ def trusting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 
 @pytest.mark.parametrize(
     "host",
-    ["localhost", "LOCALHOST", "localhost:8080", "127.0.0.1", "127.0.0.2:1", "[::1]", "[::1]:8080",
-     "deploy.example.org", "Deploy.Example.org:443", "a.internal.example"],
-)  # fmt: skip
+    [
+        "localhost",
+        "LOCALHOST",
+        "localhost:8080",
+        "127.0.0.1",
+        "127.0.0.2:1",
+        "[::1]",
+        "[::1]:8080",
+        "deploy.example.org",
+        "Deploy.Example.org:443",
+        "a.internal.example",
+    ],
+)
 def test_hosts_that_are_ours(trusting: Api, host: str) -> None:
     """Loopback by any spelling, and what TRUSTED_HOSTS names."""
     assert trusting.http().get("/health", headers={"Host": host}).status_code == 200
@@ -36,12 +46,28 @@ def test_hosts_that_are_ours(trusting: Api, host: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "evil.example@localhost", "localhost@evil.example", "localhost.evil.example",
-     "evil.example:8080", "localhost:x", "localhost:99999", "localhost/evil.example", "", "::1",
-     "localhost#evil.example", "10.0.0.1", "0.0.0.0:80", "[::]", "2130706433",
-     "deploy.example.org.evil", "x.deploy.example.org", "evil.example, localhost",
-     "localhost evil.example"],
-)  # fmt: skip
+    [
+        "evil.example",
+        "evil.example@localhost",
+        "localhost@evil.example",
+        "localhost.evil.example",
+        "evil.example:8080",
+        "localhost:x",
+        "localhost:99999",
+        "localhost/evil.example",
+        "",
+        "::1",
+        "localhost#evil.example",
+        "10.0.0.1",
+        "0.0.0.0:80",
+        "[::]",
+        "2130706433",
+        "deploy.example.org.evil",
+        "x.deploy.example.org",
+        "evil.example, localhost",
+        "localhost evil.example",
+    ],
+)
 def test_hosts_that_are_not(trusting: Api, host: str) -> None:
     """A name that somebody else points at this machine (DNS rebinding) reaches nothing."""
     answer = trusting.http("service").get("/health", headers={"Host": host})

@@ -28,9 +28,17 @@ BODIES: dict[str, Any] = {
     "destroy": {"confirm": "not-this-one"},
 }
 ALLOWED = {
-    "deploy": 409, "plan": 409, "removeService": 409, "destroy": 422, "resume": 404, "cancel": 404,
-    "getDeployment": 404, "getEvents": 404, "getService": 404, "getLogs": 404,
-}  # fmt: skip
+    "deploy": 409,
+    "plan": 409,
+    "removeService": 409,
+    "destroy": 422,
+    "resume": 404,
+    "cancel": 404,
+    "getDeployment": 404,
+    "getEvents": 404,
+    "getService": 404,
+    "getLogs": 404,
+}
 """What those get who may: the project is held, and nothing else is there. Others: 200."""
 
 
@@ -86,9 +94,22 @@ def test_a_user_on_no_list_gets_nothing(shared_api: Api) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/health/", "/HEALTH", "/services/", "/services/web/", "/services//logs", "/webhooks/",
-     "/services/web/logs/more", "/deployments/", "/static/x", "/deploy/x", "/a%2Fb", "/%F0%9F"],
-)  # fmt: skip
+    [
+        "/",
+        "/health/",
+        "/HEALTH",
+        "/services/",
+        "/services/web/",
+        "/services//logs",
+        "/webhooks/",
+        "/services/web/logs/more",
+        "/deployments/",
+        "/static/x",
+        "/deploy/x",
+        "/a%2Fb",
+        "/%F0%9F",
+    ],
+)
 def test_other_addresses(shared_api: Api, path: str) -> None:
     """They are not there, and strangers are not even told that; nobody is sent elsewhere."""
     assert shared_api.http().get(path).status_code == 401
@@ -139,9 +160,17 @@ def test_every_answer_has_the_security_headers(shared_api: Api) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["x=1", "project=demo&project=demo", "Project=demo", "project=", "project=-", "project=%0A",
-     "project=demo%0A", "project=%FF"],
-)  # fmt: skip
+    [
+        "x=1",
+        "project=demo&project=demo",
+        "Project=demo",
+        "project=",
+        "project=-",
+        "project=%0A",
+        "project=demo%0A",
+        "project=%FF",
+    ],
+)
 def test_parameters_that_do_not_fit(shared_api: Api, query: str) -> None:
     """Unknown, given twice or malformed: 400 that points at the parameter."""
     answer = shared_api.http("reader").get(f"/services?{query}")

@@ -28,9 +28,16 @@ def test_a_line_says_who_what_and_how(tmp_path: Path) -> None:
     path = tmp_path / "admin" / "audit.jsonl"
     audit = Audit(path)
     audit.record(
-        "deploy.finished", actor=ALICE, project="demo", deployment="20260101T000000-00000001",
-        plan_hash="ab", outcome="succeeded", request_id="r1", status=202, seconds=1.5,
-    )  # fmt: skip
+        "deploy.finished",
+        actor=ALICE,
+        project="demo",
+        deployment="20260101T000000-00000001",
+        plan_hash="ab",
+        outcome="succeeded",
+        request_id="r1",
+        status=202,
+        seconds=1.5,
+    )
     audit.record("auth.refused", outcome="bad-token", status=401)
     audit.record("deploy.finished", actor=ALICE.to_dict())
     first, second, third = lines(path)

@@ -36,8 +36,11 @@ def server(request: pytest.FixtureRequest) -> Iterator[AuthServer]:
         ("a=b@example.org=read", {"email": "a=b@example.org"}, {"read"}),
         (" role:ops = read + destroy , ", {"role": "ops"}, {"read", "destroy"}),
         ("role:ops=read,role:ops=deploy", {"role": "ops"}, {"read", "deploy"}),
-        (f"{ID}=read,a@example.org=deploy,role:ops=destroy",
-         {"user_id": ID, "email": "a@example.org", "role": "ops"}, ALL),
+        (
+            f"{ID}=read,a@example.org=deploy,role:ops=destroy",
+            {"user_id": ID, "email": "a@example.org", "role": "ops"},
+            ALL,
+        ),
         ("role:ops", {"role": "OPS"}, set()),
         ("role:ops", {"email": "role:ops"}, set()),
         ("role:ops", {"user_id": "role:ops", "role": "x"}, ALL),
@@ -47,7 +50,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[AuthServer]:
         ("", {"user_id": ID, "email": "a@example.org", "role": "ops"}, set()),
         (" , ,", {"user_id": ID, "email": "", "role": ""}, set()),
     ],
-)  # fmt: skip
+)
 def test_scopes_of_matching_entries_add_up(
     text: str, who: dict[str, str], scopes: set[str]
 ) -> None:
@@ -59,12 +62,28 @@ def test_scopes_of_matching_entries_add_up(
 @pytest.mark.parametrize(
     "text",
     [
-        "ann", "*", "@example.org", "ann@", "ann@exa mple.org", "a@b@c", "role:", "role:a b",
-        "role:ops=", "role:ops=write", "role:ops=read+", "role:ops=read;deploy", "=read",
-        "ROLE:ops", f"{uuid.UUID(int=0)}", f"{ID}=READ", "j\u00fcrg@example.org", f"{ID[:-1]}",
-        f"{ID} {ID}", "a@example.org b@example.org",
+        "ann",
+        "*",
+        "@example.org",
+        "ann@",
+        "ann@exa mple.org",
+        "a@b@c",
+        "role:",
+        "role:a b",
+        "role:ops=",
+        "role:ops=write",
+        "role:ops=read+",
+        "role:ops=read;deploy",
+        "=read",
+        "ROLE:ops",
+        f"{uuid.UUID(int=0)}",
+        f"{ID}=READ",
+        "j\u00fcrg@example.org",
+        f"{ID[:-1]}",
+        f"{ID} {ID}",
+        "a@example.org b@example.org",
     ],
-)  # fmt: skip
+)
 def test_bad_entry_is_an_error_at_the_start(text: str) -> None:
     """A typing mistake stops the server with the entry, the grammar and what to do."""
     with pytest.raises(ConfigError) as caught:

@@ -86,8 +86,12 @@ def _hs256_with_kid(server: AuthServer, user: User) -> str:
 LINES = (
     Line("good", lambda s, u: s.sign_in(u), 200),
     Line("anon key", lambda s, _: s.anon_key, 403, "bad_jwt"),
-    Line("other service key", lambda s, _: s.sign({"role": "service_role", "exp": _past(-99)}),
-         403, "bad_jwt"),
+    Line(
+        "other service key",
+        lambda s, _: s.sign({"role": "service_role", "exp": _past(-99)}),
+        403,
+        "bad_jwt",
+    ),
     Line("secret key", lambda *_: "sb_secret_0123456789abcdef_ghij", 403, "bad_jwt"),
     Line("publishable key", lambda *_: "sb_publishable_0123456789abc", 403, "bad_jwt"),
     Line("expired", lambda s, u: s.sign(s.claims(u, exp=_past(1))), 403, "bad_jwt"),
@@ -96,22 +100,38 @@ LINES = (
     Line("HS512", lambda s, u: s.sign(s.claims(u), algorithm="HS512"), 403, "bad_jwt"),
     Line("nbf", lambda s, u: s.sign(s.claims(u, nbf=_past(-60))), 403, "bad_jwt"),
     Line("HS256, ES256's kid", _hs256_with_kid, 403, "bad_jwt", local=False),
-    Line("unknown kid", lambda s, u: s.sign(s.claims(u), kid=str(uuid.uuid4())), 403, "bad_jwt",
-         local=False),
+    Line(
+        "unknown kid",
+        lambda s, u: s.sign(s.claims(u), kid=str(uuid.uuid4())),
+        403,
+        "bad_jwt",
+        local=False,
+    ),
     Line("sub no UUID", lambda s, u: s.sign(s.claims(u, sub="ann")), 400, "bad_jwt"),
-    Line("unknown user", lambda s, u: s.sign(s.claims(u, sub=str(uuid.uuid4()))), 403,
-         "user_not_found", local=False),
+    Line(
+        "unknown user",
+        lambda s, u: s.sign(s.claims(u, sub=str(uuid.uuid4()))),
+        403,
+        "user_not_found",
+        local=False,
+    ),
     Line("deleted", _deleted, 403, "user_not_found", local=False, state=True),
     Line("logged out", _logged_out, 403, "session_not_found", local=False, state=True),
-    Line("unknown session", lambda s, u: s.sign(s.claims(u, session_id=str(uuid.uuid4()))), 403,
-         "session_not_found", local=False, state=True),
+    Line(
+        "unknown session",
+        lambda s, u: s.sign(s.claims(u, session_id=str(uuid.uuid4()))),
+        403,
+        "session_not_found",
+        local=False,
+        state=True,
+    ),
     Line("banned", _banned, 403, "user_banned", local=False, state=True),
     Line("aud", lambda s, u: s.sign(s.claims(u, aud="anon")), 200),
     Line("iss", lambda s, u: s.sign(s.claims(u, iss="https://evil.example/auth/v1")), 200),
     Line("no exp", lambda s, u: s.sign(s.claims(u, exp=None)), 200),
     Line("no session", lambda s, u: s.sign(s.claims(u, session_id=None)), 200),
     Line("anonymous", _anonymous, 200),
-)  # fmt: skip
+)
 REFUSED = [line for line in LINES if line.name != "good"]
 
 

@@ -69,9 +69,22 @@ def test_token_that_brings_a_key_is_refused_unasked(
 
 @pytest.mark.parametrize(
     "kid",
-    ["", " ", "../../../dev/null", "http://{trap}/k", "a" * 257, "k\u00fc", "a\nb", 7, None,
-     ["{kid}"], {"kid": "{kid}"}, True, "' OR 1=1 --"],
-)  # fmt: skip
+    [
+        "",
+        " ",
+        "../../../dev/null",
+        "http://{trap}/k",
+        "a" * 257,
+        "k\u00fc",
+        "a\nb",
+        7,
+        None,
+        ["{kid}"],
+        {"kid": "{kid}"},
+        True,
+        "' OR 1=1 --",
+    ],
+)
 @pytest.mark.parametrize("mutating", [False, True])
 def test_kid_is_only_ever_looked_up(
     gated: Lab, trap: AuthServer, user: User, kid: Any, mutating: bool
@@ -112,9 +125,25 @@ def test_key_of_another_kind_verifies_nothing(gated: Lab, user: User) -> None:
 
 
 @pytest.mark.parametrize(
-    "alg", ["none", "None", "NONE", "es256", "ES256 ", "HS384", "HS512", "ES384", "PS256",
-            "EdDSA", "", None, 1, ["ES256"], {"a": "ES256"}]
-)  # fmt: skip
+    "alg",
+    [
+        "none",
+        "None",
+        "NONE",
+        "es256",
+        "ES256 ",
+        "HS384",
+        "HS512",
+        "ES384",
+        "PS256",
+        "EdDSA",
+        "",
+        None,
+        1,
+        ["ES256"],
+        {"a": "ES256"},
+    ],
+)
 def test_other_algorithms_are_refused_unasked(gated: Lab, user: User, alg: Any) -> None:
     """Only ES256, RS256 and HS256 in exactly this spelling are looked at."""
     header = {"alg": alg, "kid": gated.server.kid}
@@ -127,13 +156,32 @@ def test_other_algorithms_are_refused_unasked(gated: Lab, user: User, alg: Any) 
 @pytest.mark.parametrize(
     "header",
     [
-        "", "Bearer", "Bearer ", "Bearer  {t}", " Bearer {t}", "Bearer {t} ", "Bearer {t} {t}",
-        "Bearer {t}, Bearer {t}", "Bearer {t},Bearer {t}", "Bearer {t}, {t}", "Bearer a, Bearer b",
-        "Basic {t}", "{t}", "Token {t}", "Bearer\t{t}", "Bearer\u00a0{t}", "Bearer {t}\n",
-        "Bearer {t}\r\nX: y", "Bearer {t}\0", "Bearer {t}\u00e9", "Bearer \"{t}\"", "Bearer {t};",
-        "B\u0435arer {t}", "Bearer {t}\u212a",
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer  {t}",
+        " Bearer {t}",
+        "Bearer {t} ",
+        "Bearer {t} {t}",
+        "Bearer {t}, Bearer {t}",
+        "Bearer {t},Bearer {t}",
+        "Bearer {t}, {t}",
+        "Bearer a, Bearer b",
+        "Basic {t}",
+        "{t}",
+        "Token {t}",
+        "Bearer\t{t}",
+        "Bearer\u00a0{t}",
+        "Bearer {t}\n",
+        "Bearer {t}\r\nX: y",
+        "Bearer {t}\0",
+        "Bearer {t}\u00e9",
+        'Bearer "{t}"',
+        "Bearer {t};",
+        "B\u0435arer {t}",
+        "Bearer {t}\u212a",
     ],
-)  # fmt: skip
+)
 def test_only_one_bearer_token_is_a_header(
     gated: Lab, user: User, header: str, mutating: bool
 ) -> None:
@@ -162,11 +210,23 @@ def test_too_long_token_is_refused_unasked(gated: Lab, user: User) -> None:
 @pytest.mark.parametrize(
     "payload",
     [
-        "", "null", "[]", "1", '"x"', "{", "\ufeff{}", "NaN", '{"exp": NaN}', '{"exp": Infinity}',
-        '{"exp": 1e999, "role": "authenticated"}', "[" * 5000, '{"a":' * 1000 + "1" + "}" * 1000,
-        '{"role": "authenticated", "role": "authenticated"}', '{"exp": ' + "9" * 5000 + "}",
+        "",
+        "null",
+        "[]",
+        "1",
+        '"x"',
+        "{",
+        "\ufeff{}",
+        "NaN",
+        '{"exp": NaN}',
+        '{"exp": Infinity}',
+        '{"exp": 1e999, "role": "authenticated"}',
+        "[" * 5000,
+        '{"a":' * 1000 + "1" + "}" * 1000,
+        '{"role": "authenticated", "role": "authenticated"}',
+        '{"exp": ' + "9" * 5000 + "}",
     ],
-)  # fmt: skip
+)
 def test_payload_that_is_no_plain_object_is_refused(gated: Lab, payload: str) -> None:
     """Anything but one plain JSON object is malformed, not an error."""
     header = {"alg": "HS256"}

@@ -104,11 +104,21 @@ def test_not_every_error_is_listed_and_none_in_full() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"{", b"nonsense", b'{"slugs": ["a"], "slugs": ["b"]}', b'{"slugs": ["a"], "port": NaN}',
-     b'{"x": Infinity}', b'{"x": 1e999}', b'{"x": "\\ud800"}', b'\xff{"x": 1}', b"1" * 5000,
-     b'{"slugs": ["gh:o/r"]} x'],
+    [
+        b"",
+        b"{",
+        b"nonsense",
+        b'{"slugs": ["a"], "slugs": ["b"]}',
+        b'{"slugs": ["a"], "port": NaN}',
+        b'{"x": Infinity}',
+        b'{"x": 1e999}',
+        b'{"x": "\\ud800"}',
+        b'\xff{"x": 1}',
+        b"1" * 5000,
+        b'{"slugs": ["gh:o/r"]} x',
+    ],
     ids=lambda data: repr(data[:20]),
-)  # fmt: skip
+)
 def test_what_is_not_json(client: Client, data: bytes) -> None:
     """Nor what other parsers might read in another way: a key twice, half a surrogate pair."""
     answer = client.post("/deploy", data=data, headers=JSON)
@@ -130,9 +140,14 @@ def test_deep_nesting(client: Client, depth: int, brackets: tuple[str, str]) -> 
 
 @pytest.mark.parametrize(
     "kind",
-    [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
-     "application/jsonx"],
-)  # fmt: skip
+    [
+        None,
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/jsonx",
+    ],
+)
 def test_bodies_that_are_not_announced_as_json(client: Client, kind: str | None) -> None:
     """What a page of a browser could send without asking is not read."""
     headers = {"Content-Type": kind} if kind else {}

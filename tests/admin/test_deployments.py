@@ -57,11 +57,19 @@ def test_a_failure_says_why(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("path", "body", "kind"),
-    [("/deploy", {**SLUG, "dry_run": True}, "plan"), ("/plan", SLUG, "plan"),
-     ("/deploy", {**SLUG, "dry_run": False}, "deploy"), ("/deploy", {"apps": ["gh:o/r"]}, "deploy"),
-     ("/plan", {"apps": [{"slug": "gh:o/r", "port": 80}], "prune": True,
-                "locked": True}, "plan"), ("/deploy", {**SLUG, "all": True}, "deploy")],
-)  # fmt: skip
+    [
+        ("/deploy", {**SLUG, "dry_run": True}, "plan"),
+        ("/plan", SLUG, "plan"),
+        ("/deploy", {**SLUG, "dry_run": False}, "deploy"),
+        ("/deploy", {"apps": ["gh:o/r"]}, "deploy"),
+        (
+            "/plan",
+            {"apps": [{"slug": "gh:o/r", "port": 80}], "prune": True, "locked": True},
+            "plan",
+        ),
+        ("/deploy", {**SLUG, "all": True}, "deploy"),
+    ],
+)
 def test_what_is_asked_for(api: Api, path: str, body: dict[str, Any], kind: str) -> None:
     """A dry run is a plan; the rest is kept as it was asked."""
     with workspace_lock.hold(api.layout.project(PROJECT), "iac deploy"):
@@ -123,13 +131,16 @@ def test_who_waits_is_served_when_the_project_is_free(api: Api) -> None:
         ({"slugs": ["git+http://127.0.0.1/x.git"]}, "/slugs/0", "git+http://127.0.0.1/x.git"),
         ({"slugs": ["git+ssh://git@host/x.git"]}, "/slugs/0", "git+ssh://git@host/x.git"),
         ({"apps": [{"slug": "gh:o/r", "env": {"A": "${HOME}"}}]}, "/apps/0", "${HOME}"),
-        ({"apps": [{"slug": "gh:o/r", "env": {"A": "${SUPABASE_SERVICE_ROLE_KEY}"}}]},
-         "/apps/0", "${SUPABASE_SERVICE_ROLE_KEY}"),
+        (
+            {"apps": [{"slug": "gh:o/r", "env": {"A": "${SUPABASE_SERVICE_ROLE_KEY}"}}]},
+            "/apps/0",
+            "${SUPABASE_SERVICE_ROLE_KEY}",
+        ),
         ({"slugs": ["gh:o/r"], "project": "build"}, "/project", "'build'"),
         ({"slugs": ["no slug"]}, "/slugs/0", None),
         ({"slugs": ["gh:o/r", "gh:p/r"]}, None, None),
     ],
-)  # fmt: skip
+)
 def test_what_callers_over_http_may_not_name(
     api: Api, body: dict[str, Any], where: str | None, found: str | None
 ) -> None:

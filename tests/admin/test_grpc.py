@@ -223,12 +223,27 @@ def test_the_server_follows_a_rotation(api: Api, served: GrpcServer) -> None:
 def test_a_report_becomes_a_result_per_service(api: Api) -> None:
     """Of an unhealthy deploy as well: who does not serve carries the reason."""
     row = {
-        "name": "web", "slug": "gh:o/r", "commit": None, "image": "i", "status": "SERVING",
-        "phase": "RUNNING", "exit_code": None, "signal": 0, "oom_killed": False, "oom_kills": 2,
+        "name": "web",
+        "slug": "gh:o/r",
+        "commit": None,
+        "image": "i",
+        "status": "SERVING",
+        "phase": "RUNNING",
+        "exit_code": None,
+        "signal": 0,
+        "oom_killed": False,
+        "oom_kills": 2,
         "message": "ok",
-    }  # fmt: skip
-    bad = {**row, "name": "jobs", "commit": "a" * 40, "status": "UNREACHABLE", "phase": "UNKNOWN",
-           "exit_code": 3, "message": ""}  # fmt: skip
+    }
+    bad = {
+        **row,
+        "name": "jobs",
+        "commit": "a" * 40,
+        "status": "UNREACHABLE",
+        "phase": "UNKNOWN",
+        "exit_code": 3,
+        "message": "",
+    }
     with workspace_lock.hold(api.layout.project(PROJECT), "iac deploy"):
         answer = api.socket().post("/destroy?wait=60", json={"confirm": PROJECT}).json()
         job = api.backend.jobs.cancel(answer["id"])

@@ -19,8 +19,15 @@ DEPLOY = Request("deploy", "demo")
 SECRETS = {"GITHUB_TOKEN": "x" * 20, "SUPABASE_SERVICE_ROLE_KEY": "y" * 20, "DATABASE_URL": "db"}
 
 
-OF_THIS_MACHINE = ("127.1", "localhost.", "0", "[::]", "[::ffff:127.0.0.1]", "2130706433",
-    "0x7f000001")  # fmt: skip
+OF_THIS_MACHINE = (
+    "127.1",
+    "localhost.",
+    "0",
+    "[::]",
+    "[::ffff:127.0.0.1]",
+    "2130706433",
+    "0x7f000001",
+)
 
 
 @pytest.fixture

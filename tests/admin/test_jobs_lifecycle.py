@@ -134,8 +134,10 @@ def test_of_two_at_once_one_is_told_who_is_first(made: Lab) -> None:
     held = workspace_lock.holder(made.layout.project("demo"))
     assert held
     assert (held.pid, held.command, held.by) == (
-        made.worker(job), f"iac admin: destroy {job.id}", "alice@example.org"
-    )  # fmt: skip
+        made.worker(job),
+        f"iac admin: destroy {job.id}",
+        "alice@example.org",
+    )
     other, _ = jobs.submit(Request("destroy", "other"), ALICE)
     assert other.status == "running"
     with pytest.raises(BusyError, match="demo is busy"):

@@ -200,9 +200,11 @@ def test_no_engine(layout: Layout, clock: Clock, tmp_path: Path) -> None:
 
 
 def test_other_errors_are_told_too(
-    layout: Layout, monitor: Monitor, caplog: pytest.LogCaptureFixture,
+    layout: Layout,
+    monitor: Monitor,
+    caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     """An unreadable state, and a fault of our own: a snapshot all the same, no traceback in it."""
     deployed(layout, app("web"))
     layout.state("demo").write_text("{")

@@ -93,10 +93,15 @@ def test_pushes_that_wait_become_one_deployment(hooked: Api) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"event": "ping"}, {"event": "issues"}, {"ref": "refs/heads/other"}, {"deleted": True},
-     {"repository": {**GITHUB["repository"], "full_name": "owner/other"}}],
+    [
+        {"event": "ping"},
+        {"event": "issues"},
+        {"ref": "refs/heads/other"},
+        {"deleted": True},
+        {"repository": {**GITHUB["repository"], "full_name": "owner/other"}},
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_pushes_that_concern_nobody(hooked: Api, change: dict[str, Any]) -> None:
     """200 and why, so that the host does not send them again; nothing is started."""
     answer = push(hooked, **change)

@@ -255,8 +255,12 @@ def test_a_member_of_the_docker_group_can_give_a_key_away() -> None:
     os.chown(folder, 4242, 4242)
     done = subprocess.run(
         [sys.executable, "-c", AS_MEMBER, folder, image, group],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     shutil.rmtree(folder)
     assert done.stdout.splitlines() == [
         "True 30001 0o600",

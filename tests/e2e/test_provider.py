@@ -302,8 +302,12 @@ def test_a_build_block_counts_only_under_a_new_tag(project: Project, tmp_path: P
     def stack(tag: str, dockerfile: str) -> dict[str, Any]:
         build = {"context": str(tmp_path), "dockerfile": dockerfile, "label": {label: tag}}
         lifecycle = {"create_before_destroy": True, "ignore_changes": ["build"]}
-        image = {"name": f"{prefix}:{tag}", "build": [build], "lifecycle": lifecycle,
-                 "triggers": {"image": tag}}  # fmt: skip
+        image = {
+            "name": f"{prefix}:{tag}",
+            "build": [build],
+            "lifecycle": lifecycle,
+            "triggers": {"image": tag},
+        }
         return {"resource": {"docker_image": {"it": image}}}
 
     project.write(stack("one", "Dockerfile"))
@@ -320,8 +324,15 @@ def test_a_build_block_counts_only_under_a_new_tag(project: Project, tmp_path: P
 def test_limits_and_restart_policy_change_in_place(box: Box) -> None:
     """The container keeps its id; the engine has the new values."""
     made = box.create("docker_container", command=["sleep", "600"], memory=64, memory_swap=64)
-    wanted = {**made, "memory": 128, "memory_swap": 128, "cpu_shares": 256, "restart": "always",
-              "cpu_period": 100000, "cpu_quota": 50000}  # fmt: skip
+    wanted = {
+        **made,
+        "memory": 128,
+        "memory_swap": 128,
+        "cpu_shares": 256,
+        "restart": "always",
+        "cpu_period": 100000,
+        "cpu_quota": 50000,
+    }
     after = Container().update(box.context, made, wanted)
     assert after == wanted
     host = box.context.engine.get(f"/containers/{made['id']}/json")["HostConfig"]
@@ -356,12 +367,15 @@ def test_a_taken_port_is_named_and_the_container_kept_for_the_state(box: Box) ->
     [
         ({"image": "localhost:1/none:1"}, "cannot be pulled", ("image",)),
         ({"command": ["/no/such"]}, "cannot start its program /no/such", ("command",)),
-        ({"mounts": [{"type": "bind", "source": "/no/such", "target": "/x"}]},
-         "bind source /no/such", ("mounts",)),
+        (
+            {"mounts": [{"type": "bind", "source": "/no/such", "target": "/x"}]},
+            "bind source /no/such",
+            ("mounts",),
+        ),
         ({"network_mode": "container:nobody"}, "is not running", ("network_mode",)),
         ({"networks_advanced": [{"name": "no-such-net"}]}, "no-such-net", ("networks_advanced",)),
     ],
-)  # fmt: skip
+)
 def test_refusals_are_sentences(
     box: Box, config: dict[str, Any], sentence: str, path: tuple[str, ...]
 ) -> None:
@@ -387,8 +401,9 @@ def test_a_container_that_ended_is_seen_as_not_running(box: Box) -> None:
 
 def test_a_restart_loop_is_not_lost(box: Box) -> None:
     """Docker still looks after a container that fails again and again: no drift."""
-    made = box.create("docker_container", command=["sh", "-c", "sleep 0.2; exit 1"],
-                      restart="always")  # fmt: skip
+    made = box.create(
+        "docker_container", command=["sh", "-c", "sleep 0.2; exit 1"], restart="always"
+    )
     deadline = time.monotonic() + 10
     found: Any = {"State": {"Restarting": False}}
     while not found["State"]["Restarting"]:
@@ -425,14 +440,16 @@ def test_what_a_container_gets(box: Box, tmp_path: Path) -> None:
         "docker_container",
         command=["sleep", "600"],
         networks_advanced=[{"name": n["name"], "aliases": ["other"]} for n in networks],
-        upload=[{"file": "/up/a", "content": "inline", "executable": True},
-                {"file": "/up/b", "source": str(tmp_path / "source"), "permissions": "0600"}],
+        upload=[
+            {"file": "/up/a", "content": "inline", "executable": True},
+            {"file": "/up/b", "source": str(tmp_path / "source"), "permissions": "0600"},
+        ],
         volumes=[{"volume_name": volume["name"], "container_path": "/data", "read_only": True}],
         host=[{"host": "peer", "ip": "192.0.2.1"}],
         ulimit=[{"name": "nproc", "soft": 100, "hard": 100}],
         tmpfs={"/t": "size=1m"},
         ports=[{"internal": 80}],
-    )  # fmt: skip
+    )
     script = "stat -c %a /up/a /up/b; cat /up/a; grep peer /etc/hosts; "
     script += "grep -c 'processes *100 ' /proc/self/limits; cat /up/b; ls /data"
     assert " ".join(box.run_in(script).split()) == "744 600 inline192.0.2.1 peer 1 from a file"
@@ -446,13 +463,16 @@ def test_limits_of_one_service_are_in_its_container(box: Box) -> None:
     volume = box.create("docker_volume")
     wanted = {
         "command": ["sleep", "600"],
-        "user": "20001:20001", "group_add": ["20003"], "cpus": "0.5",
+        "user": "20001:20001",
+        "group_add": ["20003"],
+        "cpus": "0.5",
         "tmpfs": {"/tmp": "size=2m,mode=1777", "/own": "size=1m,uid=20001,mode=0700"},  # noqa: S108
         "sysctls": {"net.ipv4.ip_unprivileged_port_start": "81"},
         "host": [{"host": "host.docker.internal", "ip": "host-gateway"}],
-        "stop_timeout": 2, "destroy_grace_seconds": 2,
+        "stop_timeout": 2,
+        "destroy_grace_seconds": 2,
         "mounts": [{"type": "volume", "source": volume["name"], "target": "/data"}],
-    }  # fmt: skip
+    }
     made = box.create("docker_container", **wanted)
     script = (
         "id -u; id -G; df -m /tmp | tail -1 | cut -d' ' -f1; stat -fc %b /tmp /own; touch /own/x; "
@@ -487,8 +507,12 @@ def test_build_secret_and_content_key(box: Box, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text(
         f"FROM {base_image()}\nRUN --mount=type=secret,id=s test $(cat /run/secrets/s) = sentinel\n"
     )
-    build = {"context": str(tmp_path), "secrets": [{"id": "s", "src": str(secret)}],
-             "build_log_file": str(log), "label": {"org.karstkit.image-key": "abc"}}  # fmt: skip
+    build = {
+        "context": str(tmp_path),
+        "secrets": [{"id": "s", "src": str(secret)}],
+        "build_log_file": str(log),
+        "label": {"org.karstkit.image-key": "abc"},
+    }
     image = {"name": f"{box.name}:abc", "build": [build], "triggers": {"key": "abc"}}
     made = box.create("docker_image", **image)
     assert log.exists()
@@ -548,22 +572,34 @@ def test_import_of_all_four(project: Project, prefix: str, engine: Engine) -> No
         "docker_volume": {"it": {"name": prefix}},
         "docker_image": {"it": {"name": f"{prefix}:1"}},
         "docker_container": {
-            "it": {"name": prefix, "image": base_image(), "command": ["sleep", "600"],
-                   "env": ["A=b"], "memory": 64,
-                   "networks_advanced": [{"name": "${docker_network.it.name}"}],
-                   "labels": [{"label": "x", "value": "y"}], "read_only": True,
-                   "mounts": [{"type": "tmpfs", "target": "/t"}]}
+            "it": {
+                "name": prefix,
+                "image": base_image(),
+                "command": ["sleep", "600"],
+                "env": ["A=b"],
+                "memory": 64,
+                "networks_advanced": [{"name": "${docker_network.it.name}"}],
+                "labels": [{"label": "x", "value": "y"}],
+                "read_only": True,
+                "mounts": [{"type": "tmpfs", "target": "/t"}],
+            }
         },
-    }  # fmt: skip
+    }
     engine.post("/networks/create", {"Name": prefix, "IPAM": {"Config": [{"Subnet": subnet}]}})
     engine.post("/volumes/create", {"Name": prefix})
     host = {"Memory": 2**26, "ReadonlyRootfs": True, "Mounts": [{"Type": "tmpfs", "Target": "/t"}]}
     made = engine.post(
         "/containers/create",
-        {"Image": base_image(), "Cmd": ["sleep", "600"], "Env": ["A=b"], "Labels": {"x": "y"},
-         "HostConfig": host, "NetworkingConfig": {"EndpointsConfig": {prefix: {}}}},
+        {
+            "Image": base_image(),
+            "Cmd": ["sleep", "600"],
+            "Env": ["A=b"],
+            "Labels": {"x": "y"},
+            "HostConfig": host,
+            "NetworkingConfig": {"EndpointsConfig": {prefix: {}}},
+        },
         name=prefix,
-    )  # fmt: skip
+    )
     engine.post(f"/containers/{made['Id']}/start")
     engine.post(f"/images/{base_image()}/tag", repo=prefix, tag="1")
     imports = [

@@ -55,98 +55,160 @@ def as_built(value: Any, _body: dict[str, Any]) -> bool:
 PATH = r"/[^,\"]+"
 
 IMAGE: dict[str, tuple[str, Check]] = {
-    "name": ("Is looked up and deleted by this name: it needs a tag of its own.",
-             matches(r"[a-z0-9/.-]+:[a-z0-9.-]+")),
-    "keep_locally": ("Left out means false; a delete without force fails while a container runs.",
-                     equals(True, False)),
-    "triggers": ("Any change makes a new image: the tag, which stands for all that is inside.",
-                 lambda value, body: value == {"image": body["name"]}),
-    "lifecycle": ("Each attribute of a build block forces a new image; under the same tag the "
-                  "delete of the old one would take the tag from the new one.",
-                  equals({"create_before_destroy": True, "ignore_changes": ["build"]})),
-}  # fmt: skip
+    "name": (
+        "Is looked up and deleted by this name: it needs a tag of its own.",
+        matches(r"[a-z0-9/.-]+:[a-z0-9.-]+"),
+    ),
+    "keep_locally": (
+        "Left out means false; a delete without force fails while a container runs.",
+        equals(True, False),
+    ),
+    "triggers": (
+        "Any change makes a new image: the tag, which stands for all that is inside.",
+        lambda value, body: value == {"image": body["name"]},
+    ),
+    "lifecycle": (
+        "Each attribute of a build block forces a new image; under the same tag the "
+        "delete of the old one would take the tag from the new one.",
+        equals({"create_before_destroy": True, "ignore_changes": ["build"]}),
+    ),
+}
 
 BUILD: dict[str, tuple[str, Check]] = {
-    "context": ("Handed to BuildKit as it is; relative means relative to Terraform's folder.",
-                matches(PATH)),
-    "dockerfile": ("With a builder it is opened as it is, so relative means relative to "
-                   "Terraform's folder, not to the context.",
-                   lambda value, body: value == body["context"] + "/Dockerfile"),
-    "builder": ("Empty means the classic builder, without secrets and cache mounts; `default` is "
-                "the engine's own BuildKit, present with every engine.", equals("default")),
-    "label": ("Handed over as KEY=VALUE: no `=` in a key.",
-              lambda value, _body: value and not any("=" in key for key in value)),
-    "secrets": ("Becomes type=file,id=ID,src=SRC, read as comma-separated values: no comma, no "
-                "quote; one with `env` besides would become nonsense.",
-                each(id=matches(r"[a-z]+"), src=matches(PATH))),
-}  # fmt: skip
+    "context": (
+        "Handed to BuildKit as it is; relative means relative to Terraform's folder.",
+        matches(PATH),
+    ),
+    "dockerfile": (
+        "With a builder it is opened as it is, so relative means relative to "
+        "Terraform's folder, not to the context.",
+        lambda value, body: value == body["context"] + "/Dockerfile",
+    ),
+    "builder": (
+        "Empty means the classic builder, without secrets and cache mounts; `default` is "
+        "the engine's own BuildKit, present with every engine.",
+        equals("default"),
+    ),
+    "label": (
+        "Handed over as KEY=VALUE: no `=` in a key.",
+        lambda value, _body: value and not any("=" in key for key in value),
+    ),
+    "secrets": (
+        "Becomes type=file,id=ID,src=SRC, read as comma-separated values: no comma, no "
+        "quote; one with `env` besides would become nonsense.",
+        each(id=matches(r"[a-z]+"), src=matches(PATH)),
+    ),
+}
 
 CONTAINER: dict[str, tuple[str, Check]] = {
     "name": ("Read back without its slash.", matches(r"[a-z0-9-]+")),
-    "image": ("Read back as image id if it begins with sha256:, else as what was configured.",
-              matches(r"\$\{docker_image\.[^}]+\.image_id\}")),
+    "image": (
+        "Read back as image id if it begins with sha256:, else as what was configured.",
+        matches(r"\$\{docker_image\.[^}]+\.image_id\}"),
+    ),
     "labels": ("Never read back; any change makes a new container.", each(label=ANY, value=ANY)),
-    "env": ("Never read back; any change makes a new container.",
-            lambda value, _body: value == sorted(value)),
+    "env": (
+        "Never read back; any change makes a new container.",
+        lambda value, _body: value == sorted(value),
+    ),
     "user": ("Read back as the text that was sent.", matches(r"\d+:\d+")),
-    "hostname": ("Refused by the engine in a shared network namespace.",
-                 lambda value, body: bool(value) and not joined(body)),
+    "hostname": (
+        "Refused by the engine in a shared network namespace.",
+        lambda value, body: bool(value) and not joined(body),
+    ),
     "init": ("Read back; left out it is sent as false.", equals(True, False)),
     "must_run": ("A stopped one is deleted by the read that finds it.", equals(True)),
     "restart": ("Read back; sent by an update.", equals("unless-stopped")),
     "read_only": ("Read back.", equals(True)),
     "privileged": ("Read back.", equals(False)),
     "security_opts": ("Read back as the engine stores it.", equals(["no-new-privileges:true"])),
-    "capabilities": ("Read back as the engine stores them: ALL as ALL, single ones with CAP_; "
-                     "other words for the same make a new container at every plan.", as_built),
-    "memory": ("Read back, and so is memory_swap, which the engine sets if it is left out.",
-               lambda value, body: value == body["memory_swap"] > 0),
+    "capabilities": (
+        "Read back as the engine stores them: ALL as ALL, single ones with CAP_; "
+        "other words for the same make a new container at every plan.",
+        as_built,
+    ),
+    "memory": (
+        "Read back, and so is memory_swap, which the engine sets if it is left out.",
+        lambda value, body: value == body["memory_swap"] > 0,
+    ),
     "memory_swap": ("See memory.", lambda value, body: value == body["memory"]),
     "ulimit": ("Read back whole.", each(name=ANY, soft=ANY, hard=ANY)),
-    "tmpfs": ("Read back. A change is planned in place and never sent: the label tells.",
-              lambda value, _body: all(value.values())),
-    "mounts": ("Read back whole. Another source is planned in place and never sent: the label "
-               "tells. volume_options need an engine with API 1.45.",
-               each(type=equals("bind", "volume"), source=matches(PATH), target=matches(PATH),
-                    read_only=equals(True, False))),
-    "network_mode": ("Read back: `default` would come back as bridge, a name as an id.",
-                     matches(r"bridge|container:\$\{docker_container\.[^}]+\.id\}")),
-    "networks_advanced": ("The bridge is left first, then each is joined; never read back.",
-                          lambda value, body: body["network_mode"] == "bridge"
-                          and all(ANY(block["name"], block) for block in value)),
-    "ports": ("Read back as bound: without an address the engine binds two, IPv4 and IPv6.",
-              each(internal=ANY, external=ANY, ip=equals("127.0.0.1"), protocol=equals("tcp"))),
-    "stop_timeout": ("Sent at create, read back; a delete does not use it.",
-                     lambda value, body: value == body["destroy_grace_seconds"]),
-    "destroy_grace_seconds": ("How long a delete waits; 0 if left out, whatever stop_timeout says.",
-                              lambda value, _body: value > 0),
+    "tmpfs": (
+        "Read back. A change is planned in place and never sent: the label tells.",
+        lambda value, _body: all(value.values()),
+    ),
+    "mounts": (
+        "Read back whole. Another source is planned in place and never sent: the label "
+        "tells. volume_options need an engine with API 1.45.",
+        each(
+            type=equals("bind", "volume"),
+            source=matches(PATH),
+            target=matches(PATH),
+            read_only=equals(True, False),
+        ),
+    ),
+    "network_mode": (
+        "Read back: `default` would come back as bridge, a name as an id.",
+        matches(r"bridge|container:\$\{docker_container\.[^}]+\.id\}"),
+    ),
+    "networks_advanced": (
+        "The bridge is left first, then each is joined; never read back.",
+        lambda value, body: body["network_mode"] == "bridge"
+        and all(ANY(block["name"], block) for block in value),
+    ),
+    "ports": (
+        "Read back as bound: without an address the engine binds two, IPv4 and IPv6.",
+        each(internal=ANY, external=ANY, ip=equals("127.0.0.1"), protocol=equals("tcp")),
+    ),
+    "stop_timeout": (
+        "Sent at create, read back; a delete does not use it.",
+        lambda value, body: value == body["destroy_grace_seconds"],
+    ),
+    "destroy_grace_seconds": (
+        "How long a delete waits; 0 if left out, whatever stop_timeout says.",
+        lambda value, _body: value > 0,
+    ),
     "log_driver": ("Read back; left out it is the engine's choice.", equals("json-file")),
     "log_opts": ("Read back whole.", equals({"max-size": "10m", "max-file": "3"})),
-    "lifecycle": ("A network that is made anew keeps its name: no attribute would tell.",
-                  lambda value, _body: [*value] == ["replace_triggered_by"]),
+    "lifecycle": (
+        "A network that is made anew keeps its name: no attribute would tell.",
+        lambda value, _body: [*value] == ["replace_triggered_by"],
+    ),
     "group_add": ("Read back as sent.", lambda value, _body: all(map(str.isdigit, value))),
-    "sysctls": ("Read back as text; newer engines move those of an interface (eth0) elsewhere.",
-                lambda value, body: not joined(body) and all(
-                    isinstance(item, str) and "eth" not in key for key, item in value.items())),
-    "dns_opts": ("A set, read back as sent; Docker refuses it in a shared network namespace.",
-                 lambda value, body: not joined(body) and value == sorted(set(value))),
-    "host": ("Read back, cut at the first two colons: an IPv6 address would never be the same.",
-             lambda value, body: not joined(body) and each(
-                 host=ANY, ip=lambda ip, _: ":" not in ip)(value, body)),
+    "sysctls": (
+        "Read back as text; newer engines move those of an interface (eth0) elsewhere.",
+        lambda value, body: not joined(body)
+        and all(isinstance(item, str) and "eth" not in key for key, item in value.items()),
+    ),
+    "dns_opts": (
+        "A set, read back as sent; Docker refuses it in a shared network namespace.",
+        lambda value, body: not joined(body) and value == sorted(set(value)),
+    ),
+    "host": (
+        "Read back, cut at the first two colons: an IPv6 address would never be the same.",
+        lambda value, body: not joined(body)
+        and each(host=ANY, ip=lambda ip, _: ":" not in ip)(value, body),
+    ),
     "cpu_shares": ("Read back; sent by an update.", ANY),
-    "cpu_period": ("Not read back. A change is planned in place and never sent: the label tells.",
-                   equals(100_000)),
-    "cpu_quota": ("As cpu_period. `cpus` itself is text and converted as a number: the provider "
-                  "crashes.", ANY),
-}  # fmt: skip
+    "cpu_period": (
+        "Not read back. A change is planned in place and never sent: the label tells.",
+        equals(100_000),
+    ),
+    "cpu_quota": (
+        "As cpu_period. `cpus` itself is text and converted as a number: the provider crashes.",
+        ANY,
+    ),
+}
 
 NETWORK: dict[str, tuple[str, Check]] = {
     "name": ("Read back.", ANY),
     "driver": ("Read back; left out it is the engine's choice.", equals("bridge")),
-    "ipam_config": ("Read back whole: newer engines add a gateway that is left out.",
-                    each(subnet=ANY, gateway=ANY)),
+    "ipam_config": (
+        "Read back whole: newer engines add a gateway that is left out.",
+        each(subnet=ANY, gateway=ANY),
+    ),
     "labels": ("Read back whole.", each(label=ANY, value=ANY)),
-}  # fmt: skip
+}
 
 VOLUME: dict[str, tuple[str, Check]] = {
     "name": ("Left out the engine makes one up.", ANY),
@@ -155,8 +217,12 @@ VOLUME: dict[str, tuple[str, Check]] = {
     "lifecycle": ("Terraform's own.", ANY),
 }
 
-RULES = {"docker_image": IMAGE, "docker_container": CONTAINER, "docker_network": NETWORK,
-         "docker_volume": VOLUME}  # fmt: skip
+RULES = {
+    "docker_image": IMAGE,
+    "docker_container": CONTAINER,
+    "docker_network": NETWORK,
+    "docker_volume": VOLUME,
+}
 
 NEVER_SENT = ("init", "tmpfs", "mounts", "healthcheck", "cpu_period", "cpu_quota")
 """Attributes of a container whose change the official provider plans in place and never sends."""

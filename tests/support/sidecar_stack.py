@@ -26,15 +26,30 @@ def sidecar_stack(prefix: str, folder: Path) -> dict[str, Any]:
         'HEALTHCHECK --interval=1h CMD true\nENTRYPOINT ["sleep"]\nCMD ["600"]\n'
     )
     name = f"{prefix}/it:0123456789ab"
-    build = {"context": str(folder), "dockerfile": f"{folder}/Dockerfile", "builder": "default",
-             "secrets": [{"id": "s", "src": str(folder / "secret")}],
-             "build_args": {"X": "y"}, "label": {"org.karstkit.image-key": name}}  # fmt: skip
-    confined = {"read_only": True, "memory": 64, "memory_swap": 64, "restart": "unless-stopped",
-                "security_opts": ["no-new-privileges:true"], "log_opts": {"max-size": "10m"},
-                "ulimit": [{"name": "nproc", "soft": 256, "hard": 256}]}  # fmt: skip
+    build = {
+        "context": str(folder),
+        "dockerfile": f"{folder}/Dockerfile",
+        "builder": "default",
+        "secrets": [{"id": "s", "src": str(folder / "secret")}],
+        "build_args": {"X": "y"},
+        "label": {"org.karstkit.image-key": name},
+    }
+    confined = {
+        "read_only": True,
+        "memory": 64,
+        "memory_swap": 64,
+        "restart": "unless-stopped",
+        "security_opts": ["no-new-privileges:true"],
+        "log_opts": {"max-size": "10m"},
+        "ulimit": [{"name": "nproc", "soft": 256, "hard": 256}],
+    }
     envoy = {
-        **confined, "name": f"{prefix}-envoy", "image": "${docker_image.it.image_id}",
-        "user": "0:0", "hostname": "svc", "env": ["IAC_ROLE=sidecar"],
+        **confined,
+        "name": f"{prefix}-envoy",
+        "image": "${docker_image.it.image_id}",
+        "user": "0:0",
+        "hostname": "svc",
+        "env": ["IAC_ROLE=sidecar"],
         "tmpfs": {"/run": "uid=20002,gid=20002,mode=0755,size=16m"},
         "capabilities": [{"drop": ["ALL"], "add": ["CAP_NET_ADMIN", "CAP_SETUID"]}],
         "sysctls": {"net.ipv6.conf.lo.disable_ipv6": "0", "net.ipv4.ip_forward": "0"},
@@ -42,21 +57,32 @@ def sidecar_stack(prefix: str, folder: Path) -> dict[str, Any]:
         "networks_advanced": [{"name": "${docker_network.it.name}", "aliases": ["svc"]}],
         "mounts": [{"type": "bind", "source": str(folder), "target": "/x", "read_only": True}],
         "labels": [{"label": "org.karstkit.role", "value": "envoy"}],
-    }  # fmt: skip
+    }
     app = {
-        **confined, "name": f"{prefix}-app", "image": "${docker_image.it.image_id}",
+        **confined,
+        "name": f"{prefix}-app",
+        "image": "${docker_image.it.image_id}",
         "network_mode": "container:${docker_container.envoy.id}",
         "capabilities": [{"drop": ["ALL"]}],
         "tmpfs": {"/tmp": "size=256m,mode=1777"},  # noqa: S108 - in the container
-        "user": "20001:20001", "group_add": ["20003"], "cpu_period": 100000, "cpu_quota": 50000,
-        "stop_timeout": 2, "destroy_grace_seconds": 2, "stop_signal": "SIGKILL",
+        "user": "20001:20001",
+        "group_add": ["20003"],
+        "cpu_period": 100000,
+        "cpu_quota": 50000,
+        "stop_timeout": 2,
+        "destroy_grace_seconds": 2,
+        "stop_signal": "SIGKILL",
         "mounts": [{"type": "volume", "source": "${docker_volume.it.name}", "target": "/data"}],
-    }  # fmt: skip
+    }
     subnet = f"10.{100 + secrets.randbelow(150)}.0.0/24"
-    return {"resource": {
-        "docker_network": {"it": {"name": prefix, "ipam_config": [{"subnet": subnet}]},
-                           "bare": {"name": f"{prefix}-bare"}},
-        "docker_image": {"it": {"name": name, "build": [build], "triggers": {"key": name}}},
-        "docker_volume": {"it": {"name": prefix}},
-        "docker_container": {"envoy": envoy, "app": app},
-    }}  # fmt: skip
+    return {
+        "resource": {
+            "docker_network": {
+                "it": {"name": prefix, "ipam_config": [{"subnet": subnet}]},
+                "bare": {"name": f"{prefix}-bare"},
+            },
+            "docker_image": {"it": {"name": name, "build": [build], "triggers": {"key": name}}},
+            "docker_volume": {"it": {"name": prefix}},
+            "docker_container": {"envoy": envoy, "app": app},
+        }
+    }

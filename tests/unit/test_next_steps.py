@@ -85,8 +85,11 @@ def test_every_error_says_what_to_do_next() -> None:
         if not _has_step(call) and not ast.unparse(call).startswith(tuple(WITHOUT))
     ]
     assert not bare, "\n".join(bare)
-    open_ones = [f"{path}:{node.lineno}: {node.name} may leave next_step out"
-                 for path, tree in _modules().items() for node in _left_open(tree)]  # fmt: skip
+    open_ones = [
+        f"{path}:{node.lineno}: {node.name} may leave next_step out"
+        for path, tree in _modules().items()
+        for node in _left_open(tree)
+    ]
     assert not open_ones, "\n".join(open_ones)
 
 

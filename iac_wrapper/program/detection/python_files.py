@@ -6,9 +6,10 @@ import os
 from pathlib import Path, PurePosixPath
 
 _NOT_PROGRAMS = {
-    "alembic", "benchmarks", "build", "dist", "doc", "docs", "env", "example", "examples",
-    "migrations", "node_modules", "samples", "scripts", "site-packages", "test", "tests", "venv",
-}  # fmt: skip
+    *("alembic", "benchmarks", "build", "dist", "doc", "docs", "env", "example", "examples"),
+    *("migrations", "node_modules", "samples", "scripts", "site-packages", "test", "tests"),
+    "venv",
+}
 """Directories whose programs serve the project's developers, not its users."""
 
 _NOT_ENTRYPOINTS = {

@@ -32,9 +32,13 @@ def _at_a_terminal(folder: Path, *arguments: str, typed: bytes) -> tuple[int, st
     """Exit code and screen of a command whose question gets `typed` for an answer."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [*IAC, *arguments, "--project", "demo"], cwd=folder,
-        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-    ) as process:  # fmt: skip
+        [*IAC, *arguments, "--project", "demo"],
+        cwd=folder,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    ) as process:
         os.close(theirs)
         os.write(ours, typed)
         screen = b""

@@ -18,10 +18,18 @@ from iac_wrapper.model.service_change import Reason, ServiceChange
 
 def _service(name: str, health: Health, probe: Probe, commit: str | None) -> ServiceReport:
     app = ResolvedApp(
-        name, "gh:a/b", commit, "sha256:" + "ab" * 32,
+        name,
+        "gh:a/b",
+        commit,
+        "sha256:" + "ab" * 32,
         Entrypoint("script", "main.py", None, "main.py root"),
-        50051, False, {}, "3.11", "sha256:1", f"iac/p-{name}:0123456789ab",
-    )  # fmt: skip
+        50051,
+        False,
+        {},
+        "3.11",
+        "sha256:1",
+        f"iac/p-{name}:0123456789ab",
+    )
     return ServiceReport(app, f"spiffe://p/{name}", health, probe, rotated=True, diagnosis=None)
 
 
@@ -68,15 +76,31 @@ def test_the_table_says_what_was_proven_and_what_was_not() -> None:
 @pytest.mark.parametrize(
     ("width", "rows"),
     [
-        (150, ["billing  0123456789ab          0123456789ab  gunicorn shop.wsgi (Procfile: its web:"
-               " process)", "orders   abababababab (local)  0123456789ab  main.py (root)"]),
-        (120, ["billing  0123456789ab          0123456789ab  gunicorn shop.wsgi (Procfile: it…",
-               "orders   abababababab (local)  0123456789ab  main.py (root)"]),
-        (100, ["billing  0123456  0123456  gunicorn shop.wsgi (Procfile: …",
-               "orders   local    0123456  main.py (root)"]),
+        (
+            150,
+            [
+                "billing  0123456789ab          0123456789ab"
+                "  gunicorn shop.wsgi (Procfile: its web: process)",
+                "orders   abababababab (local)  0123456789ab  main.py (root)",
+            ],
+        ),
+        (
+            120,
+            [
+                "billing  0123456789ab          0123456789ab  gunicorn shop.wsgi (Procfile: it…",
+                "orders   abababababab (local)  0123456789ab  main.py (root)",
+            ],
+        ),
+        (
+            100,
+            [
+                "billing  0123456  0123456  gunicorn shop.wsgi (Procfile: …",
+                "orders   local    0123456  main.py (root)",
+            ],
+        ),
         (80, ["billing  0123456  0123456  gunicorn s…", "orders   local    0123456  main.py (r…"]),
     ],
-)  # fmt: skip
+)
 def test_the_table_fits_its_terminal(width: int, rows: list[str]) -> None:
     """What runs gives way first, then hashes; how a service is, never."""
     billing = _good("billing", "RUNNING", "127.0.0.1:50051", "200 in 14 ms on 50051")

@@ -294,8 +294,13 @@ def test_who_is_not_root_keeps_and_rotates_a_key_that_it_cannot_read() -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     done = subprocess.run(
         [sys.executable, "-c", AS_SOMEBODY, str(own)],
-        cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     shutil.rmtree(own)
     assert done.stderr == ""
     assert done.stdout.split() == ["True", "False", "True", "10101", "True"]

@@ -8,9 +8,15 @@ from iac_wrapper.files import repos_file
 from iac_wrapper.model.options import KEYS, Options
 
 EVERY = Options(
-    run="web", rollout="replace", health="/healthz", health_timeout=180, stop_grace=90,
-    memory_mb=1024, cpus=1.5, tmpfs={"/data": 256, "/app/cache": 64},
-)  # fmt: skip
+    run="web",
+    rollout="replace",
+    health="/healthz",
+    health_timeout=180,
+    stop_grace=90,
+    memory_mb=1024,
+    cpus=1.5,
+    tmpfs={"/data": 256, "/app/cache": 64},
+)
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,10 @@ def _texts(change: ServiceChange) -> list[str]:
         ({"commit": "b" * 40, "tree": "sha256:c"}, "commit aaaaaaaaaaaa → bbbbbbbbbbbb"),
         ({"tree": "sha256:c"}, "source files changed"),
         ({"slug": "gh:owner/other"}, "slug: gh:owner/repo → gh:owner/other"),
-        ({"entrypoint": replace(WEB.entrypoint, target="other.py")},
-         "entrypoint: main.py → other.py"),
+        (
+            {"entrypoint": replace(WEB.entrypoint, target="other.py")},
+            "entrypoint: main.py → other.py",
+        ),
         ({"port": 8080}, "$PORT 50051 → 8080"),
         ({"port": 8080, "port_declared": True}, "port: automatic → 8080"),
         ({"port_declared": True}, "port: automatic → 50051"),
@@ -49,13 +51,17 @@ def _texts(change: ServiceChange) -> list[str]:
         ({"options": Options(stop_grace=90)}, "stop_grace: default → 90s"),
         ({"options": Options(memory_mb=256)}, "memory: default → 256m"),
         ({"options": Options(cpus=1.5)}, "cpus: no limit → 1.5"),
-        ({"options": Options(tmpfs={"/data": 1024, "/app/cache": 65})},
-         "tmpfs: default → {/app/cache: 65m, /data: 1g}"),
-        ({"base": "iac/runtime:3.11-x", "image": "iac/demo-web:x"},
-         "KarstKit's runtime image changed"),
+        (
+            {"options": Options(tmpfs={"/data": 1024, "/app/cache": 65})},
+            "tmpfs: default → {/app/cache: 65m, /data: 1g}",
+        ),
+        (
+            {"base": "iac/runtime:3.11-x", "image": "iac/demo-web:x"},
+            "KarstKit's runtime image changed",
+        ),
         ({"image": "iac/demo-web:x"}, "KarstKit builds the image in another way"),
     ],
-)  # fmt: skip
+)
 def test_what_a_person_changed_is_the_reason(facts: dict[str, Any], text: str) -> None:
     """One sentence for it, and none for the attributes of containers that follow from it."""
     change = _only(WEB, replace(WEB, **facts), REPLACED)
@@ -142,7 +148,7 @@ def test_services_come_and_go() -> None:
         (ResourceChange("web", "app", "replace", {"labels": ([], [1])}), "replace",
          "labels of its app container changed"),
     ],
-)  # fmt: skip
+)
 def test_what_no_lock_tells_is_told_by_the_plan(
     resource: ResourceChange, action: str, text: str
 ) -> None:
@@ -154,19 +160,38 @@ def test_what_no_lock_tells_is_told_by_the_plan(
 @pytest.mark.parametrize(
     ("old", "new", "attributes", "text"),
     [
-        ({"memory_mb": 64}, {"memory_mb": 65}, {"memory": (64, 65), "memory_swap": (64, 65)},
-         "memory: 64m → 65m"),
-        ({"memory_mb": 1024}, {}, {"memory": (1024, 512), "memory_swap": (1024, 512)},
-         "memory: 1g → default"),
-        ({}, {"cpus": 2.0}, {"cpu_period": (0, 1), "cpu_quota": (0, 2), "labels": ([], [1])},
-         "cpus: no limit → 2"),
-        ({"stop_grace": 30}, {"stop_grace": 60},
-         {"stop_timeout": (31, 61), "destroy_grace_seconds": (31, 61), "env": ([], [1])},
-         "stop_grace: 30s → 1m"),
-        ({}, {"tmpfs": {"/data": 65}}, {"tmpfs": ({}, {"/data": "size=65m"}), "labels": ([], [1])},
-         "tmpfs: default → {/data: 65m}"),
+        (
+            {"memory_mb": 64},
+            {"memory_mb": 65},
+            {"memory": (64, 65), "memory_swap": (64, 65)},
+            "memory: 64m → 65m",
+        ),
+        (
+            {"memory_mb": 1024},
+            {},
+            {"memory": (1024, 512), "memory_swap": (1024, 512)},
+            "memory: 1g → default",
+        ),
+        (
+            {},
+            {"cpus": 2.0},
+            {"cpu_period": (0, 1), "cpu_quota": (0, 2), "labels": ([], [1])},
+            "cpus: no limit → 2",
+        ),
+        (
+            {"stop_grace": 30},
+            {"stop_grace": 60},
+            {"stop_timeout": (31, 61), "destroy_grace_seconds": (31, 61), "env": ([], [1])},
+            "stop_grace: 30s → 1m",
+        ),
+        (
+            {},
+            {"tmpfs": {"/data": 65}},
+            {"tmpfs": ({}, {"/data": "size=65m"}), "labels": ([], [1])},
+            "tmpfs: default → {/data: 65m}",
+        ),
     ],
-)  # fmt: skip
+)
 def test_an_option_is_said_once_as_its_author_writes_it(
     old: dict[str, Any], new: dict[str, Any], attributes: Any, text: str
 ) -> None:
@@ -244,9 +269,12 @@ def test_terraforms_plan_is_read_by_labels() -> None:
     before = {"labels": marks, "memory": 300, "image": "a", "runtime": "runc", "hostname": "x"}
     after = {"labels": marks, "memory": 512, "hostname": None}
     change = {
-        "actions": ["delete", "create"], "before": before, "after": after,
-        "after_unknown": {"image": True, "runtime": True}, "replace_paths": [["image"]],
-    }  # fmt: skip
+        "actions": ["delete", "create"],
+        "before": before,
+        "after": after,
+        "after_unknown": {"image": True, "runtime": True},
+        "replace_paths": [["image"]],
+    }
     drift = {"before": {**before, "memory": 512}, "after": before, "actions": ["update"]}
     item = {"address": "docker_container.a", "type": "docker_container"}
     image = {"address": "docker_image.a", "type": "docker_image", "change": change}

@@ -197,12 +197,15 @@ def test_with_subdir_writes_the_text_anew() -> None:
     ("text", "clone", "archive"),
     [
         ("gh:o/r", "https://gh.test/o/r.git", f"https://gh.test/o/r/archive/{SHA}.tar.gz"),
-        ("gl:g/s/r", "https://gl.test/x/g/s/r.git",
-         f"https://gl.test/x/g/s/r/-/archive/{SHA}/r-{SHA}.tar.gz"),
+        (
+            "gl:g/s/r",
+            "https://gl.test/x/g/s/r.git",
+            f"https://gl.test/x/g/s/r/-/archive/{SHA}/r-{SHA}.tar.gz",
+        ),
         ("bb:o/r", "https://bb.test/o/r.git", f"https://bb.test/o/r/get/{SHA}.tar.gz"),
         ("git+https://h.test/r", "https://h.test/r", None),
     ],
-)  # fmt: skip
+)
 def test_addresses(text: str, clone: str, archive: str | None) -> None:
     """Clone and archive addresses follow the base URLs in the settings."""
     settings = Settings(

@@ -19,18 +19,26 @@ from iac_wrapper.operations.workspace import Workspace
 from tests.support.deployed import app, deployed, service
 from tests.support.docker_daemon import Daemon, FakeContainer
 
-MEMBERS = {"iac_gateway": ("gateway", "gateway"), "web_app": ("web", "app"),
-           "web_envoy": ("web", "envoy"), "jobs_app": ("jobs", "app")}  # fmt: skip
+MEMBERS = {
+    "iac_gateway": ("gateway", "gateway"),
+    "web_app": ("web", "app"),
+    "web_envoy": ("web", "envoy"),
+    "jobs_app": ("jobs", "app"),
+}
 
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Path:
     """A synthesized stack of `web` and `jobs`."""
     containers = {
-        name: {"labels": [{"label": labels.SERVICE, "value": service},
-                          {"label": labels.ROLE, "value": role}]}
+        name: {
+            "labels": [
+                {"label": labels.SERVICE, "value": service},
+                {"label": labels.ROLE, "value": role},
+            ]
+        }
         for name, (service, role) in MEMBERS.items()
-    }  # fmt: skip
+    }
     (tmp_path / "cdk.tf.json").write_text(
         json.dumps({"resource": {"docker_container": containers}})
     )
@@ -52,11 +60,15 @@ def _report(*good: bool) -> Report:
     names = ("jobs", "web")
     services = [
         ServiceReport(
-            app(name), "", Health(name, "SERVING" if fine else "NOT_SERVING"),
-            Probe(name, True, ""), rotated=True, diagnosis=None,
+            app(name),
+            "",
+            Health(name, "SERVING" if fine else "NOT_SERVING"),
+            Probe(name, True, ""),
+            rotated=True,
+            diagnosis=None,
         )
         for name, fine in zip(names, good, strict=True)
-    ]  # fmt: skip
+    ]
     return Report("demo", tuple(services))
 
 

@@ -21,9 +21,18 @@ def _app(workspace: Workspace, name: str, *, buildable: bool = True) -> Resolved
         workspace.layout.context(workspace.project, image).mkdir(parents=True)
     entrypoint = Entrypoint("script", "main.py", None, "root")
     return ResolvedApp(
-        name, f"gh:acme/{name}", "1" * 40, "sha256:2", entrypoint, 50051, False, {}, "3.11",
-        "iac/runtime:3.11-x", image,
-    )  # fmt: skip
+        name,
+        f"gh:acme/{name}",
+        "1" * 40,
+        "sha256:2",
+        entrypoint,
+        50051,
+        False,
+        {},
+        "3.11",
+        "iac/runtime:3.11-x",
+        image,
+    )
 
 
 def _lock(workspace: Workspace, *apps: ResolvedApp) -> LockFile:

@@ -5,13 +5,29 @@ from dataclasses import replace
 from iac_wrapper.model.health import Health
 from iac_wrapper.operations.narrator import Narrator
 
-NOBODY = Health("web", "UNREACHABLE", message="the gateway closed the connection",
-                cause="unreachable", seconds=0.1)  # fmt: skip
+NOBODY = Health(
+    "web",
+    "UNREACHABLE",
+    message="the gateway closed the connection",
+    cause="unreachable",
+    seconds=0.1,
+)
 NO_RUNNER = replace(NOBODY, status="NOT_SERVING", message="no runner", cause="no-runner")
-EARLY = Health("web", "NOT_SERVING", "STARTING", seconds=1.0,
-               message="alive for less than 5 s and not listening anywhere")  # fmt: skip
-ANSWERS = Health("web", "SERVING", "RUNNING", listening="127.0.0.1:5000", seconds=2.0,
-                 evidence="200 in 4 ms on 5000")  # fmt: skip
+EARLY = Health(
+    "web",
+    "NOT_SERVING",
+    "STARTING",
+    seconds=1.0,
+    message="alive for less than 5 s and not listening anywhere",
+)
+ANSWERS = Health(
+    "web",
+    "SERVING",
+    "RUNNING",
+    listening="127.0.0.1:5000",
+    seconds=2.0,
+    evidence="200 in 4 ms on 5000",
+)
 
 
 def _said(*seen: Health, result: Health, limit: float = 0.0) -> list[str]:

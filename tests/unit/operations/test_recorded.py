@@ -59,20 +59,28 @@ def _deploy(workspace: Workspace, *apps: ResolvedApp) -> LockFile:
 
 def _app(name: str, slug: str, entrypoint: Entrypoint | None = None) -> ResolvedApp:
     return ResolvedApp(
-        name, slug, "1" * 40 if ":" in slug else None, "sha256:2",
+        name,
+        slug,
+        "1" * 40 if ":" in slug else None,
+        "sha256:2",
         entrypoint or Entrypoint("script", "main.py", None, "main.py has a __main__ guard"),
-        8080, True, {"A": "1", "KEY": "${KEY}"}, "3.11", "iac/runtime:3.11-x", f"iac/demo-{name}:0",
-    )  # fmt: skip
+        8080,
+        True,
+        {"A": "1", "KEY": "${KEY}"},
+        "3.11",
+        "iac/runtime:3.11-x",
+        f"iac/demo-{name}:0",
+    )
 
 
 @pytest.mark.parametrize(
     "written",
     [
-        "main.py", "other.py", "other.py:main", "other", "other:main", "pkg", "pkg.mod:run",
-        "pkg/mod.py:run", "web", "web.py", "my-web/app.py", "inner.web", "src/inner/web.py",
-        "bin/serve", "/app/bin/serve", "gunicorn", "json.tool",
+        *("main.py", "other.py", "other.py:main", "other", "other:main", "pkg", "pkg.mod:run"),
+        *("pkg/mod.py:run", "web", "web.py", "my-web/app.py", "inner.web", "src/inner/web.py"),
+        *("bin/serve", "/app/bin/serve", "gunicorn", "json.tool"),
     ],
-)  # fmt: skip
+)
 def test_an_override_is_found_again(checkout: Path, written: str) -> None:
     """From entry to lock to entry: the same program, from repos.yaml or from the environment."""
     chosen = detect(checkout, entrypoint=written).entrypoint
@@ -125,8 +133,12 @@ def test_a_deployed_service_is_deployed_again_as_it_is(workspace: Workspace) -> 
     spec = intent.specs[0]
     assert len(intent.specs) == 1
     assert (spec.name, spec.slug.text, spec.entrypoint, spec.port, spec.env) == (
-        "web", "gh:acme/web#v1:app", "pkg.mod:run", 8080, {"A": "1", "KEY": "${KEY}"}
-    )  # fmt: skip
+        "web",
+        "gh:acme/web#v1:app",
+        "pkg.mod:run",
+        8080,
+        {"A": "1", "KEY": "${KEY}"},
+    )
     found = select(workspace, intent)
     assert (found.kept, found.pinned) == ((api,), None)
     assert from_deployed(workspace, ["api"]).specs[0].port is None

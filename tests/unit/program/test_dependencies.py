@@ -296,20 +296,32 @@ def test_version_files(tmp_path: Path, name: str, text: str, version: str) -> No
 @pytest.mark.parametrize(
     ("files", "notes"),
     [
-        ({".python-version": "3.14"},
-         ["python 3.11: .python-version asks for 3.14, not available here"]),
-        ({".python-version": "3.9\n3.14"},
-         ["python 3.11: .python-version asks for 3.9 or 3.14, not available here"]),
-        ({".python-version": "pypy3.10"},
-         ["python 3.11: .python-version asks for pypy3.10, not available here"]),
-        ({"runtime.txt": "python-3.11.9"},
-         ["python 3.11: runtime.txt asks for python-3.11.9,"
-          " the patch release is that of the base image"]),
-        ({".python-version": "3.9", "pyproject.toml": '[project]\nrequires-python = ">=3.11"\n'},
-         ["python 3.11: .python-version asks for 3.9, which requires-python >=3.11 excludes"]),
+        (
+            {".python-version": "3.14"},
+            ["python 3.11: .python-version asks for 3.14, not available here"],
+        ),
+        (
+            {".python-version": "3.9\n3.14"},
+            ["python 3.11: .python-version asks for 3.9 or 3.14, not available here"],
+        ),
+        (
+            {".python-version": "pypy3.10"},
+            ["python 3.11: .python-version asks for pypy3.10, not available here"],
+        ),
+        (
+            {"runtime.txt": "python-3.11.9"},
+            [
+                "python 3.11: runtime.txt asks for python-3.11.9,"
+                " the patch release is that of the base image"
+            ],
+        ),
+        (
+            {".python-version": "3.9", "pyproject.toml": '[project]\nrequires-python = ">=3.11"\n'},
+            ["python 3.11: .python-version asks for 3.9, which requires-python >=3.11 excludes"],
+        ),
         ({".python-version": "3.11"}, []),
     ],
-)  # fmt: skip
+)
 def test_a_wish_that_is_not_met_is_said(
     tmp_path: Path, files: dict[str, str], notes: list[str]
 ) -> None:

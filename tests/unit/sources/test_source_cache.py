@@ -104,9 +104,7 @@ def test_every_way_to_a_commit_gives_its_tree(
     there = {str(p.relative_to(ways[0].path)) for p in ways[0].path.rglob("*") if not p.is_dir()}
     kept = {one.path for one in ways[0].omissions if one.kind in ("lfs", "dangling")}
     assert there == {"main.py", *HARD[case]} - named | kept
-    assert named == {
-        "lfs": {"a.bin", "b/c.bin"}, "links": {"out", "d/up", "none"}
-    }.get(case, set())  # fmt: skip
+    assert named == {"lfs": {"a.bin", "b/c.bin"}, "links": {"out", "d/up", "none"}}.get(case, set())
 
 
 def test_submodules_are_named_every_way(

@@ -45,11 +45,14 @@ UVICORN = " --host 127.0.0.1 --port $PORT"
         ({"web.py": FASTAPI}, "granian", "granian web:app --interface asgi" + UVICORN),
         ({**DJANGO, "hello.py": GUARDED}, "gunicorn", "gunicorn site.wsgi:application" + BIND),
         (DJANGO, "django\nuvicorn", "uvicorn site.asgi:application" + UVICORN),
-        (DJANGO, "gunicorn\ndaphne\nchannels", "daphne site.asgi:application"
-         " --bind 127.0.0.1 --port $PORT"),
+        (
+            DJANGO,
+            "gunicorn\ndaphne\nchannels",
+            "daphne site.asgi:application --bind 127.0.0.1 --port $PORT",
+        ),
         ({**DJANGO, "hello.py": GUARDED}, "django", "manage.py runserver 0.0.0.0:$PORT --noreload"),
     ],
-)  # fmt: skip
+)
 def test_a_declared_server_serves_the_object(
     tmp_path: Path, files: dict[str, str], requirements: str, display: str
 ) -> None:
@@ -111,7 +114,7 @@ def test_the_development_server_of_django_is_said(tmp_path: Path) -> None:
         ({"one/__main__.py": GUARDED, "two/__main__.py": GUARDED}, "", "one, two"),
         ({"src/a/__main__.py": GUARDED, "src/b/__main__.py": GUARDED}, "", "a, b"),
     ],
-)  # fmt: skip
+)
 def test_equal_candidates_are_a_question(
     tmp_path: Path, files: dict[str, str], requirements: str, listed: str
 ) -> None:

@@ -122,11 +122,18 @@ UNKNOWN = {
 
 @pytest.mark.parametrize(
     ("text", "run"),
-    [(text, run) for texts, run in ((WEB, "web"), (WORKERS, "worker"), (STARTS, "web"),
-     (UNKNOWN, None)) for text in texts.values()],
-    ids=[*WEB, *WORKERS, *(f"starts {name}" for name in STARTS),
-         *(f"not {name}" for name in UNKNOWN)],
-)  # fmt: skip
+    [
+        (text, run)
+        for texts, run in ((WEB, "web"), (WORKERS, "worker"), (STARTS, "web"), (UNKNOWN, None))
+        for text in texts.values()
+    ],
+    ids=[
+        *WEB,
+        *WORKERS,
+        *(f"starts {name}" for name in STARTS),
+        *(f"not {name}" for name in UNKNOWN),
+    ],
+)
 def test_what_a_program_is(tmp_path: Path, text: str, run: str | None) -> None:
     """A server where some way through the program leads to one and none to other work; a worker
     only where every way leads there."""
