@@ -182,7 +182,7 @@ class _Errors:
             type(error).__name__,
             request.endpoint,
             exc_info=error,
-        )  # fmt: skip
+        )
         words = "an unexpected error occurred; the server's log has it under the request id"
         return self._answer(Problem(500, "internal", words))
 

@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from iac_wrapper.errors import ConfigError
+from iac_wrapper.model.provider import PROVIDER_VERSION
 
 _CHOSEN = os.environ.get("KARSTKIT_CDK") or "cdktf"
 
@@ -62,3 +63,12 @@ ImageBuildSecrets = image.ImageBuildSecrets
 Network = network.Network
 NetworkIpamConfig = network.NetworkIpamConfig
 NetworkLabels = network.NetworkLabels
+
+
+def pin_provider(stack: TerraformStack) -> None:
+    """Let the stack ask for the version of the Docker provider that cdktf's bindings ask for.
+
+    Those of cdktn are made from a later one.
+    """
+    if _CHOSEN == "cdktn":
+        stack.add_override("terraform.required_providers.docker.version", PROVIDER_VERSION)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from constructs_lib import mesh_props, policies
+from constructs_lib import cdk, mesh_props, policies
 from constructs_lib.cdk import (
     App,
     DockerProvider,
@@ -30,7 +30,6 @@ from constructs_lib.text import literal
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import lock_file
 from iac_wrapper.files.lock_file import LOCK_OUTPUT
-from iac_wrapper.model.provider import PROVIDER_VERSION
 from iac_wrapper.model.users import GATEWAY
 
 NETWORK_ID = "iac_network"
@@ -59,8 +58,7 @@ class Mesh:
         self._members: dict[str, Sequence[TerraformResource]] = {}
         _check(stack, self.props.lock.project)
         DockerProvider(stack, PROVIDER_ID)  # DOCKER_HOST and DOCKER_CONTEXT are its own defaults
-        # The bindings would ask for the version that they are made from.
-        stack.add_override("terraform.required_providers.docker.version", PROVIDER_VERSION)
+        cdk.pin_provider(stack)
         LocalBackend(stack, path=self._state_path())
         self.network = self._network()
         self.sidecar_image = Image(

@@ -30,17 +30,32 @@ TAIL_LINES = 40
 REFUSED: Mapping[str, tuple[Any, ...]] = {
     **dict.fromkeys(
         (
-            "auth_config", "build_id", "cgroup_parent", "cpu_period", "cpu_quota",
-            "cpu_set_cpus", "cpu_set_mems", "cpu_shares", "force_remove", "isolation", "memory",
-            "memory_swap", "remote_context", "security_opt", "session_id", "shm_size", "squash",
-            "suppress_output", "ulimit",
+            "auth_config",
+            "build_id",
+            "cgroup_parent",
+            "cpu_period",
+            "cpu_quota",
+            "cpu_set_cpus",
+            "cpu_set_mems",
+            "cpu_shares",
+            "force_remove",
+            "isolation",
+            "memory",
+            "memory_swap",
+            "remote_context",
+            "security_opt",
+            "session_id",
+            "shm_size",
+            "squash",
+            "suppress_output",
+            "ulimit",
         ),
         (),
     ),
     "builder": ("default",),
     "remove": (True,),
     "version": ("2",),
-}  # fmt: skip
+}
 """Attributes of the classic builder that BuildKit has no use for, with values it can live with."""
 
 
@@ -64,15 +79,21 @@ def command(cli: str, image: str, build: Values) -> tuple[str, ...]:
         argv += ["--secret", f"id={secret['id']},{source}"]
     argv += _pairs("--build-arg", build["build_args"])
     argv += _pairs("--label", {**build["labels"], **build["label"]})
-    for flag, name in (("--target", "target"), ("--network", "network_mode"),
-                       ("--platform", "platform")):  # fmt: skip
+    for flag, name in (
+        ("--target", "target"),
+        ("--network", "network_mode"),
+        ("--platform", "platform"),
+    ):
         if build[name]:
             argv += [flag, build[name]]
     for flag, name in (("--add-host", "extra_hosts"), ("--cache-from", "cache_from")):
         for value in build[name]:
             argv += [flag, value]
-    argv += [flag for flag, name in (("--no-cache", "no_cache"), ("--pull", "pull_parent"))
-             if build[name]]  # fmt: skip
+    argv += [
+        flag
+        for flag, name in (("--no-cache", "no_cache"), ("--pull", "pull_parent"))
+        if build[name]
+    ]
     return (*argv, context)
 
 

@@ -10,7 +10,7 @@ from .container_api import LIMITS, endpoint, networks, to_api, to_update, upload
 from .container_checks import check
 from .container_faults import explain
 from .container_state import adopt, is_running, refresh, unlimited
-from .engine import EngineFault, name_in_path
+from .engine import EngineRefusedError, name_in_path
 from .planning import Rules
 from .problems import ProviderError, keeping
 from .resource import Context, Resource
@@ -101,7 +101,7 @@ class Container(Resource):
                 found = context.engine.get(f"/containers/{identifier}/json")
                 if not is_running(found):
                     context.engine.post(f"/containers/{identifier}/start")
-        except EngineFault as fault:
+        except EngineRefusedError as fault:
             raise explain(fault, planned, state=prior) from None
         found = context.engine.get(f"/containers/{identifier}/json")
         state = _refreshed(context, planned, found)
@@ -118,7 +118,7 @@ class Container(Resource):
             context.engine.delete(
                 f"/containers/{identifier}", force=True, v=bool(state.get("remove_volumes"))
             )
-        except EngineFault as fault:
+        except EngineRefusedError as fault:
             if fault.status == 409 and "in progress" in fault.message:
                 _await_removal(context, state)
             elif fault.status != 404:
@@ -142,13 +142,13 @@ def _create(context: Context, planned: Values) -> str:
     body, name = to_api(planned), planned["name"]
     try:
         made = context.engine.post("/containers/create", body, name=name)
-    except EngineFault as fault:
+    except EngineRefusedError as fault:
         if fault.status != 404 or "No such image" not in fault.message:
             raise explain(fault, planned) from None
         image.pull(context, planned["image"], "", path=("image",))
         try:
             made = context.engine.post("/containers/create", body, name=name)
-        except EngineFault as second:
+        except EngineRefusedError as second:
             raise explain(second, planned) from None
     return str(made["Id"])
 
@@ -158,7 +158,7 @@ def _start(context: Context, identifier: str, planned: Values) -> None:
         _prepare(context, identifier, planned)
         if planned["start"]:
             context.engine.post(f"/containers/{identifier}/start")
-    except EngineFault as fault:
+    except EngineRefusedError as fault:
         raise explain(fault, planned) from None
     except OSError as error:
         raise ProviderError(

@@ -72,11 +72,14 @@ HOST_CONFIG: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
     ("storage_opts", "StorageOpt", _same),
     ("group_add", "GroupAdd", _same),
     ("host", "ExtraHosts", lambda items: [f"{i['host']}:{i['ip']}" for i in items]),
-    ("ulimit", "Ulimits",
-     lambda items: [{"Name": i["name"], "Soft": i["soft"], "Hard": i["hard"]} for i in items]),
+    (
+        "ulimit",
+        "Ulimits",
+        lambda items: [{"Name": i["name"], "Soft": i["soft"], "Hard": i["hard"]} for i in items],
+    ),
     ("devices", "Devices", lambda items: [device(item) for item in items]),
     ("mounts", "Mounts", lambda items: [mount(item) for item in items]),
-)  # fmt: skip
+)
 """Attribute, key of the API's host config, translation; empty values are left out."""
 
 LIMITS = ("memory", "memory_swap", "cpu_shares", "cpu_set", "cpu_period", "cpu_quota")
@@ -170,8 +173,11 @@ def ports(blocks: list[Values]) -> tuple[dict[str, Any], dict[str, list[dict[str
 def healthcheck(block: Values) -> dict[str, Any]:
     """The API's health check; times in nanoseconds, 0 means Docker's default."""
     check: dict[str, Any] = {"Test": block["test"], "Retries": block["retries"]}
-    for name, key in (("interval", "Interval"), ("timeout", "Timeout"),
-                      ("start_period", "StartPeriod")):  # fmt: skip
+    for name, key in (
+        ("interval", "Interval"),
+        ("timeout", "Timeout"),
+        ("start_period", "StartPeriod"),
+    ):
         check[key] = durations.parse(block[name])
     return check
 

@@ -112,8 +112,11 @@ def _mount(block: Values) -> Iterator[ProviderError]:
         yield _bad(("mounts", "type"), kind, "must be bind, volume or tmpfs")
     if kind == "bind" and is_empty(block["source"]):
         yield ProviderError("A bind mount needs a source.", path=("mounts", "source"))
-    for name, owner in (("bind_options", "bind"), ("volume_options", "volume"),
-                        ("tmpfs_options", "tmpfs")):  # fmt: skip
+    for name, owner in (
+        ("bind_options", "bind"),
+        ("volume_options", "volume"),
+        ("tmpfs_options", "tmpfs"),
+    ):
         if not is_empty(block[name]) and kind is not UNKNOWN and kind != owner:
             yield ProviderError(f"{name} does not fit a mount of type {kind}.", path=("mounts",))
     for options in block["volume_options"] or []:

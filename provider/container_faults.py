@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
-from .engine import EngineFault
+from .engine import EngineRefusedError
 from .problems import Path, ProviderError
 from .values import Values
 
 
-def explain(fault: EngineFault, planned: Values, *, state: Values | None = None) -> ProviderError:
+def explain(
+    fault: EngineRefusedError, planned: Values, *, state: Values | None = None
+) -> ProviderError:
     """The diagnostic of a failed create or start.
 
     Args:

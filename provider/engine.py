@@ -24,7 +24,7 @@ TIMEOUT = 300.0
 """Seconds; an engine under load may take a minute for a create, a hung one never answers."""
 
 
-class EngineFault(Exception):  # noqa: N818 - EngineDown is its counterpart
+class EngineRefusedError(Exception):
     """The engine refused: HTTP `status` and its own `message`."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -33,7 +33,7 @@ class EngineFault(Exception):  # noqa: N818 - EngineDown is its counterpart
         self.message = message
 
 
-class EngineDown(Exception):  # noqa: N818 - it is not this call that failed
+class EngineDownError(Exception):
     """No engine answers at `host`."""
 
     def __init__(self, host: str, reason: str) -> None:
@@ -90,7 +90,7 @@ class Engine:
         self._certificates = certificates
 
     def ping(self) -> None:
-        """Raise EngineDown unless the engine answers."""
+        """Raise EngineDownError unless the engine answers."""
         _ = self.api
 
     @cached_property
@@ -118,7 +118,7 @@ class Engine:
         """The JSON answer of a GET, or None if there is no such object."""
         try:
             return self.get(path)
-        except EngineFault as fault:
+        except EngineRefusedError as fault:
             if fault.status == 404:
                 return None
             raise
@@ -140,7 +140,7 @@ class Engine:
         """Pull an image by reference; yields the engine's progress messages.
 
         Raises:
-            EngineFault: the registry or the engine refused.
+            EngineRefusedError: the registry or the engine refused.
         """
         repository, tag = split_reference(image)
         headers = {"X-Registry-Auth": auth} if auth else {}
@@ -153,7 +153,7 @@ class Engine:
             for line in response:
                 message: dict[str, Any] = json.loads(line)
                 if "error" in message:
-                    raise EngineFault(500, message["error"])
+                    raise EngineRefusedError(500, message["error"])
                 yield message
         finally:
             connection.close()
@@ -170,14 +170,14 @@ class Engine:
         """One API call: its JSON answer, or None if the answer has no JSON.
 
         Raises:
-            EngineFault: the engine answered with an error.
-            EngineDown: it did not answer.
+            EngineRefusedError: the engine answered with an error.
+            EngineDownError: it did not answer.
         """
         connection, response = self._send(_Request(method, path, query or {}, body, {}, timeout))
         try:
             data = response.read()
         except OSError as error:
-            raise EngineDown(self.host, str(error)) from None
+            raise EngineDownError(self.host, str(error)) from None
         finally:
             connection.close()
         is_json = "json" in (response.getheader("Content-Type") or "")
@@ -198,10 +198,10 @@ class Engine:
             refusal = response.read() if response.status >= 400 else None
         except (OSError, http.client.HTTPException) as error:
             connection.close()
-            raise EngineDown(self.host, str(error) or type(error).__name__) from None
+            raise EngineDownError(self.host, str(error) or type(error).__name__) from None
         if refusal is not None:
             connection.close()
-            raise EngineFault(response.status, _message(refusal))
+            raise EngineRefusedError(response.status, _message(refusal))
         return connection, response
 
     def _connection(self, timeout: float) -> http.client.HTTPConnection:
@@ -218,7 +218,7 @@ class Engine:
             context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
             context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
         except OSError as error:
-            raise EngineDown(self.host, f"no certificates in {folder} ({error})") from None
+            raise EngineDownError(self.host, f"no certificates in {folder} ({error})") from None
         return http.client.HTTPSConnection(host, port or 2376, timeout=timeout, context=context)
 
 

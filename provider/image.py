@@ -9,7 +9,7 @@ from typing import Any
 from . import build as builds
 from . import durations
 from .configuration import cli_candidates, cli_environment, log_directory
-from .engine import EngineFault, name_in_path, registry_of
+from .engine import EngineRefusedError, name_in_path, registry_of
 from .problems import ProviderError, not_implemented
 from .resource import Context, Resource
 from .values import UNKNOWN, Values, is_empty
@@ -64,7 +64,7 @@ class Image(Resource):
         name = name_in_path(state["name"])
         try:
             context.engine.delete(f"/images/{name}", force=bool(state.get("force_remove")))
-        except EngineFault as fault:
+        except EngineRefusedError as fault:
             if fault.status == 404:
                 return
             if fault.status == 409:
@@ -113,7 +113,7 @@ def pull(context: Context, name: str, platform: str, *, path: tuple[str, ...]) -
         for _message in context.engine.pull(name, auth, platform):
             if context.stop.is_set():
                 raise ProviderError(f"The pull of image {name!r} was stopped.", path=path)
-    except EngineFault as fault:
+    except EngineRefusedError as fault:
         raise ProviderError(
             f"Image {name!r} is not on this machine and cannot be pulled: {fault.message}.",
             "Check the name, the network and registry_auth, or build or load the image first "
@@ -175,7 +175,7 @@ def _bad_duration(text: str) -> list[ProviderError]:
     return []
 
 
-def _in_use(context: Context, state: Values, fault: EngineFault) -> ProviderError:
+def _in_use(context: Context, state: Values, fault: EngineRefusedError) -> ProviderError:
     users = context.engine.get(
         "/containers/json", all=True, filters=json.dumps({"ancestor": [state["image_id"]]})
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import labels
-from .engine import EngineFault, name_in_path
+from .engine import EngineRefusedError, name_in_path
 from .planning import Rules
 from .problems import ProviderError, keeping
 from .resource import Context, Resource
@@ -33,7 +33,7 @@ class Network(Resource):
         """Create the network and read it back."""
         try:
             made = context.engine.post("/networks/create", to_api(planned))
-        except EngineFault as fault:
+        except EngineRefusedError as fault:
             raise _create_error(fault, planned) from None
         with keeping({**planned, "id": made["Id"]}):
             return to_state(planned, context.engine.get(f"/networks/{made['Id']}"))
@@ -47,7 +47,7 @@ class Network(Resource):
         """Remove the network."""
         try:
             context.engine.delete(f"/networks/{state['id']}")
-        except EngineFault as fault:
+        except EngineRefusedError as fault:
             if fault.status == 404:
                 return
             if "active endpoints" in fault.message:
@@ -83,9 +83,14 @@ def to_api(planned: Values) -> dict[str, Any]:
             "Options": planned["ipam_options"] or {},
         },
     }
-    for name, key in (("driver", "Driver"), ("options", "Options"), ("internal", "Internal"),
-                      ("attachable", "Attachable"), ("ingress", "Ingress"),
-                      ("ipv6", "EnableIPv6")):  # fmt: skip
+    for name, key in (
+        ("driver", "Driver"),
+        ("options", "Options"),
+        ("internal", "Internal"),
+        ("attachable", "Attachable"),
+        ("ingress", "Ingress"),
+        ("ipv6", "EnableIPv6"),
+    ):
         if isinstance(planned[name], str | bool | dict):
             body[key] = planned[name]
     return body
@@ -110,8 +115,12 @@ def to_state(state: Values, found: dict[str, Any]) -> Values:
 
 
 def _ipam_api(item: Values) -> dict[str, Any]:
-    pairs = (("Subnet", "subnet"), ("IPRange", "ip_range"), ("Gateway", "gateway"),
-             ("AuxiliaryAddresses", "aux_address"))  # fmt: skip
+    pairs = (
+        ("Subnet", "subnet"),
+        ("IPRange", "ip_range"),
+        ("Gateway", "gateway"),
+        ("AuxiliaryAddresses", "aux_address"),
+    )
     return {key: item[name] for key, name in pairs if item[name]}
 
 
@@ -127,7 +136,7 @@ def _ipam_state(found: dict[str, Any]) -> list[Values]:
     ]
 
 
-def _create_error(fault: EngineFault, planned: Values) -> ProviderError:
+def _create_error(fault: EngineRefusedError, planned: Values) -> ProviderError:
     name = planned["name"]
     if fault.status == 409 and "already exists" in fault.message:
         return ProviderError(

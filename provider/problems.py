@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .engine import EngineDown, EngineFault
+from .engine import EngineDownError, EngineRefusedError
 from .redact import redact
 
 Path = tuple[str | int, ...]
@@ -48,12 +48,12 @@ def as_problem(error: Exception) -> ProviderError:
     """Any exception as a sentence; what nobody foresaw also leaves a traceback in TF_LOG."""
     if isinstance(error, ProviderError):
         return error
-    if isinstance(error, EngineDown):
+    if isinstance(error, EngineDownError):
         return ProviderError(
             f"No Docker engine answers at {error.host}: {error.reason}.",
             "Start it (systemctl start docker), or set host in the provider block or DOCKER_HOST.",
         )
-    if isinstance(error, EngineFault):
+    if isinstance(error, EngineRefusedError):
         return ProviderError(f"The Docker engine refused: {error.message}.")
     print(redact(traceback.format_exc()), file=sys.stderr)
     return ProviderError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import labels
-from .engine import EngineFault, name_in_path
+from .engine import EngineRefusedError, name_in_path
 from .problems import ProviderError
 from .resource import Context, Resource
 from .values import Values
@@ -25,7 +25,7 @@ class Volume(Resource):
                 body[key] = planned[name]
         try:
             found = context.engine.post("/volumes/create", body)
-        except EngineFault as fault:
+        except EngineRefusedError as fault:
             raise ProviderError(
                 f"Docker cannot create volume {body.get('Name', '')!r}: {fault.message}.",
                 path=("name",),
@@ -41,7 +41,7 @@ class Volume(Resource):
         """Remove the volume."""
         try:
             context.engine.delete(f"/volumes/{name_in_path(state['id'])}")
-        except EngineFault as fault:
+        except EngineRefusedError as fault:
             if fault.status == 404:
                 return
             if fault.status == 409:

@@ -122,7 +122,9 @@ def _check_source(spec: AppSpec, settings: Settings, root: Path) -> None:
             )
         elif parts.scheme == "http" or _is_this_machine(parts.hostname or ""):
             raise _refused(
-                slug, spec.where, "this is the address of a server on this machine itself",
+                slug,
+                spec.where,
+                "this is the address of a server on this machine itself",
                 "another host, in plain letters and digits",
             )
 

@@ -14,8 +14,14 @@ from admin.jobs import worker_lock
 from iac_wrapper.adapters.workspace_lock import Lock
 from iac_wrapper.files import file_lock
 
-_SERVICE_MANAGER = ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_USEC",
-    "WATCHDOG_PID")  # fmt: skip
+_SERVICE_MANAGER = (
+    "NOTIFY_SOCKET",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+)
 """What systemd tells the server, and nobody else."""
 
 

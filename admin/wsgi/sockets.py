@@ -180,8 +180,12 @@ def _remove_stale(path: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(found.st_mode):
-        raise _error("there is something else where the socket should be", path, "not a socket",
-            "move it away, or set IAC_ADMIN_SOCKET to another path")  # fmt: skip
+        raise _error(
+            "there is something else where the socket should be",
+            path,
+            "not a socket",
+            "move it away, or set IAC_ADMIN_SOCKET to another path",
+        )
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)
         try:

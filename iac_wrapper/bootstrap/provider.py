@@ -13,8 +13,8 @@ from urllib.parse import urljoin
 import requests
 
 from iac_wrapper.bootstrap.context import Context
+from iac_wrapper.files import machine_home
 from iac_wrapper.files.atomic import write_text
-from iac_wrapper.files.machine_home import setup_command
 from iac_wrapper.model.provider import PROVIDER_SOURCE, PROVIDER_VERSION
 from provider import mirror
 from provider.mirror import ADDRESS
@@ -85,13 +85,13 @@ def _json(url: str, timeout: float) -> Any:
 
 def install(context: Context, platform: str) -> None:
     """Write the mirror and Terraform's CLI configuration for the embedded provider."""
-    home = context.home
+    home, checkout = context.home, machine_home.checkout()
     executable = mirror.executable_path(home.mirror, platform)
     if executable.is_file() and executable.read_text(encoding="utf-8") != mirror.EXECUTABLE:
         _forget(home.data)
     mirror.write(
         home.mirror,
-        repair=f"run {setup_command()}",
+        repair=f"run {machine_home.setup_command()}" + (f" in {checkout}" if checkout else ""),
         platform=platform,
         python=context.python,
         defaults={"KARSTKIT_DOCKER_CLI": str(context.bin / "docker")},

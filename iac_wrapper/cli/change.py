@@ -21,15 +21,21 @@ if TYPE_CHECKING:
     from iac_wrapper.operations.workspace import Workspace
 
 _file = click.option(
-    "--file", "-f", "files", type=click.Path(path_type=Path), metavar="F", multiple=True,
+    "--file",
+    "-f",
+    "files",
+    type=click.Path(path_type=Path),
+    metavar="F",
+    multiple=True,
     help="List of slugs (YAML or JSON); default: repos.yaml, unless slugs are given."
     " Of several, a later one wins over those before it.",
-)  # fmt: skip
+)
 _slugs = click.argument("slugs", nargs=-1, metavar="[SLUG]...")
 _locked = click.option("--locked", is_flag=True, help="Deploy the commits of the lock file.")
 _yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-_prune = click.option("--prune", is_flag=True,
-    help="Remove services that the file does not list, without asking.")  # fmt: skip
+_prune = click.option(
+    "--prune", is_flag=True, help="Remove services that the file does not list, without asking."
+)
 
 
 @verb
@@ -76,8 +82,11 @@ def deploy(
 @_file
 @_locked
 @_slugs
-@click.option("--detailed-exitcode", is_flag=True,
-    help="Exit with 0 without changes, 2 with changes, 1 for bad input.")  # fmt: skip
+@click.option(
+    "--detailed-exitcode",
+    is_flag=True,
+    help="Exit with 0 without changes, 2 with changes, 1 for bad input.",
+)
 @click.option("--full", is_flag=True, help="Show Terraform's own plan instead.")
 def plan(
     workspace: Workspace,

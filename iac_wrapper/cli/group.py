@@ -21,8 +21,12 @@ from iac_wrapper.model.plain import plain
 from iac_wrapper.model.redact import Redactor
 
 _project = click.option("--project", metavar="NAME", help="Project; default: IAC_PROJECT.")
-_env = click.option("--env", "environment", metavar="NAME",
-    help="Environment of the repos file: it is the project PROJECT-NAME.")  # fmt: skip
+_env = click.option(
+    "--env",
+    "environment",
+    metavar="NAME",
+    help="Environment of the repos file: it is the project PROJECT-NAME.",
+)
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 

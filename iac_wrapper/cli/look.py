@@ -20,8 +20,13 @@ if TYPE_CHECKING:
 
 
 @verb
-@click.option("--wait", type=click.FloatRange(0, 3600), default=0, metavar="SECONDS",
-    help="Wait so long for services to become SERVING.")  # fmt: skip
+@click.option(
+    "--wait",
+    type=click.FloatRange(0, 3600),
+    default=0,
+    metavar="SECONDS",
+    help="Wait so long for services to become SERVING.",
+)
 def health(workspace: Workspace, as_json: bool, wait: float) -> None:
     """Ask every service over mTLS; exit with 7 unless all are healthy."""
     from iac_wrapper.operations.health import health as operation
@@ -38,8 +43,13 @@ def health(workspace: Workspace, as_json: bool, wait: float) -> None:
 @verb
 @click.option("--service", "-s", "services", multiple=True, metavar="S", help="Only this service.")
 @click.option("--envoy", is_flag=True, help="Also show what Envoy logs.")
-@click.option("--tail", type=click.IntRange(0, 100_000), default=100, show_default=True,
-    help="Lines of history per container.")  # fmt: skip
+@click.option(
+    "--tail",
+    type=click.IntRange(0, 100_000),
+    default=100,
+    show_default=True,
+    help="Lines of history per container.",
+)
 @click.option("--follow", is_flag=True, help="Keep running and print new lines.")
 def logs(
     workspace: Workspace,

@@ -36,40 +36,89 @@ class Options:
     memory to MiB.
     """
 
-    run: Run | None = field(default=None, metadata=_key(
-        "run", forms.one_of(*get_args(Run)),
-        "[what it is for](#what-serving-means): `web`, `worker`, `job`",
-        "read from the code", "worker",
-    ))  # fmt: skip
-    rollout: Rollout | None = field(default=None, metadata=_key(
-        "rollout", forms.one_of(*get_args(Rollout)),
-        "`replace`: stop the old version first", "[`beside`](#a-new-version)", "replace",
-        only_web="a {run} never runs twice, so no new version is tried beside the old one",
-        only_web_but="replace",
-    ))  # fmt: skip
-    health: str | None = field(default=None, metadata=_key(
-        "health", forms.request_path(),
-        "the path that must answer below 400", "`/`, below 500", "/healthz",
-        only_web="a {run} answers no requests, so nobody would ask for a page",
-    ))  # fmt: skip
-    health_timeout: int | None = field(default=None, metadata=_key(
-        "health_timeout", forms.seconds(),
-        "how long it may take to be SERVING", "60 s (`IAC_HEALTH_TIMEOUT`)", "3m",
-    ))  # fmt: skip
-    stop_grace: int | None = field(default=None, metadata=_key(
-        "stop_grace", forms.seconds(), "from SIGTERM to SIGKILL", "8 s", "30s",
-    ))  # fmt: skip
-    memory_mb: int | None = field(default=None, metadata=_key(
-        "memory", forms.size(MIN_MEMORY_MB),
-        "limit, swap and writable memory included", "512 MiB (`IAC_MEMORY_MB`)", "1g",
-    ))  # fmt: skip
-    cpus: float | None = field(default=None, metadata=_key(
-        "cpus", forms.processors(), "processors that it may use", "no limit", "1.5",
-    ))  # fmt: skip
-    tmpfs: Mapping[str, int] = field(default_factory=dict, metadata=_key(
-        "tmpfs", forms.mounts(),
-        "writable memory, by path", "`/tmp` of 64 MiB", "{/tmp: 256m, /app/cache: 64m}",
-    ))  # fmt: skip
+    run: Run | None = field(
+        default=None,
+        metadata=_key(
+            "run",
+            forms.one_of(*get_args(Run)),
+            "[what it is for](#what-serving-means): `web`, `worker`, `job`",
+            "read from the code",
+            "worker",
+        ),
+    )
+    rollout: Rollout | None = field(
+        default=None,
+        metadata=_key(
+            "rollout",
+            forms.one_of(*get_args(Rollout)),
+            "`replace`: stop the old version first",
+            "[`beside`](#a-new-version)",
+            "replace",
+            only_web="a {run} never runs twice, so no new version is tried beside the old one",
+            only_web_but="replace",
+        ),
+    )
+    health: str | None = field(
+        default=None,
+        metadata=_key(
+            "health",
+            forms.request_path(),
+            "the path that must answer below 400",
+            "`/`, below 500",
+            "/healthz",
+            only_web="a {run} answers no requests, so nobody would ask for a page",
+        ),
+    )
+    health_timeout: int | None = field(
+        default=None,
+        metadata=_key(
+            "health_timeout",
+            forms.seconds(),
+            "how long it may take to be SERVING",
+            "60 s (`IAC_HEALTH_TIMEOUT`)",
+            "3m",
+        ),
+    )
+    stop_grace: int | None = field(
+        default=None,
+        metadata=_key(
+            "stop_grace",
+            forms.seconds(),
+            "from SIGTERM to SIGKILL",
+            "8 s",
+            "30s",
+        ),
+    )
+    memory_mb: int | None = field(
+        default=None,
+        metadata=_key(
+            "memory",
+            forms.size(MIN_MEMORY_MB),
+            "limit, swap and writable memory included",
+            "512 MiB (`IAC_MEMORY_MB`)",
+            "1g",
+        ),
+    )
+    cpus: float | None = field(
+        default=None,
+        metadata=_key(
+            "cpus",
+            forms.processors(),
+            "processors that it may use",
+            "no limit",
+            "1.5",
+        ),
+    )
+    tmpfs: Mapping[str, int] = field(
+        default_factory=dict,
+        metadata=_key(
+            "tmpfs",
+            forms.mounts(),
+            "writable memory, by path",
+            "`/tmp` of 64 MiB",
+            "{/tmp: 256m, /app/cache: 64m}",
+        ),
+    )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form of what was said; what was not is left out."""

@@ -38,58 +38,101 @@ def _entrypoint(text: str) -> str | None:
 
 
 SLUG = Key(
-    "slug", Text(Slug.parse, "a slug, such as gh:owner/repo", {
-        "type": "string", "maxLength": MAX_LENGTH, "pattern": slug_pattern.SLUG,
-    }),
-    "where the source is", "", "gh:acme/orders#v1.4.2",
+    "slug",
+    Text(
+        Slug.parse,
+        "a slug, such as gh:owner/repo",
+        {
+            "type": "string",
+            "maxLength": MAX_LENGTH,
+            "pattern": slug_pattern.SLUG,
+        },
+    ),
+    "where the source is",
+    "",
+    "gh:acme/orders#v1.4.2",
     no_default="a slug says which service an entry is",
-)  # fmt: skip
+)
 
 _WHAT_IT_IS = (
     SLUG,
     Key(
-        "name", Text(app_rules.check_name, "lower case, digits and '-'", NAME),
-        "the service's name: lower case, digits, `-`", "from the slug", "orders",
+        "name",
+        Text(app_rules.check_name, "lower case, digits and '-'", NAME),
+        "the service's name: lower case, digits, `-`",
+        "from the slug",
+        "orders",
         no_default="two services cannot have one name",
     ),
     Key(
-        "subdir", Text(str, "a folder of the repository", {
-            "type": "string", "maxLength": MAX_LENGTH, "pattern": slug_pattern.SUBDIR,
-        }),
-        "the folder of the repository", "its root", "services/api",
+        "subdir",
+        Text(
+            str,
+            "a folder of the repository",
+            {
+                "type": "string",
+                "maxLength": MAX_LENGTH,
+                "pattern": slug_pattern.SUBDIR,
+            },
+        ),
+        "the folder of the repository",
+        "its root",
+        "services/api",
         no_default="it belongs to the repository that a slug names",
     ),
     Key(
-        "entrypoint", Text(_entrypoint, _ENTRYPOINT, {
-            "type": "string", "pattern": r"^(?=.*\S)[^\x00-\x1f\x7f]+$",
-        }),
-        "what to start", "[detected](#how-main-is-found)", "shop.server:main",
+        "entrypoint",
+        Text(
+            _entrypoint,
+            _ENTRYPOINT,
+            {
+                "type": "string",
+                "pattern": r"^(?=.*\S)[^\x00-\x1f\x7f]+$",
+            },
+        ),
+        "what to start",
+        "[detected](#how-main-is-found)",
+        "shop.server:main",
         no_default="it belongs to the code that a slug names",
     ),
     Key(
-        "port", Text(app_rules.check_port, "a number", {
-            "anyOf": [
-                {"type": "integer", "minimum": 1, "maximum": 65535},
-                {"type": "string", "pattern": f"^(?:{_PORTS})$"},
-            ],
-            "not": {"enum": _TAKEN},
-        }),
-        "[where it listens](#what-runs); makes it `web`", "found", "8080",
+        "port",
+        Text(
+            app_rules.check_port,
+            "a number",
+            {
+                "anyOf": [
+                    {"type": "integer", "minimum": 1, "maximum": 65535},
+                    {"type": "string", "pattern": f"^(?:{_PORTS})$"},
+                ],
+                "not": {"enum": _TAKEN},
+            },
+        ),
+        "[where it listens](#what-runs); makes it `web`",
+        "found",
+        "8080",
         only_web="a {run} answers no requests, so nobody would ask its port",
     ),
     Key(
-        "env", ByName(_variable, "NAME: value lines", 'a value; `{name}: ""` if empty', {
-            "type": "object",
-            "propertyNames": {"pattern": "^(?!PORT$|IAC_)[A-Za-z_][A-Za-z0-9_]*$"},
-            "additionalProperties": {
-                "type": ["string", "number", "boolean"],
-                "pattern": r"^(?:\$\{[A-Za-z_][A-Za-z0-9_]*\}|(?![\s\S]*\$\{)[^\x00]*)$",
+        "env",
+        ByName(
+            _variable,
+            "NAME: value lines",
+            'a value; `{name}: ""` if empty',
+            {
+                "type": "object",
+                "propertyNames": {"pattern": "^(?!PORT$|IAC_)[A-Za-z_][A-Za-z0-9_]*$"},
+                "additionalProperties": {
+                    "type": ["string", "number", "boolean"],
+                    "pattern": r"^(?:\$\{[A-Za-z_][A-Za-z0-9_]*\}|(?![\s\S]*\$\{)[^\x00]*)$",
+                },
             },
-        }),
-        "variables, 128 KiB each at most, not `PORT` or `IAC_…`", "none",
+        ),
+        "variables, 128 KiB each at most, not `PORT` or `IAC_…`",
+        "none",
         '{LOG_LEVEL: info, KEY: "${KEY}"}',
     ),
-)  # fmt: skip
+)
 
 KEYS: Mapping[str, Key] = {key.name: key for key in (*_WHAT_IT_IS, *options.KEYS.values())}
 """Every key of an entry, by name."""

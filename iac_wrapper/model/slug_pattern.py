@@ -13,14 +13,16 @@ _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[^-\s/?#\\@:\[\]][^\s/?#\\@:\[\]]*)(?::[0-9]{0,5
 _USER = r"(?:[^-\s/?#\\@:][^\s/?#\\@:]*@)?"
 _LOOPBACK = r"(?:(?:[^\s/?#\\@:]+\.)?localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{0,5})?"
 _PATH = r"/[^\s?#\\]+"
-_REMOTE = "|".join((
-    f"(?:gh|bb):{_PART}/{_LAST}",
-    f"gl:{_PART}(?:/{_PART})*/{_LAST}",
-    f"git\\+https://{_HOST}{_PATH}",
-    f"git\\+http://{_LOOPBACK}{_PATH}",
-    f"git\\+ssh://{_USER}{_HOST}{_PATH}",
-    f"git\\+file://{_PATH}",
-))  # fmt: skip
+_REMOTE = "|".join(
+    (
+        f"(?:gh|bb):{_PART}/{_LAST}",
+        f"gl:{_PART}(?:/{_PART})*/{_LAST}",
+        f"git\\+https://{_HOST}{_PATH}",
+        f"git\\+http://{_LOOPBACK}{_PATH}",
+        f"git\\+ssh://{_USER}{_HOST}{_PATH}",
+        f"git\\+file://{_PATH}",
+    )
+)
 
 _REF = (
     r"(?![-/.])(?!@(?::|$))(?![^:]*(?:\.\.|@\{|//|/\.|\.lock(?:/|:|$)|[/.](?::|$)))"

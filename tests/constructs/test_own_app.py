@@ -26,7 +26,7 @@ from tests.support.node import use_node
 
 REPOSITORY = Path(__file__).parents[2]
 NODE = shutil.which(use_node()) or ""
-TAKEN = ("admin", "provider", "runner", "stacks")
+TAKEN = ("admin", "runner", "stacks")
 """Names of packages of ours that a person's folder beside main.py may have."""
 
 
@@ -48,11 +48,16 @@ def _run(folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "main.py"],
         cwd=folder,
-        env={**kept, "JSII_NODE": NODE, "PYTHONPATH": str(REPOSITORY), **more},
+        env={**kept, "JSII_NODE": NODE, "PYTHONPATH": str(REPOSITORY), **_home(folder), **more},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def _home(folder: Path) -> dict[str, str]:
+    """The machine's record is the recorded one."""
+    return {"IAC_HOME": str(folder / ".iac")}
 
 
 def test_the_documented_lines_make_the_stack_of_the_checkout(folder: Path) -> None:
@@ -85,7 +90,7 @@ def _of_the_checkout(folder: Path) -> dict[str, Any]:
     subprocess.run(
         [sys.executable, "-c", code],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), **_home(folder)},
         check=True,
     )
     text = (folder / "cdktf.out" / "stacks" / "shop" / "cdk.tf.json").read_text()
@@ -107,7 +112,7 @@ def _unknown_service(folder: Path) -> None:
 
 
 def _another_name(folder: Path) -> None:
-    (folder / "main.py").write_text(own_app().replace('"shop"', '"store"'))
+    (folder / "main.py").write_text(own_app().replace("project_name()", '"store"'))
 
 
 def _one_less(folder: Path) -> None:

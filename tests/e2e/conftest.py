@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from typing import Any
 import docker
 import pytest
 
+from tests.support import own_venv
 from tests.support.git_server import GitServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,3 +126,30 @@ def project(tmp_path_factory: pytest.TempPathFactory, git_server: GitServer) -> 
     """A random project whose gh: slugs go to the local git host."""
     with make_project(tmp_path_factory, {"IAC_GITHUB_URL": git_server.url}) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tree as git has it and as it is edited: what a git URL would give."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    made = tmp_path_factory.mktemp("tree")
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (made / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, made / name)
+    return made
+
+
+@pytest.fixture(scope="session")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """KarstKit's wheel, built from `source`."""
+    out = tmp_path_factory.mktemp("wheel")
+    own_venv.build(source, out, "--wheel")
+    (made,) = out.glob("*.whl")
+    return made

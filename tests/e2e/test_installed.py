@@ -10,7 +10,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
@@ -25,13 +24,12 @@ import pytest
 import requests
 from docker.transport import UnixHTTPAdapter
 
-from iac_wrapper.program.index_settings import uv_environment
 from tests.e2e.conftest import ROOT
 from tests.support.machine import record
+from tests.support.own_venv import build, uv
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-UV = Path(sys.executable).with_name("uv")
 SHADOW = "raise SystemExit('a folder of the person was taken for a package')\n"
 WEB = """\
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -65,45 +63,17 @@ class Installed:
         """Run a verb in the project folder, from elsewhere."""
         done = subprocess.run(
             [self.program, "-C", self.folder, *arguments],
-            cwd="/", env=self.environment, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, check=False, timeout=400,
-        )  # fmt: skip
+            cwd="/",
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=400,
+        )
         assert done.returncode == code, f"{arguments}: {done.returncode}\n{done}"
         assert "Traceback" not in done.stdout + done.stderr
         return done
-
-
-def uv(*arguments: str | Path) -> None:
-    environ = {**os.environ, **{k: v for k, v in uv_environment(os.environ, "").items() if v}}
-    subprocess.run([UV, *arguments], env=environ, check=True, capture_output=True, timeout=400)
-
-
-def build(source: Path, out: Path, *what: str) -> None:
-    uv("build", "--no-config", "--no-build-isolation", "--python", sys.executable,
-       *what, "--out-dir", out, source)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tree as git has it and as it is edited: what a git URL would give."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    made = tmp_path_factory.mktemp("tree")
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():
-            (made / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, made / name)
-    return made
-
-
-@pytest.fixture(scope="module")
-def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("wheel")
-    build(source, out, "--wheel")
-    (made,) = out.glob("*.whl")
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -199,9 +169,12 @@ def test_the_cdktf_cli_gets_its_stack_by_iac_synth(installed: Installed, tmp_pat
     """As its line in cdktf.json says, with the CLI's own folder in the environment."""
     app = json.loads((installed.folder / "cdktf.json").read_text())["app"]
     subprocess.run(
-        ["sh", "-c", app], cwd=installed.folder, check=True, timeout=100,
+        ["sh", "-c", app],
+        cwd=installed.folder,
+        check=True,
+        timeout=100,
         env={**installed.environment, "CDKTF_OUTDIR": str(tmp_path)},
-    )  # fmt: skip
+    )
     assert (tmp_path / "stacks" / installed.project / "cdk.tf.json").exists()
 
 
@@ -222,9 +195,11 @@ def test_the_admin_api_deploys_by_its_own_workers(installed: Installed, tmp_path
     socket = tmp_path / "s"
     environment = {"IAC_ADMIN_SOCKET": str(socket), "IAC_ADMIN_BIND": "127.0.0.1:0"}
     server = subprocess.Popen(
-        [installed.program, "admin", "serve"], cwd=installed.folder, stderr=subprocess.DEVNULL,
+        [installed.program, "admin", "serve"],
+        cwd=installed.folder,
+        stderr=subprocess.DEVNULL,
         env={**installed.environment, **environment, "IAC_ADMIN_GRPC": "off"},
-    )  # fmt: skip
+    )
     client = requests.Session()
     client.mount("http+unix://", UnixHTTPAdapter(f"http+unix://{socket}"))
     try:

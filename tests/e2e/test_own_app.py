@@ -7,18 +7,17 @@ import os
 import secrets
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import ROOT, Project
+from tests.support import own_venv
 from tests.support.documented import own_app
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-PACKAGES = ("admin", "constructs_lib", "iac_wrapper", "provider", "runner")
 WEB = """\
 import http.server, os
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -75,35 +74,11 @@ def _environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k not in ours and not k.startswith("IAC_")}
 
 
-def _uv(*arguments: str | Path) -> None:
-    index = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "get", "global.index-url"],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
-    subprocess.run(
-        [Path(sys.executable).with_name("uv"), *arguments],
-        env={**_environment(), **({"UV_DEFAULT_INDEX": index} if index else {})},
-        check=True,
-        capture_output=True,
-    )
-
-
-def _install(folder: Path, scratch: Path) -> None:
+def _install(folder: Path, wheel: Path) -> None:
     """A virtual environment in `folder` with the locked packages and KarstKit's wheel."""
-    python = folder / ".venv" / "bin" / "python"
-    for name in PACKAGES:
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / name, scratch / name, ignore=ignored)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, scratch)
-    _uv("build", "--wheel", "--no-build-isolation", "--python", sys.executable, "--no-config",
-        "--out-dir", scratch / "dist", scratch)  # fmt: skip
-    (wheel,) = (scratch / "dist").glob("*.whl")
-    _uv("venv", "--no-config", "--python", sys.executable, folder / ".venv")
-    _uv("pip", "install", "--no-config", "--no-deps", "--python", python,
-        "-r", ROOT / "requirements.txt", wheel)  # fmt: skip
+    locked = ("--no-deps", "--require-hashes", "-r", ROOT / "requirements.txt")
+    python = own_venv.make(folder / ".venv", *locked)
+    own_venv.uv("pip", "install", "--no-config", "--no-deps", "--python", python, wheel)
 
 
 def _set_up(folder: Path) -> None:
@@ -116,18 +91,19 @@ def _set_up(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnProject]:
+def own(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnProject]:
     """A folder as docs/own-cdktf-app.md says, with packages of its own named like two of ours."""
     name = f"t{secrets.token_hex(4)}"
     folder = tmp_path_factory.mktemp(name)
-    _install(folder, tmp_path_factory.mktemp("source"))
+    _install(folder, wheel)
     _set_up(folder)
     (folder / "cdktf.json").write_text('{"language": "python", "app": "python main.py"}')
-    (folder / ".env").write_text(f"IAC_PROJECT={name}\n")
+    (folder / ".env").write_text(f"IAC_PROJECT={name}\nIAC_HOME={folder / '.iac'}\n")
     (folder / "repos.yaml").write_text("- ./web\n")
     (folder / "web").mkdir()
     (folder / "web" / "main.py").write_text(WEB)
     (folder / "stacks").mkdir()
+    (folder / "stacks" / "__init__.py").touch()
     (folder / "stacks" / "names.py").write_text(f"STACK = {name!r}\n")
     (folder / "admin").mkdir()
     (folder / "admin" / "__init__.py").write_text("OWN = True\n")
@@ -142,7 +118,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnProject]:
 def _program(text: str) -> str:
     """The documented lines, with the stack's name from the folder `stacks`."""
     imports = "import admin\nfrom stacks.names import STACK\n\nassert admin.OWN\n"
-    return imports + text.replace('"shop"', "STACK")
+    return imports + text.replace("project_name()", "STACK")
 
 
 def test_the_documented_lines_deploy(own: OwnProject) -> None:

@@ -26,8 +26,9 @@ SYNTH = """
 import sys
 from pathlib import Path
 import main
+main.app_process.explain_errors()
 main.ROOT = Path(sys.argv[1])
-sys.exit(main.main(["--outdir", str(main.ROOT / "cdktf.out")]))
+main.main()
 """
 
 
@@ -54,6 +55,7 @@ def _synth(project: Path, python: str | Path, cdk: str) -> Any:
         cwd=REPOSITORY,
         KARSTKIT_CDK=cdk,
         IAC_LOCK_FILE="",
+        CDKTF_OUTDIR=str(project / "cdktf.out"),
         IAC_HOME=str(project / ".iac"),
     )
     (stack,) = (project / "cdktf.out").rglob("cdk.tf.json")
@@ -74,6 +76,8 @@ def test_the_stack_is_the_same_but_for_the_synthesizers_own_version(
 
     versions = [one["//"]["metadata"].pop("version") for one in (ours, theirs)]
     assert versions == ["0.21.0", "0.24.0"]
+    pinned = theirs["//"]["metadata"].pop("overrides")
+    assert list(pinned.values()) == [["terraform"]]
     assert theirs == ours
     assert len(ours["resource"]["docker_container"]) == 5
 

@@ -24,7 +24,7 @@ def run(*argv: str | Path, cwd: Path, **environment: str) -> str:
     return done.stdout
 
 
-def uv(*arguments: str | Path, cwd: Path) -> None:
+def uv(*arguments: str | Path, cwd: Path = Path("/")) -> None:
     """Run the project's uv, with this machine's package index."""
     run(Path(sys.executable).with_name("uv"), *arguments, cwd=cwd, **uv_environment(os.environ))
 
@@ -36,3 +36,9 @@ def make(folder: Path, *install: str | Path) -> Path:
     only = ("--quiet", "--no-config", "--only-binary", ":all:")
     uv("pip", "install", *only, "--python", python, *install, cwd=folder.parent)
     return python
+
+
+def build(source: Path, out: Path, *what: str) -> None:
+    """Build distributions of `source` into `out`; `what` is ``--wheel``, ``--sdist`` or both."""
+    only = ("--no-config", "--no-build-isolation", "--python", sys.executable)
+    uv("build", *only, *what, "--out-dir", out, source)

@@ -6,7 +6,6 @@ server as it comes, and one with every option that shows in a container.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,10 +24,8 @@ ROOT = Path("/project")
 
 def host(node: str) -> Host:
     """The record of the machine, with a Node that is there."""
-    data = json.loads((FOLDER / "host.json").read_text(encoding="utf-8"))
-    assert data.pop("version") == host_record.HOST_VERSION
-    bases = {key: host_record.PythonBase(**value) for key, value in data.pop("bases").items()}
-    return replace(Host(bases=bases, **data), node=node)
+    record = host_record.read(MachineHome(FOLDER), versions=(host_record.HOST_VERSION,))
+    return replace(record, node=node)
 
 
 def put(folder: Path, node: str) -> None:

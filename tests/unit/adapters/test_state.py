@@ -59,8 +59,11 @@ def test_what_is_no_part_of_the_project_is_told_by_labels(tmp_path: Path) -> Non
     path = tmp_path / "s"
     path.write_text(json.dumps({"resources": resources}))
     assert state.others(path) == (
-        "docker_image.db", "docker_network.extra", "terraform_data.x", "module.m.docker_volume.v"
-    )  # fmt: skip
+        "docker_image.db",
+        "docker_network.extra",
+        "terraform_data.x",
+        "module.m.docker_volume.v",
+    )
 
 
 def test_a_broken_state_is_a_config_error(tmp_path: Path) -> None:

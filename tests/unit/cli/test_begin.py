@@ -112,23 +112,25 @@ def test_another_folder_is_worked_in_by_c(folder: Path, monkeypatch: pytest.Monk
 
 
 def test_synth_runs_main_py_beside_folders_that_are_called_like_our_packages(folder: Path) -> None:
-    """Its own modules are found, ours are not taken from the folder, the exit code is its own."""
+    """Its own modules are found, `stacks` and `admin` too; what constructs need is never theirs."""
     _iac("init")
-    for name in ("stacks", "admin", "runner", "provider", "constructs_lib", "iac_wrapper"):
+    for name in ("stacks", "admin", "runner"):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text("VALUE = 7\n")
+    for name in ("provider", "constructs_lib", "iac_wrapper"):
         (folder / name).mkdir()
         (folder / name / "__init__.py").write_text("raise SystemExit('shadowed')\n")
-    (folder / "mine.py").write_text("VALUE = 7\n")
+    (folder / "mine.py").write_text("from stacks import VALUE\n")
     (folder / "main.py").write_text(
-        "import sys, mine, stacks, constructs_lib, admin\n"
-        "print(sys.argv[1:], __name__, stacks.__file__)\nsys.exit(mine.VALUE)\n"
+        "import sys, mine, admin, runner, constructs_lib, provider.redact\n"
+        "print(sys.argv[1:], __name__, constructs_lib.__file__)\nsys.exit(mine.VALUE)\n"
     )
     iac = Path(sys.executable).with_name("iac")
     done = subprocess.run(
-        [iac, "-C", folder, "synth", "--outdir", "x y"],
-        cwd="/", capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [iac, "-C", folder, "synth"], cwd="/", capture_output=True, text=True, check=False
+    )
     assert done.stderr == ""
-    assert done.stdout == f"['--outdir', 'x y'] __main__ {ROOT}/stacks/__init__.py\n"
+    assert done.stdout == f"[] __main__ {ROOT}/constructs_lib/__init__.py\n"
     assert done.returncode == 7
 
 
@@ -137,9 +139,13 @@ def test_the_main_py_that_init_writes_says_what_it_lacks(folder: Path) -> None:
     _iac("init")
     iac = Path(sys.executable).with_name("iac")
     done = subprocess.run(
-        [iac, "synth"], cwd=folder, capture_output=True, text=True, check=False,
+        [iac, "synth"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
         env={**os.environ, "IAC_HOME": str(folder / "none")},
-    )  # fmt: skip
+    )
     assert done.returncode == 2
     assert "no lock file" in done.stderr
 

@@ -32,7 +32,9 @@ def _refused(tmp_path: Path, *texts: str, environment: str | None = None) -> Con
 
 def test_an_entry_wins_over_the_defaults(tmp_path: Path) -> None:
     """Key by key; `env` and `tmpfs` are merged by name."""
-    found = _load(tmp_path, """
+    found = _load(
+        tmp_path,
+        """
 defaults:
   env: {LOG_LEVEL: info, REGION: eu}
   tmpfs: {/cache: 64m, /scratch: 1m}
@@ -45,7 +47,8 @@ apps:
   tmpfs: {/cache: 1g}
   memory: 1g
   port: 80
-""")  # fmt: skip
+""",
+    )
     a, b = found["a"], found["b"]
     assert a.env == {"LOG_LEVEL": "info", "REGION": "eu"}
     assert b.env == {"LOG_LEVEL": "debug", "REGION": "eu", "OWN": "1"}
@@ -63,12 +66,15 @@ apps:
 
 def test_a_default_that_contradicts_an_entry_does_not_apply(tmp_path: Path) -> None:
     """A page may be the default of many services of which one is a worker; it is said."""
-    found = _load(tmp_path, """
+    found = _load(
+        tmp_path,
+        """
 defaults: {health: /up, port: 8080, memory: 64m}
 apps:
 - gh:acme/web
 - {slug: gh:acme/queue, run: worker}
-""")  # fmt: skip
+""",
+    )
     queue = found["queue"]
     assert (queue.port, queue.options.health, queue.options.memory_mb) == (None, None, 64)
     assert queue.notes == (

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[3]
 SCHEMA = Draft7Validator(json_schema())
 
 NOT_IN_A_SCHEMA = {
-    "is a comment to YAML": "comments are no values",
+    "is a comment in YAML": "comments are no values",
     "two services are called": "names of services are no keys of the file",
     "no service name can be made": "a name that is made of a slug",
     "two different subdirectories": "two places of one value",
@@ -87,12 +87,17 @@ def _agree(text: str, value: Any, name: str = "repos.yaml") -> None:
 
 
 _BAD = [text for text, *_ in _cases(test_repos_file.test_errors_name_the_line)]
-_BAD += [f"- slug: gh:o/r\n  {line}\n" for line in _cases(
-    test_repos_file.test_bad_options_name_line_and_form)]  # fmt: skip
-_BAD += [f"- slug: gh:a/b\n  env:\n    DB_URL: {value}\n" for value in _cases(
-    test_repos_file.test_a_credential_is_refused_where_it_is_written)]  # fmt: skip
-_BAD += [json.dumps([entry]) for entry, _ in _cases(
-    test_repos_entries.test_a_bad_entry_is_pointed_at)]  # fmt: skip
+_BAD += [
+    f"- slug: gh:o/r\n  {line}\n"
+    for line in _cases(test_repos_file.test_bad_options_name_line_and_form)
+]
+_BAD += [
+    f"- slug: gh:a/b\n  env:\n    DB_URL: {value}\n"
+    for value in _cases(test_repos_file.test_a_credential_is_refused_where_it_is_written)
+]
+_BAD += [
+    json.dumps([entry]) for entry, _ in _cases(test_repos_entries.test_a_bad_entry_is_pointed_at)
+]
 
 
 @pytest.mark.parametrize("text", _BAD)
@@ -126,20 +131,128 @@ def test_slugs_are_told_apart_alike(slug: str) -> None:
 
 
 TEXTS = [
-    "", " ", "x", "X", "x-", "-x", "x.y", "gateway", "127", "0x7f", "x" * 63, "x" * 64, "1x",
-    "a b", "a\nb", "a/b", "../x", "a/../b", "/", "/x", "/x/", "/x?y=1", "/x#y", "/ü", "//x", ".",
-    "~x", "a\\b", "0", "1", "5", "6", "06", "10", "80", "8080", "9901", "15001", "65535", "65536",
-    "3600", "3601", "12345678", "1s", "60m", "61m", "1h", "2h", "1H", "5m", "6m", "6MB", "1g", "0g",
-    "1gib", "1t", "0.5", "0.001", "1.25", "1.255", ".5", "0.00", "00.01", "1e3", "web", "worker",
-    "job", "beside", "replace", "later", "module:function", "path/to.py", "\x1b", "gh:a/b",
-]  # fmt: skip
+    "",
+    " ",
+    "x",
+    "X",
+    "x-",
+    "-x",
+    "x.y",
+    "gateway",
+    "127",
+    "0x7f",
+    "x" * 63,
+    "x" * 64,
+    "1x",
+    "a b",
+    "a\nb",
+    "a/b",
+    "../x",
+    "a/../b",
+    "/",
+    "/x",
+    "/x/",
+    "/x?y=1",
+    "/x#y",
+    "/ü",
+    "//x",
+    ".",
+    "~x",
+    "a\\b",
+    "0",
+    "1",
+    "5",
+    "6",
+    "06",
+    "10",
+    "80",
+    "8080",
+    "9901",
+    "15001",
+    "65535",
+    "65536",
+    "3600",
+    "3601",
+    "12345678",
+    "1s",
+    "60m",
+    "61m",
+    "1h",
+    "2h",
+    "1H",
+    "5m",
+    "6m",
+    "6MB",
+    "1g",
+    "0g",
+    "1gib",
+    "1t",
+    "0.5",
+    "0.001",
+    "1.25",
+    "1.255",
+    ".5",
+    "0.00",
+    "00.01",
+    "1e3",
+    "web",
+    "worker",
+    "job",
+    "beside",
+    "replace",
+    "later",
+    "module:function",
+    "path/to.py",
+    "\x1b",
+    "gh:a/b",
+]
 OTHERS = [
-    0, 1, 5, 6, 80, 8080, 15020, 65535, 65536, 3600, 3601, 10**8, -1, 0.5, 0.001, 1.25, 12345.5,
-    True, False, None, [], ["x"], {}, {"X": 1}, {"PORT": "1"}, {"X-Y": "1"}, {"X": "a"}, {"X": ""},
-    {"X": True}, {"X": None}, {"X": "${Y}"}, {"X": "${Y}z"}, {"X": "a\0"}, {"X": "two\nlines ${"},
-    {"/x": 1}, {"/x": "0"}, {"/x": "1g", "/data": 64}, {"/x/": 1}, {"/app": 1},
-    {"/app/x": 1}, {"/venv/x": 1}, {"/opt/iac/x": 1}, {"/opt/x": "1m"}, {"/a/../b": 1}, {"tmp": 1},
-]  # fmt: skip
+    0,
+    1,
+    5,
+    6,
+    80,
+    8080,
+    15020,
+    65535,
+    65536,
+    3600,
+    3601,
+    10**8,
+    -1,
+    0.5,
+    0.001,
+    1.25,
+    12345.5,
+    True,
+    False,
+    None,
+    [],
+    ["x"],
+    {},
+    {"X": 1},
+    {"PORT": "1"},
+    {"X-Y": "1"},
+    {"X": "a"},
+    {"X": ""},
+    {"X": True},
+    {"X": None},
+    {"X": "${Y}"},
+    {"X": "${Y}z"},
+    {"X": "a\0"},
+    {"X": "two\nlines ${"},
+    {"/x": 1},
+    {"/x": "0"},
+    {"/x": "1g", "/data": 64},
+    {"/x/": 1},
+    {"/app": 1},
+    {"/app/x": 1},
+    {"/venv/x": 1},
+    {"/opt/iac/x": 1},
+    {"/opt/x": "1m"},
+    {"/a/../b": 1},
+    {"tmp": 1},
+]
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -192,14 +305,33 @@ def test_what_contradicts_run_is_known(run: str, key: str) -> None:
         *(
             f"apps: [gh:o/orders, gh:o/b]\nenvironments: {{staging: {text}}}\n"
             for text in (
-                "", "{}", "[]", "x", "{other: 1}", "{defaults: {memory: 1g}}", "{defaults: }",
-                "{defaults: {name: x}}", "{services: }", "{services: {}}", "{services: [orders]}",
-                "{services: {orders: }}", "{services: {orders: {memory: 1g}}}",
+                "",
+                "{}",
+                "[]",
+                "x",
+                "{other: 1}",
+                "{defaults: {memory: 1g}}",
+                "{defaults: }",
+                "{defaults: {name: x}}",
+                "{services: }",
+                "{services: {}}",
+                "{services: [orders]}",
+                "{services: {orders: }}",
+                "{services: {orders: {memory: 1g}}}",
                 "{services: {orders: {slug: 'gh:o/orders#v1', subdir: x}}}",
-                "{services: {orders: {name: x}}}", "{services: {orders: {memory: lots}}}",
-                "{services: {Orders: {}}}", "{services: {ordres: {}}}", "{only: [orders]}",
-                "{only: }", "{only: []}", "{only: orders}", "{only: [Orders]}", "{only: [x]}",
-                "{except: [orders]}", "{except: [orders, b]}", "{only: [orders], except: [b]}",
+                "{services: {orders: {name: x}}}",
+                "{services: {orders: {memory: lots}}}",
+                "{services: {Orders: {}}}",
+                "{services: {ordres: {}}}",
+                "{only: [orders]}",
+                "{only: }",
+                "{only: []}",
+                "{only: orders}",
+                "{only: [Orders]}",
+                "{only: [x]}",
+                "{except: [orders]}",
+                "{except: [orders, b]}",
+                "{only: [orders], except: [b]}",
                 "{except: [orders], services: {orders: {}}}",
             )
         ),
@@ -209,7 +341,7 @@ def test_what_contradicts_run_is_known(run: str, key: str) -> None:
         ),
         "apps: [gh:o/r]\nenvironments: {" + ", ".join(f"e{n}: " for n in range(21)) + "}\n",
     ],
-)  # fmt: skip
+)
 def test_defaults_and_environments_are_told_apart_alike(text: str) -> None:
     """The mapping form."""
     _agree(text, yaml.load(text, Loader=_Core))  # noqa: S506 - it is a SafeLoader

@@ -121,32 +121,83 @@ def test_services_come_and_go() -> None:
 @pytest.mark.parametrize(
     ("resource", "action", "text"),
     [
-        (ResourceChange("web", "app", "create", {}, gone=True), "replace",
-         "its app container was removed by hand"),
-        (ResourceChange("web", "app", "update", {"memory": (300, 512), "memory_swap": (300, 512)},
-                        edited=frozenset({"memory", "memory_swap"})), "update",
-         "memory of its app container was changed by hand"),
-        (ResourceChange("web", "app", "update", {"memory": (512, 256), "memory_swap": (512, 256)}),
-         "update", "memory: 512m → 256m (IAC_MEMORY_MB or main.py)"),
-        (ResourceChange("web", "envoy", "update", {"memory": (64, 96), "memory_swap": (64, 96)}),
-         "update", "memory of its sidecar 64m → 96m, which KarstKit sets"),
-        (ResourceChange("web", "app", "update", {"cpu_period": (0, 1), "cpu_quota": (0, 2)},
-                        edited=frozenset({"cpu_period", "cpu_quota"})), "update",
-         "cpus of its app container was changed by hand"),
-        (ResourceChange("web", "app", "replace", {"ulimit": ([], [1])}), "replace",
-         "limits of processes and files of its app container changed, which KarstKit or main.py"
-         " sets"),
-        (ResourceChange("web", "envoy", "replace",
-                        {"env": (["A=1", "IAC_MAX_HEADERS=100"], ["A=1", "IAC_MAX_HEADERS=200"])}),
-         "replace", "IAC_MAX_HEADERS: 100 → 200"),
-        (ResourceChange("web", "envoy", "replace", {"image": ("a", "b")}), "replace",
-         "KarstKit's sidecar image changed"),
-        (ResourceChange("web", "envoy", "replace", {"env": (["A=1"], ["A=2"])}), "replace",
-         "KarstKit's sidecar configuration changed"),
-        (ResourceChange("web", "app", "replace", {"env": (["OTEL=1", "B=1"], ["OTEL=2", "B=1"])}),
-         "replace", "env: changed OTEL, which KarstKit or main.py sets"),
-        (ResourceChange("web", "app", "replace", {"labels": ([], [1])}), "replace",
-         "labels of its app container changed"),
+        (
+            ResourceChange("web", "app", "create", {}, gone=True),
+            "replace",
+            "its app container was removed by hand",
+        ),
+        (
+            ResourceChange(
+                "web",
+                "app",
+                "update",
+                {"memory": (300, 512), "memory_swap": (300, 512)},
+                edited=frozenset({"memory", "memory_swap"}),
+            ),
+            "update",
+            "memory of its app container was changed by hand",
+        ),
+        (
+            ResourceChange(
+                "web", "app", "update", {"memory": (512, 256), "memory_swap": (512, 256)}
+            ),
+            "update",
+            "memory: 512m → 256m (IAC_MEMORY_MB or main.py)",
+        ),
+        (
+            ResourceChange("web", "envoy", "update", {"memory": (64, 96), "memory_swap": (64, 96)}),
+            "update",
+            "memory of its sidecar 64m → 96m, which KarstKit sets",
+        ),
+        (
+            ResourceChange(
+                "web",
+                "app",
+                "update",
+                {"cpu_period": (0, 1), "cpu_quota": (0, 2)},
+                edited=frozenset({"cpu_period", "cpu_quota"}),
+            ),
+            "update",
+            "cpus of its app container was changed by hand",
+        ),
+        (
+            ResourceChange("web", "app", "replace", {"ulimit": ([], [1])}),
+            "replace",
+            "limits of processes and files of its app container changed, which KarstKit or main.py"
+            " sets",
+        ),
+        (
+            ResourceChange(
+                "web",
+                "envoy",
+                "replace",
+                {"env": (["A=1", "IAC_MAX_HEADERS=100"], ["A=1", "IAC_MAX_HEADERS=200"])},
+            ),
+            "replace",
+            "IAC_MAX_HEADERS: 100 → 200",
+        ),
+        (
+            ResourceChange("web", "envoy", "replace", {"image": ("a", "b")}),
+            "replace",
+            "KarstKit's sidecar image changed",
+        ),
+        (
+            ResourceChange("web", "envoy", "replace", {"env": (["A=1"], ["A=2"])}),
+            "replace",
+            "KarstKit's sidecar configuration changed",
+        ),
+        (
+            ResourceChange(
+                "web", "app", "replace", {"env": (["OTEL=1", "B=1"], ["OTEL=2", "B=1"])}
+            ),
+            "replace",
+            "env: changed OTEL, which KarstKit or main.py sets",
+        ),
+        (
+            ResourceChange("web", "app", "replace", {"labels": ([], [1])}),
+            "replace",
+            "labels of its app container changed",
+        ),
     ],
 )
 def test_what_no_lock_tells_is_told_by_the_plan(

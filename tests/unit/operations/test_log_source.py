@@ -87,9 +87,12 @@ def test_a_follower_reads_on_after_a_break(
 
 
 def test_following_ends_with_the_container(
-    workspace: Workspace, plane: ControlPlane, container: Container, service: Service,
+    workspace: Workspace,
+    plane: ControlPlane,
+    container: Container,
+    service: Service,
     engine_double: Daemon,
-) -> None:  # fmt: skip
+) -> None:
     """Once the runner is gone and its container, too, there is nothing to wait for."""
     reader = read(workspace, plane, container, LogQuery(1, follow=True))
     assert next(reader).line == "runner: ended"

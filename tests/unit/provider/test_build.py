@@ -22,8 +22,15 @@ def block(**config: Any) -> dict[str, Any]:
 def test_smallest_command() -> None:
     """Plain progress, the tag, the Dockerfile inside the context."""
     assert command("docker", "n:1", block()) == (
-        "docker", "build", "--progress=plain", "--tag", "n:1", "--file", "/src/Dockerfile", "/src",
-    )  # fmt: skip
+        "docker",
+        "build",
+        "--progress=plain",
+        "--tag",
+        "n:1",
+        "--file",
+        "/src/Dockerfile",
+        "/src",
+    )
 
 
 @pytest.mark.parametrize(
@@ -31,18 +38,24 @@ def test_smallest_command() -> None:
     [
         ({"dockerfile": "sub/File"}, "--file /src/sub/File"),
         ({"dockerfile": "/abs/File"}, "--file /abs/File"),
-        ({"secrets": [{"id": "a", "src": "/s"}, {"id": "b", "env": "B"}]},
-         "--secret id=a,src=/s --secret id=b,env=B"),
+        (
+            {"secrets": [{"id": "a", "src": "/s"}, {"id": "b", "env": "B"}]},
+            "--secret id=a,src=/s --secret id=b,env=B",
+        ),
         ({"build_args": {"B": "2", "A": "1"}}, "--build-arg A=1 --build-arg B=2"),
         ({"label": {"b": "1"}, "labels": {"a": "2"}}, "--label a=2 --label b=1"),
-        ({"target": "t", "network_mode": "host", "platform": "linux/amd64"},
-         "--target t --network host --platform linux/amd64"),
-        ({"extra_hosts": ["h:192.0.2.1"], "cache_from": ["c"]},
-         "--add-host h:192.0.2.1 --cache-from c"),
+        (
+            {"target": "t", "network_mode": "host", "platform": "linux/amd64"},
+            "--target t --network host --platform linux/amd64",
+        ),
+        (
+            {"extra_hosts": ["h:192.0.2.1"], "cache_from": ["c"]},
+            "--add-host h:192.0.2.1 --cache-from c",
+        ),
         ({"no_cache": True, "pull_parent": True}, "--no-cache --pull"),
         ({"tag": ["n:2"]}, "--tag n:2"),
     ],
-)  # fmt: skip
+)
 def test_arguments(config: dict[str, Any], arguments: str) -> None:
     """Each attribute as the CLI wants it."""
     assert arguments in " ".join(command("docker", "n:1", block(**config)))
@@ -105,8 +118,11 @@ def test_a_stop_kills_the_whole_build(tmp_path: Path) -> None:
 
 def test_the_cli_must_know_buildkit(tmp_path: Path) -> None:
     """A newer CLI without buildx fails on `build --help`; an old one has no --secret."""
-    scripts = {"broken": "echo 'buildx component is missing' >&2; exit 1", "old": "echo --tag",
-               "good": "echo --secret"}  # fmt: skip
+    scripts = {
+        "broken": "echo 'buildx component is missing' >&2; exit 1",
+        "old": "echo --tag",
+        "good": "echo --secret",
+    }
     for name, script in scripts.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)

@@ -43,10 +43,12 @@ def test_host_and_certificates() -> None:
         ({"context": "other"}, ("context",)),
         ({"ssh_opts": ["-v"]}, ("ssh_opts",)),
         ({"ca_material": "x"}, ("ca_material",)),
-        ({"registry_auth": [{"address": "a", "config_file_content": "{}"}]},
-         ("registry_auth", "config_file_content")),
+        (
+            {"registry_auth": [{"address": "a", "config_file_content": "{}"}]},
+            ("registry_auth", "config_file_content"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_refused_with_the_attributes_path(config: dict[str, Any], path: tuple[str, ...]) -> None:
     """Clearly, instead of being ignored."""
     assert [problem.path for problem in validate(config)] == [path]

@@ -24,7 +24,7 @@ ENGINE_CANNOT = {
     "docker_image": {"label", "tag"},
     "docker_network": set(),
     "docker_volume": set(),
-}  # fmt: skip
+}
 
 
 def _flags(attribute: Attribute) -> dict[str, Any]:

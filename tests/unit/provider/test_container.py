@@ -31,8 +31,13 @@ def running(stand_in: StandIn, name: str) -> dict[str, Any]:
     path = f"/containers/{found['Id']}"
     stand_in.answer(CREATE, {"Id": found["Id"]}, 201)
     stand_in.answer(f"GET {path}/json", found)
-    for call in (f"POST {path}/start", f"PUT {path}/archive", f"POST {path}/update",
-                 f"POST {path}/stop", f"DELETE {path}"):  # fmt: skip
+    for call in (
+        f"POST {path}/start",
+        f"PUT {path}/archive",
+        f"POST {path}/update",
+        f"POST {path}/stop",
+        f"DELETE {path}",
+    ):
         stand_in.answer(call)
     return found
 
@@ -43,8 +48,11 @@ def test_four_calls_make_a_container_with_a_file(context: Context, stand_in: Sta
     state = settle(BLOCK, Container().create(context, wanted("envoy")))
     path = f"/containers/{found['Id']}"
     assert [call for call, _, _ in stand_in.calls] == [
-        CREATE, f"PUT {path}/archive", f"POST {path}/start", f"GET {path}/json",
-    ]  # fmt: skip
+        CREATE,
+        f"PUT {path}/archive",
+        f"POST {path}/start",
+        f"GET {path}/json",
+    ]
     assert stand_in.calls[0][1] == "name=svc-a-envoy"
     theirs = official("envoy")
     assert {k for k in state if state[k] != theirs[k]} <= {"id", "network_mode"}
@@ -59,8 +67,9 @@ def test_further_networks_are_connected_before_the_start(
     stand_in.answer("POST /networks/second/connect")
     Container().create(context, wanted("pod", networks_advanced=blocks))
     assert [call for call, _, _ in stand_in.calls][1:3] == [
-        "POST /networks/second/connect", f"POST /containers/{found['Id']}/start",
-    ]  # fmt: skip
+        "POST /networks/second/connect",
+        f"POST /containers/{found['Id']}/start",
+    ]
     body = stand_in.sent("POST /networks/second/connect")
     assert body == {"Container": found["Id"], "EndpointConfig": {"Aliases": ["x"]}}
 

@@ -45,26 +45,34 @@ def problems(**config: Any) -> list[tuple[Any, ...]]:
         ({"memory_swap": -2}, ("memory_swap",)),
         ({"wait_timeout": 0}, ("wait_timeout",)),
         ({"command": ["a", ""]}, ("command", 1)),
-        ({"network_mode": "container:x", "networks_advanced": [{"name": "n"}]},
-         ("networks_advanced",)),
+        (
+            {"network_mode": "container:x", "networks_advanced": [{"name": "n"}]},
+            ("networks_advanced",),
+        ),
         ({"capabilities": [{"drop": ["cap_all"]}]}, ("capabilities", "drop")),
         ({"mounts": [{"type": "nfs", "target": "/t"}]}, ("mounts", "type")),
         ({"mounts": [{"type": "bind", "target": "/t"}]}, ("mounts", "source")),
         ({"mounts": [{"type": "tmpfs", "target": "/t", "bind_options": [{}]}]}, ("mounts",)),
-        ({"mounts": [{"type": "volume", "target": "/t", "volume_options": [{"subpath": "p"}]}]},
-         ("mounts", "volume_options", "subpath")),
+        (
+            {"mounts": [{"type": "volume", "target": "/t", "volume_options": [{"subpath": "p"}]}]},
+            ("mounts", "volume_options", "subpath"),
+        ),
         ({"upload": [{"file": "/a"}]}, ("upload",)),
         ({"upload": [{"file": "/a", "content": "x", "source": "/y"}]}, ("upload",)),
-        ({"upload": [{"file": "/a", "content": "x", "permissions": "rw"}]},
-         ("upload", "permissions")),
+        (
+            {"upload": [{"file": "/a", "content": "x", "permissions": "rw"}]},
+            ("upload", "permissions"),
+        ),
         ({"volumes": [{"volume_name": "v"}]}, ("volumes",)),
         ({"ports": [{"internal": 1}, {"internal": 65536}]}, ("ports", 1, "internal")),
         ({"ports": [{"internal": 1, "protocol": "icmp"}]}, ("ports", 0, "protocol")),
         ({"healthcheck": [{"test": ["a"], "interval": "soon"}]}, ("healthcheck", 0, "interval")),
-        ({"healthcheck": [{"test": ["a"], "start_interval": "1s"}]},
-         ("healthcheck", 0, "start_interval")),
+        (
+            {"healthcheck": [{"test": ["a"], "start_interval": "1s"}]},
+            ("healthcheck", 0, "start_interval"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_refused_with_the_attributes_path(config: dict[str, Any], path: tuple[Any, ...]) -> None:
     """One problem each, at the attribute that has it."""
     assert problems(**config) == [path]
@@ -72,19 +80,38 @@ def test_refused_with_the_attributes_path(config: dict[str, Any], path: tuple[An
 
 def test_what_is_implemented_passes() -> None:
     """Also the harmless values of what is not."""
-    assert problems(attach=False, gpus="", restart="on-failure", cpus="1.5", cpu_set="0-1,3",
-                    capabilities=[{"add": ["NET_ADMIN"], "drop": ["ALL"]}],
-                    memory_swap=-1, mounts=[{"type": "tmpfs", "target": "/t"}],
-                    upload=[{"file": "/a", "content": ""}], command=["a"],
-                    healthcheck=[{"test": ["a"], "interval": "1m"}]) == []  # fmt: skip
+    assert (
+        problems(
+            attach=False,
+            gpus="",
+            restart="on-failure",
+            cpus="1.5",
+            cpu_set="0-1,3",
+            capabilities=[{"add": ["NET_ADMIN"], "drop": ["ALL"]}],
+            memory_swap=-1,
+            mounts=[{"type": "tmpfs", "target": "/t"}],
+            upload=[{"file": "/a", "content": ""}],
+            command=["a"],
+            healthcheck=[{"test": ["a"], "interval": "1m"}],
+        )
+        == []
+    )
 
 
 def test_unknown_values_are_left_for_later() -> None:
     """Nothing is guessed about what Terraform does not know yet."""
-    assert problems(
-        restart=UNKNOWN, command=UNKNOWN, network_mode=UNKNOWN, ports=UNKNOWN,
-        networks_advanced=[{"name": UNKNOWN}], mounts=[UNKNOWN, {"type": UNKNOWN, "target": "/t"}],
-        upload=[{"file": "/a", "content": UNKNOWN}],
-        healthcheck=[{"test": UNKNOWN, "interval": UNKNOWN}],
-        volumes=[{"container_path": UNKNOWN}], capabilities=[{"add": UNKNOWN, "drop": [UNKNOWN]}],
-    ) == []  # fmt: skip
+    assert (
+        problems(
+            restart=UNKNOWN,
+            command=UNKNOWN,
+            network_mode=UNKNOWN,
+            ports=UNKNOWN,
+            networks_advanced=[{"name": UNKNOWN}],
+            mounts=[UNKNOWN, {"type": UNKNOWN, "target": "/t"}],
+            upload=[{"file": "/a", "content": UNKNOWN}],
+            healthcheck=[{"test": UNKNOWN, "interval": UNKNOWN}],
+            volumes=[{"container_path": UNKNOWN}],
+            capabilities=[{"add": UNKNOWN, "drop": [UNKNOWN]}],
+        )
+        == []
+    )

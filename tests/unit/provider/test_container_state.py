@@ -55,13 +55,24 @@ def test_what_changed_outside_is_seen() -> None:
     before, found = ours("app"), recorded("docker_container.app")
     found["Name"] = "/other"
     found["State"].update(Running=False, ExitCode=137)
-    found["HostConfig"].update(Memory=2**20, MemorySwap=-1, NanoCpus=15 * 10**8, CpuQuota=5,
-                               RestartPolicy={"Name": "no", "MaximumRetryCount": 0})  # fmt: skip
+    found["HostConfig"].update(
+        Memory=2**20,
+        MemorySwap=-1,
+        NanoCpus=15 * 10**8,
+        CpuQuota=5,
+        RestartPolicy={"Name": "no", "MaximumRetryCount": 0},
+    )
     after = refresh(before, found)
     assert {k: after[k] for k in after if after[k] != before[k]} == {
-        "name": "other", "memory": 1, "memory_swap": -1, "cpus": "1.5", "cpu_quota": 5,
-        "restart": "no", "exit_code": 137, "must_run": False,
-    }  # fmt: skip
+        "name": "other",
+        "memory": 1,
+        "memory_swap": -1,
+        "cpus": "1.5",
+        "cpu_quota": 5,
+        "restart": "no",
+        "exit_code": 137,
+        "must_run": False,
+    }
 
 
 def test_a_container_that_is_being_restarted_runs() -> None:
@@ -90,8 +101,12 @@ def test_networks_by_id_missing_and_extra() -> None:
     """An id names the same network; what is not attached goes, what is attached besides comes."""
     found = recorded("docker_container.pod")
     attached = found["NetworkSettings"]["Networks"]
-    block = {"name": attached["iacnet"]["NetworkID"], "aliases": ["svc-a"],
-             "ipv4_address": "", "ipv6_address": ""}  # fmt: skip
+    block = {
+        "name": attached["iacnet"]["NetworkID"],
+        "aliases": ["svc-a"],
+        "ipv4_address": "",
+        "ipv6_address": "",
+    }
     state = {**ours("pod"), "networks_advanced": [block]}
     assert refresh(state, found)["networks_advanced"] == [block]
     attached["bridge"] = {**attached["iacnet"], "NetworkID": "b", "Aliases": None}
@@ -150,20 +165,30 @@ def test_import_reads_every_kind_of_block() -> None:
         Devices=[{"PathOnHost": "/d", "PathInContainer": "/e", "CgroupPermissions": "r"}],
         Binds=["/h:/c:ro", "v:/d"],
         Mounts=[
-            {"Type": "bind", "Source": "/s", "Target": "/a",
-             "BindOptions": {"Propagation": "slave"}},
+            {
+                "Type": "bind",
+                "Source": "/s",
+                "Target": "/a",
+                "BindOptions": {"Propagation": "slave"},
+            },
             {"Type": "tmpfs", "Target": "/b", "TmpfsOptions": {"SizeBytes": 1}},
-            {"Type": "volume", "Source": "v", "Target": "/c", "ReadOnly": True,
-             "VolumeOptions": {"NoCopy": True, "Labels": {"l": "w"}}},
+            {
+                "Type": "volume",
+                "Source": "v",
+                "Target": "/c",
+                "ReadOnly": True,
+                "VolumeOptions": {"NoCopy": True, "Labels": {"l": "w"}},
+            },
         ],
-    )  # fmt: skip
+    )
     found["Config"]["Healthcheck"] = {"Test": ["CMD", "true"], "Interval": 90 * 10**9}
     state = settle(BLOCK, adopt(found, {}))
     assert state["host"] == [{"host": "peer", "ip": "192.0.2.1"}]
     assert state["devices"] == [{"host_path": "/d", "container_path": "/e", "permissions": "r"}]
     assert [(v["host_path"], v["volume_name"], v["read_only"]) for v in state["volumes"]] == [
-        ("/h", "", True), ("", "v", False),
-    ]  # fmt: skip
+        ("/h", "", True),
+        ("", "v", False),
+    ]
     assert state["mounts"][0]["bind_options"] == [{"propagation": "slave"}]
     assert state["mounts"][1]["tmpfs_options"] == [{"size_bytes": 1, "mode": 0}]
     assert state["mounts"][2]["volume_options"][0]["labels"] == [{"label": "l", "value": "w"}]

@@ -9,9 +9,17 @@ from provider import durations
 
 @pytest.mark.parametrize(
     ("text", "nanoseconds"),
-    [("", 0), ("0s", 0), ("30s", 30 * 10**9), ("1m30s", 90 * 10**9), ("1.5s", 15 * 10**8),
-     ("500ms", 5 * 10**8), ("2h", 7200 * 10**9), ("1us", 1000)],
-)  # fmt: skip
+    [
+        ("", 0),
+        ("0s", 0),
+        ("30s", 30 * 10**9),
+        ("1m30s", 90 * 10**9),
+        ("1.5s", 15 * 10**8),
+        ("500ms", 5 * 10**8),
+        ("2h", 7200 * 10**9),
+        ("1us", 1000),
+    ],
+)
 def test_parse(text: str, nanoseconds: int) -> None:
     """Every unit, and sums of them."""
     assert durations.parse(text) == nanoseconds

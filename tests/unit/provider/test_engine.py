@@ -11,8 +11,8 @@ import pytest
 
 from provider.engine import (
     Engine,
-    EngineDown,
-    EngineFault,
+    EngineDownError,
+    EngineRefusedError,
     name_in_path,
     registry_of,
     split_reference,
@@ -41,11 +41,11 @@ def test_the_api_version_is_agreed_on(stand_in: StandIn, newest: str, spoken: st
 def test_refusals_carry_status_and_words(stand_in: StandIn) -> None:
     """Also when the engine's answer is no JSON."""
     stand_in.answer("GET /a", {"message": "no "}, 409)
-    with pytest.raises(EngineFault, match=r"^no$") as failure:
+    with pytest.raises(EngineRefusedError, match=r"^no$") as failure:
         Engine(stand_in.host).get("/a")
     assert failure.value.status == 409
     stand_in.answer("GET /b", b"plain words", 500)
-    with pytest.raises(EngineFault, match="plain words"):
+    with pytest.raises(EngineRefusedError, match="plain words"):
         Engine(stand_in.host).find("/b")
     assert Engine(stand_in.host).find("/nothing") is None
 
@@ -59,12 +59,12 @@ def test_archives_are_sent_raw(stand_in: StandIn) -> None:
 
 def test_no_engine_says_where(tmp_path: Path) -> None:
     """Unix and TCP alike."""
-    with pytest.raises(EngineDown, match=r"none\.sock"):
+    with pytest.raises(EngineDownError, match=r"none\.sock"):
         Engine(f"unix://{tmp_path}/none.sock").ping()
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
-        with pytest.raises(EngineDown, match=rf"tcp://127\.0\.0\.1:{port}"):
+        with pytest.raises(EngineDownError, match=rf"tcp://127\.0\.0\.1:{port}"):
             Engine(f"tcp://127.0.0.1:{port}").ping()
 
 
@@ -78,7 +78,7 @@ def test_an_engine_that_hangs_up(tmp_path: Path) -> None:
         server.bind(str(tmp_path / "s"))
         server.listen()
         threading.Thread(target=hang_up, args=(server,), daemon=True).start()
-        with pytest.raises(EngineDown):
+        with pytest.raises(EngineDownError):
             Engine(f"unix://{tmp_path}/s").ping()
 
 
@@ -93,7 +93,7 @@ def test_parallel_calls_do_not_mix(stand_in: StandIn) -> None:
 
 def test_tls_needs_its_files(tmp_path: Path) -> None:
     """TLS is not silently left out."""
-    with pytest.raises(EngineDown):
+    with pytest.raises(EngineDownError):
         Engine("tcp://127.0.0.1:1", tmp_path).ping()
 
 

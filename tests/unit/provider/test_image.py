@@ -144,15 +144,17 @@ def test_import_by_name_or_by_the_states_id(context: Context, stand_in: StandIn)
     ("config", "path"),
     [
         ({"build": [{"context": "c", "remote_context": "r"}]}, ("build", "remote_context")),
-        ({"build": [{"context": "c", "auth_config": [{"host_name": "h"}]}]},
-         ("build", "auth_config")),
+        (
+            {"build": [{"context": "c", "auth_config": [{"host_name": "h"}]}]},
+            ("build", "auth_config"),
+        ),
         ({"build": [{"context": "c", "remove": False}]}, ("build", "remove")),
         ({"build": [{"context": "c", "version": "1"}]}, ("build", "version")),
         ({"build": [{"context": "c", "secrets": [{"id": "s"}]}]}, ("build", "secrets")),
         ({"timeouts": {"create": "soon"}}, ("timeouts", "create")),
         ({"timeouts": {"delete": "1m"}}, ("timeouts", "delete")),
     ],
-)  # fmt: skip
+)
 def test_refused_with_the_attributes_path(config: dict[str, Any], path: tuple[str, ...]) -> None:
     """What the classic builder had and BuildKit has not."""
     whole = conform(BLOCK, {"name": "x", **config})
@@ -161,8 +163,12 @@ def test_refused_with_the_attributes_path(config: dict[str, Any], path: tuple[st
 
 def test_what_is_implemented_passes() -> None:
     """Also the one version BuildKit has, and unknowns."""
-    good = {"context": "c", "version": "2", "remove": True,
-            "secrets": [{"id": "s", "src": UNKNOWN}, UNKNOWN]}  # fmt: skip
+    good = {
+        "context": "c",
+        "version": "2",
+        "remove": True,
+        "secrets": [{"id": "s", "src": UNKNOWN}, UNKNOWN],
+    }
     times = {"create": "5m", "update": None, "delete": None}
     whole = conform(BLOCK, {"name": "x", "build": [good], "timeouts": times})
     assert Image().validate(whole) == []

@@ -36,8 +36,9 @@ def test_new_state_is_the_official_one(context: Context, stand_in: StandIn) -> N
     """Created with two calls; the state is the sample's, the id aside."""
     stand_in.answer("POST /networks/create", {"Id": FOUND["Id"]}, 201)
     stand_in.answer(f"GET {PATH}", FOUND)
-    state = settle(schema.load().resources["docker_network"].block,
-                   Network().create(context, sample()))  # fmt: skip
+    state = settle(
+        schema.load().resources["docker_network"].block, Network().create(context, sample())
+    )
     assert {**state, "id": ""} == {**official(), "id": ""}
     assert [call for call, _, _ in stand_in.calls] == ["POST /networks/create", f"GET {PATH}"]
     sent = stand_in.sent("POST /networks/create")
@@ -62,11 +63,14 @@ def test_read_finds_or_forgets(context: Context, stand_in: StandIn) -> None:
     ("refusal", "sentence", "path"),
     [
         ((409, "network with name iacnet already exists"), "exists already", ("name",)),
-        ((403, "Pool overlaps with other one on this address space"), "172.20.0.0/16",
-         ("ipam_config",)),
+        (
+            (403, "Pool overlaps with other one on this address space"),
+            "172.20.0.0/16",
+            ("ipam_config",),
+        ),
         ((500, "boom"), "boom", ("name",)),
     ],
-)  # fmt: skip
+)
 def test_create_refused(
     context: Context, stand_in: StandIn, refusal: tuple[int, str], sentence: str, path: Any
 ) -> None:

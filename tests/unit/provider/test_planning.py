@@ -65,23 +65,42 @@ def test_the_same_configuration_changes_nothing() -> None:
         ({"user": "1"}, {"user": ""}, ()),
         ({"user": "1"}, {"user": "2"}, ("user",)),
         ({"labels": [{"label": "a", "value": "b"}]}, {}, ("labels",)),
-        ({"capabilities": [{"add": ["CAP_NET_ADMIN"], "drop": ["ALL"]}]},
-         {"capabilities": [{"add": ["net_admin"], "drop": ["all"]}]}, ()),
+        (
+            {"capabilities": [{"add": ["CAP_NET_ADMIN"], "drop": ["ALL"]}]},
+            {"capabilities": [{"add": ["net_admin"], "drop": ["all"]}]},
+            (),
+        ),
         ({"capabilities": [{"drop": ["ALL"]}]}, {}, ("capabilities",)),
-        ({"capabilities": [{"drop": ["ALL"]}]}, {"capabilities": [{"drop": ["CAP_ALL"]}]},
-         ("capabilities",)),
-        ({"ports": [{"internal": 1, "external": 5}, {"internal": 2, "external": 6}]},
-         {"ports": [{"internal": 2, "external": 6, "ip": ALL_ADDRESSES, "protocol": "tcp"},
-                    {"internal": 1, "external": 5, "ip": ALL_ADDRESSES, "protocol": "tcp"}]}, ()),
-        ({"ports": [{"internal": 1, "external": 5}]}, {"ports": [{"internal": 1, "external": 6}]},
-         ("ports",)),
-        ({"mounts": [{"type": "bind", "source": "/a", "target": "/t"}]},
-         {"mounts": [{"type": "bind", "source": "/b", "target": "/t"}]}, ("mounts",)),
+        (
+            {"capabilities": [{"drop": ["ALL"]}]},
+            {"capabilities": [{"drop": ["CAP_ALL"]}]},
+            ("capabilities",),
+        ),
+        (
+            {"ports": [{"internal": 1, "external": 5}, {"internal": 2, "external": 6}]},
+            {
+                "ports": [
+                    {"internal": 2, "external": 6, "ip": ALL_ADDRESSES, "protocol": "tcp"},
+                    {"internal": 1, "external": 5, "ip": ALL_ADDRESSES, "protocol": "tcp"},
+                ]
+            },
+            (),
+        ),
+        (
+            {"ports": [{"internal": 1, "external": 5}]},
+            {"ports": [{"internal": 1, "external": 6}]},
+            ("ports",),
+        ),
+        (
+            {"mounts": [{"type": "bind", "source": "/a", "target": "/t"}]},
+            {"mounts": [{"type": "bind", "source": "/b", "target": "/t"}]},
+            ("mounts",),
+        ),
         ({"healthcheck": [{"test": ["a"]}]}, {"healthcheck": [{"test": ["b"]}]}, ("healthcheck",)),
         ({}, {"healthcheck": [{"test": ["b"]}]}, ("healthcheck",)),
         ({"healthcheck": [{"test": ["a"]}]}, {}, ()),
     ],
-)  # fmt: skip
+)
 def test_container_changes(
     before: dict[str, Any], after: dict[str, Any], replace: tuple[str, ...]
 ) -> None:

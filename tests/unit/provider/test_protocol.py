@@ -38,9 +38,11 @@ def wire(value: Any) -> Any:
 
 def plan(servicer: Servicer, prior: Any, proposed: Any, private: bytes = b"") -> Any:
     request = pb.PlanResourceChange.Request(
-        type_name=KIND, prior_state=wire(prior), proposed_new_state=wire(proposed),
+        type_name=KIND,
+        prior_state=wire(prior),
+        proposed_new_state=wire(proposed),
         prior_private=private,
-    )  # fmt: skip
+    )
     return servicer.PlanResourceChange(request, None)
 
 
@@ -221,8 +223,11 @@ def test_a_type_that_is_not_here_is_refused_whatever_is_asked(
     config = wire(conform(block, {}))
     validate = pb.ValidateResourceConfig.Request(type_name=kind, config=config)
     read = pb.ReadResource.Request(type_name=kind, current_state=config)
-    apply = {"create": (wire(None), config), "update": (config, config),
-             "destroy": (config, wire(None))}  # fmt: skip
+    apply = {
+        "create": (wire(None), config),
+        "update": (config, config),
+        "destroy": (config, wire(None)),
+    }
     answers = [
         servicer.ValidateResourceConfig(validate, None),
         servicer.ReadResource(read, None),

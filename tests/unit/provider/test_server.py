@@ -28,10 +28,16 @@ ROOT = Path(provider.__file__).parent.parent
 
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path),
-           "TMPDIR": str(tmp_path), MAGIC[0]: MAGIC[1]}  # fmt: skip
-    with subprocess.Popen([sys.executable, "-m", "provider"], env=env, cwd=tmp_path,
-                          stdout=subprocess.PIPE, text=True) as running:  # fmt: skip
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "XDG_CACHE_HOME": str(tmp_path),
+        "TMPDIR": str(tmp_path),
+        MAGIC[0]: MAGIC[1],
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", "provider"], env=env, cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    ) as running:
         yield running
         running.kill()
 
@@ -61,7 +67,10 @@ def test_not_started_by_hand() -> None:
     env = {k: v for k, v in os.environ.items() if k != MAGIC[0]}
     done = subprocess.run(
         [sys.executable, "-m", "provider"],
-        env={**env, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        env={**env, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 2
     assert done.stderr.startswith("usage: terraform-provider-docker [-h] {mirror}")

@@ -66,13 +66,18 @@ def test_blocks_compare_by_meaning() -> None:
     """A set of blocks: other order, nulls for zeros and left-out defaults are the same."""
     kind = CONTAINER.blocks["upload"]
     left = [{"file": "/a", "content": "x"}, {"file": "/b", "content": "y"}]
-    right = [{"file": "/b", "content": "y", "executable": False},
-             {"file": "/a", "content": "x", "source": ""}]  # fmt: skip
+    right = [
+        {"file": "/b", "content": "y", "executable": False},
+        {"file": "/a", "content": "x", "source": ""},
+    ]
     assert equivalent(kind, left, right)
     assert not equivalent(kind, left, right[:1])
     assert not equivalent(kind, left, UNKNOWN)
-    assert equivalent(CONTAINER.blocks["ports"], [{"internal": 1}],
-                      [{"internal": 1, "protocol": "tcp", "ip": ALL_ADDRESSES}])  # fmt: skip
+    assert equivalent(
+        CONTAINER.blocks["ports"],
+        [{"internal": 1}],
+        [{"internal": 1, "protocol": "tcp", "ip": ALL_ADDRESSES}],
+    )
 
 
 def test_lists_of_blocks_keep_their_order() -> None:
@@ -94,8 +99,15 @@ def test_fill_leaves_no_null_inside_a_block() -> None:
 
 def test_settled_state_has_nulls_only_where_the_official_one_has() -> None:
     """Unknown and null become zero values, the never-read attributes null."""
-    state = settle(CONTAINER, {"name": "x", "env": UNKNOWN, "exit_code": UNKNOWN,
-                               "ports": [{"internal": 80, "external": UNKNOWN}]})  # fmt: skip
+    state = settle(
+        CONTAINER,
+        {
+            "name": "x",
+            "env": UNKNOWN,
+            "exit_code": UNKNOWN,
+            "ports": [{"internal": 80, "external": UNKNOWN}],
+        },
+    )
     assert state["env"] == []
     assert state["exit_code"] is None
     assert state["cpu_set"] == ""

@@ -24,8 +24,10 @@ def test_new_state_is_the_official_one(context: Context, stand_in: StandIn) -> N
     state = settle(schema.load().resources["docker_volume"].block, made)
     assert state == official("docker_volume")
     assert stand_in.sent("POST /volumes/create") == {
-        "Name": "svc-a-data", "DriverOpts": {}, "Labels": {"org.karstkit.project": "iacnet"},
-    }  # fmt: skip
+        "Name": "svc-a-data",
+        "DriverOpts": {},
+        "Labels": {"org.karstkit.project": "iacnet"},
+    }
 
 
 def test_docker_names_a_nameless_volume(context: Context, stand_in: StandIn) -> None:
@@ -33,8 +35,10 @@ def test_docker_names_a_nameless_volume(context: Context, stand_in: StandIn) -> 
     stand_in.answer("POST /volumes/create", FOUND, 201)
     Volume().create(context, planned("docker_volume", driver="local"))
     assert stand_in.sent("POST /volumes/create") == {
-        "Driver": "local", "DriverOpts": {}, "Labels": {},
-    }  # fmt: skip
+        "Driver": "local",
+        "DriverOpts": {},
+        "Labels": {},
+    }
 
 
 def test_read_finds_or_forgets(context: Context, stand_in: StandIn) -> None:
