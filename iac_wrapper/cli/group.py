@@ -16,6 +16,7 @@ import click
 from iac_wrapper import __version__
 from iac_wrapper.cli import render
 from iac_wrapper.cli.folder import open_workspace
+from iac_wrapper.cli.signals import wake_main_thread
 from iac_wrapper.errors import IacError, Interrupted, UnhealthyError, file_error
 from iac_wrapper.model.plain import plain
 from iac_wrapper.model.redact import Redactor
@@ -78,6 +79,7 @@ def main(ctx: click.Context, folder: str | None, verbose: bool) -> None:
     ctx.obj = verbose
     if folder:
         os.chdir(folder)
+    wake_main_thread()
     signal.signal(signal.SIGTERM, _terminate)
 
 

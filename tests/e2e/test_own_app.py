@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,24 +80,14 @@ def _install(folder: Path, wheel: Path) -> None:
     own_venv.uv("pip", "install", "--no-config", "--no-deps", "--python", python, wheel)
 
 
-def _set_up(folder: Path) -> None:
-    """What the machine's set-up left: its record and its tools."""
-    (folder / ".iac").mkdir()
-    shutil.copy(ROOT / ".iac" / "host.json", folder / ".iac")
-    for name in ("bin", "mirror"):
-        if (ROOT / ".iac" / name).exists():
-            (folder / ".iac" / name).symlink_to(ROOT / ".iac" / name)
-
-
 @pytest.fixture(scope="module")
 def own(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnProject]:
     """A folder as docs/own-cdktf-app.md says, with packages of its own named like two of ours."""
     name = f"t{secrets.token_hex(4)}"
     folder = tmp_path_factory.mktemp(name)
     _install(folder, wheel)
-    _set_up(folder)
     (folder / "cdktf.json").write_text('{"language": "python", "app": "python main.py"}')
-    (folder / ".env").write_text(f"IAC_PROJECT={name}\nIAC_HOME={folder / '.iac'}\n")
+    (folder / ".env").write_text(f"IAC_PROJECT={name}\nIAC_HOME={ROOT / '.iac'}\n")
     (folder / "repos.yaml").write_text("- ./web\n")
     (folder / "web").mkdir()
     (folder / "web" / "main.py").write_text(WEB)
