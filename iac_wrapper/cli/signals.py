@@ -12,7 +12,7 @@ import threading
 from functools import cache
 
 _NUDGE = signal.SIGURG
-"""Interrupts a system call of the main thread; nobody sends it to us, and its default is nothing."""
+"""Interrupts a system call of the main thread; nobody sends it to us; ignored by default."""
 
 
 @cache
