@@ -22,7 +22,7 @@ def main() -> None:
     Raises:
         ConfigError: lock, host record or uids are missing or wrong, or there is no Node.
     """
-    props = mesh_props.read(ROOT)
+    props = mesh_props.read_props(ROOT)
     os.environ.update(node.environment(props.host))
 
     # Imported here: jsii starts Node on import, and an error above should not wait for that.

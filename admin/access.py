@@ -14,7 +14,7 @@ from werkzeug.sansio.utils import host_is_trusted
 from admin.actor import ALL_SCOPES, Actor, Scope, Via
 from admin.auth.gate import Gate
 from admin.problem import Problem
-from admin.wsgi.peer import Peer
+from admin.wsgi.peer import PeerProcess
 from iac_wrapper.settings import Settings
 
 
@@ -72,12 +72,12 @@ def counted_as(request: Request) -> str:
 def peer_of(request: Request) -> str:
     """Where the request comes from: an address, or ``pid 123 uid 1000``."""
     if on_socket(request):
-        peer: Peer = request.environ["iac.peer"]
+        peer: PeerProcess = request.environ["iac.peer"]
         return f"pid {peer.pid} uid {peer.uid}"
     return request.remote_addr or ""
 
 
-def peer_actor(peer: Peer) -> Actor:
+def peer_actor(peer: PeerProcess) -> Actor:
     """The process at the other end of the socket; the file's mode has let it in."""
     try:
         name = pwd.getpwuid(peer.uid).pw_name

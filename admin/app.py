@@ -20,7 +20,7 @@ from admin import access, contract
 from admin.backend import Backend
 from admin.call import MAX_BODY_BYTES, Call, data_of
 from admin.contract import Operation
-from admin.jobs.job import Job, Request
+from admin.jobs.job import Job, JobRequest
 from admin.problem import MEDIA_TYPE, Problem, from_error, not_serving
 from admin.routes import deployments, state, webhooks
 from admin.scrub import scrub
@@ -206,7 +206,7 @@ def _check_open(backend: Backend) -> None:
 
 def _audit(backend: Backend, status: int) -> None:
     job: Job | None = g.job
-    asked: Request | None = job.request if job else g.asked
+    asked: JobRequest | None = job.request if job else g.asked
     backend.audit.record(
         request.endpoint or "unknown",
         actor=g.actor,

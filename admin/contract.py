@@ -78,7 +78,7 @@ class Operation:
         if self.body is None:
             return None
         try:
-            value = strict_json.load(data)
+            value = strict_json.parse_json(data)
             found = islice(self.body.iter_errors(value), MAX_ERRORS)
             errors = [_explained(error) for error in found]
         except RecursionError:

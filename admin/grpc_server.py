@@ -18,7 +18,7 @@ import grpc
 from admin.actor import Actor
 from admin.backend import Backend
 from admin.jobs import intents
-from admin.jobs.job import Job, Request
+from admin.jobs.job import Job, JobRequest
 from admin.problem import STATUS, from_error
 from iac_wrapper.errors import ConfigError, IacError
 from iac_wrapper.files.layout import network_name
@@ -131,7 +131,7 @@ class _ControlPlane(controlplane_pb2_grpc.ControlPlaneServicer):  # type: ignore
 
     def _submit(self, slugs: tuple[str, ...], actor: Actor) -> Job:
         settings = self._backend.settings
-        request = Request("deploy", settings.project, slugs=slugs, owner=True)
+        request = JobRequest("deploy", settings.project, slugs=slugs, owner=True)
         try:
             if not slugs:
                 raise ConfigError(

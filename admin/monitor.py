@@ -20,7 +20,7 @@ from admin.scrub import scrub
 from iac_wrapper.errors import EngineError, IacError
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.event import Event
-from iac_wrapper.model.report import Report, ServiceReport
+from iac_wrapper.model.report import ProjectReport, ServiceReport
 from iac_wrapper.operations.health import health
 from iac_wrapper.operations.verify import verify
 from iac_wrapper.operations.workspace import Workspace
@@ -240,7 +240,7 @@ class Monitor:
         rows = tuple(scrub(service.to_dict(), redact) for service in found.services)
         return Snapshot(project, now, "ok" if found.good else "unhealthy", rows, warnings)
 
-    def _report(self, workspace: Workspace) -> Report | None:
+    def _report(self, workspace: Workspace) -> ProjectReport | None:
         lock = workspace.applied()
         return health(workspace) if lock and lock.apps else None
 

@@ -13,7 +13,7 @@ from types import FrameType
 from admin.app import create_app
 from admin.backend import Backend
 from admin.grpc_server import GrpcServer
-from admin.wsgi.server import Server
+from admin.wsgi.server import HttpServer
 from admin.wsgi.sockets import default_socket
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.settings import Settings
@@ -35,7 +35,9 @@ def serve(layout: Layout, settings: Settings, say: Say) -> None:
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # many followers share one pool
     stop = _stop_on_signals()
     backend = Backend.open(layout, settings)
-    server = Server(create_app(backend), bind=settings.admin_bind, socket=default_socket(settings))
+    server = HttpServer(
+        create_app(backend), bind=settings.admin_bind, socket=default_socket(settings)
+    )
     calls = GrpcServer(backend, settings.admin_grpc) if settings.admin_grpc else None
     try:
         backend.jobs.claim()  # first: who else is here is a better answer than a port in use
@@ -77,7 +79,7 @@ def _stop_on_signals() -> threading.Event:
     return stop
 
 
-def _announce(server: Server, calls: GrpcServer | None, settings: Settings, say: Say) -> None:
+def _announce(server: HttpServer, calls: GrpcServer | None, settings: Settings, say: Say) -> None:
     if server.address:
         say(f"==> HTTP    http://{_authority(*server.address)}")
     say(f"==> socket  {server.socket}")

@@ -15,7 +15,7 @@ from typing import Any
 from flask import Response
 
 from admin.jobs.event_log import EventLog
-from admin.jobs.job import Entry
+from admin.jobs.job import EventEntry
 from admin.metrics import Metrics
 from admin.problem import Problem
 from iac_wrapper.model.plain import plain
@@ -115,7 +115,7 @@ class Encoding:
         """Says that the stream is alive; readers skip it."""
         return b": alive\n\n" if self.media == SSE else b"\n"
 
-    def event(self, entry: Entry) -> bytes:
+    def event(self, entry: EventEntry) -> bytes:
         """An event of a job."""
         text = _dumps(entry.to_dict())
         if self.media == SSE:

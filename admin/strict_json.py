@@ -7,7 +7,7 @@ import math
 from typing import Any, NoReturn
 
 
-def load(data: bytes) -> Any:
+def parse_json(data: bytes) -> Any:
     """The value that `data` is in UTF-8.
 
     A member that occurs twice is refused, because another parser might take the other value, and so
@@ -30,7 +30,7 @@ def load(data: bytes) -> Any:
 def load_object(data: bytes) -> dict[str, Any] | None:
     """The object that `data` is, else None: an error would carry the whole text."""
     try:
-        found = load(data)
+        found = parse_json(data)
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

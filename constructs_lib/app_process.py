@@ -39,7 +39,7 @@ def explain_errors() -> None:
 
 def _find_node(folder: Path) -> None:
     try:
-        host = host_record.load(settings.load(folder).machine_home)
+        host = host_record.load_host(settings.load_settings(folder).machine_home)
     except ConfigError:
         if node.is_on_path():
             return

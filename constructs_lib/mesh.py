@@ -153,7 +153,7 @@ class Mesh:
 
 
 def _of_this_folder(stack: TerraformStack) -> MeshProps:
-    props = mesh_props.read(Path.cwd())
+    props = mesh_props.read_props(Path.cwd())
     return replace(props, outdir=Path(App.of(stack).outdir).absolute())
 
 

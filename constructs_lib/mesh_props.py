@@ -109,10 +109,12 @@ def project_name(folder: Path | None = None) -> str:
 
 
 def _lock(folder: Path) -> LockFile:
-    return lock_file.load(folder / (settings.load(folder).lock_file or "repos.lock.json"))
+    return lock_file.load_lock(
+        folder / (settings.load_settings(folder).lock_file or "repos.lock.json")
+    )
 
 
-def read(folder: Path) -> MeshProps:
+def read_props(folder: Path) -> MeshProps:
     """The facts of the project in `folder`: its lock, users and settings, and the host record.
 
     `iac` names the lock, the users and the folder to write to in the environment.
@@ -120,14 +122,14 @@ def read(folder: Path) -> MeshProps:
     Raises:
         ConfigError: one is missing or wrong.
     """
-    chosen, layout = settings.load(folder), Layout(folder)
+    chosen, layout = settings.load_settings(folder), Layout(folder)
     lock = _lock(folder)
-    host = host_record.load(chosen.machine_home)
+    host = host_record.load_host(chosen.machine_home)
     users, outdir = os.environ.get(users_file.VARIABLE), os.environ.get(OUTDIR)
     return MeshProps(
         lock=lock,
         host=host,
-        users=users_file.load(Path(users) if users else layout.users(lock.project)),
+        users=users_file.load_users(Path(users) if users else layout.users(lock.project)),
         layout=layout,
         outdir=(Path(outdir) if outdir else layout.outdir(lock.project)).absolute(),
         memory_mb=chosen.memory_mb,

@@ -60,7 +60,7 @@ REFUSED: Mapping[str, tuple[Any, ...]] = {
 
 
 @dataclass(frozen=True)
-class Build:
+class BuildCommand:
     """A build command, and where its output goes."""
 
     argv: tuple[str, ...]
@@ -109,7 +109,7 @@ def log_file(image: str, build: Values, directory: Path) -> Path:
 
 
 def run(
-    build: Build,
+    build: BuildCommand,
     environment: Mapping[str, str],
     stop: threading.Event,
     *,

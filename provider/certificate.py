@@ -19,7 +19,7 @@ LIFETIME = 24 * 3600
 """Seconds a pair is used; the certificate itself is valid for twice that."""
 
 
-def load(directory: Path | None = None) -> tuple[bytes, bytes]:
+def cached_certificate(directory: Path | None = None) -> tuple[bytes, bytes]:
     """Private key and certificate as PEM, from the cache while fresh.
 
     Args:

@@ -13,7 +13,7 @@ from .container_state import adopt, is_running, refresh, unlimited
 from .engine import EngineRefusedError, name_in_path
 from .planning import Rules
 from .problems import ProviderError, keeping
-from .resource import Context, Resource
+from .resource import ProviderContext, Resource
 from .values import Values, is_empty
 
 
@@ -55,7 +55,7 @@ def _limit_lifted(prior: Any, desired: Any) -> bool:
     return is_empty(desired) and not is_empty(prior)
 
 
-class Container(Resource):
+class ContainerResource(Resource):
     """The docker_container resource."""
 
     rules = Rules(
@@ -72,7 +72,7 @@ class Container(Resource):
         """Everything that can be known before Docker sees it."""
         return check(config)
 
-    def create(self, context: Context, planned: Values) -> Values:
+    def create(self, context: ProviderContext, planned: Values) -> Values:
         """Create and start the container, then see that it stays."""
         identifier = _create(context, planned)
         made = {**planned, "id": identifier}
@@ -85,12 +85,12 @@ class Container(Resource):
                 _await_health(context, planned, state)
         return state
 
-    def read(self, context: Context, state: Values) -> Values | None:
+    def read(self, context: ProviderContext, state: Values) -> Values | None:
         """The container with the state's id."""
         found = context.engine.find(f"/containers/{state['id']}/json")
         return _refreshed(context, state, found) if found else None
 
-    def update(self, context: Context, prior: Values, planned: Values) -> Values:
+    def update(self, context: ProviderContext, prior: Values, planned: Values) -> Values:
         """Change limits and restart policy; start what should run."""
         identifier = prior["id"]
         changeable = (*LIMITS, "restart", "max_retry_count")
@@ -108,7 +108,7 @@ class Container(Resource):
         _check_alive(planned, found, state)
         return state
 
-    def delete(self, context: Context, state: Values) -> None:
+    def delete(self, context: ProviderContext, state: Values) -> None:
         """Stop in time, then remove, anonymous volumes included if so configured."""
         identifier = state["id"]
         grace = state.get("destroy_grace_seconds") or state.get("stop_timeout") or 0
@@ -128,7 +128,7 @@ class Container(Resource):
                     path=("name",),
                 ) from None
 
-    def adopt(self, context: Context, identifier: str) -> Values:
+    def adopt(self, context: ProviderContext, identifier: str) -> Values:
         """A container by name or id."""
         found = context.engine.find(f"/containers/{name_in_path(identifier)}/json")
         if not found:
@@ -138,7 +138,7 @@ class Container(Resource):
         return adopt(found, image.find(context, found["Image"]))
 
 
-def _create(context: Context, planned: Values) -> str:
+def _create(context: ProviderContext, planned: Values) -> str:
     body, name = to_api(planned), planned["name"]
     try:
         made = context.engine.post("/containers/create", body, name=name)
@@ -153,7 +153,7 @@ def _create(context: Context, planned: Values) -> str:
     return str(made["Id"])
 
 
-def _start(context: Context, identifier: str, planned: Values) -> None:
+def _start(context: ProviderContext, identifier: str, planned: Values) -> None:
     try:
         _prepare(context, identifier, planned)
         if planned["start"]:
@@ -166,7 +166,7 @@ def _start(context: Context, identifier: str, planned: Values) -> None:
         ) from None
 
 
-def _prepare(context: Context, identifier: str, planned: Values) -> None:
+def _prepare(context: ProviderContext, identifier: str, planned: Values) -> None:
     """What a create call cannot carry: further networks, and files."""
     _at_create, later = networks(planned)
     for block in later:
@@ -176,7 +176,7 @@ def _prepare(context: Context, identifier: str, planned: Values) -> None:
         context.engine.put_archive(identifier, upload_archive(planned["upload"]))
 
 
-def _refreshed(context: Context, state: Values, found: dict[str, Any]) -> Values:
+def _refreshed(context: ProviderContext, state: Values, found: dict[str, Any]) -> Values:
     """`state` refreshed; the engine is asked what it cannot limit only when that matters."""
     lost = unlimited(state, found)
     if lost:
@@ -196,7 +196,7 @@ def _check_alive(planned: Values, found: dict[str, Any], state: Values) -> None:
     )
 
 
-def _await_health(context: Context, planned: Values, state: Values) -> None:
+def _await_health(context: ProviderContext, planned: Values, state: Values) -> None:
     """Poll until the container's own health check passes."""
     name, deadline = planned["name"], time.monotonic() + planned["wait_timeout"]
     pause, status = 0.05, "starting"
@@ -223,7 +223,7 @@ def _await_health(context: Context, planned: Values, state: Values) -> None:
     )
 
 
-def _await_removal(context: Context, state: Values) -> None:
+def _await_removal(context: ProviderContext, state: Values) -> None:
     """Poll until a removal that Docker began by itself (`rm`) has ended."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:

@@ -77,7 +77,7 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-class Engine:
+class EngineApi:
     """One Docker engine.
 
     Args:

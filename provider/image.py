@@ -11,7 +11,7 @@ from . import durations
 from .configuration import cli_candidates, cli_environment, log_directory
 from .engine import EngineRefusedError, name_in_path, registry_of
 from .problems import ProviderError, not_implemented
-from .resource import Context, Resource
+from .resource import ProviderContext, Resource
 from .values import UNKNOWN, Values, is_empty
 
 KEY_LABEL = "org.karstkit.image-key"
@@ -21,7 +21,7 @@ DEFAULT_TIMEOUT = 20 * 60.0
 """Seconds a build may take, as in the official provider."""
 
 
-class Image(Resource):
+class ImageResource(Resource):
     """The docker_image resource."""
 
     def validate(self, config: Values) -> list[ProviderError]:
@@ -37,7 +37,7 @@ class Image(Resource):
                 problems += _bad_duration(value)
         return problems
 
-    def create(self, context: Context, planned: Values) -> Values:
+    def create(self, context: ProviderContext, planned: Values) -> Values:
         """Build, or find, or pull; then read."""
         name = planned["name"]
         found = find(context, name)
@@ -52,12 +52,12 @@ class Image(Resource):
             raise ProviderError(f"Image {name!r} is not there after all.", path=("name",))
         return to_state(planned, found)
 
-    def read(self, context: Context, state: Values) -> Values | None:
+    def read(self, context: ProviderContext, state: Values) -> Values | None:
         """The image the state's name stands for now."""
         found = find(context, state["name"])
         return to_state(state, found) if found else None
 
-    def delete(self, context: Context, state: Values) -> None:
+    def delete(self, context: ProviderContext, state: Values) -> None:
         """Remove the name, and with its last name the image, unless `keep_locally`."""
         if state.get("keep_locally"):
             return
@@ -71,7 +71,7 @@ class Image(Resource):
                 raise _in_use(context, state, fault) from None
             raise
 
-    def adopt(self, context: Context, identifier: str) -> Values:
+    def adopt(self, context: ProviderContext, identifier: str) -> Values:
         """An image by name, or by the state's id (image id and name in one)."""
         name = re.sub(r"^sha256:[0-9a-f]{64}(?=.)", "", identifier)
         found = find(context, name)
@@ -80,7 +80,7 @@ class Image(Resource):
         return to_state({"name": name}, found)
 
 
-def find(context: Context, name: str) -> Any:
+def find(context: ProviderContext, name: str) -> Any:
     """The engine's description of an image, or None."""
     return context.engine.find(f"/images/{name_in_path(name)}/json")
 
@@ -102,7 +102,7 @@ def to_state(state: Values, found: dict[str, Any]) -> Values:
     }
 
 
-def pull(context: Context, name: str, platform: str, *, path: tuple[str, ...]) -> None:
+def pull(context: ProviderContext, name: str, platform: str, *, path: tuple[str, ...]) -> None:
     """Pull `name`; the error names the image, never the credentials.
 
     Raises:
@@ -135,13 +135,13 @@ def _built_for_this_tag(found: Any, planned: Values) -> bool:
     return key in {name, name.rpartition(":")[2]}
 
 
-def _build(context: Context, planned: Values) -> None:
+def _build(context: ProviderContext, planned: Values) -> None:
     block, name = planned["build"][0], planned["name"]
     cli = builds.find_cli(cli_candidates())
     log = builds.log_file(name, block, log_directory())
     wanted = (planned.get("timeouts") or {}).get("create")
     builds.run(
-        builds.Build(builds.command(cli, name, block), log),
+        builds.BuildCommand(builds.command(cli, name, block), log),
         cli_environment(context.configuration),
         context.stop,
         timeout=durations.parse(wanted) / 1e9 if wanted else DEFAULT_TIMEOUT,
@@ -175,7 +175,7 @@ def _bad_duration(text: str) -> list[ProviderError]:
     return []
 
 
-def _in_use(context: Context, state: Values, fault: EngineRefusedError) -> ProviderError:
+def _in_use(context: ProviderContext, state: Values, fault: EngineRefusedError) -> ProviderError:
     users = context.engine.get(
         "/containers/json", all=True, filters=json.dumps({"ancestor": [state["image_id"]]})
     )

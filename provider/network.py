@@ -8,7 +8,7 @@ from . import labels
 from .engine import EngineRefusedError, name_in_path
 from .planning import Rules
 from .problems import ProviderError, keeping
-from .resource import Context, Resource
+from .resource import ProviderContext, Resource
 from .values import Values
 
 
@@ -24,12 +24,12 @@ def _same_ipam(prior: Any, desired: Any) -> bool:
     )
 
 
-class Network(Resource):
+class NetworkResource(Resource):
     """The docker_network resource."""
 
     rules = Rules(same={"ipam_config": _same_ipam})
 
-    def create(self, context: Context, planned: Values) -> Values:
+    def create(self, context: ProviderContext, planned: Values) -> Values:
         """Create the network and read it back."""
         try:
             made = context.engine.post("/networks/create", to_api(planned))
@@ -38,12 +38,12 @@ class Network(Resource):
         with keeping({**planned, "id": made["Id"]}):
             return to_state(planned, context.engine.get(f"/networks/{made['Id']}"))
 
-    def read(self, context: Context, state: Values) -> Values | None:
+    def read(self, context: ProviderContext, state: Values) -> Values | None:
         """The network with the state's id."""
         found = context.engine.find(f"/networks/{state['id']}")
         return to_state(state, found) if found else None
 
-    def delete(self, context: Context, state: Values) -> None:
+    def delete(self, context: ProviderContext, state: Values) -> None:
         """Remove the network."""
         try:
             context.engine.delete(f"/networks/{state['id']}")
@@ -54,7 +54,7 @@ class Network(Resource):
                 raise _in_use(context, state) from None
             raise
 
-    def adopt(self, context: Context, identifier: str) -> Values:
+    def adopt(self, context: ProviderContext, identifier: str) -> Values:
         """A network by name or id."""
         found = context.engine.find(f"/networks/{name_in_path(identifier)}")
         if not found:
@@ -155,7 +155,7 @@ def _create_error(fault: EngineRefusedError, planned: Values) -> ProviderError:
     return ProviderError(f"Docker cannot create network {name!r}: {fault.message}.", path=("name",))
 
 
-def _in_use(context: Context, state: Values) -> ProviderError:
+def _in_use(context: ProviderContext, state: Values) -> ProviderError:
     found = context.engine.find(f"/networks/{state['id']}") or {}
     names = sorted(item["Name"] for item in (found.get("Containers") or {}).values())
     return ProviderError(

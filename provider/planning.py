@@ -26,14 +26,14 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ResourcePlan:
     """`planned` values and the names of the attributes that force a replacement."""
 
     planned: Values
     replace: tuple[str, ...] = ()
 
 
-def plan_create(block: Block, desired: Values) -> Plan:
+def plan_create(block: Block, desired: Values) -> ResourcePlan:
     """The plan of a new object: defaults filled in, computed values unknown."""
     planned: Values = {}
     for name, attribute in block.attributes.items():
@@ -45,10 +45,10 @@ def plan_create(block: Block, desired: Values) -> Plan:
         planned[name] = value
     for name, nested in block.blocks.items():
         planned[name] = fill(nested, desired.get(name), computed=UNKNOWN)
-    return Plan(planned)
+    return ResourcePlan(planned)
 
 
-def plan_update(block: Block, prior: Values, desired: Values, rules: Rules) -> Plan:
+def plan_update(block: Block, prior: Values, desired: Values, rules: Rules) -> ResourcePlan:
     """The plan of an existing object: `prior` wherever `desired` means the same.
 
     Args:
@@ -79,7 +79,7 @@ def plan_update(block: Block, prior: Values, desired: Values, rules: Rules) -> P
         planned[name] = new
         if nested.replace or _inner_replace(nested, old, new):
             replace.append(name)
-    return Plan(planned, tuple(replace))
+    return ResourcePlan(planned, tuple(replace))
 
 
 def _unchanged(attribute: Attribute, old: Any, new: Any) -> bool:

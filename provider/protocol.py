@@ -14,14 +14,14 @@ from functools import wraps
 from typing import Any
 
 from . import configuration
-from .engine import Engine
+from .engine import EngineApi
 from .grpc_pb import tfplugin6_pb2 as pb
-from .missing import Missing, refusal
 from .planning import plan_create, plan_update
 from .problems import Path, ProviderError, as_problem
 from .redact import redact
-from .resource import Context, Resource
+from .resource import ProviderContext, Resource
 from .schema import Block, Schema, Schemas
+from .unimplemented import UnimplementedResource, refusal
 from .values import Values, decode, encode, settle
 
 _NESTING = {"single": 1, "list": 2, "set": 3}
@@ -80,10 +80,10 @@ class Servicer:
         self._schemas = schemas
         self._served = tuple(schemas.resources)
         self._known = {**schemas.resources, **schemas.missing}
-        missing = {name: Missing(name, self._served) for name in schemas.missing}
+        missing = {name: UnimplementedResource(name, self._served) for name in schemas.missing}
         self._resources = {**resources, **missing}
         self._stop = threading.Event()
-        self._context = Context(Engine(configuration.DEFAULT_HOST), stop=self._stop)
+        self._context = ProviderContext(EngineApi(configuration.DEFAULT_HOST), stop=self._stop)
 
     def stop(self) -> None:
         """Kill running builds and pulls; other calls run to their end, so that state is kept."""
@@ -127,8 +127,8 @@ class Servicer:
         problems = configuration.validate({"host": chosen.host})
         if problems:
             raise problems[0]
-        engine = Engine(chosen.host, chosen.certificates)
-        self._context = Context(engine, chosen, self._stop)
+        engine = EngineApi(chosen.host, chosen.certificates)
+        self._context = ProviderContext(engine, chosen, self._stop)
         if chosen.ping:
             engine.ping()
         return pb.ConfigureProvider.Response()
@@ -234,7 +234,7 @@ class Servicer:
 
 
 def _apply(
-    resource: Resource, context: Context, prior: Values | None, planned: Values | None
+    resource: Resource, context: ProviderContext, prior: Values | None, planned: Values | None
 ) -> Values | None:
     if planned is None:
         if prior is not None:

@@ -7,17 +7,17 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 from .configuration import Configuration
-from .engine import Engine
+from .engine import EngineApi
 from .planning import Rules
 from .problems import ProviderError
 from .values import Values
 
 
 @dataclass(frozen=True)
-class Context:
+class ProviderContext:
     """The engine, how it was found, and the event that says Terraform wants to stop."""
 
-    engine: Engine
+    engine: EngineApi
     configuration: Configuration = field(default_factory=Configuration)
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -35,21 +35,26 @@ class Resource(ABC):
         return []
 
     @abstractmethod
-    def create(self, context: Context, planned: Values) -> Values:
+    def create(self, context: ProviderContext, planned: Values) -> Values:
         """Make the object; raises ProviderError, with `state` if something exists all the same."""
 
     @abstractmethod
-    def read(self, context: Context, state: Values) -> Values | None:
+    def read(self, context: ProviderContext, state: Values) -> Values | None:
         """The object as it is now, or None if it is gone."""
 
-    def update(self, context: Context, prior: Values, planned: Values) -> Values:  # noqa: ARG002
+    def update(
+        self,
+        context: ProviderContext,  # noqa: ARG002
+        prior: Values,  # noqa: ARG002
+        planned: Values,
+    ) -> Values:
         """Change the object in place; by default only what Terraform alone knows changes."""
         return planned
 
     @abstractmethod
-    def delete(self, context: Context, state: Values) -> None:
+    def delete(self, context: ProviderContext, state: Values) -> None:
         """Remove the object; one that is gone already is a success."""
 
     @abstractmethod
-    def adopt(self, context: Context, identifier: str) -> Values:
+    def adopt(self, context: ProviderContext, identifier: str) -> Values:
         """The state of an existing object (`terraform import`)."""

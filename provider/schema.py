@@ -79,7 +79,7 @@ class Schemas:
 
 
 @cache
-def load() -> Schemas:
+def load_schemas() -> Schemas:
     """Read the files beside this one, once a process."""
     data, others = _read("schema.json"), _read("other_types.json")
     return Schemas(

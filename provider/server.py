@@ -16,16 +16,16 @@ from typing import Any
 import grpc
 
 from . import certificate, schema
-from .container import Container
+from .container import ContainerResource
 from .grpc_pb import grpc_controller_pb2 as controller
 from .grpc_pb import grpc_controller_pb2_grpc as controller_rpc
 from .grpc_pb import grpc_stdio_pb2_grpc as stdio_rpc
 from .grpc_pb import tfplugin6_pb2_grpc as provider_rpc
-from .image import Image
-from .network import Network
+from .image import ImageResource
+from .network import NetworkResource
 from .protocol import Servicer
 from .resource import Resource
-from .volume import Volume
+from .volume import VolumeResource
 
 THREADS = 32
 """Terraform asks for 10 at once by default (-parallelism); more is its user's choice."""
@@ -37,22 +37,22 @@ ORPHAN_CHECK = 2.0
 def resources() -> dict[str, Resource]:
     """The implementations by type name."""
     return {
-        "docker_container": Container(),
-        "docker_image": Image(),
-        "docker_network": Network(),
-        "docker_volume": Volume(),
+        "docker_container": ContainerResource(),
+        "docker_image": ImageResource(),
+        "docker_network": NetworkResource(),
+        "docker_volume": VolumeResource(),
     }
 
 
 def serve(socket: Path) -> None:
     """Print the handshake and serve on `socket` until the end."""
-    servicer = Servicer(schema.load(), resources())
+    servicer = Servicer(schema.load_schemas(), resources())
     ended = threading.Event()
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=THREADS))
     provider_rpc.add_ProviderServicer_to_server(servicer, server)
     controller_rpc.add_GRPCControllerServicer_to_server(_Controller(ended), server)
     stdio_rpc.add_GRPCStdioServicer_to_server(_Stdio(), server)
-    key, chain = certificate.load()
+    key, chain = certificate.cached_certificate()
     server.add_secure_port(f"unix://{socket}", grpc.ssl_server_credentials([(key, chain)]))
     server.start()
     encoded = base64.b64encode(certificate.der(chain)).decode().rstrip("=")

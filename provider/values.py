@@ -19,14 +19,14 @@ Values = dict[str, Any]
 """One block: attribute and block names to values."""
 
 
-class Unknown:
+class UnknownValue:
     """The type of UNKNOWN."""
 
     def __repr__(self) -> str:
         return "UNKNOWN"
 
 
-UNKNOWN: Final = Unknown()
+UNKNOWN: Final = UnknownValue()
 """A value that is known only after apply."""
 
 

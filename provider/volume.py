@@ -7,14 +7,14 @@ from typing import Any
 from . import labels
 from .engine import EngineRefusedError, name_in_path
 from .problems import ProviderError
-from .resource import Context, Resource
+from .resource import ProviderContext, Resource
 from .values import Values
 
 
-class Volume(Resource):
+class VolumeResource(Resource):
     """The docker_volume resource."""
 
-    def create(self, context: Context, planned: Values) -> Values:
+    def create(self, context: ProviderContext, planned: Values) -> Values:
         """Create the volume. Docker answers with the existing one if the name is taken."""
         body: dict[str, Any] = {
             "Labels": labels.to_api(planned["labels"]),
@@ -32,12 +32,12 @@ class Volume(Resource):
             ) from None
         return to_state(planned, found)
 
-    def read(self, context: Context, state: Values) -> Values | None:
+    def read(self, context: ProviderContext, state: Values) -> Values | None:
         """The volume of the state's id, which is its name."""
         found = context.engine.find(f"/volumes/{name_in_path(state['id'])}")
         return to_state(state, found) if found else None
 
-    def delete(self, context: Context, state: Values) -> None:
+    def delete(self, context: ProviderContext, state: Values) -> None:
         """Remove the volume."""
         try:
             context.engine.delete(f"/volumes/{name_in_path(state['id'])}")
@@ -52,7 +52,7 @@ class Volume(Resource):
                 ) from None
             raise
 
-    def adopt(self, context: Context, identifier: str) -> Values:
+    def adopt(self, context: ProviderContext, identifier: str) -> Values:
         """A volume by name."""
         found = context.engine.find(f"/volumes/{name_in_path(identifier)}")
         if not found:

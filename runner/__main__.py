@@ -10,8 +10,8 @@ from runner import settings as environment
 from runner.lifecycle import Lifecycle
 from runner.log_ring import LogRing
 from runner.namespace import Namespace
-from runner.server import Server
-from runner.supervisor import SIGNALS, Supervisor
+from runner.server import RunnerServer
+from runner.supervisor import SIGNALS, ProgramSupervisor
 
 
 def main(argv: list[str]) -> int:
@@ -20,7 +20,7 @@ def main(argv: list[str]) -> int:
         sys.stderr.write("usage: python -m runner -- PROGRAM [ARGUMENT ...]\n")
         return 2
     try:
-        settings = environment.load()
+        settings = environment.load_runner_settings()
     except ValueError as error:
         sys.stderr.write(f"runner: bad number in the environment: {error}\n")
         return 2
@@ -29,12 +29,12 @@ def main(argv: list[str]) -> int:
     ring = LogRing()
     lifecycle = Lifecycle(settings.probation)
     try:
-        server = Server(settings.address, lifecycle, ring, settings.service)
+        server = RunnerServer(settings.address, lifecycle, ring, settings.service)
     except RuntimeError as error:
         sys.stderr.write(f"runner: cannot serve on {settings.address}: {error}\n")
         return 1
     lifecycle.subscribe(server.publish)
-    code = Supervisor(argv[1:], settings, lifecycle, ring, Namespace()).run()
+    code = ProgramSupervisor(argv[1:], settings, lifecycle, ring, Namespace()).run()
     ring.close()
     server.stop(0.3)
     return code

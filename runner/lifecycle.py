@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from runner.child import Exit
-from runner.verdict import Protocol, Verdict
+from runner.readiness_verdict import Protocol, ReadinessVerdict
 
 
 class Phase(Enum):
@@ -29,12 +29,12 @@ class Phase(Enum):
 
 
 @dataclass(frozen=True)
-class Report:
+class LifecycleState:
     """One state. `since` is Unix time; `exit` how the program ended last, until it recovered.
 
     `incarnation` is the Unix time of the current start in nanoseconds, 0 before the first one; the
-    rest is as in `Verdict`. `oom_kills` counts processes of this start that the kernel killed for
-    lack of memory.
+    rest is as in `ReadinessVerdict`. `oom_kills` counts processes of this start that the kernel
+    killed for lack of memory.
     """
 
     phase: Phase
@@ -58,11 +58,11 @@ FINAL_FAILURES = 3
 """Failures in a row after which waiting is given up. A failed program is started again at once,
 then after 1 s: one or two failures may be a peer that was not up yet, three are a verdict."""
 
-_NOTHING = Verdict(False, "")
+_NOTHING = ReadinessVerdict(False, "")
 
 
 class Lifecycle:
-    """Holds the current `Report`.
+    """Holds the current `LifecycleState`.
 
     Args:
         probation: seconds without failure after which a failure is forgotten.
@@ -70,20 +70,20 @@ class Lifecycle:
 
     def __init__(self, probation: float) -> None:
         self._probation = probation
-        self._on_change: Callable[[Report], None] = lambda _: None
+        self._on_change: Callable[[LifecycleState], None] = lambda _: None
         self._lock = threading.RLock()
         self._start = 0
         self._stopping = False
         self._background = ""
-        self._report = Report(Phase.STARTING, False, "not started yet", time.time())
+        self._report = LifecycleState(Phase.STARTING, False, "not started yet", time.time())
 
     @property
-    def report(self) -> Report:
+    def report(self) -> LifecycleState:
         """The state now."""
         with self._lock:
             return self._report
 
-    def subscribe(self, on_change: Callable[[Report], None]) -> None:
+    def subscribe(self, on_change: Callable[[LifecycleState], None]) -> None:
         """From now on call `on_change` with each new report, in the thread that caused it."""
         with self._lock:
             self._on_change = on_change
@@ -111,8 +111,8 @@ class Lifecycle:
             self._move(_with(report, replace(_NOTHING, message=message)))
             return self._start
 
-    def judged(self, start: int, verdict: Verdict, age: float) -> None:
-        """Readiness of that start, `age` seconds old; ignored once another start is current."""
+    def judged(self, start: int, verdict: ReadinessVerdict, age: float) -> None:
+        """What was seen of that start, `age` seconds old; ignored once another start is current."""
         with self._lock:
             report = self._report
             if start != self._start or report.phase not in (Phase.STARTING, Phase.RUNNING):
@@ -142,7 +142,9 @@ class Lifecycle:
             phase = Phase.COMPLETED if done else Phase.FAILED
             report = replace(self._report, exit=how, phase=phase, serving=done, failures=failures)
             final = failures >= FINAL_FAILURES
-            self._move(_with(report, Verdict(done, str(how), cause=how.cause, final=final)))
+            self._move(
+                _with(report, ReadinessVerdict(done, str(how), cause=how.cause, final=final))
+            )
             return failures
 
     def goes_on(self, text: str) -> None:
@@ -161,7 +163,7 @@ class Lifecycle:
             self._stopping = True
             self._move(replace(self._report, serving=False, message="stopping"))
 
-    def _move(self, new: Report) -> None:
+    def _move(self, new: LifecycleState) -> None:
         old = self._report
         if (new.phase, new.serving, new.restarts) != (old.phase, old.serving, old.restarts):
             new = replace(new, since=time.time())
@@ -170,7 +172,7 @@ class Lifecycle:
             self._on_change(new)
 
 
-def _with(report: Report, verdict: Verdict) -> Report:
+def _with(report: LifecycleState, verdict: ReadinessVerdict) -> LifecycleState:
     """The report with everything that a verdict says beyond being ready."""
     return replace(
         report,

@@ -9,7 +9,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from runner.http2 import answers_otherwise, speech
-from runner.verdict import Protocol, Verdict
+from runner.readiness_verdict import Protocol, ReadinessVerdict
 
 GRPC_SECONDS = 0.5
 """How long the program's own health service may take to answer."""
@@ -27,13 +27,13 @@ class Opinion:
         self._has_health: bool | None = None
         self._silences = 0
 
-    def on(self, host: str, port: int) -> Verdict:
+    def on(self, host: str, port: int) -> ReadinessVerdict:
         """The verdict on a program that listens there."""
         at = _at(host, port)
         if self._protocol == "NONE":
             self._look(host, port)
         if self._has_health is False:
-            return Verdict(True, f"listens on {at}", at, self._protocol)
+            return ReadinessVerdict(True, f"listens on {at}", at, self._protocol)
         try:
             status = grpc_status(at)
         except grpc.RpcError as error:
@@ -42,8 +42,8 @@ class Opinion:
         name = health_pb2.HealthCheckResponse.ServingStatus.Name(status)
         said = f"its own grpc.health.v1 says {name}"
         if status == health_pb2.HealthCheckResponse.SERVING:
-            return Verdict(True, said, at, "GRPC")
-        return Verdict(False, said, at, "GRPC", cause="own-health")
+            return ReadinessVerdict(True, said, at, "GRPC")
+        return ReadinessVerdict(False, said, at, "GRPC", cause="own-health")
 
     def _look(self, host: str, port: int) -> None:
         said = speech(host, port)
@@ -53,24 +53,24 @@ class Opinion:
             self._has_health = False
             self._protocol = "TCP" if said == "tcp" else _told(host, port)
 
-    def _no_answer(self, host: str, port: int, error: grpc.RpcError) -> Verdict:
+    def _no_answer(self, host: str, port: int, error: grpc.RpcError) -> ReadinessVerdict:
         code, at = error.code(), _at(host, port)
         if code == grpc.StatusCode.NOT_FOUND:
             # It reports single services only, not the whole: the open port decides.
-            return Verdict(True, f"listens on {at}", at, "GRPC")
+            return ReadinessVerdict(True, f"listens on {at}", at, "GRPC")
         if self._has_health:
             said = f"its own grpc.health.v1 does not answer ({code.name})"
-            return Verdict(False, said, at, "GRPC", cause="own-health")
+            return ReadinessVerdict(False, said, at, "GRPC", cause="own-health")
         if code == grpc.StatusCode.DEADLINE_EXCEEDED and self._silences < SILENCES:
             self._silences += 1
-            return Verdict(False, f"accepts on {at}, does not answer yet", at)
+            return ReadinessVerdict(False, f"accepts on {at}, does not answer yet", at)
         # Do not ask again: each call is a line in its log.
         self._has_health = False
         if self._protocol == "NONE":
             # An HTTP/2 server's 404 reaches us as UNIMPLEMENTED, too.
             is_grpc = code == grpc.StatusCode.UNIMPLEMENTED and "header" not in error.details()
             self._protocol = "GRPC" if is_grpc else _told(host, port)
-        return Verdict(True, f"listens on {at}", at, self._protocol)
+        return ReadinessVerdict(True, f"listens on {at}", at, self._protocol)
 
 
 def _told(host: str, port: int) -> Protocol:

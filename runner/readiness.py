@@ -1,6 +1,6 @@
 """Is the user's program ready? Asked from beside it: where does it listen, what does it say itself.
 
-One `Readiness` belongs to one start of the program. It must not know phases or restarts.
+One `ReadinessVerdict` belongs to one start of the program. It must not know phases or restarts.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from runner import listeners, processes
 from runner.listeners import MESH_PORTS, Listener
 from runner.opinion import Opinion
-from runner.settings import Settings
-from runner.verdict import Verdict
+from runner.readiness_verdict import ReadinessVerdict
+from runner.settings import RunnerSettings
 
 FIRM_SECONDS = 1.0
 """How long a port must have been the only one: what opens after that (metrics, say) is extra."""
@@ -35,7 +35,7 @@ class Choice:
 class OwnListeners:
     """The listeners of the program: its uid's, but for those of processes it did not start."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: RunnerSettings) -> None:
         self._hidden = (*MESH_PORTS.values(), settings.own_port)
         self._seen: set[int] = set()
         self._own: set[int] = set()
@@ -60,7 +60,7 @@ class Readiness:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: RunnerSettings,
         choice: Choice | None = None,
         find: Callable[[], list[Listener]] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -74,7 +74,7 @@ class Readiness:
         self._address: tuple[list[Listener], str] = [], ""
         self._opinion = Opinion()
 
-    def verdict(self, age: float) -> Verdict:
+    def verdict(self, age: float) -> ReadinessVerdict:
         """Look now.
 
         Args:
@@ -110,12 +110,12 @@ class Readiness:
         self._choice.firm |= len(self._since) == 1 and self._listens_for([port]) >= FIRM_SECONDS
         return len(self._since) > 1 and not self._choice.firm
 
-    def _at(self, found: list[Listener], port: int) -> Verdict:
+    def _at(self, found: list[Listener], port: int) -> ReadinessVerdict:
         self._listened = self._choice.served = True
         others = () if self._settings.port_declared else tuple(sorted(self._since.keys() - {port}))
         return replace(self._opinion_on(found, port), others=others)
 
-    def _opinion_on(self, found: list[Listener], port: int) -> Verdict:
+    def _opinion_on(self, found: list[Listener], port: int) -> ReadinessVerdict:
         here = [each for each in found if each.port == port]
         if here != self._address[0]:  # to tell the address may take a connection
             if {each.port for each in self._address[0]} - {port}:
@@ -123,7 +123,7 @@ class Readiness:
             self._address = here, listeners.address(here, port) or "127.0.0.1"
         return self._opinion.on(self._address[1], port)
 
-    def _at_helpers(self, found: list[Listener], port: int | None, age: float) -> Verdict:
+    def _at_helpers(self, found: list[Listener], port: int | None, age: float) -> ReadinessVerdict:
         """Nothing listens but as helpers do: time tells whether `port` is one.
 
         What speaks neither HTTP nor gRPC is one, then.
@@ -142,20 +142,20 @@ class Readiness:
             return self._several(found)
         return self._alive(age, listens)
 
-    def _wrong_port(self, found: list[Listener]) -> Verdict:
+    def _wrong_port(self, found: list[Listener]) -> ReadinessVerdict:
         port = self._settings.port
         text = f"listens on {_shown(found)}, requests go to {port}"
         return self._unroutable(text, "wrong-port", f", or delete `port: {port}`")
 
-    def _several(self, found: list[Listener]) -> Verdict:
+    def _several(self, found: list[Listener]) -> ReadinessVerdict:
         which = "which of them" if len(self._since) > 1 else "that it"
         text = f"listens on {_shown(found)}, and nothing says {which} is for requests"
         return self._unroutable(text, "several-ports")
 
-    def _unroutable(self, text: str, cause: str, more: str = "") -> Verdict:
+    def _unroutable(self, text: str, cause: str, more: str = "") -> ReadinessVerdict:
         ports = sorted(self._since)
         lines = " or ".join(f"`port: {port}`" for port in ports)
-        return Verdict(
+        return ReadinessVerdict(
             False,
             text,
             cause=cause,
@@ -163,25 +163,27 @@ class Readiness:
             final=not self._only_helpers and self._listens_for(ports) >= self._settings.settle,
         )
 
-    def _nowhere(self, age: float) -> Verdict:
+    def _nowhere(self, age: float) -> ReadinessVerdict:
         settings, choice = self._settings, self._choice
         if self._listened:
-            return Verdict(False, f"no longer listens on port {choice.port}", cause="no-listener")
+            return ReadinessVerdict(
+                False, f"no longer listens on port {choice.port}", cause="no-listener"
+            )
         if not settings.must_serve and not choice.served:
             return self._alive(age, ", listens nowhere")
         where = f"on port {settings.port}" if settings.port_declared else "anywhere"
         listens = f" and not listening {where}"
         if age < settings.settle:  # too early to be a reason
-            return Verdict(False, f"alive for less than {settings.settle:g} s{listens}")
+            return ReadinessVerdict(False, f"alive for less than {settings.settle:g} s{listens}")
         text = f"alive for more than {settings.settle:g} s{listens}"
-        return Verdict(False, text, cause="no-listener")
+        return ReadinessVerdict(False, text, cause="no-listener")
 
-    def _alive(self, age: float, listens: str = "") -> Verdict:
+    def _alive(self, age: float, listens: str = "") -> ReadinessVerdict:
         """The verdict on what nothing speaks for but that it lives."""
         seconds = self._settings.probation
         if age < seconds:
-            return Verdict(False, f"alive for less than {seconds:g} s{listens}")
-        return Verdict(True, f"alive for more than {seconds:g} s{listens}")
+            return ReadinessVerdict(False, f"alive for less than {seconds:g} s{listens}")
+        return ReadinessVerdict(True, f"alive for more than {seconds:g} s{listens}")
 
     def _listens_for(self, ports: list[int]) -> float:
         """Seconds since the newest of these ports was opened."""

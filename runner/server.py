@@ -13,7 +13,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from iac_wrapper.grpc_pb import controlplane_pb2 as pb
 from iac_wrapper.grpc_pb import controlplane_pb2_grpc as pb_grpc
-from runner.lifecycle import Lifecycle, Report
+from runner.lifecycle import Lifecycle, LifecycleState
 from runner.log_ring import Line, LogRing
 
 MAX_READERS = 24
@@ -56,7 +56,7 @@ class ControlPlaneService(pb_grpc.ControlPlaneServicer):  # type: ignore[misc] #
             self._readers.release()
 
 
-class Server:
+class RunnerServer:
     """The server; `publish` pushes a report to those who watch grpc.health.v1.
 
     Raises:
@@ -76,7 +76,7 @@ class Server:
         self._server.add_insecure_port(address)
         self._server.start()
 
-    def publish(self, report: Report) -> None:
+    def publish(self, report: LifecycleState) -> None:
         """Set the whole server's status."""
         status = health_pb2.HealthCheckResponse
         self._health.set("", status.SERVING if report.serving else status.NOT_SERVING)
@@ -86,7 +86,7 @@ class Server:
         self._server.stop(grace).wait(grace + 1)
 
 
-def to_status(report: Report) -> pb.HealthStatus:
+def to_status(report: LifecycleState) -> pb.HealthStatus:
     """A report in the protocol's words."""
     status = pb.HealthStatus(
         status=pb.SERVING if report.serving else pb.NOT_SERVING,

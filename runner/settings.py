@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Settings:
+class RunnerSettings:
     """Times are seconds.
 
     `address` is where gRPC is served; `port` the one user code is expected on, `port_declared`
@@ -46,15 +46,15 @@ class Settings:
         return int(self.address.rpartition(":")[2])
 
 
-def load(environ: Mapping[str, str] | None = None) -> Settings:
+def load_runner_settings(environ: Mapping[str, str] | None = None) -> RunnerSettings:
     """Read the environment; an empty value counts as not set.
 
     Raises:
         ValueError: a number is not one.
     """
     given = {k: v for k, v in (os.environ if environ is None else environ).items() if v}
-    default = Settings()
-    return Settings(
+    default = RunnerSettings()
+    return RunnerSettings(
         service=given.get("IAC_SERVICE", default.service),
         address=given.get("IAC_RUNNER_ADDRESS", default.address),
         port=int(given.get("PORT", default.port)),

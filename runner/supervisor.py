@@ -22,7 +22,7 @@ from runner.log_ring import LogRing
 from runner.memory import KernelKills
 from runner.namespace import Namespace
 from runner.readiness import Choice, Readiness
-from runner.settings import Settings, child_environment
+from runner.settings import RunnerSettings, child_environment
 
 TICK = 0.25
 """Seconds between looks at the namespace and the deadlines."""
@@ -42,7 +42,7 @@ _PASS_ON = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signa
 SIGNALS = (*_STOP, *_PASS_ON, signal.SIGCHLD)
 
 
-class Supervisor:
+class ProgramSupervisor:
     """Runs `argv` until the container is told to stop.
 
     Call `run` in the main thread, before any other thread was started with signals unblocked.
@@ -51,7 +51,7 @@ class Supervisor:
     def __init__(
         self,
         argv: Sequence[str],
-        settings: Settings,
+        settings: RunnerSettings,
         lifecycle: Lifecycle,
         ring: LogRing,
         namespace: Namespace,

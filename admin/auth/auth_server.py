@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from admin.auth.bounded_http import Answer, BoundedHttp
+from admin.auth.bounded_http import BoundedHttp, HttpAnswer
 from admin.auth.claims import email_of, is_uuid, role_of
 from admin.auth.errors import AuthUnavailableError, TokenRefusedError
 from admin.strict_json import load_object
@@ -75,7 +75,7 @@ class AuthServer:
             raise TokenRefusedError("user_banned")
 
 
-def _code(answer: Answer) -> str:
+def _code(answer: HttpAnswer) -> str:
     code = (load_object(answer.body) or {}).get("error_code")
     return code if isinstance(code, str) and code in _CODES else ""
 

@@ -30,7 +30,7 @@ _HEADERS = {"User-Agent": "karstkit", "Accept-Encoding": "identity"}
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpAnswer:
     """Status and whole body."""
 
     status: int
@@ -48,7 +48,7 @@ class BoundedHttp:
         self.timeout = timeout
         self._slots = asyncio.Semaphore(MAX_CALLS)
 
-    def get(self, url: str, headers: Mapping[str, str]) -> Answer:
+    def get(self, url: str, headers: Mapping[str, str]) -> HttpAnswer:
         """The answer, whatever its status.
 
         Raises:
@@ -61,7 +61,7 @@ class BoundedHttp:
         except Exception:  # no answer, whatever it was; its text may hold the headers
             raise AuthUnavailableError from None
 
-    async def _get(self, url: str, headers: Mapping[str, str], seconds: float) -> Answer:
+    async def _get(self, url: str, headers: Mapping[str, str], seconds: float) -> HttpAnswer:
         async with (
             asyncio.timeout(seconds),
             self._slots,
@@ -83,7 +83,7 @@ class BoundedHttp:
                 body += part
                 if len(body) > MAX_BYTES:
                     raise AuthUnavailableError
-            return Answer(response.status, bytes(body))
+            return HttpAnswer(response.status, bytes(body))
 
     @cached_property
     def _trust(self) -> ssl.SSLContext:

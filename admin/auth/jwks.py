@@ -11,7 +11,7 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from admin.auth.bounded_http import Answer, BoundedHttp
+from admin.auth.bounded_http import BoundedHttp, HttpAnswer
 from admin.auth.errors import AuthUnavailableError
 from admin.strict_json import load_object
 
@@ -100,7 +100,7 @@ class KeySet:
         self._fetched, self._failed = _Fetched(keys, now), None
 
 
-def _keys(answer: Answer) -> Keys:
+def _keys(answer: HttpAnswer) -> Keys:
     body = load_object(answer.body) if answer.status == 200 else None
     entries = body.get("keys") if body else None
     if not isinstance(entries, list):

@@ -25,7 +25,7 @@ _FOREIGN = frozenset(("jku", "x5u", "jwk", "x5c", "crit", "b64", "enc", "zip"))
 
 
 @dataclass(frozen=True)
-class Unverified:
+class UnverifiedToken:
     """A well-formed token's own words. `kid` is empty if there is none (HS256 only)."""
 
     algorithm: str
@@ -39,7 +39,7 @@ def bearer(authorization: str) -> str | None:
     return match[1] if match else None
 
 
-def read(token: str) -> Unverified:
+def parse_token(token: str) -> UnverifiedToken:
     """Take a compact JWT apart.
 
     Raises:
@@ -51,7 +51,7 @@ def read(token: str) -> Unverified:
     header, payload = _segment(parts[0]), _segment(parts[1])
     if header is None or payload is None:
         raise TokenRefusedError("malformed")
-    return Unverified(_algorithm(header), _kid(header), payload)
+    return UnverifiedToken(_algorithm(header), _kid(header), payload)
 
 
 def payload_of(text: str) -> Mapping[str, Any] | None:

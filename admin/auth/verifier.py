@@ -13,7 +13,7 @@ from admin.auth.claims import Claims
 from admin.auth.errors import NotAllowedError, TokenRefusedError
 from admin.auth.jwks import KeySet
 from admin.auth.positives import Identity
-from admin.auth.token import Unverified
+from admin.auth.token import UnverifiedToken
 
 
 class Verifier:
@@ -53,7 +53,7 @@ class Verifier:
             NotAllowedError: the user is not on the list.
             AuthUnavailableError: the auth server does not tell.
         """
-        unverified = token.read(text)
+        unverified = token.parse_token(text)
         found = self._check(unverified)
         if unverified.algorithm != "HS256":
             found = self._signed(text, unverified)
@@ -65,10 +65,10 @@ class Verifier:
             raise TokenRefusedError("wrong_user")
         return self._identity(found, email=user.email, confirmed=user.email, role=user.role)
 
-    def _check(self, unverified: Unverified) -> Claims:
+    def _check(self, unverified: UnverifiedToken) -> Claims:
         return claims.check(unverified.payload, issuer=self._issuer, now=self._now())
 
-    def _signed(self, text: str, unverified: Unverified) -> Claims:
+    def _signed(self, text: str, unverified: UnverifiedToken) -> Claims:
         key = self._keys.find(unverified.kid, unverified.algorithm)
         payload = _payload(text, key, unverified.algorithm, self._issuer) if key else None
         if payload is None:

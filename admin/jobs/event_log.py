@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from admin.jobs.job import Entry
+from admin.jobs.job import EventEntry
 
 
 class EventLog:
@@ -25,7 +25,7 @@ class EventLog:
         self,
         path: Path,
         *,
-        on_finished: Callable[[Entry], None] = lambda _: None,
+        on_finished: Callable[[EventEntry], None] = lambda _: None,
         ended: bool = False,
     ) -> None:
         self._path = path
@@ -33,7 +33,7 @@ class EventLog:
         self._polling = threading.Lock()
         self._changed = threading.Condition()
         self._offset = 0
-        self._entries: list[Entry] = []
+        self._entries: list[EventEntry] = []
         self._ended = ended
         self._closed = False
         if ended:
@@ -44,12 +44,12 @@ class EventLog:
         """Whether the last event is known."""
         return self._ended
 
-    def read(self, after: int) -> tuple[list[Entry], bool]:
+    def read(self, after: int) -> tuple[list[EventEntry], bool]:
         """The events with a greater id than `after`; True if no more will come after these."""
         with self._changed:
             return self._entries[max(after, 0) :], self._ended
 
-    def wait(self, after: int, timeout: float) -> tuple[list[Entry], bool]:
+    def wait(self, after: int, timeout: float) -> tuple[list[EventEntry], bool]:
         """As `read`, once there is something, the job has ended, the log was closed, or after
         `timeout` seconds.
         """
@@ -79,7 +79,7 @@ class EventLog:
             self._closed = True
             self._changed.notify_all()
 
-    def _fresh(self) -> list[Entry]:
+    def _fresh(self) -> list[EventEntry]:
         """New events; a line without its end is left for later: it may be cut off and replaced."""
         try:
             if self._path.stat().st_size <= self._offset:
@@ -89,7 +89,7 @@ class EventLog:
                 data = file.read()
         except OSError:
             return []
-        found: list[Entry] = []
+        found: list[EventEntry] = []
         for line in data[: data.rfind(b"\n") + 1].splitlines(keepends=True):
             self._offset += len(line)
             found.append(_decode(line, len(self._entries) + len(found) + 1))
@@ -98,12 +98,12 @@ class EventLog:
         return found
 
 
-def _decode(line: bytes, number: int) -> Entry:
+def _decode(line: bytes, number: int) -> EventEntry:
     """An event; a damaged line keeps its number, so that none is missing."""
     try:
-        entry = Entry(**json.loads(line))
+        entry = EventEntry(**json.loads(line))
         if entry.id == number:
             return entry
     except (ValueError, TypeError):
         pass
-    return Entry(number, "", "warning", "this event cannot be read")
+    return EventEntry(number, "", "warning", "this event cannot be read")

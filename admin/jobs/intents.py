@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from admin.jobs.job import Request
+from admin.jobs.job import JobRequest
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import env_files, repos_file
 from iac_wrapper.files.layout import Layout
@@ -32,7 +32,7 @@ _PLAIN_HOST = re.compile(r"[A-Za-z0-9._:-]+")
 _LOCALLY = "deploy it on the machine itself"
 
 
-def check(request: Request, settings: Settings, root: Path) -> None:
+def check(request: JobRequest, settings: Settings, root: Path) -> None:
     """Refuse a request that makes no sense, or that its caller may not make.
 
     Whether `services` are deployed is not looked at: a queued request may follow the deploy that
@@ -45,7 +45,7 @@ def check(request: Request, settings: Settings, root: Path) -> None:
         _check_there(spec, root)
 
 
-def intent(workspace: Workspace, request: Request) -> Intent:
+def intent(workspace: Workspace, request: JobRequest) -> Intent:
     """What a deploy or plan of `request` is about. Call it with the project held.
 
     Raises:
@@ -63,7 +63,7 @@ def intent(workspace: Workspace, request: Request) -> Intent:
     )
 
 
-def _specs(request: Request, settings: Settings, root: Path) -> list[AppSpec]:
+def _specs(request: JobRequest, settings: Settings, root: Path) -> list[AppSpec]:
     check_project(request.project, where="/project")
     _check_one_way(request)
     specs: list[AppSpec] = []
@@ -78,7 +78,7 @@ def _specs(request: Request, settings: Settings, root: Path) -> list[AppSpec]:
     return specs
 
 
-def _check_one_way(request: Request) -> None:
+def _check_one_way(request: JobRequest) -> None:
     given = [name for name in ("slugs", "apps", "services") if getattr(request, name)]
     if request.kind == "destroy":
         wrong, expected = bool(given), "only the project: destroy removes all of it"

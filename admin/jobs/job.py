@@ -17,7 +17,7 @@ ENDED: frozenset[Status] = frozenset(("succeeded", "failed", "cancelled", "inter
 
 
 @dataclass(frozen=True)
-class Request:
+class JobRequest:
     """What a caller wants done to a project.
 
     One of: `slugs` (texts) or `apps` (entries as in repos.yaml) to add to what runs, `services`
@@ -48,7 +48,7 @@ class Request:
         return {name: getattr(shown, name) for name in names if getattr(shown, name)}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Request:
+    def from_dict(cls, data: Mapping[str, Any]) -> JobRequest:
         """The inverse of `dataclasses.asdict` after a trip through JSON."""
         lists = {name: tuple(data.get(name, ())) for name in ("slugs", "apps", "services")}
         return cls(**{**data, **lists})
@@ -71,7 +71,7 @@ class Job:
     """
 
     id: str
-    request: Request
+    request: JobRequest
     actor: Mapping[str, Any]
     status: Status
     created_at: str
@@ -105,11 +105,11 @@ class Job:
     @classmethod
     def from_record(cls, data: Mapping[str, Any]) -> Job:
         """The inverse of `to_record`."""
-        return cls(**{**data, "request": Request.from_dict(data["request"])})
+        return cls(**{**data, "request": JobRequest.from_dict(data["request"])})
 
 
 @dataclass(frozen=True)
-class Entry:
+class EventEntry:
     """One event of a job. `id` counts from 1 without gaps; `at` is ISO 8601 in UTC."""
 
     id: int

@@ -22,7 +22,7 @@ from admin.jobs import clock, outcome, worker_lock
 from admin.jobs.dispatch import Dispatch
 from admin.jobs.errors import AlreadyEndedError, KeyReusedError
 from admin.jobs.event_log import EventLog
-from admin.jobs.job import Entry, Job, Request
+from admin.jobs.job import EventEntry, Job, JobRequest
 from admin.jobs.log_writer import encode
 from admin.jobs.registry import Registry, idempotency, same_request
 from admin.jobs.server_lock import ServerLock
@@ -90,7 +90,7 @@ class Jobs:
 
     def submit(  # noqa: PLR0913 - what a caller chooses, by keyword
         self,
-        request: Request,
+        request: JobRequest,
         actor: Actor,
         *,
         wait: float = 0.0,
@@ -259,7 +259,7 @@ class Jobs:
     def _create(self, draft: Job, text: str, *, running: bool) -> Job:
         """Give a draft its id, and its place on disk."""
         at = clock.now()
-        first = encode(Entry(1, at, "queued", self._redact(text)))
+        first = encode(EventEntry(1, at, "queued", self._redact(text)))
         draft = replace(draft, created_at=at)
         if running:
             draft = replace(draft, status="running", started_at=at)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from admin.jobs import clock
-from admin.jobs.job import Entry, EventKind
+from admin.jobs.job import EventEntry, EventKind
 
 
 class LogWriter:
@@ -26,7 +26,9 @@ class LogWriter:
         self._guard = threading.Lock()
         self._known = (-1, 0)
 
-    def append(self, kind: EventKind, message: str, data: Mapping[str, Any] | None = None) -> Entry:
+    def append(
+        self, kind: EventKind, message: str, data: Mapping[str, Any] | None = None
+    ) -> EventEntry:
         """Write one event.
 
         Raises:
@@ -35,7 +37,7 @@ class LogWriter:
         """
         with self._guard:
             size, last = self._position()
-            entry = Entry(last + 1, clock.now(), kind, message, data)
+            entry = EventEntry(last + 1, clock.now(), kind, message, data)
             line = encode(entry).encode()
             if os.write(self._fd, line) < len(line):
                 raise OSError(f"only a part of event {entry.id} could be written")
@@ -63,7 +65,7 @@ class LogWriter:
         return self._known
 
 
-def encode(entry: Entry) -> str:
+def encode(entry: EventEntry) -> str:
     """The line of an event, ASCII only."""
     return json.dumps(entry.to_dict()) + "\n"
 

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from admin.jobs.job import Entry, Job, Status
+from admin.jobs.job import EventEntry, Job, Status
 from iac_wrapper.errors import IacError, Interrupted
 from iac_wrapper.model.service_change import summary
 
 if TYPE_CHECKING:
-    from iac_wrapper.operations.deploy import Deployed
-    from iac_wrapper.operations.destroy import Destroyed
-    from iac_wrapper.operations.plan import Planned
-    from iac_wrapper.operations.remove import Removed
+    from iac_wrapper.operations.deploy import DeployResult
+    from iac_wrapper.operations.destroy import DestroyResult
+    from iac_wrapper.operations.plan import PlanResult
+    from iac_wrapper.operations.remove import RemoveResult
 
 
 @dataclass(frozen=True)
@@ -30,39 +30,39 @@ class Outcome:
         return {"status": self.status, **self.results}
 
 
-def planned(result: Planned) -> Outcome:
+def planned(result: PlanResult) -> Outcome:
     """A plan was made."""
     results = {"plan": result.to_dict(), "plan_hash": result.plan_hash}
     what = summary(result.services) or result.plan.summary
     return Outcome("succeeded", f"Planned: {what}", results)
 
 
-def deployed(result: Deployed) -> Outcome:
+def deployed(result: DeployResult) -> Outcome:
     """A deploy was applied and every service proven."""
     count = sum(service.good for service in result.report.services)
     text = f"Deployed: {result.plan.summary}; {count} service{'s' * (count != 1)} proven"
     return Outcome("succeeded", text, _deploy_results(result))
 
 
-def unhealthy(result: Deployed, error: IacError) -> Outcome:
+def unhealthy(result: DeployResult, error: IacError) -> Outcome:
     """A deploy was applied, and not every service is good."""
     return replace(failed(error), results={**_deploy_results(result), "error": error.to_dict()})
 
 
-def destroyed(project: str, result: Destroyed) -> Outcome:
+def destroyed(project: str, result: DestroyResult) -> Outcome:
     """A project is gone."""
     text = f"Project {project} is gone: {result.resources} resources destroyed; nothing is left"
     data = {"resources": result.resources, "swept": list(result.swept)}
     return Outcome("succeeded", text, {"destroyed": data})
 
 
-def removed(result: Removed) -> Outcome:
+def removed(result: RemoveResult) -> Outcome:
     """Services are gone."""
     text = f"Removed: {', '.join(result.services)}"
     return Outcome("succeeded", text, _remove_results(result))
 
 
-def removed_unhealthy(result: Removed, error: IacError) -> Outcome:
+def removed_unhealthy(result: RemoveResult, error: IacError) -> Outcome:
     """Services are gone, and not every other one that this changed is good."""
     return replace(failed(error), results={**_remove_results(result), "error": error.to_dict()})
 
@@ -96,7 +96,7 @@ def unforeseen() -> Outcome:
     return Outcome("failed", text, {"error": {**error, "error": "InternalError"}})
 
 
-def applied(job: Job, last: Entry) -> Job:
+def applied(job: Job, last: EventEntry) -> Job:
     """`job` with what its last event says."""
     data = last.data or {}
     known: tuple[Status, ...] = ("succeeded", "failed", "cancelled")
@@ -114,7 +114,7 @@ def applied(job: Job, last: Entry) -> Job:
     )
 
 
-def _deploy_results(result: Deployed) -> dict[str, Any]:
+def _deploy_results(result: DeployResult) -> dict[str, Any]:
     return {
         "plan": result.plan.to_dict(),
         "plan_hash": result.plan_hash,
@@ -122,7 +122,7 @@ def _deploy_results(result: Deployed) -> dict[str, Any]:
     }
 
 
-def _remove_results(result: Removed) -> dict[str, Any]:
+def _remove_results(result: RemoveResult) -> dict[str, Any]:
     return {
         "removed": result.to_dict(),
         "plan": result.plan.to_dict(),

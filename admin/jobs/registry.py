@@ -12,7 +12,7 @@ from typing import Any
 from admin.actor import Actor
 from admin.jobs import clock
 from admin.jobs.errors import UnknownJobError
-from admin.jobs.job import Job, Request
+from admin.jobs.job import Job, JobRequest
 from admin.jobs.store import Store
 
 KEPT = 200
@@ -120,10 +120,10 @@ def idempotency(actor: Actor, key: str) -> dict[str, str]:
     return {"actor": f"{actor.kind}:{actor.id}", "key": key}
 
 
-def same_request(one: Request, other: Request) -> bool:
+def same_request(one: JobRequest, other: JobRequest) -> bool:
     """Whether two requests ask for the same, whether or not one went through JSON."""
     return _canonical(one) == _canonical(other)
 
 
-def _canonical(request: Request) -> str:
+def _canonical(request: JobRequest) -> str:
     return json.dumps(vars(request), sort_keys=True)

@@ -72,7 +72,7 @@ class Store:
 
     def load(self, job_id: str) -> Job | None:
         """A stored job; None if its record cannot be read."""
-        return read(self.folder(job_id))
+        return read_job(self.folder(job_id))
 
     def remove(self, job_id: str) -> None:
         """Forget a job; its name goes first."""
@@ -87,7 +87,7 @@ def events_path(folder: Path) -> Path:
     return folder / "events.jsonl"
 
 
-def read(folder: Path) -> Job | None:
+def read_job(folder: Path) -> Job | None:
     """The record in a job's folder; None if it cannot be read."""
     try:
         return Job.from_record(json.loads((folder / "job.json").read_text(encoding="utf-8")))

@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 
 from admin.jobs import outcome, worker_lock
 from admin.jobs.event_log import EventLog
-from admin.jobs.job import Entry, Job
+from admin.jobs.job import EventEntry, Job
 from admin.jobs.log_writer import LogWriter
 from admin.jobs.outcome import Outcome
 from admin.jobs.registry import Registry
@@ -127,7 +127,7 @@ class Watch:
         if given and not alive and not log.ended:
             self.bury(job_id)
 
-    def _ended(self, job_id: str, last: Entry) -> None:
+    def _ended(self, job_id: str, last: EventEntry) -> None:
         """Note the end, before any reader learns of it."""
         with self._guard:
             job = outcome.applied(self._registry.get(job_id), last)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from admin.jobs import outcome, store
-from admin.jobs.job import Job, Request
+from admin.jobs.job import Job, JobRequest
 from admin.jobs.log_writer import LogWriter
 from admin.jobs.outcome import Outcome
 from admin.jobs.sink import Sink
@@ -78,7 +78,7 @@ def main(folder: Path, workspace_fd: int, alive_fd: int) -> None:
     file_lock.note_pid(alive_fd, os.getpid())
     layout = Layout(folder.parents[2])
     os.chdir(layout.root)
-    job = store.read(folder)
+    job = store.read_job(folder)
     if job is None:
         sys.exit("the job's record cannot be read")
     directory = layout.project(job.request.project)
@@ -115,7 +115,7 @@ def _outcome(
 def _perform(job: Job, layout: Layout, lock: Lock, sink: Sink) -> Outcome:
     request = job.request
     sink.begin(f"{_VERBS[request.kind]} project {request.project}")
-    chosen = settings.load(layout.root)
+    chosen = settings.load_settings(layout.root)
     sink.learn(chosen.secrets)
     chosen.check()
     return _operate(job, layout, chosen, lock, sink)
@@ -132,13 +132,13 @@ def _operate(
     return operations[job.request.kind](workspace, job.request, sink)
 
 
-def _destroy(workspace: Workspace, request: Request, _sink: Sink) -> Outcome:
+def _destroy(workspace: Workspace, request: JobRequest, _sink: Sink) -> Outcome:
     from iac_wrapper.operations.destroy import destroy  # noqa: PLC0415
 
     return outcome.destroyed(request.project, destroy(workspace))
 
 
-def _remove(workspace: Workspace, request: Request, _sink: Sink) -> Outcome:
+def _remove(workspace: Workspace, request: JobRequest, _sink: Sink) -> Outcome:
     from iac_wrapper.operations.remove import RemoveUnhealthyError, remove  # noqa: PLC0415
 
     try:
@@ -147,14 +147,14 @@ def _remove(workspace: Workspace, request: Request, _sink: Sink) -> Outcome:
         return outcome.removed_unhealthy(error.removed, error)
 
 
-def _plan(workspace: Workspace, request: Request, sink: Sink) -> Outcome:
+def _plan(workspace: Workspace, request: JobRequest, sink: Sink) -> Outcome:
     intent = _intent(workspace, request, sink)
     from iac_wrapper.operations.plan import plan  # noqa: PLC0415
 
     return outcome.planned(plan(workspace, intent))
 
 
-def _deploy(workspace: Workspace, request: Request, sink: Sink) -> Outcome:
+def _deploy(workspace: Workspace, request: JobRequest, sink: Sink) -> Outcome:
     intent = _intent(workspace, request, sink)
     from iac_wrapper.operations.deploy import DeployUnhealthyError, deploy  # noqa: PLC0415
 
@@ -164,7 +164,7 @@ def _deploy(workspace: Workspace, request: Request, sink: Sink) -> Outcome:
         return outcome.unhealthy(error.deployed, error)
 
 
-def _intent(workspace: Workspace, request: Request, sink: Sink) -> Intent:
+def _intent(workspace: Workspace, request: JobRequest, sink: Sink) -> Intent:
     """What is wanted; the values that its references stand for are secret from now on."""
     from admin.jobs import intents  # noqa: PLC0415
     from iac_wrapper.files import env_files  # noqa: PLC0415
@@ -179,7 +179,7 @@ def _intent(workspace: Workspace, request: Request, sink: Sink) -> Intent:
 
 
 def _cancel_requested(folder: Path) -> bool:
-    job = store.read(folder)
+    job = store.read_job(folder)
     return job is not None and job.cancel_requested
 
 

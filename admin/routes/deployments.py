@@ -15,7 +15,7 @@ from admin.actor import Scope
 from admin.call import Call
 from admin.jobs import intents
 from admin.jobs.errors import AlreadyEndedError, KeyReusedError, UnknownJobError
-from admin.jobs.job import Job, Kind, Request
+from admin.jobs.job import Job, JobRequest, Kind
 from admin.problem import Problem, from_error, not_serving
 from admin.streams import NDJSON, SSE, Encoding, job_events
 from iac_wrapper import settings
@@ -41,7 +41,7 @@ def plan(call: Call) -> Response:
 def destroy(call: Call) -> Response:
     """Destroy, if the project's name was given twice."""
     project = settings.check_project(call.project, where="/project")
-    g.asked = Request("destroy", project, owner=call.caller.owner)
+    g.asked = JobRequest("destroy", project, owner=call.caller.owner)
     if call.body["confirm"] != project:
         raise Problem(
             422,
@@ -58,7 +58,7 @@ def remove(call: Call) -> Response:
     """Take one service away."""
     project = settings.check_project(call.project, where="project")
     name = call.parameters["name"]
-    request = Request("remove", project, services=(name,), owner=call.caller.owner)
+    request = JobRequest("remove", project, services=(name,), owner=call.caller.owner)
     return _start(
         call, request, there=partial(_check_service, call.backend.workspace(project), name)
     )
@@ -161,9 +161,9 @@ def accepted(call: Call, job: Job, media: str = JSON, *, replayed: bool = False)
     return response
 
 
-def _request(call: Call, kind: Kind) -> Request:
+def _request(call: Call, kind: Kind) -> JobRequest:
     body = call.body
-    return Request(
+    return JobRequest(
         kind,
         settings.check_project(call.project, where="/project"),
         slugs=tuple(body.get("slugs", ())),
@@ -177,7 +177,7 @@ def _request(call: Call, kind: Kind) -> Request:
 
 def _start(
     call: Call,
-    request: Request,
+    request: JobRequest,
     *,
     resumes: str | None = None,
     there: Callable[[], object] = lambda: None,

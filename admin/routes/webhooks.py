@@ -9,7 +9,7 @@ from flask import Response, g, jsonify
 from admin import access
 from admin.actor import Actor
 from admin.call import Call, data_of
-from admin.jobs.job import Job, Request
+from admin.jobs.job import Job, JobRequest
 from admin.problem import Problem
 from admin.routes.deployments import accepted
 from admin.webhooks import match
@@ -34,7 +34,7 @@ def webhook(call: Call) -> Response:
         return _ignored(f"no service of project {project} comes from this repository and ref")
     g.actor = replace(g.actor, name=push.repository)
     with backend.replays.once(delivery.key):
-        job = _job(call, Request("deploy", project, services=services))
+        job = _job(call, JobRequest("deploy", project, services=services))
     return accepted(call, job)
 
 
@@ -59,7 +59,7 @@ def _proven(call: Call) -> Delivery:
     return delivery
 
 
-def _job(call: Call, request: Request) -> Job:
+def _job(call: Call, request: JobRequest) -> Job:
     """A queued job for the same services will see this push too: one is enough."""
     jobs = call.backend.jobs
     for waiting in jobs.list(project=request.project, status="queued", limit=200):

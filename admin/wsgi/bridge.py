@@ -20,7 +20,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import run_wsgi_app
 
 from admin.wsgi.environ import environ_of
-from admin.wsgi.limits import Limits
+from admin.wsgi.limits import ListenerLimits
 from admin.wsgi.refusal import refusal
 
 Application = Callable[..., Iterable[bytes]]
@@ -38,7 +38,7 @@ class Bridge:
         stopping: set once each answer is to be the last one of its connection.
     """
 
-    def __init__(self, app: Application, limits: Limits, stopping: asyncio.Event) -> None:
+    def __init__(self, app: Application, limits: ListenerLimits, stopping: asyncio.Event) -> None:
         self._app = app
         self._limits = limits
         self._pool = ThreadPoolExecutor(limits.requests, "iac-http")

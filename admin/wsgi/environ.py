@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
-from admin.wsgi.peer import Peer
+from admin.wsgi.peer import PeerProcess
 
 _OWN = {"content-length", "transfer-encoding", "expect"}
 """Headers of the connection, not of the request that the application reads."""
@@ -55,7 +55,7 @@ def _way_in(request: web.BaseRequest) -> dict[str, Any]:
     sock: socket.socket = request.get_extra_info("socket")
     if sock.family == socket.AF_UNIX:
         server, address = ("localhost", 0), ""
-        way = {"iac.via": "socket", "iac.peer": Peer.of(sock)}
+        way = {"iac.via": "socket", "iac.peer": PeerProcess.of(sock)}
     else:
         server, address = sock.getsockname()[:2], sock.getpeername()[0]
         way = {"iac.via": "http"}

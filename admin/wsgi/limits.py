@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Limits:
+class ListenerLimits:
     """Bounds of one listener; tests use tiny ones.
 
     Attributes:

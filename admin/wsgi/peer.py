@@ -10,7 +10,7 @@ _UCRED = struct.Struct("iII")  # struct ucred: pid_t, uid_t, gid_t (unix(7))
 
 
 @dataclass(frozen=True)
-class Peer:
+class PeerProcess:
     """A process: the one that connected, or the one that listens.
 
     `pid` is 0 when that process lives in another PID namespace.
@@ -21,7 +21,7 @@ class Peer:
     gid: int
 
     @classmethod
-    def of(cls, connection: socket.socket) -> Peer:
+    def of(cls, connection: socket.socket) -> PeerProcess:
         """The peer of a connected Unix stream socket.
 
         Raises:

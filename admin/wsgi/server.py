@@ -17,7 +17,7 @@ from pathlib import Path
 from aiohttp import web
 
 from admin.wsgi.bridge import Application, Bridge
-from admin.wsgi.limits import Limits
+from admin.wsgi.limits import ListenerLimits
 from admin.wsgi.refusal import Connection
 from admin.wsgi.sockets import UnixSocket, bind_tcp
 
@@ -31,12 +31,12 @@ _FILES_OF_A_CONNECTION = 2  # itself, and a large body
 _FILES_OF_A_REQUEST = 2  # of the engine's, when it follows logs
 
 
-class Server:
+class HttpServer:
     """Serves `app` in background threads on `bind` and `socket`; either may be None.
 
     The application finds in its WSGI environment ``iac.via`` ("http" or "socket") and, on the
-    socket, ``iac.peer`` (a `Peer`). After `start`, `address` holds the real port and `socket` the
-    path.
+    socket, ``iac.peer`` (a `PeerProcess`). After `start`, `address` holds the real port and `socket`
+    the path.
 
     Args:
         bind: loopback host and port; port 0 takes a free one.
@@ -50,10 +50,10 @@ class Server:
         *,
         bind: tuple[str, int] | None,
         socket: Path | None,
-        limits: Limits | None = None,
+        limits: ListenerLimits | None = None,
     ) -> None:
         self._app = app
-        self._limits = limits or Limits()
+        self._limits = limits or ListenerLimits()
         self._bridges: list[Bridge] = []
         self._unix: UnixSocket | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -156,7 +156,7 @@ async def _close(server: web.Server, timeout: float) -> None:
         await server.shutdown(_MOMENT)
 
 
-def _raise_file_limit(listeners: int, limits: Limits) -> None:
+def _raise_file_limit(listeners: int, limits: ListenerLimits) -> None:
     """Raise this process's soft limit of open files to what all connections can need."""
     each = _FILES_OF_A_CONNECTION * limits.connections + _FILES_OF_A_REQUEST * limits.requests
     wanted = listeners * each + _RESERVED_FILES

@@ -16,7 +16,7 @@ import socket
 import stat
 from pathlib import Path
 
-from admin.wsgi.peer import Peer
+from admin.wsgi.peer import PeerProcess
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import file_lock
 from iac_wrapper.settings import Settings
@@ -195,7 +195,9 @@ def _remove_stale(path: Path) -> None:
             return
         except BlockingIOError:  # nobody accepts, but somebody listens
             raise _error("somebody listens on this socket", path, "a server that hangs") from None
-        raise _error("somebody listens on this socket", path, f"process {Peer.of(probe).pid}")
+        raise _error(
+            "somebody listens on this socket", path, f"process {PeerProcess.of(probe).pid}"
+        )
 
 
 def _group() -> int | None:

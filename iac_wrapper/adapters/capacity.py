@@ -13,7 +13,7 @@ _PROC = Path("/proc")
 
 
 @dataclass(frozen=True)
-class Left:
+class FreeCapacity:
     """MiB of memory and of disk for images, and how many processes and threads; None: unknown.
 
     `tasks_limit` is the kernel setting that `tasks` ends at.
@@ -25,7 +25,7 @@ class Left:
     tasks_limit: str
 
 
-def read(engine: Engine) -> Left:
+def free_capacity(engine: Engine) -> FreeCapacity:
     """Look at this machine, which must be the engine's.
 
     Raises:
@@ -39,7 +39,7 @@ def read(engine: Engine) -> Left:
     known = {name: value for name, value in limits.items() if value is not None}
     lowest = min(known, key=lambda name: known[name], default="")
     running = _running(_PROC / "loadavg")
-    return Left(
+    return FreeCapacity(
         memory=_available(_PROC / "meminfo"),
         disk=disk_left(Path(engine.call(root_of))),
         tasks=known[lowest] - running if known and running is not None else None,

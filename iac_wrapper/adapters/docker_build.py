@@ -18,6 +18,6 @@ def command(docker: str | Path, tag: str, block: Mapping[str, Any]) -> Command:
         tag: the image's name.
         block: a ``build`` block of a docker_image; what it leaves out is as by default.
     """
-    kind = schema.load().resources["docker_image"].block.blocks["build"]
+    kind = schema.load_schemas().resources["docker_image"].block.blocks["build"]
     whole = values.fill(kind, [block], computed=None)[0]
     return Command(build.command(str(docker), tag, whole), env={"DOCKER_BUILDKIT": "1"})

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Network:
+class EngineNetwork:
     """A Docker network: its name, the bridge of the host that it is, and its addresses."""
 
     name: str
@@ -246,12 +246,12 @@ class Engine:
             *(f"image {tag}" for tag in self.image_tags(project)),
         ]
 
-    def every_network(self) -> list[Network]:
+    def every_network(self) -> list[EngineNetwork]:
         """Every network that has IPv4 addresses."""
         with _translated():
             listed = self._api.networks()
         return [
-            Network(
+            EngineNetwork(
                 network["Name"],
                 (network.get("Options") or {}).get(
                     "com.docker.network.bridge.name", f"br-{network['Id'][:12]}"

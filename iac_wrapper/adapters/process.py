@@ -40,7 +40,7 @@ LOOK = "fix what the lines below report, then run the command again"
 
 
 @dataclass(frozen=True)
-class Completed:
+class CommandResult:
     """A command that ended: exit code (negative = signal), stdout and stderr as text."""
 
     command: Command
@@ -48,7 +48,7 @@ class Completed:
     stdout: str
     stderr: str
 
-    def check(self, message: str, *, next_step: str = LOOK) -> Completed:
+    def check(self, message: str, *, next_step: str = LOOK) -> CommandResult:
         """Return self, or raise CommandError with `message` and the tail of the output."""
         if self.returncode == 0:
             return self
@@ -61,7 +61,7 @@ class Completed:
         )
 
 
-def run(command: Command, *, timeout: float | None = None) -> Completed:
+def run(command: Command, *, timeout: float | None = None) -> CommandResult:
     """Run a command to its end and return what it printed.
 
     Raises:
@@ -88,17 +88,17 @@ def run(command: Command, *, timeout: float | None = None) -> Completed:
             next_step="run the command again; a slow network or a busy machine can be the cause",
             retryable=True,
         ) from None
-    return Completed(command, done.returncode, done.stdout, done.stderr)
+    return CommandResult(command, done.returncode, done.stdout, done.stderr)
 
 
-def stream(command: Command, on_line: Callable[[str], None]) -> Completed:
+def stream(command: Command, on_line: Callable[[str], None]) -> CommandResult:
     """`stream_all` of one command."""
     return stream_all([command], lambda _, line: on_line(line))[0]
 
 
 def stream_all(
     commands: Sequence[Command], on_line: Callable[[Command, str], None]
-) -> list[Completed]:
+) -> list[CommandResult]:
     """Run commands side by side and hand each line of their output (both streams, merged) over.
 
     Every program runs in a process group of its own, so that Ctrl-C on the terminal reaches it
@@ -168,9 +168,9 @@ class _Running:
         if self._error:
             raise self._error
 
-    def completed(self) -> Completed:
+    def completed(self) -> CommandResult:
         """How it ended."""
-        return Completed(self._command, self.process.returncode, "".join(self._lines), "")
+        return CommandResult(self._command, self.process.returncode, "".join(self._lines), "")
 
     def _read(self) -> None:
         assert self.process.stdout is not None  # noqa: S101 - PIPE was asked for above

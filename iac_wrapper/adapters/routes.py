@@ -27,7 +27,7 @@ class Route:
     device: str
 
 
-def read() -> list[Route]:
+def read_routes() -> list[Route]:
     """Every route but default ones and this machine's own addresses.
 
     All tables that policy rules may choose where ``ip`` is installed, else the kernel's main one;

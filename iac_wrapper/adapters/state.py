@@ -20,7 +20,7 @@ from iac_wrapper.model.lock import LockFile
 def applied_lock(state: Path) -> LockFile | None:
     """The lock of the last finished apply; None if there was none or all is destroyed."""
     output = _read(state).get("outputs", {}).get(LOCK_OUTPUT)
-    return lock_file.loads(output["value"], where=str(state)) if output else None
+    return lock_file.parse_lock(output["value"], where=str(state)) if output else None
 
 
 def resource_ids(state: Path) -> set[str]:

@@ -20,7 +20,7 @@ from iac_wrapper.adapters.process import Command
 from iac_wrapper.errors import BusyError, CommandError
 from iac_wrapper.files.atomic import write_text
 from iac_wrapper.files.machine_home import setup_command
-from iac_wrapper.model.plan import Action, Change, Plan
+from iac_wrapper.model.plan import Action, TerraformChange, TerraformPlan
 from iac_wrapper.model.redact import Redactor
 
 _ACTIONS: dict[str, Action] = {
@@ -74,7 +74,9 @@ class Terraform:
         )
         write_text(stamp, wanted)
 
-    def plan(self, out: Path, on_line: Callable[[str], None], *, refresh: bool = True) -> Plan:
+    def plan(
+        self, out: Path, on_line: Callable[[str], None], *, refresh: bool = True
+    ) -> TerraformPlan:
         """Write a plan to `out` and return what it would do.
 
         Args:
@@ -173,7 +175,7 @@ class _Messages:
     """Collects the messages of one Terraform run."""
 
     def __init__(self) -> None:
-        self._changes: list[Change] = []
+        self._changes: list[TerraformChange] = []
         self._drift: list[str] = []
         self._errors: list[dict[str, Any]] = []
         self._noise: list[str] = []
@@ -191,8 +193,8 @@ class _Messages:
         handler = getattr(self, f"_on_{message.get('type')}", None)
         return handler(message) if handler else []
 
-    def plan(self) -> Plan:
-        return Plan(tuple(self._changes), tuple(self._drift), self._outputs_change)
+    def plan(self) -> TerraformPlan:
+        return TerraformPlan(tuple(self._changes), tuple(self._drift), self._outputs_change)
 
     def error(self, message: str, log: Path) -> CommandError | BusyError:
         """The run's diagnostics as one error: a sentence per failed resource."""
@@ -211,7 +213,7 @@ class _Messages:
         action = _ACTIONS.get(change["action"])
         if action:
             address = change["resource"]["addr"]
-            self._changes.append(Change(address, action, change.get("reason")))
+            self._changes.append(TerraformChange(address, action, change.get("reason")))
         return []
 
     def _on_resource_drift(self, message: dict[str, Any]) -> list[str]:

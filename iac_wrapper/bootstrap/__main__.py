@@ -14,7 +14,7 @@ from iac_wrapper.model.text_table import text_table
 
 def main(root: Path) -> int:
     """Set up the machine for the checkout `root`; return the exit code."""
-    chosen = settings.load(root)
+    chosen = settings.load_settings(root)
     redact = Redactor(chosen.secrets)
     try:
         report = setup.run(setup.context(chosen, root, lambda line: _say(redact(line))))

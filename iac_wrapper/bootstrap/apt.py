@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from iac_wrapper.adapters import process
 from iac_wrapper.adapters.process import Command
-from iac_wrapper.bootstrap.context import Context
+from iac_wrapper.bootstrap.context import BootstrapRun
 from iac_wrapper.errors import CommandError
 from iac_wrapper.files.machine_home import setup_command
 
@@ -30,7 +30,9 @@ def install_command(packages: Sequence[str]) -> Command:
     )
 
 
-def install(context: Context, packages: Sequence[str], *, optional: Sequence[str] = ()) -> None:
+def install(
+    context: BootstrapRun, packages: Sequence[str], *, optional: Sequence[str] = ()
+) -> None:
     """Install `packages`, and those of `optional` that this release has.
 
     Raises:

@@ -9,8 +9,8 @@ from pathlib import Path
 from iac_wrapper.adapters import process
 from iac_wrapper.adapters.process import Command
 from iac_wrapper.bootstrap import apt, debian, docker_images
-from iac_wrapper.bootstrap.context import Context
-from iac_wrapper.bootstrap.docker_images import BASE_LABEL, Image
+from iac_wrapper.bootstrap.context import BootstrapRun
+from iac_wrapper.bootstrap.docker_images import BASE_LABEL, EngineImage
 from iac_wrapper.bootstrap.machine import Machine
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.machine_home import setup_command
@@ -19,7 +19,7 @@ PULL_TIMEOUT = 600.0
 """Seconds; an engine without a registry says so by itself, after 15 s in the worst case."""
 
 
-def ensure(context: Context, docker: Path, python: str, recorded: str | None) -> Image:
+def ensure(context: BootstrapRun, docker: Path, python: str, recorded: str | None) -> EngineImage:
     """The base for a Python version.
 
     Args:
@@ -34,7 +34,7 @@ def ensure(context: Context, docker: Path, python: str, recorded: str | None) ->
     """
     mode = context.settings.base_images
     if recorded and is_current(recorded, mode, python):
-        image = docker_images.inspect(docker, recorded)
+        image = docker_images.inspect_image(docker, recorded)
         if image is not None and _own_is_current(image, python):
             return image
     if mode != "debian":
@@ -62,14 +62,14 @@ def own_reference(python: str) -> str:
     return f"iac/python:{python}-slim"
 
 
-def _own_is_current(image: Image, python: str) -> bool:
+def _own_is_current(image: EngineImage, python: str) -> bool:
     """A pulled image is pinned by digest; one built here must be of today's recipe."""
     if image.reference != own_reference(python):
         return True
     return image.labels.get(BASE_LABEL) == debian.recipe_hash(python)
 
 
-def _pull(context: Context, docker: Path, python: str) -> Image | None:
+def _pull(context: BootstrapRun, docker: Path, python: str) -> EngineImage | None:
     """The official image, pulled by the engine, so that its mirrors and proxies count.
 
     One that was loaded from a file serves as well where nothing can be pulled.
@@ -82,10 +82,10 @@ def _pull(context: Context, docker: Path, python: str) -> Image | None:
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         context.progress.note(f"not pulled: {reason}")
-    image = docker_images.inspect(docker, reference)
+    image = docker_images.inspect_image(docker, reference)
     if image is None or not image.digests:
         return image
-    return docker_images.inspect(docker, pinned(reference, image.digests[0])) or image
+    return docker_images.inspect_image(docker, pinned(reference, image.digests[0])) or image
 
 
 def pinned(reference: str, digest: str) -> str:
@@ -93,9 +93,9 @@ def pinned(reference: str, digest: str) -> str:
     return f"{reference}@{digest.rpartition('@')[2]}"
 
 
-def _build(context: Context, docker: Path, python: str) -> Image:
+def _build(context: BootstrapRun, docker: Path, python: str) -> EngineImage:
     reference = own_reference(python)
-    known = docker_images.inspect(docker, reference)
+    known = docker_images.inspect_image(docker, reference)
     if known is not None and _own_is_current(known, python):
         return known
     debian.suite(python)  # before anything is installed
@@ -119,12 +119,12 @@ def _build(context: Context, docker: Path, python: str) -> Image:
         )
         imported = debian.import_command(python, archive, docker, reference)
         context.logged(log, imported, "docker import failed", next_step=setup_command())
-    image = docker_images.inspect(docker, reference)
+    image = docker_images.inspect_image(docker, reference)
     assert image is not None  # noqa: S101 - it was imported just now
     return image
 
 
-def _install_mmdebstrap(context: Context) -> None:
+def _install_mmdebstrap(context: BootstrapRun) -> None:
     if not context.machine.can_apt:
         raise ConfigError(
             "no base image for apps",

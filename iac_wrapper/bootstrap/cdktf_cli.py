@@ -48,7 +48,7 @@ def command(arguments: Sequence[str], layout: Layout, project: str) -> list[str]
 
 def main(root: Path, arguments: Sequence[str]) -> None:
     """Become the cdktf CLI; does not return."""
-    chosen = settings.load(root)
+    chosen = settings.load_settings(root)
     layout = Layout(root)
     project = chosen.project
     if arguments[0] == "--env":

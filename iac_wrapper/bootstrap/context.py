@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iac_wrapper.adapters import process
-from iac_wrapper.adapters.process import TAIL_LINES, Command, Completed
+from iac_wrapper.adapters.process import TAIL_LINES, Command, CommandResult
 from iac_wrapper.bootstrap.console import Progress
 from iac_wrapper.bootstrap.machine import Machine
 from iac_wrapper.errors import CommandError
@@ -17,7 +17,7 @@ from iac_wrapper.settings import Settings
 
 
 @dataclass(frozen=True)
-class Context:
+class BootstrapRun:
     """One run of the set-up.
 
     `home` gets what is found and made, `packages` is the folder that our packages are in. `python`
@@ -49,7 +49,7 @@ class Context:
         """``log/<name>.log`` in the machine's folder."""
         return self.home.log(name)
 
-    def logged(self, name: str, command: Command, failure: str, *, next_step: str) -> Completed:
+    def logged(self, name: str, command: Command, failure: str, *, next_step: str) -> CommandResult:
         """Run a long command with all its output in a log file, for its owner's eyes.
 
         Secrets are masked in it all the same: argv may name a proxy with its password.

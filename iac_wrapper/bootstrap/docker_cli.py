@@ -15,7 +15,7 @@ from packaging.version import Version
 from iac_wrapper.adapters import process
 from iac_wrapper.adapters.process import Command
 from iac_wrapper.bootstrap import apt
-from iac_wrapper.bootstrap.context import Context
+from iac_wrapper.bootstrap.context import BootstrapRun
 from iac_wrapper.bootstrap.engine import SPLIT_PACKAGES, clients
 from iac_wrapper.bootstrap.tools import link, parse_version, show
 from iac_wrapper.errors import EngineError
@@ -48,7 +48,7 @@ class DockerCli:
         return f"{self.path}: {show(self.client)}, no buildx plugin"
 
 
-def ensure(context: Context) -> DockerCli:
+def ensure(context: BootstrapRun) -> DockerCli:
     """The CLI to use, linked as ``bin/docker``; the buildx package is installed if it helps.
 
     Raises:
@@ -75,7 +75,7 @@ def choose(found: Iterable[DockerCli]) -> DockerCli | None:
     return next((cli for cli in found if cli.can_build), None)
 
 
-def inspect(path: Path) -> DockerCli:
+def inspect_cli(path: Path) -> DockerCli:
     """Ask one CLI what it can do."""
     versions = process.run(
         Command((str(path), "version", "--format", "{{.Client.Version}} {{.Server.Version}}")),
@@ -91,6 +91,6 @@ def inspect(path: Path) -> DockerCli:
     )
 
 
-def _inspected(context: Context) -> Iterator[DockerCli]:
+def _inspected(context: BootstrapRun) -> Iterator[DockerCli]:
     """One after the other: most machines need to ask only the first."""
-    return map(inspect, clients(context))
+    return map(inspect_cli, clients(context))

@@ -16,7 +16,7 @@ BASE_LABEL = "org.karstkit.base"
 
 
 @dataclass(frozen=True)
-class Image:
+class EngineImage:
     """An image that the engine has.
 
     `layers` are the digests of its uncompressed layers: unlike `id` they do not depend on when
@@ -30,13 +30,13 @@ class Image:
     digests: tuple[str, ...]
 
 
-def inspect(docker: Path, reference: str) -> Image | None:
+def inspect_image(docker: Path, reference: str) -> EngineImage | None:
     """The image, or None if the engine has none of that name."""
     done = process.run(Command((str(docker), "image", "inspect", reference)), timeout=60)
     if done.returncode:
         return None
     facts = json.loads(done.stdout)[0]
-    return Image(
+    return EngineImage(
         reference=reference,
         id=facts["Id"],
         layers=tuple(facts["RootFS"].get("Layers") or ()),
@@ -46,14 +46,14 @@ def inspect(docker: Path, reference: str) -> Image | None:
 
 
 @dataclass(frozen=True)
-class Build:
+class ImageRecipe:
     """An image to build: from `dockerfile`, with `files` (path in the context -> source file)."""
 
     repository: str
     version: str
     dockerfile: Path
     files: Mapping[str, Path]
-    base: Image
+    base: EngineImage
 
     @property
     def tag(self) -> str:
@@ -66,7 +66,7 @@ class Build:
         return f"{self.repository}:{self.version}-{digest.hexdigest()[:12]}"
 
 
-def build_command(build: Build, docker: Path, context_folder: Path, secrets: Path) -> Command:
+def build_command(build: ImageRecipe, docker: Path, context_folder: Path, secrets: Path) -> Command:
     """``docker build`` with BuildKit; CA bundle and index settings go in as secrets."""
     block = {
         "context": str(context_folder),

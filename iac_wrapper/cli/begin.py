@@ -49,7 +49,7 @@ def setup(ctx: click.Context) -> None:
         root = find_root(Path.cwd(), machine_home.checkout())
     except ConfigError:
         root = None
-    chosen = settings.load(root)
+    chosen = settings.load_settings(root)
     redact = ctx.meta["redact"] = Redactor(chosen.secrets)
     context = operation.context(
         chosen, root, lambda line: click.echo(redact(plain(line)), err=True)

@@ -16,8 +16,8 @@ from iac_wrapper.model.plain import plain
 
 if TYPE_CHECKING:
     from iac_wrapper.model.intent import Intent
-    from iac_wrapper.operations.deploy import Deployed
-    from iac_wrapper.operations.remove import Removed
+    from iac_wrapper.operations.deploy import DeployResult
+    from iac_wrapper.operations.remove import RemoveResult
     from iac_wrapper.operations.workspace import Workspace
 
 _file = click.option(
@@ -67,7 +67,7 @@ def deploy(
     """
     from iac_wrapper.operations import deploy as operation
 
-    def run(intent: Intent) -> Deployed:
+    def run(intent: Intent) -> DeployResult:
         return operation.deploy(workspace, intent, everything=everything)
 
     try:
@@ -147,13 +147,13 @@ def destroy(workspace: Workspace, as_json: bool, yes: bool, if_exists: bool) -> 
     Shows what that is and has the project's name typed; without a terminal it needs --yes.
     """
     from iac_wrapper.operations import inventory
-    from iac_wrapper.operations.destroy import Destroyed
+    from iac_wrapper.operations.destroy import DestroyResult
     from iac_wrapper.operations.destroy import destroy as operation
 
     found = inventory.take(workspace) if if_exists else inventory.known(workspace)
     if not (yes or found.empty):
         ask.about_destroy(workspace.project, found)
-    done = Destroyed(0, ()) if found.empty else operation(workspace)
+    done = DestroyResult(0, ()) if found.empty else operation(workspace)
     data = {
         "project": workspace.project,
         "resources_destroyed": done.resources,
@@ -213,7 +213,7 @@ def _intent(
     )
 
 
-def _show_deployed(deployed: Deployed, as_json: bool, error: IacError | None = None) -> None:
+def _show_deployed(deployed: DeployResult, as_json: bool, error: IacError | None = None) -> None:
     if as_json:
         failure = {"error": error.to_dict()} if error else {}
         click.echo(dumps({**deployed.report.to_dict(), "plan": deployed.plan.to_dict(), **failure}))
@@ -223,7 +223,7 @@ def _show_deployed(deployed: Deployed, as_json: bool, error: IacError | None = N
 
 
 def _show_removed(
-    workspace: Workspace, done: Removed, as_json: bool, error: IacError | None = None
+    workspace: Workspace, done: RemoveResult, as_json: bool, error: IacError | None = None
 ) -> None:
     from iac_wrapper.operations.remove import still_listed
 

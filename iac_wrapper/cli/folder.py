@@ -30,7 +30,7 @@ def open_workspace(
     from iac_wrapper.operations.workspace import Workspace
 
     root = find_root(Path.cwd(), machine_home.checkout())
-    loaded = settings.load(root)
+    loaded = settings.load_settings(root)
     loaded.check()
     redact = ctx.meta["redact"] = Redactor(loaded.secrets)
     name = settings.check_project(project, where="--project") if project else loaded.project

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import click
 
 from iac_wrapper.model.app import ResolvedApp
-from iac_wrapper.model.plan import Action, Change
-from iac_wrapper.model.report import Report, ServiceReport
+from iac_wrapper.model.plan import Action, TerraformChange
+from iac_wrapper.model.report import ProjectReport, ServiceReport
 from iac_wrapper.model.service_change import ServiceAction, ServiceChange, summary
 from iac_wrapper.model.text_table import text_table
 
@@ -57,7 +57,7 @@ _CAUSES = {
 
 
 def plan_text(
-    changes: Sequence[ServiceChange], others: Sequence[Change] = (), *, empty: bool
+    changes: Sequence[ServiceChange], others: Sequence[TerraformChange] = (), *, empty: bool
 ) -> str:
     """A line per service with what happens and why, one for each of `others` that main.py has
     beside them, then the count; `empty`: nothing happens."""
@@ -79,7 +79,7 @@ def _change_line(change: ServiceChange) -> str:
     return f"  {sign} {change.service}: {words}" + (f" ({reasons})" if reasons else "")
 
 
-def _other_line(change: Change) -> str:
+def _other_line(change: TerraformChange) -> str:
     sign, words = _OTHERS[change.action]
     return f"  {sign} {change.address}: {words} (of your own in main.py)"
 
@@ -102,7 +102,7 @@ def removed_text(services: Sequence[str], volumes: Sequence[str], listed: Sequen
     return "\n".join(lines)
 
 
-def report_table(report: Report, width: int = WIDTH) -> str:
+def report_table(report: ProjectReport, width: int = WIDTH) -> str:
     """The verdict table, a row per service, and the verdict in a sentence.
 
     Args:
@@ -145,7 +145,7 @@ def _in_common(services: Sequence[ServiceReport]) -> list[str]:
     return [f"Identities: {identity}<service>. Images: {image}<service>:<image>."]
 
 
-def _verdict(report: Report) -> str:
+def _verdict(report: ProjectReport) -> str:
     """How many services are good; what serves nothing is not called SERVING."""
     total = len(report.services)
     ways = Counter(service.health.way for service in report.services if service.good)

@@ -89,7 +89,7 @@ def resolve(
     return values
 
 
-def read(directory: Path) -> dict[str, str]:
+def read_values(directory: Path) -> dict[str, str]:
     """The values of one app as they are on disk."""
     return {name: os.fsdecode(value) for name, value in _bytes(directory).items()}
 
@@ -113,7 +113,7 @@ def stash(directory: Path, previous: Path) -> None:
 def restore(directory: Path, previous: Path) -> None:
     """Make `directory` hold what `previous` keeps, and forget the latter; nothing kept is fine."""
     if previous.exists():
-        write(directory, read(previous))
+        write_values(directory, read_values(previous))
         forget(previous)
 
 
@@ -143,7 +143,7 @@ def changed_at(directory: Path) -> datetime | None:
     return datetime.fromtimestamp(max(times), UTC) if times else None
 
 
-def write(directory: Path, values: Mapping[str, str]) -> None:
+def write_values(directory: Path, values: Mapping[str, str]) -> None:
     """Make `directory` hold exactly `values`, one file each; what is right already is not touched.
 
     The files are readable by the app's user; the folder above them (`secrets/`, 0700) keeps

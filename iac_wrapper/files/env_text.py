@@ -45,13 +45,13 @@ def parse(text: str, environ: Mapping[str, str]) -> dict[str, str]:
     Raises:
         EnvTextError: something is neither ``NAME=value`` nor a comment.
     """
-    reader = _Reader(text.removeprefix("\ufeff"), environ)
+    reader = _EnvParser(text.removeprefix("\ufeff"), environ)
     while reader.more():
         reader.assignment()
     return reader.values
 
 
-class _Reader:
+class _EnvParser:
     def __init__(self, text: str, environ: Mapping[str, str]) -> None:
         self._text = text
         self._at = 0

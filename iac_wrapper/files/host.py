@@ -49,7 +49,7 @@ class Host:
     loopback_v6: bool = False
 
 
-def save(host: Host, home: MachineHome) -> None:
+def save_host(host: Host, home: MachineHome) -> None:
     """Write the record, as made from the files of this version; what is equal is not touched."""
     facts = {"version": HOST_VERSION, "inputs": machine_home.inputs(), **asdict(host)}
     text = json.dumps(facts, indent=2, sort_keys=True) + "\n"
@@ -57,13 +57,13 @@ def save(host: Host, home: MachineHome) -> None:
         write_text(home.record, text)
 
 
-def load(home: MachineHome) -> Host:
+def load_host(home: MachineHome) -> Host:
     """Read the record.
 
     Raises:
         ConfigError: there was no set-up yet, or one of another version, with other images.
     """
-    found = read(home, versions=(HOST_VERSION,))
+    found = read_host(home, versions=(HOST_VERSION,))
     if not is_current(home):
         raise ConfigError(
             "this machine was set up by another version of KarstKit",
@@ -81,7 +81,7 @@ def is_current(home: MachineHome) -> bool:
     return bool(found == machine_home.inputs())
 
 
-def read(home: MachineHome, *, versions: Collection[int]) -> Host:
+def read_host(home: MachineHome, *, versions: Collection[int]) -> Host:
     """Read the record, whatever files it was made from.
 
     Args:
@@ -105,7 +105,7 @@ def read(home: MachineHome, *, versions: Collection[int]) -> Host:
             raise ValueError("the record of another version")
         return Host(bases=bases, **data)
 
-    return record.read(
+    return record.read_record(
         home.record,
         parse,
         message="this machine is not set up yet",

@@ -55,12 +55,12 @@ def dump(lock: LockFile) -> str:
     return json.dumps(data, indent=2, sort_keys=True) + "\n"
 
 
-def save(lock: LockFile, path: Path) -> None:
+def save_lock(lock: LockFile, path: Path) -> None:
     """Write `lock` to `path` by rename, so that a reader never sees half a file."""
     write_text(path, dump(lock))
 
 
-def load(path: Path) -> LockFile:
+def load_lock(path: Path) -> LockFile:
     """Read a lock file.
 
     Raises:
@@ -77,7 +77,7 @@ def load(path: Path) -> LockFile:
         ) from None
     except (OSError, ValueError) as error:
         raise _unreadable(str(path), str(error)) from None
-    return loads(text, where=str(path))
+    return parse_lock(text, where=str(path))
 
 
 def _lock_command(path: Path) -> str:
@@ -89,7 +89,7 @@ def _lock_command(path: Path) -> str:
     return f"iac lock --file {name}.yaml"
 
 
-def loads(text: str, *, where: str) -> LockFile:
+def parse_lock(text: str, *, where: str) -> LockFile:
     """Parse a lock's JSON text; `where` names its origin in errors.
 
     Raises:

@@ -12,7 +12,7 @@ from iac_wrapper.errors import ConfigError
 T = TypeVar("T")
 
 
-def read(
+def read_record(
     path: Path, parse: Callable[[Any], T], *, message: str, expected: str, next_step: str
 ) -> T:
     """What `parse` makes of the JSON in `path`.

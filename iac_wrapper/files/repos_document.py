@@ -11,9 +11,9 @@ from pathlib import Path
 
 import yaml
 
-from iac_wrapper.files import repos_said
+from iac_wrapper.files import repos_values
 from iac_wrapper.files.repos_entry import service_name
-from iac_wrapper.files.repos_said import Said
+from iac_wrapper.files.repos_values import KeyValues
 from iac_wrapper.files.yaml_nodes import Reader
 from iac_wrapper.model import app_rules
 from iac_wrapper.model.environment import ENVIRONMENT
@@ -31,7 +31,7 @@ class Entry:
     """What one entry says, and of which service; `where` is ``file:line``."""
 
     name: str
-    said: Said
+    said: KeyValues
     where: str
 
 
@@ -44,8 +44,8 @@ class Environment:
     """
 
     node: yaml.Node
-    defaults: Said = field(default_factory=dict)
-    services: Mapping[str, tuple[Said, yaml.Node]] = field(default_factory=dict)
+    defaults: KeyValues = field(default_factory=dict)
+    services: Mapping[str, tuple[KeyValues, yaml.Node]] = field(default_factory=dict)
     only: Mapping[str, yaml.Node] | None = None
     left_out: Mapping[str, yaml.Node] | None = None
 
@@ -55,11 +55,11 @@ class Document:
     """A file, or several that were merged."""
 
     entries: tuple[Entry, ...] = ()
-    defaults: Said = field(default_factory=dict)
+    defaults: KeyValues = field(default_factory=dict)
     environments: Mapping[str, Environment] = field(default_factory=dict)
 
 
-def read(root: yaml.Node | None, reader: Reader) -> Document:
+def read_document(root: yaml.Node | None, reader: Reader) -> Document:
     """The file whose root is `root`.
 
     Raises:
@@ -72,7 +72,7 @@ def read(root: yaml.Node | None, reader: Reader) -> Document:
     environments = mapping.get("environments")
     return Document(
         entries=_entries(apps, reader) if apps else (),
-        defaults=repos_said.read_defaults(defaults, reader) if defaults else {},
+        defaults=repos_values.read_defaults(defaults, reader) if defaults else {},
         environments=_environments(environments, reader) if environments else {},
     )
 
@@ -108,9 +108,9 @@ def read_entry(node: yaml.Node, reader: Reader, base: Path | None = None) -> Ent
         ConfigError: it says something wrong, or neither slug nor name.
     """
     if not isinstance(node, yaml.MappingNode):
-        said = repos_said.read_slug(node, reader)
+        said = repos_values.read_slug(node, reader)
     else:
-        said = repos_said.read(node, reader, "an app")
+        said = repos_values.read_keys(node, reader, "an app")
     where = reader.where(node)
     if "slug" in said:
         return Entry(service_name(said, reader, base), said, where)
@@ -161,22 +161,22 @@ def _environment(node: yaml.Node, reader: Reader, name: str) -> Environment:
     only, left_out = mapping.get("only"), mapping.get("except")
     return Environment(
         node=node,
-        defaults=repos_said.read_defaults(defaults, reader) if defaults else {},
+        defaults=repos_values.read_defaults(defaults, reader) if defaults else {},
         services=_services(services, reader) if services else {},
         only=_names(only, reader, "only") if only else None,
         left_out=_names(left_out, reader, "except") if left_out else None,
     )
 
 
-def _services(node: yaml.Node, reader: Reader) -> dict[str, tuple[Said, yaml.Node]]:
+def _services(node: yaml.Node, reader: Reader) -> dict[str, tuple[KeyValues, yaml.Node]]:
     expected = "service names with keys below them, such as `orders: {memory: 1g}`"
     if not isinstance(node, yaml.MappingNode):
         raise reader.not_a_mapping(node, "services", expected)
-    found: dict[str, tuple[Said, yaml.Node]] = {}
+    found: dict[str, tuple[KeyValues, yaml.Node]] = {}
     for name, value in reader.mapping(node, None, "services").items():
         if not isinstance(value, yaml.MappingNode):
             raise reader.not_a_mapping(value, f"service {name}", "keys of an entry: `memory: 1g`")
-        said = repos_said.read(value, reader, f"service {name}")
+        said = repos_values.read_keys(value, reader, f"service {name}")
         if "name" in said:
             raise reader.error(
                 said["name"].node,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.files.repos_said import Said
+from iac_wrapper.files.repos_values import KeyValues
 from iac_wrapper.files.yaml_nodes import Reader
 from iac_wrapper.model import app_rules, options
 from iac_wrapper.model.app import AppSpec
@@ -14,7 +14,7 @@ from iac_wrapper.model.options import Options
 from iac_wrapper.model.slug import Slug, dns_label
 
 
-def service_name(said: Said, reader: Reader, base: Path | None) -> str:
+def service_name(said: KeyValues, reader: Reader, base: Path | None) -> str:
     """The name of the service that an entry with a slug is about."""
     if "name" in said:
         return str(said["name"].value)
@@ -22,7 +22,7 @@ def service_name(said: Said, reader: Reader, base: Path | None) -> str:
         return default_name(_slug(said, reader), folder(said, base))
 
 
-def spec(name: str, said: Said, reader: Reader, base: Path | None, where: str) -> AppSpec:
+def spec(name: str, said: KeyValues, reader: Reader, base: Path | None, where: str) -> AppSpec:
     """The entry of service `name`; `base` is what relative paths start from, the file's folder
     if None."""
     values: dict[str, Any] = {key: found.value for key, found in said.items()}
@@ -39,12 +39,12 @@ def spec(name: str, said: Said, reader: Reader, base: Path | None, where: str) -
     )
 
 
-def folder(said: Said, base: Path | None) -> Path:
+def folder(said: KeyValues, base: Path | None) -> Path:
     """What a relative path of the slug starts from."""
     return base or Path(said["slug"].node.start_mark.name).parent
 
 
-def _slug(said: Said, reader: Reader) -> Slug:
+def _slug(said: KeyValues, reader: Reader) -> Slug:
     slug: Slug = said["slug"].value
     if "subdir" not in said:
         return slug

@@ -15,7 +15,7 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.repos_document import Document, Entry, Environment
 from iac_wrapper.files.repos_entry import spec
 from iac_wrapper.files.repos_merge import near
-from iac_wrapper.files.repos_said import Said, check_together, over, with_defaults
+from iac_wrapper.files.repos_values import KeyValues, check_together, over, with_defaults
 from iac_wrapper.files.yaml_nodes import Reader
 from iac_wrapper.model.app import AppSpec
 
@@ -96,7 +96,7 @@ def _in_environment(
     ]
 
 
-def _spec(entry: Entry, override: Said, defaults: list[Said], reader: Reader) -> AppSpec:
+def _spec(entry: Entry, override: KeyValues, defaults: list[KeyValues], reader: Reader) -> AppSpec:
     """One service: `override` over its entry, that over `defaults`, the strongest of them first."""
     said = over(entry.said, override)
     check_together(said, reader, merged=True)

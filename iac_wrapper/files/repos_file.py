@@ -44,7 +44,7 @@ MAX_BYTES = 2**20
 _OTHER_NAMES = ("repos.yaml", "repos.yml", "repos.json")
 
 
-def load(*paths: Path, environment: str | None = None) -> list[AppSpec]:
+def load_entries(*paths: Path, environment: str | None = None) -> list[AppSpec]:
     """The services that repos files list, in order; a later file wins over those before it.
 
     Args:
@@ -57,7 +57,7 @@ def load(*paths: Path, environment: str | None = None) -> list[AppSpec]:
     return _specs([(_read(path), path) for path in paths], environment)
 
 
-def parse(text: str, path: Path) -> list[AppSpec]:
+def parse_entries(text: str, path: Path) -> list[AppSpec]:
     """`load` for text that was read already; `path` is for messages and relative paths."""
     return _specs([(text, path)], None)
 
@@ -79,7 +79,9 @@ def _specs(texts: Sequence[tuple[str, Path]], environment: str | None) -> list[A
 
 def _document(text: str, path: Path) -> Document:
     reader = Reader(str(path))
-    document = repos_document.read(compose(text, reader, json=path.suffix == ".json"), reader)
+    document = repos_document.read_document(
+        compose(text, reader, json=path.suffix == ".json"), reader
+    )
     repos_merge.check_unique(map(_named, document.entries))
     return document
 

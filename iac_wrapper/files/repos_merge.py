@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.repos_document import Document, Entry, Environment
-from iac_wrapper.files.repos_said import check_together, over
+from iac_wrapper.files.repos_values import check_together, over
 from iac_wrapper.files.yaml_nodes import Reader
 
 

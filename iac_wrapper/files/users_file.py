@@ -21,20 +21,20 @@ VARIABLE = "IAC_USERS_FILE"
 """Names another file than the project's own to the synth side: a plan proposes uids in one."""
 
 
-def save(users: Mapping[str, Users], path: Path) -> None:
+def save_users(users: Mapping[str, Users], path: Path) -> None:
     """Write the file: service (or ``gateway``) -> first uid of its block."""
     bases = {name: each.base for name, each in users.items()}
     data = {"version": VERSION, "first_uid": bases}
     write_text(path, json.dumps(data, indent=2, sort_keys=True) + "\n")
 
 
-def load(path: Path) -> dict[str, Users]:
+def load_users(path: Path) -> dict[str, Users]:
     """Read the file.
 
     Raises:
         ConfigError: there is none, or it is not one of this version.
     """
-    return record.read(
+    return record.read_record(
         path,
         _from_json,
         message="the services have no users on this machine yet",

@@ -43,7 +43,7 @@ __all__ = [
     "CertificateAuthority",
     "ensure_ca",
     "ensure_leaf",
-    "inspect",
+    "inspect_leaf",
     "is_due",
     "prune",
     "remove_project",
@@ -84,11 +84,11 @@ def ensure_leaf(  # noqa: PLR0913 - each is a fact of its own, all by keyword
     with locked(directory):
         try:
             if not force and _will_do(ca, directory, name, trust_domain, owner_uid):
-                return inspect(directory)
+                return inspect_leaf(directory)
             _install(ca, directory, *_issue(ca, name, trust_domain), (owner_uid, give))
         except OSError as error:
             raise unreadable(directory, error) from None
-        return replace(inspect(directory), issued=True)
+        return replace(inspect_leaf(directory), issued=True)
 
 
 def is_due(
@@ -103,7 +103,7 @@ def is_due(
     return ca is None or not _will_do(ca, directory, name, trust_domain, owner_uid)
 
 
-def inspect(directory: Path) -> Leaf:
+def inspect_leaf(directory: Path) -> Leaf:
     """The public facts of the leaf in `directory`.
 
     Raises:
@@ -174,7 +174,7 @@ def _will_do(
     ca: CertificateAuthority, directory: Path, name: str, trust_domain: str, owner_uid: int
 ) -> bool:
     try:
-        leaf = inspect(directory)
+        leaf = inspect_leaf(directory)
         status = leaf.key.stat()
         # Another user's key cannot be read here; it was checked before that user got it.
         _check_pair(ca, directory, with_key=os.geteuid() in (0, status.st_uid))

@@ -24,7 +24,7 @@ from iac_wrapper.identity import handshake, service_call
 from iac_wrapper.identity.http2_client import CallError, Http2Client
 from iac_wrapper.model.certificate import spiffe_id, trust_domain_of
 from iac_wrapper.model.health import Health, LogLine, Probe
-from iac_wrapper.model.proof import Question
+from iac_wrapper.model.proof import ProofQuestion
 
 POLL_SECONDS = (0.1, 0.5)
 """Pause between two looks at a service that is not SERVING: the first, and the longest."""
@@ -66,7 +66,12 @@ class ControlPlane:
             raise self._bad_certificate(error) from None
 
     def health(
-        self, service: str, question: Question | None = None, *, timeout: float = 5.0, sni: str = ""
+        self,
+        service: str,
+        question: ProofQuestion | None = None,
+        *,
+        timeout: float = 5.0,
+        sni: str = "",
     ) -> Health:
         """One look at a service: the certificate it shows now, what its runner says, and, if that
         is SERVING, what the program answers to `question`.
@@ -85,7 +90,7 @@ class ControlPlane:
     def wait_serving(  # noqa: PLR0913 - whom, what to ask, and how long, by keyword
         self,
         service: str,
-        question: Question | None = None,
+        question: ProofQuestion | None = None,
         *,
         deadline: float,
         sni: str = "",
@@ -176,7 +181,9 @@ class ControlPlane:
                 retryable=True,
             ) from None
 
-    def _look(self, service: str, question: Question | None, timeout: float, sni: str) -> Health:
+    def _look(
+        self, service: str, question: ProofQuestion | None, timeout: float, sni: str
+    ) -> Health:
         expected, client = spiffe_id(self.trust_domain, service), Http2Client()
         try:
             with handshake.meet(
@@ -191,7 +198,7 @@ class ControlPlane:
                 if met.peer.identity == expected:
                     found = service_call.ask(client, service, timeout)
                     if found.serving and question:
-                        found = service_call.prove(client, found, question)
+                        found = service_call.prove_answer(client, found, question)
                 else:
                     text = f"the peer is {met.peer.identity or 'nobody'}, not {expected}"
                     found = _unreachable(service, text)

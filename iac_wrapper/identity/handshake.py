@@ -31,7 +31,7 @@ class HandshakeError(Exception):
 
 
 @dataclass(frozen=True)
-class Peer:
+class ProvenPeer:
     """The verified certificate that a peer showed in this very handshake.
 
     `names` are its DNS names; `identity` is its first URI, None without one; `fingerprint` the
@@ -60,7 +60,7 @@ class Refusal:
 class Meeting:
     """An open connection to a verified peer that has taken our certificate and our `hello`."""
 
-    peer: Peer
+    peer: ProvenPeer
     secure: ssl.SSLSocket
     first: bytes
 
@@ -101,11 +101,11 @@ def meet(  # noqa: PLR0913 - where, whom, as whom, what to say first, by keyword
             yield Meeting(peer, secure, seen.first)
 
 
-def _peer(secure: ssl.SSLSocket) -> Peer:
+def _peer(secure: ssl.SSLSocket) -> ProvenPeer:
     certificate = cast(dict[str, Any], secure.getpeercert())
     names = certificate.get("subjectAltName", ())
     uris = [name for kind, name in names if kind == "URI"]
-    return Peer(
+    return ProvenPeer(
         tuple(name for kind, name in names if kind == "DNS"),
         uris[0] if uris else None,
         hashlib.sha256(secure.getpeercert(binary_form=True) or b"").hexdigest(),

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from iac_wrapper.model.proof import Answer, Request
+from iac_wrapper.model.proof import ProofRequest, ServiceAnswer
 
 BODY_BYTES = 65536
 """How much of a body is read: enough to let ordinary pages end in peace."""
@@ -53,7 +53,7 @@ class Http2Client:
         except ProtocolError as error:
             raise CallError(f"the peer does not speak HTTP/2 ({error})") from None
 
-    def call(self, request: Request, *, authority: str, timeout: float) -> Answer:
+    def call(self, request: ProofRequest, *, authority: str, timeout: float) -> ServiceAnswer:
         """Send a request and read its answer, an HTTP body as far as it comes soon.
 
         Raises:
@@ -68,7 +68,7 @@ class Http2Client:
         except (OSError, ProtocolError) as error:
             raise CallError(f"the connection broke ({error})") from None
 
-    def _call(self, request: Request, authority: str, deadline: float) -> Answer:
+    def _call(self, request: ProofRequest, authority: str, deadline: float) -> ServiceAnswer:
         began, stream = time.monotonic(), self._send(request, authority)
         is_grpc, answer = "te" in request.headers, _Partial()
         while not answer.ended and len(answer.body) < BODY_BYTES:
@@ -88,9 +88,9 @@ class Http2Client:
         if not answer.ended:
             self._h2.reset_stream(stream)
         self._flush()
-        return Answer(answer.status, answer.headers, bytes(answer.body), answer.seconds)
+        return ServiceAnswer(answer.status, answer.headers, bytes(answer.body), answer.seconds)
 
-    def _send(self, request: Request, authority: str) -> int:
+    def _send(self, request: ProofRequest, authority: str) -> int:
         stream: int = self._h2.get_next_available_stream_id()
         fields = {
             ":method": request.method,

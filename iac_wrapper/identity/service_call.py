@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from iac_wrapper.identity.http2_client import CallError, Http2Client
 from iac_wrapper.model import proof
 from iac_wrapper.model.health import Health, Phase, Protocol
-from iac_wrapper.model.proof import GRPC_STATUS, Answer, Question
+from iac_wrapper.model.proof import GRPC_STATUS, ProofQuestion, ServiceAnswer
 
 ANSWER_SECONDS = 10.0
 """How long a program may take for one answer: the first one may load what it needs."""
@@ -36,7 +36,7 @@ def ask(client: Http2Client, service: str, timeout: float) -> Health:
     return _to_health(service, messages().HealthStatus.FromString(answer.body[5:]))
 
 
-def prove(client: Http2Client, found: Health, question: Question) -> Health:
+def prove_answer(client: Http2Client, found: Health, question: ProofQuestion) -> Health:
     """Ask a program that says it serves; one that does not listen has its life as evidence."""
     if not found.listening:
         return replace(found, evidence=found.message)
@@ -75,7 +75,7 @@ def _to_health(service: str, status: Any) -> Health:
     )
 
 
-def _explain(answer: Answer) -> str:
+def _explain(answer: ServiceAnswer) -> str:
     """A failed call of the runner as a sentence: who in the chain did not play along."""
     number = answer.grpc_status
     if number is None:

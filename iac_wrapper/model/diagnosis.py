@@ -27,7 +27,7 @@ _PORT_CAUSES = ("wrong-port", "several-ports", "udp-only")
 
 
 @dataclass(frozen=True)
-class Facts:
+class DiagnosisFacts:
     """What is known of a service that is not good.
 
     `state` is that of its app's container; `oom`: its memory limit was exceeded; `waited` is how
@@ -74,7 +74,7 @@ class Diagnosis:
         return "\n".join(parts + ["    " + line for line in self.log])
 
 
-def diagnose(facts: Facts) -> Diagnosis:
+def diagnose(facts: DiagnosisFacts) -> Diagnosis:
     """The first cause that fits, from the outside in."""
     runs = _runs(facts.lines)
     finding = (
@@ -88,7 +88,7 @@ def diagnose(facts: Facts) -> Diagnosis:
     return Diagnosis(finding, facts.state, tuple(said[-SHOWN_LINES:]))
 
 
-def _around(facts: Facts) -> Finding | None:
+def _around(facts: DiagnosisFacts) -> Finding | None:
     """What is wrong with the sidecar or the way to it."""
     health, logs = facts.health, facts.logs_command
     if not facts.rotated:
@@ -103,7 +103,7 @@ def _around(facts: Facts) -> Finding | None:
     return None
 
 
-def _memory(facts: Facts) -> Finding | None:
+def _memory(facts: DiagnosisFacts) -> Finding | None:
     health = facts.health
     if not (health.oom or facts.oom or (health.oom_kills and health.cause not in _PORT_CAUSES)):
         return None
@@ -127,7 +127,7 @@ def _has_failed(health: Health) -> bool:
     return bool(health.exit_code or health.failures) or health.cause in ("no-answer", "ended")
 
 
-def _said_by_the_program(facts: Facts, runs: Sequence[Sequence[str]]) -> Finding | None:
+def _said_by_the_program(facts: DiagnosisFacts, runs: Sequence[Sequence[str]]) -> Finding | None:
     """A known failure; where a shell may have choked on line ends, the file that has them."""
     words = _last_words(runs)
     found = find(words, facts.app)
@@ -145,7 +145,7 @@ def _said_by_the_program(facts: Facts, runs: Sequence[Sequence[str]]) -> Finding
     return found
 
 
-def _said_by_the_runner(facts: Facts, runs: Sequence[Sequence[str]]) -> Finding:
+def _said_by_the_runner(facts: DiagnosisFacts, runs: Sequence[Sequence[str]]) -> Finding:
     health, logs = facts.health, facts.logs_command
     failed = health.phase == "FAILED" or health.failures
     code = health.cause or ("failed" if failed else "slow-start")
@@ -164,7 +164,7 @@ def _said_by_the_runner(facts: Facts, runs: Sequence[Sequence[str]]) -> Finding:
     return Finding(code, health.message, evidence, health.next_step or steps.get(code, logs))
 
 
-def _too_slow(facts: Facts, code: str) -> Finding:
+def _too_slow(facts: DiagnosisFacts, code: str) -> Finding:
     """The limit was reached while the program was alive."""
     waited = f"{facts.waited:g}"
     longer = f"`health_timeout: {2 * max(facts.waited, DEFAULT_PROBATION):g}`"

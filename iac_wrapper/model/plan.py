@@ -9,7 +9,7 @@ Action = Literal["create", "update", "replace", "delete"]
 
 
 @dataclass(frozen=True)
-class Change:
+class TerraformChange:
     """One resource that would change: its Terraform address and what happens to it."""
 
     address: str
@@ -18,12 +18,12 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TerraformPlan:
     """A plan: the changes, what drifted since the last apply (changed outside Terraform), and
     whether the record of what is deployed (the output ``lock``) would say something else.
     """
 
-    changes: tuple[Change, ...]
+    changes: tuple[TerraformChange, ...]
     drift: tuple[str, ...] = ()
     outputs_change: bool = False
 

@@ -21,7 +21,7 @@ GRPC_STATUS = (
 
 
 @dataclass(frozen=True)
-class Question:
+class ProofQuestion:
     """What to ask a program that serves HTTP: `path`, whose answer counts.
 
     `exact`: repos.yaml declares the path, so only a status below 400 will do. `http`: its author
@@ -33,14 +33,14 @@ class Question:
     http: bool = False
 
     @classmethod
-    def about(cls, app: ResolvedApp) -> Question:
+    def about(cls, app: ResolvedApp) -> ProofQuestion:
         """What repos.yaml says of `app`; detection cannot tell one server from another."""
         path, run = app.options.health, app.options.run
         return cls(path or "/", exact=bool(path), http=bool(path) or run == "web")
 
 
 @dataclass(frozen=True)
-class Request:
+class ProofRequest:
     """One HTTP/2 request; the authority is the connection's business."""
 
     method: str
@@ -50,7 +50,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ServiceAnswer:
     """What came back: status, headers and trailers together, the start of the body; `seconds` is
     the time to the status."""
 
@@ -66,20 +66,24 @@ class Answer:
         return int(number) if number.isdecimal() else None
 
 
-def grpc_request(method: str, message: bytes = b"") -> Request:
+def grpc_request(method: str, message: bytes = b"") -> ProofRequest:
     """A unary call of ``package.Service/Method`` with an encoded message."""
     headers = {"content-type": "application/grpc", "te": "trailers"}
-    return Request("POST", f"/{method}", headers, b"\0" + len(message).to_bytes(4) + message)
+    return ProofRequest("POST", f"/{method}", headers, b"\0" + len(message).to_bytes(4) + message)
 
 
-def request(health: Health, question: Question) -> Request | None:
+def request(health: Health, question: ProofQuestion) -> ProofRequest | None:
     """What to ask of a program in this state; None: nothing, a TCP accept is all there is."""
     if health.protocol == "GRPC" and not question.exact:
         return grpc_request("karstkit.Proof/Answer")  # nobody has it: UNIMPLEMENTED is an answer
-    return None if health.protocol == "TCP" and not question.http else Request("GET", question.path)
+    return (
+        None
+        if health.protocol == "TCP" and not question.http
+        else ProofRequest("GET", question.path)
+    )
 
 
-def judge(health: Health, question: Question, answer: Answer | None) -> Health:
+def judge(health: Health, question: ProofQuestion, answer: ServiceAnswer | None) -> Health:
     """`health` with the evidence in `answer`, or as NOT_SERVING with the reason.
 
     Args:
@@ -106,7 +110,7 @@ def no_answer(health: Health, message: str, *, fault: bool) -> Health:
     )
 
 
-def _judge_grpc(health: Health, answer: Answer, took: str) -> Health:
+def _judge_grpc(health: Health, answer: ServiceAnswer, took: str) -> Health:
     number = answer.grpc_status
     if number is None:
         said = f"a gRPC call on port {health.port}: HTTP {answer.status}"

@@ -82,7 +82,7 @@ class ServiceReport:
 
 
 @dataclass(frozen=True)
-class Report:
+class ProjectReport:
     """The verdict on a project. With `strict`, what was broken before counts as well."""
 
     project: str
@@ -105,7 +105,7 @@ class Report:
         """The services that were broken before, and still are."""
         return tuple(s for s in self.services if s.broken_before and not s.good)
 
-    def with_rows(self, rows: Iterable[ServiceReport]) -> Report:
+    def with_rows(self, rows: Iterable[ServiceReport]) -> ProjectReport:
         """The same with other rows for some services."""
         others = {row.app.name: row for row in rows}
         services = tuple(others.get(row.app.name, row) for row in self.services)

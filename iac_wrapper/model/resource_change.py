@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from iac_wrapper.model import labels
-from iac_wrapper.model.plan import Action, Change
+from iac_wrapper.model.plan import Action, TerraformChange
 
 _ACTIONS: Mapping[tuple[str, ...], Action] = {
     ("create",): "create",
@@ -38,7 +38,7 @@ class ResourceChange:
     edited: frozenset[str] = frozenset()
 
 
-def read(shown: Mapping[str, Any]) -> tuple[ResourceChange, ...]:
+def resource_changes(shown: Mapping[str, Any]) -> tuple[ResourceChange, ...]:
     """The changes of a plan, as ``terraform show -json`` shows it."""
     drift = {item["address"]: item["change"] for item in shown.get("resource_drift", ())}
     found = (
@@ -49,7 +49,7 @@ def read(shown: Mapping[str, Any]) -> tuple[ResourceChange, ...]:
     return tuple(change for change in found if change)
 
 
-def others(shown: Mapping[str, Any], *, record: str) -> tuple[Change, ...]:
+def others(shown: Mapping[str, Any], *, record: str) -> tuple[TerraformChange, ...]:
     """What a plan changes beside the project: resources and outputs that somebody added.
 
     Args:
@@ -67,7 +67,7 @@ def others(shown: Mapping[str, Any], *, record: str) -> tuple[Change, ...]:
         if name != record
     )
     return tuple(
-        Change(address, action)
+        TerraformChange(address, action)
         for address, change in (*resources, *outputs)
         if (action := _ACTIONS.get(tuple(change["actions"])))
     )

@@ -41,7 +41,7 @@ _PORT = ("IAC_PORT", "IAC_PORT_DECLARED")
 
 
 @dataclass(frozen=True)
-class Observed:
+class Observations:
     """What neither locks nor plan tell.
 
     `values`: service -> variables whose secret value differs from the one the container has.
@@ -59,7 +59,7 @@ def service_changes(
     old: Sequence[ResolvedApp],
     new: Sequence[ResolvedApp],
     resources: Sequence[ResourceChange],
-    seen: Observed,
+    seen: Observations,
 ) -> tuple[ServiceChange, ...]:
     """What a deploy of `new` over `old` does, sorted by name; what it leaves alone is not in it."""
     before, after = {app.name: app for app in old}, {app.name: app for app in new}
@@ -83,7 +83,7 @@ def _one(
     old: ResolvedApp | None,
     new: ResolvedApp | None,
     resources: Sequence[ResourceChange],
-    seen: Observed,
+    seen: Observations,
 ) -> ServiceChange | None:
     actions = {resource.action for resource in resources}
     if new and not old and actions <= {"create"}:
@@ -120,7 +120,7 @@ def _reasons(
     old: ResolvedApp | None,
     new: ResolvedApp | None,
     resources: Sequence[ResourceChange],
-    seen: Observed,
+    seen: Observations,
 ) -> Iterator[Reason]:
     wanted: tuple[Reason, ...] = ()
     if old and new:

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from iac_wrapper.adapters import synthesized
-from iac_wrapper.model.plan import Plan
-from iac_wrapper.model.report import Report, ServiceReport
+from iac_wrapper.adapters import synthesized_stack
+from iac_wrapper.model.plan import TerraformPlan
+from iac_wrapper.model.report import ProjectReport, ServiceReport
 from iac_wrapper.operations.verify import verify
 from iac_wrapper.operations.workspace import Workspace
 
@@ -33,7 +33,7 @@ class Blame:
         cls,
         workspace: Workspace,
         stack: Path,
-        plan: Plan,
+        plan: TerraformPlan,
         *,
         healed: Iterable[str] = (),
         named: frozenset[str] = frozenset(),
@@ -42,7 +42,7 @@ class Blame:
 
         `healed` are names of containers that were just started: they may take their time.
         """
-        changed = synthesized.changed_services(stack, plan) | _services(workspace, healed)
+        changed = synthesized_stack.changed_services(stack, plan) | _services(workspace, healed)
         broken = _broken(workspace, changed) if plan.changes else None
         return cls(changed, broken, named)
 
@@ -55,7 +55,7 @@ class Blame:
         """The same, and `services` were touched too."""
         return replace(self, changed=self.changed | frozenset(services))
 
-    def mark(self, report: Report, *, strict: bool) -> Report:
+    def mark(self, report: ProjectReport, *, strict: bool) -> ProjectReport:
         """The report with what is known about each service; `strict` as there."""
         services = tuple(map(self._marked, report.services))
         return replace(report, services=services, strict=strict)

@@ -12,9 +12,9 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from iac_wrapper.adapters import engine_changes, planned
+from iac_wrapper.adapters import engine_changes, planned_containers
 from iac_wrapper.adapters.engine import Container
-from iac_wrapper.adapters.planned import PlannedContainer
+from iac_wrapper.adapters.planned_containers import PlannedContainer
 from iac_wrapper.files import env_files
 from iac_wrapper.files.layout import candidate_name, container_name, live_name
 from iac_wrapper.model import labels
@@ -82,10 +82,12 @@ def _start(
 ) -> None:
     layout, project = workspace.layout, workspace.project
     staged = layout.candidate_env_files(project, app.name)
-    env_files.write(staged, values)
-    body = planned.beside(wanted["envoy"], image=workspace.host.sidecar_image, sources={})
+    env_files.write_values(staged, values)
+    body = planned_containers.beside(
+        wanted["envoy"], image=workspace.host.sidecar_image, sources={}
+    )
     envoy = engine_changes.create(workspace.engine, candidate_name(project, app.name), body)
-    body = planned.beside(
+    body = planned_containers.beside(
         wanted["app"],
         image=app.image,
         network_mode=f"container:{envoy}",
@@ -94,7 +96,7 @@ def _start(
     engine_changes.create(workspace.engine, container_name(project, app.name, _APP), body)
 
 
-def prove(
+def prove_candidates(
     workspace: Workspace, before: LockFile, apps: Sequence[ResolvedApp], *, live: bool = False
 ) -> list[ServiceReport]:
     """Prove candidates through the gateway as it is in `before`; one look at `live` ones."""
@@ -112,7 +114,7 @@ def prove(
         )
         for app in apps
     ]
-    return verify.prove(workspace, before, targets, wait=workspace.settings.health_timeout)
+    return verify.prove_targets(workspace, before, targets, wait=workspace.settings.health_timeout)
 
 
 def ended(workspace: Workspace, lock: LockFile, proven: Mapping[str, int]) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from iac_wrapper.adapters import capacity
-from iac_wrapper.adapters.capacity import Left
+from iac_wrapper.adapters.capacity import FreeCapacity
 from iac_wrapper.operations.workspace import Workspace
 
 SERVICE_MB = 70
@@ -25,11 +25,11 @@ IMAGE_MB = 1024
 def warn(workspace: Workspace, services: int, builds: int) -> None:
     """Warn of what will not do for `services` more services and `builds` image builds."""
     if workspace.engine_is_local:
-        for sentence in shortages(capacity.read(workspace.engine), services, builds):
+        for sentence in shortages(capacity.free_capacity(workspace.engine), services, builds):
             workspace.warn(sentence)
 
 
-def shortages(left: Left, services: int, builds: int) -> Iterator[str]:
+def shortages(left: FreeCapacity, services: int, builds: int) -> Iterator[str]:
     """A sentence each, with the next command in it."""
     memory, tasks = services * SERVICE_MB, services * SERVICE_TASKS
     if left.memory is not None and memory > left.memory:

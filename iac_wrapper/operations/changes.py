@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from iac_wrapper.adapters import planned
-from iac_wrapper.adapters.planned import PlannedContainer
+from iac_wrapper.adapters import planned_containers
+from iac_wrapper.adapters.planned_containers import PlannedContainer
 from iac_wrapper.files import env_files
 from iac_wrapper.files.layout import candidate_name
 from iac_wrapper.model.app import ResolvedApp
@@ -26,7 +26,7 @@ _LABEL = 63  # octets of a name in DNS (RFC 1035): the sidecars ask for a candid
 
 
 @dataclass(frozen=True)
-class Change:
+class VersionChange:
     """A service that gets another version, or its first one.
 
     `old` is what Terraform's state has, `was_good` whether that serves now; `in_place` says why
@@ -43,22 +43,22 @@ class Change:
 
 def changes(
     workspace: Workspace, step: Step, before: LockFile | None, values: Values
-) -> dict[str, Change]:
+) -> dict[str, VersionChange]:
     """The services whose containers `step` makes, changes or restarts, or whose values are new."""
     apps = {app.name: app for app in step.lock.apps}
     if before is None:
-        return {name: Change(app, None, False, "it is new") for name, app in apps.items()}
+        return {name: VersionChange(app, None, False, "it is new") for name, app in apps.items()}
     restarts = _with_new_values(workspace, step.lock, values)
     if not restarts and not any(_is_container(change.address) for change in step.plan.changes):
         return {}
     shown = step.terraform.show(step.saved)
     pairs: dict[str, dict[str, PlannedContainer]] = {}
-    for container in planned.containers(shown):
+    for container in planned_containers.containers(shown):
         pairs.setdefault(container.service, {})[container.role] = container
     touched = [n for n in apps if n in restarts or any(map(_is_touched, pairs.get(n, {}).values()))]
     old = {app.name: app for app in before.apps}
     health = _health(workspace, before, [name for name in touched if name in old])
-    general = "the network changes" if planned.replaces_network(shown) else None
+    general = "the network changes" if planned_containers.replaces_network(shown) else None
     unfinished = candidates.pairs(workspace)
     found = {}
     for name in touched:
@@ -68,11 +68,11 @@ def changes(
             own = "only its limits change"
         why = general or own or _why_in_place(workspace, apps[name], seen, pair)
         good = seen is not None and seen.serving
-        found[name] = Change(apps[name], old.get(name), good, why, pair)
+        found[name] = VersionChange(apps[name], old.get(name), good, why, pair)
     return found
 
 
-def parts(changed: Mapping[str, Change], most: int) -> list[dict[str, Change]]:
+def parts(changed: Mapping[str, VersionChange], most: int) -> list[dict[str, VersionChange]]:
     """What a rollout replaces together, at least one part: `most` new versions beside the old ones
     in each; everything that is not tried comes with the last."""
     tried = [change for change in changed.values() if change.in_place is None]
@@ -87,7 +87,7 @@ def _with_new_values(workspace: Workspace, lock: LockFile, values: Values) -> se
     new = {
         name
         for name, wanted in values.items()
-        if env_files.read(layout.env_files(project, name)) != dict(wanted)
+        if env_files.read_values(layout.env_files(project, name)) != dict(wanted)
     }
     return new | {container.service for container in with_old_values(workspace, lock)}
 

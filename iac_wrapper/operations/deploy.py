@@ -9,14 +9,14 @@ from iac_wrapper.errors import UnhealthyError
 from iac_wrapper.files import lock_file
 from iac_wrapper.model.intent import Intent
 from iac_wrapper.model.lock import LockFile
-from iac_wrapper.model.plan import Plan
-from iac_wrapper.model.report import Report, ServiceReport
+from iac_wrapper.model.plan import TerraformPlan
+from iac_wrapper.model.report import ProjectReport, ServiceReport
 from iac_wrapper.operations import local_bases, prune
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.infrastructure import check_own
 from iac_wrapper.operations.intent import select, warn_of_another
 from iac_wrapper.operations.prepare import (
-    Facts,
+    ProjectFacts,
     check_values,
     facts,
     materialize,
@@ -25,26 +25,26 @@ from iac_wrapper.operations.prepare import (
     write_values,
 )
 from iac_wrapper.operations.releases import wake
-from iac_wrapper.operations.rollout import Wanted, roll
+from iac_wrapper.operations.rollout import RolloutRequest, roll
 from iac_wrapper.operations.verify import unhealthy_detail
 from iac_wrapper.operations.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Deployed:
+class DeployResult:
     """What a deploy did, and its proof.
 
     `plan_hash` is the SHA-256 of the plan that was applied; `moved` are the services that now run
     what this deploy brought.
     """
 
-    plan: Plan
+    plan: TerraformPlan
     plan_hash: str
-    report: Report
+    report: ProjectReport
     moved: tuple[str, ...] = ()
 
 
-def gather(workspace: Workspace, intent: Intent) -> Facts:
+def gather(workspace: Workspace, intent: Intent) -> ProjectFacts:
     """Resolve, fetch and detect what `intent` names. Call it with the project held.
 
     Raises:
@@ -72,11 +72,11 @@ def lock(workspace: Workspace, intent: Intent) -> LockFile:
         materialize(workspace, found)
         for service, wanted in values.items():
             write_values(workspace, service, wanted)
-        lock_file.save(found.lock, intent.lock_path)
+        lock_file.save_lock(found.lock, intent.lock_path)
     return found.lock
 
 
-def deploy(workspace: Workspace, intent: Intent, *, everything: bool = False) -> Deployed:
+def deploy(workspace: Workspace, intent: Intent, *, everything: bool = False) -> DeployResult:
     """Make the project be what `intent` says, and prove it.
 
     The lock file is written last: it says what serves, also where a new version failed.
@@ -95,12 +95,14 @@ def deploy(workspace: Workspace, intent: Intent, *, everything: bool = False) ->
         materialize(workspace, found)
         resting = wake(workspace, found.lock, values, intent.named)
         healed = frozenset(line.partition(":")[0] for line in heal(workspace))
-        wanted = Wanted(found.lock, values, intent.named, healed, resting, strict=everything)
+        wanted = RolloutRequest(
+            found.lock, values, intent.named, healed, resting, strict=everything
+        )
         rolled = roll(workspace, wanted)
-        lock_file.save(rolled.lock, intent.lock_path)
+        lock_file.save_lock(rolled.lock, intent.lock_path)
         remove_dropped(workspace, rolled.lock)
-        local_bases.record(workspace, intent, rolled.lock)
-    deployed = Deployed(rolled.plan, rolled.plan_hash, rolled.report, rolled.moved)
+        local_bases.save_bases(workspace, intent, rolled.lock)
+    deployed = DeployResult(rolled.plan, rolled.plan_hash, rolled.report, rolled.moved)
     if not deployed.report.good:
         raise DeployUnhealthyError(deployed)
     return deployed
@@ -109,7 +111,7 @@ def deploy(workspace: Workspace, intent: Intent, *, everything: bool = False) ->
 class DeployUnhealthyError(UnhealthyError):
     """Not everything is proven; `deployed` says what was found."""
 
-    def __init__(self, deployed: Deployed) -> None:
+    def __init__(self, deployed: DeployResult) -> None:
         failed = deployed.report.failed
         super().__init__(
             _sentence(deployed.report, failed),
@@ -119,7 +121,7 @@ class DeployUnhealthyError(UnhealthyError):
         self.deployed = deployed
 
 
-def _sentence(report: Report, failed: Sequence[ServiceReport]) -> str:
+def _sentence(report: ProjectReport, failed: Sequence[ServiceReport]) -> str:
     text = f"{len(failed)} of {len(report.services)} services are not healthy"
     back = [service.put_back for service in failed if service.previous]
     ways = {"still serves": back.count(False), "was put back": back.count(True)}

@@ -14,14 +14,14 @@ from iac_wrapper.operations.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Destroyed:
+class DestroyResult:
     """What a destroy removed: resources of the state, and strays found by their label."""
 
     resources: int
     swept: tuple[str, ...]
 
 
-def destroy(workspace: Workspace) -> Destroyed:
+def destroy(workspace: Workspace) -> DestroyResult:
     """Remove containers, network, images, volumes, certificates and state of the project.
 
     Works from the state and the labels alone; repos.lock.json and `secrets/ca.*` stay. Safe to
@@ -43,7 +43,7 @@ def destroy(workspace: Workspace) -> Destroyed:
         _check_nothing_left(workspace)
         users.release(workspace, None)
         _remove_files(workspace)
-    return Destroyed(resources, tuple(swept))
+    return DestroyResult(resources, tuple(swept))
 
 
 def _destroy_state(workspace: Workspace) -> int:

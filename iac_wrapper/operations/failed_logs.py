@@ -23,7 +23,7 @@ def keep(workspace: Workspace, app: ResolvedApp, container: Container | None) ->
     write_text(path, "\n".join(lines) + "\n", mode=0o600)
 
 
-def read(workspace: Workspace, service: str, *, tail: int) -> Iterator[str]:
+def read_failed_log(workspace: Workspace, service: str, *, tail: int) -> Iterator[str]:
     """The title and the last `tail` lines of the version of `service` that failed last, if any."""
     path = workspace.layout.failed_log(workspace.project, service)
     if not path.exists():

@@ -77,7 +77,7 @@ def warn_of_missing(workspace: Workspace) -> list[str]:
 
 def _to_run(workspace: Workspace) -> list[Container]:
     """What should run: not what failed, nor a candidate that nobody calls."""
-    stopped = releases.load(workspace).stopped
+    stopped = releases.load_releases(workspace).stopped
     idle = {
         container.id
         for pair in candidates.pairs(workspace).values()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from iac_wrapper.errors import BusyError
-from iac_wrapper.model.report import Report
+from iac_wrapper.model.report import ProjectReport
 from iac_wrapper.operations.heal import heal, needs_healing, warn_of_missing
 from iac_wrapper.operations.verify import verify
 from iac_wrapper.operations.workspace import Workspace
 
 
-def health(workspace: Workspace, *, wait: float = 0) -> Report:
+def health(workspace: Workspace, *, wait: float = 0) -> ProjectReport:
     """Ask every deployed service over mTLS; `wait` gives each that many seconds to be SERVING.
 
     Starts what an engine restart left stopped, first; after that, services get the time

@@ -16,7 +16,7 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import lock_file
 from iac_wrapper.files.atomic import write_text
 from iac_wrapper.model import labels
-from iac_wrapper.model.plan import Plan
+from iac_wrapper.model.plan import TerraformPlan
 from iac_wrapper.model.provider import PROVIDER_SOURCE, PROVIDER_VERSION
 from iac_wrapper.operations import candidates
 from iac_wrapper.operations.workspace import Workspace
@@ -29,7 +29,7 @@ def make_plan(
     users: Path | None = None,
     *,
     untouched: Collection[str] = (),
-) -> tuple[Terraform, Path, Plan]:
+) -> tuple[Terraform, Path, TerraformPlan]:
     """Synthesize `lock` and plan it against the project's state; nothing is changed.
 
     `users` names a file of uids other than the project's own. Containers of `untouched` services
@@ -64,7 +64,7 @@ def make_plan(
 
 def is_recorded(workspace: Workspace, lock: Path) -> bool:
     """Whether the state's record says what `lock` says, if in the form of an earlier version."""
-    return workspace.applied() == lock_file.load(lock)
+    return workspace.applied() == lock_file.load_lock(lock)
 
 
 def _leave_alone(stack: Path, services: Collection[str]) -> None:

@@ -11,7 +11,7 @@ from iac_wrapper.files import lock_file, repos_file
 from iac_wrapper.model.app import AppSpec, ResolvedApp
 from iac_wrapper.model.intent import Intent, Selection
 from iac_wrapper.model.lock import LockFile
-from iac_wrapper.operations.recorded import recorded
+from iac_wrapper.operations.recorded_entries import entries_of
 from iac_wrapper.operations.workspace import Workspace
 
 
@@ -29,7 +29,7 @@ def from_files(
     Raises:
         ConfigError: a file is bad, or `chosen` names what is not in them.
     """
-    specs = repos_file.load(*paths, environment=environment)
+    specs = repos_file.load_entries(*paths, environment=environment)
     for text in chosen:
         if not any(_is(spec, text) for spec in specs):
             which = "the file" if len(paths) == 1 else "any of the files"
@@ -70,7 +70,7 @@ def from_deployed(workspace: Workspace, names: Sequence[str], *, locked: bool = 
             local path was relative to.
     """
     return Intent(
-        specs=recorded(workspace, names),
+        specs=entries_of(workspace, names),
         lock_path=workspace.directory / "slugs.lock.json",
         additive=True,
         locked=locked,
@@ -132,14 +132,14 @@ def _pins(intent: Intent, known: LockFile | None) -> LockFile | None:
 
 def _written(workspace: Workspace, path: Path) -> LockFile | None:
     """The lock beside the repos file, if it is one of this project."""
-    lock = lock_file.load(path) if path.exists() else None
+    lock = lock_file.load_lock(path) if path.exists() else None
     return lock if lock and lock.project == workspace.project else None
 
 
 def warn_of_another(workspace: Workspace, intent: Intent) -> None:
     """Say that the lock which is about to be replaced is another project's."""
     path = intent.lock_path
-    lock = lock_file.load(path) if path.exists() else None
+    lock = lock_file.load_lock(path) if path.exists() else None
     if lock and lock.project != workspace.project:
         workspace.warn(
             f"{path.name} was written for project {lock.project};"

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 _NAME = "local-bases.json"
 
 
-def record(workspace: Workspace, intent: Intent, deployed: LockFile) -> None:
+def save_bases(workspace: Workspace, intent: Intent, deployed: LockFile) -> None:
     """Note, after an apply, the base of every deployed service that has a local path."""
-    known = load(workspace)
+    known = load_bases(workspace)
     written = {spec.name: spec for spec in intent.specs if spec.slug.kind == "path"}
     bases = {}
     for app in deployed.apps:
@@ -38,7 +38,7 @@ def record(workspace: Workspace, intent: Intent, deployed: LockFile) -> None:
     write_text(workspace.directory / _NAME, text, mode=0o600)
 
 
-def load(workspace: Workspace) -> Mapping[str, str]:
+def load_bases(workspace: Workspace) -> Mapping[str, str]:
     """Service name -> absolute folder; empty if nothing was noted."""
     try:
         found = json.loads((workspace.directory / _NAME).read_text(encoding="utf-8"))

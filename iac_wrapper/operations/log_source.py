@@ -52,7 +52,7 @@ class LogQuery:
     opened: Callable[[Callable[[], None]], None] = lambda _: None
 
 
-def read(
+def read_lines(
     workspace: Workspace, plane: ControlPlane | None, container: Container, query: LogQuery
 ) -> Iterator[LogRecord]:
     """The lines of `container`, oldest first, with secrets masked.

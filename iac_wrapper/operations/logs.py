@@ -15,13 +15,13 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.identity.control_plane import ControlPlane
 from iac_wrapper.model import labels
 from iac_wrapper.operations import candidates, failed_logs, verify
-from iac_wrapper.operations.log_source import LogQuery, LogRecord, read
+from iac_wrapper.operations.log_source import LogQuery, LogRecord, read_lines
 from iac_wrapper.operations.workspace import Workspace
 
 T = TypeVar("T")
 
 TOLD = "sidecar: no service "
-"""How a sidecar's line about a name begins that nobody has: see `runner/sidecar/unknown.py`."""
+"""How a sidecar begins its line about a name that nobody has (`runner/sidecar/unanswered_names.py`)."""
 
 TOLD_TAIL = 1000
 """How many lines of a sidecar are searched for such lines."""
@@ -74,7 +74,7 @@ def _failed(workspace: Workspace, services: Sequence[str], tail: int) -> Iterato
     """What is kept of versions that failed, each with a line that says what it is."""
     for service in sorted(failed_logs.services(workspace)):
         if not services or service in services:
-            for line in failed_logs.read(workspace, service, tail=tail):
+            for line in failed_logs.read_failed_log(workspace, service, tail=tail):
                 yield LogRecord(service, "failed", line)
 
 
@@ -123,7 +123,7 @@ class _Follower:
         try:
             while not self._closed.is_set():
                 query = LogQuery(self._tail, follow=True, since=since, opened=self._opened)
-                for record in read(self._workspace, self._plane, container, query):
+                for record in read_lines(self._workspace, self._plane, container, query):
                     if _is_wanted(record, self._roles):
                         self._put(record)
                 since = int(time.time())
@@ -175,7 +175,7 @@ def _last(
 ) -> Iterator[LogRecord]:
     whole = container.role.removeprefix(labels.CANDIDATE) in roles
     query = LogQuery(tail if whole else TOLD_TAIL)
-    records = read(workspace, _plane(workspace), container, query)
+    records = read_lines(workspace, _plane(workspace), container, query)
     if whole:
         return records
     return iter(deque((each for each in records if _is_wanted(each, roles)), maxlen=tail))

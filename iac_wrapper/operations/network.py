@@ -89,7 +89,7 @@ def in_use(workspace: Workspace) -> list[InUse]:
         bridges = {"docker0", *(network.bridge for network in networks)}
         used += [
             InUse(route.subnet, f"the route {route.subnet} {_way(route)}", route=True)
-            for route in routes.read()
+            for route in routes.read_routes()
             if route.device not in bridges
         ]
     return used

@@ -12,10 +12,10 @@ from iac_wrapper.files.layout import container_name, gateway_name
 from iac_wrapper.model import resource_change
 from iac_wrapper.model.intent import Intent
 from iac_wrapper.model.lock import LockFile
-from iac_wrapper.model.plan import Change, Plan
+from iac_wrapper.model.plan import TerraformChange, TerraformPlan
 from iac_wrapper.model.remote import remote_of
 from iac_wrapper.model.service_change import ServiceChange
-from iac_wrapper.model.service_changes import Observed, service_changes
+from iac_wrapper.model.service_changes import Observations, service_changes
 from iac_wrapper.model.slug import Slug
 from iac_wrapper.model.users import Users
 from iac_wrapper.operations import releases, users
@@ -29,7 +29,7 @@ from iac_wrapper.sources import git
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlanResult:
     """A plan, the facts it was made from, and what it means for each service.
 
     `others` are changes of what somebody added to the stack. `full` is the plan in Terraform's own
@@ -38,11 +38,11 @@ class Planned:
     """
 
     lock: LockFile
-    plan: Plan
+    plan: TerraformPlan
     services: tuple[ServiceChange, ...]
     full: str
     plan_hash: str
-    others: tuple[Change, ...] = ()
+    others: tuple[TerraformChange, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -66,7 +66,7 @@ class Planned:
         return tuple(change.service for change in due)
 
 
-def plan(workspace: Workspace, intent: Intent, *, full: bool = False) -> Planned:
+def plan(workspace: Workspace, intent: Intent, *, full: bool = False) -> PlanResult:
     """Resolve `intent` and say what a deploy would do about it; with `full` Terraform's way, too.
 
     Raises:
@@ -77,7 +77,7 @@ def plan(workspace: Workspace, intent: Intent, *, full: bool = False) -> Planned
         resting = releases.resting(workspace, found, secret_values(workspace, found), intent.named)
         directory = workspace.directory / "plan"
         lock_path, users_path = directory / "candidate.lock.json", directory / "users.json"
-        lock_file.save(found, lock_path)
+        lock_file.save_lock(found, lock_path)
         owners = users.propose(workspace, found, users_path)
         seen = _observe(workspace, found, owners, resting)
         try:
@@ -86,7 +86,7 @@ def plan(workspace: Workspace, intent: Intent, *, full: bool = False) -> Planned
                 workspace, lock_path, outdir, users_path, untouched=resting
             )
             shown = terraform.show(saved)
-            result = Planned(
+            result = PlanResult(
                 lock=found,
                 plan=planned,
                 services=_changes(workspace, found, shown, seen),
@@ -104,11 +104,11 @@ def plan(workspace: Workspace, intent: Intent, *, full: bool = False) -> Planned
 
 
 def _changes(
-    workspace: Workspace, wanted: LockFile, shown: dict[str, Any], seen: Observed
+    workspace: Workspace, wanted: LockFile, shown: dict[str, Any], seen: Observations
 ) -> tuple[ServiceChange, ...]:
     applied = workspace.applied()
     before = applied.apps if applied else ()
-    return service_changes(before, wanted.apps, resource_change.read(shown), seen)
+    return service_changes(before, wanted.apps, resource_change.resource_changes(shown), seen)
 
 
 def _observe(
@@ -116,7 +116,7 @@ def _observe(
     wanted: LockFile,
     owners: Mapping[str, Users],
     resting: frozenset[str],
-) -> Observed:
+) -> Observations:
     """What the plan cannot know: values in files, certificates, and what stands still.
 
     Raises:
@@ -127,7 +127,7 @@ def _observe(
         names = {app.name: app.env for app in wanted.apps}[container.service]
         values.setdefault(container.service, set(names))
     due = due_certificates(workspace, wanted, owners)
-    return Observed(values, due, _stopped(workspace, resting), _commits(workspace, wanted))
+    return Observations(values, due, _stopped(workspace, resting), _commits(workspace, wanted))
 
 
 def _stopped(workspace: Workspace, resting: frozenset[str]) -> set[tuple[str, str]]:

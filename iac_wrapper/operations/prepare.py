@@ -35,14 +35,14 @@ from iac_wrapper.sources.resolve import resolve
 
 
 @dataclass(frozen=True)
-class Facts:
+class ProjectFacts:
     """A lock, and the build of each app whose image would be new to this project folder."""
 
     lock: LockFile
-    builds: Mapping[str, build_context.Build]
+    builds: Mapping[str, build_context.AppBuild]
 
 
-def facts(workspace: Workspace, selection: Selection) -> Facts:
+def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
     """Find out everything about the apps of `selection`; write nothing but the source cache.
 
     Args:
@@ -78,10 +78,10 @@ def facts(workspace: Workspace, selection: Selection) -> Facts:
     _check_live_names(workspace.project, {app.name for app in apps})
     network = network_name(workspace.project)
     lock = LockFile(workspace.project, network, subnet, port, apps, selection.environment)
-    return Facts(lock, builds)
+    return ProjectFacts(lock, builds)
 
 
-def materialize(workspace: Workspace, found: Facts) -> None:
+def materialize(workspace: Workspace, found: ProjectFacts) -> None:
     """Write build contexts and certificates; what runs is not touched.
 
     Raises:
@@ -135,9 +135,9 @@ def secret_values(workspace: Workspace, lock: LockFile) -> dict[str, dict[str, s
 def write_values(workspace: Workspace, service: str, values: Mapping[str, str]) -> None:
     """Put the secret values of a service where its program reads them when it starts."""
     directory = workspace.layout.env_files(workspace.project, service)
-    if env_files.read(directory) == dict(values):
+    if env_files.read_values(directory) == dict(values):
         return
-    env_files.write(directory, values)
+    env_files.write_values(directory, values)
     if said := _masking(values):
         workspace.progress(f"{service}: {said}")
 
@@ -203,7 +203,7 @@ def _masking(values: Mapping[str, str]) -> str:
     return "; ".join(parts)
 
 
-def _build(workspace: Workspace, checkout: Checkout) -> build_context.Build:
+def _build(workspace: Workspace, checkout: Checkout) -> build_context.AppBuild:
     """Detect what to run and how to build it; errors name the service."""
     spec = checkout.spec
     try:
@@ -215,7 +215,7 @@ def _build(workspace: Workspace, checkout: Checkout) -> build_context.Build:
         raise
 
 
-def _describe(workspace: Workspace, checkout: Checkout) -> build_context.Build:
+def _describe(workspace: Workspace, checkout: Checkout) -> build_context.AppBuild:
     spec = checkout.spec
     detected = detect(
         checkout.path,
@@ -241,7 +241,7 @@ def _describe(workspace: Workspace, checkout: Checkout) -> build_context.Build:
     return replace(build, notes=notes)
 
 
-def _resolved(checkout: Checkout, build: build_context.Build) -> ResolvedApp:
+def _resolved(checkout: Checkout, build: build_context.AppBuild) -> ResolvedApp:
     spec = checkout.spec
     return ResolvedApp(
         name=spec.name,

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from iac_wrapper.model.lock import LockFile
-from iac_wrapper.model.report import Report
+from iac_wrapper.model.report import ProjectReport
 from iac_wrapper.operations import verify
 from iac_wrapper.operations.blame import Blame
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.workspace import Workspace
 
 
-def prove(
+def prove_and_repair(
     workspace: Workspace, wanted: LockFile, asked: Mapping[str, str], blame: Blame, *, strict: bool
-) -> Report:
+) -> ProjectReport:
     """Verify; an Envoy that still serves an old certificate is restarted, once.
 
     It does so when its directory of certificates was removed and made again: the mount still
@@ -36,6 +36,6 @@ def prove(
 
 def _verify(
     workspace: Workspace, wanted: LockFile, asked: Mapping[str, str], blame: Blame
-) -> Report:
+) -> ProjectReport:
     wait = workspace.settings.health_timeout
     return verify.verify(workspace, wanted, wait=wait, given_up=blame.given_up, asked=asked)

@@ -23,7 +23,7 @@ from iac_wrapper.model.report import ServiceReport
 from iac_wrapper.operations import failed_logs
 from iac_wrapper.operations.workspace import Workspace
 
-Named = frozenset[str]
+NamedServices = frozenset[str]
 """Services that a person asked for one by one."""
 
 _VERSION = 1
@@ -40,7 +40,7 @@ class Release:
 
 
 @dataclass(frozen=True)
-class Stopped:
+class StoppedService:
     """Why a service is stopped: when its first version was found to fail (UTC), with what cause and
     evidence, and what to do about that. Records of before this was noted have none of it."""
 
@@ -50,7 +50,7 @@ class Stopped:
     next_step: str = ""
 
     @classmethod
-    def after(cls, report: ServiceReport, at: datetime) -> Stopped:
+    def after(cls, report: ServiceReport, at: datetime) -> StoppedService:
         """That of a service whose proof came to `report`."""
         if report.diagnosis is None:
             return cls(at)
@@ -78,7 +78,7 @@ class Releases:
     version of them was ever proven, until they change or are deployed by name."""
 
     good: Mapping[str, Sequence[Release]] = field(default_factory=dict)
-    stopped: Mapping[str, Stopped] = field(default_factory=dict)
+    stopped: Mapping[str, StoppedService] = field(default_factory=dict)
 
     def last_good(self, service: str) -> ResolvedApp | None:
         """The newest proven version."""
@@ -102,7 +102,7 @@ class Releases:
         return replace(self, good=good, stopped=stopped)
 
 
-def load(workspace: Workspace) -> Releases:
+def load_releases(workspace: Workspace) -> Releases:
     """What is recorded; nothing if the project is new.
 
     Raises:
@@ -123,7 +123,7 @@ def load(workspace: Workspace) -> Releases:
         ) from None
 
 
-def save(workspace: Workspace, releases: Releases) -> None:
+def save_releases(workspace: Workspace, releases: Releases) -> None:
     """Write the record whole or not at all."""
     services = {
         name: [{"at": r.at.isoformat(), "app": app_to_json(r.app)} for r in known]
@@ -139,22 +139,28 @@ def save(workspace: Workspace, releases: Releases) -> None:
 
 
 def wake(
-    workspace: Workspace, wanted: LockFile, values: Mapping[str, Mapping[str, str]], named: Named
+    workspace: Workspace,
+    wanted: LockFile,
+    values: Mapping[str, Mapping[str, str]],
+    named: NamedServices,
 ) -> frozenset[str]:
     """Give stopped services another try, but for those that are `resting`; return these."""
-    known = load(workspace)
+    known = load_releases(workspace)
     still = resting(workspace, wanted, values, named)
     if still != known.stopped.keys():
         stopped = {name: known.stopped[name] for name in still}
-        save(workspace, replace(known, stopped=stopped))
+        save_releases(workspace, replace(known, stopped=stopped))
     return still
 
 
 def resting(
-    workspace: Workspace, wanted: LockFile, values: Mapping[str, Mapping[str, str]], named: Named
+    workspace: Workspace,
+    wanted: LockFile,
+    values: Mapping[str, Mapping[str, str]],
+    named: NamedServices,
 ) -> frozenset[str]:
     """Stopped services that get no other version or value and are not `named`: they stay so."""
-    known, applied = load(workspace), workspace.applied()
+    known, applied = load_releases(workspace), workspace.applied()
     if not known.stopped or applied is None:
         return frozenset()
     entries = {app.name: app for app in applied.apps}
@@ -163,7 +169,7 @@ def resting(
         for app in wanted.apps
         if app.name in known.stopped.keys() - named
         and entries.get(app.name) == app
-        and env_files.read(workspace.layout.env_files(workspace.project, app.name))
+        and env_files.read_values(workspace.layout.env_files(workspace.project, app.name))
         == dict(values[app.name])
     )
 
@@ -172,7 +178,7 @@ def finish(workspace: Workspace, lock: LockFile, releases: Releases) -> None:
     """Record what was proven, and drop what belongs to services that are not in `lock`."""
     names = {app.name for app in lock.apps}
     known = releases.only(names)
-    save(workspace, known)
+    save_releases(workspace, known)
     _prune_images(workspace, lock, known)
     failed_logs.only(workspace, names)
 
@@ -216,6 +222,6 @@ def _from_json(data: Mapping[str, Any]) -> Releases:
     return Releases(good, {name: _stopped(why) for name, why in known.items()})
 
 
-def _stopped(data: Mapping[str, Any]) -> Stopped:
+def _stopped(data: Mapping[str, Any]) -> StoppedService:
     at = data.get("at")
-    return Stopped(**{**data, "at": datetime.fromisoformat(at) if at else None})
+    return StoppedService(**{**data, "at": datetime.fromisoformat(at) if at else None})

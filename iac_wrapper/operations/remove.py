@@ -8,19 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from iac_wrapper.adapters import synthesized
+from iac_wrapper.adapters import synthesized_stack
 from iac_wrapper.errors import ConfigError, UnhealthyError
 from iac_wrapper.files import repos_file
 from iac_wrapper.model.lock import LockFile
-from iac_wrapper.model.plan import Plan
-from iac_wrapper.model.report import Report
+from iac_wrapper.model.plan import TerraformPlan
+from iac_wrapper.model.report import ProjectReport
 from iac_wrapper.operations import candidates, inventory, releases, step
 from iac_wrapper.operations.blame import Blame
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.infrastructure import check_own
 from iac_wrapper.operations.leaves import ensure_certificates
 from iac_wrapper.operations.prepare import remove_dropped
-from iac_wrapper.operations.prove import prove
+from iac_wrapper.operations.prove import prove_and_repair
 from iac_wrapper.operations.verify import unhealthy_detail
 from iac_wrapper.operations.workspace import Workspace
 
@@ -30,7 +30,7 @@ class UnknownServiceError(ConfigError):
 
 
 @dataclass(frozen=True)
-class Removed:
+class RemoveResult:
     """What a remove took away, by what plan (`plan_hash`: SHA-256), and what it left.
 
     `volumes` are the data volumes of the removed services. `report` is the proof of the services
@@ -39,9 +39,9 @@ class Removed:
 
     services: tuple[str, ...]
     volumes: tuple[str, ...]
-    plan: Plan
+    plan: TerraformPlan
     plan_hash: str
-    report: Report | None = None
+    report: ProjectReport | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form, without the plan."""
@@ -51,7 +51,7 @@ class Removed:
 class RemoveUnhealthyError(UnhealthyError):
     """Services are gone, and others that the plan changed are not good; `removed` says which."""
 
-    def __init__(self, removed: Removed, report: Report) -> None:
+    def __init__(self, removed: RemoveResult, report: ProjectReport) -> None:
         failed = report.failed
         super().__init__(
             f"{', '.join(removed.services)} removed; of {len(report.services)} other services that"
@@ -87,12 +87,12 @@ def still_listed(workspace: Workspace, file: Path, names: Sequence[str]) -> tupl
     applied = workspace.applied()
     environment = workspace.environment or (applied.environment if applied else None)
     with suppress(ConfigError):
-        specs = repos_file.load(file, environment=environment)
+        specs = repos_file.load_entries(file, environment=environment)
         return tuple(spec.where for spec in specs if spec.name in names)
     return ()
 
 
-def remove(workspace: Workspace, names: Sequence[str]) -> Removed:
+def remove(workspace: Workspace, names: Sequence[str]) -> RemoveResult:
     """Plan and apply the recorded lock without `names`; then their keys and secret values go.
 
     Data volumes stay. The other services stay as they are recorded; what drifted of them comes
@@ -111,9 +111,9 @@ def remove(workspace: Workspace, names: Sequence[str]) -> Removed:
         left = replace(applied, apps=tuple(a for a in applied.apps if a.name not in gone))
         ensure_certificates(workspace, left)  # a version before gave no uids
         candidates.discard(workspace, gone, live=True)
-        known = releases.load(workspace)
+        known = releases.load_releases(workspace)
         going = step.prepare(workspace, left, known.stopped)
-        others = synthesized.changed_services(going.terraform.directory, going.plan)
+        others = synthesized_stack.changed_services(going.terraform.directory, going.plan)
         others -= known.stopped.keys()
         if others:
             said = ", ".join(sorted(others))
@@ -124,13 +124,13 @@ def remove(workspace: Workspace, names: Sequence[str]) -> Removed:
         volumes = workspace.engine.volumes(workspace.project)
         report = _prove(workspace, left, others) if others else None
     kept = tuple(name for name, service in volumes.items() if service in gone)
-    removed = Removed(gone, kept, going.plan, going.hash, report)
+    removed = RemoveResult(gone, kept, going.plan, going.hash, report)
     if report and not report.good:
         raise RemoveUnhealthyError(removed, report)
     return removed
 
 
-def _prove(workspace: Workspace, left: LockFile, changed: frozenset[str]) -> Report:
+def _prove(workspace: Workspace, left: LockFile, changed: frozenset[str]) -> ProjectReport:
     heal(workspace)
     lock = replace(left, apps=tuple(app for app in left.apps if app.name in changed))
-    return prove(workspace, lock, {}, Blame(changed, None), strict=False)
+    return prove_and_repair(workspace, lock, {}, Blame(changed, None), strict=False)

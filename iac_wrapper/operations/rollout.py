@@ -19,22 +19,22 @@ from iac_wrapper.files import env_files
 from iac_wrapper.model import labels
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.lock import LockFile
-from iac_wrapper.model.plan import Plan
-from iac_wrapper.model.report import Report, ServiceReport
-from iac_wrapper.operations import candidates, failed_logs, releases, step, unfinished
+from iac_wrapper.model.plan import TerraformPlan
+from iac_wrapper.model.report import ProjectReport, ServiceReport
+from iac_wrapper.operations import candidates, failed_logs, releases, step, unfinished_rollout
 from iac_wrapper.operations.blame import Blame
-from iac_wrapper.operations.changes import Change, Values, changes, parts
+from iac_wrapper.operations.changes import Values, VersionChange, changes, parts
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.leaves import keep_certificates
 from iac_wrapper.operations.prepare import with_old_values, write_values
-from iac_wrapper.operations.prove import prove
-from iac_wrapper.operations.releases import Named, Stopped
+from iac_wrapper.operations.prove import prove_and_repair
+from iac_wrapper.operations.releases import NamedServices, StoppedService
 from iac_wrapper.operations.step import Step
 from iac_wrapper.operations.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RolloutRequest:
     """What a deploy wants.
 
     `values` are the secret ones; `named` services were asked for one by one; `healed` containers
@@ -44,14 +44,14 @@ class Wanted:
 
     lock: LockFile
     values: Values
-    named: Named
+    named: NamedServices
     healed: frozenset[str]
     resting: frozenset[str]
     strict: bool
 
 
 @dataclass(frozen=True)
-class Rolled:
+class RolloutResult:
     """How a rollout ended.
 
     `lock` says what serves now, for each service; `report` what was proven, with the row of the
@@ -61,13 +61,13 @@ class Rolled:
     """
 
     lock: LockFile
-    plan: Plan
+    plan: TerraformPlan
     plan_hash: str
-    report: Report
+    report: ProjectReport
     moved: tuple[str, ...]
 
 
-def roll(workspace: Workspace, wanted: Wanted) -> Rolled:
+def roll(workspace: Workspace, wanted: RolloutRequest) -> RolloutResult:
     """Bring the project to what is wanted, service by service as far as each is proven.
 
     Raises:
@@ -77,11 +77,11 @@ def roll(workspace: Workspace, wanted: Wanted) -> Rolled:
 
 
 class _Rollout:
-    def __init__(self, workspace: Workspace, wanted: Wanted) -> None:
+    def __init__(self, workspace: Workspace, wanted: RolloutRequest) -> None:
         self._workspace = workspace
         self._wanted = wanted
         self._before = workspace.applied()
-        self._releases = releases.load(workspace)
+        self._releases = releases.load_releases(workspace)
         self._now = self._before  # what is deployed at the moment
         self._failed: dict[str, ServiceReport] = {}
         self._back: set[str] = set()  # those of them that were replaced, and put back
@@ -89,9 +89,9 @@ class _Rollout:
         self._later: frozenset[str] = frozenset()  # what the parts to come are for
         self._starts: dict[str, int] = {}  # the start of each candidate that was proven
 
-    def run(self) -> Rolled:
+    def run(self) -> RolloutResult:
         workspace, wanted = self._workspace, self._wanted
-        unfinished.settle(workspace, self._before)
+        unfinished_rollout.settle(workspace, self._before)
         first = step.prepare(workspace, wanted.lock, wanted.resting)
         step.build(workspace, first)
         changed = changes(workspace, first, self._before, wanted.values)
@@ -111,7 +111,7 @@ class _Rollout:
         shown = first if early else going
         moved = tuple(s.app.name for s in report.services if s.good and s.app.name in changed)
         moved = tuple(name for name in moved if name not in self._failed)
-        return Rolled(lock, shown.plan, shown.hash, self._told(report), moved)
+        return RolloutResult(lock, shown.plan, shown.hash, self._told(report), moved)
 
     @property
     def _services(self) -> frozenset[str]:
@@ -121,7 +121,7 @@ class _Rollout:
     def _untouched(self) -> frozenset[str]:
         return self._wanted.resting | frozenset(self._failed) | self._later
 
-    def _try(self, part: Mapping[str, Change]) -> bool:
+    def _try(self, part: Mapping[str, VersionChange]) -> bool:
         """Prove new versions beside the old ones; what fails is noted and removed.
 
         Returns:
@@ -135,7 +135,9 @@ class _Rollout:
         workspace.step(f"Trying {names} beside the version that serves")
         try:
             candidates.start(workspace, [(c.app, c.containers, values[c.app.name]) for c in tried])
-            rows = candidates.prove(workspace, self._now, [change.app for change in tried])
+            rows = candidates.prove_candidates(
+                workspace, self._now, [change.app for change in tried]
+            )
             self._starts = {row.app.name: row.health.incarnation for row in rows if row.good}
             for row in (row for row in rows if not row.good):
                 self._stays(row, part[row.app.name].old)
@@ -155,8 +157,8 @@ class _Rollout:
             self._kept[row.app.name] = kept
 
     def _replace(
-        self, part: Mapping[str, Change], blame: Blame, planned: Step | None = None
-    ) -> tuple[Step, LockFile, Report]:
+        self, part: Mapping[str, VersionChange], blame: Blame, planned: Step | None = None
+    ) -> tuple[Step, LockFile, ProjectReport]:
         """Apply what is proven of `part`, and what cannot be tried; put back what fails then."""
         workspace = self._workspace
         going = planned or step.prepare(workspace, self._target(), self._untouched)
@@ -164,24 +166,24 @@ class _Rollout:
         self._write_values(part)
         self._go_live(part)
         self._apply(going)
-        asked = unfinished.recorded(workspace)
+        asked = unfinished_rollout.recorded_envoys(workspace)
         done = tuple(app for app in going.lock.apps if app.name not in self._later)
         touched = replace(going.lock, apps=done)
-        report = prove(workspace, touched, asked, blame, strict=self._wanted.strict)
+        report = prove_and_repair(workspace, touched, asked, blame, strict=self._wanted.strict)
         report = self._watch(going.lock, report)
         lock, report = self._put_back(going.lock, report, part, asked, blame)
         self._settle(report, part)
         self._now = lock
         return going, lock, report
 
-    def _watch(self, lock: LockFile, report: Report) -> Report:
+    def _watch(self, lock: LockFile, report: ProjectReport) -> ProjectReport:
         """`report`, in which a new version that ended while it had the traffic is not good.
 
         Its recorded pair is only a second old; the candidate has lived longer.
         """
         ended, self._starts = candidates.ended(self._workspace, lock, self._starts), {}
         apps = [row.app for row in report.services if row.app.name in ended]
-        rows = candidates.prove(self._workspace, lock, apps, live=True) if apps else []
+        rows = candidates.prove_candidates(self._workspace, lock, apps, live=True) if apps else []
         bad = [replace(row, changed=True) for row in rows if not row.good]
         for row in bad:
             self._workspace.warn(f"{row.app.name}: the new version ended after it was proven")
@@ -196,14 +198,14 @@ class _Rollout:
             lock = replace(lock, apps=tuple(apps))
         return lock.with_apps(self._kept.values())
 
-    def _say_in_place(self, changed: Iterable[Change]) -> None:
+    def _say_in_place(self, changed: Iterable[VersionChange]) -> None:
         for change in changed:
             if change.in_place and change.old:
                 self._workspace.progress(
                     f"{change.app.name}: its old version stops first ({change.in_place})"
                 )
 
-    def _write_values(self, changed: Mapping[str, Change]) -> None:
+    def _write_values(self, changed: Mapping[str, VersionChange]) -> None:
         layout, project = self._workspace.layout, self._workspace.project
         for name, values in self._wanted.values.items():
             if name in self._untouched:
@@ -213,7 +215,7 @@ class _Rollout:
                 env_files.stash(layout.env_files(project, name), previous)
             write_values(self._workspace, name, values)
 
-    def _go_live(self, changed: Mapping[str, Change]) -> None:
+    def _go_live(self, changed: Mapping[str, VersionChange]) -> None:
         tried = {name for name, change in changed.items() if change.in_place is None}
         proven = sorted(tried - self._failed.keys())
         for service in proven:
@@ -231,11 +233,11 @@ class _Rollout:
     def _put_back(
         self,
         lock: LockFile,
-        report: Report,
-        changed: Mapping[str, Change],
+        report: ProjectReport,
+        changed: Mapping[str, VersionChange],
         asked: Mapping[str, str],
         blame: Blame,
-    ) -> tuple[LockFile, Report]:
+    ) -> tuple[LockFile, ProjectReport]:
         """Return what failed after it replaced its old version to the last one that was good."""
         bad = [row for row in report.services if not row.good and row.app.name in changed]
         bad = [row for row in bad if row.app.name not in self._failed]
@@ -247,7 +249,9 @@ class _Rollout:
             apps = [app for row in back if (app := targets[row.app.name])]
             lock = self._apply_again(lock, apps)
             again = replace(lock, apps=tuple(apps))
-            rows = prove(self._workspace, again, asked, blame, strict=self._wanted.strict).services
+            rows = prove_and_repair(
+                self._workspace, again, asked, blame, strict=self._wanted.strict
+            ).services
             report = report.with_rows(rows)
             self._back |= {row.app.name for row in back}
             for row in back:
@@ -255,13 +259,13 @@ class _Rollout:
         self._stop([row for row in bad if targets[row.app.name] is None])
         return lock, report
 
-    def _last_good(self, change: Change) -> ResolvedApp | None:
+    def _last_good(self, change: VersionChange) -> ResolvedApp | None:
         return change.old if change.was_good else self._releases.last_good(change.app.name)
 
     def _differs(self, failed: ResolvedApp, target: ResolvedApp | None) -> bool:
         """Whether going back to `target` is going anywhere: its entry or its values are others."""
         previous = self._workspace.layout.previous_env_files(self._workspace.project, failed.name)
-        kept = env_files.read(previous)
+        kept = env_files.read_values(previous)
         new_values = previous.exists() and kept != dict(self._wanted.values[failed.name])
         return target is not None and (target != failed or new_values)
 
@@ -291,13 +295,13 @@ class _Rollout:
             workspace.warn(f"{row.app.name}: stopped, it never served; `{logs}` says why")
         known = self._releases.stopped
         stopped = {name: known[name] for name in self._wanted.resting & known.keys()}
-        stopped |= {row.app.name: Stopped.after(row, now) for row in rows}
+        stopped |= {row.app.name: StoppedService.after(row, now) for row in rows}
         self._releases = replace(self._releases, stopped=stopped)
-        releases.save(workspace, self._releases)
+        releases.save_releases(workspace, self._releases)
         for container in sorted(stopping, key=lambda c: c.role):
             engine_changes.stop(workspace.engine, container)
 
-    def _settle(self, report: Report, part: Mapping[str, Change]) -> None:
+    def _settle(self, report: ProjectReport, part: Mapping[str, VersionChange]) -> None:
         """Take the traffic back from candidates, and note what is good."""
         workspace, project = self._workspace, self._workspace.project
         good = [row.app for row in report.services if row.good]
@@ -309,9 +313,9 @@ class _Rollout:
                 workspace.layout.failed_log(project, app.name).unlink(missing_ok=True)
             env_files.forget(workspace.layout.previous_env_files(project, app.name))
         self._releases = self._releases.proven(good, keep=workspace.settings.keep_images)
-        releases.save(workspace, self._releases)
+        releases.save_releases(workspace, self._releases)
 
-    def _told(self, report: Report) -> Report:
+    def _told(self, report: ProjectReport) -> ProjectReport:
         """`report` with the rows of what failed, and whether the previous version serves."""
         rows = {row.app.name: row for row in report.services}
         told = [

@@ -10,7 +10,7 @@ from iac_wrapper.adapters import image_builder
 from iac_wrapper.adapters.terraform import Terraform
 from iac_wrapper.files import lock_file
 from iac_wrapper.model.lock import LockFile
-from iac_wrapper.model.plan import Plan
+from iac_wrapper.model.plan import TerraformPlan
 from iac_wrapper.operations.infrastructure import file_hash, make_plan, sweep_orphans
 from iac_wrapper.operations.workspace import Workspace
 
@@ -22,7 +22,7 @@ class Step:
     lock: LockFile
     terraform: Terraform
     saved: Path
-    plan: Plan
+    plan: TerraformPlan
     hash: str
 
 
@@ -30,7 +30,7 @@ def prepare(workspace: Workspace, lock: LockFile, untouched: Collection[str] = (
     """Plan `lock`, but for the containers of `untouched` services; nothing is changed."""
     # A copy: the repos file, and so the lock beside it, may be another project's as well.
     own = workspace.directory / "deploy.lock.json"
-    lock_file.save(lock, own)
+    lock_file.save_lock(lock, own)
     outdir = workspace.layout.outdir(workspace.project)
     terraform, saved, plan = make_plan(workspace, own, outdir, untouched=untouched)
     return Step(lock, terraform, saved, plan, file_hash(saved))

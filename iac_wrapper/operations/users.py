@@ -18,7 +18,7 @@ from iac_wrapper.operations.workspace import Workspace
 def propose(workspace: Workspace, lock: LockFile, path: Path) -> Mapping[str, Users]:
     """Which uids the services have, or would get, also written to `path`; the record stays."""
     found = _assign(workspace, lock, lambda _block, _service: True)
-    users_file.save(found, path)
+    users_file.save_users(found, path)
     return found
 
 
@@ -39,7 +39,7 @@ def claim(workspace: Workspace, lock: LockFile) -> Mapping[str, Users]:
         # A running container has the file itself mounted, not its name.
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_text(path, text)
-    users_file.save(found, layout.users(workspace.project))
+    users_file.save_users(found, layout.users(workspace.project))
     return found
 
 

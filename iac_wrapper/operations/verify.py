@@ -16,11 +16,11 @@ from iac_wrapper.identity import certificates
 from iac_wrapper.identity.control_plane import ControlPlane
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.certificate import CONTROL_PLANE, spiffe_id
-from iac_wrapper.model.diagnosis import Diagnosis, Facts, diagnose
+from iac_wrapper.model.diagnosis import Diagnosis, DiagnosisFacts, diagnose
 from iac_wrapper.model.health import Health, Probe
 from iac_wrapper.model.lock import LockFile
-from iac_wrapper.model.proof import Question
-from iac_wrapper.model.report import Report, ServiceReport
+from iac_wrapper.model.proof import ProofQuestion
+from iac_wrapper.model.report import ProjectReport, ServiceReport
 from iac_wrapper.operations import releases
 from iac_wrapper.operations.failing import FailingCheck
 from iac_wrapper.operations.last_lines import last_lines
@@ -76,7 +76,7 @@ def verify(  # noqa: PLR0913 - keywords with defaults that most callers leave
     given_up: Collection[str] = (),
     exactly: bool = False,
     asked: Mapping[str, str] = MappingProxyType({}),
-) -> Report:
+) -> ProjectReport:
     """Prove every service in parallel, see `prove`, and say what is to be known of good ones.
 
     Args:
@@ -94,14 +94,14 @@ def verify(  # noqa: PLR0913 - keywords with defaults that most callers leave
         )
         for app in lock.apps
     ]
-    rows = prove(workspace, lock, targets, wait=wait)
+    rows = prove_targets(workspace, lock, targets, wait=wait)
     for row in rows:
         for text in row.warnings:
             workspace.warn(f"{row.app.name}: {text}")
-    return Report(workspace.project, tuple(rows))
+    return ProjectReport(workspace.project, tuple(rows))
 
 
-def prove(
+def prove_targets(
     workspace: Workspace, lock: LockFile, targets: Sequence[Target], *, wait: float
 ) -> list[ServiceReport]:
     """Prove pairs of containers in parallel, each as the service that it stands for.
@@ -146,7 +146,7 @@ def unhealthy_detail(reports: Sequence[ServiceReport]) -> str:
 
 def _resting(workspace: Workspace, targets: Sequence[Target]) -> dict[str, Health]:
     """What to say of those that a deploy stopped and nobody has started since: nothing answers."""
-    stopped = releases.load(workspace).stopped
+    stopped = releases.load_releases(workspace).stopped
     known = {t.app.name: t for t in targets if t.app.name in stopped and not t.containers}
     found = {
         name: workspace.engine.container(target.container(workspace.project, "app"))
@@ -213,7 +213,7 @@ def _ask(  # noqa: PLR0913, PLR0917 - only `_prove_one` calls it
     show: Callable[[Health], None],
 ) -> Health:
     app, project = target.app, workspace.project
-    question = Question.about(app)
+    question = ProofQuestion.about(app)
     if not limit:
         return client.health(app.name, question, sni=target.sni)
     stuck = StuckCheck(
@@ -242,7 +242,7 @@ def _serves_its_leaf(workspace: Workspace, health: Health) -> bool:
     if health.fingerprint is None:
         return True  # nothing answered: that is the finding
     directory = workspace.layout.certificates(workspace.project) / health.name
-    return certificates.inspect(directory).fingerprint == health.fingerprint
+    return certificates.inspect_leaf(directory).fingerprint == health.fingerprint
 
 
 def _diagnose(
@@ -251,7 +251,7 @@ def _diagnose(
     container = workspace.engine.container(target.container(workspace.project, "app"))
     settings, lines = workspace.settings, _log(workspace, container)
     source = workspace.layout.context(workspace.project, report.app.image) / "app"
-    facts = Facts(
+    facts = DiagnosisFacts(
         app=report.app,
         project=workspace.project,
         health=report.health,

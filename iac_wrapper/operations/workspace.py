@@ -49,7 +49,7 @@ class Workspace:
         Raises:
             ConfigError: this machine is not set up, or by another version.
         """
-        return host.load(self.settings.machine_home)
+        return host.load_host(self.settings.machine_home)
 
     def redactor(self) -> Redactor:
         """A redactor that knows the settings' secrets and every secret value of `env:`."""

@@ -36,7 +36,7 @@ _INLINE = ("pip", "install", "-r", "/deps/requirements.txt")
 
 
 @dataclass(frozen=True)
-class Build:
+class AppBuild:
     """An image to be: facts for the lock, and what `write` needs.
 
     `image` is ``iac/<project>-<service>:<12 hex>``; `base` the reference of the runtime base, whose
@@ -66,7 +66,7 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
     layout: Layout,
     settings: Settings,
     project: str,
-) -> Build:
+) -> AppBuild:
     """What building `checkout` would mean. Reads the checkout; writes nothing.
 
     Raises:
@@ -83,7 +83,7 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
     files = {"Dockerfile": render(replace(props, key=key, labels=_labels(checkout)))}
     if dependencies.inline:
         files["requirements.txt"] = dependencies.inline
-    return Build(
+    return AppBuild(
         image=image,
         entrypoint=entrypoint,
         dependencies=dependencies,
@@ -123,7 +123,7 @@ def _made_from(python: PythonChoice | None, dependencies: Dependencies) -> str:
     return f"{version}dependencies: {dependencies.reason}"
 
 
-def write(build: Build) -> Path:
+def write(build: AppBuild) -> Path:
     """Put the context of `build` on disk, whole or not at all; one that is there is kept.
 
     Returns:
@@ -138,7 +138,7 @@ def write(build: Build) -> Path:
     return build.context
 
 
-def _write_new(build: Build) -> None:
+def _write_new(build: AppBuild) -> None:
     parent = build.context.parent
     with tempfile.TemporaryDirectory(prefix=".new-", dir=parent) as temporary:
         draft = Path(temporary) / "context"

@@ -11,7 +11,7 @@ from iac_wrapper.files import env_text
 from iac_wrapper.settings.table import Settings
 
 
-def load(root: Path | None, environ: Mapping[str, str] | None = None) -> Settings:
+def load_settings(root: Path | None, environ: Mapping[str, str] | None = None) -> Settings:
     """Settings of the project in `root`: environment over `.env` over defaults.
 
     Args:

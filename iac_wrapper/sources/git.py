@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from iac_wrapper.adapters import process
-from iac_wrapper.adapters.process import Command, Completed
+from iac_wrapper.adapters.process import Command, CommandResult
 from iac_wrapper.errors import CommandError, SourceError
 from iac_wrapper.model.git_refs import Refs, parse_ls_remote
 from iac_wrapper.model.remote import Remote
@@ -199,7 +199,7 @@ def _network(
     *arguments: str,
     refspecs: tuple[str, ...] = (),
     timeout: float = FETCH_TIMEOUT,
-) -> Completed:
+) -> CommandResult:
     """A git command that talks to `remote`; the token travels in the environment, never in argv.
 
     Not as GIT_CONFIG_KEY_0: the user's own GIT_CONFIG_COUNT (a proxy, insteadOf) stays in force.
@@ -225,7 +225,7 @@ def _network(
     return done
 
 
-def _moved(done: Completed, remote: Remote) -> Remote | None:
+def _moved(done: CommandResult, remote: Remote) -> Remote | None:
     """The new place of a renamed repository, if it is on the same scheme, host and port."""
     if not re.search(r"returned error: 30[12378]", done.stderr):
         return None
@@ -233,7 +233,7 @@ def _moved(done: Completed, remote: Remote) -> Remote | None:
     return replace(remote, url=url) if url else None
 
 
-def local(folder: Path, *arguments: str, isolated: bool = True) -> Completed:
+def local(folder: Path, *arguments: str, isolated: bool = True) -> CommandResult:
     """A git command in `folder`, without network; a failure is in what it returns.
 
     `fsmonitor` names a program that a repository wants run: never. `isolated` leaves the

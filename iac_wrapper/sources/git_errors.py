@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from iac_wrapper.adapters.process import LOOK, TAIL_LINES, Completed
+from iac_wrapper.adapters.process import LOOK, TAIL_LINES, CommandResult
 from iac_wrapper.errors import SourceError
 from iac_wrapper.model.remote import Remote
 
@@ -83,7 +83,7 @@ _CASES = (
 )
 
 
-def explain(done: Completed, remote: Remote) -> SourceError:
+def explain(done: CommandResult, remote: Remote) -> SourceError:
     """The error for a git command on `remote` that failed."""
     text = done.stderr.strip()
     case = next((case for case in _CASES if re.search(case.pattern, text)), None)

@@ -24,7 +24,7 @@ _SHOWN = 200  # characters of a target in a sentence
 
 
 @dataclass(frozen=True)
-class Verdict:
+class LinkVerdict:
     """`good` links with their targets as written; `omissions` names those that leave the tree at
     any step on their way (even if they come back), go in circles or are no path, and those that
     are good but point nowhere.
@@ -76,7 +76,7 @@ class LinkTable:
         self._free(parts)
         self._targets[parts] = target
 
-    def judge(self) -> Verdict:
+    def judge(self) -> LinkVerdict:
         """Which links can be made.
 
         Raises:
@@ -93,7 +93,7 @@ class LinkTable:
             good.append((parts, target))
             if end and end not in self._kinds:
                 omissions.append(Omission("dangling", path, shown))
-        return Verdict(tuple(good), tuple(omissions))
+        return LinkVerdict(tuple(good), tuple(omissions))
 
     def _free(self, parts: Parts) -> None:
         if parts in self._kinds or parts in self._targets:

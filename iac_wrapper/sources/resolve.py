@@ -21,15 +21,15 @@ from iac_wrapper.model.remote import Remote, remote_of
 from iac_wrapper.model.slug import Slug
 from iac_wrapper.settings import Settings
 from iac_wrapper.sources import git
-from iac_wrapper.sources.source_cache import Cached, Commit, SourceCache
-from iac_wrapper.sources.unpack import Limits
+from iac_wrapper.sources.source_cache import CachedTree, Commit, SourceCache
+from iac_wrapper.sources.unpack import SourceLimits
 
 MAX_PARALLEL = 8
 """Connections at once: hosts slow down or refuse clients that open many more."""
 
 Progress = Callable[[str], None]
 
-Locked = Mapping[str, tuple[str, str]]
+LockedCommits = Mapping[str, tuple[str, str]]
 """Service name -> (slug text, full SHA): what the lock file says."""
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ def resolve(
     settings: Settings,
     *,
     cache: Path,
-    locked: Locked | None = None,
+    locked: LockedCommits | None = None,
     progress: Progress = lambda _: None,
 ) -> list[Checkout]:
     """Fetch the source of every app.
@@ -62,7 +62,7 @@ def resolve(
         ConfigError: a base URL in the settings is not usable.
     """
     say = _one_at_a_time(progress)
-    store = SourceCache(cache, Limits(settings.fetch_max_bytes), say)
+    store = SourceCache(cache, SourceLimits(settings.fetch_max_bytes), say)
     run = _Run(settings.hosts, store, locked or {})
     with ThreadPoolExecutor(MAX_PARALLEL, "resolve") as pool:
         futures = [pool.submit(run.checkout, spec) for spec in specs]
@@ -95,7 +95,7 @@ class _Once:
 class _Run:
     """What one call of `resolve` shares between its threads."""
 
-    def __init__(self, hosts: Hosts, store: SourceCache, locked: Locked) -> None:
+    def __init__(self, hosts: Hosts, store: SourceCache, locked: LockedCommits) -> None:
         self._hosts = hosts
         self._store = store
         self._locked = locked
@@ -150,11 +150,11 @@ class _Run:
 
         return self._once((remote.url, short), look)
 
-    def _fetch(self, slug: Slug, remote: Remote, commit: str) -> Cached:
+    def _fetch(self, slug: Slug, remote: Remote, commit: str) -> CachedTree:
         return self._store.fetch(Commit(remote, commit, slug.archive_url(self._hosts, commit)))
 
 
-def _checkout(spec: AppSpec, cached: Cached, commit: str | None) -> Checkout:
+def _checkout(spec: AppSpec, cached: CachedTree, commit: str | None) -> Checkout:
     notes = sentences(cached.omissions)
     return Checkout(spec, cached.path, cached.tree, commit, cached.method, notes)
 

@@ -28,7 +28,7 @@ from iac_wrapper.sources import archive, git, working_tree
 from iac_wrapper.sources.http_source import SourceUnavailableError
 from iac_wrapper.sources.survey import first_difference, survey
 from iac_wrapper.sources.tree import copy_local, leaving_links, tree_hash
-from iac_wrapper.sources.unpack import Limits, unpack
+from iac_wrapper.sources.unpack import SourceLimits, unpack
 
 Method = Literal["archive", "clone", "local"]
 
@@ -47,7 +47,7 @@ _FORMAT = 2
 
 
 @dataclass(frozen=True)
-class Cached:
+class CachedTree:
     """A complete tree: `tree` is its hash, `method` how it came, `omissions` what it lacks."""
 
     path: Path
@@ -55,7 +55,7 @@ class Cached:
     method: Method
     omissions: tuple[Omission, ...] = ()
 
-    def part(self, folder: Path) -> Cached:
+    def part(self, folder: Path) -> CachedTree:
         """A folder in it as a source of its own: links that leave the folder are left out."""
         here = folder.resolve().relative_to(self.path.resolve()).as_posix()
         omissions = {*below(self.omissions, here), *leaving_links(folder)}
@@ -87,10 +87,10 @@ class SourceCache:
     """
 
     folder: Path
-    limits: Limits
+    limits: SourceLimits
     progress: Callable[[str], None]
 
-    def fetch(self, commit: Commit) -> Cached:
+    def fetch(self, commit: Commit) -> CachedTree:
         """The tree of a commit: the cached one if it is unaltered, else by archive, else by git.
 
         Raises:
@@ -103,9 +103,9 @@ class SourceCache:
             method, links = self._obtain(commit, staging)
             tree = staging / "tree"
             omissions = survey(tree, links, working_tree.submodule_urls(tree))
-            return _publish(staging, Cached(final / "tree", tree_hash(tree), method, omissions))
+            return _publish(staging, CachedTree(final / "tree", tree_hash(tree), method, omissions))
 
-    def snapshot(self, source: Path) -> Cached:
+    def snapshot(self, source: Path) -> CachedTree:
         """A copy of a local directory that later edits do not reach, keyed by its content.
 
         A new one makes old ones go.
@@ -121,7 +121,7 @@ class SourceCache:
                 with contextlib.suppress(OSError):
                     final.touch()
                 return replace(cached, omissions=omissions)
-            made = _publish(staging, Cached(final / "tree", tree, "local", omissions))
+            made = _publish(staging, CachedTree(final / "tree", tree, "local", omissions))
         _remove_unused(self.folder)
         return made
 
@@ -175,13 +175,13 @@ class SourceCache:
             file.unlink(missing_ok=True)
 
 
-def _lookup(final: Path, progress: Callable[[str], None]) -> Cached | None:
+def _lookup(final: Path, progress: Callable[[str], None]) -> CachedTree | None:
     """A cached tree that still hashes to what was recorded; any other is thrown away."""
     try:
         record = json.loads((final / "source.json").read_text(encoding="utf-8"))
         if record.get("format") == _FORMAT:
             omissions = tuple(Omission(*one) for one in record["omissions"])
-            cached = Cached(final / "tree", str(record["tree"]), record["method"], omissions)
+            cached = CachedTree(final / "tree", str(record["tree"]), record["method"], omissions)
             if tree_hash(cached.path) == cached.tree:
                 return cached
         elif "format" not in record and record.get("tree"):
@@ -205,7 +205,7 @@ def _discard(final: Path) -> None:
     shutil.rmtree(away, ignore_errors=True)
 
 
-def _publish(staging: Path, made: Cached) -> Cached:
+def _publish(staging: Path, made: CachedTree) -> CachedTree:
     """Give the tree in `staging` the place that `made` names; the winner's, if one was quicker."""
     final = made.path.parent
     omissions = [(one.kind, one.path, one.detail) for one in made.omissions]

@@ -13,10 +13,10 @@ from iac_wrapper.errors import SourceError
 from iac_wrapper.files.public_tree import file_mode, make_directory
 from iac_wrapper.model.omission import Omission
 from iac_wrapper.sources import working_tree
-from iac_wrapper.sources.left_out import JUNK, is_junk, junk, left_out
+from iac_wrapper.sources.exclusions import JUNK, is_junk, junk, left_out
 from iac_wrapper.sources.link_table import LinkTable
 from iac_wrapper.sources.survey import survey
-from iac_wrapper.sources.unpack import Limits
+from iac_wrapper.sources.unpack import SourceLimits
 
 
 def tree_hash(root: Path) -> str:
@@ -44,7 +44,7 @@ def leaving_links(root: Path) -> tuple[Omission, ...]:
     return tuple(one for one in table.judge().omissions if one.kind == "link")
 
 
-def copy_local(source: Path, to: Path, limits: Limits) -> tuple[Omission, ...]:
+def copy_local(source: Path, to: Path, limits: SourceLimits) -> tuple[Omission, ...]:
     """Copy what would be committed of a local directory to `to`, which does not exist yet.
 
     In a git working tree that is what git tracks plus what .gitignore does not exclude; elsewhere
@@ -58,7 +58,7 @@ def copy_local(source: Path, to: Path, limits: Limits) -> tuple[Omission, ...]:
         SourceError: git refuses to read the working tree, or the caps are exceeded.
     """
     copy = _Copy(source, to, limits)
-    found = working_tree.read(source, JUNK)
+    found = working_tree.read_working_tree(source, JUNK)
     if found is None:
         copy.untracked(str(path.relative_to(source)) for path in _walk(source, is_junk))
         return survey(to, copy.finish([*junk(source)]), {})
@@ -71,7 +71,7 @@ def copy_local(source: Path, to: Path, limits: Limits) -> tuple[Omission, ...]:
 class _Copy:
     """The copy of one directory while it grows; links are made last, those that stay inside."""
 
-    def __init__(self, source: Path, to: Path, limits: Limits) -> None:
+    def __init__(self, source: Path, to: Path, limits: SourceLimits) -> None:
         self._source = source
         self._to = to
         self._limits = limits
@@ -182,7 +182,7 @@ def _key_folder(source: Path, name: str) -> str | None:
     return None
 
 
-def _too_large(source: Path, limits: Limits) -> SourceError:
+def _too_large(source: Path, limits: SourceLimits) -> SourceError:
     return SourceError(
         "the source is too large",
         found=f"{source}: more than {limits.max_bytes // 10**6} MB or {limits.max_entries} files",

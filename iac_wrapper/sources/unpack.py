@@ -54,7 +54,7 @@ _HEADER_TYPES = (
 
 
 @dataclass(frozen=True)
-class Limits:
+class SourceLimits:
     """`max_bytes`: all regular files together."""
 
     max_bytes: int
@@ -62,7 +62,7 @@ class Limits:
 
 
 def unpack(
-    archive: Path, to: Path, limits: Limits, *, strip_top: bool, commit: str | None = None
+    archive: Path, to: Path, limits: SourceLimits, *, strip_top: bool, commit: str | None = None
 ) -> tuple[Omission, ...]:
     """Unpack `archive` (.tar or .tar.gz) into `to`, a directory that does not exist yet.
 
@@ -94,7 +94,7 @@ def unpack(
 
 
 class _Unpacker:
-    def __init__(self, to: Path, limits: Limits, *, strip_top: bool) -> None:
+    def __init__(self, to: Path, limits: SourceLimits, *, strip_top: bool) -> None:
         self._to = to
         self._limits = limits
         self._strip_top = strip_top
@@ -185,7 +185,7 @@ class _CheckedTarInfo(tarfile.TarInfo):
 class _Capped(io.RawIOBase):
     """A reader that stops at the caps: the first thing a decompression bomb meets."""
 
-    def __init__(self, source: IO[bytes], packed: int, limits: Limits) -> None:
+    def __init__(self, source: IO[bytes], packed: int, limits: SourceLimits) -> None:
         self._source = source
         self._packed = max(packed, 1)
         self._limits = limits
@@ -253,7 +253,7 @@ def _refused(what: str, found: str) -> SourceError:
     )
 
 
-def _too_large(limits: Limits) -> SourceError:
+def _too_large(limits: SourceLimits) -> SourceError:
     return SourceError(
         "the source is too large",
         found=f"more than {limits.max_bytes // 10**6} MB unpacked",

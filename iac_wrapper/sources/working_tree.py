@@ -33,7 +33,7 @@ class WorkingTree:
     submodules: Mapping[str, str]
 
 
-def read(folder: Path, junk: tuple[str, ...]) -> WorkingTree | None:
+def read_working_tree(folder: Path, junk: tuple[str, ...]) -> WorkingTree | None:
     """The working tree that `folder` lies in, as far as it is below `folder`; None outside of one.
 
     Args:

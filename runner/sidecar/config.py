@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from string import Template
 
-from runner.sidecar.environment import Wanted
+from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.refused import Refused
 
 RUN = Path("/run/envoy")
@@ -23,7 +23,7 @@ HOP_HEADERS, HOP_KB = 20, 8
 allows that much more, so that it is always the first hop that refuses, with a reason."""
 
 
-def render(template: str, wanted: Wanted) -> str:
+def render(template: str, wanted: SidecarEnvironment) -> str:
     """Fill in the values of one container; every one of them was checked by `environment`.
 
     Raises:
@@ -44,7 +44,7 @@ def render(template: str, wanted: Wanted) -> str:
         raise Refused(f"Envoy's template does not fit this program: {error}") from None
 
 
-def load(wanted: Wanted, directory: Path = TEMPLATES) -> str:
+def load_envoy_config(wanted: SidecarEnvironment, directory: Path = TEMPLATES) -> str:
     """The configuration of this container.
 
     Raises:

@@ -10,7 +10,7 @@ _NAME_OF_THE_QUESTION = b"\xc0\x0c"
 
 
 @dataclass(frozen=True)
-class Question:
+class DnsQuestion:
     """The question of a query for a name of one label; `end` is the offset behind it."""
 
     label: str
@@ -18,7 +18,7 @@ class Question:
     end: int
 
 
-def question(query: bytes) -> Question | None:
+def question(query: bytes) -> DnsQuestion | None:
     """What is asked, if that is one plain question for a name of one label."""
     if len(query) < 12 or query[2] & 0xF8 or query[4:6] != b"\x00\x01":
         return None
@@ -27,7 +27,7 @@ def question(query: bytes) -> Question | None:
     if not 0 < length < 64 or len(query) < end or query[end - 5]:
         return None
     label = query[13 : 13 + length].decode("latin-1")
-    return Question(label, int.from_bytes(query[end - 4 : end - 2], "big"), end)
+    return DnsQuestion(label, int.from_bytes(query[end - 4 : end - 2], "big"), end)
 
 
 def first_label(query: bytes) -> str:
@@ -42,13 +42,13 @@ def has_answer(packet: bytes) -> bool:
     return len(packet) >= 12 and packet[6:8] != b"\0\0"
 
 
-def ask_for(label: str, query: bytes, asked: Question) -> bytes:
+def ask_for(label: str, query: bytes, asked: DnsQuestion) -> bytes:
     """`query` with another name in its question."""
     name = bytes([len(label)]) + label.encode("latin-1") + b"\0"
     return query[:12] + name + query[asked.end - 4 :]
 
 
-def answer(query: bytes, asked: Question, records: list[bytes], ttl: int) -> bytes:
+def answer(query: bytes, asked: DnsQuestion, records: list[bytes], ttl: int) -> bytes:
     """The answer to `query`: addresses (the records' data) that live for `ttl` seconds."""
     flags = bytes([0x80 | (query[2] & 0x01), 0x80])
     counts = b"".join(n.to_bytes(2, "big") for n in (1, len(records), 0, 0))

@@ -14,7 +14,7 @@ from pathlib import Path
 from runner import listeners
 from runner.listeners import MESH_PORTS, Listener
 from runner.sidecar import threads
-from runner.sidecar.environment import Wanted
+from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.log import say
 
 FILE = "app.json"
@@ -94,7 +94,7 @@ def document(endpoint: Endpoint) -> str:
     )
 
 
-def follow(wanted: Wanted, directory: Path) -> None:
+def follow(wanted: SidecarEnvironment, directory: Path) -> None:
     """Write the first endpoint now and follow on a thread that ends with the process."""
 
     def look() -> list[Listener]:

@@ -17,7 +17,7 @@ _UID = re.compile(r"[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SidecarEnvironment:
     """The environment, checked.
 
     `uid` is Envoy's, and the supervisor's once it has dropped root; `app_uid` the program's.
@@ -39,15 +39,15 @@ class Wanted:
     max_headers_kb: int = 60
 
 
-def read(environ: Mapping[str, str]) -> Wanted:
+def read_environment(environ: Mapping[str, str]) -> SidecarEnvironment:
     """Check the variables.
 
     Raises:
         Refused: one is missing or unusable.
     """
-    reader = _Reader(environ)
+    reader = _EnvironmentReader(environ)
     role = reader.one_of("IAC_ROLE", ("sidecar", "gateway"))
-    common = Wanted(
+    common = SidecarEnvironment(
         role=role,
         subnet=reader.subnet("IAC_SUBNET"),
         uid=reader.uid("IAC_ENVOY_UID"),
@@ -60,11 +60,11 @@ def read(environ: Mapping[str, str]) -> Wanted:
     return common if role == "gateway" else _sidecar(common, reader)
 
 
-def _sidecar(common: Wanted, reader: _Reader) -> Wanted:
+def _sidecar(common: SidecarEnvironment, reader: _EnvironmentReader) -> SidecarEnvironment:
     port = reader.number("IAC_PORT", 1, 65535)
     if port in MESH_PORTS.values():
         raise Refused(f"IAC_PORT is {port}, which is the sidecar's own; choose another port")
-    return Wanted(
+    return SidecarEnvironment(
         **{
             **vars(common),
             "service": reader.label("IAC_SERVICE"),
@@ -77,7 +77,7 @@ def _sidecar(common: Wanted, reader: _Reader) -> Wanted:
     )
 
 
-class _Reader:
+class _EnvironmentReader:
     """Typed look-ups; an empty value counts as not set."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from runner.listeners import DOCKER_DNS, MESH_PORTS
-from runner.sidecar.environment import Wanted
+from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.refused import Refused
 
 
-def filter_rules(wanted: Wanted) -> str:
+def filter_rules(wanted: SidecarEnvironment) -> str:
     """The whole filter table: Docker keeps nothing in it inside a container, so it is replaced."""
     sidecar = wanted.role == "sidecar"
     owner = f"-m owner --uid-owner {wanted.uid} "
@@ -37,7 +37,7 @@ def filter_rules(wanted: Wanted) -> str:
     )
 
 
-def nat_rules(wanted: Wanted, current: str) -> str:
+def nat_rules(wanted: SidecarEnvironment, current: str) -> str:
     """Redirection into a chain of our own; `current` is ``iptables-save -t nat``.
 
     Docker's DNS lives in this table (DOCKER_OUTPUT for 127.0.0.11): it is added to, not flushed.
@@ -68,7 +68,7 @@ def _table(name: str, lines: Iterable[str]) -> str:
     return "\n".join([f"*{name}", *lines, "COMMIT", ""])
 
 
-def establish(wanted: Wanted) -> None:
+def establish(wanted: SidecarEnvironment) -> None:
     """Apply the rules; the same rules again change nothing.
 
     Raises:

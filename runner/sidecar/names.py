@@ -22,7 +22,7 @@ from pathlib import Path
 
 from runner.listeners import DOCKER_DNS, MESH_PORTS
 from runner.sidecar import dns, threads
-from runner.sidecar.unknown import Unknown
+from runner.sidecar.unanswered_names import UnansweredNames
 
 TTL = 1
 QUERY_SECONDS = 5.0
@@ -34,7 +34,7 @@ MOST_WAITING = 500
 _SHORT_ID = re.compile(r"[0-9a-f]{12}")
 
 
-def candidate(project: str, asked: dns.Question) -> str | None:
+def candidate(project: str, asked: dns.DnsQuestion) -> str | None:
     """The container that stands in for a service during a rollout, if that may be asked for."""
     name = f"{project}-{asked.label}-live"
     possible = asked.kind in (dns.A, dns.AAAA) and not _SHORT_ID.fullmatch(asked.label)
@@ -47,7 +47,7 @@ class _Waiting:
 
     client: tuple[str, int] | None
     query: bytes
-    asked: dns.Question | None
+    asked: dns.DnsQuestion | None
     until: float
     plain: bytes | None = None
     live_is_open: bool = False
@@ -62,7 +62,7 @@ class Names:
         listener: socket.socket,
         upstream: tuple[str, int],
         project: str,
-        unknown: Unknown | None = None,
+        unknown: UnansweredNames | None = None,
     ) -> None:
         self._listener, self._upstream, self._project = listener, upstream, project
         self._unknown = unknown
@@ -166,5 +166,5 @@ def start(project: str, *, tell: bool) -> None:
     listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     listener.bind(("127.0.0.1", MESH_PORTS["dns"]))
     upstream = (nameserver(Path("/etc/resolv.conf").read_text()), 53)
-    unknown = Unknown(project) if tell else None
+    unknown = UnansweredNames(project) if tell else None
     threads.keep(Names(listener, upstream, project, unknown).step)

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 from runner.sidecar import config, endpoint, environment, envoy, firewall, names, privileges
-from runner.sidecar.environment import Wanted
+from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.log import say
 from runner.sidecar.refused import Refused
-from runner.sidecar.supervise import Supervisor
+from runner.sidecar.supervise import EnvoySupervisor
 
 EX_CONFIG = 78  # sysexits.h: retrying without an edit cannot help
 
@@ -17,9 +17,9 @@ EX_CONFIG = 78  # sysexits.h: retrying without an edit cannot help
 def main() -> int:
     """Become the supervisor of one Envoy; the exit status of the container."""
     try:
-        wanted = environment.read(os.environ)
+        wanted = environment.read_environment(os.environ)
         check_pid(os.getpid(), Path("/proc/1/comm").read_text().strip())
-        text = config.load(wanted)
+        text = config.load_envoy_config(wanted)
         firewall.establish(wanted)
         config.make_directory()
         privileges.drop(wanted.uid)
@@ -28,14 +28,14 @@ def main() -> int:
         say(str(error))
         return EX_CONFIG
     # Blocks signals for the threads that follow as well.
-    supervisor = Supervisor(envoy.command(path), envoy.drain)
+    supervisor = EnvoySupervisor(envoy.command(path), envoy.drain)
     names.start(wanted.project, tell=wanted.role == "sidecar")
     if wanted.role == "sidecar":
         endpoint.follow(wanted, config.RUN)
     return supervisor.run()
 
 
-def _prepare(wanted: Wanted, text: str) -> Path:
+def _prepare(wanted: SidecarEnvironment, text: str) -> Path:
     path = config.write(text)
     if wanted.role == "sidecar":
         config.check_key()

@@ -15,7 +15,7 @@ FAST_SECONDS = 10.0  # an Envoy that lived shorter counts as a fast failure
 FAST_FAILURES = 8  # about 7 s of back-off in a row, then Docker's restart policy takes over
 
 
-class Supervisor:
+class EnvoySupervisor:
     """Runs one program for ever: restarts it when it dies, stops it in order when asked.
 
     Args:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from admin.access import peer_actor
-from admin.wsgi.peer import Peer
+from admin.wsgi.peer import PeerProcess
 from tests.support.admin_api import PROJECT, Api, Client, admin_api, code
 from tests.support.auth_server import JWKS, USER, Fault
 
@@ -117,11 +117,11 @@ def test_the_socket_knows_its_peer(api: Api) -> None:
 
 def test_other_users_of_the_socket_own_nothing() -> None:
     """Members of its group may deploy, but not name any path of the server's user."""
-    other = peer_actor(Peer(1, 4_000_000_000, 1))
+    other = peer_actor(PeerProcess(1, 4_000_000_000, 1))
     assert (other.id, other.name, other.owner) == ("uid:4000000000", "", False)
     assert "deploy" in other.scopes
-    assert peer_actor(Peer(1, os.geteuid(), 1)).owner
-    assert peer_actor(Peer(1, 0, 0)).owner
+    assert peer_actor(PeerProcess(1, os.geteuid(), 1)).owner
+    assert peer_actor(PeerProcess(1, 0, 0)).owner
 
 
 def test_the_socket_can_demand_a_token(tmp_path: Path) -> None:

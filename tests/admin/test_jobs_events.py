@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from admin.jobs.event_log import EventLog
-from admin.jobs.job import Entry
+from admin.jobs.job import EventEntry
 from admin.jobs.log_writer import LogWriter
 
 
@@ -156,4 +156,4 @@ def test_the_log_of_an_ended_job_is_whole_at_once(path: Path) -> None:
     assert EventLog(path, ended=True).read(0) == ([], True)
     entry = LogWriter(path).append("started", "x", {"a": "ü\x1b[0m"})
     assert EventLog(path, ended=True).wait(0, 60) == ([entry], True)
-    assert Entry(**entry.to_dict()) == entry
+    assert EventEntry(**entry.to_dict()) == entry

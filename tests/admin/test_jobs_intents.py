@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from admin.jobs.intents import check, intent
-from admin.jobs.job import Request
+from admin.jobs.job import JobRequest
 from iac_wrapper import settings
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.settings import Settings
 
-DEPLOY = Request("deploy", "demo")
+DEPLOY = JobRequest("deploy", "demo")
 SECRETS = {"GITHUB_TOKEN": "x" * 20, "SUPABASE_SERVICE_ROLE_KEY": "y" * 20, "DATABASE_URL": "db"}
 
 
@@ -36,14 +36,16 @@ def chosen(tmp_path: Path) -> Settings:
     for name in ("open/app", "opened-not", "secrets/demo", ".iac/jobs"):
         (tmp_path / name).mkdir(parents=True)
     values = {"IAC_ADMIN_PATHS": str(tmp_path / "open"), **SECRETS}
-    return settings.load(tmp_path, {**values, "IAC_ADMIN_ENV": "DATABASE_URL, GITHUB_TOKEN"})
+    return settings.load_settings(
+        tmp_path, {**values, "IAC_ADMIN_ENV": "DATABASE_URL, GITHUB_TOKEN"}
+    )
 
 
 @pytest.fixture
-def refused(tmp_path: Path, chosen: Settings) -> Callable[[Request], ConfigError]:
+def refused(tmp_path: Path, chosen: Settings) -> Callable[[JobRequest], ConfigError]:
     """The error for a request, which its owner may make."""
 
-    def ask(request: Request) -> ConfigError:
+    def ask(request: JobRequest) -> ConfigError:
         with pytest.raises(ConfigError) as caught:
             check(request, chosen, tmp_path)
         workspace = Workspace(Layout(tmp_path), chosen, "demo", lambda _: None)
@@ -82,7 +84,7 @@ def refused(tmp_path: Path, chosen: Settings) -> Callable[[Request], ConfigError
     ],
 )
 def test_sources_on_this_machine_are_closed(
-    tmp_path: Path, refused: Callable[[Request], ConfigError], slug: str
+    tmp_path: Path, refused: Callable[[JobRequest], ConfigError], slug: str
 ) -> None:
     """Paths outside the opened folders, however they are written, links, keys, local servers."""
     (tmp_path / "open" / "link").symlink_to("/etc")
@@ -99,7 +101,7 @@ def test_links_to_what_is_ours(tmp_path: Path) -> None:
     (real / "keys").mkdir(parents=True)
     (tmp_path / "secrets").symlink_to("real/keys")
     (tmp_path / ".env").touch()
-    chosen = settings.load(tmp_path, {"IAC_ADMIN_PATHS": str(tmp_path)})
+    chosen = settings.load_settings(tmp_path, {"IAC_ADMIN_PATHS": str(tmp_path)})
     for slug in ("./secrets", "./real/keys", "./real", "."):
         with pytest.raises(ConfigError, match="own keys and settings"):
             check(replace(DEPLOY, slugs=(slug,)), chosen, tmp_path)
@@ -133,14 +135,14 @@ def test_an_opened_folder_may_be_a_link(tmp_path: Path) -> None:
     """Both ends are resolved before they are compared."""
     (tmp_path / "real" / "app").mkdir(parents=True)
     (tmp_path / "open").symlink_to("real")
-    chosen = settings.load(tmp_path, {"IAC_ADMIN_PATHS": str(tmp_path / "open")})
+    chosen = settings.load_settings(tmp_path, {"IAC_ADMIN_PATHS": str(tmp_path / "open")})
     check(replace(DEPLOY, slugs=("./open/app",)), chosen, tmp_path)
     check(replace(DEPLOY, slugs=("./real/app",)), chosen, tmp_path)
 
 
 def test_nothing_is_open_by_default(tmp_path: Path) -> None:
     """Without settings no path and no variable can be named."""
-    chosen = settings.load(tmp_path, {"HOME": "/root"})
+    chosen = settings.load_settings(tmp_path, {"HOME": "/root"})
     with pytest.raises(ConfigError, match="not open") as caught:
         check(replace(DEPLOY, slugs=("./app",)), chosen, tmp_path)
     assert caught.value.expected == "a remote slug"
@@ -152,7 +154,7 @@ def test_nothing_is_open_by_default(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["PATH", "GITHUB_TOKEN", "SUPABASE_SERVICE_ROLE_KEY"])
 def test_variables_of_the_server_are_closed(
-    refused: Callable[[Request], ConfigError], name: str
+    refused: Callable[[JobRequest], ConfigError], name: str
 ) -> None:
     """Those that are not opened; and those of secret settings even if somebody opened them."""
     app = {"slug": "gh:acme/app", "env": {"FINE": "${DATABASE_URL}", "BAD": f"${{{name}}}"}}
@@ -188,7 +190,7 @@ def test_what_cannot_be_meant_is_refused(
 
 def test_a_destroy_names_its_project_only(tmp_path: Path, chosen: Settings) -> None:
     """There is nothing else to check."""
-    check(Request("destroy", "demo"), chosen, tmp_path)
+    check(JobRequest("destroy", "demo"), chosen, tmp_path)
 
 
 def test_slugs_and_apps_are_added_unless_they_are_all(tmp_path: Path, chosen: Settings) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from admin.jobs import ticker
 from admin.jobs.errors import AlreadyEndedError, UnknownJobError
-from admin.jobs.job import Job, Request
+from admin.jobs.job import Job, JobRequest
 from admin.jobs.store import Store
 from iac_wrapper.adapters import workspace_lock
 from iac_wrapper.errors import BusyError, CommandError, ConfigError
@@ -74,7 +74,7 @@ def test_who_sees_the_end_may_ask_for_the_next_at_once(made: Lab) -> None:
 def test_a_failure_carries_the_error_without_secrets(made: Lab) -> None:
     """The operation's own error is the job's, and no value of a secret setting is in any file."""
     jobs = made.open()
-    request = Request("deploy", "demo", slugs=("./sentinel-of-a-token",), owner=True)
+    request = JobRequest("deploy", "demo", slugs=("./sentinel-of-a-token",), owner=True)
     job, _ = jobs.submit(request, ALICE)
     last = ended(jobs, job)
     assert last.status == "failed"
@@ -88,7 +88,7 @@ def test_a_failure_carries_the_error_without_secrets(made: Lab) -> None:
 def test_the_worker_checks_again_what_its_caller_may_name(made: Lab) -> None:
     """A path that is not open is refused by the worker, whoever let the request in."""
     jobs = made.open()
-    job, _ = jobs.submit(Request("plan", "demo", slugs=("./app",)), ALICE)
+    job, _ = jobs.submit(JobRequest("plan", "demo", slugs=("./app",)), ALICE)
     error = ended(jobs, job).error
     assert error
     assert (error["error"], error["where"]) == ("ConfigError", "/slugs/0")
@@ -138,7 +138,7 @@ def test_of_two_at_once_one_is_told_who_is_first(made: Lab) -> None:
         f"iac admin: destroy {job.id}",
         "alice@example.org",
     )
-    other, _ = jobs.submit(Request("destroy", "other"), ALICE)
+    other, _ = jobs.submit(JobRequest("destroy", "other"), ALICE)
     assert other.status == "running"
     with pytest.raises(BusyError, match="demo is busy"):
         jobs.submit(DESTROY, ALICE)
@@ -250,7 +250,7 @@ def test_unknown_jobs(made: Lab, job_id: str) -> None:
 def test_a_project_name_is_checked_before_a_folder_is_made(made: Lab) -> None:
     """No job can reach outside the projects' folder."""
     with pytest.raises(ConfigError, match="bad project name"):
-        made.open().submit(Request("destroy", "../x"), ALICE)
+        made.open().submit(JobRequest("destroy", "../x"), ALICE)
 
 
 def test_a_stopped_server_takes_no_jobs(made: Lab) -> None:
@@ -276,7 +276,7 @@ def test_a_folder_that_cannot_be_used_is_an_error(
         jobs.submit(DESTROY, ALICE)
     directory = made.layout.project("other")
     with workspace_lock.hold(directory, "iac deploy"):
-        job, _ = jobs.submit(Request("destroy", "other"), ALICE, wait=60)
+        job, _ = jobs.submit(JobRequest("destroy", "other"), ALICE, wait=60)
         monkeypatch.setattr(file_lock, "acquire", refuse)
         last = ended(jobs, job)
     assert last.error
@@ -289,7 +289,7 @@ def test_a_job_whose_folder_was_removed_holds_nobody_up(
     """It is told of once; the others are followed."""
     made.block()
     jobs = made.open()
-    job, _ = jobs.submit(Request("destroy", "other"), ALICE)
+    job, _ = jobs.submit(JobRequest("destroy", "other"), ALICE)
     events(jobs, job, "started")
     pid = made.worker(job)
     shutil.rmtree(made.folder(job))

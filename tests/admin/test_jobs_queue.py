@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from admin.jobs.job import Request
+from admin.jobs.job import JobRequest
 from iac_wrapper.adapters import workspace_lock
 from iac_wrapper.errors import BusyError
 from tests.support.jobs_lab import ALICE, DESTROY, Lab, ended, events, lab, until
@@ -54,7 +54,7 @@ def test_a_job_waits_for_the_command_line_too(made: Lab) -> None:
     jobs = made.open()
     with workspace_lock.hold(made.layout.project("demo"), "iac deploy"):
         job, _ = jobs.submit(DESTROY, ALICE, wait=60)
-        other, _ = jobs.submit(Request("destroy", "other"), ALICE, wait=60)
+        other, _ = jobs.submit(JobRequest("destroy", "other"), ALICE, wait=60)
         assert ended(jobs, other).status == "succeeded"
         assert jobs.get(job.id).status == "queued"
     last = ended(jobs, job)

@@ -10,7 +10,7 @@ import pytest
 
 from admin.jobs import clock, registry, worker_lock
 from admin.jobs.errors import KeyReusedError, UnknownJobError
-from admin.jobs.job import Job, Request
+from admin.jobs.job import Job, JobRequest
 from admin.jobs.registry import Registry
 from admin.jobs.store import Store
 from iac_wrapper.adapters import workspace_lock
@@ -41,7 +41,7 @@ def test_a_worker_goes_on_without_its_server(made: Lab) -> None:
     made.block()
     first = made.open()
     one, _ = first.submit(DESTROY, ALICE)
-    two, _ = first.submit(Request("destroy", "other"), ALICE)
+    two, _ = first.submit(JobRequest("destroy", "other"), ALICE)
     seen = events(first, one, "started")
     events(first, two, "started")
     assert {job.id for job in first.close()} == {one.id, two.id}
@@ -151,7 +151,7 @@ def test_one_server_per_folder(made: Lab) -> None:
 def test_a_key_gets_the_same_job_again(made: Lab) -> None:
     """Also after a restart and after its end; another caller's equal key is another key."""
     first = made.open()
-    request = Request("destroy", "demo", apps=())
+    request = JobRequest("destroy", "demo", apps=())
     job, replayed = first.submit(request, ALICE, key="k1")
     assert not replayed
     assert first.submit(request, ALICE, key="k1") == (first.get(job.id), True)
@@ -160,7 +160,7 @@ def test_a_key_gets_the_same_job_again(made: Lab) -> None:
     second = made.open()
     assert second.submit(request, ALICE, key="k1", wait=5) == (last, True)
     with pytest.raises(KeyReusedError, match="another request") as caught:
-        second.submit(Request("destroy", "other"), ALICE, key="k1")
+        second.submit(JobRequest("destroy", "other"), ALICE, key="k1")
     assert caught.value.found == f"deployment {job.id}"
     with pytest.raises(KeyReusedError):
         second.submit(request, ALICE, key="k1", resumes=job.id)

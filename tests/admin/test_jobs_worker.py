@@ -9,21 +9,21 @@ import pytest
 
 from admin.jobs import outcome, worker
 from admin.jobs.event_log import EventLog
-from admin.jobs.job import Entry, Job, Request
+from admin.jobs.job import EventEntry, Job, JobRequest
 from admin.jobs.log_writer import LogWriter
 from admin.jobs.outcome import Outcome
 from admin.jobs.sink import Sink
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.event import Event
-from iac_wrapper.model.plan import Change, Plan
-from iac_wrapper.model.report import Report
+from iac_wrapper.model.plan import TerraformChange, TerraformPlan
+from iac_wrapper.model.report import ProjectReport
 from iac_wrapper.model.service_change import Reason, ServiceChange
-from iac_wrapper.operations.deploy import Deployed, DeployUnhealthyError
-from iac_wrapper.operations.plan import Planned
+from iac_wrapper.operations.deploy import DeployResult, DeployUnhealthyError
+from iac_wrapper.operations.plan import PlanResult
 
-JOB = Job("20260101T000000-00000001", Request("deploy", "demo"), {}, "running", "2026")
-PLAN = Plan((Change("docker_container.a", "create"),))
+JOB = Job("20260101T000000-00000001", JobRequest("deploy", "demo"), {}, "running", "2026")
+PLAN = TerraformPlan((TerraformChange("docker_container.a", "create"),))
 
 
 @dataclass
@@ -103,15 +103,15 @@ def test_values_become_secret_when_they_reach_the_disk(tmp_path: Path, sink: Sin
 
 def test_results_become_the_job() -> None:
     """What the operations return is in the last event and, from there, in the job."""
-    report = Report("demo", ())
-    deployed = outcome.deployed(Deployed(PLAN, "a" * 64, report))
+    report = ProjectReport("demo", ())
+    deployed = outcome.deployed(DeployResult(PLAN, "a" * 64, report))
     assert deployed.message == "Deployed: 1 to create; 0 services proven"
-    job = outcome.applied(JOB, Entry(3, "2027", "finished", "", deployed.to_data()))
+    job = outcome.applied(JOB, EventEntry(3, "2027", "finished", "", deployed.to_data()))
     assert (job.status, job.finished_at, job.plan_hash) == ("succeeded", "2027", "a" * 64)
     assert job.report == report.to_dict()
     assert job.plan == PLAN.to_dict()
     due = ServiceChange("web", "renew", (Reason("certificate", "certificate renewed"),))
-    planned = outcome.planned(Planned(cast("Any", None), PLAN, (due,), "", "b" * 64))
+    planned = outcome.planned(PlanResult(cast("Any", None), PLAN, (due,), "", "b" * 64))
     assert planned.message == "Planned: 1 changed in place"
     assert planned.results["plan"]["renewals"] == ["web"]
     assert planned.results["plan"]["services"] == [due.to_dict()]
@@ -122,7 +122,7 @@ def test_an_unhealthy_deploy_keeps_its_report(monkeypatch: pytest.MonkeyPatch) -
     """Applied, not proven: failed, with plan, plan hash, report and error."""
     monkeypatch.setattr(DeployUnhealthyError, "__init__", ConfigError.__init__)
     error = DeployUnhealthyError(cast("Any", "1 of 2 services are not healthy"))
-    result = outcome.unhealthy(Deployed(PLAN, "a" * 64, Report("demo", ())), error)
+    result = outcome.unhealthy(DeployResult(PLAN, "a" * 64, ProjectReport("demo", ())), error)
     assert result.status == "failed"
     assert set(result.results) == {"plan", "plan_hash", "report", "error"}
     assert result.results["error"]["error"] == "DeployUnhealthyError"
@@ -130,5 +130,5 @@ def test_an_unhealthy_deploy_keeps_its_report(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_last_event_without_a_known_status_counts_as_interrupted() -> None:
     """A damaged end is an end."""
-    assert outcome.applied(JOB, Entry(3, "", "finished", "")).status == "interrupted"
-    assert outcome.applied(JOB, Entry(3, "", "finished", "")).finished_at == "2026"
+    assert outcome.applied(JOB, EventEntry(3, "", "finished", "")).status == "interrupted"
+    assert outcome.applied(JOB, EventEntry(3, "", "finished", "")).finished_at == "2026"

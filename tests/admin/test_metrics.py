@@ -7,7 +7,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from admin.jobs.job import Job, Request
+from admin.jobs.job import Job, JobRequest
 from admin.metrics import OTHER, PROJECTS, Metrics
 from admin.monitor import Snapshot
 from iac_wrapper import __version__
@@ -27,7 +27,7 @@ def samples(metrics: Metrics) -> dict[tuple[str, tuple[str, ...]], float]:
 def job(number: int = 1, project: str = "demo", **changes: Any) -> Job:
     facts: dict[str, Any] = {
         "id": f"20260101T000000-{number:08x}",
-        "request": Request("deploy", project),
+        "request": JobRequest("deploy", project),
         "actor": {},
         "status": "succeeded",
         "created_at": "2026-01-01T00:00:00+00:00",

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from admin.wsgi.peer import Peer
+from admin.wsgi.peer import PeerProcess
 from admin.wsgi.sockets import UnixSocket, bind_tcp, default_socket
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.settings import Settings
@@ -129,7 +129,7 @@ def test_a_stale_socket_is_replaced(path: Path) -> None:
     mine = UnixSocket(path)
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(path))
-        assert Peer.of(client) == Peer(os.getpid(), os.getuid(), os.getgid())
+        assert PeerProcess.of(client) == PeerProcess(os.getpid(), os.getuid(), os.getgid())
     mine.close()
     assert not path.exists()
 

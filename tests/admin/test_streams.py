@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from admin.jobs.event_log import EventLog
-from admin.jobs.job import Entry
+from admin.jobs.job import EventEntry
 from admin.metrics import Metrics
 from admin.problem import Problem
 from admin.streams import NDJSON, SSE, TEXT, Encoding, Streams, job_events, log_lines
@@ -24,7 +24,7 @@ from tests.support.jobs_lab import until
 pytestmark = pytest.mark.slow
 
 DESTROY = {"confirm": PROJECT}
-ENTRY = Entry(7, "2026-01-01T00:00:00.000+00:00", "step", "zwölf\nlines\u2028", {"a": "\n\n"})
+ENTRY = EventEntry(7, "2026-01-01T00:00:00.000+00:00", "step", "zwölf\nlines\u2028", {"a": "\n\n"})
 
 
 def test_events_as_server_sent_events() -> None:

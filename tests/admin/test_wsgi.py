@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from admin.wsgi.peer import Peer
-from admin.wsgi.server import Server
+from admin.wsgi.peer import PeerProcess
+from admin.wsgi.server import HttpServer
 from iac_wrapper.errors import ConfigError
 from tests.support.jobs_lab import until
 from tests.support.small_app import SmallApp, connect, problem, raw, read_all, serving, status
@@ -77,7 +77,7 @@ def test_over_the_socket(server: Any, app: SmallApp) -> None:
     """The socket's callers come with what the kernel knows of them."""
     assert status(over_socket(server, LINE + FORGED)) == 200
     assert app.environ["iac.via"] == "socket"
-    assert app.environ["iac.peer"] == Peer(os.getpid(), os.getuid(), os.getgid())
+    assert app.environ["iac.peer"] == PeerProcess(os.getpid(), os.getuid(), os.getgid())
     assert app.environ["REMOTE_ADDR"] == ""
 
 
@@ -180,7 +180,7 @@ def test_an_address_in_use_leaves_nothing(app: SmallApp, tmp_path: Path) -> None
     """If the port is taken there is no socket either, no thread, no lock."""
     threads = threading.active_count()
     with socket.create_server(("127.0.0.1", 0)) as other:
-        failing = Server(app, bind=other.getsockname(), socket=tmp_path / "s")
+        failing = HttpServer(app, bind=other.getsockname(), socket=tmp_path / "s")
         with pytest.raises(ConfigError, match="address in use"):
             failing.start()
         failing.stop(0.0)
@@ -193,7 +193,7 @@ def test_a_socket_in_use_leaves_nothing(server: Any, app: SmallApp) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         address = probe.getsockname()
     with pytest.raises(ConfigError, match="another server"):
-        Server(app, bind=address, socket=server.socket).start()
+        HttpServer(app, bind=address, socket=server.socket).start()
     with socket.create_server(address):
         pass
     assert status(over_socket(server, CLOSE)) == 200

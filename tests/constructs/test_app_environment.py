@@ -9,7 +9,7 @@ import pytest
 from constructs_lib.app_environment import AppEnvironment
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import env_files
-from runner.settings import Settings
+from runner.settings import RunnerSettings
 
 
 def _environment(wanted: Mapping[str, str], *, otlp_endpoint: str = "") -> AppEnvironment:
@@ -80,6 +80,6 @@ def test_what_a_program_is_for_reaches_the_runner_only_when_it_is_known() -> Non
 def test_the_runners_own_probation_is_not_set() -> None:
     """Another one is; both sides mean the same by the default."""
     plain = AppEnvironment("a", 1, False, {})
-    assert plain.probation == Settings().probation
+    assert plain.probation == RunnerSettings().probation
     assert not any("IAC_PROBATION" in entry for entry in plain.entries())
     assert "IAC_PROBATION=3" in AppEnvironment("a", 1, False, {}, probation=3).entries()

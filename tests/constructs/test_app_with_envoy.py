@@ -161,7 +161,7 @@ def test_without_options_everything_is_as_before(service: dict[str, Any]) -> Non
 
     assert container["tmpfs"] == {"/tmp": "size=64m,mode=1777"}  # noqa: S108
     assert container["stop_timeout"] == container["destroy_grace_seconds"] == 10
-    assert runner_settings.load({}).stop_grace == STOP_GRACE < 10
+    assert runner_settings.load_runner_settings({}).stop_grace == STOP_GRACE < 10
     assert not {"cpus", "cpu_period", "cpu_quota"} & container.keys()
     assert "IAC_STOP_GRACE" not in environment(container)
 

@@ -207,7 +207,7 @@ def rule(port: str, *words: str) -> Iterator[None]:
 
 def test_first_deploys_at_the_same_time_share_no_uid(tmp_path: Path) -> None:
     """Six projects, as many checkouts: the real engine lets one of them have each block."""
-    chosen = settings.load(tmp_path, dict(os.environ))
+    chosen = settings.load_settings(tmp_path, dict(os.environ))
     names = [f"t{secrets.token_hex(4)}" for _ in range(6)]
     start = threading.Barrier(len(names))
 

@@ -47,7 +47,7 @@ def deployed(project: Project) -> Project:
 
 def test_a_procfile_is_run(deployed: Project) -> None:
     """Each answers over the mesh, and the lock says what runs, what for, and what does not."""
-    lock = lock_file.load(deployed.folder / "repos.lock.json")
+    lock = lock_file.load_lock(deployed.folder / "repos.lock.json")
     shell, words = lock.apps
     assert (words.entrypoint.kind, words.run) == ("command", "web")
     assert words.notes == ("Procfile: release: python cron_task.py is not run",)

@@ -17,12 +17,12 @@ from unittest.mock import ANY
 import pytest
 
 from provider import schema
-from provider.container import Container
-from provider.engine import Engine
-from provider.image import Image
-from provider.network import Network
+from provider.container import ContainerResource
+from provider.engine import EngineApi
+from provider.image import ImageResource
+from provider.network import NetworkResource
 from provider.problems import ProviderError
-from provider.resource import Context
+from provider.resource import ProviderContext
 from provider.server import resources
 from provider.values import settle
 from tests.support import machine
@@ -48,7 +48,7 @@ def cli_configuration(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
+def engine() -> EngineApi:
     return machine.engine()
 
 
@@ -69,7 +69,7 @@ def project(tmp_path: Path, cli_configuration: Path) -> Iterator[Project]:
 class Box:
     """Objects made without Terraform, with one name, removed at the end."""
 
-    def __init__(self, context: Context, name: str) -> None:
+    def __init__(self, context: ProviderContext, name: str) -> None:
         self.context = context
         self.name = name
         self._resources = resources()
@@ -77,7 +77,7 @@ class Box:
 
     def create(self, kind: str, **config: Any) -> dict[str, Any]:
         """Create a resource; `name` and `image` have defaults, what a type lacks is dropped."""
-        block = schema.load().resources[kind].block
+        block = schema.load_schemas().resources[kind].block
         names = {**block.attributes, **block.blocks}
         wanted = {"name": self.name, "image": base_image(), **config}
         values = planned(kind, **{k: v for k, v in wanted.items() if k in names})
@@ -104,8 +104,8 @@ class Box:
 
 
 @pytest.fixture
-def box(prefix: str, engine: Engine) -> Iterator[Box]:
-    made = Box(Context(engine), prefix)
+def box(prefix: str, engine: EngineApi) -> Iterator[Box]:
+    made = Box(ProviderContext(engine), prefix)
     yield made
     made.clear()
 
@@ -151,7 +151,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def sample(
-    tmp_path_factory: pytest.TempPathFactory, cli_configuration: Path, engine: Engine
+    tmp_path_factory: pytest.TempPathFactory, cli_configuration: Path, engine: EngineApi
 ) -> Iterator[tuple[Sample, Project]]:
     made = Sample(tmp_path_factory.mktemp("sample"))
     made.make_files()
@@ -162,8 +162,8 @@ def sample(
     project = Project(made.folder / "tf", cli_configuration)
     config = made.read("sample.tf.json")
     block = {"context": str(envoy)}
-    context = Context(engine)
-    built = Image().create(context, planned("docker_image", name=image, build=[block]))
+    context = ProviderContext(engine)
+    built = ImageResource().create(context, planned("docker_image", name=image, build=[block]))
     config.pop("terraform")
     project.write(config)
     done = project.apply()
@@ -172,7 +172,7 @@ def sample(
     done = project.run("destroy", "-auto-approve")
     assert done.returncode == 0, done.stdout + done.stderr
     for name in (image, f"karstkit/{made.prefix}:0123456789ab"):
-        Image().delete(context, {**built, "name": name})
+        ImageResource().delete(context, {**built, "name": name})
     left = engine.get("/containers/json", all=True, filters=json.dumps({"name": [made.prefix]}))
     assert left == []
     networks = engine.get("/networks", filters=json.dumps({"name": [made.prefix]}))
@@ -244,7 +244,7 @@ def test_state_written_by_the_official_provider_plans_empty(
     assert other.changes() == ""
 
 
-def test_drift_is_seen_and_healed(sample: tuple[Sample, Project], engine: Engine) -> None:
+def test_drift_is_seen_and_healed(sample: tuple[Sample, Project], engine: EngineApi) -> None:
     """A removed container comes back, a stopped one is started, a foreign network is removed."""
     _, project = sample
     state = project.state()
@@ -276,7 +276,7 @@ def test_a_sidecar_stack_plans_empty_at_once(project: Project, prefix: str, tmp_
 
 
 def test_a_network_that_is_gone_takes_its_containers_along(
-    project: Project, prefix: str, tmp_path: Path, engine: Engine
+    project: Project, prefix: str, tmp_path: Path, engine: EngineApi
 ) -> None:
     """Whoever was attached is cut off: it, and who shares its namespace, is made anew."""
     project.write(sidecar_stack(prefix, tmp_path))
@@ -333,7 +333,7 @@ def test_limits_and_restart_policy_change_in_place(box: Box) -> None:
         "cpu_period": 100000,
         "cpu_quota": 50000,
     }
-    after = Container().update(box.context, made, wanted)
+    after = ContainerResource().update(box.context, made, wanted)
     assert after == wanted
     host = box.context.engine.get(f"/containers/{made['id']}/json")["HostConfig"]
     assert (host["Memory"], host["MemorySwap"], host["CpuShares"]) == (2**27, 2**27, 256)
@@ -357,9 +357,9 @@ def test_a_taken_port_is_named_and_the_container_kept_for_the_state(box: Box) ->
     assert f"Port {port} of this machine" in error.summary
     assert error.path == ("ports", 0, "external")
     assert error.state is not None
-    Container().delete(box.context, error.state)
-    assert Container().read(box.context, error.state) is None
-    Container().delete(box.context, error.state)  # gone already: a success
+    ContainerResource().delete(box.context, error.state)
+    assert ContainerResource().read(box.context, error.state) is None
+    ContainerResource().delete(box.context, error.state)  # gone already: a success
 
 
 @pytest.mark.parametrize(
@@ -390,13 +390,17 @@ def test_a_container_that_ended_is_seen_as_not_running(box: Box) -> None:
     """`must_run` is what drifts; an update starts it again; `must_run = false` accepts the end."""
     made = box.create("docker_container", command=["sleep", "600"])
     box.context.engine.post(f"/containers/{made['id']}/kill")
-    seen = Container().read(box.context, made)
+    seen = ContainerResource().read(box.context, made)
     assert seen is not None
     assert (seen["must_run"], seen["exit_code"]) == (False, 137)
-    assert Container().update(box.context, seen, made)["must_run"] is True
+    assert ContainerResource().update(box.context, seen, made)["must_run"] is True
     box.context.engine.post(f"/containers/{made['id']}/kill")
     idle = {**made, "must_run": False}
-    assert Container().read(box.context, idle) == {**idle, "exit_code": 137, "network_data": ANY}
+    assert ContainerResource().read(box.context, idle) == {
+        **idle,
+        "exit_code": 137,
+        "network_data": ANY,
+    }
 
 
 def test_a_restart_loop_is_not_lost(box: Box) -> None:
@@ -409,7 +413,7 @@ def test_a_restart_loop_is_not_lost(box: Box) -> None:
     while not found["State"]["Restarting"]:
         assert time.monotonic() < deadline
         found = box.context.engine.get(f"/containers/{made['id']}/json")
-    seen = Container().read(box.context, made)
+    seen = ContainerResource().read(box.context, made)
     assert seen is not None
     assert seen["must_run"] is True
 
@@ -455,7 +459,7 @@ def test_what_a_container_gets(box: Box, tmp_path: Path) -> None:
     assert " ".join(box.run_in(script).split()) == "744 600 inline192.0.2.1 peer 1 from a file"
     assert [item["network_name"] for item in made["network_data"]] == [n["name"] for n in networks]
     assert made["ports"][0]["external"] >= 1024
-    assert Container().read(box.context, made) == made
+    assert ContainerResource().read(box.context, made) == made
 
 
 def test_limits_of_one_service_are_in_its_container(box: Box) -> None:
@@ -482,9 +486,9 @@ def test_limits_of_one_service_are_in_its_container(box: Box) -> None:
     said = box.run_in(script).split()
     assert said[:8] == ["20001", "20001", "20003", "tmpfs", "512", "256", "81", "1"]
     assert re.fullmatch(r"\d+\.\d+\.\d+\.\d+", said[8])
-    assert Container().read(box.context, made) == made
+    assert ContainerResource().read(box.context, made) == made
     box.context.engine.post(f"/containers/{made['id']}/update", {"NanoCpus": 10**9})
-    seen = Container().read(box.context, made)
+    seen = ContainerResource().read(box.context, made)
     assert seen == {**made, "cpus": "1"}
 
 
@@ -521,10 +525,10 @@ def test_build_secret_and_content_key(box: Box, tmp_path: Path) -> None:
     assert not log.exists()
     user = box.create("docker_container", image=made["image_id"], command=["sleep", "600"])
     with pytest.raises(ProviderError, match=f"still used by {box.name}"):
-        Image().delete(box.context, made)
-    Container().delete(box.context, user)
-    Image().delete(box.context, made)
-    assert Image().read(box.context, made) is None
+        ImageResource().delete(box.context, made)
+    ContainerResource().delete(box.context, user)
+    ImageResource().delete(box.context, made)
+    assert ImageResource().read(box.context, made) is None
 
 
 def test_a_network_in_use_is_named_with_its_containers(box: Box) -> None:
@@ -532,7 +536,7 @@ def test_a_network_in_use_is_named_with_its_containers(box: Box) -> None:
     network = box.create("docker_network")
     box.create("docker_container", command=["sleep", "600"], network_mode=box.name)
     with pytest.raises(ProviderError, match=f"still has containers: {box.name}"):
-        Network().delete(box.context, network)
+        NetworkResource().delete(box.context, network)
 
 
 def test_interrupt_kills_a_running_build(project: Project, prefix: str, tmp_path: Path) -> None:
@@ -564,7 +568,7 @@ def test_interrupt_kills_a_running_build(project: Project, prefix: str, tmp_path
     assert not (project.folder / "terraform.tfstate").exists() or project.state() == {}
 
 
-def test_import_of_all_four(project: Project, prefix: str, engine: Engine) -> None:
+def test_import_of_all_four(project: Project, prefix: str, engine: EngineApi) -> None:
     """Objects made by hand are taken over; what was configured like them needs no replacement."""
     subnet = f"10.{100 + secrets.randbelow(150)}.7.0/24"
     resource = {

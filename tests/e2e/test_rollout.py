@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from iac_wrapper.identity.certificates import inspect
+from iac_wrapper.identity.certificates import inspect_leaf
 from tests.e2e.conftest import ROOT, Project
 from tests.support.git_server import GitServer
 from tests.support.load import LONGEST_GAP
@@ -69,7 +69,7 @@ def test_a_bad_release_loses_no_request(
     before, locked = project.container_ids(), _lock(project)
     leaf = ROOT / "secrets" / project.name / "web"
     (leaf / "tls.key").chmod(0o640)  # a leaf is due: it is made anew before anything is tried
-    fingerprint = inspect(leaf).fingerprint
+    fingerprint = inspect_leaf(leaf).fingerprint
     commit(git_server, BROKEN)
 
     verdict, result = under_load(project, code=7)
@@ -83,7 +83,7 @@ def test_a_bad_release_loses_no_request(
     assert verdict["error"]["found"] == "stayed on the previous version: web"
     web = next(service for service in verdict["services"] if service["name"] == "web")
     assert web["previous"]["commit"] == locked["web"]["commit"]
-    assert inspect(leaf).fingerprint != fingerprint
+    assert inspect_leaf(leaf).fingerprint != fingerprint
     assert project.health()["web"]["status"] == "SERVING"  # with the new leaf: else it is not good
     printed = project.iac("logs", "--service", "web").stdout
     assert "web/failed | --- the last lines of a version that failed" in printed

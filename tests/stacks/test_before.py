@@ -15,7 +15,7 @@ from tests.support import recorded
 
 def test_the_lock_says_what_it_said() -> None:
     """Written again, it is the same text: nothing that it holds is lost or new."""
-    lock = lock_file.load(recorded.LOCK)
+    lock = lock_file.load_lock(recorded.LOCK)
 
     assert lock_file.dump(lock) == recorded.LOCK.read_text(encoding="utf-8")
 
@@ -23,13 +23,13 @@ def test_the_lock_says_what_it_said() -> None:
 def test_the_stack_is_what_it_was(tmp_path: Path) -> None:
     """An upgrade plans nothing by itself: the same bytes. The images of runner and sidecar are
     facts of the machine and of the lock; a change of their files comes with other facts."""
-    lock = lock_file.load(recorded.LOCK)
+    lock = lock_file.load_lock(recorded.LOCK)
     layout = Layout(recorded.ROOT)
     app = cdktf.App(outdir=str(tmp_path), stack_traces=False)
     props = MeshProps(
         lock=lock,
         host=recorded.host(node="node"),
-        users=users_file.load(recorded.USERS),
+        users=users_file.load_users(recorded.USERS),
         layout=layout,
         outdir=layout.outdir(lock.project),
         memory_mb=512,

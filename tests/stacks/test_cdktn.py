@@ -39,9 +39,9 @@ def project(tmp_path: Path) -> Path:
         app(env={"GREETING": "100 %{x} ${y}"}, port=8080, port_declared=True),
         app("svc-b", slug="gh:owner/other"),
     )
-    lock_file.save(facts, tmp_path / "repos.lock.json")
-    users_file.save(users(facts), Layout(tmp_path).users("iacnet"))
-    host_record.save(host(node=shutil.which(use_node()) or ""), MachineHome(tmp_path / ".iac"))
+    lock_file.save_lock(facts, tmp_path / "repos.lock.json")
+    users_file.save_users(users(facts), Layout(tmp_path).users("iacnet"))
+    host_record.save_host(host(node=shutil.which(use_node()) or ""), MachineHome(tmp_path / ".iac"))
     return tmp_path
 
 

@@ -27,9 +27,9 @@ NODE = shutil.which(use_node()) or ""
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project folder with a lock and a host record, as the app's own folder."""
-    lock_file.save(lock(app()), tmp_path / "repos.lock.json")
-    users_file.save(users(lock(app())), Layout(tmp_path).users("iacnet"))
-    host_record.save(host(node=NODE), MachineHome(tmp_path / ".iac"))
+    lock_file.save_lock(lock(app()), tmp_path / "repos.lock.json")
+    users_file.save_users(users(lock(app())), Layout(tmp_path).users("iacnet"))
+    host_record.save_host(host(node=NODE), MachineHome(tmp_path / ".iac"))
     monkeypatch.setenv("IAC_HOME", str(tmp_path / ".iac"))
     monkeypatch.setattr(main, "ROOT", tmp_path)
     for name in ("JSII_NODE", "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION"):
@@ -81,8 +81,8 @@ def test_lock_file_setting_names_another_lock(
 ) -> None:
     """Several projects live in one folder, each with its lock and its output."""
     facts = lock(project="shop", network="iacnet-shop", subnet="172.21.0.0/24")
-    lock_file.save(facts, project / "shop.lock.json")
-    users_file.save(users(facts), Layout(project).users("shop"))
+    lock_file.save_lock(facts, project / "shop.lock.json")
+    users_file.save_users(users(facts), Layout(project).users("shop"))
     monkeypatch.setenv("IAC_LOCK_FILE", "shop.lock.json")
 
     main.main()
@@ -128,7 +128,7 @@ def test_missing_input_is_explained(
 
 def test_missing_node_is_explained(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """jsii itself would end in an AttributeError."""
-    host_record.save(host(node=str(project / "node")), MachineHome(project / ".iac"))
+    host_record.save_host(host(node=str(project / "node")), MachineHome(project / ".iac"))
 
     code, printed = _main(capsys)
 
@@ -138,7 +138,7 @@ def test_missing_node_is_explained(project: Path, capsys: pytest.CaptureFixture[
 
 def test_user_names_in_urls_are_no_secrets(project: Path) -> None:
     """A slug over ssh and a database URL without a password pass every policy."""
-    lock_file.save(
+    lock_file.save_lock(
         lock(app(slug="git+ssh://git@example.org/o/r#main", env={"DB": "postgres://app@db/x"})),
         project / "repos.lock.json",
     )
@@ -152,7 +152,7 @@ def test_user_names_in_urls_are_no_secrets(project: Path) -> None:
 
 def test_refused_stack_is_explained(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A policy's sentence reaches the user without jsii's stack."""
-    lock_file.save(lock(app(env={"T": "ghp_" + "x" * 36})), project / "repos.lock.json")
+    lock_file.save_lock(lock(app(env={"T": "ghp_" + "x" * 36})), project / "repos.lock.json")
 
     code, printed = _main(capsys)
 

@@ -95,7 +95,7 @@ def test_the_state_will_say_what_was_applied() -> None:
     assert list(output) == ["lock"]
     quoted = output["lock"]["value"]
     assert "${TOKEN}" not in quoted
-    assert lock_file.loads(quoted.replace('${"$"}', "$"), where="x").apps == (reference,)
+    assert lock_file.parse_lock(quoted.replace('${"$"}', "$"), where="x").apps == (reference,)
 
 
 def test_synthesis_is_deterministic() -> None:

@@ -25,7 +25,7 @@ from admin import contract
 from admin.app import create_app
 from admin.backend import Backend
 from admin.jobs import worker_lock
-from admin.wsgi.server import Server
+from admin.wsgi.server import HttpServer
 from iac_wrapper import settings
 from iac_wrapper.files.layout import Layout
 from tests.support.auth_server import AuthServer
@@ -90,7 +90,7 @@ class Api:
 
     root: Path
     backend: Backend
-    server: Server
+    server: HttpServer
     auth: AuthServer
     engine: Daemon
     tokens: dict[str, str] = field(default_factory=dict)
@@ -174,10 +174,10 @@ def admin_api(root: Path, *, start: bool = True, **environment: str) -> Iterator
         }
         for name, value in values.items():
             patch.setenv(name, value)
-        backend = Backend.open(Layout(root), settings.load(root))
+        backend = Backend.open(Layout(root), settings.load_settings(root))
         for name in (PROJECT, "other"):  # so that there is something to destroy
             backend.layout.certificates(name).mkdir(parents=True, exist_ok=True)
-        server = Server(create_app(backend), bind=("127.0.0.1", 0), socket=short / "api.sock")
+        server = HttpServer(create_app(backend), bind=("127.0.0.1", 0), socket=short / "api.sock")
         server.start()
         stack.callback(kill_workers, backend.layout)
         stack.callback(server.stop, 1.0)

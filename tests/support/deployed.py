@@ -26,8 +26,8 @@ from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.lock import LockFile
 from runner.lifecycle import Lifecycle
 from runner.log_ring import LogRing
+from runner.readiness_verdict import ReadinessVerdict
 from runner.server import ControlPlaneService
-from runner.verdict import Verdict
 
 
 def app(name: str, slug: str = "gh:owner/repo") -> ResolvedApp:
@@ -82,7 +82,7 @@ class Service:
 
     def serving(self) -> None:
         """Make it SERVING."""
-        self.lifecycle.judged(self.lifecycle.started(), Verdict(True, "accepts"), 1.0)
+        self.lifecycle.judged(self.lifecycle.started(), ReadinessVerdict(True, "accepts"), 1.0)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ def make_mirror(folder: Path) -> Path:
 
 def planned(kind: str, **config: Any) -> dict[str, Any]:
     """The planned values of a new resource with this configuration."""
-    return plan_create(schema.load().resources[kind].block, config).planned
+    return plan_create(schema.load_schemas().resources[kind].block, config).planned
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from iac_wrapper.model import mesh
 from runner.listeners import MESH_PORTS
 from runner.sidecar import config, dns, endpoint, envoy, threads
 from runner.sidecar.endpoint import Endpoint
-from runner.sidecar.environment import Wanted
+from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.names import Names
 
 DOMAIN = "iacnet-lab"
@@ -37,9 +37,9 @@ PROJECT = "shop"
 APP_PORT = 8080
 
 
-def wanted(service: str, role: str = "sidecar", **changes: Any) -> Wanted:
+def wanted(service: str, role: str = "sidecar", **changes: Any) -> SidecarEnvironment:
     """The environment of one Envoy."""
-    plain = Wanted(
+    plain = SidecarEnvironment(
         role=role,
         subnet="10.0.0.0/24",
         uid=10101,

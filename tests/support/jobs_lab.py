@@ -19,14 +19,14 @@ import pytest
 
 from admin.actor import Actor
 from admin.jobs import worker_lock
-from admin.jobs.job import Entry, Job, Request
+from admin.jobs.job import EventEntry, Job, JobRequest
 from admin.jobs.jobs import Jobs
 from iac_wrapper import settings
 from iac_wrapper.files.layout import Layout
 from tests.support.docker_daemon import Daemon, daemon
 
 ALICE = Actor("user", "6c1f9a52-0000-4000-8000-000000000001", "alice@example.org")
-DESTROY = Request("destroy", "demo")
+DESTROY = JobRequest("destroy", "demo")
 SECONDS = 15.0
 """Longest wait for what takes one: a worker starts in about half a second."""
 
@@ -36,7 +36,7 @@ class Lab:
         self.layout = Layout(root)
         self.engine = engine
         self.changes: list[tuple[str, str]] = []
-        self._settings = settings.load(root)
+        self._settings = settings.load_settings(root)
         self._opened: list[Jobs] = []
 
     def open(self, on_change: Callable[[Job], None] | None = None) -> Jobs:
@@ -92,9 +92,9 @@ def ended(jobs: Jobs, job: Job) -> Job:
     return jobs.get(job.id)
 
 
-def events(jobs: Jobs, job: Job, kind: str = "finished") -> list[Entry]:
+def events(jobs: Jobs, job: Job, kind: str = "finished") -> list[EventEntry]:
     """A job's events up to the first of `kind`, as a reader gets them."""
-    log, found = jobs.events(job.id), list[Entry]()
+    log, found = jobs.events(job.id), list[EventEntry]()
     deadline = time.monotonic() + SECONDS
     while not any(entry.kind == kind for entry in found):
         assert time.monotonic() < deadline, [entry.message for entry in found]

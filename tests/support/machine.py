@@ -8,7 +8,7 @@ from pathlib import Path
 from iac_wrapper import settings
 from iac_wrapper.files import host
 from provider.configuration import resolve
-from provider.engine import Engine
+from provider.engine import EngineApi
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 @cache
 def record() -> host.Host:
     """The record; without one the test fails with the way to get it."""
-    return host.load(settings.load(ROOT).machine_home)
+    return host.load_host(settings.load_settings(ROOT).machine_home)
 
 
 def base_image() -> str:
@@ -24,7 +24,7 @@ def base_image() -> str:
     return next(iter(record().bases.values())).image
 
 
-def engine() -> Engine:
+def engine() -> EngineApi:
     """The engine that DOCKER_HOST names, else the default one."""
     chosen = resolve({})
-    return Engine(chosen.host, chosen.certificates)
+    return EngineApi(chosen.host, chosen.certificates)

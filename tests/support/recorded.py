@@ -24,13 +24,13 @@ ROOT = Path("/project")
 
 def host(node: str) -> Host:
     """The record of the machine, with a Node that is there."""
-    record = host_record.read(MachineHome(FOLDER), versions=(host_record.HOST_VERSION,))
+    record = host_record.read_host(MachineHome(FOLDER), versions=(host_record.HOST_VERSION,))
     return replace(record, node=node)
 
 
 def put(folder: Path, node: str) -> None:
     """Make `folder` the project's: lock, users and host record as `iac` leaves them."""
-    lock = lock_file.load(LOCK)
-    lock_file.save(lock, folder / "repos.lock.json")
-    users_file.save(users_file.load(USERS), Layout(folder).users(lock.project))
-    host_record.save(host(node), MachineHome(folder / ".iac"))
+    lock = lock_file.load_lock(LOCK)
+    lock_file.save_lock(lock, folder / "repos.lock.json")
+    users_file.save_users(users_file.load_users(USERS), Layout(folder).users(lock.project))
+    host_record.save_host(host(node), MachineHome(folder / ".iac"))

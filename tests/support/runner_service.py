@@ -18,11 +18,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from iac_wrapper.grpc_pb import controlplane_pb2_grpc as pb_grpc
 from runner.lifecycle import Lifecycle
 from runner.log_ring import LogRing
+from runner.readiness_verdict import ReadinessVerdict
 from runner.server import ControlPlaneService
-from runner.verdict import Verdict
 
 NOW = dt.datetime.now(dt.UTC)
-READY = Verdict(True, "accepts on port 50051")
+READY = ReadinessVerdict(True, "accepts on port 50051")
 
 
 class Authority:

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from admin.wsgi.limits import Limits
-from admin.wsgi.server import Server
+from admin.wsgi.limits import ListenerLimits
+from admin.wsgi.server import HttpServer
 
 Environ = dict[str, Any]
 
@@ -94,13 +94,15 @@ class SmallApp:
 
 
 @contextmanager
-def serving(app: SmallApp, *, path: Path | None = None, **limits: Any) -> Iterator[Server]:
+def serving(app: SmallApp, *, path: Path | None = None, **limits: Any) -> Iterator[HttpServer]:
     """`app` on a free port (and on the socket `path`), with short times unless said otherwise."""
-    server = Server(
+    server = HttpServer(
         app,
         bind=("127.0.0.1", 0),
         socket=path,
-        limits=Limits(**{"linger_seconds": 0.2, "requests": 16, "connections": 100, **limits}),
+        limits=ListenerLimits(
+            **{"linger_seconds": 0.2, "requests": 16, "connections": 100, **limits}
+        ),
     )
     server.start()
     try:
@@ -110,7 +112,7 @@ def serving(app: SmallApp, *, path: Path | None = None, **limits: Any) -> Iterat
         server.stop(1.0)
 
 
-def connect(server: Server) -> socket.socket:
+def connect(server: HttpServer) -> socket.socket:
     """A connection to its port that gives up after five seconds."""
     assert server.address is not None
     return socket.create_connection(server.address, timeout=5)
@@ -124,7 +126,7 @@ def read_all(sock: socket.socket) -> bytes:
     return data
 
 
-def raw(server: Server, data: bytes) -> bytes:
+def raw(server: HttpServer, data: bytes) -> bytes:
     """What the server answers to these bytes on a connection of their own, until it closes."""
     with connect(server) as sock:
         sock.sendall(data)

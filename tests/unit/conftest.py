@@ -19,7 +19,7 @@ from tests.support.runner_service import Authority, Serve, services
 @pytest.fixture
 def engine_double(monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     """A Docker engine double that `Engine()` finds through DOCKER_HOST; its host has no routes."""
-    monkeypatch.setattr(routes, "read", list)
+    monkeypatch.setattr(routes, "read_routes", list)
     with tempfile.TemporaryDirectory() as folder, daemon(Path(folder) / "docker.sock") as state:
         monkeypatch.setenv("DOCKER_HOST", state.host)
         yield state
@@ -42,7 +42,7 @@ def events() -> list[Event]:
 def workspace(tmp_path: Path, events: list[Event], engine_double: Daemon) -> Workspace:
     """A workspace of the project `demo` in an empty folder, on the engine double."""
     environ = {"DOCKER_HOST": engine_double.host, "IAC_HOME": str(tmp_path / ".iac")}
-    chosen = settings.load(tmp_path, environ)
+    chosen = settings.load_settings(tmp_path, environ)
     return Workspace(Layout(tmp_path), chosen, "demo", events.append)
 
 

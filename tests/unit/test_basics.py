@@ -179,12 +179,12 @@ def test_host_record_round_trip(tmp_path: Path) -> None:
         bases={"3.11": host.PythonBase("a", "b")},
     )
     home = MachineHome(tmp_path)
-    host.save(record, home)
-    assert host.load(home) == record
+    host.save_host(record, home)
+    assert host.load_host(home) == record
     older = home.record.read_text().replace('"version"', '"envoy_uid": 1337, "version"')
     older = older.replace('"runtime_image"', '"runtime_id": "sha256:c", "runtime_image"')
     home.record.write_text(older)
-    assert host.load(home) == record  # what nobody reads any more
+    assert host.load_host(home) == record  # what nobody reads any more
 
 
 @pytest.mark.parametrize("text", [None, "{", '{"version": 99}', '{"version": 1, "bases": {}}'])
@@ -195,5 +195,5 @@ def test_a_missing_or_foreign_host_record_asks_for_bootstrap(
     if text is not None:
         write_text(MachineHome(tmp_path).record, text)
     with pytest.raises(errors.ConfigError, match="not set up") as caught:
-        host.load(MachineHome(tmp_path))
+        host.load_host(MachineHome(tmp_path))
     assert caught.value.next_step == "make bootstrap"

@@ -16,7 +16,7 @@ from constructs_lib import envoy_config
 from iac_wrapper.identity.certificates import ensure_ca, ensure_leaf
 from iac_wrapper.model import mesh
 from runner.listeners import MESH_PORTS
-from runner.settings import Settings
+from runner.settings import RunnerSettings
 from runner.sidecar import config, endpoint, environment, envoy
 
 Tree = dict[str, Any]
@@ -36,7 +36,7 @@ def gateway() -> Tree:
 
 def rendered(role: str) -> str:
     """What PID 1 makes of the image's template."""
-    wanted = environment.Wanted(
+    wanted = environment.SidecarEnvironment(
         role=role,
         subnet="172.20.0.0/16",
         uid=10101,
@@ -278,7 +278,7 @@ def test_the_gateway_has_no_key_and_passes_only_service_names(gateway: Tree) -> 
 def test_the_firewall_and_the_configuration_name_the_same_ports() -> None:
     """Two sides of a container wall, one set of numbers."""
     assert MESH_PORTS == mesh.PORTS
-    assert mesh.PORTS["runner"] == Settings().own_port
+    assert mesh.PORTS["runner"] == RunnerSettings().own_port
     assert mesh.MEANINGS.keys() == mesh.PORTS.keys()
     assert str(config.RUN) == envoy_config.RUN_DIRECTORY
     assert str(config.KEY.parent) == mesh.TLS_DIRECTORY

@@ -44,7 +44,7 @@ def test_detection(name: str, kind: str, display: str, dependencies: str) -> Non
 
 def test_repos_yaml_lists_every_example() -> None:
     """No example is forgotten, and each entry is a directory that exists."""
-    specs = repos_file.load(EXAMPLES / "repos.yaml")
+    specs = repos_file.load_entries(EXAMPLES / "repos.yaml")
     directories = {path.name for path in EXAMPLES.iterdir() if path.is_dir()}
     assert {spec.name for spec in specs} == directories
 

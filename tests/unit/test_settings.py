@@ -15,14 +15,14 @@ _ROOT = Path(__file__).resolve().parents[2]
 def test_environment_wins_over_file_over_default(tmp_path: Path) -> None:
     """The process environment beats `.env`, which beats the default; empty counts as not set."""
     (tmp_path / ".env").write_text("IAC_PROJECT=fromfile\nIAC_MEMORY_MB=64\nIAC_PROVIDER=\n")
-    loaded = settings.load(tmp_path, {"IAC_PROJECT": "fromenv", "IAC_MEMORY_MB": ""})
+    loaded = settings.load_settings(tmp_path, {"IAC_PROJECT": "fromenv", "IAC_MEMORY_MB": ""})
     assert (loaded.project, loaded.memory_mb, loaded.provider) == ("fromenv", 64, "auto")
 
 
 def test_the_environment_for_references_is_the_merged_one(tmp_path: Path) -> None:
     """`${NAME}` references see `.env` and the environment."""
     (tmp_path / ".env").write_text("A=file\nB=file\n")
-    loaded = settings.load(tmp_path, {"A": "process"})
+    loaded = settings.load_settings(tmp_path, {"A": "process"})
     assert (loaded.environment["A"], loaded.environment["B"]) == ("process", "file")
 
 
@@ -59,9 +59,9 @@ def test_bad_values_name_setting_found_and_expected(
 ) -> None:
     """A wrong value is refused when it is used, with everything needed to mend it."""
     with pytest.raises(ConfigError) as caught:
-        getattr(settings.load(tmp_path, {name: value}), attribute)
+        getattr(settings.load_settings(tmp_path, {name: value}), attribute)
     with pytest.raises(ConfigError, match="bad"):
-        settings.load(tmp_path, {name: value}).check()
+        settings.load_settings(tmp_path, {name: value}).check()
     assert caught.value.where == name
     assert repr(value) in (caught.value.found or "")
     assert caught.value.expected
@@ -94,7 +94,7 @@ def test_a_setting_that_is_none_is_refused() -> None:
 def test_env_file_keeps_bytes(tmp_path: Path) -> None:
     """What is not UTF-8, and carriage returns within quotes, come as the environment has them."""
     (tmp_path / ".env").write_bytes(b"A='caf\xe9\r\nx'\r\nB=plain\r\n")
-    environment = settings.load(tmp_path, {}).environment
+    environment = settings.load_settings(tmp_path, {}).environment
     assert {n: os.fsencode(v) for n, v in environment.items()} == {
         "A": b"caf\xe9\r\nx",
         "B": b"plain",
@@ -105,6 +105,6 @@ def test_broken_env_file_names_the_line(tmp_path: Path) -> None:
     """A line that sets nothing is an error, not a setting that is lost; no value is shown."""
     (tmp_path / ".env").write_text("A=1\nB='sentinel\n")
     with pytest.raises(ConfigError, match="a quote that is not closed") as caught:
-        settings.load(tmp_path, {})
+        settings.load_settings(tmp_path, {})
     assert caught.value.where == ".env:2"
     assert "sentinel" not in str(caught.value)

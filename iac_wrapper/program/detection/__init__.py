@@ -13,7 +13,7 @@ from iac_wrapper.program.detection.candidates import Rank, binary, later, ranked
 from iac_wrapper.program.detection.override import overrides, resolve
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.refusals import does_not_parse, nothing_to_run, several
-from iac_wrapper.program.detection.served import served_objects
+from iac_wrapper.program.detection.served_objects import served_objects
 
 __all__ = ["Detection", "detect"]
 
@@ -50,7 +50,7 @@ def detect(
     """
     project = Project(root)
     wishes = list(overrides(root, entrypoint=entrypoint, where=where, environment=environment))
-    processes = procfile.read(root)
+    processes = procfile.read_procfile(root)
     losers = [f"{w.reason} ({w.value}): comes after" for w in wishes[1:]]
     if wishes:
         chosen = resolve(project, wishes[0])

@@ -12,7 +12,7 @@ from iac_wrapper.model.options import Run
 from iac_wrapper.program.detection.candidate import MISSING, Candidate, absent, judge, module_name
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.python_files import may_hold_programs
-from iac_wrapper.program.detection.served import served_objects
+from iac_wrapper.program.detection.served_objects import served_objects
 from iac_wrapper.program.detection.web_objects import WORDS
 from iac_wrapper.program.python_project import PYPROJECT, inside, read_pyproject, table
 

@@ -48,7 +48,7 @@ class Process:
         return f"{PROCFILE}: {self.name}"
 
 
-def read(root: Path) -> list[Process]:
+def read_procfile(root: Path) -> list[Process]:
     """The processes of the checkout's Procfile; none without one."""
     found = []
     for number, line in enumerate((read_text(root, PROCFILE) or "").splitlines(), start=1):

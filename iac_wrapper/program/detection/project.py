@@ -56,4 +56,4 @@ class Project:
         if path is None:
             return None
         beside = frozenset(p.stem for p in path.parent.glob("*.py"))
-        return python_source.read(path, self.local | beside)
+        return python_source.read_source(path, self.local | beside)

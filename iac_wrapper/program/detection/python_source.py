@@ -59,7 +59,7 @@ class PythonSource:
     fault_line: int | None = None
 
 
-def read(path: Path, local: frozenset[str] = frozenset()) -> PythonSource:
+def read_source(path: Path, local: frozenset[str] = frozenset()) -> PythonSource:
     """Parse `path`; a file that does not parse gives a source with a `fault`.
 
     Args:
@@ -77,7 +77,7 @@ def _read(path: Path, local: frozenset[str], changed: int, size: int) -> PythonS
     del changed, size  # they make another key of a file that was written anew
     try:
         tree = ast.parse(path.read_bytes(), filename=path.name)
-        return _Reader(tree, Origins(tree, local), path.stem).source()
+        return _SourceReader(tree, Origins(tree, local), path.stem).source()
     except SyntaxError as error:
         return PythonSource(fault=error.msg, fault_line=error.lineno)
     except (ValueError, RecursionError, MemoryError) as error:
@@ -85,7 +85,7 @@ def _read(path: Path, local: frozenset[str], changed: int, size: int) -> PythonS
 
 
 @dataclass
-class _Reader:
+class _SourceReader:
     """One pass over the module level, then the questions."""
 
     tree: ast.Module

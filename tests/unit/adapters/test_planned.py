@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from iac_wrapper.adapters import planned
+from iac_wrapper.adapters import planned_containers
 
 _LABELS = [
     {"label": "org.karstkit.project", "value": "demo"},
@@ -42,9 +42,9 @@ def test_a_copy_is_like_the_planned_container_but_nobody_finds_it() -> None:
             {"name": "iacnet-demo", "aliases": ["web"], "ipv4_address": "", "ipv6_address": ""}
         ],
     )
-    (one,) = planned.containers(shown)
+    (one,) = planned_containers.containers(shown)
 
-    body = planned.beside(
+    body = planned_containers.beside(
         one, image="iac/demo-web:1", sources={Path("/s/demo.env/web"): Path("/s/other")}
     )
 
@@ -60,17 +60,17 @@ def test_a_copy_is_like_the_planned_container_but_nobody_finds_it() -> None:
 
 def test_a_copy_joins_its_own_envoys_namespace() -> None:
     """Not the recorded one's, which the plan names."""
-    (one,) = planned.containers(_shown(["no-op"], network_mode="container:old"))
-    body = planned.beside(one, image="x", network_mode="container:new", sources={})
+    (one,) = planned_containers.containers(_shown(["no-op"], network_mode="container:old"))
+    body = planned_containers.beside(one, image="x", network_mode="container:new", sources={})
     assert body["HostConfig"]["NetworkMode"] == "container:new"
     assert not one.is_new
 
 
 def test_data_is_seen() -> None:
     """A volume or a writable mount: two at a time could spoil what lies there."""
-    (volume,) = planned.containers(_shown(["create"], volumes=[{"volume_name": "data"}]))
-    (writable,) = planned.containers(_shown(["create"], mounts=[{"read_only": False}]))
-    (none,) = planned.containers(_shown(["create"], mounts=[{"read_only": True}]))
+    (volume,) = planned_containers.containers(_shown(["create"], volumes=[{"volume_name": "data"}]))
+    (writable,) = planned_containers.containers(_shown(["create"], mounts=[{"read_only": False}]))
+    (none,) = planned_containers.containers(_shown(["create"], mounts=[{"read_only": True}]))
     assert [one.holds_data for one in (volume, writable, none)] == [True, True, False]
 
 
@@ -82,6 +82,6 @@ def test_a_new_network_is_seen() -> None:
         change = {"actions": list(actions), "after": {"labels": labels}}
         return {"resource_changes": [{"type": "docker_network", "change": change}]}
 
-    assert planned.replaces_network(network("delete", "create"))
-    assert not planned.replaces_network(network("no-op"))
-    assert not planned.replaces_network(network("create", role="somebody's"))
+    assert planned_containers.replaces_network(network("delete", "create"))
+    assert not planned_containers.replaces_network(network("no-op"))
+    assert not planned_containers.replaces_network(network("create", role="somebody's"))

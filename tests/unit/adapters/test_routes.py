@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from iac_wrapper.adapters import process, routes
-from iac_wrapper.adapters.process import Command, Completed
+from iac_wrapper.adapters.process import Command, CommandResult
 
 JSON = json.dumps(
     [
@@ -31,8 +31,8 @@ TABLE = (
 
 
 def _answer(monkeypatch: pytest.MonkeyPatch, text: str, code: int = 0) -> None:
-    def run(command: Command, **_options: object) -> Completed:
-        return Completed(command, code, text, "")
+    def run(command: Command, **_options: object) -> CommandResult:
+        return CommandResult(command, code, text, "")
 
     monkeypatch.setattr(process, "run", run)
 
@@ -40,7 +40,7 @@ def _answer(monkeypatch: pytest.MonkeyPatch, text: str, code: int = 0) -> None:
 def test_routes_of_every_table_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """A VPN's policy table, single hosts and dead ends; not the default, in one part or two."""
     _answer(monkeypatch, JSON)
-    assert [(str(route.subnet), route.device) for route in routes.read()] == [
+    assert [(str(route.subnet), route.device) for route in routes.read_routes()] == [
         ("10.9.8.0/24", "tun0"),
         ("10.1.2.3/32", "tun0"),
         ("172.30.0.0/16", ""),
@@ -56,7 +56,7 @@ def test_without_a_useful_ip_the_kernels_table_is_read(
     table.write_text(TABLE)
     monkeypatch.setattr(routes, "_TABLE", table)
     _answer(monkeypatch, text, code)
-    assert [(str(route.subnet), route.device) for route in routes.read()] == [
+    assert [(str(route.subnet), route.device) for route in routes.read_routes()] == [
         ("10.9.8.0/24", "tun0")
     ]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from iac_wrapper.adapters.synthesized import changed_services
-from iac_wrapper.model.plan import Change, Plan
+from iac_wrapper.adapters.synthesized_stack import changed_services
+from iac_wrapper.model.plan import TerraformChange, TerraformPlan
 
 
 def _labelled(**values: str) -> dict[str, object]:
@@ -24,7 +24,7 @@ def test_what_somebody_added_touches_no_service(tmp_path: Path) -> None:
     (tmp_path / "cdk.tf.json").write_text(json.dumps({"resource": stack}))
 
     def changed(*addresses: str) -> set[str]:
-        plan = Plan(tuple(Change(address, "create") for address in addresses))
+        plan = TerraformPlan(tuple(TerraformChange(address, "create") for address in addresses))
         return set(changed_services(tmp_path, plan))
 
     assert changed("docker_container.db", "docker_network.x", "docker_container.bare") == set()

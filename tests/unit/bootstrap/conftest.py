@@ -10,7 +10,7 @@ import pytest
 
 from iac_wrapper import settings
 from iac_wrapper.bootstrap.console import Progress
-from iac_wrapper.bootstrap.context import Context
+from iac_wrapper.bootstrap.context import BootstrapRun
 from iac_wrapper.bootstrap.machine import Machine
 from iac_wrapper.files.machine_home import MachineHome
 
@@ -66,7 +66,7 @@ class Rig:
     """A project folder, a PATH of its own, an engine, and what was said to the person."""
 
     root: Path
-    context: Context
+    context: BootstrapRun
     said: list[str] = field(default_factory=list)
 
     @property
@@ -103,13 +103,13 @@ def make_rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., R
     def make(machine: Machine = DEBIAN_ROOT, **environ: str) -> Rig:
         environment = {"PATH": str(tmp_path / "tools"), "HOME": str(tmp_path / "home"), **environ}
         said: list[str] = []
-        context = Context(
+        context = BootstrapRun(
             home=MachineHome(tmp_path / ".iac"),
             packages=tmp_path,
             python=tmp_path / "env" / "bin" / "python",
             uv=tmp_path / "env" / "bin" / "uv",
             secrets=tmp_path / "secrets",
-            settings=settings.load(tmp_path, environment),
+            settings=settings.load_settings(tmp_path, environment),
             environ=environment,
             machine=machine,
             progress=Progress(said.append, clock=lambda: 0.0),

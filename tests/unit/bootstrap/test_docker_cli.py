@@ -51,5 +51,5 @@ def test_without_any_the_error_lists_what_was_found(rig: Rig) -> None:
 
 def test_a_cli_that_the_engine_refuses_says_so(rig: Rig) -> None:
     rig.flag("down")
-    found = docker_cli.inspect(rig.tools / "docker")
+    found = docker_cli.inspect_cli(rig.tools / "docker")
     assert found.describe().endswith("unknown, the engine does not talk to it")

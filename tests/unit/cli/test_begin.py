@@ -62,14 +62,14 @@ def test_init_keeps_what_is_there_and_says_what_it_is_used_for(folder: Path) -> 
 
 def test_the_list_that_init_writes_is_read(folder: Path) -> None:
     _iac("init")
-    assert repos_file.load(folder / "repos.yaml")
+    assert repos_file.load_entries(folder / "repos.yaml")
 
 
 def test_the_settings_that_init_writes_name_the_project(folder: Path) -> None:
     """All others have their defaults."""
     _iac("init")
     (folder / ".env.example").rename(folder / ".env")
-    loaded = settings.load(folder, {})
+    loaded = settings.load_settings(folder, {})
     assert loaded.project == "my-shop"
     loaded.check()
 

@@ -11,8 +11,8 @@ from iac_wrapper.model.diagnosis import Diagnosis
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.health import Health, Phase, Probe
 from iac_wrapper.model.plain import plain
-from iac_wrapper.model.plan import Change
-from iac_wrapper.model.report import Report, ServiceReport
+from iac_wrapper.model.plan import TerraformChange
+from iac_wrapper.model.report import ProjectReport, ServiceReport
 from iac_wrapper.model.service_change import Reason, ServiceChange
 
 
@@ -35,7 +35,7 @@ def _service(name: str, health: Health, probe: Probe, commit: str | None) -> Ser
 
 def test_the_table_says_what_was_proven_and_what_was_not() -> None:
     """One row a service; a service that answers a stranger is not good though it is SERVING."""
-    report = Report(
+    report = ProjectReport(
         "p",
         (
             _service(
@@ -109,7 +109,7 @@ def test_the_table_fits_its_terminal(width: int, rows: list[str]) -> None:
     health = replace(billing.health, seconds=1.24)
     local = _good("orders", "RUNNING", "127.0.0.1:50051", "200 in 14 ms on 50051")
     services = (replace(billing, app=app, health=health), replace(local, health=health))
-    lines = plain(render.report_table(Report("p", services), width)).splitlines()
+    lines = plain(render.report_table(ProjectReport("p", services), width)).splitlines()
     assert max(map(len, lines[:3])) <= width
     for line, row in zip(lines[1:3], rows, strict=True):
         assert line.startswith(row)
@@ -127,7 +127,7 @@ def test_what_serves_nothing_is_not_called_serving() -> None:
     said = _good("worker", "RUNNING", evidence="alive for more than 5 s, listens nowhere")
     worker = replace(said, app=replace(said.app, run="worker"))
     job = _good("job", "COMPLETED", evidence="exited with code 0")
-    report = Report("p", (web, replace(web), worker, job))
+    report = ProjectReport("p", (web, replace(web), worker, job))
     lines = plain(render.report_table(report)).splitlines()
     assert "SERVING (200 in 4 ms on 5000)" in lines[1]
     assert "  RUNNING (alive, listens nowhere)  " in lines[3]
@@ -138,9 +138,9 @@ def test_what_serves_nothing_is_not_called_serving() -> None:
     )
     assert {row["status"] for row in report.to_dict()["services"]} == {"SERVING"}
     assert "  RUNNING (alive, taken for a worker)  " in plain(
-        render.report_table(Report("p", (said,)))
+        render.report_table(ProjectReport("p", (said,)))
     )
-    alone = plain(render.report_table(Report("p", (web,))))
+    alone = plain(render.report_table(ProjectReport("p", (web,))))
     assert "1 of 1 services SERVING over mTLS; 1 of 1 refused" in alone
 
 
@@ -149,10 +149,12 @@ def test_a_row_that_is_not_good_says_the_cause_not_the_phase() -> None:
     health = Health("web", "NOT_SERVING", "STARTING", cause="no-listener")
     found = Diagnosis(Finding("wrong-port", "listens elsewhere", "", "write port"), "running")
     row = replace(_service("web", health, Probe("web", True, ""), None), diagnosis=found)
-    assert "  NOT_SERVING (wrong port)  " in plain(render.report_table(Report("p", (row,))))
+    assert "  NOT_SERVING (wrong port)  " in plain(render.report_table(ProjectReport("p", (row,))))
     gone = Health("web", "UNREACHABLE", cause="unreachable")
     row = _service("web", gone, Probe("web", True, ""), None)
-    assert "  UNREACHABLE (nobody answers)  " in plain(render.report_table(Report("p", (row,))))
+    assert "  UNREACHABLE (nobody answers)  " in plain(
+        render.report_table(ProjectReport("p", (row,)))
+    )
 
 
 def test_a_plan_is_told_in_words_of_services() -> None:
@@ -176,7 +178,10 @@ def test_a_plan_is_told_in_words_of_services() -> None:
 
 def test_what_is_beside_the_services_has_a_line_each() -> None:
     """By its address in Terraform, and it is counted apart."""
-    others = [Change("docker_network.extra", "create"), Change("output.url", "update")]
+    others = [
+        TerraformChange("docker_network.extra", "create"),
+        TerraformChange("output.url", "update"),
+    ]
     lines = [
         "  + docker_network.extra: new (of your own in main.py)",
         "  ~ output.url: changed in place (of your own in main.py)",
@@ -191,7 +196,7 @@ def test_what_was_broken_before_is_told_apart() -> None:
     """It is shown as bad and named in a line of its own; the verdict is on the rest."""
     bad = _service("old", Health("old", "NOT_SERVING", "FAILED"), Probe("old", True, ""), None)
     before = replace(bad, changed=False, broken_before=True)
-    report = Report("p", (before,))
+    report = ProjectReport("p", (before,))
     text = plain(render.report_table(report))
     assert "NOT_SERVING (failed)" in text
     assert text.splitlines()[-1] == (
@@ -199,7 +204,7 @@ def test_what_was_broken_before_is_told_apart() -> None:
     )
     assert report.good
     assert not replace(report, strict=True).good
-    assert not Report("p", (before, bad)).good
+    assert not ProjectReport("p", (before, bad)).good
     assert report.to_dict()["services"][0]["broken_before"] is True
 
 
@@ -207,11 +212,11 @@ def test_a_version_that_failed_names_the_one_that_serves() -> None:
     """Its row is bad, and a line says what requests get."""
     bad = _service("web", Health("web", "NOT_SERVING", "FAILED"), Probe("web", True, ""), None)
     row = replace(bad, previous=replace(bad.app, commit="d" * 40))
-    text = plain(render.report_table(Report("p", (row,))))
+    text = plain(render.report_table(ProjectReport("p", (row,))))
     assert "NOT_SERVING (failed)" in text
     assert text.splitlines()[-1] == "web: the previous version (dddddddddddd) still serves."
     assert row.to_dict()["previous"]["commit"] == "d" * 40
-    text = plain(render.report_table(Report("p", (replace(row, put_back=True),))))
+    text = plain(render.report_table(ProjectReport("p", (replace(row, put_back=True),))))
     assert text.splitlines()[-1] == "web: the previous version (dddddddddddd) was put back."
 
 

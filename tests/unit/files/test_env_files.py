@@ -86,7 +86,7 @@ def test_all_unset_references_are_one_error() -> None:
 
 def test_what_a_write_would_change_is_known_before(tmp_path: Path) -> None:
     """Other values and new ones; nothing is written."""
-    env_files.write(tmp_path / "web", {"A": "1", "B": "2"})
+    env_files.write_values(tmp_path / "web", {"A": "1", "B": "2"})
     assert env_files.changed(tmp_path / "web", {"A": "1", "B": "9", "C": "3"}) == {"B", "C"}
     assert env_files.changed(tmp_path / "web", {"A": "1"}) == set()
     assert env_files.changed(tmp_path / "none", {"A": "1"}) == {"A"}
@@ -97,21 +97,21 @@ def test_files_follow_the_values(tmp_path: Path) -> None:
     """Values appear, change and vanish; equal values are not written again."""
     folder = tmp_path / "web"
     assert env_files.changed_at(folder) is None
-    env_files.write(folder, {"A": "1", "B": "2"})
+    env_files.write_values(folder, {"A": "1", "B": "2"})
     first = env_files.changed_at(folder)
-    env_files.write(folder, {"A": "1", "B": "2"})
+    env_files.write_values(folder, {"A": "1", "B": "2"})
     assert env_files.changed_at(folder) == first
     time.sleep(0.01)
-    env_files.write(folder, {"A": "9"})
+    env_files.write_values(folder, {"A": "9"})
     changed = env_files.changed_at(folder)
     assert first
     assert changed
     assert changed > first
     assert {f.name: f.read_text() for f in folder.iterdir()} == {"A": "9"}
     assert (folder / "A").stat().st_mode & 0o777 == 0o444
-    env_files.write(folder, {})
+    env_files.write_values(folder, {})
     assert not folder.exists()
-    env_files.write(folder, {})
+    env_files.write_values(folder, {})
 
 
 BYTES = {
@@ -129,9 +129,9 @@ def test_values_are_bytes(tmp_path: Path) -> None:
     values = env_files.resolve(
         {n: f"${{{n}}}" for n in BYTES}, environ, where="x", env_file=Path(".env")
     )
-    env_files.write(tmp_path / "web", values)
+    env_files.write_values(tmp_path / "web", values)
     first = env_files.changed_at(tmp_path / "web")
-    env_files.write(tmp_path / "web", values)
+    env_files.write_values(tmp_path / "web", values)
     assert env_files.changed_at(tmp_path / "web") == first
     assert {f.name: f.read_bytes() for f in (tmp_path / "web").iterdir()} == BYTES
 
@@ -145,21 +145,21 @@ def test_a_nul_is_refused(tmp_path: Path) -> None:
 
 def test_values_to_mask(tmp_path: Path) -> None:
     """Only what has the shape of a secret is masked."""
-    env_files.write(tmp_path / "web", {"A": "production", "B": "s3cret-value"})
+    env_files.write_values(tmp_path / "web", {"A": "production", "B": "s3cret-value"})
     assert env_files.values(tmp_path) == ["s3cret-value"]
 
 
 def test_proven_values_are_kept_while_others_are_tried(tmp_path: Path) -> None:
     """Byte by byte, until they are restored; a second try does not take the first for proven."""
     own, previous = tmp_path / "web", tmp_path / "web.previous"
-    env_files.write(own, {"A": "proven\r\n\udcff"})
+    env_files.write_values(own, {"A": "proven\r\n\udcff"})
     env_files.stash(own, previous)
-    env_files.write(own, {"A": "tried", "B": "new"})
+    env_files.write_values(own, {"A": "tried", "B": "new"})
     env_files.stash(own, previous)
 
     env_files.restore(own, previous)
 
-    assert env_files.read(own) == {"A": "proven\r\n\udcff"}
+    assert env_files.read_values(own) == {"A": "proven\r\n\udcff"}
     assert not previous.exists()
 
 
@@ -167,6 +167,6 @@ def test_having_had_no_values_is_restored_too(tmp_path: Path) -> None:
     """Nothing is what was proven."""
     own, previous = tmp_path / "web", tmp_path / "web.previous"
     env_files.stash(own, previous)
-    env_files.write(own, {"A": "tried"})
+    env_files.write_values(own, {"A": "tried"})
     env_files.restore(own, previous)
-    assert env_files.read(own) == {}
+    assert env_files.read_values(own) == {}

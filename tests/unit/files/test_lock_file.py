@@ -35,9 +35,9 @@ LOCK = LockFile("iacnet", "iacnet", "172.20.0.0/16", 15443, (APP, replace(APP, n
 def test_round_trip(tmp_path: Path) -> None:
     """What is saved is loaded again, equal, and saved again it is the same text."""
     path = tmp_path / "repos.lock.json"
-    lock_file.save(LOCK, path)
-    assert lock_file.load(path) == LOCK
-    assert lock_file.dump(lock_file.load(path)) == path.read_text()
+    lock_file.save_lock(LOCK, path)
+    assert lock_file.load_lock(path) == LOCK
+    assert lock_file.dump(lock_file.load_lock(path)) == path.read_text()
     assert LOCK.trust_domain == "iacnet"
 
 
@@ -46,8 +46,8 @@ def test_options_and_notes(tmp_path: Path) -> None:
     entrypoint = replace(APP.entrypoint, run="web", web_object="web:app")
     options = Options(run="web", tmpfs={"/app/tmp": 9})
     said = replace(APP, run="web", options=options, notes=("a note",), entrypoint=entrypoint)
-    lock_file.save(replace(LOCK, apps=(said,)), tmp_path / "x.json")
-    assert lock_file.load(tmp_path / "x.json").apps == (said,)
+    lock_file.save_lock(replace(LOCK, apps=(said,)), tmp_path / "x.json")
+    assert lock_file.load_lock(tmp_path / "x.json").apps == (said,)
     silent = json.loads(lock_file.dump(LOCK))["apps"]["b"]
     assert {"run", "options", "notes"}.isdisjoint(silent)
     assert {"run", "web_object"}.isdisjoint(silent["entrypoint"])
@@ -58,7 +58,7 @@ def test_only_a_choice_from_outside_the_repository_is_written() -> None:
     found = replace(APP, entrypoint=replace(APP.entrypoint, source="repository"))
     texts = [lock_file.dump(replace(LOCK, apps=(app,))) for app in (APP, found)]
     assert ['"source": "environment"' in text for text in texts] == [True, False]
-    assert lock_file.loads(texts[1], where="x").apps == (found,)
+    assert lock_file.parse_lock(texts[1], where="x").apps == (found,)
 
 
 def test_text_is_stable() -> None:
@@ -80,22 +80,22 @@ def test_the_environment_is_recorded(tmp_path: Path) -> None:
     """Each has a lock of its own; without one, the lock says nothing of it."""
     path = lock_file.default_lock_path(tmp_path / "repos.yaml", "staging")
     assert path == tmp_path / "repos.staging.lock.json"
-    lock_file.save(replace(LOCK, environment="staging"), path)
-    assert lock_file.load(path).environment == "staging"
+    lock_file.save_lock(replace(LOCK, environment="staging"), path)
+    assert lock_file.load_lock(path).environment == "staging"
     assert "environment" not in json.loads(lock_file.dump(LOCK))
     path.unlink()
     for known, command in ((False, "repos.staging.yaml"), (True, "repos.yaml --env staging")):
         if known:
             (tmp_path / "repos.yaml").touch()
         with pytest.raises(ConfigError, match="no lock file") as caught:
-            lock_file.load(path)
+            lock_file.load_lock(path)
         assert caught.value.next_step == f"iac lock --file {command}"
 
 
 def test_missing(tmp_path: Path) -> None:
     """A missing lock says which command writes it."""
     with pytest.raises(ConfigError, match="iac lock"):
-        lock_file.load(tmp_path / "repos.lock.json")
+        lock_file.load_lock(tmp_path / "repos.lock.json")
 
 
 def _changed(change: dict[str, Any]) -> str:
@@ -125,7 +125,7 @@ def test_broken(tmp_path: Path, text: str) -> None:
     path = tmp_path / "repos.lock.json"
     path.write_text(text)
     with pytest.raises(ConfigError) as caught:
-        lock_file.load(path)
+        lock_file.load_lock(path)
     assert caught.value.where == str(path)
     assert "iac lock" in str(caught.value.next_step)
 
@@ -135,6 +135,6 @@ def test_not_text(tmp_path: Path) -> None:
     path = tmp_path / "repos.lock.json"
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="cannot read"):
-        lock_file.load(path)
+        lock_file.load_lock(path)
     with pytest.raises(ConfigError, match="cannot read"):
-        lock_file.load(tmp_path)
+        lock_file.load_lock(tmp_path)

@@ -21,7 +21,7 @@ def _load(tmp_path: Path, *texts: str, environment: str | None = None) -> dict[s
         path = tmp_path / f"f{number}.yaml"
         path.write_text(text)
         paths.append(path)
-    return {spec.name: spec for spec in repos_file.load(*paths, environment=environment)}
+    return {spec.name: spec for spec in repos_file.load_entries(*paths, environment=environment)}
 
 
 def _refused(tmp_path: Path, *texts: str, environment: str | None = None) -> ConfigError:
@@ -193,7 +193,7 @@ def test_a_later_file_wins_by_service_name(tmp_path: Path) -> None:
         "- {slug: 'gh:x/y', name: b, subdir: s, port: 80}\n"
     )
     second.write_text("- {name: a, env: {B: '2', C: '3'}}\n- {slug: ./b, cpus: 2}\n- ./c\n")
-    a, b, c = repos_file.load(first, second)
+    a, b, c = repos_file.load_entries(first, second)
     assert (a.env, a.options.memory_mb, a.base) == ({"A": "1", "B": "2", "C": "3"}, 1024, tmp_path)
     assert (b.slug.text, b.port, b.options.cpus, b.base) == ("./b", 80, 2, tmp_path / "sub")
     assert (c.name, c.base) == ("c", tmp_path / "sub")

@@ -13,7 +13,7 @@ from iac_wrapper.model.options import Options
 def _load(tmp_path: Path, text: str, name: str = "repos.yaml") -> list[AppSpec]:
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
-    return repos_file.load(path)
+    return repos_file.load_entries(path)
 
 
 def _refused(tmp_path: Path, text: str, name: str = "repos.yaml") -> ConfigError:
@@ -228,22 +228,22 @@ def test_a_comment_is_not_a_lost_ref(tmp_path: Path) -> None:
 def test_missing_file_names_a_neighbour(tmp_path: Path) -> None:
     """A missing file is answered with the one that is there under another ending."""
     with pytest.raises(ConfigError, match=r"- gh:owner/repo"):
-        repos_file.load(tmp_path / "repos.yaml")
+        repos_file.load_entries(tmp_path / "repos.yaml")
     (tmp_path / "repos.yml").write_text("- gh:a/b\n")
     with pytest.raises(ConfigError, match=r"--file .*repos\.yml"):
-        repos_file.load(tmp_path / "repos.yaml")
+        repos_file.load_entries(tmp_path / "repos.yaml")
 
 
 def test_unreadable(tmp_path: Path) -> None:
     """A directory, other bytes than UTF-8 and a huge file are refused with a sentence."""
     with pytest.raises(ConfigError, match="cannot read"):
-        repos_file.load(tmp_path)
+        repos_file.load_entries(tmp_path)
     (tmp_path / "latin").write_bytes(b"- gh:a/b # caf\xe9\n")
     with pytest.raises(ConfigError, match="cannot read"):
-        repos_file.load(tmp_path / "latin")
+        repos_file.load_entries(tmp_path / "latin")
     (tmp_path / "huge").write_bytes(b"#" * (repos_file.MAX_BYTES + 1))
     with pytest.raises(ConfigError, match="too large"):
-        repos_file.load(tmp_path / "huge")
+        repos_file.load_entries(tmp_path / "huge")
 
 
 def test_hostile_files_end_quickly(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def _cases(test: Any) -> list[Any]:
 def _refusal(text: str, name: str = "repos.yaml") -> str | None:
     """Why the parser refuses a file; None if it does not."""
     try:
-        repos_file.parse(text, Path(name))
+        repos_file.parse_entries(text, Path(name))
     except ConfigError as error:
         return str(error)
     return None

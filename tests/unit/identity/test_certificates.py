@@ -25,7 +25,7 @@ from iac_wrapper.identity.certificates import (
     CertificateAuthority,
     ensure_ca,
     ensure_leaf,
-    inspect,
+    inspect_leaf,
     is_due,
     prune,
     remove_project,
@@ -364,7 +364,7 @@ def test_what_is_due_is_known_before(
 def test_inspect_names_the_missing_file(secrets: Path) -> None:
     """The error says where it looked."""
     with pytest.raises(CertificateError, match=r"tls\.crt"):
-        inspect(secrets / "proj/none")
+        inspect_leaf(secrets / "proj/none")
 
 
 def test_remove_project_keeps_the_ca_and_the_neighbours(

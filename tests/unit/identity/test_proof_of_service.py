@@ -13,13 +13,13 @@ from iac_wrapper.identity import service_call
 from iac_wrapper.identity.certificates import ensure_ca, ensure_leaf
 from iac_wrapper.identity.control_plane import ControlPlane
 from iac_wrapper.model.health import Health
-from iac_wrapper.model.proof import Question
+from iac_wrapper.model.proof import ProofQuestion
 from runner.child import Exit
-from runner.verdict import Verdict
+from runner.readiness_verdict import ReadinessVerdict
 from tests.support import h2_service
 from tests.support.h2_service import BREAK, H2Service, Reply
 
-LISTENS = Verdict(True, "listens on 127.0.0.1:5000", "127.0.0.1:5000", "HTTP")
+LISTENS = ReadinessVerdict(True, "listens on 127.0.0.1:5000", "127.0.0.1:5000", "HTTP")
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def plane(service: H2Service, tmp_path: Path) -> ControlPlane:
 
 def test_the_programs_answer_is_the_evidence(service: H2Service, plane: ControlPlane) -> None:
     """Asked as the service it is, after its runner said SERVING."""
-    health = plane.health("svc", Question("/up", exact=True))
+    health = plane.health("svc", ProofQuestion("/up", exact=True))
     assert health.serving
     assert health.evidence.startswith("200 in ")
     assert health.evidence.endswith(" ms on 5000")
@@ -62,16 +62,16 @@ def test_the_programs_answer_is_the_evidence(service: H2Service, plane: ControlP
 def test_who_is_not_serving_is_not_asked(service: H2Service, plane: ControlPlane) -> None:
     """Nor is one that serves nothing: its life is the evidence."""
     start = service.lifecycle.started()
-    assert not plane.health("svc", Question()).serving
-    service.lifecycle.judged(start, Verdict(True, "alive for more than 3 s"), 3.0)
-    assert plane.health("svc", Question()).evidence == "alive for more than 3 s"
+    assert not plane.health("svc", ProofQuestion()).serving
+    service.lifecycle.judged(start, ReadinessVerdict(True, "alive for more than 3 s"), 3.0)
+    assert plane.health("svc", ProofQuestion()).evidence == "alive for more than 3 s"
     assert service.asked == []
 
 
 def test_an_error_of_the_program_is_not_serving(service: H2Service, plane: ControlPlane) -> None:
     """Though its runner says so; port and protocol stay known."""
     service.program = lambda _: ({":status": "500"}, b"", {})
-    health = plane.health("svc", Question())
+    health = plane.health("svc", ProofQuestion())
     assert (health.status, health.cause, health.port) == ("NOT_SERVING", "no-answer", 5000)
     assert health.message == "GET / on port 5000: 500"
 
@@ -79,7 +79,7 @@ def test_an_error_of_the_program_is_not_serving(service: H2Service, plane: Contr
 def test_an_endless_body_is_an_answer(service: H2Service, plane: ControlPlane) -> None:
     """An event stream answers with its status."""
     service.program = lambda _: ({":status": "200"}, b"data: 1\n\n", None)
-    assert plane.health("svc", Question()).serving
+    assert plane.health("svc", ProofQuestion()).serving
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_body_that_breaks_off_is_no_answer(
     """Whoever reads it gets an error, not a page."""
     monkeypatch.setattr(service_call, "ANSWER_SECONDS", 0.5)
     service.program = lambda _: reply
-    health = plane.health("svc", Question())
+    health = plane.health("svc", ProofQuestion())
     assert (health.serving, health.message) == (False, f"GET / on port 5000: {said}")
 
 
@@ -113,7 +113,7 @@ def test_silence_is_none(
     """What has not answered in time is not serving."""
     monkeypatch.setattr(service_call, "ANSWER_SECONDS", 0.2)
     service.program = lambda _: None
-    health = plane.health("svc", Question())
+    health = plane.health("svc", ProofQuestion())
     assert health.message == "GET / on port 5000: no answer within 0.2 s"
 
 
@@ -122,7 +122,7 @@ def test_a_grpc_program_is_called(service: H2Service, plane: ControlPlane) -> No
     start = service.lifecycle.started()
     service.lifecycle.judged(start, replace(LISTENS, protocol="GRPC"), 1.0)
     service.program = lambda _: ({":status": "200"}, b"", {"grpc-status": "12"})
-    assert plane.health("svc", Question()).evidence.startswith("gRPC UNIMPLEMENTED in ")
+    assert plane.health("svc", ProofQuestion()).evidence.startswith("gRPC UNIMPLEMENTED in ")
     assert service.asked[0]["content-type"] == "application/grpc"
 
 
@@ -136,7 +136,7 @@ def test_proven_is_who_answers_twice(service: H2Service, plane: ControlPlane) ->
 
     threading.Timer(0.5, crash).start()
     seen: list[Health] = []
-    health = plane.wait_serving("svc", Question(), deadline=20, on_change=seen.append)
+    health = plane.wait_serving("svc", ProofQuestion(), deadline=20, on_change=seen.append)
     assert health.serving
     assert len(service.asked) == 3
     assert [one.status for one in seen] == ["SERVING"], "said once it is proven"
@@ -144,10 +144,10 @@ def test_proven_is_who_answers_twice(service: H2Service, plane: ControlPlane) ->
 
 def test_a_pair_is_found_under_another_name(service: H2Service, plane: ControlPlane) -> None:
     """The gateway's name for it is the SNI; its certificate must be the service's all the same."""
-    assert plane.health("svc", Question(), sni="0123456789ab").serving
+    assert plane.health("svc", ProofQuestion(), sni="0123456789ab").serving
     assert plane.probe_without_certificate("svc", sni="0123456789ab").refused
     assert set(service.names) == {"0123456789ab"}
-    other = plane.health("other", Question(), sni="0123456789ab")
+    other = plane.health("other", ProofQuestion(), sni="0123456789ab")
     assert other.status == "UNREACHABLE"
     assert "is not that of other" in other.message
     assert plane.probe_without_certificate("other", sni="0123456789ab").refused is None

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from iac_wrapper.model.crash_patterns import find
-from iac_wrapper.model.diagnosis import SHOWN_LINES, Facts, diagnose
+from iac_wrapper.model.diagnosis import SHOWN_LINES, DiagnosisFacts, diagnose
 from iac_wrapper.model.health import Health, Probe
 from tests.support.deployed import app
 
@@ -83,7 +83,7 @@ def test_other_failures_are_not_guessed_at(text: str) -> None:
     assert find(text.split("\n"), APP) is None
 
 
-def facts(health: Health, **more: Any) -> Facts:
+def facts(health: Health, **more: Any) -> DiagnosisFacts:
     given = {
         "app": APP,
         "project": "demo",
@@ -96,7 +96,7 @@ def facts(health: Health, **more: Any) -> Facts:
         "limit": 60.0,
         "memory_mb": 512,
     }
-    return Facts(**{**given, **more})
+    return DiagnosisFacts(**{**given, **more})
 
 
 CRASHED = Health(

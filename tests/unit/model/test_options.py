@@ -25,7 +25,7 @@ EVERY = Options(
 def test_written_options_are_read_as_what_they_were(options: Options) -> None:
     """Keys and units are those of repos.yaml."""
     lines = "".join(f"  {key}: {text}\n" for key, text in options.written().items())
-    (spec,) = repos_file.parse(f"- slug: gh:o/r\n{lines}", Path("repos.yaml"))
+    (spec,) = repos_file.parse_entries(f"- slug: gh:o/r\n{lines}", Path("repos.yaml"))
     assert spec.options == options
 
 

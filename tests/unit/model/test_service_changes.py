@@ -7,10 +7,10 @@ import pytest
 
 from iac_wrapper.model import labels
 from iac_wrapper.model.options import Options
-from iac_wrapper.model.plan import Change
-from iac_wrapper.model.resource_change import ResourceChange, others, read
+from iac_wrapper.model.plan import TerraformChange
+from iac_wrapper.model.resource_change import ResourceChange, others, resource_changes
 from iac_wrapper.model.service_change import ServiceChange
-from iac_wrapper.model.service_changes import Observed, service_changes
+from iac_wrapper.model.service_changes import Observations, service_changes
 from tests.support.deployed import app
 
 WEB = replace(app("web"), env={"GREETING": "hi", "TOKEN": "${TOKEN}"})
@@ -18,9 +18,9 @@ REPLACED = ResourceChange("web", "app", "replace", {"image": ("a", None), "env":
 
 
 def _only(
-    old: Any, new: Any, *resources: ResourceChange, seen: Observed | None = None
+    old: Any, new: Any, *resources: ResourceChange, seen: Observations | None = None
 ) -> ServiceChange:
-    (change,) = service_changes([old], [new], resources, seen or Observed())
+    (change,) = service_changes([old], [new], resources, seen or Observations())
     return change
 
 
@@ -71,14 +71,14 @@ def test_what_a_person_changed_is_the_reason(facts: dict[str, Any], text: str) -
 def test_variables_are_named_and_their_values_are_not() -> None:
     """Added, removed and changed ones; a secret's other value counts as well."""
     new = replace(WEB, env={"NEW": "sentinel", "TOKEN": "${TOKEN}"})
-    change = _only(WEB, new, REPLACED, seen=Observed(values={"web": ["TOKEN"]}))
+    change = _only(WEB, new, REPLACED, seen=Observations(values={"web": ["TOKEN"]}))
     assert _texts(change) == ["env: added NEW and removed GREETING and changed TOKEN"]
     assert "sentinel" not in str(change)
 
 
 def test_a_new_secret_value_alone_is_a_restart() -> None:
     """No container is replaced for it, and the plan is not empty."""
-    change = _only(WEB, WEB, seen=Observed(values={"web": ["TOKEN"]}))
+    change = _only(WEB, WEB, seen=Observations(values={"web": ["TOKEN"]}))
     assert (change.action, change.interrupts) == ("restart", True)
     assert _texts(change) == ["env: changed TOKEN"]
 
@@ -86,13 +86,13 @@ def test_a_new_secret_value_alone_is_a_restart() -> None:
 def test_commits_are_counted_where_that_is_known() -> None:
     """Behind the two hashes."""
     new = replace(WEB, commit="b" * 40)
-    change = _only(WEB, new, REPLACED, seen=Observed(commits={"web": 3}))
+    change = _only(WEB, new, REPLACED, seen=Observations(commits={"web": 3}))
     assert _texts(change) == ["commit aaaaaaaaaaaa → bbbbbbbbbbbb (3 commits)"]
 
 
 def test_due_certificates_are_renewed_without_a_restart() -> None:
     """A service's and the control plane's; on a first deploy all are new anyway."""
-    seen = Observed(due=["control-plane", "web"])
+    seen = Observations(due=["control-plane", "web"])
     found = service_changes([WEB], [WEB], [], seen)
     assert [(c.service, c.action, c.interrupts) for c in found] == [
         ("control-plane", "renew", False),
@@ -109,7 +109,7 @@ def test_services_come_and_go() -> None:
         ResourceChange("new", "app", "create", {}),
         ResourceChange("web", "app", "delete", {}),
     ]
-    found = service_changes([WEB], [app("new")], resources, Observed())
+    found = service_changes([WEB], [app("new")], resources, Observations())
     assert [(c.service, c.action) for c in found] == [
         ("gateway", "add"),
         ("new", "add"),
@@ -278,7 +278,7 @@ def test_gateway_and_network_have_their_own_words() -> None:
         ResourceChange("gateway", "gateway", "replace", {"ports": ([], [1])}),
         ResourceChange("network", "network", "create", {}, gone=True),
     ]
-    gateway, network = service_changes([WEB], [WEB], resources, Observed())
+    gateway, network = service_changes([WEB], [WEB], resources, Observations())
     assert (gateway.action, _texts(gateway)) == ("replace", ["port changed"])
     assert (network.action, _texts(network)) == ("replace", ["it was removed by hand"])
 
@@ -303,7 +303,7 @@ def test_a_new_sidecar_is_a_reason_beside_a_new_commit() -> None:
 
 def test_what_is_stopped_is_started() -> None:
     """Though nothing of it is to be changed."""
-    change = _only(WEB, WEB, seen=Observed(stopped={("web", "envoy")}))
+    change = _only(WEB, WEB, seen=Observations(stopped={("web", "envoy")}))
     assert (change.action, _texts(change)) == ("restart", ["its sidecar is stopped"])
 
 
@@ -333,11 +333,13 @@ def test_terraforms_plan_is_read_by_labels() -> None:
         "resource_changes": [{**item, "change": change}, image],
         "resource_drift": [{**item, "change": drift}],
     }
-    (found,) = read(shown)
+    (found,) = resource_changes(shown)
     assert (found.service, found.role, found.action) == ("web", "app", "replace")
     assert found.attributes == {"image": ("a", None), "memory": (300, 512)}
     assert (set(found.edited), found.gone) == ({"memory"}, False)
-    gone = read({**shown, "resource_drift": [{**item, "change": {**drift, "after": None}}]})
+    gone = resource_changes(
+        {**shown, "resource_drift": [{**item, "change": {**drift, "after": None}}]}
+    )
     assert gone[0].gone
 
 
@@ -365,7 +367,7 @@ def test_what_somebody_added_is_told_apart() -> None:
         },
     }
     assert others(shown, record="lock") == (
-        Change("docker_network.extra", "create"),
-        Change("terraform_data.x", "update"),
-        Change("output.url", "delete"),
+        TerraformChange("docker_network.extra", "create"),
+        TerraformChange("terraform_data.x", "update"),
+        TerraformChange("output.url", "delete"),
     )

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from iac_wrapper.adapters.synthesized import changed_services
+from iac_wrapper.adapters.synthesized_stack import changed_services
 from iac_wrapper.model import labels
 from iac_wrapper.model.health import Health, Probe
-from iac_wrapper.model.plan import Change, Plan
-from iac_wrapper.model.report import Report, ServiceReport
+from iac_wrapper.model.plan import TerraformChange, TerraformPlan
+from iac_wrapper.model.report import ProjectReport, ServiceReport
 from iac_wrapper.operations.blame import Blame
 from iac_wrapper.operations.intent import from_files, from_slugs
 from iac_wrapper.operations.workspace import Workspace
@@ -45,8 +45,10 @@ def stack(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _plan(*names: str) -> Plan:
-    return Plan(tuple(Change(f"docker_container.{name}", "replace") for name in names))
+def _plan(*names: str) -> TerraformPlan:
+    return TerraformPlan(
+        tuple(TerraformChange(f"docker_container.{name}", "replace") for name in names)
+    )
 
 
 def test_a_service_is_changed_if_one_of_its_containers_is(stack: Path) -> None:
@@ -56,7 +58,7 @@ def test_a_service_is_changed_if_one_of_its_containers_is(stack: Path) -> None:
     assert changed_services(stack, _plan()) == frozenset()
 
 
-def _report(*good: bool) -> Report:
+def _report(*good: bool) -> ProjectReport:
     names = ("jobs", "web")
     services = [
         ServiceReport(
@@ -69,7 +71,7 @@ def _report(*good: bool) -> Report:
         )
         for name, fine in zip(names, good, strict=True)
     ]
-    return Report("demo", tuple(services))
+    return ProjectReport("demo", tuple(services))
 
 
 def test_what_was_bad_and_was_not_touched_does_not_count(workspace: Workspace, stack: Path) -> None:
@@ -97,7 +99,7 @@ def test_what_was_bad_and_was_not_touched_does_not_count(workspace: Workspace, s
 
 def test_a_deploy_without_changes_broke_nothing(workspace: Workspace, stack: Path) -> None:
     """Whatever is bad then was so before: nobody need look."""
-    blame = Blame.before(workspace, stack, Plan(()))
+    blame = Blame.before(workspace, stack, TerraformPlan(()))
     assert blame.mark(_report(False, True), strict=False).good
     assert not blame.touched(["jobs"]).mark(_report(False, True), strict=False).good
 
@@ -109,7 +111,7 @@ def test_what_was_named_counts(workspace: Workspace, stack: Path, tmp_path: Path
     assert one.named == {"web"}
     assert from_files(tmp_path / "repos.yaml", chosen=["web"]).named == {"web"}
     assert from_files(tmp_path / "repos.yaml").named == set()
-    blame = Blame.before(workspace, stack, Plan(()), named=one.named)
+    blame = Blame.before(workspace, stack, TerraformPlan(()), named=one.named)
     failed = blame.mark(_report(False, False), strict=False).failed
     assert [(s.app.name, s.changed) for s in failed] == [("web", False)]
 
@@ -119,6 +121,6 @@ def test_what_was_healed_was_touched(
 ) -> None:
     """It was started a moment ago: it gets its time, and counts."""
     engine_double.add(FakeContainer("1", "demo", "web", "app"))
-    blame = Blame.before(workspace, stack, Plan(()), healed=["demo-web-app"])
+    blame = Blame.before(workspace, stack, TerraformPlan(()), healed=["demo-web-app"])
     assert blame.changed == {"web"}
     assert replace(blame, broken=frozenset()).mark(_report(True, False), strict=False).failed

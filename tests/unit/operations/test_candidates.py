@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from iac_wrapper.model.event import Event
-from iac_wrapper.operations import candidates, unfinished
+from iac_wrapper.operations import candidates, unfinished_rollout
 from iac_wrapper.operations.heal import heal, warn_of_missing
 from iac_wrapper.operations.logs import logs
 from iac_wrapper.operations.workspace import Workspace
@@ -68,7 +68,7 @@ def test_a_killed_deploys_candidate_without_traffic_is_removed(
 ) -> None:
     """The next deploy says so, and removes it."""
     _pair(engine_double, live=False)
-    unfinished.settle(workspace, deployed(workspace.layout, app("web")))
+    unfinished_rollout.settle(workspace, deployed(workspace.layout, app("web")))
     assert engine_double.containers == {}
     assert [event.message for event in events] == [
         "web: removing the candidate of an unfinished deploy"
@@ -81,9 +81,9 @@ def test_a_killed_deploys_candidate_with_traffic_stays_while_it_is_alone(
     """The recorded pair does not answer: the candidate is all that serves. The next deploy asks
     the recorded Envoy by its container's name."""
     _pair(engine_double, live=True)
-    unfinished.settle(workspace, deployed(workspace.layout, app("web")))
+    unfinished_rollout.settle(workspace, deployed(workspace.layout, app("web")))
     assert set(engine_double.containers) == {"ce", "ca"}
-    assert unfinished.recorded(workspace) == {"web": "demo-web-envoy"}
+    assert unfinished_rollout.recorded_envoys(workspace) == {"web": "demo-web-envoy"}
 
 
 def test_heal_starts_a_candidate_only_if_it_has_the_traffic(

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from iac_wrapper.adapters.planned import PlannedContainer
+from iac_wrapper.adapters.planned_containers import PlannedContainer
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.health import Health
 from iac_wrapper.model.options import Options
-from iac_wrapper.operations.changes import Change, _why_in_place, parts
+from iac_wrapper.operations.changes import VersionChange, _why_in_place, parts
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.deployed import app
 
@@ -56,7 +56,7 @@ def test_only_what_serves_and_holds_no_data_runs_twice(
 def test_a_rollout_of_many_has_parts() -> None:
     """So many new versions beside the old ones; what is replaced in place comes with the last."""
     changed = {
-        name: Change(app(name), app(name), True, "it is new" if name == "a" else None)
+        name: VersionChange(app(name), app(name), True, "it is new" if name == "a" else None)
         for name in "abcdef"
     }
     assert [[*part] for part in parts(changed, 2)] == [["b", "c"], ["d", "e"], ["f", "a"]]

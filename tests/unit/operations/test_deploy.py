@@ -10,10 +10,10 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import host
 from iac_wrapper.model.health import Health, Probe
 from iac_wrapper.model.intent import Intent
-from iac_wrapper.model.plan import Plan
-from iac_wrapper.model.report import Report, ServiceReport
+from iac_wrapper.model.plan import TerraformPlan
+from iac_wrapper.model.report import ProjectReport, ServiceReport
 from iac_wrapper.operations import intent
-from iac_wrapper.operations.deploy import Deployed, DeployUnhealthyError, deploy, lock
+from iac_wrapper.operations.deploy import DeployResult, DeployUnhealthyError, deploy, lock
 from iac_wrapper.operations.plan import plan
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.deployed import app
@@ -26,7 +26,9 @@ def _row(name: str, *, previous: bool = False, put_back: bool = False) -> Servic
 
 
 def _error(*rows: ServiceReport, moved: tuple[str, ...] = ()) -> DeployUnhealthyError:
-    return DeployUnhealthyError(Deployed(Plan(()), "", Report("demo", rows), moved))
+    return DeployUnhealthyError(
+        DeployResult(TerraformPlan(()), "", ProjectReport("demo", rows), moved)
+    )
 
 
 def test_the_error_names_who_moved_and_who_stayed() -> None:
@@ -54,7 +56,7 @@ def test_unset_variables_are_refused_before_anything_is_fetched_or_written(
         "- {slug: ./web, env: {A: '${UNSET_ONE}'}}\n- {slug: ./jobs, env: {B: '${UNSET_TWO}'}}\n"
     )
     record = host.Host("d", "t", "n", "embedded", "iac/envoy:x", {})
-    host.save(record, workspace.settings.machine_home)
+    host.save_host(record, workspace.settings.machine_home)
     before = _files(workspace.layout.root)
     with pytest.raises(ConfigError, match="not set: UNSET_ONE, UNSET_TWO") as caught:
         operation(workspace, intent.from_files(file))

@@ -39,7 +39,7 @@ def test_a_destroy_has_the_providers_of_what_somebody_added(
     that kind, what lies in cdktf.out does not matter."""
     layout, project = workspace.layout, workspace.project
     home = workspace.settings.machine_home
-    host.save(host.Host("d", "t", "n", "embedded", "iac/envoy:x", {}), home)
+    host.save_host(host.Host("d", "t", "n", "embedded", "iac/envoy:x", {}), home)
     home.terraform.parent.mkdir(parents=True)
     home.terraform.write_text("")
     resource = {"mode": "managed", "type": "docker_network", "name": "extra", "instances": [{}]}

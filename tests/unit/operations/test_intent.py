@@ -49,7 +49,7 @@ def repos(tmp_path: Path) -> Path:
 def test_a_whole_file_is_resolved_anew(workspace: Workspace, repos: Path) -> None:
     """Without a choice nothing is kept or pinned; the lock gives the addresses only."""
     lock = _lock(workspace, _app(workspace, "a"))
-    lock_file.save(lock, repos.with_name("repos.lock.json"))
+    lock_file.save_lock(lock, repos.with_name("repos.lock.json"))
     found = select(workspace, from_files(repos))
     assert [spec.name for spec in found.fresh] == ["a", "b", "c"]
     assert (found.kept, found.pinned, found.written) == ((), None, lock)
@@ -59,7 +59,7 @@ def test_chosen_entries_move_and_the_others_stay(workspace: Workspace, repos: Pa
     """A locked one stays as it is, one without image and context is resolved at its locked
     commit, one that was never locked is resolved."""
     a, b = _app(workspace, "a"), _app(workspace, "b", buildable=False)
-    lock_file.save(_lock(workspace, a, b), repos.with_name("repos.lock.json"))
+    lock_file.save_lock(_lock(workspace, a, b), repos.with_name("repos.lock.json"))
     found = select(workspace, from_files(repos, chosen=["c"]))
     assert found.kept == (a,)
     assert [spec.name for spec in found.fresh] == ["b", "c"]
@@ -73,7 +73,9 @@ def test_chosen_entries_move_and_the_others_stay(workspace: Workspace, repos: Pa
 def test_a_lock_of_another_project_is_not_taken(workspace: Workspace, repos: Path) -> None:
     """Images carry the project's name: nothing of another project may be kept."""
     a = _app(workspace, "a")
-    lock_file.save(replace(_lock(workspace, a), project="x"), repos.with_name("repos.lock.json"))
+    lock_file.save_lock(
+        replace(_lock(workspace, a), project="x"), repos.with_name("repos.lock.json")
+    )
     assert select(workspace, from_files(repos, chosen=["b"])).kept == ()
     with pytest.raises(ConfigError, match="--locked") as caught:
         select(workspace, from_files(repos, locked=True))
@@ -83,7 +85,7 @@ def test_a_lock_of_another_project_is_not_taken(workspace: Workspace, repos: Pat
 def test_locked_takes_every_commit(workspace: Workspace, repos: Path) -> None:
     """All entries are resolved at the lock's commits; one it does not hold is refused."""
     lock = _lock(workspace, *(_app(workspace, name) for name in ("a", "b", "c")))
-    lock_file.save(lock, repos.with_name("repos.lock.json"))
+    lock_file.save_lock(lock, repos.with_name("repos.lock.json"))
     assert select(workspace, from_files(repos, locked=True)).pinned == lock
     repos.write_text("- gh:acme/a#v2\n- gh:acme/b\n- gh:acme/new\n")
     with pytest.raises(ConfigError, match="does not match") as caught:
@@ -152,10 +154,10 @@ def test_replacing_the_lock_of_another_project_is_said(workspace: Workspace, rep
     watched = replace(workspace, emit=lambda event: said.append(f"{event.kind}: {event.message}"))
     own = _lock(workspace, _app(workspace, "a"))
     warn_of_another(watched, from_files(repos))
-    lock_file.save(own, repos.with_name("repos.lock.json"))
+    lock_file.save_lock(own, repos.with_name("repos.lock.json"))
     warn_of_another(watched, from_files(repos))
     assert said == []
-    lock_file.save(replace(own, project="shop"), repos.with_name("repos.lock.json"))
+    lock_file.save_lock(replace(own, project="shop"), repos.with_name("repos.lock.json"))
     warn_of_another(watched, from_files(repos))
     assert said == [
         "warning: repos.lock.json was written for project shop;"

@@ -11,7 +11,7 @@ import pytest
 
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.identity.control_plane import ControlPlane
-from iac_wrapper.operations.log_source import LogQuery, LogRecord, read
+from iac_wrapper.operations.log_source import LogQuery, LogRecord, read_lines
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.docker_daemon import Daemon, FakeContainer
 from tests.support.runner_service import Serve, Service
@@ -45,7 +45,7 @@ def test_a_live_service_is_read_from_its_runner(
     workspace: Workspace, plane: ControlPlane, container: Container
 ) -> None:
     """Each line has its stream and time; the runner's own words and secrets look as ever."""
-    found = list(read(workspace, plane, container, LogQuery(10)))
+    found = list(read_lines(workspace, plane, container, LogQuery(10)))
     assert [(each.stream, each.line) for each in found] == [
         ("stdout", "one"),
         ("stderr", "Bearer: [redacted]"),
@@ -54,7 +54,7 @@ def test_a_live_service_is_read_from_its_runner(
     times = [datetime.fromisoformat(each.time or "") for each in found]
     assert times == sorted(times)
     assert times[0].tzinfo
-    assert [each.line for each in read(workspace, plane, container, LogQuery(1))] == [
+    assert [each.line for each in read_lines(workspace, plane, container, LogQuery(1))] == [
         "runner: ended"
     ]
 
@@ -68,14 +68,14 @@ def test_what_the_runner_cannot_give_comes_from_the_engine(
     earlier = replace(container, ran_before=True)
     stopped = replace(container, state="exited")
     for asked, of in ((mute, container), (plane, earlier), (plane, stopped), (None, container)):
-        assert list(read(workspace, asked, of, LogQuery(10))) == whole
+        assert list(read_lines(workspace, asked, of, LogQuery(10))) == whole
 
 
 def test_a_follower_reads_on_after_a_break(
     workspace: Workspace, plane: ControlPlane, container: Container, serve: Serve, service: Service
 ) -> None:
     """The sidecar was restarted: no line is lost, and none comes twice."""
-    reader = read(workspace, plane, container, LogQuery(2, follow=True))
+    reader = read_lines(workspace, plane, container, LogQuery(2, follow=True))
     assert [next(reader).line for _ in range(2)] == ["Bearer: [redacted]", "runner: ended"]
     service.stop()
     service.ring.append("stdout", "printed meanwhile")
@@ -94,7 +94,7 @@ def test_following_ends_with_the_container(
     engine_double: Daemon,
 ) -> None:
     """Once the runner is gone and its container, too, there is nothing to wait for."""
-    reader = read(workspace, plane, container, LogQuery(1, follow=True))
+    reader = read_lines(workspace, plane, container, LogQuery(1, follow=True))
     assert next(reader).line == "runner: ended"
     engine_double.containers["1"].state = "exited"
     service.stop()
@@ -106,7 +106,7 @@ def test_a_restarted_container_is_read_from_its_start(
 ) -> None:
     """A follower that was there before asks for all that the new runner holds."""
     again = replace(container, ran_before=True)
-    found = list(read(workspace, plane, again, LogQuery(0, since=1)))
+    found = list(read_lines(workspace, plane, again, LogQuery(0, since=1)))
     assert [each.stream for each in found] == ["stdout", "stderr", "runner"]
 
 
@@ -115,7 +115,9 @@ def test_another_thread_ends_a_follower(
 ) -> None:
     """What `opened` was given ends the stream without an error."""
     closers: list[Callable[[], None]] = []
-    reader = read(workspace, plane, container, LogQuery(1, follow=True, opened=closers.append))
+    reader = read_lines(
+        workspace, plane, container, LogQuery(1, follow=True, opened=closers.append)
+    )
     assert next(reader).line == "runner: ended"
     closers[0]()
     assert list(reader) == []

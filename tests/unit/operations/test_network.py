@@ -25,7 +25,7 @@ def _network(name: str, subnet: str) -> dict[str, object]:
 
 def _routes(monkeypatch: pytest.MonkeyPatch, *found: tuple[str, str]) -> None:
     made = [Route(IPv4Network(subnet), device) for subnet, device in found]
-    monkeypatch.setattr(routes, "read", lambda: made)
+    monkeypatch.setattr(routes, "read_routes", lambda: made)
 
 
 def test_the_default_project_has_its_fixed_addresses(

@@ -9,7 +9,7 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.operations import failed_logs, releases
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.logs import logs
-from iac_wrapper.operations.releases import Releases, Stopped
+from iac_wrapper.operations.releases import Releases, StoppedService
 from iac_wrapper.operations.verify import verify
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.deployed import app, deployed
@@ -28,9 +28,9 @@ def test_the_last_good_images_are_known(workspace: Workspace) -> None:
     for image in _images(1, 2, 3, 4):
         known = known.proven([replace(web, image=image)], keep=3)
         known = known.proven([replace(web, image=image, env={"A": "b"})], keep=3)
-    releases.save(workspace, known)
+    releases.save_releases(workspace, known)
 
-    again = releases.load(workspace)
+    again = releases.load_releases(workspace)
 
     assert again == known
     assert again.images("web") == set(_images(2, 3, 4))
@@ -56,7 +56,7 @@ def test_images_that_nothing_needs_are_removed(workspace: Workspace, engine_doub
     releases.finish(workspace, lock, known)
 
     assert [i["RepoTags"][0] for i in engine_double.images] == _images(2, 3)
-    assert releases.load(workspace).good.keys() == {"web"}
+    assert releases.load_releases(workspace).good.keys() == {"web"}
 
 
 def test_a_record_that_cannot_be_read_says_so(workspace: Workspace) -> None:
@@ -65,7 +65,7 @@ def test_a_record_that_cannot_be_read_says_so(workspace: Workspace) -> None:
     path.parent.mkdir(parents=True)
     path.write_text("{}")
     with pytest.raises(ConfigError, match="cannot read the record of proven versions"):
-        releases.load(workspace)
+        releases.load_releases(workspace)
 
 
 def test_what_never_served_stays_stopped_until_it_changes(
@@ -75,7 +75,7 @@ def test_what_never_served_stays_stopped_until_it_changes(
     does."""
     lock = deployed(workspace.layout, app("late"), app("web"))
     engine_double.add(FakeContainer("e", "demo", "late", "envoy", state="exited"))
-    releases.save(workspace, Releases(stopped={"late": Stopped()}))
+    releases.save_releases(workspace, Releases(stopped={"late": StoppedService()}))
     nothing: dict[str, dict[str, str]] = {"late": {}, "web": {}}
 
     def resting(port: int = lock.apps[0].port) -> frozenset[str]:
@@ -101,8 +101,8 @@ def test_what_was_stopped_is_told_with_when_why_and_what_next(
     )
     engine_double.add(late)
     at = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
-    why = Stopped(at, "the module yaml is missing", "No module named 'yaml'", "add PyYAML")
-    releases.save(workspace, Releases(stopped={"late": why}))
+    why = StoppedService(at, "the module yaml is missing", "No module named 'yaml'", "add PyYAML")
+    releases.save_releases(workspace, Releases(stopped={"late": why}))
 
     report = verify(workspace, lock, wait=60)
 
@@ -128,10 +128,10 @@ def test_a_record_without_reasons_is_read(workspace: Workspace) -> None:
     path = workspace.layout.releases("demo")
     path.parent.mkdir(parents=True)
     path.write_text('{"version": 1, "good": {}, "stopped": ["late"]}')
-    known = releases.load(workspace)
-    assert known.stopped == {"late": Stopped()}
-    releases.save(workspace, known)
-    assert releases.load(workspace) == known
+    known = releases.load_releases(workspace)
+    assert known.stopped == {"late": StoppedService()}
+    releases.save_releases(workspace, known)
+    assert releases.load_releases(workspace) == known
 
 
 def test_the_last_lines_of_a_failed_version_stay_readable(

@@ -45,7 +45,7 @@ def test_every_service_and_the_gateway_get_a_block_and_keep_it(
     again = users.claim(workspace, _lock(workspace, "0", "a", "b"))
     assert {name: again[name] for name in first} == first
     assert again["0"] not in first.values()
-    assert users_file.load(workspace.layout.users("demo")) == again
+    assert users_file.load_users(workspace.layout.users("demo")) == again
     assert len(engine_double.volumes) == 4
 
 
@@ -91,7 +91,7 @@ def test_a_plan_enters_nothing(workspace: Workspace, engine_double: Daemon, tmp_
     path = tmp_path / "users.json"
     users.propose(workspace, _lock(workspace, "a"), path)
     assert engine_double.volumes == []
-    assert users_file.load(path) == users.claim(workspace, _lock(workspace, "a"))
+    assert users_file.load_users(path) == users.claim(workspace, _lock(workspace, "a"))
 
 
 def test_services_that_left_give_their_uids_back(
@@ -139,5 +139,5 @@ def test_a_missing_or_foreign_hand_over_asks_for_a_lock(tmp_path: Path, text: st
     if text is not None:
         path.write_text(text)
     with pytest.raises(ConfigError, match="no users") as caught:
-        users_file.load(path)
+        users_file.load_users(path)
     assert "iac lock" in (caught.value.next_step or "")

@@ -34,7 +34,9 @@ def stack(workspace: Workspace) -> Path:
 
 def init(workspace: Workspace, stack: Path, **environ: str) -> list[str]:
     """Initialise under `environ`; the calls of Terraform so far."""
-    chosen = settings.load(workspace.layout.root, {**workspace.settings.environment, **environ})
+    chosen = settings.load_settings(
+        workspace.layout.root, {**workspace.settings.environment, **environ}
+    )
     other = replace(workspace, settings=chosen)
     vars(other)["host"] = workspace.host
     other.terraform(stack).init()
@@ -76,7 +78,7 @@ def test_a_configuration_of_ones_own_may_bring_the_official_provider(
     """Whose refresh would remove stopped containers: the recorded choice is not the last word."""
     own = tmp_path / "own.tfrc"
     assert (stack.exists(), workspace.has_embedded_provider) == (True, True)
-    chosen = settings.load(tmp_path, {"TF_CLI_CONFIG_FILE": str(own)})
+    chosen = settings.load_settings(tmp_path, {"TF_CLI_CONFIG_FILE": str(own)})
     other = replace(workspace, settings=chosen)
     vars(other)["host"] = workspace.host
     assert other.has_embedded_provider

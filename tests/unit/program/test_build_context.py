@@ -14,7 +14,7 @@ from iac_wrapper.files.host import Host, PythonBase
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.app import AppSpec, Checkout
 from iac_wrapper.model.slug import Slug
-from iac_wrapper.program.build_context import KEPT_CONTEXTS, Build, describe, write
+from iac_wrapper.program.build_context import KEPT_CONTEXTS, AppBuild, describe, write
 from iac_wrapper.program.detection import detect
 from iac_wrapper.settings import Settings
 
@@ -25,7 +25,7 @@ BASES = {
 HOST = Host("docker", "terraform", "node", "embedded", "iac/envoy:x", BASES)
 SPEC = AppSpec("shop", Slug("gh:acme/shop", "gh", "acme/shop"))
 
-Describe = Callable[..., Build]
+Describe = Callable[..., AppBuild]
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def describe_it(tmp_path: Path, source: Path) -> Describe:
 
     def call(
         *, host: Host = HOST, spec: AppSpec = SPEC, tree: str = "sha256:01", project: str = "p"
-    ) -> Build:
+    ) -> AppBuild:
         checkout = Checkout(spec, source, tree, "c" * 40, "archive")
         return describe(
             checkout,
@@ -56,7 +56,7 @@ def describe_it(tmp_path: Path, source: Path) -> Describe:
     return call
 
 
-def tag(build: Build) -> str:
+def tag(build: AppBuild) -> str:
     return build.image.rpartition(":")[2]
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from provider.engine import Engine
-from provider.resource import Context
+from provider.engine import EngineApi
+from provider.resource import ProviderContext
 from tests.support.running import running
 
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - what Docker calls every address; compared, not bound
@@ -98,5 +98,5 @@ def stand_in(tmp_path: Path) -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def context(stand_in: StandIn) -> Context:
-    return Context(Engine(stand_in.host))
+def context(stand_in: StandIn) -> ProviderContext:
+    return ProviderContext(EngineApi(stand_in.host))

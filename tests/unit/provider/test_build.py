@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from provider.build import TAIL_LINES, Build, command, find_cli, log_file, run
+from provider.build import TAIL_LINES, BuildCommand, command, find_cli, log_file, run
 from provider.problems import ProviderError
 from tests.support.embedded_provider import planned
 
@@ -67,8 +67,8 @@ def test_log_file(tmp_path: Path) -> None:
     assert log_file("a/b:1", block(build_log_file="/l"), tmp_path) == Path("/l")
 
 
-def shell(script: str, tmp_path: Path) -> Build:
-    return Build(("sh", "-c", script), tmp_path / "logs" / "it.log")
+def shell(script: str, tmp_path: Path) -> BuildCommand:
+    return BuildCommand(("sh", "-c", script), tmp_path / "logs" / "it.log")
 
 
 def test_a_good_build_leaves_its_log(tmp_path: Path) -> None:

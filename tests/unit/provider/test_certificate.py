@@ -14,8 +14,8 @@ from provider import certificate
 
 def test_kept_private_and_used_again(tmp_path: Path) -> None:
     """One pair for all processes of a day, readable by its owner alone."""
-    first = certificate.load(tmp_path / "c")
-    assert certificate.load(tmp_path / "c") == first
+    first = certificate.cached_certificate(tmp_path / "c")
+    assert certificate.cached_certificate(tmp_path / "c") == first
     file = tmp_path / "c" / "provider-tls.json"
     assert file.stat().st_mode & 0o777 == 0o600
 
@@ -23,18 +23,18 @@ def test_kept_private_and_used_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("age", [certificate.LIFETIME + 1, -10])
 def test_renewed_when_old_or_from_the_future(tmp_path: Path, age: float) -> None:
     """A clock that went back counts as old."""
-    first = certificate.load(tmp_path)
+    first = certificate.cached_certificate(tmp_path)
     file = tmp_path / "provider-tls.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "made": time.time() - age}))
-    assert certificate.load(tmp_path) != first
+    assert certificate.cached_certificate(tmp_path) != first
 
 
 def test_a_broken_or_unwritable_cache_is_no_obstacle(tmp_path: Path) -> None:
     """It only costs time."""
     (tmp_path / "provider-tls.json").write_text("{")
-    assert certificate.load(tmp_path)[0].startswith(b"-----BEGIN PRIVATE KEY")
+    assert certificate.cached_certificate(tmp_path)[0].startswith(b"-----BEGIN PRIVATE KEY")
     (tmp_path / "file").write_text("")
-    assert certificate.load(tmp_path / "file")
+    assert certificate.cached_certificate(tmp_path / "file")
 
 
 def test_for_localhost_and_its_own_root() -> None:
@@ -49,5 +49,5 @@ def test_for_localhost_and_its_own_root() -> None:
 def test_default_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The user's cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    certificate.load()
+    certificate.cached_certificate()
     assert (tmp_path / "karstkit" / "provider-tls.json").exists()

@@ -67,7 +67,7 @@ def _bare(block: dict[str, Any]) -> dict[str, Any]:
 def test_schema_equals_the_record() -> None:
     """Types, nesting, limits, flags and versions, for the provider and every resource known."""
     record = json.loads((OFFICIAL / "schema-3.6.2.json").read_text())
-    ours = schema.load()
+    ours = schema.load_schemas()
     assert _as_terraform(ours.provider.block) == _bare(record["provider"]["block"])
     known = {**ours.resources, **ours.missing}
     assert record["resource_schemas"].keys() <= known.keys()
@@ -80,7 +80,7 @@ def test_schema_equals_the_record() -> None:
 def test_replacements_and_defaults_equal_the_record(kind: str) -> None:
     """Except where the engine cannot do what the official provider claims to do."""
     record = json.loads((OFFICIAL / "behaviour-3.6.2.json").read_text())[kind]
-    _check_behaviour(schema.load().resources[kind].block, record, ENGINE_CANNOT[kind])
+    _check_behaviour(schema.load_schemas().resources[kind].block, record, ENGINE_CANNOT[kind])
 
 
 def _check_behaviour(block: Block, record: dict[str, Any], exceptions: set[str]) -> None:
@@ -135,12 +135,12 @@ META = {"connection", "count", "depends_on", "for_each", "lifecycle", "provider"
 @pytest.mark.parametrize("kind", RESOURCES)
 def test_every_attribute_of_the_bindings_is_served(kind: str) -> None:
     """Names, types, required or optional, nesting, to the last level; nothing is invented."""
-    _check_kind(kind, schema.load().resources[f"docker_{kind}"].block)
+    _check_kind(kind, schema.load_schemas().resources[f"docker_{kind}"].block)
 
 
 def test_every_type_of_the_bindings_is_known() -> None:
     """What is not implemented has the schema all the same, so that its refusal can be said."""
-    ours = schema.load()
+    ours = schema.load_schemas()
     data = {f"data_{name}": item.block for name, item in ours.data_sources.items()}
     others = {name.removeprefix("docker_"): item.block for name, item in ours.missing.items()}
     modules = {path.parent.name for path in bindings_folder().glob("[a-z]*/__init__.py")}

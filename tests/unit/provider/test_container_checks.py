@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from provider import schema
-from provider.container import Container
+from provider.container import ContainerResource
 from provider.schema import Block
 from provider.values import UNKNOWN
 
-BLOCK = schema.load().resources["docker_container"].block
+BLOCK = schema.load_schemas().resources["docker_container"].block
 
 
 def conform(block: Block, config: Any) -> Any:
@@ -29,7 +29,7 @@ def conform(block: Block, config: Any) -> Any:
 
 
 def problems(**config: Any) -> list[tuple[Any, ...]]:
-    found = Container().validate(conform(BLOCK, {"name": "x", "image": "i", **config}))
+    found = ContainerResource().validate(conform(BLOCK, {"name": "x", "image": "i", **config}))
     return [problem.path for problem in found]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from provider import schema
-from provider.container import Container
+from provider.container import ContainerResource
 from provider.container_state import adopt, refresh
 from provider.planning import plan_update
 from provider.values import settle
@@ -18,7 +18,7 @@ from tests.unit.provider.conftest import ALL_ADDRESSES, recorded
 from tests.unit.provider.test_container_api import sample
 
 OFFICIAL = Path(__file__).parents[2] / "data" / "official"
-BLOCK = schema.load().resources["docker_container"].block
+BLOCK = schema.load_schemas().resources["docker_container"].block
 
 
 def official(name: str) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def test_an_import_needs_no_replacement(name: str) -> None:
     if "network_mode" in config:
         config["network_mode"] = state["network_mode"]
     computed = {n: state[n] for n, a in BLOCK.attributes.items() if a.computed}
-    plan = plan_update(BLOCK, state, {**computed, **config}, Container.rules)
+    plan = plan_update(BLOCK, state, {**computed, **config}, ContainerResource.rules)
     assert set(plan.replace) <= {"upload"}  # what was uploaded, Docker does not know
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from provider import schema
-from provider.network import Network
+from provider.network import NetworkResource
 from provider.problems import ProviderError
-from provider.resource import Context
+from provider.resource import ProviderContext
 from provider.values import settle
 from tests.support.embedded_provider import planned
 from tests.unit.provider.conftest import StandIn, recorded
@@ -32,12 +32,13 @@ def official(kind: str = "docker_network") -> dict[str, Any]:
     return dict(found["instances"][0]["attributes"])
 
 
-def test_new_state_is_the_official_one(context: Context, stand_in: StandIn) -> None:
+def test_new_state_is_the_official_one(context: ProviderContext, stand_in: StandIn) -> None:
     """Created with two calls; the state is the sample's, the id aside."""
     stand_in.answer("POST /networks/create", {"Id": FOUND["Id"]}, 201)
     stand_in.answer(f"GET {PATH}", FOUND)
     state = settle(
-        schema.load().resources["docker_network"].block, Network().create(context, sample())
+        schema.load_schemas().resources["docker_network"].block,
+        NetworkResource().create(context, sample()),
     )
     assert {**state, "id": ""} == {**official(), "id": ""}
     assert [call for call, _, _ in stand_in.calls] == ["POST /networks/create", f"GET {PATH}"]
@@ -48,15 +49,15 @@ def test_new_state_is_the_official_one(context: Context, stand_in: StandIn) -> N
     assert "Internal" not in sent
 
 
-def test_read_finds_or_forgets(context: Context, stand_in: StandIn) -> None:
+def test_read_finds_or_forgets(context: ProviderContext, stand_in: StandIn) -> None:
     """A removed network is no error; a fault of the engine is not a removal."""
     state = {**official(), "id": FOUND["Id"]}
-    assert Network().read(context, state) is None
+    assert NetworkResource().read(context, state) is None
     stand_in.answer(f"GET {PATH}", {**FOUND, "Internal": True})
-    assert Network().read(context, state) == {**state, "internal": True}
+    assert NetworkResource().read(context, state) == {**state, "internal": True}
     stand_in.answer(f"GET {PATH}", {"message": "boom"}, 500)
     with pytest.raises(Exception, match="boom"):
-        Network().read(context, state)
+        NetworkResource().read(context, state)
 
 
 @pytest.mark.parametrize(
@@ -72,46 +73,46 @@ def test_read_finds_or_forgets(context: Context, stand_in: StandIn) -> None:
     ],
 )
 def test_create_refused(
-    context: Context, stand_in: StandIn, refusal: tuple[int, str], sentence: str, path: Any
+    context: ProviderContext, stand_in: StandIn, refusal: tuple[int, str], sentence: str, path: Any
 ) -> None:
     """A taken name, an overlapping subnet, anything else."""
     stand_in.answer("POST /networks/create", {"message": refusal[1]}, refusal[0])
     with pytest.raises(ProviderError, match=sentence) as failure:
-        Network().create(context, sample())
+        NetworkResource().create(context, sample())
     assert failure.value.path == path
 
 
 @pytest.mark.parametrize("status", [500, 0])
 def test_a_network_that_cannot_be_read_back_is_not_lost(
-    context: Context, stand_in: StandIn, status: int
+    context: ProviderContext, stand_in: StandIn, status: int
 ) -> None:
     """An error or no answer at all after the create: the id is in the error's state."""
     stand_in.answer("POST /networks/create", {"Id": FOUND["Id"]}, 201)
     stand_in.answer(f"GET {PATH}", {"message": "boom"}, status)
     with pytest.raises(ProviderError) as failure:
-        Network().create(context, sample())
+        NetworkResource().create(context, sample())
     assert failure.value.state is not None
     assert failure.value.state["id"] == FOUND["Id"]
 
 
-def test_delete(context: Context, stand_in: StandIn) -> None:
+def test_delete(context: ProviderContext, stand_in: StandIn) -> None:
     """Gone already is a success; in use names the containers."""
     state = {**official(), "id": FOUND["Id"]}
-    Network().delete(context, state)
+    NetworkResource().delete(context, state)
     message = f"error while removing network: network iacnet id {FOUND['Id']} has active endpoints"
     stand_in.answer(f"DELETE {PATH}", {"message": message}, 403)
     stand_in.answer(f"GET {PATH}", FOUND)
     with pytest.raises(ProviderError, match="still has containers: svc-a-pod"):
-        Network().delete(context, state)
+        NetworkResource().delete(context, state)
     stand_in.answer(f"DELETE {PATH}", {"message": "boom"}, 500)
     with pytest.raises(Exception, match="boom"):
-        Network().delete(context, state)
+        NetworkResource().delete(context, state)
 
 
-def test_import(context: Context, stand_in: StandIn) -> None:
+def test_import(context: ProviderContext, stand_in: StandIn) -> None:
     """By name; addresses come from Docker."""
     stand_in.answer("GET /networks/iacnet", FOUND)
-    state = Network().adopt(context, "iacnet")
+    state = NetworkResource().adopt(context, "iacnet")
     assert state["ipam_config"] == official()["ipam_config"]
     with pytest.raises(ProviderError, match="no network 'other'"):
-        Network().adopt(context, "other")
+        NetworkResource().adopt(context, "other")

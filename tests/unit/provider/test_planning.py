@@ -7,21 +7,21 @@ from typing import Any
 import pytest
 
 from provider import schema
-from provider.container import Container
-from provider.network import Network
-from provider.planning import Plan, Rules, plan_create, plan_update
+from provider.container import ContainerResource
+from provider.network import NetworkResource
+from provider.planning import ResourcePlan, Rules, plan_create, plan_update
 from provider.schema import Attribute, Block
 from provider.values import UNKNOWN, settle
 from tests.support.embedded_provider import planned
 from tests.unit.provider.conftest import ALL_ADDRESSES
 
-RESOURCES = schema.load().resources
+RESOURCES = schema.load_schemas().resources
 
 
-def update(kind: str, before: dict[str, Any], after: dict[str, Any]) -> Plan:
+def update(kind: str, before: dict[str, Any], after: dict[str, Any]) -> ResourcePlan:
     """Plan from the settled state of one configuration to another one."""
     block = RESOURCES[kind].block
-    rules = {"docker_container": Container.rules, "docker_network": Network.rules}
+    rules = {"docker_container": ContainerResource.rules, "docker_network": NetworkResource.rules}
     state = settle(block, planned(kind, **before))
     computed = {n: state[n] for n, a in block.attributes.items() if a.computed}
     return plan_update(block, state, {**computed, **after}, rules.get(kind, Rules()))

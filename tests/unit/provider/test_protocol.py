@@ -19,12 +19,12 @@ from tests.unit.provider.test_container_checks import conform
 from tests.unit.provider.test_network import FOUND, official, sample
 
 KIND = "docker_network"
-BLOCK = schema.load().resources[KIND].block
+BLOCK = schema.load_schemas().resources[KIND].block
 
 
 @pytest.fixture
 def servicer(stand_in: StandIn) -> Servicer:
-    made = Servicer(schema.load(), resources())
+    made = Servicer(schema.load_schemas(), resources())
     answer = made.ConfigureProvider(
         pb.ConfigureProvider.Request(config=wire({"host": stand_in.host})), None
     )
@@ -56,7 +56,7 @@ def apply(servicer: Servicer, prior: Any, values: Any) -> Any:
 def test_schema_is_served_whole(servicer: Servicer) -> None:
     """Names, versions, types as JSON, nesting and limits."""
     answer = servicer.GetProviderSchema(pb.GetProviderSchema.Request(), None)
-    assert set(answer.resource_schemas) == {*resources(), *schema.load().missing}
+    assert set(answer.resource_schemas) == {*resources(), *schema.load_schemas().missing}
     container = answer.resource_schemas["docker_container"]
     assert container.version == 2
     nesting = {b.type_name: (b.nesting, b.max_items) for b in container.block.block_types}
@@ -68,7 +68,7 @@ def test_schema_is_served_whole(servicer: Servicer) -> None:
     assert {a.name for a in auth.block.attributes if a.sensitive} == {"password"}
     names = servicer.GetMetadata(pb.GetMetadata.Request(), None).resources
     assert {item.type_name for item in names} == set(answer.resource_schemas)
-    assert set(answer.data_source_schemas) == set(schema.load().data_sources)
+    assert set(answer.data_source_schemas) == set(schema.load_schemas().data_sources)
 
 
 def test_plan_of_a_new_object(servicer: Servicer) -> None:
@@ -172,7 +172,7 @@ def test_import_settles_and_fills_defaults(servicer: Servicer, stand_in: StandIn
 
 def test_validation_answers_with_paths(servicer: Servicer) -> None:
     """Resource and provider block."""
-    block = schema.load().resources["docker_container"].block
+    block = schema.load_schemas().resources["docker_container"].block
     config = conform(block, {"name": "x", "image": "i", "ports": [{"internal": 70000}]})
     request = pb.ValidateResourceConfig.Request(type_name="docker_container", config=wire(config))
     (problem,) = servicer.ValidateResourceConfig(request, None).diagnostics
@@ -184,7 +184,7 @@ def test_validation_answers_with_paths(servicer: Servicer) -> None:
 
 def test_an_engine_that_is_down_is_named(stand_in: StandIn) -> None:
     """Once, when the provider is configured; not at all if so configured."""
-    made = Servicer(schema.load(), resources())
+    made = Servicer(schema.load_schemas(), resources())
     config: dict[str, Any] = {"host": stand_in.host + ".none"}
     answer = made.ConfigureProvider(pb.ConfigureProvider.Request(config=wire(config)), None)
     assert "engine.sock.none" in answer.diagnostics[0].summary
@@ -214,12 +214,12 @@ def test_what_there_is_not_is_said(servicer: Servicer) -> None:
     assert "f" in servicer.CallFunction(pb.CallFunction.Request(name="f"), None).error.text
 
 
-@pytest.mark.parametrize("kind", sorted(schema.load().missing))
+@pytest.mark.parametrize("kind", sorted(schema.load_schemas().missing))
 def test_a_type_that_is_not_here_is_refused_whatever_is_asked(
     servicer: Servicer, kind: str
 ) -> None:
     """Validate, plan of a state that the official provider wrote, read, destroy, import."""
-    block = schema.load().missing[kind].block
+    block = schema.load_schemas().missing[kind].block
     config = wire(conform(block, {}))
     validate = pb.ValidateResourceConfig.Request(type_name=kind, config=config)
     read = pb.ReadResource.Request(type_name=kind, current_state=config)

@@ -12,7 +12,7 @@ from provider.schema import Attribute
 from provider.values import UNKNOWN, decode, encode, equivalent, fill, has_unknown, settle, zero
 from tests.unit.provider.conftest import ALL_ADDRESSES
 
-CONTAINER = schema.load().resources["docker_container"].block
+CONTAINER = schema.load_schemas().resources["docker_container"].block
 
 
 def test_values_survive_the_wire() -> None:

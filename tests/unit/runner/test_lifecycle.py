@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from runner.child import Exit
-from runner.lifecycle import Lifecycle, Phase, Report
-from runner.verdict import Verdict
+from runner.lifecycle import Lifecycle, LifecycleState, Phase
+from runner.readiness_verdict import ReadinessVerdict
 
-READY = Verdict(True, "accepts")
-NOT_READY = Verdict(False, "nothing accepts")
+READY = ReadinessVerdict(True, "accepts")
+NOT_READY = ReadinessVerdict(False, "nothing accepts")
 CRASH = Exit(139, 11)
 
 
@@ -69,13 +69,13 @@ def test_stopping_is_never_serving() -> None:
 
 def test_subscriber_sees_changes_only() -> None:
     """The same verdict twice is one change, and `since` moves with the status only."""
-    seen: list[Report] = []
+    seen: list[LifecycleState] = []
     life = Lifecycle(probation=0)
     life.subscribe(seen.append)
     start = life.started()
     life.judged(start, READY, 0.1)
     life.judged(start, READY, 0.2)
-    life.judged(start, Verdict(True, "other words"), 0.3)
+    life.judged(start, ReadinessVerdict(True, "other words"), 0.3)
     assert [report.message for report in seen] == ["started", "accepts", "other words"]
     assert seen[1].since == seen[2].since
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from runner.sidecar import dns, names, threads, unknown
+from runner.sidecar import dns, names, threads, unanswered_names
 from runner.sidecar.names import Names
-from runner.sidecar.unknown import Unknown
+from runner.sidecar.unanswered_names import UnansweredNames
 
 NAME = b"\x01b\x00"
 HEADER = bytes.fromhex("123481800001000100000001")
@@ -180,7 +180,7 @@ def test_answers_that_arrive_together_are_one_answer(upstream: Upstream, known: 
 
 @pytest.fixture
 def told(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
-    monkeypatch.setattr(unknown, "AGAIN_SECONDS", 0.3)
+    monkeypatch.setattr(unanswered_names, "AGAIN_SECONDS", 0.3)
     lines: list[str] = []
     with (
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener,
@@ -189,7 +189,7 @@ def told(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
         listener.bind(("127.0.0.1", 0))
         client.connect(listener.getsockname())
         client.settimeout(5)
-        asked = Unknown("shop", lines.append)
+        asked = UnansweredNames("shop", lines.append)
         server = Names(listener, upstream.socket.getsockname(), "shop", asked)
         threads.keep(server.step)
         yield Told(client, lines)
@@ -233,12 +233,12 @@ def test_a_name_that_somebody_has_is_not_told(told: Told, upstream: Upstream) ->
 def test_there_is_a_most_of_what_is_told() -> None:
     """A program may ask for names that it makes up."""
     lines: list[str] = []
-    asked = Unknown("shop", lines.append)
-    for number in range(2 * unknown.MOST):
+    asked = UnansweredNames("shop", lines.append)
+    for number in range(2 * unanswered_names.MOST):
         asked.missed(f"x{number}", b"", 0.0)
-        for _ in asked.again(unknown.AGAIN_SECONDS):
+        for _ in asked.again(unanswered_names.AGAIN_SECONDS):
             asked.decided(f"x{number}")
-    assert len(lines) == unknown.MOST
+    assert len(lines) == unanswered_names.MOST
 
 
 def test_a_fault_is_a_line_and_not_the_end(

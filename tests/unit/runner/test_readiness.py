@@ -20,7 +20,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from runner import listeners, opinion
 from runner.listeners import MESH_PORTS, Listener
 from runner.readiness import FIRM_SECONDS, Choice, OwnListeners, Readiness
-from runner.settings import Settings
+from runner.settings import RunnerSettings
 from tests.unit.runner.conftest import free_port
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -29,7 +29,7 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 def declared(port: int) -> Readiness:
     """Readiness of a program that must listen on `port`."""
-    return Readiness(Settings(port=port, port_declared=True))
+    return Readiness(RunnerSettings(port=port, port_declared=True))
 
 
 @contextmanager
@@ -180,7 +180,7 @@ class Lab:
         self.now = 0.0
         self.choice = choice or Choice(8080)
         self.readiness = Readiness(
-            Settings(**{"port": 8080, **settings}),  # type: ignore[arg-type]
+            RunnerSettings(**{"port": 8080, **settings}),  # type: ignore[arg-type]
             self.choice,
             lambda: [
                 *(Listener(port, "0.0.0.0") for port in self.ports),  # noqa: S104
@@ -338,7 +338,7 @@ def test_a_server_elsewhere_in_the_machine_is_not_the_programs() -> None:
         assert started.stdout
         said = dict(started.stdout.readline().split() for _ in range(2))
         try:
-            mine = {each.port for each in OwnListeners(Settings())()}
+            mine = {each.port for each in OwnListeners(RunnerSettings())()}
             assert int(said["port"]) not in mine
         finally:
             os.kill(int(said["pid"]), signal.SIGKILL)
@@ -347,7 +347,7 @@ def test_a_server_elsewhere_in_the_machine_is_not_the_programs() -> None:
 def test_a_port_of_the_mesh_is_not_the_programs() -> None:
     """Its sidecar would never send a request there."""
     with socket.create_server(("127.0.0.1", MESH_PORTS["dns"])), tcp_server(None) as (port, _):
-        mine = {each.port for each in OwnListeners(Settings())()}
+        mine = {each.port for each in OwnListeners(RunnerSettings())()}
     assert port in mine
     assert MESH_PORTS["dns"] not in mine
 
@@ -355,4 +355,4 @@ def test_a_port_of_the_mesh_is_not_the_programs() -> None:
 @pytest.mark.parametrize(("age", "expected"), [(3.0, False), (9.9, False), (10.0, True)])
 def test_what_only_lives_is_on_probation(age: float, expected: bool) -> None:
     """Without a port, being alive is enough if it lasts: a crash every few seconds does not."""
-    assert Readiness(Settings(port=free_port())).verdict(age).ready is expected
+    assert Readiness(RunnerSettings(port=free_port())).verdict(age).ready is expected

@@ -24,7 +24,7 @@ from runner.sidecar import (
     start,
 )
 from runner.sidecar import supervise as supervise_module
-from runner.sidecar.environment import Wanted
+from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.refused import Refused
 
 GOOD = {
@@ -36,19 +36,19 @@ GOOD = {
     "IAC_TRUST_DOMAIN": "iacnet-shop",
     "IAC_PORT": "8080",
 }
-GATEWAY = Wanted("gateway", "172.20.0.0/16", 10101, "shop")
+GATEWAY = SidecarEnvironment("gateway", "172.20.0.0/16", 10101, "shop")
 SIDECAR = replace(GATEWAY, role="sidecar", service="orders", trust_domain="iacnet-shop", port=8080)
 
 
 def test_the_environment_is_read_with_its_types() -> None:
     """Defaults where nothing is said; a gateway needs no service."""
-    assert environment.read(GOOD) == SIDECAR
+    assert environment.read_environment(GOOD) == SIDECAR
     more = {"IAC_APP_UID": "20001", "IAC_PORT_DECLARED": "1", "IAC_MAX_HEADERS_KB": "90"}
-    assert environment.read({**GOOD, **more}) == replace(
+    assert environment.read_environment({**GOOD, **more}) == replace(
         SIDECAR, app_uid=20001, port_declared=True, max_headers_kb=90
     )
     few = {name: GOOD[name] for name in ("IAC_SUBNET", "IAC_ENVOY_UID", "IAC_PROJECT")}
-    assert environment.read({**few, "IAC_ROLE": "gateway"}) == GATEWAY
+    assert environment.read_environment({**few, "IAC_ROLE": "gateway"}) == GATEWAY
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_bad_variable_is_refused_by_name(name: str, value: str) -> None:
     """Root and the app's own uid are bad uids: one reads every key, the other escapes the mesh;
     and nothing that is not YAML by itself reaches the template."""
     with pytest.raises(Refused, match=name):
-        environment.read({**GOOD, name: value})
+        environment.read_environment({**GOOD, name: value})
 
 
 def test_a_sidecar_lets_in_the_mtls_port_alone() -> None:
@@ -196,12 +196,12 @@ def test_each_document_becomes_a_private_file(tmp_path: Path) -> None:
 def test_a_template_is_filled_in_and_one_that_wants_more_is_refused(tmp_path: Path) -> None:
     """The text is the image's; the values are the container's."""
     (tmp_path / "sidecar.yaml").write_text("${service}.${project} ${max_headers_hop} $$")
-    assert config.load(SIDECAR, tmp_path) == "orders.shop 120 $"
+    assert config.load_envoy_config(SIDECAR, tmp_path) == "orders.shop 120 $"
     (tmp_path / "gateway.yaml").write_text("${flavour}")
     with pytest.raises(Refused, match="flavour"):
-        config.load(GATEWAY, tmp_path)
+        config.load_envoy_config(GATEWAY, tmp_path)
     with pytest.raises(Refused, match="No such file"):
-        config.load(GATEWAY, tmp_path / "nowhere")
+        config.load_envoy_config(GATEWAY, tmp_path / "nowhere")
 
 
 def test_text_without_documents_is_refused(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_it_never_touches_the_firewall_of_a_host(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Started by hand it stops before its first rule."""
-    touched: list[Wanted] = []
+    touched: list[SidecarEnvironment] = []
     monkeypatch.setattr(firewall, "establish", touched.append)
     monkeypatch.setattr(privileges, "drop", lambda _uid: pytest.fail("went on"))
     for name, value in GOOD.items():

@@ -16,10 +16,10 @@ from iac_wrapper.errors import SourceError
 from iac_wrapper.model.omission import Omission
 from iac_wrapper.sources import archive, http_source
 from iac_wrapper.sources.http_source import SourceUnavailableError
-from iac_wrapper.sources.unpack import Limits, unpack
+from iac_wrapper.sources.unpack import SourceLimits, unpack
 from tests.support.running import running
 
-LIMITS = Limits(max_bytes=20 * 10**6, max_entries=1000)
+LIMITS = SourceLimits(max_bytes=20 * 10**6, max_entries=1000)
 SECRET = "outside"
 
 
@@ -55,7 +55,7 @@ def _tar(entries: list[Entry], *, top: bool = True, fmt: int = tarfile.PAX_FORMA
 def _unpack(
     folder: Path,
     data: bytes,
-    limits: Limits = LIMITS,
+    limits: SourceLimits = LIMITS,
     commit: str | None = None,
     omissions: list[Omission] | None = None,
 ) -> Path:
@@ -233,10 +233,12 @@ def test_caps(tmp_path: Path) -> None:
     """Too many bytes and too many entries are refused."""
     (tmp_path / "1").mkdir()
     with pytest.raises(SourceError, match="IAC_FETCH_MAX_MB"):
-        _unpack(tmp_path / "1", _tar([_file("top/x", os.urandom(2000))]), Limits(1000))
+        _unpack(tmp_path / "1", _tar([_file("top/x", os.urandom(2000))]), SourceLimits(1000))
     (tmp_path / "2").mkdir()
     with pytest.raises(SourceError, match="too many entries"):
-        _unpack(tmp_path / "2", _tar([_file(f"top/{i}") for i in range(20)]), Limits(10**6, 10))
+        _unpack(
+            tmp_path / "2", _tar([_file(f"top/{i}") for i in range(20)]), SourceLimits(10**6, 10)
+        )
 
 
 def test_bombs(tmp_path: Path) -> None:
@@ -246,7 +248,7 @@ def test_bombs(tmp_path: Path) -> None:
         _unpack(tmp_path / "1", _tar([_file("top/x", bytes(15 * 10**6))]))
     (tmp_path / "2").mkdir()
     with pytest.raises(SourceError, match=r"too large|bomb"):
-        _unpack(tmp_path / "2", _tar([_file("top/x")]) + bytes(4 * 10**6), Limits(10**6, 10))
+        _unpack(tmp_path / "2", _tar([_file("top/x")]) + bytes(4 * 10**6), SourceLimits(10**6, 10))
 
 
 def _header(size: bytes, kind: bytes = b"0") -> bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from iac_wrapper.adapters import process
-from iac_wrapper.adapters.process import Command, Completed
+from iac_wrapper.adapters.process import Command, CommandResult
 from iac_wrapper.errors import CommandError, SourceError
 from iac_wrapper.model.remote import Remote, remote_of
 from iac_wrapper.model.slug import Slug
@@ -120,7 +120,7 @@ def test_token_travels_in_the_environment(
     commands: list[Command] = []
     run = process.run
 
-    def spy(command: Command, *, timeout: float | None = None) -> Completed:
+    def spy(command: Command, *, timeout: float | None = None) -> CommandResult:
         commands.append(command)
         return run(command, timeout=timeout)
 
@@ -224,7 +224,7 @@ def test_enclosing_git_has_no_say(
     sha = git.ls_remote(_remote(server)).commits["HEAD"]
     git.export_commit(_remote(server), sha, tmp_path / "a.tar")
     assert "main.py" in _names(tmp_path / "a.tar")
-    assert working_tree.read(tmp_path, ()) is None
+    assert working_tree.read_working_tree(tmp_path, ()) is None
 
 
 def test_empty_and_missing(server: GitServer, tmp_path: Path) -> None:
@@ -289,7 +289,7 @@ def test_git_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 )
 def test_words_of_git(stderr: str, words: str, *, retryable: bool) -> None:
     """Git's own words become one sentence with a next step."""
-    done = Completed(Command(("git",)), 128, "", stderr)
+    done = CommandResult(Command(("git",)), 128, "", stderr)
     error = explain(done, Remote("https://h.test/x"))
     assert words in str(error)
     assert error.retryable is retryable

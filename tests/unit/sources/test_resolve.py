@@ -9,7 +9,7 @@ from iac_wrapper.errors import ConfigError, SourceError
 from iac_wrapper.files.repos_file import from_slugs
 from iac_wrapper.model.app import Checkout
 from iac_wrapper.settings import Settings
-from iac_wrapper.sources.resolve import Locked, resolve
+from iac_wrapper.sources.resolve import LockedCommits, resolve
 from tests.support.git_server import GitServer, Link, Repository
 
 
@@ -25,7 +25,7 @@ class Host:
         self.hello.tag("v1", annotated=True)
         self.second = self.hello.commit({"main.py": "two\n"})
 
-    def resolve(self, *slugs: str, locked: Locked | None = None) -> list[Checkout]:
+    def resolve(self, *slugs: str, locked: LockedCommits | None = None) -> list[Checkout]:
         return resolve(
             from_slugs(slugs, base_dir=self.folder),
             Settings(IAC_GITHUB_URL=self.server.url),

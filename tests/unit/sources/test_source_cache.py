@@ -16,7 +16,7 @@ from iac_wrapper.model.remote import remote_of
 from iac_wrapper.model.slug import Slug
 from iac_wrapper.settings import Settings
 from iac_wrapper.sources.source_cache import SNAPSHOT_KEPT, STALE_AFTER, Commit, SourceCache
-from iac_wrapper.sources.unpack import Limits
+from iac_wrapper.sources.unpack import SourceLimits
 from tests.support.git_server import Content, Executable, GitServer, Link, Repository
 
 
@@ -33,7 +33,7 @@ def lines() -> list[str]:
 
 @pytest.fixture
 def cache(tmp_path: Path, lines: list[str]) -> SourceCache:
-    return SourceCache(tmp_path / "cache", Limits(10**6), lines.append)
+    return SourceCache(tmp_path / "cache", SourceLimits(10**6), lines.append)
 
 
 def _commit(server: GitServer, text: str, sha: str) -> Commit:
@@ -197,7 +197,7 @@ def test_refused_content_is_final(
     """A source that is refused is not fetched a second way, and leaves nothing in the cache."""
     del server
     with pytest.raises(SourceError, match="too large"):
-        replace(cache, limits=Limits(5)).fetch(commit)
+        replace(cache, limits=SourceLimits(5)).fetch(commit)
     assert lines == []
     assert list(cache.folder.iterdir()) == []
 

@@ -7,10 +7,10 @@ import pytest
 
 from iac_wrapper.errors import SourceError
 from iac_wrapper.sources.tree import copy_local, tree_hash
-from iac_wrapper.sources.unpack import Limits
+from iac_wrapper.sources.unpack import SourceLimits
 from tests.support.git_server import Executable, Link, Repository
 
-LIMITS = Limits(10**6, 100)
+LIMITS = SourceLimits(10**6, 100)
 
 
 def _write(root: Path, *names: str) -> None:
@@ -215,9 +215,9 @@ def test_copy_caps(tmp_path: Path) -> None:
     root = tmp_path / "x"
     _write(root, *(str(i) for i in range(11)))
     with pytest.raises(SourceError, match="IAC_FETCH_MAX_MB"):
-        copy_local(root, tmp_path / "1", Limits(10**6, 10))
+        copy_local(root, tmp_path / "1", SourceLimits(10**6, 10))
     with pytest.raises(SourceError, match="IAC_FETCH_MAX_MB"):
-        copy_local(root, tmp_path / "2", Limits(5, 100))
+        copy_local(root, tmp_path / "2", SourceLimits(5, 100))
 
 
 def test_copy_of_a_broken_repository(tmp_path: Path) -> None:

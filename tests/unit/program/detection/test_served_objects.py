@@ -8,7 +8,7 @@ import pytest
 
 from iac_wrapper.errors import EntrypointError
 from iac_wrapper.files import repos_file
-from iac_wrapper.operations.recorded import written_entrypoint
+from iac_wrapper.operations.recorded_entries import written_entrypoint
 from iac_wrapper.program import detection
 from tests.unit.program.detection.test_detection import FACTORY, FLASK, GUARDED, detect, tree
 
@@ -128,7 +128,7 @@ def test_equal_candidates_are_a_question(
     assert len(entries) == listed.count(",") + 1
     for entry in entries:
         (tmp_path / "as-shown.yaml").write_text(f"- slug: {entry}")
-        (spec,) = repos_file.load(tmp_path / "as-shown.yaml")
+        (spec,) = repos_file.load_entries(tmp_path / "as-shown.yaml")
         assert spec.slug.text == "./amb"
         assert detect(root, entrypoint=str(spec.entrypoint)).reason == "entrypoint: in repos.yaml"
     (root / "Procfile").write_text("web: python -m http.server $PORT\n")

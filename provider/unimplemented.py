@@ -7,7 +7,7 @@ where to get it. So they are served, and everything but the schema is one refusa
 from __future__ import annotations
 
 from .problems import OFFICIAL_STEP, ProviderError
-from .resource import Context, Resource
+from .resource import ProviderContext, Resource
 from .values import Values
 
 
@@ -27,7 +27,7 @@ def refusal(type_name: str, served: tuple[str, ...], *, what: str = "resource") 
     )
 
 
-class Missing(Resource):
+class UnimplementedResource(Resource):
     """A type that is not here."""
 
     def __init__(self, type_name: str, served: tuple[str, ...]) -> None:
@@ -37,23 +37,28 @@ class Missing(Resource):
         """The refusal, whatever is configured."""
         return [self._refusal()]
 
-    def create(self, context: Context, planned: Values) -> Values:  # noqa: ARG002
+    def create(self, context: ProviderContext, planned: Values) -> Values:  # noqa: ARG002
         """Refuse."""
         raise self._refusal()
 
-    def read(self, context: Context, state: Values) -> Values | None:  # noqa: ARG002
+    def read(self, context: ProviderContext, state: Values) -> Values | None:  # noqa: ARG002
         """Refuse: a state of the official provider may hold one."""
         raise self._refusal()
 
-    def update(self, context: Context, prior: Values, planned: Values) -> Values:  # noqa: ARG002
+    def update(
+        self,
+        context: ProviderContext,  # noqa: ARG002
+        prior: Values,  # noqa: ARG002
+        planned: Values,  # noqa: ARG002
+    ) -> Values:
         """Refuse."""
         raise self._refusal()
 
-    def delete(self, context: Context, state: Values) -> None:  # noqa: ARG002
+    def delete(self, context: ProviderContext, state: Values) -> None:  # noqa: ARG002
         """Refuse: it would stay behind."""
         raise self._refusal()
 
-    def adopt(self, context: Context, identifier: str) -> Values:  # noqa: ARG002
+    def adopt(self, context: ProviderContext, identifier: str) -> Values:  # noqa: ARG002
         """Refuse."""
         raise self._refusal()
 

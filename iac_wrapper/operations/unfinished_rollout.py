@@ -22,7 +22,7 @@ def settle(workspace: Workspace, before: LockFile | None) -> None:
     candidates.retire(workspace, done)
 
 
-def recorded(workspace: Workspace) -> dict[str, str]:
+def recorded_envoys(workspace: Workspace) -> dict[str, str]:
     """The recorded Envoy containers to ask where a candidate has the name, by service."""
     found = candidates.pairs(workspace)
     project = workspace.project

@@ -70,7 +70,7 @@ def beside(
         network_mode: whose network namespace it joins, if it does.
         sources: host folders to mount, by the ones that the plan mounts.
     """
-    block = schema.load().resources["docker_container"].block
+    block = schema.load_schemas().resources["docker_container"].block
     values: dict[str, Any] = dict.fromkeys((*block.attributes, *block.blocks))
     values |= planned.values
     values["image"] = image

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 from iac_wrapper.model import labels
-from iac_wrapper.model.plan import Plan
+from iac_wrapper.model.plan import TerraformPlan
 
 
-def changed_services(stack: Path, plan: Plan) -> frozenset[str]:
+def changed_services(stack: Path, plan: TerraformPlan) -> frozenset[str]:
     """Services of the stack in the folder `stack` one of whose containers `plan` creates, replaces
     or updates; all of them, if it does that to the gateway or the network, which all depend on.
     """

@@ -9,7 +9,7 @@ Protocol = Literal["NONE", "HTTP", "GRPC", "TCP"]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ReadinessVerdict:
     """Whether the program is ready, and one sentence why.
 
     `listening` is where requests go, as ``address:port``; `protocol` what answers there; `others`

@@ -16,7 +16,7 @@ from iac_wrapper.operations.workspace import Workspace
 _DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 
 
-def recorded(workspace: Workspace, names: Sequence[str]) -> tuple[AppSpec, ...]:
+def entries_of(workspace: Workspace, names: Sequence[str]) -> tuple[AppSpec, ...]:
     """Entries for the deployed services `names`.
 
     Raises:
@@ -32,7 +32,7 @@ def recorded(workspace: Workspace, names: Sequence[str]) -> tuple[AppSpec, ...]:
                 expected="names of deployed services",
                 next_step="deploy its slug, or one of the names that were found",
             )
-    bases = local_bases.load(workspace)
+    bases = local_bases.load_bases(workspace)
     return tuple(_spec(workspace, apps[name], bases) for name in dict.fromkeys(names))
 
 

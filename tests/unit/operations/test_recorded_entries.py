@@ -15,7 +15,7 @@ from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations import local_bases
 from iac_wrapper.operations.infrastructure import is_recorded
 from iac_wrapper.operations.intent import from_deployed, select
-from iac_wrapper.operations.recorded import written_entrypoint
+from iac_wrapper.operations.recorded_entries import written_entrypoint
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.program.detection import detect
 
@@ -108,7 +108,7 @@ def test_an_earlier_lock_tells_who_chose(workspace: Workspace) -> None:
     the state needs no apply for being in the older form."""
     old = DATA / "locks" / "before-source.lock.json"
     assert '"source"' not in old.read_text()
-    lock = lock_file.load(old)
+    lock = lock_file.load_lock(old)
     chosen = {app.name: written_entrypoint(app.entrypoint) for app in lock.apps}
     assert chosen == {"declared": "serve:start", "plain": "other.py"}
 
@@ -116,10 +116,10 @@ def test_an_earlier_lock_tells_who_chose(workspace: Workspace) -> None:
     state.parent.mkdir(parents=True)
     state.write_text(json.dumps({"outputs": {"lock": {"value": old.read_text()}}}))
     new = state.with_name("new.lock.json")
-    lock_file.save(lock, new)
+    lock_file.save_lock(lock, new)
     assert '"source"' in new.read_text()
     assert is_recorded(workspace, new)
-    lock_file.save(replace(lock, gateway_port=1), new)
+    lock_file.save_lock(replace(lock, gateway_port=1), new)
     assert not is_recorded(workspace, new)
 
 
@@ -170,16 +170,16 @@ def test_relative_paths_start_where_they_did(workspace: Workspace, tmp_path: Pat
     examples = tmp_path / "examples"
     greeter, clock = repos_file.from_slugs(["./greeter", "./clock"], base_dir=examples)
     lock = _deploy(workspace, _app("clock", "./clock"), _app("greeter", "./greeter"))
-    local_bases.record(workspace, _intent(greeter, clock), lock)
+    local_bases.save_bases(workspace, _intent(greeter, clock), lock)
     assert _bases(workspace, "greeter", "clock") == [examples, examples]
 
     moved = repos_file.from_slugs(["./clock"], base_dir=tmp_path)[0]
-    local_bases.record(workspace, _intent(moved), lock)
+    local_bases.save_bases(workspace, _intent(moved), lock)
     assert _bases(workspace, "greeter", "clock") == [examples, tmp_path]
 
     only = _deploy(workspace, _app("clock", "./clock"))
-    local_bases.record(workspace, _intent(), only)
-    assert local_bases.load(workspace) == {"clock": str(tmp_path)}
+    local_bases.save_bases(workspace, _intent(), only)
+    assert local_bases.load_bases(workspace) == {"clock": str(tmp_path)}
 
 
 def test_a_path_from_nowhere_is_not_guessed(workspace: Workspace, tmp_path: Path) -> None:
@@ -196,4 +196,4 @@ def test_a_damaged_note_is_none(workspace: Workspace, text: str) -> None:
     """The deploy that follows writes a new one."""
     workspace.directory.mkdir(parents=True)
     (workspace.directory / "local-bases.json").write_text(text)
-    assert local_bases.load(workspace) == {}
+    assert local_bases.load_bases(workspace) == {}

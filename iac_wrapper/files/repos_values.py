@@ -17,18 +17,18 @@ from iac_wrapper.model.key import ByName, Key, Misfit, Text
 from iac_wrapper.model.repos_keys import KEYS, SLUG, contradiction
 
 
-class Found(NamedTuple):
+class KeyValue(NamedTuple):
     """A value of repos.yaml and where it stands."""
 
     value: Any
     node: yaml.Node
 
 
-Said = Mapping[str, Found]
+KeyValues = Mapping[str, KeyValue]
 """What is said of a service, by key."""
 
 
-def read(node: yaml.MappingNode, reader: Reader, what: str) -> Said:
+def read_keys(node: yaml.MappingNode, reader: Reader, what: str) -> KeyValues:
     """The keys of one mapping, each in its form; `what` names the mapping for people.
 
     Raises:
@@ -36,7 +36,7 @@ def read(node: yaml.MappingNode, reader: Reader, what: str) -> Said:
     """
     mapping = reader.mapping(node, tuple(KEYS), what)
     said = {
-        name: Found(_value(key, mapping[name], reader), mapping[name])
+        name: KeyValue(_value(key, mapping[name], reader), mapping[name])
         for name, key in KEYS.items()
         if name in mapping
     }
@@ -44,12 +44,12 @@ def read(node: yaml.MappingNode, reader: Reader, what: str) -> Said:
     return said
 
 
-def read_slug(node: yaml.Node, reader: Reader) -> Said:
+def read_slug(node: yaml.Node, reader: Reader) -> KeyValues:
     """An entry that is a slug alone."""
-    return {SLUG.name: Found(_value(SLUG, node, reader), node)}
+    return {SLUG.name: KeyValue(_value(SLUG, node, reader), node)}
 
 
-def read_defaults(node: yaml.Node, reader: Reader) -> Said:
+def read_defaults(node: yaml.Node, reader: Reader) -> KeyValues:
     """A mapping that holds for many services.
 
     Raises:
@@ -66,7 +66,7 @@ def read_defaults(node: yaml.Node, reader: Reader) -> Said:
                 expected="any of " + ", ".join(k.name for k in KEYS.values() if not k.no_default),
                 next_step=f"write `{key.name}:` in the entries that it is for",
             )
-    return read(node, reader, "defaults")
+    return read_keys(node, reader, "defaults")
 
 
 def _value(key: Key, node: yaml.Node, reader: Reader) -> Any:
@@ -124,7 +124,7 @@ def _check_comment(written: str, node: yaml.Node, reader: Reader) -> None:
         )
 
 
-def check_together(said: Said, reader: Reader, *, merged: bool = False) -> None:
+def check_together(said: KeyValues, reader: Reader, *, merged: bool = False) -> None:
     """Refuse keys that contradict each other; `merged` ones are from several mappings.
 
     Raises:
@@ -144,7 +144,7 @@ def check_together(said: Said, reader: Reader, *, merged: bool = False) -> None:
         )
 
 
-def over(weak: Said, strong: Said) -> Said:
+def over(weak: KeyValues, strong: KeyValues) -> KeyValues:
     """Both, key by key: the strong one's value, and mappings (`env`, `tmpfs`) merged by name.
 
     A slug takes the place of slug and subdir: a folder of another repository is none of this one.
@@ -153,17 +153,17 @@ def over(weak: Said, strong: Said) -> Said:
     merged = dict(kept)
     for name, found in strong.items():
         if name in kept and isinstance(KEYS[name].form, ByName):
-            found = Found({**kept[name].value, **found.value}, found.node)  # noqa: PLW2901
+            found = KeyValue({**kept[name].value, **found.value}, found.node)  # noqa: PLW2901
         merged[name] = found
     return {name: merged[name] for name in KEYS if name in merged}
 
 
-def with_defaults(said: Said, defaults: Said) -> tuple[Said, tuple[str, ...]]:
+def with_defaults(said: KeyValues, defaults: KeyValues) -> tuple[KeyValues, tuple[str, ...]]:
     """`said` over `defaults`, without those that contradict it, and a sentence for each of these.
 
     A page to ask for may be the default of forty services of which one is a worker.
     """
-    taken: dict[str, Found] = {}
+    taken: dict[str, KeyValue] = {}
     notes = []
     for name, found in defaults.items():
         values = {n: each.value for n, each in said.items()} | {name: found.value}

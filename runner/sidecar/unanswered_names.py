@@ -26,7 +26,7 @@ MOST = 100
 _SERVICE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
-class Unknown:
+class UnansweredNames:
     """The unanswered names of one project's network namespace."""
 
     def __init__(self, project: str, tell: Callable[[str], None] = say) -> None:
