@@ -181,7 +181,7 @@ class Monitor:
             IacError: the look failed (no engine, no certificate of our own).
         """
         workspace = self.workspace(project)
-        lock = workspace.applied()
+        lock = workspace.applied_lock()
         apps = tuple(app for app in lock.apps if app.name == name) if lock else ()
         if lock is None or not apps:
             raise NotDeployedError(project, name)
@@ -241,7 +241,7 @@ class Monitor:
         return Snapshot(project, now, "ok" if found.good else "unhealthy", rows, warnings)
 
     def _report(self, workspace: Workspace) -> ProjectReport | None:
-        lock = workspace.applied()
+        lock = workspace.applied_lock()
         return health(workspace) if lock and lock.apps else None
 
     def _failed(self, project: str, error: Problem) -> Snapshot:

@@ -50,7 +50,7 @@ class Listener:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def found(proc: Path | None = None) -> list[Listener]:
+def listening(proc: Path | None = None) -> list[Listener]:
     """Every listener of the namespace, sorted by port, without Docker's resolver.
 
     The kernel's tables as text (`proc`, a folder) hold every socket of the machine: reading
@@ -67,12 +67,12 @@ def found(proc: Path | None = None) -> list[Listener]:
 def of_program(uid: int, *, without: Iterable[int], proc: Path | None = None) -> list[Listener]:
     """The listeners of `uid` on ports other than `without`: what a program opened itself."""
     hidden = set(without)
-    return [each for each in found(proc) if each.uid == uid and each.port not in hidden]
+    return [each for each in listening(proc) if each.uid == uid and each.port not in hidden]
 
 
 def inodes(port: int, *, proc: Path | None = None) -> set[int]:
     """The inodes of the sockets that listen on `port`, whatever their address."""
-    return {each.inode for each in found(proc) if each.port == port}
+    return {each.inode for each in listening(proc) if each.port == port}
 
 
 @lru_cache(maxsize=1)

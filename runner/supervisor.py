@@ -104,7 +104,7 @@ class ProgramSupervisor:
         while self._child is child:
             verdict = readiness.verdict(child.age())
             if not self._choice.served and child.age() >= self._settings.settle:
-                verdict = udp.told(verdict, os.getuid(), self._settings.port)
+                verdict = udp.with_udp_hint(verdict, os.getuid(), self._settings.port)
             self._lifecycle.judged(number, verdict, child.age())
             time.sleep(1.0 if verdict.ready else 0.1 if child.age() < 30 else 0.5)
 

@@ -34,7 +34,7 @@ def ports(uid: int, wanted: int, *, net: Path = _NET) -> list[int]:
     return sorted(port for port in found if port == wanted or port not in given)
 
 
-def told(verdict: ReadinessVerdict, uid: int, wanted: int) -> ReadinessVerdict:
+def with_udp_hint(verdict: ReadinessVerdict, uid: int, wanted: int) -> ReadinessVerdict:
     """`verdict`; on a server that listens nowhere, with the UDP `ports` that it is found on."""
     found = ports(uid, wanted) if verdict.cause == "no-listener" else []
     if not found:

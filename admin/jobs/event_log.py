@@ -40,7 +40,7 @@ class EventLog:
             self._entries = self._fresh()
 
     @property
-    def ended(self) -> bool:
+    def is_ended(self) -> bool:
         """Whether the last event is known."""
         return self._ended
 

@@ -277,7 +277,7 @@ class Jobs:
         log = self._watch.log(job.id)
         alive = worker_lock.is_held(folder)
         log.poll()
-        if log.ended:
+        if log.is_ended:
             return
         begun = any(entry.kind == "started" for entry in log.read(0)[0])
         if alive:

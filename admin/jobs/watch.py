@@ -94,7 +94,7 @@ class Watch:
         try:
             log = self.log(job_id)
             log.poll()
-            if not log.ended:
+            if not log.is_ended:
                 requested = self._registry.get(job_id).cancel_requested
                 self.conclude(job_id, outcome.died(requested=requested))
         finally:
@@ -124,7 +124,7 @@ class Watch:
         given = job_id in self._workers
         alive = given and worker_lock.is_held(self._store.folder(job_id))
         log.poll()
-        if given and not alive and not log.ended:
+        if given and not alive and not log.is_ended:
             self.bury(job_id)
 
     def _ended(self, job_id: str, last: EventEntry) -> None:

@@ -127,7 +127,7 @@ def _operate(
     """Run the operation. Each is imported when it is wanted: that takes up to half a second."""
     from iac_wrapper.operations.workspace import Workspace  # noqa: PLC0415
 
-    workspace = Workspace(layout, chosen, job.request.project, sink.emit, held=lock)
+    workspace = Workspace(layout, chosen, job.request.project, sink.emit, held_lock=lock)
     operations = {"destroy": _destroy, "plan": _plan, "deploy": _deploy, "remove": _remove}
     return operations[job.request.kind](workspace, job.request, sink)
 

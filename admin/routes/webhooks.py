@@ -28,7 +28,7 @@ def webhook(call: Call) -> Response:
     if push is None:
         return _ignored(delivery.reason)
     project = settings.check_project(call.project, where="project")
-    lock = backend.workspace(project).applied()
+    lock = backend.workspace(project).applied_lock()
     services = match.services(push, lock.apps if lock else ())
     if not services:
         return _ignored(f"no service of project {project} comes from this repository and ref")

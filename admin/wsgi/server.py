@@ -35,8 +35,8 @@ class HttpServer:
     """Serves `app` in background threads on `bind` and `socket`; either may be None.
 
     The application finds in its WSGI environment ``iac.via`` ("http" or "socket") and, on the
-    socket, ``iac.peer`` (a `PeerProcess`). After `start`, `address` holds the real port and `socket`
-    the path.
+    socket, ``iac.peer`` (a `PeerProcess`). After `start`, `address` holds the real port and
+    `socket` the path.
 
     Args:
         bind: loopback host and port; port 0 takes a free one.

@@ -12,7 +12,7 @@ from pathlib import Path
 VARIABLE = "TF_CLI_CONFIG_FILE"
 
 
-def named(environ: Mapping[str, str]) -> Path | None:
+def configured_file(environ: Mapping[str, str]) -> Path | None:
     """The file that the environment names, whether it exists or not.
 
     Returns:
@@ -24,7 +24,7 @@ def named(environ: Mapping[str, str]) -> Path | None:
 
 def own(environ: Mapping[str, str]) -> Path | None:
     """The file if it exists; then it wins over the one that bootstrap writes."""
-    path = named(environ)
+    path = configured_file(environ)
     return path if path and path.exists() else None
 
 

@@ -22,7 +22,7 @@ _PREFIX = "karstkit-uids-"
 _SUBUID = Path("/etc/subuid")
 
 
-def taken(engine: Engine) -> list[str]:
+def labels_in_use(engine: Engine) -> list[str]:
     """The label's value on every container and volume of the engine that has it."""
     wanted = {"label": labels.UIDS}
 

@@ -43,10 +43,10 @@ def install(
     with context.progress.step(f"apt-get install {names}"):
         # One source that is down makes update fail; the packages wanted here may still be had.
         with suppress(CommandError):
-            context.logged("apt", update_command(), "no package lists", next_step=by_hand)
+            context.run_logged("apt", update_command(), "no package lists", next_step=by_hand)
         extra = [name for name in optional if _exists(name)]
         command = install_command([*packages, *extra])
-        context.logged("apt", command, "cannot install packages", next_step=by_hand)
+        context.run_logged("apt", command, "cannot install packages", next_step=by_hand)
 
 
 def _exists(package: str) -> bool:

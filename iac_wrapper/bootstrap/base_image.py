@@ -85,10 +85,12 @@ def _pull(context: BootstrapRun, docker: Path, python: str) -> EngineImage | Non
     image = docker_images.inspect_image(docker, reference)
     if image is None or not image.digests:
         return image
-    return docker_images.inspect_image(docker, pinned(reference, image.digests[0])) or image
+    return (
+        docker_images.inspect_image(docker, pinned_reference(reference, image.digests[0])) or image
+    )
 
 
-def pinned(reference: str, digest: str) -> str:
+def pinned_reference(reference: str, digest: str) -> str:
     """``python:3.11-slim`` and ``python@sha256:…`` as ``python:3.11-slim@sha256:…``."""
     return f"{reference}@{digest.rpartition('@')[2]}"
 
@@ -111,14 +113,14 @@ def _build(context: BootstrapRun, docker: Path, python: str) -> EngineImage:
             python, archive, sources=_sources(context.machine, python), apt_options=_apt_options()
         )
         log = docker_images.log_name(reference)
-        context.logged(
+        context.run_logged(
             log,
             command,
             "mmdebstrap failed",
             next_step=f"fix what the log says, then {setup_command()}",
         )
         imported = debian.import_command(python, archive, docker, reference)
-        context.logged(log, imported, "docker import failed", next_step=setup_command())
+        context.run_logged(log, imported, "docker import failed", next_step=setup_command())
     image = docker_images.inspect_image(docker, reference)
     assert image is not None  # noqa: S101 - it was imported just now
     return image

@@ -49,7 +49,9 @@ class BootstrapRun:
         """``log/<name>.log`` in the machine's folder."""
         return self.home.log(name)
 
-    def logged(self, name: str, command: Command, failure: str, *, next_step: str) -> CommandResult:
+    def run_logged(
+        self, name: str, command: Command, failure: str, *, next_step: str
+    ) -> CommandResult:
         """Run a long command with all its output in a log file, for its owner's eyes.
 
         Secrets are masked in it all the same: argv may name a proxy with its password.

@@ -41,7 +41,7 @@ class Situation:
 
     client: bool
     daemon: bool
-    said: str
+    message: str
     endpoint: str
 
 
@@ -101,13 +101,13 @@ def must_install(situation: Situation, machine: Machine) -> bool:
         raise EngineError(
             "the chosen Docker engine does not answer",
             where="DOCKER_HOST",
-            found=f"{situation.endpoint}: {situation.said}",
+            found=f"{situation.endpoint}: {situation.message}",
             next_step="start that engine, or unset DOCKER_HOST to use this machine's own",
         )
-    if situation.client and "permission denied" in situation.said.lower():
+    if situation.client and "permission denied" in situation.message.lower():
         raise EngineError(
             "you are not allowed to use the Docker engine of this machine",
-            found=situation.said,
+            found=situation.message,
             expected="root, or a member of the group docker",
             next_step=f'sudo usermod -aG docker "$USER", log in again, then {setup_command()}',
         )
@@ -117,7 +117,9 @@ def must_install(situation: Situation, machine: Machine) -> bool:
         return True
     raise EngineError(
         "no Docker engine",
-        found="no docker CLI on PATH" if not situation.client else f"no dockerd: {situation.said}",
+        found=(
+            "no docker CLI on PATH" if not situation.client else f"no dockerd: {situation.message}"
+        ),
         expected="a Docker engine 20.10 or newer",
         next_step=_by_hand(machine),
     )
@@ -137,7 +139,7 @@ def start_command(situation: Situation, machine: Machine, log: Path) -> Command:
     if not machine.root:
         raise EngineError(
             "the Docker engine is not running",
-            found=situation.said,
+            found=situation.message,
             next_step=f"sudo systemctl start docker (or the like), then {setup_command()}",
         )
     if machine.init == "systemd":
@@ -165,7 +167,7 @@ def _look(context: BootstrapRun) -> Situation | None:
     return Situation(
         client=bool(found),
         daemon=bool(on_path("dockerd", _with_sbin(context.environ), exclude=context.bin)),
-        said=said,
+        message=said,
         endpoint=context.environ.get("DOCKER_HOST", ""),
     )
 
@@ -179,7 +181,7 @@ def _wait(context: BootstrapRun) -> None:
             raise EngineError(
                 f"the Docker engine did not start within {START_TIMEOUT:g} s",
                 where=str(log),
-                found=situation.said,
+                found=situation.message,
                 next_step="read the log (with systemd: journalctl -u docker), then"
                 f" {setup_command()}",
                 detail="\n".join(tail),

@@ -154,7 +154,7 @@ def _ensure(
         command = docker_images.build_command(
             build, docker, Path(folder), context.home.build_secrets
         )
-        context.logged(
+        context.run_logged(
             docker_images.log_name(tag),
             command,
             f"docker build of {tag} failed",

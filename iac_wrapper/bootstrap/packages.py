@@ -32,7 +32,7 @@ def install(context: BootstrapRun, group: str, what: str, target: Path, *more: s
         CommandError: it cannot be had, for instance because no wheel fits this machine.
     """
     with context.progress.step(what):
-        context.logged(
+        context.run_logged(
             f"pip-{group}",
             install_command(context, group, target, *more),
             f"cannot install requirements-{group}.txt",

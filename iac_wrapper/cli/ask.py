@@ -38,7 +38,7 @@ def with_consent(run: Callable[[Intent], T], intent: Intent) -> T:
             raise
         names = ", ".join(error.services)
         _confirm(f"{intent.list_name} does not list {names}. Remove from this host?")
-        return run(replace(intent, agreed=error.services))
+        return run(replace(intent, agreed_removals=error.services))
 
 
 def about_destroy(project: str, found: Inventory) -> None:

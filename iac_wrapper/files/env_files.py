@@ -128,7 +128,7 @@ def values(directory: Path) -> list[str]:
     return [value for value in found if is_masked(value)]
 
 
-def changed(directory: Path, values: Mapping[str, str]) -> set[str]:
+def changed_names(directory: Path, values: Mapping[str, str]) -> set[str]:
     """The variables that `write` would give another value, or their first one."""
     return {name for name, value in values.items() if not _holds(directory / name, value)}
 

@@ -22,13 +22,13 @@ class Intent:
 
     specs: tuple[AppSpec, ...]
     lock_path: Path
-    chosen: tuple[AppSpec, ...] = ()
+    chosen_specs: tuple[AppSpec, ...] = ()
     additive: bool = False
     locked: bool = False
     files: tuple[str, ...] = ()
     environment: str | None = None
     prune: bool = False
-    agreed: tuple[str, ...] = ()
+    agreed_removals: tuple[str, ...] = ()
 
     @property
     def list_name(self) -> str:
@@ -44,7 +44,7 @@ class Intent:
     @property
     def named(self) -> frozenset[str]:
         """Services that were named one by one, not as a part of a whole list."""
-        specs = self.specs if self.additive else self.chosen
+        specs = self.specs if self.additive else self.chosen_specs
         return frozenset(spec.name for spec in specs)
 
 
@@ -56,7 +56,7 @@ class Selection:
     """
 
     fresh: tuple[AppSpec, ...]
-    kept: tuple[ResolvedApp, ...]
-    pinned: LockFile | None
-    written: LockFile | None
+    kept_apps: tuple[ResolvedApp, ...]
+    pinned_lock: LockFile | None
+    lock_on_disk: LockFile | None
     environment: str | None = None

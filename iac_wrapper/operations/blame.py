@@ -69,7 +69,7 @@ class Blame:
 
 
 def _broken(workspace: Workspace, changed: frozenset[str]) -> frozenset[str]:
-    lock = workspace.applied()
+    lock = workspace.applied_lock()
     others = tuple(a for a in lock.apps if a.name not in changed) if lock else ()
     if lock is None or not others:
         return frozenset()

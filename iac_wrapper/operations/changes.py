@@ -51,7 +51,7 @@ def changes(
     restarts = _with_new_values(workspace, step.lock, values)
     if not restarts and not any(_is_container(change.address) for change in step.plan.changes):
         return {}
-    shown = step.terraform.show(step.saved)
+    shown = step.terraform.show(step.plan_file)
     pairs: dict[str, dict[str, PlannedContainer]] = {}
     for container in planned_containers.containers(shown):
         pairs.setdefault(container.service, {})[container.role] = container

@@ -41,7 +41,7 @@ class DeployResult:
     plan: TerraformPlan
     plan_hash: str
     report: ProjectReport
-    moved: tuple[str, ...] = ()
+    moved_services: tuple[str, ...] = ()
 
 
 def gather(workspace: Workspace, intent: Intent) -> ProjectFacts:
@@ -102,7 +102,7 @@ def deploy(workspace: Workspace, intent: Intent, *, everything: bool = False) ->
         lock_file.save_lock(rolled.lock, intent.lock_path)
         remove_dropped(workspace, rolled.lock)
         local_bases.save_bases(workspace, intent, rolled.lock)
-    deployed = DeployResult(rolled.plan, rolled.plan_hash, rolled.report, rolled.moved)
+    deployed = DeployResult(rolled.plan, rolled.plan_hash, rolled.report, rolled.moved_services)
     if not deployed.report.good:
         raise DeployUnhealthyError(deployed)
     return deployed
@@ -115,7 +115,7 @@ class DeployUnhealthyError(UnhealthyError):
         failed = deployed.report.failed
         super().__init__(
             _sentence(deployed.report, failed),
-            found=_groups(deployed.moved, failed),
+            found=_groups(deployed.moved_services, failed),
             detail=unhealthy_detail(failed),
         )
         self.deployed = deployed

@@ -59,7 +59,7 @@ def warn_of_missing(workspace: Workspace) -> list[str]:
     project = workspace.project
     if workspace_lock.holder(workspace.layout.project(project)):
         return []
-    lock = workspace.applied()
+    lock = workspace.applied_lock()
     if lock is None:
         return []
     for service in sorted(name for name, pair in candidates.pairs(workspace).items() if pair.live):

@@ -18,7 +18,7 @@ def health(workspace: Workspace, *, wait: float = 0) -> ProjectReport:
     Raises:
         ConfigError: nothing is deployed in this project.
     """
-    lock = workspace.deployed()
+    lock = workspace.deployed_lock()
     workspace.engine.ping()
     healed = _heal_unless_busy(workspace)
     missing = warn_of_missing(workspace)

@@ -64,7 +64,7 @@ def make_plan(
 
 def is_recorded(workspace: Workspace, lock: Path) -> bool:
     """Whether the state's record says what `lock` says, if in the form of an earlier version."""
-    return workspace.applied() == lock_file.load_lock(lock)
+    return workspace.applied_lock() == lock_file.load_lock(lock)
 
 
 def _leave_alone(stack: Path, services: Collection[str]) -> None:

@@ -42,7 +42,7 @@ def from_files(
     return Intent(
         specs=tuple(specs),
         lock_path=lock_file.default_lock_path(paths[0], environment).absolute(),
-        chosen=tuple(spec for spec in specs if any(_is(spec, text) for text in chosen)),
+        chosen_specs=tuple(spec for spec in specs if any(_is(spec, text) for text in chosen)),
         locked=locked,
         files=tuple(map(str, paths)),
         environment=environment,
@@ -84,7 +84,7 @@ def select(workspace: Workspace, intent: Intent) -> Selection:
         ConfigError: ``--locked`` without a lock, or a service to keep cannot be kept.
     """
     written = _written(workspace, intent.lock_path)
-    known = workspace.applied() if intent.additive else written
+    known = workspace.applied_lock() if intent.additive else written
     if intent.locked and known is None:
         raise ConfigError(
             "--locked needs a lock of this project",
@@ -101,7 +101,9 @@ def select(workspace: Workspace, intent: Intent) -> Selection:
         _check_kept(workspace, kept)
         fresh = intent.specs
     else:
-        others = [spec for spec in intent.specs if intent.chosen and spec not in intent.chosen]
+        others = [
+            spec for spec in intent.specs if intent.chosen_specs and spec not in intent.chosen_specs
+        ]
         kept = [
             locked[spec.name]
             for spec in others
@@ -111,9 +113,9 @@ def select(workspace: Workspace, intent: Intent) -> Selection:
         fresh = tuple(spec for spec in intent.specs if spec.name not in stays)
     return Selection(
         fresh=fresh,
-        kept=tuple(kept),
-        pinned=_pins(intent, known),
-        written=written,
+        kept_apps=tuple(kept),
+        pinned_lock=_pins(intent, known),
+        lock_on_disk=written,
         environment=intent.environment
         or (known.environment if known and intent.additive else None),
     )
@@ -123,9 +125,9 @@ def _pins(intent: Intent, known: LockFile | None) -> LockFile | None:
     """Everything with --locked; with chosen entries, the others."""
     if known is None or intent.locked:
         return known
-    if not intent.chosen:
+    if not intent.chosen_specs:
         return None
-    moving = {spec.name for spec in intent.chosen}
+    moving = {spec.name for spec in intent.chosen_specs}
     apps = tuple(app for app in known.apps if app.name not in moving)
     return replace(known, apps=apps)
 

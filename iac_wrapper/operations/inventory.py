@@ -89,7 +89,7 @@ def services(workspace: Workspace) -> tuple[str, ...]:
     """The services of the last apply, and those that have a container all the same: a deploy that
     was cut off may have left some. Sorted.
     """
-    lock = workspace.applied()
+    lock = workspace.applied_lock()
     found = {app.name for app in lock.apps} if lock else set()
     return tuple(sorted({*found, *_with_container(workspace)}))
 

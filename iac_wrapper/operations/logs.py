@@ -21,7 +21,7 @@ from iac_wrapper.operations.workspace import Workspace
 T = TypeVar("T")
 
 TOLD = "sidecar: no service "
-"""How a sidecar begins its line about a name that nobody has (`runner/sidecar/unanswered_names.py`)."""
+"""How a sidecar begins its line about a name that nobody has."""
 
 TOLD_TAIL = 1000
 """How many lines of a sidecar are searched for such lines."""
@@ -150,7 +150,7 @@ def _chosen(workspace: Workspace, services: Sequence[str], roles: Sequence[str])
     containers = workspace.engine.containers(workspace.project)
     known = sorted({c.service for c in containers if c.service})
     if not known:
-        workspace.deployed()
+        workspace.deployed_lock()
     for service in services:
         if service not in known:
             raise ConfigError(
@@ -182,7 +182,7 @@ def _last(
 
 
 def _plane(workspace: Workspace) -> ControlPlane | None:
-    lock = workspace.applied()
+    lock = workspace.applied_lock()
     return verify.control_plane(workspace, lock) if lock else None
 
 

@@ -106,7 +106,7 @@ def plan(workspace: Workspace, intent: Intent, *, full: bool = False) -> PlanRes
 def _changes(
     workspace: Workspace, wanted: LockFile, shown: dict[str, Any], seen: Observations
 ) -> tuple[ServiceChange, ...]:
-    applied = workspace.applied()
+    applied = workspace.applied_lock()
     before = applied.apps if applied else ()
     return service_changes(before, wanted.apps, resource_change.resource_changes(shown), seen)
 
@@ -146,7 +146,7 @@ def _stopped(workspace: Workspace, resting: frozenset[str]) -> set[tuple[str, st
 
 def _commits(workspace: Workspace, wanted: LockFile) -> dict[str, int]:
     """How many commits services are ahead of what runs, where that can be told without a fetch."""
-    applied = workspace.applied()
+    applied = workspace.applied_lock()
     before = {app.name: app for app in applied.apps} if applied else {}
     found = {}
     for app in wanted.apps:

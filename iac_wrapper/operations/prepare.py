@@ -54,14 +54,14 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
     """
     specs = selection.fresh
     _check_entrypoint_setting(workspace, specs)
-    applied = workspace.applied()
-    subnet = choose_subnet(workspace, applied, selection.written)
-    port = choose_gateway_port(workspace, applied, selection.written)
+    applied = workspace.applied_lock()
+    subnet = choose_subnet(workspace, applied, selection.lock_on_disk)
+    port = choose_gateway_port(workspace, applied, selection.lock_on_disk)
     checkouts = resolve(
         specs,
         workspace.settings,
         cache=workspace.layout.cache,
-        locked=_commits(selection.pinned),
+        locked=_commits(selection.pinned_lock),
         progress=workspace.progress,
     )
     for checkout in checkouts:
@@ -71,7 +71,7 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
             workspace.warn(f"{checkout.spec.name}: {note}")
     builds = {c.spec.name: _build(workspace, c) for c in checkouts}
     resolved = [_resolved(c, builds[c.spec.name]) for c in checkouts]
-    apps = tuple(sorted([*resolved, *selection.kept], key=lambda app: app.name))
+    apps = tuple(sorted([*resolved, *selection.kept_apps], key=lambda app: app.name))
     running = {app.name for app in applied.apps} if applied else set()
     missing = [b for b in builds.values() if not workspace.engine.has_image(b.image)]
     capacity.warn(workspace, len({app.name for app in apps} - running), len(missing))
@@ -115,7 +115,7 @@ def check_values(workspace: Workspace, selection: Selection) -> None:
     Raises:
         ConfigError: all that are not.
     """
-    envs = {f"service {app.name}": app.env for app in selection.kept}
+    envs = {f"service {app.name}": app.env for app in selection.kept_apps}
     for spec in selection.fresh:
         at = f"{spec.where}: " if spec.where else ""
         envs[f"{at}service {spec.name}"] = spec.env
@@ -168,7 +168,7 @@ def changed_values(workspace: Workspace, lock: LockFile) -> dict[str, set[str]]:
         ConfigError: a ``${NAME}`` in an app's env is not set.
     """
     found = {
-        app.name: env_files.changed(
+        app.name: env_files.changed_names(
             workspace.layout.env_files(workspace.project, app.name), _values(workspace, app)
         )
         for app in lock.apps

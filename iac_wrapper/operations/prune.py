@@ -28,17 +28,17 @@ def check(workspace: Workspace, intent: Intent) -> None:
     Raises:
         PruneError: `intent` leaves out services that run.
     """
-    gone = removed(workspace, intent)
+    gone = removals(workspace, intent)
     if intent.additive:
         for name in gone:  # with slugs alone, what an unfinished deploy left is all that can go
             workspace.warn(f"{name} is removed: a deploy that did not finish left it")
-    elif not intent.prune and not set(gone) <= set(intent.agreed):
+    elif not intent.prune and not set(gone) <= set(intent.agreed_removals):
         raise PruneError(intent, workspace.project, gone)
 
 
-def removed(workspace: Workspace, intent: Intent) -> tuple[str, ...]:
+def removals(workspace: Workspace, intent: Intent) -> tuple[str, ...]:
     """The services that are there and that `intent` leaves out, sorted."""
     listed = {spec.name for spec in intent.specs}
-    if intent.additive and (lock := workspace.applied()):
+    if intent.additive and (lock := workspace.applied_lock()):
         listed |= {app.name for app in lock.apps}
     return tuple(name for name in inventory.services(workspace) if name not in listed)

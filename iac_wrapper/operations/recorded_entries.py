@@ -22,7 +22,7 @@ def entries_of(workspace: Workspace, names: Sequence[str]) -> tuple[AppSpec, ...
     Raises:
         ConfigError: a name is not deployed, or the folder of a relative path is not known.
     """
-    apps = {app.name: app for app in workspace.deployed().apps}
+    apps = {app.name: app for app in workspace.deployed_lock().apps}
     for name in names:
         if name not in apps:
             raise ConfigError(

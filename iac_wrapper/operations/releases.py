@@ -160,7 +160,7 @@ def resting(
     named: NamedServices,
 ) -> frozenset[str]:
     """Stopped services that get no other version or value and are not `named`: they stay so."""
-    known, applied = load_releases(workspace), workspace.applied()
+    known, applied = load_releases(workspace), workspace.applied_lock()
     if not known.stopped or applied is None:
         return frozenset()
     entries = {app.name: app for app in applied.apps}

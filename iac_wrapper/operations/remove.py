@@ -70,7 +70,7 @@ def check_names(workspace: Workspace, names: Sequence[str]) -> tuple[str, ...]:
         UnknownServiceError: there is no such service; says which there are.
         ConfigError: nothing is deployed in the project.
     """
-    workspace.deployed()
+    workspace.deployed_lock()
     there = inventory.services(workspace)
     for name in names:
         if name not in there:
@@ -84,7 +84,7 @@ def check_names(workspace: Workspace, names: Sequence[str]) -> tuple[str, ...]:
 
 def still_listed(workspace: Workspace, file: Path, names: Sequence[str]) -> tuple[str, ...]:
     """Where the repos file `file` lists `names`, as ``file:line``; nothing if it cannot be read."""
-    applied = workspace.applied()
+    applied = workspace.applied_lock()
     environment = workspace.environment or (applied.environment if applied else None)
     with suppress(ConfigError):
         specs = repos_file.load_entries(file, environment=environment)
@@ -107,7 +107,7 @@ def remove(workspace: Workspace, names: Sequence[str]) -> RemoveResult:
     with workspace.hold("iac remove"):
         check_own(workspace)
         gone = check_names(workspace, names)
-        applied = workspace.deployed()
+        applied = workspace.deployed_lock()
         left = replace(applied, apps=tuple(a for a in applied.apps if a.name not in gone))
         ensure_certificates(workspace, left)  # a version before gave no uids
         candidates.discard(workspace, gone, live=True)

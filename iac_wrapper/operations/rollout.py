@@ -45,8 +45,8 @@ class RolloutRequest:
     lock: LockFile
     values: Values
     named: NamedServices
-    healed: frozenset[str]
-    resting: frozenset[str]
+    healed_containers: frozenset[str]
+    resting_services: frozenset[str]
     strict: bool
 
 
@@ -64,7 +64,7 @@ class RolloutResult:
     plan: TerraformPlan
     plan_hash: str
     report: ProjectReport
-    moved: tuple[str, ...]
+    moved_services: tuple[str, ...]
 
 
 def roll(workspace: Workspace, wanted: RolloutRequest) -> RolloutResult:
@@ -80,7 +80,7 @@ class _Rollout:
     def __init__(self, workspace: Workspace, wanted: RolloutRequest) -> None:
         self._workspace = workspace
         self._wanted = wanted
-        self._before = workspace.applied()
+        self._before = workspace.applied_lock()
         self._releases = releases.load_releases(workspace)
         self._now = self._before  # what is deployed at the moment
         self._failed: dict[str, ServiceReport] = {}
@@ -92,10 +92,10 @@ class _Rollout:
     def run(self) -> RolloutResult:
         workspace, wanted = self._workspace, self._wanted
         unfinished_rollout.settle(workspace, self._before)
-        first = step.prepare(workspace, wanted.lock, wanted.resting)
+        first = step.prepare(workspace, wanted.lock, wanted.resting_services)
         step.build(workspace, first)
         changed = changes(workspace, first, self._before, wanted.values)
-        stack, healed = first.terraform.directory, wanted.healed
+        stack, healed = first.terraform.directory, wanted.healed_containers
         blame = Blame.before(workspace, stack, first.plan, healed=healed, named=wanted.named)
         blame = blame.touched(changed)
         *early, last = parts(changed, workspace.settings.candidates)
@@ -119,7 +119,7 @@ class _Rollout:
 
     @property
     def _untouched(self) -> frozenset[str]:
-        return self._wanted.resting | frozenset(self._failed) | self._later
+        return self._wanted.resting_services | frozenset(self._failed) | self._later
 
     def _try(self, part: Mapping[str, VersionChange]) -> bool:
         """Prove new versions beside the old ones; what fails is noted and removed.
@@ -294,7 +294,7 @@ class _Rollout:
             logs = f"iac logs --service {row.app.name} --project {workspace.project}"
             workspace.warn(f"{row.app.name}: stopped, it never served; `{logs}` says why")
         known = self._releases.stopped
-        stopped = {name: known[name] for name in self._wanted.resting & known.keys()}
+        stopped = {name: known[name] for name in self._wanted.resting_services & known.keys()}
         stopped |= {row.app.name: StoppedService.after(row, now) for row in rows}
         self._releases = replace(self._releases, stopped=stopped)
         releases.save_releases(workspace, self._releases)

@@ -21,7 +21,7 @@ class Step:
 
     lock: LockFile
     terraform: Terraform
-    saved: Path
+    plan_file: Path
     plan: TerraformPlan
     hash: str
 
@@ -59,5 +59,5 @@ def apply(workspace: Workspace, step: Step) -> None:
     summary = f"Applying: {step.plan.summary}"
     workspace.step(summary if step.plan.changes else "No changes to any container")
     if not step.plan.empty:
-        step.terraform.apply(step.saved, workspace.progress)
-    step.saved.unlink(missing_ok=True)
+        step.terraform.apply(step.plan_file, workspace.progress)
+    step.plan_file.unlink(missing_ok=True)

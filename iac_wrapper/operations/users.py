@@ -56,7 +56,7 @@ def _assign(
     workspace: Workspace, lock: LockFile, enter: Callable[[Users, str], bool]
 ) -> dict[str, Users]:
     """What each has already, else the first free block that `enter` gets."""
-    own, bases = users.parse_labels(uid_record.taken(workspace.engine), workspace.project)
+    own, bases = users.parse_labels(uid_record.labels_in_use(workspace.engine), workspace.project)
     free = iter(uid_record.unknown_here(users.free_blocks(bases, uid_record.subordinate())))
     names = (GATEWAY, *(app.name for app in lock.apps))
     found = {name: own[name] for name in names if name in own and enter(own[name], name)}

@@ -34,7 +34,7 @@ class Workspace:
     settings: Settings
     project: str
     emit: Emit
-    held: Lock | None = None
+    held_lock: Lock | None = None
     environment: str | None = None
 
     @cached_property
@@ -67,21 +67,21 @@ class Workspace:
         Raises:
             BusyError: on entry, if one is at work; says who, what and since when.
         """
-        if self.held and self.held.directory == self.directory:
+        if self.held_lock and self.held_lock.directory == self.directory:
             return nullcontext()
         return workspace_lock.hold(self.directory, command)
 
-    def applied(self) -> LockFile | None:
+    def applied_lock(self) -> LockFile | None:
         """The lock of the last finished apply, None if nothing is deployed."""
         return state.applied_lock(self.layout.state(self.project))
 
-    def deployed(self) -> LockFile:
+    def deployed_lock(self) -> LockFile:
         """The lock of the last apply.
 
         Raises:
             ConfigError: nothing is deployed under this project.
         """
-        lock = self.applied()
+        lock = self.applied_lock()
         if lock is None:
             projects = self.engine.projects()
             if self.project in projects:
@@ -101,7 +101,7 @@ class Workspace:
     @property
     def list_arguments(self) -> str:
         """What a command must say to name the list of this project, as far as that is known."""
-        applied = None if self.environment else self.applied()
+        applied = None if self.environment else self.applied_lock()
         environment = self.environment or (applied and applied.environment)
         return "--file repos.yaml" + (f" --env {environment}" if environment else "")
 
@@ -113,7 +113,7 @@ class Workspace:
         """
         endpoint = self._endpoint
         own = terraform_config.own(self.settings.environment)
-        named = terraform_config.named(self.settings.environment)
+        named = terraform_config.configured_file(self.settings.environment)
         if named and not own:
             self.warn(f"TF_CLI_CONFIG_FILE names {named}, which does not exist: it is ignored")
         return Terraform(

@@ -42,7 +42,7 @@ def test_readers_that_join_at_any_time_see_each_event_once(path: Path) -> None:
         thread.start()
         log.poll()
     deadline = time.monotonic() + 10
-    while not log.ended:
+    while not log.is_ended:
         assert time.monotonic() < deadline
         log.poll()
     for thread in threads:

@@ -273,7 +273,7 @@ def test_a_destroy_gives_the_uids_back(two: dict[str, Any], project: Project) ->
     """What has no volume leaves no entry in the record."""
 
     def entries() -> list[str]:
-        return [v for v in uid_record.taken(Engine()) if f" {project.name}/" in v]
+        return [v for v in uid_record.labels_in_use(Engine()) if f" {project.name}/" in v]
 
     assert {entry.partition("/")[2] for entry in entries()} == {"gateway", "plain", "special"}
     project.iac("destroy", "--yes")

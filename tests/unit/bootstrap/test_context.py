@@ -21,7 +21,7 @@ def test_a_log_shows_command_and_output_but_no_secret(make_rig: Callable[..., Ri
     path.touch(0o644)
     script = f"printf '%b' '{KEY}'; echo opaque-token; echo done"
     argv = ("/bin/sh", "-c", script, "http://user:sentinel@proxy:3128")
-    rig.context.logged("it", Command(argv), "failed", next_step="none")
+    rig.context.run_logged("it", Command(argv), "failed", next_step="none")
     text = path.read_text()
     assert text.startswith("$ /bin/sh -c")
     assert text.endswith("\ndone\n")
@@ -32,5 +32,7 @@ def test_a_log_shows_command_and_output_but_no_secret(make_rig: Callable[..., Ri
 
 def test_a_failure_names_the_log(rig: Rig) -> None:
     with pytest.raises(CommandError, match="it failed") as caught:
-        rig.context.logged("it", Command(("/bin/sh", "-c", "exit 3")), "it failed", next_step="x")
+        rig.context.run_logged(
+            "it", Command(("/bin/sh", "-c", "exit 3")), "it failed", next_step="x"
+        )
     assert caught.value.where == str(rig.context.log_file("it"))

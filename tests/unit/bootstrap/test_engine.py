@@ -15,8 +15,8 @@ from iac_wrapper.bootstrap.machine import Machine
 from iac_wrapper.errors import CommandError, EngineError
 from tests.unit.bootstrap.conftest import DEBIAN_ROOT, Rig
 
-STOPPED = Situation(client=True, daemon=True, said="Cannot connect", endpoint="")
-MISSING = Situation(client=False, daemon=False, said="", endpoint="")
+STOPPED = Situation(client=True, daemon=True, message="Cannot connect", endpoint="")
+MISSING = Situation(client=False, daemon=False, message="", endpoint="")
 USER = replace(DEBIAN_ROOT, root=False)
 MAC = Machine(root=False, distribution="macos", codename="", apt=False, init="none")
 FEDORA = Machine(root=True, distribution="fedora", codename="", apt=False, init="systemd")
@@ -47,13 +47,13 @@ def test_others_are_told_what_to_install(machine: Machine, advice: str) -> None:
 
 def test_an_engine_chosen_by_the_user_is_never_replaced() -> None:
     """DOCKER_HOST is a decision: starting another engine would deploy to the wrong place."""
-    chosen = replace(MISSING, endpoint="tcp://10.0.0.9:2376", said="timeout")
+    chosen = replace(MISSING, endpoint="tcp://10.0.0.9:2376", message="timeout")
     with pytest.raises(EngineError, match=r"10\.0\.0\.9:2376: timeout"):
         engine.must_install(chosen, DEBIAN_ROOT)
 
 
 def test_a_user_outside_the_docker_group_is_told_so() -> None:
-    denied = replace(STOPPED, said="permission denied while trying to connect")
+    denied = replace(STOPPED, message="permission denied while trying to connect")
     with pytest.raises(EngineError) as caught:
         engine.must_install(denied, USER)
     assert "usermod -aG docker" in str(caught.value.next_step)

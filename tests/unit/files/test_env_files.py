@@ -87,9 +87,9 @@ def test_all_unset_references_are_one_error() -> None:
 def test_what_a_write_would_change_is_known_before(tmp_path: Path) -> None:
     """Other values and new ones; nothing is written."""
     env_files.write_values(tmp_path / "web", {"A": "1", "B": "2"})
-    assert env_files.changed(tmp_path / "web", {"A": "1", "B": "9", "C": "3"}) == {"B", "C"}
-    assert env_files.changed(tmp_path / "web", {"A": "1"}) == set()
-    assert env_files.changed(tmp_path / "none", {"A": "1"}) == {"A"}
+    assert env_files.changed_names(tmp_path / "web", {"A": "1", "B": "9", "C": "3"}) == {"B", "C"}
+    assert env_files.changed_names(tmp_path / "web", {"A": "1"}) == set()
+    assert env_files.changed_names(tmp_path / "none", {"A": "1"}) == {"A"}
     assert not (tmp_path / "none").exists()
 
 

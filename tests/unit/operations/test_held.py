@@ -15,11 +15,11 @@ def test_an_operation_runs_under_a_lock_that_was_taken_for_it(workspace: Workspa
     lock = workspace_lock.acquire(workspace.directory, "worker")
     with pytest.raises(BusyError, match="demo is busy"):
         destroy(workspace)
-    with replace(workspace, held=lock).hold("iac deploy"):
+    with replace(workspace, held_lock=lock).hold("iac deploy"):
         pass
     with pytest.raises(BusyError):
         workspace_lock.acquire(workspace.directory, "other")
-    assert destroy(replace(workspace, held=lock)).resources == 0
+    assert destroy(replace(workspace, held_lock=lock)).resources == 0
     assert not workspace.directory.exists()
     lock.release()
 
@@ -27,7 +27,7 @@ def test_an_operation_runs_under_a_lock_that_was_taken_for_it(workspace: Workspa
 def test_a_lock_is_good_for_its_own_project_only(workspace: Workspace) -> None:
     """A workspace of another project takes that project's own."""
     lock = workspace_lock.acquire(workspace.directory, "worker")
-    other = replace(workspace, project="other", held=lock)
+    other = replace(workspace, project="other", held_lock=lock)
     with other.hold("iac heal"):
         seen = workspace_lock.holder(other.directory)
         assert seen

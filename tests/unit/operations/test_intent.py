@@ -52,7 +52,7 @@ def test_a_whole_file_is_resolved_anew(workspace: Workspace, repos: Path) -> Non
     lock_file.save_lock(lock, repos.with_name("repos.lock.json"))
     found = select(workspace, from_files(repos))
     assert [spec.name for spec in found.fresh] == ["a", "b", "c"]
-    assert (found.kept, found.pinned, found.written) == ((), None, lock)
+    assert (found.kept_apps, found.pinned_lock, found.lock_on_disk) == ((), None, lock)
 
 
 def test_chosen_entries_move_and_the_others_stay(workspace: Workspace, repos: Path) -> None:
@@ -61,13 +61,13 @@ def test_chosen_entries_move_and_the_others_stay(workspace: Workspace, repos: Pa
     a, b = _app(workspace, "a"), _app(workspace, "b", buildable=False)
     lock_file.save_lock(_lock(workspace, a, b), repos.with_name("repos.lock.json"))
     found = select(workspace, from_files(repos, chosen=["c"]))
-    assert found.kept == (a,)
+    assert found.kept_apps == (a,)
     assert [spec.name for spec in found.fresh] == ["b", "c"]
-    assert found.pinned
-    assert found.pinned.apps == (a, b)
+    assert found.pinned_lock
+    assert found.pinned_lock.apps == (a, b)
     moved = select(workspace, from_files(repos, chosen=["gh:acme/a"]))
-    assert moved.pinned
-    assert moved.pinned.apps == (b,)
+    assert moved.pinned_lock
+    assert moved.pinned_lock.apps == (b,)
 
 
 def test_a_lock_of_another_project_is_not_taken(workspace: Workspace, repos: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_lock_of_another_project_is_not_taken(workspace: Workspace, repos: Pat
     lock_file.save_lock(
         replace(_lock(workspace, a), project="x"), repos.with_name("repos.lock.json")
     )
-    assert select(workspace, from_files(repos, chosen=["b"])).kept == ()
+    assert select(workspace, from_files(repos, chosen=["b"])).kept_apps == ()
     with pytest.raises(ConfigError, match="--locked") as caught:
         select(workspace, from_files(repos, locked=True))
     assert caught.value.found == "one of another project"
@@ -86,7 +86,7 @@ def test_locked_takes_every_commit(workspace: Workspace, repos: Path) -> None:
     """All entries are resolved at the lock's commits; one it does not hold is refused."""
     lock = _lock(workspace, *(_app(workspace, name) for name in ("a", "b", "c")))
     lock_file.save_lock(lock, repos.with_name("repos.lock.json"))
-    assert select(workspace, from_files(repos, locked=True)).pinned == lock
+    assert select(workspace, from_files(repos, locked=True)).pinned_lock == lock
     repos.write_text("- gh:acme/a#v2\n- gh:acme/b\n- gh:acme/new\n")
     with pytest.raises(ConfigError, match="does not match") as caught:
         select(workspace, from_files(repos, locked=True))
@@ -99,7 +99,7 @@ def test_several_files_are_one_list(workspace: Workspace, repos: Path) -> None:
     more.write_text("apps: [{name: a, port: 80}, gh:acme/d]\nenvironments: {live: {except: [b]}}\n")
     intent = from_files(repos, more, environment="live", chosen=["d"])
     assert [spec.name for spec in intent.specs] == ["a", "c", "d"]
-    assert (intent.specs[0].port, [spec.name for spec in intent.chosen]) == (80, ["d"])
+    assert (intent.specs[0].port, [spec.name for spec in intent.chosen_specs]) == (80, ["d"])
     assert intent.lock_path == repos.with_name("repos.live.lock.json")
     assert intent.list_name == f"{repos} and {more}"
     assert intent.arguments == f"--file {repos} --file {more} --env live"
@@ -133,7 +133,7 @@ def test_slugs_are_added_to_what_runs(workspace: Workspace) -> None:
     lock = _lock(workspace, kept, replaced)
     state.write_text(json.dumps({"outputs": {"lock": {"value": lock_file.dump(lock)}}}))
     found = select(workspace, from_slugs(workspace, ["gh:other/b", "gh:acme/z"], cwd=Path()))
-    assert found.kept == (kept,)
+    assert found.kept_apps == (kept,)
     assert [spec.name for spec in found.fresh] == ["b", "z"]
 
 

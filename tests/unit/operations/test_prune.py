@@ -38,9 +38,9 @@ def test_what_a_list_leaves_out_is_not_removed_unasked(
 def test_consent_is_to_names_or_to_all(workspace: Workspace, intent: Intent) -> None:
     """Who agreed to some did not agree to others that came meanwhile."""
     prune.check(workspace, replace(intent, prune=True))
-    prune.check(workspace, replace(intent, agreed=("b", "c")))
+    prune.check(workspace, replace(intent, agreed_removals=("b", "c")))
     with pytest.raises(PruneError):
-        prune.check(workspace, replace(intent, agreed=("b",)))
+        prune.check(workspace, replace(intent, agreed_removals=("b",)))
 
 
 def test_what_a_cut_off_deploy_left_counts(
@@ -49,7 +49,7 @@ def test_what_a_cut_off_deploy_left_counts(
     """A service that has containers but is in no record is a service; the gateway is none."""
     engine_double.add(FakeContainer("1", "demo", "half", "app"))
     engine_double.add(FakeContainer("2", "demo", "gateway", "gateway"))
-    assert prune.removed(workspace, intent) == ("b", "c", "half")
+    assert prune.removals(workspace, intent) == ("b", "c", "half")
 
 
 def test_slugs_alone_remove_nothing_that_is_recorded(
@@ -58,7 +58,7 @@ def test_slugs_alone_remove_nothing_that_is_recorded(
     """What an unfinished deploy left goes, with a warning."""
     del intent
     added = from_slugs(workspace, ["gh:acme/new"], cwd=Path())
-    assert prune.removed(workspace, added) == ()
+    assert prune.removals(workspace, added) == ()
     engine_double.add(FakeContainer("1", "demo", "half", "app"))
     prune.check(workspace, added)
     assert "half is removed" in events[-1].message

@@ -140,9 +140,9 @@ def test_a_deployed_service_is_deployed_again_as_it_is(workspace: Workspace) -> 
         {"A": "1", "KEY": "${KEY}"},
     )
     found = select(workspace, intent)
-    assert (found.kept, found.pinned) == ((api,), None)
+    assert (found.kept_apps, found.pinned_lock) == ((api,), None)
     assert from_deployed(workspace, ["api"]).specs[0].port is None
-    locked = select(workspace, from_deployed(workspace, ["web"], locked=True)).pinned
+    locked = select(workspace, from_deployed(workspace, ["web"], locked=True)).pinned_lock
     assert locked
     assert locked.apps == (api, web)
 

@@ -61,7 +61,7 @@ def test_two_first_deploys_at_once_do_not_take_the_same_block(
     workspace: Workspace, engine_double: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both looked before either entered: who comes second sees whose the entry is and goes on."""
-    monkeypatch.setattr(uid_record, "taken", lambda _engine: [])
+    monkeypatch.setattr(uid_record, "labels_in_use", lambda _engine: [])
     other = replace(workspace, project="other")
     mine = users.claim(workspace, _lock(workspace, "a"))
     theirs = users.claim(other, _lock(other, "a"))

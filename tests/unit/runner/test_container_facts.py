@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner import listeners, udp
-from runner.listeners import found, inodes, of_program
+from runner.listeners import inodes, listening, of_program
 from runner.memory import RECENT_SECONDS, KernelKills, oom_kills
 from runner.namespace import Namespace
 
@@ -119,7 +119,7 @@ def test_kernel_tables_are_read(tmp_path: Path) -> None:
         + f"   0: {'0' * 32}:1F91 {'0' * 32}:0000 0A {rest} 4 1\n"
         + f"   1: {'0' * 32}:0050 {'0' * 32}:0000 0A {rest} 5 1\n"
     )
-    assert [str(each) for each in found(tmp_path)] == ["0.0.0.0:80", "[::]:80", "[::]:8081"]
+    assert [str(each) for each in listening(tmp_path)] == ["0.0.0.0:80", "[::]:80", "[::]:8081"]
     assert inodes(80, proc=tmp_path) == {3, 5}
     assert inodes(8080, proc=tmp_path) == set()
-    assert found(tmp_path / "missing") == []
+    assert listening(tmp_path / "missing") == []

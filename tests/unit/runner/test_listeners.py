@@ -47,7 +47,7 @@ def test_a_programs_listeners_are_told_from_ours(proc: Path) -> None:
 
 def test_a_missing_table_is_an_empty_one(tmp_path: Path) -> None:
     """A kernel without IPv6 has no tcp6."""
-    assert listeners.found(tmp_path) == []
+    assert listeners.listening(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_the_kernels_answer_is_what_its_tables_say(on_any_v6: tuple[socket.socke
     port = on_any_v6[0].getsockname()[1]
     told, read = (
         [each for each in found if each.port == port]
-        for found in (listeners.found(), listeners.found(Path("/proc/net")))
+        for found in (listeners.listening(), listeners.listening(Path("/proc/net")))
     )
     assert told == read
     assert [(each.uid, each.inode > 0) for each in told] == [(os.getuid(), True)]
@@ -181,4 +181,4 @@ def test_the_tables_stand_in_where_the_kernel_may_not_be_asked(
     """Some sandboxes have no netlink."""
     port = on_any_v6[0].getsockname()[1]
     monkeypatch.setattr(socket, "AF_NETLINK", 9999)
-    assert port in {each.port for each in listeners.found()}
+    assert port in {each.port for each in listeners.listening()}

@@ -303,10 +303,10 @@ def test_the_admin_socket_is_asked_in_plain_http_and_may_be_gone(tmp_path: Path)
 DRIVER = """
 import sys
 sys.path.insert(0, {root!r})
-from runner.sidecar.supervise import Supervisor
+from runner.sidecar.supervise import EnvoySupervisor
 print("supervising", flush=True)
 drain = lambda: print("drained", flush=True)
-sys.exit(Supervisor(["/bin/sh", "-c", {script!r}], drain, 3, 0.3).run())
+sys.exit(EnvoySupervisor(["/bin/sh", "-c", {script!r}], drain, 3, 0.3).run())
 """
 
 
