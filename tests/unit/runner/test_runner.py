@@ -428,13 +428,13 @@ from pathlib import Path
 from runner.lifecycle import Lifecycle
 from runner.log_ring import LogRing
 from runner.namespace import Namespace
-from runner.settings import Settings
-from runner.supervisor import SIGNALS, Supervisor
+from runner.settings import RunnerSettings
+from runner.supervisor import SIGNALS, ProgramSupervisor
 signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 interfaces = lambda: {"lo", "eth0"} if Path(sys.argv[1]).exists() else {"lo"}
 namespace = Namespace(interfaces)
 print("up", flush=True)
-sys.exit(Supervisor(["sleep", "60"], Settings(), Lifecycle(1), LogRing(), namespace).run())
+sys.exit(ProgramSupervisor(["sleep", "60"], RunnerSettings(), Lifecycle(1), LogRing(), namespace).run())
 """
 
 
