@@ -10,7 +10,7 @@ LIST = $(foreach file,$(FILE),--file $(file))$(OF_ENVIRONMENT)
 LOCK_FILE = $(basename $(firstword $(FILE)))$(if $(ENVIRONMENT),.$(ENVIRONMENT)).lock.json
 CDKTF = IAC_LOCK_FILE=$(LOCK_FILE) $(BIN)/python -m iac_wrapper.bootstrap.cdktf_cli$(OF_ENVIRONMENT)
 # Bytecode is kept whatever the shell says: else each process that a test starts compiles us anew.
-TEST = PYTHONDONTWRITEBYTECODE= PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+TEST = PYTHONDONTWRITEBYTECODE= PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 NAMED = $(if $(IAC_PROJECT), --project $(IAC_PROJECT))
 

@@ -24,6 +24,8 @@ from tests.support import recorded
 from tests.support.documented import own_app
 from tests.support.node import use_node
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 NODE = shutil.which(use_node()) or ""
 TAKEN = ("admin", "runner", "stacks")

@@ -10,6 +10,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,14 @@ def modules(root: Path, *packages: str) -> dict[str, ast.Module]:
                 continue
             parts = path.relative_to(root).with_suffix("").parts
             name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-            found[name] = ast.parse(path.read_text(encoding="utf-8"), str(path))
+            found[name] = _tree(path.read_text(encoding="utf-8"))
     return found
+
+
+@cache
+def _tree(text: str) -> ast.Module:
+    """Each rule asks for the same modules again."""
+    return ast.parse(text)
 
 
 def imports(tree: ast.Module) -> set[str]:

@@ -19,6 +19,8 @@ from runner.server import MAX_READERS
 from runner.supervisor import NAMESPACE_LOST
 from tests.unit.runner.conftest import FAST_RECONNECT, ROOT, Start
 
+pytestmark = pytest.mark.slow
+
 FOREVER = "import time; print('up'); time.sleep(60)"
 
 SERVER = """
@@ -434,7 +436,10 @@ signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 interfaces = lambda: {"lo", "eth0"} if Path(sys.argv[1]).exists() else {"lo"}
 namespace = Namespace(interfaces)
 print("up", flush=True)
-sys.exit(ProgramSupervisor(["sleep", "60"], RunnerSettings(), Lifecycle(1), LogRing(), namespace).run())
+supervisor = ProgramSupervisor(
+    ["sleep", "60"], RunnerSettings(), Lifecycle(1), LogRing(), namespace
+)
+sys.exit(supervisor.run())
 """
 
 

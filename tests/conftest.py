@@ -1,0 +1,18 @@
+"""The order of all tests: what waits for containers begins first, beside what computes.
+
+`make test` tells pytest-xdist not to sort by itself: it would leave the files with Docker, which
+have few tests, to the end, where one worker is idle.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with Docker first, then those with many tests, as pytest-xdist has it."""
+    tests: Counter[Path] = Counter(item.path for item in items)
+    items.sort(key=lambda item: (not item.get_closest_marker("integration"), -tests[item.path]))
