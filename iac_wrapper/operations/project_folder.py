@@ -9,6 +9,7 @@ from pathlib import Path
 
 from iac_wrapper import settings
 from iac_wrapper.files.atomic import write_text
+from iac_wrapper.model import repos_schema
 from iac_wrapper.settings import Settings
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -20,6 +21,7 @@ _WHY = {
     "main.py": "`iac deploy` runs it as the cdktf app",
     "cdktf.json": 'for the cdktf CLI its "app" is to be `iac synth`',
     "repos.yaml": "`iac deploy` reads it",
+    "repos.schema.json": "`iac schema` prints that of this version",
 }
 """What a file that was there is used for all the same."""
 
@@ -68,6 +70,7 @@ def _files(folder: Path) -> dict[str, str]:
         "main.py": main,
         "cdktf.json": cdktf.replace("@PROJECT_ID@", str(uuid.uuid4())),
         ".env.example": env_example(project_name(folder)),
+        "repos.schema.json": repos_schema.dump(),
         ".gitignore": (_TEMPLATES / "gitignore").read_text(encoding="utf-8"),
     }
 

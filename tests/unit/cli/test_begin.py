@@ -17,7 +17,14 @@ from iac_wrapper.files import env_text, machine_home, repos_file
 from iac_wrapper.operations import project_folder
 
 ROOT = Path(__file__).parents[3]
-FILES = [".env.example", ".gitignore", "cdktf.json", "main.py", "repos.yaml"]
+FILES = [
+    ".env.example",
+    ".gitignore",
+    "cdktf.json",
+    "main.py",
+    "repos.schema.json",
+    "repos.yaml",
+]
 
 
 @pytest.fixture
