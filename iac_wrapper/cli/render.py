@@ -116,9 +116,12 @@ def report_table(report: ProjectReport, width: int = WIDTH) -> str:
         for service in report.services
         if service.previous
     ]
-    if before := [service.app.name for service in report.broken_before]:
-        logs = f"iac logs --service {before[0]} --project {report.project}"
-        lines.append(f"Already broken before this deploy: {', '.join(before)}. Next: {logs}")
+    if before := report.broken_before:
+        names, first = ", ".join(service.app.name for service in before), before[0]
+        step = f"iac logs --service {first.app.name} --project {report.project}"
+        if first.health.cause == "stopped":  # by a deploy, and only one that names it starts it
+            step = first.health.next_step or step
+        lines.append(f"Already broken before this deploy: {names}. Next: {step}")
     return "\n".join(lines)
 
 

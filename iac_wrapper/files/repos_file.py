@@ -24,7 +24,9 @@ JSON of the same shape is read too. Anchors work; nothing is fetched and no path
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
@@ -207,6 +209,16 @@ def _read(path: Path) -> str:
 
 def _missing(path: Path) -> ConfigError:
     beside = [name for name in _OTHER_NAMES if name != path.name and (path.parent / name).exists()]
+    above = [folder / path.name for folder in path.absolute().parent.parents]
+    projects = [file for file in above if file.exists() and file.with_name("cdktf.json").exists()]
+    if projects and not beside:  # started in a folder of the project
+        return ConfigError(
+            "no repos file",
+            where=str(path),
+            found=f"{path.name} in the project folder, {projects[0].parent}",
+            expected="a file relative to the current folder",
+            next_step=f"pass --file {shlex.quote(os.path.relpath(projects[0]))}",
+        )
     return ConfigError(
         "no repos file",
         where=str(path),

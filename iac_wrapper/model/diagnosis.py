@@ -23,6 +23,11 @@ _COMPLAINTS = 20
 
 _NEW_RUN = re.compile(r"^runner: the program ended \(.*\); starting it again")
 
+_REQUEST = re.compile(r"\"(?:\x1b\[[0-9;]*m)*[A-Z]+ \S+ HTTP/[\d.]+")
+"""A line of an access log."""
+
+_TRACEBACK = "Traceback (most recent call last):"
+
 _PORT_CAUSES = ("wrong-port", "several-ports", "udp-only")
 
 
@@ -151,8 +156,7 @@ def _said_by_the_runner(facts: DiagnosisFacts, runs: Sequence[Sequence[str]]) ->
     code = health.cause or ("failed" if failed else "slow-start")
     if code in ("no-listener", "slow-start", "own-health") and facts.waited and not health.failures:
         return _too_slow(facts, code)
-    said = (line.strip() for run in reversed(runs) for line in reversed(run))
-    last = next((line for line in said if line and not line.startswith("runner: ")), "")
+    last = _last_line(runs)
     web_object = facts.app.entrypoint.web_object
     ended = f"write `entrypoint: {web_object}` in its entry to have that served"
     steps = {
@@ -162,6 +166,18 @@ def _said_by_the_runner(facts: DiagnosisFacts, runs: Sequence[Sequence[str]]) ->
     }
     evidence = "" if code in _PORT_CAUSES else last
     return Finding(code, health.message, evidence, health.next_step or steps.get(code, logs))
+
+
+def _last_line(runs: Sequence[Sequence[str]]) -> str:
+    """What the program said last; of a server that goes on to note the request, its exception."""
+    lines = [line for run in runs for line in run if line.strip()]
+    said = [line for line in lines if not line.startswith("runner: ")]
+    last = said[-1].strip() if said else ""
+    starts = [at for at, line in enumerate(said) if line.strip() == _TRACEBACK]
+    if starts and _REQUEST.search(last):
+        raised = (line for line in said[starts[-1] + 1 :] if not line[0].isspace())
+        return next(raised, last).strip()
+    return last
 
 
 def _too_slow(facts: DiagnosisFacts, code: str) -> Finding:

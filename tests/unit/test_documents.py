@@ -47,6 +47,16 @@ def dead_links(document: Path) -> Iterator[str]:
             yield link
 
 
+def dead_paths(document: Path) -> Iterator[str]:
+    """Files named from the root or from a room of `iac_wrapper` that are not there."""
+    code = ROOT / "iac_wrapper"
+    rooms = {path.name: base for base in (code, ROOT) for path in base.iterdir() if path.is_dir()}
+    for path in re.findall(r"`([a-z_]\w*/[\w./-]*\.(?:py|yaml|json|md))`", prose(document)):
+        base = rooms.get(path.split("/")[0])
+        if base and not (base / path).exists() and not (ROOT / path).exists():
+            yield path
+
+
 def texts(*packages: str) -> Iterator[str]:
     """Every text in the code, with ``…`` for what an f-string fills in."""
     for package in packages:
@@ -84,6 +94,13 @@ def test_a_dead_link_is_seen(tmp_path: Path) -> None:
         " `[code](no.md)` [net](https://example.org/no)\n```\n[code](no.md)\n```\n"
     )
     assert list(dead_links(page)) == ["c.md", "#b", "b.md#two"]
+
+
+@pytest.mark.parametrize("name", ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/glossary.md"])
+def test_named_files_are_there(name: str) -> None:
+    """A map that names a file which has moved leads a reader astray."""
+    found = [path for path in dead_paths(ROOT / name) if "NAME" not in path]
+    assert found == []
 
 
 @pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)

@@ -14,6 +14,7 @@ from iac_wrapper.model.plain import plain
 from iac_wrapper.model.plan import TerraformChange
 from iac_wrapper.model.report import ProjectReport, ServiceReport
 from iac_wrapper.model.service_change import Reason, ServiceChange
+from iac_wrapper.operations.releases import StoppedService
 
 
 def _service(name: str, health: Health, probe: Probe, commit: str | None) -> ServiceReport:
@@ -206,6 +207,17 @@ def test_what_was_broken_before_is_told_apart() -> None:
     assert not replace(report, strict=True).good
     assert not ProjectReport("p", (before, bad)).good
     assert report.to_dict()["services"][0]["broken_before"] is True
+
+
+def test_what_a_deploy_has_stopped_names_the_command_that_starts_it() -> None:
+    """A later deploy leaves it alone, so its table says what to do."""
+    why = StoppedService(cause="GET /: 500", next_step="iac logs --service web --project p")
+    health = why.health("web", "iac deploy --file repos.yaml web --project p")
+    bad = replace(_service("web", health, Probe("web", None, ""), None), broken_before=True)
+    assert plain(render.report_table(ProjectReport("p", (bad,)))).splitlines()[-1] == (
+        "Already broken before this deploy: web. Next: iac logs --service web --project p; then"
+        " iac deploy --file repos.yaml web --project p"
+    )
 
 
 def test_a_version_that_failed_names_the_one_that_serves() -> None:

@@ -234,6 +234,17 @@ def test_missing_file_names_a_neighbour(tmp_path: Path) -> None:
         repos_file.load_entries(tmp_path / "repos.yaml")
 
 
+def test_missing_file_names_the_projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder of a project, the file that its project folder has."""
+    (tmp_path / "cdktf.json").write_text("{}")
+    (tmp_path / "repos.yaml").write_text("- gh:a/b\n")
+    (tmp_path / "web" / "src").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "web" / "src")
+    with pytest.raises(ConfigError) as caught:
+        repos_file.load_entries(Path("repos.yaml"))
+    assert caught.value.next_step == "pass --file ../../repos.yaml"
+
+
 def test_unreadable(tmp_path: Path) -> None:
     """A directory, other bytes than UTF-8 and a huge file are refused with a sentence."""
     with pytest.raises(ConfigError, match="cannot read"):

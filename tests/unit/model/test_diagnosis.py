@@ -120,6 +120,17 @@ def test_a_traceback_is_shown_once() -> None:
     assert found.finding.next_step == "iac logs --service web --project demo"
 
 
+def test_an_exception_is_evidence_and_the_request_after_it_is_not() -> None:
+    """Development servers log the request when its traceback is out; colours are theirs."""
+    health = Health("web", "NOT_SERVING", "RUNNING", message="GET /: 500", cause="no-answer")
+    raised = "urllib.error.URLError: <urlopen error [Errno -5] No address>"
+    noted = '127.0.0.1 - - [27/Nov/2026 19:18:17] "\x1b[35m\x1b[1mGET / HTTP/1.1\x1b[0m" 500 -'
+    lines = ["Traceback (most recent call last):", '  File "a.py", line 1, in <module>', raised]
+    assert diagnose(facts(health, lines=[*lines, noted])).finding.evidence == raised
+    assert diagnose(facts(health, lines=[*lines, noted, "later"])).finding.evidence == "later"
+    assert diagnose(facts(health, lines=["hello", noted])).finding.evidence == noted
+
+
 def test_memory_wins_over_what_the_program_said() -> None:
     """Limit and both places to raise it."""
     killed = replace(CRASHED, oom=True, message="killed by the kernel: out of memory")
