@@ -32,6 +32,10 @@ POLL_SECONDS = (0.1, 0.5)
 ASKING_SECONDS = 3.0
 """The longest pause after a request that failed: each may be lines in the program's log."""
 
+UNTRUSTED = "untrusted"
+"""The cause of a handshake in which one side does not take the other's certificate: an Envoy that
+still has those of an authority that was lost or replaced."""
+
 STABLE_SECONDS = 1.0
 """After so long the same start of the program must answer again."""
 
@@ -202,7 +206,10 @@ class ControlPlane:
                 else:
                     text = f"the peer is {met.peer.identity or 'nobody'}, not {expected}"
                     found = _unreachable(service, text)
-        except (handshake.HandshakeError, CallError) as error:
+        except handshake.HandshakeError as error:
+            cause = UNTRUSTED if error.untrusted else "unreachable"
+            return replace(_unreachable(service, str(error)), cause=cause)
+        except CallError as error:
             return _unreachable(service, str(error))
         except OSError as error:
             raise self._bad_certificate(error) from None

@@ -27,7 +27,15 @@ LISTEN_SECONDS = 0.25
 
 
 class HandshakeError(Exception):
-    """No connection to a peer with the right certificate; the text is a sentence for people."""
+    """No connection to a peer with the right certificate; the text is a sentence for people.
+
+    Args:
+        untrusted: a peer is there, but one of the two certificates is not of the other's authority.
+    """
+
+    def __init__(self, text: str, *, untrusted: bool = False) -> None:
+        super().__init__(text)
+        self.untrusted = untrusted
 
 
 @dataclass(frozen=True)
@@ -90,14 +98,17 @@ def meet(  # noqa: PLR0913 - where, whom, as whom, what to say first, by keyword
         try:
             secure = context.wrap_socket(plain, server_hostname=sni or service)
         except OSError as error:
-            raise HandshakeError(_sentence(error, service, timeout)) from None
+            untrusted = isinstance(error, ssl.SSLCertVerificationError)
+            text = _sentence(error, service, timeout)
+            raise HandshakeError(text, untrusted=untrusted) from None
         with secure:
             peer = _peer(secure)
             if service not in peer.names:
                 raise HandshakeError(_another(sni, service))
             seen = _speak(secure, timeout, hello)
             if seen.refused is not False:
-                raise HandshakeError(f"{service} does not take our certificate: {seen.text}")
+                text = f"{service} does not take our certificate: {seen.text}"
+                raise HandshakeError(text, untrusted=bool(seen.refused))
             yield Meeting(peer, secure, seen.first)
 
 

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.files.layout import container_name
 from iac_wrapper.identity import certificates
-from iac_wrapper.identity.control_plane import ControlPlane
+from iac_wrapper.identity.control_plane import UNTRUSTED, ControlPlane
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.certificate import CONTROL_PLANE, spiffe_id
 from iac_wrapper.model.diagnosis import Diagnosis, DiagnosisFacts, diagnose
@@ -32,6 +32,9 @@ from iac_wrapper.program.shell_scripts import with_windows_lines
 
 LOOK_SECONDS = 3.0
 """How long a version that serves may take to say so, where nobody waits for it to start."""
+
+ROTATION_SECONDS = 5.0
+"""After so long an Envoy that sees its new certificate has taken it."""
 
 STALE_SECONDS = 2.0
 """The age of a proof from which it is repeated before the verdict, which may have waited longer."""
@@ -222,6 +225,8 @@ def _ask(  # noqa: PLR0913, PLR0917 - only `_prove_one` calls it
     failing = FailingCheck(workspace, app, target.container(project, "app"))
 
     def known(health: Health) -> Health:
+        if health.cause == UNTRUSTED and health.seconds > ROTATION_SECONDS:
+            return replace(health, hopeless=True)
         if health.cause == "wrong-port" and app.options.health_timeout:
             health = replace(health, hopeless=False)  # its author says that it takes its time
         return failing(stuck(health))
@@ -239,6 +244,8 @@ def _ask(  # noqa: PLR0913, PLR0917 - only `_prove_one` calls it
 
 def _serves_its_leaf(workspace: Workspace, health: Health) -> bool:
     """Whether the certificate in the handshake is the one on disk: Envoy took the last rotation."""
+    if health.cause == UNTRUSTED:
+        return False  # an Envoy whose mount still shows those of another authority
     if health.fingerprint is None:
         return True  # nothing answered: that is the finding
     directory = workspace.layout.certificates(workspace.project) / health.name

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -176,6 +177,14 @@ def test_the_cdktf_cli_gets_its_stack_by_iac_synth(installed: Installed, tmp_pat
         env={**installed.environment, "CDKTF_OUTDIR": str(tmp_path)},
     )
     assert (tmp_path / "stacks" / installed.project / "cdk.tf.json").exists()
+
+
+def test_lost_keys_are_made_again_and_used(installed: Installed) -> None:
+    """Another authority signs them; Envoys, whose mounts show the lost ones, are started again."""
+    shutil.rmtree(installed.folder / "secrets")
+    said = installed.run("deploy").stderr
+    assert "restarting its Envoy for the new certificate" in said
+    assert "SERVING" in installed.run("health").stdout
 
 
 def test_an_upgrade_with_other_images_asks_for_the_set_up(installed: Installed) -> None:
