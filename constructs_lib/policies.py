@@ -89,6 +89,9 @@ def _privileges(body: _Json) -> Iterator[str]:
         yield f"keeps {', '.join(extra)}, expected at most [{', '.join(sorted(allowed))}]"
     if "no-new-privileges:true" not in body.get("security_opts", ()):
         yield "may gain privileges, expected security_opts no-new-privileges:true"
+    for option in body.get("security_opts", ()):
+        if option.endswith(("unconfined", "disable", ":false", "=false")):
+            yield f"loosens the kernel's confinement with {option}, expected it left out"
     if "app" in _roles(body) and body.get("user", "").split(":")[0] in {"", "0", "root"}:
         yield "runs user code as root, expected another user"
 

@@ -36,7 +36,7 @@ def open_workspace(
     name = settings.check_project(project, where="--project") if project else loaded.project
     quiet = ctx.meta["as_json"] and not ctx.obj
     emit = _printer(redact, quiet=quiet)
-    if environment:
+    if environment is not None:  # an empty one, of an unset variable, is a mistake
         name = settings.check_environment(name, environment)
         emit(Event("step", f"Project {name} (environment {environment})"))
     return Workspace(Layout(root), loaded, name, emit, environment=environment)

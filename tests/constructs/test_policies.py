@@ -57,6 +57,10 @@ def test_good_resources_pass() -> None:
         ({"capabilities": [{"drop": ["CAP_CHOWN"]}]}, "does not drop every capability"),
         ({"capabilities": {"drop": ["ALL"], "add": ["CAP_NET_ADMIN"]}}, "keeps CAP_NET_ADMIN"),
         ({"security_opts": []}, "may gain privileges"),
+        (
+            {"security_opts": ["no-new-privileges:true", "seccomp=unconfined"]},
+            "with seccomp=unconfined",
+        ),
         ({"user": "0:0"}, "runs user code as root"),
         ({"user": ""}, "runs user code as root"),
         ({"read_only": False}, "has a writable root"),

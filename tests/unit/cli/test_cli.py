@@ -267,6 +267,7 @@ def test_an_environment_is_a_project_of_its_own(folder: Path, engine_double: Dae
         (["--project", "demo"], ["which environment?", "staging, production", "--env staging"]),
         (["--project", "demo", "--env", "stagin"], ["no environment stagin", "'staging'"]),
         (["--project", "demo", "--env", "Staging"], ["bad name of an environment", "1 to 20"]),
+        (["--project", "demo", "--env", ""], ["bad name of an environment", "1 to 20"]),
         (["--project", "d" * 30, "--env", "staging"], ["bad project name", "shorter --project"]),
     ],
 )
