@@ -101,6 +101,7 @@ def _launch(python: Path, repair: str, defaults: Mapping[str, str]) -> str:
         "# Written with the mirror; Terraform's dependency lock has no hash of this file.",
         f"python={shlex.quote(str(python))}",
         f'[ -x "$python" ] || {{ echo {shlex.quote(gone)} >&2; exit 1; }}',
+        '[ "${1:-}" != --check ] || exit 0',
     ]
     for name, value in defaults.items():
         lines.append(f'[ -n "${{{name}:-}}" ] || export {name}={shlex.quote(value)}')

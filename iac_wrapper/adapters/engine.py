@@ -161,18 +161,17 @@ class Engine:
             yield from stream
 
     def comes_back(self, container: Container, *, within: float) -> Container | None:
-        """Wait up to `within` seconds for a container to be started again.
+        """Wait up to `within` seconds for a container to be started again, or replaced.
 
         Returns:
-            It as it is then; None if it is gone, or was not started since `container` was seen.
+            The one of its name as it is then; None if there is none, or if it was not started since
+            `container` was seen.
         """
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:
-            now = self._inspect(container.id)
-            if now is None or (now.running and now.started_at == container.started_at):
-                return None
-            if now.running:
-                return now
+            now = self._inspect(container.id) or self._inspect(container.name)
+            if now and now.running:
+                return None if now.started_at == container.started_at else now
             time.sleep(0.2)
         return None
 

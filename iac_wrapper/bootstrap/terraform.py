@@ -144,6 +144,7 @@ if [ -n "${TF_CLI_CONFIG_FILE:-}" ]; then
     exec @RUN@ "$@"
 fi
 export TF_CLI_CONFIG_FILE="$data/terraformrc"
+[ ! -e "$data/mirror/launch" ] || "$data/mirror/launch" --check || exit 1
 chdir=
 case "${1:-}" in -chdir=*) chdir=$1; shift ;; esac
 if [ "${1:-} ${2:-}" = "providers lock" ]; then

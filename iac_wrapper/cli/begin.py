@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -61,6 +62,11 @@ def setup(ctx: click.Context) -> None:
 def synth() -> None:
     """Run main.py, the cdktf app, as the cdktf CLI does by the line in cdktf.json."""
     from iac_wrapper.adapters.synth import argv
+    from iac_wrapper.files import host, node
 
-    command = argv(find_root(Path.cwd(), machine_home.checkout()))
-    os.execv(command[0], command)  # noqa: S606 - no shell; the exit code is main.py's own
+    root = find_root(Path.cwd(), machine_home.checkout())
+    environ = dict(os.environ)
+    with suppress(ConfigError):  # main.py says what is missing
+        environ |= node.environment(host.load_host(settings.load_settings(root).machine_home))
+    command = argv(root)
+    os.execve(command[0], command, environ)  # noqa: S606 - no shell; the exit code is main.py's own

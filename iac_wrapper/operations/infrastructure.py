@@ -132,11 +132,12 @@ def check_own(workspace: Workspace) -> None:
     for container in workspace.engine.containers(workspace.project):
         for mount in container.mounts:
             if not any(Path(mount).is_relative_to(folder) for folder in own):
+                moved = "if this folder was moved, move it back for that; else work in that folder"
                 raise ConfigError(
                     f"project {workspace.project} belongs to another folder on this engine",
                     found=f"{container.name} uses {mount}",
                     expected=f"files below {workspace.layout.root}",
-                    next_step="work in that folder, or choose another project with --project",
+                    next_step=f"{moved}, or choose another project with --project",
                 )
 
 

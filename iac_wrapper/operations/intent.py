@@ -53,9 +53,17 @@ def from_files(
 def from_slugs(
     workspace: Workspace, slugs: Sequence[str], *, cwd: Path, locked: bool = False
 ) -> Intent:
-    """Slugs added to what the project runs; one with a known name replaces that service."""
+    """Slugs added to what the project runs; one with a known name replaces that service.
+
+    A word that is the name of a deployed service stands for it, as it is recorded.
+    """
+    lock = workspace.applied_lock()
+    deployed = {app.name for app in lock.apps} if lock else set()
+    named = [text for text in slugs if text in deployed]
+    others = [text for text in slugs if text not in deployed]
+    recorded = entries_of(workspace, named) if named else ()
     return Intent(
-        specs=tuple(repos_file.from_slugs(list(slugs), base_dir=cwd)),
+        specs=(*recorded, *(repos_file.from_slugs(others, base_dir=cwd) if others else ())),
         lock_path=workspace.directory / "slugs.lock.json",
         additive=True,
         locked=locked,

@@ -60,17 +60,19 @@ def read_lines(
     Args:
         plane: whom to ask for the runner's lines; None where nothing is recorded as deployed.
     """
-    redact = workspace.redactor().lines()
+    redact, last = workspace.redactor().lines(), ""
     if plane and _runner_has_all(container, query):
         stream = _RunnerStream(workspace, plane, container, query)
         for line in stream.lines():
-            text = f"runner: {line.text}" if line.stream == "runner" else line.text
+            last = f"runner: {line.text}" if line.stream == "runner" else line.text
             stamp = line.ts.isoformat(timespec="microseconds")
-            yield LogRecord(line.service, container.role, redact(text), line.stream, stamp)
+            yield LogRecord(line.service, container.role, redact(last), line.stream, stamp)
         if stream.complete:
             return
         query = replace(query, since=stream.last or query.since)
-    for text in _of_engine(workspace, container, query):
+    for number, text in enumerate(_of_engine(workspace, container, query)):
+        if last and number == 0 and text == last:
+            continue  # the engine dates a line a little later than the runner
         yield LogRecord(container.service, container.role, redact(text))
 
 
@@ -109,10 +111,10 @@ class _RunnerStream:
                 yield from self._new(self._stream())
                 self.complete = True
             except (UnhealthyError, CertificateError):
-                if self.last is None or not self._query.follow:
-                    return
+                may_come = self.last is not None or self._query.since is not None
+                if not (self._query.follow and may_come and self._is_running()):
+                    return  # the engine has what there is
                 self._broke = self._broke or time.monotonic()
-                self.complete = not self._is_running()
                 if time.monotonic() - self._broke > RECONNECT_SECONDS:
                     return
                 time.sleep(RETRY_SECONDS)

@@ -118,7 +118,10 @@ def test_the_embedded_provider_starts_with_this_folders_tools(rig: Rig) -> None:
     folder = rig.root / ".iac" / "mirror"
     target = mirror.executable_path(folder, "linux_amd64")
     assert _start(target) == (0, f"{rig.root}/.iac/bin/docker|-E -P -m provider\n", "")
+    launch = folder / "launch"
+    assert subprocess.run([launch, "--check"], check=True, capture_output=True).stdout == b""
     rig.context.python.unlink()
+    assert subprocess.run([launch, "--check"], check=False, capture_output=True).returncode == 1
     code, _, said = _start(target)
     assert (code, said.endswith(f"run make bootstrap in {PACKAGES}\n")) == (1, True)
     assert f'path    = "{folder}"' in (rig.root / ".iac" / "terraformrc").read_text()

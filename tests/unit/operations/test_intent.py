@@ -108,6 +108,21 @@ def test_several_files_are_one_list(workspace: Workspace, repos: Path) -> None:
         from_files(repos, more, environment="live", chosen=["b"])
 
 
+def test_a_name_among_slugs_is_that_of_a_deployed_service(workspace: Workspace) -> None:
+    """It stands for its entry as it is recorded; any other word has to be a slug."""
+    state = workspace.layout.state(workspace.project)
+    state.parent.mkdir(parents=True)
+    lock = _lock(workspace, _app(workspace, "a"))
+    state.write_text(json.dumps({"outputs": {"lock": {"value": lock_file.dump(lock)}}}))
+    intent = from_slugs(workspace, ["gh:acme/z", "a"], cwd=Path())
+    assert [(spec.name, spec.slug.text) for spec in intent.specs] == [
+        ("a", "gh:acme/a"),
+        ("z", "gh:acme/z"),
+    ]
+    with pytest.raises(ConfigError, match="not a slug"):
+        from_slugs(workspace, ["b"], cwd=Path())
+
+
 def test_slugs_leave_a_project_the_environment_that_it_is(workspace: Workspace) -> None:
     """What is recorded of the project stays."""
     state = workspace.layout.state(workspace.project)

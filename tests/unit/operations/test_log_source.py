@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -93,12 +94,12 @@ def test_following_ends_with_the_container(
     service: Service,
     engine_double: Daemon,
 ) -> None:
-    """Once the runner is gone and its container, too, there is nothing to wait for."""
+    """Once the runner is gone and its container, too, the engine has the rest."""
     reader = read_lines(workspace, plane, container, LogQuery(1, follow=True))
     assert next(reader).line == "runner: ended"
     engine_double.containers["1"].state = "exited"
     service.stop()
-    assert list(reader) == []
+    assert [each.line for each in reader] == ["of the engine"]
 
 
 def test_a_restarted_container_is_read_from_its_start(
@@ -121,3 +122,13 @@ def test_another_thread_ends_a_follower(
     assert next(reader).line == "runner: ended"
     closers[0]()
     assert list(reader) == []
+
+
+def test_a_runner_that_is_not_up_yet_is_asked_again(
+    workspace: Workspace, plane: ControlPlane, container: Container, serve: Serve, service: Service
+) -> None:
+    """A follower of the start before: the new runner's lines have their streams."""
+    service.stop()
+    threading.Timer(1, lambda: serve(again=service)).start()
+    reader = read_lines(workspace, plane, container, LogQuery(0, follow=True, since=1))
+    assert [next(reader).stream for _ in range(3)] == ["stdout", "stderr", "runner"]
