@@ -167,6 +167,13 @@ def _check(stack: TerraformStack, project: str) -> None:
             expected=f'TerraformStack(app, "{project}")',
             next_step=f"rename the stack in main.py, or the project: IAC_PROJECT={path} in .env",
         )
+    if stack.node.try_find_child(PROVIDER_ID):
+        raise ConfigError(
+            "the stack has a Mesh already",
+            where=f"stack {path}",
+            expected="one Mesh(stack)",
+            next_step="pass the first one to every AppWithEnvoy in main.py",
+        )
     if App.of(stack).skip_validation:
         raise ConfigError(
             "the app skips validation, and with it the policies",

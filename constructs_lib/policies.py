@@ -94,6 +94,8 @@ def _privileges(body: _Json) -> Iterator[str]:
             yield f"loosens the kernel's confinement with {option}, expected it left out"
     if "app" in _roles(body) and body.get("user", "").split(":")[0] in {"", "0", "root"}:
         yield "runs user code as root, expected another user"
+    if {"0", "root"} & set(map(str, body.get("group_add", ()))):
+        yield "is a member of root's group, expected group_add without it"
 
 
 def _isolation(body: _Json) -> Iterator[str]:
@@ -101,7 +103,7 @@ def _isolation(body: _Json) -> Iterator[str]:
         yield "has a writable root, expected read_only = true"
     if not body.get("memory") or body["memory"] != body.get("memory_swap"):
         yield "has no full memory limit, expected memory = memory_swap > 0"
-    for mode in ("network_mode", "pid_mode", "ipc_mode", "userns_mode"):
+    for mode in ("network_mode", "pid_mode", "ipc_mode", "userns_mode", "cgroupns_mode"):
         if body.get(mode) == "host":
             yield f"shares a namespace with the host, expected {mode} other than host"
     for port in body.get("ports", ()):

@@ -10,6 +10,7 @@ import runpy
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import TracebackType
 
 _OURS = ("constructs_lib", "iac_wrapper", "provider")
 
@@ -21,7 +22,20 @@ def main(folder: Path) -> None:
     app = str(folder / "main.py")
     sys.path.insert(0, str(folder))
     sys.argv = [app]
-    runpy.run_path(app, run_name="__main__")
+    try:
+        runpy.run_path(app, run_name="__main__")
+    except Exception as error:
+        error.__traceback__ = _from(app, error.__traceback__)
+        sys.excepthook(type(error), error, error.__traceback__)
+        sys.exit(1)
+
+
+def _from(app: str, trace: TracebackType | None) -> TracebackType | None:
+    """The part of a traceback that begins in `app`: what is before is how we start it."""
+    begin = trace
+    while begin and begin.tb_frame.f_code.co_filename != app:
+        begin = begin.tb_next
+    return begin or trace
 
 
 if __name__ == "__main__":

@@ -65,8 +65,9 @@ def synth() -> None:
     from iac_wrapper.files import host, node
 
     root = find_root(Path.cwd(), machine_home.checkout())
-    environ = dict(os.environ)
+    variables = []
     with suppress(ConfigError):  # main.py says what is missing
-        environ |= node.environment(host.load_host(settings.load_settings(root).machine_home))
-    command = argv(root)
-    os.execve(command[0], command, environ)  # noqa: S606 - no shell; the exit code is main.py's own
+        found = host.load_host(settings.load_settings(root).machine_home)
+        variables = [f"{name}={value}" for name, value in node.environment(found).items()]
+    command = ("env", *variables, *argv(root))
+    os.execvp(command[0], command)  # noqa: S606 - no shell; the exit code is main.py's own

@@ -38,6 +38,11 @@ _prune = click.option(
 )
 
 
+def _plan_instead(_ctx: click.Context, _option: click.Parameter, given: bool) -> None:
+    if given:
+        raise click.UsageError("no such option --dry-run: `iac plan` shows what a deploy would do")
+
+
 @verb
 @_file
 @_locked
@@ -48,6 +53,7 @@ _prune = click.option(
     is_flag=True,
     help="Exit with 7 also for services that were broken before.",
 )
+@click.option("--dry-run", is_flag=True, hidden=True, expose_value=False, callback=_plan_instead)
 @_slugs
 def deploy(
     workspace: Workspace,

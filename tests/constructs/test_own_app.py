@@ -117,6 +117,11 @@ def _another_name(folder: Path) -> None:
     (folder / "main.py").write_text(own_app().replace("project_name()", '"store"'))
 
 
+def _two_meshes(folder: Path) -> None:
+    text = own_app().replace("mesh = Mesh(stack)\n", "mesh = Mesh(stack)\nMesh(stack)\n")
+    (folder / "main.py").write_text(text)
+
+
 def _one_less(folder: Path) -> None:
     (folder / "main.py").write_text(own_app().replace("mesh.services", "mesh.services[1:]"))
 
@@ -128,6 +133,7 @@ def _one_less(folder: Path) -> None:
         (_without_host, ["this machine is not set up yet", "next:     make bootstrap"]),
         (_unknown_service, ["no service 'qiuck'", "found:    the services quick, web"]),
         (_another_name, ["the stack does not have the project's name", "IAC_PROJECT=store"]),
+        (_two_meshes, ["the stack has a Mesh already"]),
         (_one_less, ["services without an AppWithEnvoy: quick", "iac lock --file repos.yaml"]),
     ],
 )

@@ -57,6 +57,8 @@ def test_good_resources_pass() -> None:
         ({"capabilities": [{"drop": ["CAP_CHOWN"]}]}, "does not drop every capability"),
         ({"capabilities": {"drop": ["ALL"], "add": ["CAP_NET_ADMIN"]}}, "keeps CAP_NET_ADMIN"),
         ({"security_opts": []}, "may gain privileges"),
+        ({"group_add": ["0"]}, "is a member of root's group"),
+        ({"cgroupns_mode": "host"}, "shares a namespace with the host"),
         (
             {"security_opts": ["no-new-privileges:true", "seccomp=unconfined"]},
             "with seccomp=unconfined",

@@ -141,6 +141,20 @@ def test_synth_runs_main_py_beside_folders_that_are_called_like_our_packages(fol
     assert done.returncode == 7
 
 
+def test_a_mistake_in_main_py_is_told_from_there(folder: Path) -> None:
+    """How `iac` starts it is of no interest."""
+    _iac("init")
+    (folder / "main.py").write_text("def go():\n    1 / 0\n\n\ngo()\n")
+    iac = Path(sys.executable).with_name("iac")
+    done = subprocess.run([iac, "synth"], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+    assert [line for line in done.stderr.splitlines() if "File" in line] == [
+        f'  File "{folder}/main.py", line 5, in <module>',
+        f'  File "{folder}/main.py", line 2, in go',
+    ]
+
+
 def test_the_main_py_that_init_writes_says_what_it_lacks(folder: Path) -> None:
     """It is the app: without a lock it ends as the checkout's own does."""
     _iac("init")
