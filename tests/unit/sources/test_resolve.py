@@ -12,6 +12,8 @@ from iac_wrapper.settings import Settings
 from iac_wrapper.sources.resolve import LockedCommits, resolve
 from tests.support.git_server import GitServer, Link, Repository
 
+pytestmark = pytest.mark.slow
+
 
 class Host:
     """A git host with one repository, and `resolve` against it."""

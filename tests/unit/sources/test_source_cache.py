@@ -19,6 +19,8 @@ from iac_wrapper.sources.source_cache import SNAPSHOT_KEPT, STALE_AFTER, Commit,
 from iac_wrapper.sources.unpack import SourceLimits
 from tests.support.git_server import Content, Executable, GitServer, Link, Repository
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[GitServer]:

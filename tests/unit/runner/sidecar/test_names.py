@@ -7,19 +7,22 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
-from runner.sidecar import dns, names, threads, unanswered_names
+from runner.sidecar import dns, names, threads
 from runner.sidecar.names import Names
-from runner.sidecar.unanswered_names import UnansweredNames
 
 NAME = b"\x01b\x00"
+
 HEADER = bytes.fromhex("123481800001000100000001")
+
 ANSWER = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x02\x58\x00\x04\x0a\xd5\x07\x03"
+
 EDNS = b"\x00\x00\x29\x04\xd0\x80\x00\x00\x00\x00\x00"
+
 PACKET = HEADER + NAME + b"\x00\x01\x00\x01" + ANSWER + EDNS
+
 OLD, NEW = b"\x0a\x00\x00\x01", b"\x0a\x00\x00\x02"
 
 
@@ -27,43 +30,6 @@ def query(name: str, kind: int = dns.A) -> bytes:
     labels = b"".join(bytes([len(each)]) + each.encode() for each in name.split("."))
     head = bytes.fromhex("beef01000001000000000001")
     return head + labels + b"\0" + kind.to_bytes(2, "big") + b"\0\1" + EDNS
-
-
-def test_the_ttl_of_an_answer_is_lowered_and_nothing_else() -> None:
-    """Docker's 600 s become 1 s; the EDNS record keeps the flags that lie where a TTL would."""
-    clamped = dns.clamp_ttl(PACKET, 1)
-    assert clamped == PACKET.replace(b"\x00\x00\x02\x58", b"\x00\x00\x00\x01")
-    assert dns.clamp_ttl(clamped, 5) == clamped
-
-
-def test_malformed_answers_pass_unchanged() -> None:
-    """Cut off anywhere, or with more behind it than it says."""
-    for end in range(len(PACKET)):
-        assert dns.clamp_ttl(PACKET[:end], 1) == PACKET[:end]
-        assert dns.records(PACKET[:end], dns.A) == []
-    assert dns.clamp_ttl(PACKET + b"x", 1) == PACKET + b"x"
-
-
-def test_a_question_for_one_label_is_read_and_asked_for_another() -> None:
-    """Whatever follows the question stays; other questions are left alone."""
-    asked = dns.question(query("svc-b"))
-    assert asked is not None
-    assert (asked.label, asked.kind) == ("svc-b", dns.A)
-    assert dns.ask_for("x", query("svc-b"), asked) == query("x")
-    for end in range(len(query("b")) - len(EDNS)):
-        assert dns.question(query("b")[:end]) is None
-    assert dns.question(query("b.example")) is None
-    assert dns.question(PACKET) is None, "an answer"
-
-
-def test_an_answer_names_what_was_asked() -> None:
-    """Question and id are the client's; the records follow it."""
-    asked = dns.question(query("b"))
-    assert asked is not None
-    packet = dns.answer(query("b"), asked, [OLD, NEW], 1)
-    assert packet[:4] == bytes.fromhex("beef8180")
-    assert dns.records(packet, dns.A) == [OLD, NEW]
-    assert packet[12 : asked.end] == query("b")[12 : asked.end]
 
 
 class Upstream:
@@ -176,85 +142,6 @@ def test_answers_that_arrive_together_are_one_answer(upstream: Upstream, known: 
                 if not select.select([client], [], [], 0)[0]:
                     server.step()
             assert dns.records(client.recv(4096), dns.A) == [OLD]
-
-
-@pytest.fixture
-def told(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
-    monkeypatch.setattr(unanswered_names, "AGAIN_SECONDS", 0.3)
-    lines: list[str] = []
-    with (
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
-    ):
-        listener.bind(("127.0.0.1", 0))
-        client.connect(listener.getsockname())
-        client.settimeout(5)
-        asked = UnansweredNames("shop", lines.append)
-        server = Names(listener, upstream.socket.getsockname(), "shop", asked)
-        threads.keep(server.step)
-        yield Told(client, lines)
-
-
-@dataclass
-class Told:
-    """A client of a name server that tells of what nobody has, and what it told."""
-
-    client: socket.socket
-    lines: list[str]
-
-    def after(self, *names: str, kind: int = dns.A) -> list[str]:
-        for name in names:
-            ask(self.client, name, kind)
-        time.sleep(0.8)
-        return self.lines
-
-
-def test_a_name_that_nobody_has_is_told_once(told: Told) -> None:
-    """With the project, whatever its letters; what no service can be called is not."""
-    assert told.after("nosuch", "NoSuch", "_dmarc", "x" * 62 + "-")[0].startswith(
-        "no service nosuch in project shop, and no other host of that name: `iac health"
-    )
-    assert len(told.after("nosuch")) == 1
-
-
-def test_a_name_that_somebody_has_is_not_told(told: Told, upstream: Upstream) -> None:
-    """A service without an IPv6 address; one that was there, or comes, while it is replaced; a
-    short name that a search domain completes; a candidate."""
-    upstream.known = {"b": [OLD], "was": [OLD], "shop-new-live": [NEW]}
-    assert told.after("b", "was", "new") == []
-    assert told.after("b", kind=dns.AAAA) == []
-    del upstream.known["was"]
-    assert told.after("was") == []
-    ask(told.client, "comes")
-    upstream.known["comes"] = [NEW]
-    assert told.after("nas", "nas.lan") == []
-
-
-def test_there_is_a_most_of_what_is_told() -> None:
-    """A program may ask for names that it makes up."""
-    lines: list[str] = []
-    asked = UnansweredNames("shop", lines.append)
-    for number in range(2 * unanswered_names.MOST):
-        asked.missed(f"x{number}", b"", 0.0)
-        for _ in asked.again(unanswered_names.AGAIN_SECONDS):
-            asked.decided(f"x{number}")
-    assert len(lines) == unanswered_names.MOST
-
-
-def test_a_fault_is_a_line_and_not_the_end(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The next step is made after a pause."""
-    monkeypatch.setattr(threads, "PAUSE_SECONDS", 0.0)
-    again = threading.Event()
-    steps = iter([lambda: 1 / 0, again.set])
-
-    def step() -> None:
-        next(steps, threading.Event().wait)()
-
-    threads.keep(step)
-    assert again.wait(5)
-    assert "sidecar: ZeroDivisionError: division by zero" in capsys.readouterr().err
 
 
 def test_the_name_server_is_the_containers_own() -> None:

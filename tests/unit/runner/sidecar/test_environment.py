@@ -1,0 +1,66 @@
+"""What PID 1 of an Envoy container is told by its environment."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from runner.sidecar import (
+    environment,
+)
+from runner.sidecar.environment import SidecarEnvironment
+from runner.sidecar.refused import Refused
+
+GOOD = {
+    "IAC_ROLE": "sidecar",
+    "IAC_SUBNET": "172.20.0.0/16",
+    "IAC_ENVOY_UID": "10101",
+    "IAC_PROJECT": "shop",
+    "IAC_SERVICE": "orders",
+    "IAC_TRUST_DOMAIN": "iacnet-shop",
+    "IAC_PORT": "8080",
+}
+
+GATEWAY = SidecarEnvironment("gateway", "172.20.0.0/16", 10101, "shop")
+
+SIDECAR = replace(GATEWAY, role="sidecar", service="orders", trust_domain="iacnet-shop", port=8080)
+
+
+def test_the_environment_is_read_with_its_types() -> None:
+    """Defaults where nothing is said; a gateway needs no service."""
+    assert environment.read_environment(GOOD) == SIDECAR
+    more = {"IAC_APP_UID": "20001", "IAC_PORT_DECLARED": "1", "IAC_MAX_HEADERS_KB": "90"}
+    assert environment.read_environment({**GOOD, **more}) == replace(
+        SIDECAR, app_uid=20001, port_declared=True, max_headers_kb=90
+    )
+    few = {name: GOOD[name] for name in ("IAC_SUBNET", "IAC_ENVOY_UID", "IAC_PROJECT")}
+    assert environment.read_environment({**few, "IAC_ROLE": "gateway"}) == GATEWAY
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("IAC_ROLE", "envoy"),
+        ("IAC_SUBNET", "172.20.0.1/16"),
+        ("IAC_SUBNET", "fd00::/64"),
+        ("IAC_ENVOY_UID", "0"),
+        ("IAC_ENVOY_UID", "10001"),
+        ("IAC_ENVOY_UID", "me"),
+        ("IAC_APP_UID", "10101"),
+        ("IAC_PROJECT", "a.b"),
+        ("IAC_SERVICE", "a\nadmin: {}"),
+        ("IAC_SERVICE", ""),
+        ("IAC_TRUST_DOMAIN", 'x"}'),
+        ("IAC_PORT", "0"),
+        ("IAC_PORT", "65536"),
+        ("IAC_PORT", "15001"),
+        ("IAC_PORT_DECLARED", "yes"),
+        ("IAC_MAX_HEADERS", "-1"),
+    ],
+)
+def test_a_bad_variable_is_refused_by_name(name: str, value: str) -> None:
+    """Root and the app's own uid are bad uids: one reads every key, the other escapes the mesh;
+    and nothing that is not YAML by itself reaches the template."""
+    with pytest.raises(Refused, match=name):
+        environment.read_environment({**GOOD, name: value})

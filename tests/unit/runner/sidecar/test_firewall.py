@@ -1,0 +1,100 @@
+"""The rules of the namespace, as text; tests/e2e/test_mesh.py has them in a kernel."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runner.sidecar import (
+    firewall,
+)
+from runner.sidecar.environment import SidecarEnvironment
+from runner.sidecar.refused import Refused
+
+GATEWAY = SidecarEnvironment("gateway", "172.20.0.0/16", 10101, "shop")
+
+SIDECAR = replace(GATEWAY, role="sidecar", service="orders", trust_domain="iacnet-shop", port=8080)
+
+
+def test_a_sidecar_lets_in_the_mtls_port_alone() -> None:
+    """Everything inbound is dropped but loopback, replies and tcp/15000."""
+    rules = firewall.filter_rules(SIDECAR).splitlines()
+    assert [rule for rule in rules if "INPUT" in rule] == [
+        ":INPUT DROP",
+        "-A INPUT -i lo -j ACCEPT",
+        "-A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
+        "-A INPUT -p tcp --dport 15000 -j ACCEPT",
+    ]
+
+
+def test_a_sidecar_never_sends_plain_text_to_the_subnet() -> None:
+    """Envoy may dial peers' mTLS port and nothing else; the app reaches the subnet through it."""
+    rules = firewall.filter_rules(SIDECAR).splitlines()
+    assert rules[-4:-1] == [
+        "-A OUTPUT -m owner --uid-owner 10101 -p tcp -d 172.20.0.0/16 --dport 15000 -j ACCEPT",
+        "-A OUTPUT -m owner --uid-owner 10101 -j DROP",
+        "-A OUTPUT -d 172.20.0.0/16 -j DROP",
+    ]
+
+
+def test_a_gateway_reaches_mtls_ports_of_the_subnet_alone() -> None:
+    """Whatever name it is asked for, it is no open proxy."""
+    rules = firewall.filter_rules(GATEWAY).splitlines()
+    assert ":OUTPUT DROP" in rules
+    assert "-A INPUT -p tcp --dport 15443 -j ACCEPT" in rules
+    assert rules[-2] == "-A OUTPUT -p tcp -d 172.20.0.0/16 --dport 15000 -j ACCEPT"
+    assert not any("15000" in rule for rule in rules if "INPUT" in rule)
+
+
+def test_the_redirection_comes_before_dockers_dns_and_only_once() -> None:
+    """The chain of our own is filled anew; the jump to it is there once, first."""
+    docker = "-A OUTPUT -d 127.0.0.11/32 -j DOCKER_OUTPUT\n"
+    first = firewall.nat_rules(SIDECAR, docker)
+    again = firewall.nat_rules(SIDECAR, docker + "-A OUTPUT -j IAC_OUTPUT\n")
+    assert ":OUTPUT" not in first
+    assert "! --uid-owner 10101 -j REDIRECT --to-ports 15001" in first
+    assert first.count("-I OUTPUT 1 -j IAC_OUTPUT") == 1
+    assert again.count("OUTPUT 1") == 0
+    assert again.count("REDIRECT") == 2
+
+
+def test_programs_ask_pid_1_for_names_and_pid_1_asks_docker() -> None:
+    """Questions over UDP of everybody but Envoy's uid, which PID 1 has as well."""
+    rules = firewall.nat_rules(SIDECAR, "")
+    assert (
+        "-p udp -d 127.0.0.11 --dport 53 -m owner ! --uid-owner 10101 -j REDIRECT --to-ports 15053"
+    ) in rules
+
+
+def test_ipv6_is_closed_in_every_direction() -> None:
+    """Only loopback and replies."""
+    rules = firewall.filter_rules_v6()
+    assert rules.count("DROP") == 3
+    assert "dport" not in rules
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (None, False),
+        ("", False),
+        ("0" * 31 + "1 01 80 10 80       lo\n", False),
+        ("fe80" + "0" * 28 + " 02 40 20 80     eth0\n", True),
+    ],
+)
+def test_ip6tables_may_be_missing_exactly_when_there_is_no_ipv6(
+    tmp_path: Path, lines: str | None, expected: bool
+) -> None:
+    """An address on another interface than lo needs the rules."""
+    table = tmp_path / "if_inet6"
+    if lines is not None:
+        table.write_text(lines)
+    assert firewall.has_ipv6(table) is expected
+
+
+def test_a_missing_iptables_is_refused_by_name() -> None:
+    """The container's log names the program."""
+    with pytest.raises(Refused, match="no-such-program"):
+        firewall.xtables("no-such-program", "")

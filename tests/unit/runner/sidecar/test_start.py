@@ -1,0 +1,58 @@
+"""When PID 1 of an Envoy container refuses to begin."""
+
+from __future__ import annotations
+
+import pytest
+
+from runner.sidecar import (
+    firewall,
+    privileges,
+    start,
+)
+from runner.sidecar.environment import SidecarEnvironment
+from runner.sidecar.refused import Refused
+
+GOOD = {
+    "IAC_ROLE": "sidecar",
+    "IAC_SUBNET": "172.20.0.0/16",
+    "IAC_ENVOY_UID": "10101",
+    "IAC_PROJECT": "shop",
+    "IAC_SERVICE": "orders",
+    "IAC_TRUST_DOMAIN": "iacnet-shop",
+    "IAC_PORT": "8080",
+}
+
+
+@pytest.mark.parametrize(
+    ("first", "words"), [("systemd", "outside a container"), ("docker-init", 'remove "init": true')]
+)
+def test_another_pid_1_is_refused_with_the_reason(first: str, words: str) -> None:
+    """A host, or an engine that puts an init of its own in front."""
+    with pytest.raises(Refused, match=words):
+        start.check_pid(7, first)
+    start.check_pid(1, "python3")
+
+
+def test_a_bad_environment_ends_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No traceback, and an exit status that says: fix the configuration."""
+    monkeypatch.setenv("IAC_ROLE", "nonsense")
+    assert start.main() == start.EX_CONFIG
+    assert capsys.readouterr().err == (
+        "sidecar: IAC_ROLE is 'nonsense', expected sidecar or gateway\n"
+    )
+
+
+def test_it_never_touches_the_firewall_of_a_host(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Started by hand it stops before its first rule."""
+    touched: list[SidecarEnvironment] = []
+    monkeypatch.setattr(firewall, "establish", touched.append)
+    monkeypatch.setattr(privileges, "drop", lambda _uid: pytest.fail("went on"))
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    assert start.main() == start.EX_CONFIG
+    assert touched == []
+    assert "not PID 1" in capsys.readouterr().err
