@@ -103,4 +103,4 @@ lock: ## Pin the dependencies anew (UPGRADE=1 moves the versions)
 	@scripts/lock
 
 clean: ## Remove caches and build leftovers; state, secrets and .venv stay
-	rm -rf .iac/build .iac/log htmlcov .coverage .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .iac/build .iac/log htmlcov .coverage .mypy_cache .pytest_cache .ruff_cache build dist provider/build provider/*.egg-info

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from zipfile import ZipFile
@@ -23,10 +22,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    build = ("build", "--quiet", "--wheel", "--no-build-isolation", "--python", sys.executable)
-    own_venv.uv(*build, "--out-dir", folder, "provider", cwd=ROOT)
+    own_venv.build(source / "provider", folder, "--wheel")
     (made,) = folder.glob("*.whl")
     return made
 

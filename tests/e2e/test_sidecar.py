@@ -53,7 +53,7 @@ import json, subprocess, sys
 sys.path.insert(0, "/opt/iac/sidecar")
 from runner.sidecar import environment, firewall
 def rules():
-    firewall.establish(environment.Wanted("sidecar", sys.argv[1], 10101, "x"))
+    firewall.establish(environment.SidecarEnvironment("sidecar", sys.argv[1], 10101, "x"))
     saved = subprocess.run(["/usr/sbin/iptables-nft-save"], capture_output=True, text=True)
     return [line for line in saved.stdout.splitlines() if line[:1] in ":-"]
 print(json.dumps([[line.partition(" [")[0] for line in rules()] for _ in range(2)]))
