@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,12 +11,8 @@ import pytest
 from runner.sidecar import (
     config,
 )
-from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.refused import Refused
-
-GATEWAY = SidecarEnvironment("gateway", "172.20.0.0/16", 10101, "shop")
-
-SIDECAR = replace(GATEWAY, role="sidecar", service="orders", trust_domain="iacnet-shop", port=8080)
+from tests.unit.runner.sidecar.conftest import GATEWAY, SIDECAR
 
 
 @pytest.fixture

@@ -9,22 +9,8 @@ import pytest
 from runner.sidecar import (
     environment,
 )
-from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.refused import Refused
-
-GOOD = {
-    "IAC_ROLE": "sidecar",
-    "IAC_SUBNET": "172.20.0.0/16",
-    "IAC_ENVOY_UID": "10101",
-    "IAC_PROJECT": "shop",
-    "IAC_SERVICE": "orders",
-    "IAC_TRUST_DOMAIN": "iacnet-shop",
-    "IAC_PORT": "8080",
-}
-
-GATEWAY = SidecarEnvironment("gateway", "172.20.0.0/16", 10101, "shop")
-
-SIDECAR = replace(GATEWAY, role="sidecar", service="orders", trust_domain="iacnet-shop", port=8080)
+from tests.unit.runner.sidecar.conftest import GATEWAY, GOOD, SIDECAR
 
 
 def test_the_environment_is_read_with_its_types() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,12 +9,8 @@ import pytest
 from runner.sidecar import (
     firewall,
 )
-from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.refused import Refused
-
-GATEWAY = SidecarEnvironment("gateway", "172.20.0.0/16", 10101, "shop")
-
-SIDECAR = replace(GATEWAY, role="sidecar", service="orders", trust_domain="iacnet-shop", port=8080)
+from tests.unit.runner.sidecar.conftest import GATEWAY, SIDECAR
 
 
 def test_a_sidecar_lets_in_the_mtls_port_alone() -> None:

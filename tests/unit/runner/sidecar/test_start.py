@@ -11,16 +11,7 @@ from runner.sidecar import (
 )
 from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.refused import Refused
-
-GOOD = {
-    "IAC_ROLE": "sidecar",
-    "IAC_SUBNET": "172.20.0.0/16",
-    "IAC_ENVOY_UID": "10101",
-    "IAC_PROJECT": "shop",
-    "IAC_SERVICE": "orders",
-    "IAC_TRUST_DOMAIN": "iacnet-shop",
-    "IAC_PORT": "8080",
-}
+from tests.unit.runner.sidecar.conftest import GOOD
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,69 +12,7 @@ import pytest
 from runner.sidecar import dns, threads, unanswered_names
 from runner.sidecar.names import Names
 from runner.sidecar.unanswered_names import UnansweredNames
-
-NAME = b"\x01b\x00"
-
-HEADER = bytes.fromhex("123481800001000100000001")
-
-ANSWER = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x02\x58\x00\x04\x0a\xd5\x07\x03"
-
-EDNS = b"\x00\x00\x29\x04\xd0\x80\x00\x00\x00\x00\x00"
-
-PACKET = HEADER + NAME + b"\x00\x01\x00\x01" + ANSWER + EDNS
-
-OLD, NEW = b"\x0a\x00\x00\x01", b"\x0a\x00\x00\x02"
-
-
-def query(name: str, kind: int = dns.A) -> bytes:
-    labels = b"".join(bytes([len(each)]) + each.encode() for each in name.split("."))
-    head = bytes.fromhex("beef01000001000000000001")
-    return head + labels + b"\0" + kind.to_bytes(2, "big") + b"\0\1" + EDNS
-
-
-class Upstream:
-    """The engine's name server: answers what the test says, after a while if it says so."""
-
-    def __init__(self) -> None:
-        self.known: dict[str, list[bytes]] = {}
-        self.silent: set[str] = set()
-        self.asked: list[str] = []
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            packet, client = self.socket.recvfrom(4096)
-            asked = dns.question(packet)
-            label = asked.label if asked else "?"
-            self.asked.append(label)
-            if asked and label not in self.silent:
-                found = self.known.get(label, []) if asked.kind == dns.A else []
-                self.socket.sendto(dns.answer(packet, asked, found, 600), client)
-            elif label == "?":
-                self.socket.sendto(PACKET, client)
-
-
-@pytest.fixture
-def upstream() -> Upstream:
-    return Upstream()
-
-
-@pytest.fixture
-def client(upstream: Upstream) -> Iterator[socket.socket]:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    listener.bind(("127.0.0.1", 0))
-    threads.keep(Names(listener, upstream.socket.getsockname(), "shop").step)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
-        made.connect(listener.getsockname())
-        made.settimeout(5)
-        yield made
-
-
-def ask(client: socket.socket, name: str, kind: int = dns.A) -> bytes:
-    client.send(query(name, kind))
-    return client.recv(4096)
+from tests.unit.runner.sidecar.conftest import NEW, OLD, Upstream, ask
 
 
 @pytest.fixture
