@@ -12,6 +12,11 @@ CDKTF = IAC_LOCK_FILE=$(LOCK_FILE) $(BIN)/python -m iac_wrapper.bootstrap.cdktf_
 # Bytecode is kept whatever the shell says: else each process that a test starts compiles us anew.
 TEST = PYTHONDONTWRITEBYTECODE= PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
+# One worker waits for Docker most of the time, so there is one more than cores; fuzzing is slow, and
+# loading its library alone takes each process three seconds.
+QUICK = --numprocesses $$(expr $$(getconf _NPROCESSORS_ONLN) + 1) --ignore tests/admin/test_fuzz.py \
+  -p no:schemathesis -p no:hypothesispytest
+
 NAMED = $(if $(IAC_PROJECT), --project $(IAC_PROJECT))
 
 ifneq ($(PROJECT),)
@@ -58,7 +63,7 @@ node_modules/.done: package-lock.json | bootstrap
 	@touch $@
 
 test: bootstrap ## Run the fast tests and the core ones with Docker
-	$(TEST) -m "core or not (integration or reliability or slow)"
+	$(TEST) $(QUICK) -m "core or not (integration or reliability or slow)"
 
 test-all: bootstrap node_modules/.done ## Run the others too, and the fast ones for coverage (at least 80 %)
 	$(TEST) -m "not integration and not reliability" --cov
