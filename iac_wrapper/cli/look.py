@@ -41,6 +41,7 @@ def health(workspace: Workspace, as_json: bool, wait: float) -> None:
 
 
 @verb
+@click.argument("names", nargs=-1, metavar="[SERVICE]...")
 @click.option("--service", "-s", "services", multiple=True, metavar="S", help="Only this service.")
 @click.option("--envoy", is_flag=True, help="Also show what Envoy logs.")
 @click.option(
@@ -54,12 +55,13 @@ def health(workspace: Workspace, as_json: bool, wait: float) -> None:
 def logs(
     workspace: Workspace,
     as_json: bool,
+    names: tuple[str, ...],
     services: tuple[str, ...],
     envoy: bool,
     tail: int,
     follow: bool,
 ) -> None:
-    """Print what services log."""
+    """Print what services log: those that are named, else all."""
     from dataclasses import asdict
 
     from iac_wrapper.operations import logs as operation
@@ -67,7 +69,7 @@ def logs(
     roles = ("app", "envoy") if envoy else ("app",)
     read = operation.follow if follow else operation.logs
     with _quiet_end(follow):
-        for record in read(workspace, services, roles=roles, tail=tail):
+        for record in read(workspace, (*names, *services), roles=roles, tail=tail):
             if record is None:
                 continue
             name = record.service if record.role == "app" else f"{record.service}/{record.role}"

@@ -241,6 +241,17 @@ def test_remove_of_an_unknown_service_names_the_known(folder: Path, engine_doubl
     assert "the services jobs, web" in result.stderr
 
 
+def test_logs_are_of_the_services_that_are_named(folder: Path, engine_double: Daemon) -> None:
+    """As words, or with --service; both count."""
+    del folder
+    for number, name in enumerate(("a", "b", "c")):
+        log = [(1, f"line of {name}\n".encode())]
+        engine_double.add(FakeContainer(str(number), "demo", name, "app", log=log))
+    result = _iac("logs", "a", "--service", "c", "--project", "demo")
+    assert result.stdout == "a | line of a\nc | line of c\n"
+    assert _iac("logs", "d", "--project", "demo").exit_code == 2
+
+
 def test_an_environment_is_a_project_of_its_own(folder: Path, engine_double: Daemon) -> None:
     """`--env` and the whole name mean the same one; which it is, is said; hints go on with it."""
     deployed(Layout(folder), app("web"), app("jobs"), project="demo-staging")
