@@ -17,6 +17,7 @@ from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.app import DEFAULT_PROBATION, ResolvedApp
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.users import GATEWAY, Users
+from iac_wrapper.settings import Settings
 
 OUTDIR = "CDKTF_OUTDIR"
 """cdktf's own variable for the folder that it writes to."""
@@ -105,13 +106,12 @@ def project_name(folder: Path | None = None) -> str:
     Raises:
         ConfigError: there is no lock file, or it cannot be read.
     """
-    return _lock(folder or Path.cwd()).project
+    folder = folder or Path.cwd()
+    return _lock(folder, settings.load_settings(folder)).project
 
 
-def _lock(folder: Path) -> LockFile:
-    return lock_file.load_lock(
-        folder / (settings.load_settings(folder).lock_file or "repos.lock.json")
-    )
+def _lock(folder: Path, chosen: Settings) -> LockFile:
+    return lock_file.load_lock(folder / (chosen.lock_file or "repos.lock.json"))
 
 
 def read_props(folder: Path) -> MeshProps:
@@ -123,7 +123,7 @@ def read_props(folder: Path) -> MeshProps:
         ConfigError: one is missing or wrong.
     """
     chosen, layout = settings.load_settings(folder), Layout(folder)
-    lock = _lock(folder)
+    lock = _lock(folder, chosen)
     host = host_record.load_host(chosen.machine_home)
     users, outdir = os.environ.get(users_file.VARIABLE), os.environ.get(OUTDIR)
     return MeshProps(

@@ -67,9 +67,7 @@ def _pretence(body: _Json) -> Iterator[str]:
 
 def _present(body: _Json) -> dict[str, str]:
     """The labels of a resource: of what is built where it builds, else of itself."""
-    if "build" in body:
-        return dict(_first(body["build"]).get("label") or {})
-    return labels.of(body)
+    return labels.of_build(body) if "build" in body else labels.of(body)
 
 
 def _container(body: _Json, mountable: Sequence[str]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from typing import Any
 from iac_wrapper.adapters import docker_build, process
 from iac_wrapper.adapters.process import Command
 from iac_wrapper.errors import CommandError
-from iac_wrapper.model.labels import SERVICE
+from iac_wrapper.model import labels
 from iac_wrapper.model.redact import Redactor
 
 _TAIL = 40
@@ -34,13 +34,8 @@ def blocks(stack: Path, addresses: Sequence[str]) -> list[Mapping[str, Any]]:
     return [
         body
         for name, body in sorted(images.items())
-        if f"docker_image.{name}" in addresses and SERVICE in _labels(body)
+        if f"docker_image.{name}" in addresses and labels.SERVICE in labels.of_build(body)
     ]
-
-
-def _labels(image: Mapping[str, Any]) -> Mapping[str, str]:
-    build = image.get("build")
-    return (build.get("label") or {}) if isinstance(build, Mapping) else {}
 
 
 def build_all(

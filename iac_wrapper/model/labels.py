@@ -31,6 +31,17 @@ def is_own(kind: str, body: Mapping[str, Any]) -> bool:
     return kind.startswith("docker_") and SERVICE in of(body)
 
 
+def of_build(body: Mapping[str, Any]) -> dict[str, str]:
+    """The labels that a docker_image in Terraform's JSON gives what it builds, by name.
+
+    A block may be an object there, or a list of one.
+    """
+    block = body.get("build")
+    if isinstance(block, list):
+        block = block[0] if block else None
+    return dict(block.get("label") or {}) if isinstance(block, Mapping) else {}
+
+
 def of(body: Mapping[str, Any]) -> dict[str, str]:
     """The labels of a resource in Terraform's JSON, by name."""
     found = body.get("labels")

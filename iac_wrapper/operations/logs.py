@@ -44,7 +44,8 @@ def logs(
         ConfigError: nothing is deployed, or no service has that name; at the call.
     """
     containers = _chosen(workspace, services, roles)
-    current = (record for one in containers for record in _last(workspace, one, roles, tail))
+    plane = _plane(workspace)
+    current = (r for one in containers for r in _last(workspace, plane, one, roles, tail))
     return _in_turn(_failed(workspace, services, tail), current)
 
 
@@ -171,11 +172,15 @@ def _chosen(workspace: Workspace, services: Sequence[str], roles: Sequence[str])
 
 
 def _last(
-    workspace: Workspace, container: Container, roles: Sequence[str], tail: int
+    workspace: Workspace,
+    plane: ControlPlane | None,
+    container: Container,
+    roles: Sequence[str],
+    tail: int,
 ) -> Iterator[LogRecord]:
     whole = container.role.removeprefix(labels.CANDIDATE) in roles
     query = LogQuery(tail if whole else TOLD_TAIL)
-    records = read_lines(workspace, _plane(workspace), container, query)
+    records = read_lines(workspace, plane, container, query)
     if whole:
         return records
     return iter(deque((each for each in records if _is_wanted(each, roles)), maxlen=tail))
