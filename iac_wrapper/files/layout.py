@@ -67,6 +67,14 @@ class Layout:
         """Leaf directories of one project, one per service."""
         return self.secrets / project
 
+    def public_certificates(self, project: str) -> Path:
+        """Certificates of public hosts, a folder per host; the ingress mounts it."""
+        return self.certificates(project) / "public"
+
+    def acme(self, project: str) -> Path:
+        """Accounts at ACME servers and what is under way there, a folder per server."""
+        return self.certificates(project) / "acme"
+
     def project_env_files(self, project: str) -> Path:
         """Secret environment values of one project, a folder per app."""
         return self.secrets / f"{project}.env"
