@@ -105,6 +105,20 @@ def base_url(value: str, name: str) -> str:
     return check_base_url(value, where=name) if value else ""
 
 
+def email(value: str, name: str) -> str:
+    """One e-mail address, or nothing."""
+    if value and not re.fullmatch(r"[^\s@,?]+@[^\s@,?]+", value):
+        raise bad_setting(value, name, "one address, you@example.com")
+    return value
+
+
+def base64url(value: str, name: str) -> str:
+    """Octets as base64url (RFC 4648, 5), or nothing; what it is stays out of the error."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]*=*", value):
+        raise bad_setting("…", name, "base64url: letters, digits, '-' and '_'")
+    return value
+
+
 def project(value: str, name: str) -> str:
     """A project's name."""
     return check_project(value, where=name)

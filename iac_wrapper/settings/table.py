@@ -111,6 +111,40 @@ class Settings:
         forms.text,
         "CA bundle (PEM) for image builds behind a TLS proxy. Empty: the system's bundle.",
     )
+    acme_directory = Setting(
+        "IAC_ACME_DIRECTORY",
+        "https://acme-v02.api.letsencrypt.org/directory",
+        forms.base_url,
+        "Directory URL of the ACME server that issues the certificates of public hosts. For trials"
+        " https://acme-staging-v02.api.letsencrypt.org/directory, whose limits are wide and whose"
+        " certificates no browser trusts.",
+    )
+    acme_email = Setting(
+        "IAC_ACME_EMAIL",
+        "",
+        forms.email,
+        "Address that the ACME server may write to. Empty: none.",
+    )
+    acme_ca = Setting(
+        "IAC_ACME_CA",
+        "",
+        forms.text,
+        "CA bundle (PEM) that the ACME server's own certificate is checked against. Empty: the"
+        " system's bundle.",
+    )
+    acme_binding_id = Setting(
+        "IAC_ACME_EAB_KID",
+        "",
+        forms.text,
+        "Key id of an external account binding, for ACME servers that want one.",
+    )
+    acme_binding_key = Setting(
+        "IAC_ACME_EAB_KEY",
+        "",
+        forms.base64url,
+        "HMAC key of that binding, base64url as the ACME server's owner gives it.",
+        secret=True,
+    )
     memory_mb = Setting(
         "IAC_MEMORY_MB",
         "512",
