@@ -12,6 +12,7 @@ from admin.jobs.job import Job
 from admin.jobs.jobs import Jobs
 from admin.metrics import Metrics
 from admin.monitor import Monitor
+from admin.renewals import Renewals
 from admin.webhooks.replay import Replays
 from admin.webhooks.signature import check_secrets
 from iac_wrapper.files.layout import Layout
@@ -36,6 +37,7 @@ class Backend:
     metrics: Metrics
     replays: Replays
     engine: EngineProbe
+    renewals: Renewals
     started: threading.Event = field(default_factory=threading.Event)
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -78,6 +80,7 @@ class Backend:
             metrics=metrics,
             replays=Replays(folder / "deliveries"),
             engine=EngineProbe(settings),
+            renewals=Renewals(layout, settings),
         )
 
     def workspace(self, project: str) -> Workspace:
@@ -85,7 +88,7 @@ class Backend:
         return Workspace(self.layout, self.settings, project, lambda _: None)
 
     def start(self) -> list[Job]:
-        """Take up what an earlier server left; watch the services.
+        """Take up what an earlier server left; watch the services, renew certificates.
 
         Returns:
             The jobs that were interrupted since.
@@ -93,6 +96,7 @@ class Backend:
         interrupted = self.jobs.recover()
         self.started.set()
         self.monitor.start()
+        self.renewals.start()
         return interrupted
 
     @property
@@ -109,4 +113,5 @@ class Backend:
         self.stopping.set()
         going_on = self.jobs.close()  # first: readers wait for it
         self.monitor.stop()
+        self.renewals.stop()
         return going_on

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from admin import problem
 from admin.problem import Problem
 from admin.scrub import scrub
+from iac_wrapper.adapters import state
 from iac_wrapper.errors import EngineError, IacError
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.event import Event
@@ -152,10 +153,7 @@ class Monitor:
 
     def projects(self) -> list[str]:
         """Names of the projects that have a Terraform state."""
-        return sorted(
-            path.parent.name
-            for path in (self._layout.data / "projects").glob("*/terraform.tfstate")
-        )
+        return state.projects(self._layout)
 
     def snapshots(self) -> list[Snapshot]:
         """The newest snapshots as they are; looks at nothing."""

@@ -12,9 +12,16 @@ from typing import Any
 
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import lock_file
+from iac_wrapper.files.layout import Layout
 from iac_wrapper.files.lock_file import LOCK_OUTPUT
 from iac_wrapper.model import labels
 from iac_wrapper.model.lock import LockFile
+
+
+def projects(layout: Layout) -> list[str]:
+    """Names of the folder's projects that have a state, sorted."""
+    found = (layout.data / "projects").glob("*/terraform.tfstate")
+    return sorted(path.parent.name for path in found)
 
 
 def applied_lock(state: Path) -> LockFile | None:

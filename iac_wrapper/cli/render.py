@@ -9,6 +9,7 @@ import click
 
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.plan import Action, TerraformChange
+from iac_wrapper.model.public_host import CertificateResult
 from iac_wrapper.model.report import ProjectReport, ServiceReport
 from iac_wrapper.model.service_change import ServiceAction, ServiceChange, summary
 from iac_wrapper.model.text_table import text_table
@@ -100,6 +101,19 @@ def removed_text(services: Sequence[str], volumes: Sequence[str], listed: Sequen
     else:
         lines.append("A repos file that still lists it brings it back with `iac deploy --file`.")
     return "\n".join(lines)
+
+
+def certificates_table(results: Sequence[CertificateResult]) -> str:
+    """A row per public host: who issued its certificate, until when, and what was done."""
+    if not results:
+        return "No public host with TLS: `expose:` in a repos file names them."
+    rows = [("HOST", "ISSUER", "EXPIRES", "RESULT")]
+    for result in results:
+        found, until = result.certificate, result.until
+        again = f", next try after {until:%Y-%m-%d %H:%M} UTC" if until else ""
+        issuer, expires = (found.issuer, f"{found.not_after:%Y-%m-%d}") if found else ("-", "-")
+        rows.append((result.host, issuer, expires, result.action + again))
+    return text_table(rows)
 
 
 def report_table(report: ProjectReport, width: int = WIDTH) -> str:

@@ -24,10 +24,14 @@ _RSA_BITS = 2048
 
 @dataclass(frozen=True)
 class Pair:
-    """A certificate with its intermediates and its key, both PEM, in the form we install."""
+    """A certificate with its intermediates and its key, both PEM, in the form we install.
+
+    `source` is the URL of the ACME server that gave it, empty for files.
+    """
 
     chain: bytes
     key: bytes = field(repr=False)
+    source: str = ""
 
 
 def read_pair(files: CertificateFiles, host: str) -> Pair:

@@ -1,4 +1,4 @@
-"""Certificates of public hosts on disk: ``<host>/<n>/{cert.pem,key.pem}`` and ``<host>/current``.
+"""Certificates of public hosts on disk: ``<host>/<n>/{cert.pem,key.pem}``, ``<host>/current``.
 
 Each certificate has a folder of its own, named by the next number: so the file names in the
 ingress's listener change with it, which is what makes Envoy load it. The link ``current`` is moved
@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from iac_wrapper.errors import CertificateError
-from iac_wrapper.files.atomic import write_bytes
+from iac_wrapper.files.atomic import write_bytes, write_text
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.files.private_files import unreadable
 from iac_wrapper.identity.certificate_authority import load_certificates, load_key
@@ -114,6 +114,7 @@ def _facts(host: str, directory: Path) -> PublicCertificate:
         fingerprint=leaf.fingerprint(hashes.SHA256()).hex(),
         not_before=leaf.not_valid_before_utc,
         not_after=leaf.not_valid_after_utc,
+        source=(directory / "source").read_text(encoding="utf-8"),
     )
 
 
@@ -125,9 +126,10 @@ def _open_for_ingress(*folders: Path) -> None:
 
 
 def _write(directory: Path, pair: Pair) -> None:
-    """Write the two files, and read them back as the ingress will."""
+    """Write the files, and read the two of the ingress back as it will."""
     write_bytes(directory / "cert.pem", pair.chain, mode=0o644)
     write_bytes(directory / "key.pem", pair.key, mode=0o600)
+    write_text(directory / "source", pair.source)
     leaf = load_certificates(directory / "cert.pem")[0]
     if leaf.public_key() != load_key(directory / "key.pem").public_key():
         shutil.rmtree(directory)

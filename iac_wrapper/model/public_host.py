@@ -39,7 +39,8 @@ class PublicCertificate:
     """A host's certificate as it is installed.
 
     `directory` has a number as name, another for every certificate of the host. `names` are DNS
-    names; the times are in UTC; `fingerprint` is the SHA-256 of the DER form, hexadecimal.
+    names; the times are in UTC; `fingerprint` is the SHA-256 of the DER form, hexadecimal. `source`
+    is the URL of the ACME server that gave it, empty if it is the user's own.
     """
 
     host: str
@@ -49,9 +50,10 @@ class PublicCertificate:
     fingerprint: str
     not_before: datetime
     not_after: datetime
+    source: str
 
     @property
-    def certificate(self) -> Path:
+    def cert(self) -> Path:
         """The certificate and its intermediates, PEM."""
         return self.directory / "cert.pem"
 

@@ -61,8 +61,9 @@ def ensure(
 ) -> list[CertificateResult]:
     """Give every host a good certificate; a line of progress for each that is new.
 
-    Nothing is asked for a certificate with more than a third of its life left, nor before the time
-    that an earlier failure set. One process at a time works on a project's; another waits for it.
+    Nothing is asked while the server's last certificate has more than a third of its life left, nor
+    before the time that an earlier failure set. One process at a time works on a project's; another
+    waits for it.
 
     Args:
         answers: make the ingress answer a proof.
@@ -84,17 +85,17 @@ def ensure(
 def renew(
     workspace: Workspace, names: Sequence[str] = (), *, force: bool = False
 ) -> list[CertificateResult]:
-    """`ensure` for the hosts of the deployed project, those with `names` if any are given.
+    """`ensure` for the hosts of the deployed project, or those of `names`; the ingress serves them.
 
-    The project is held, but only if there is something to do.
+    The project is held only if there is something to do.
 
     Raises:
         BusyError: a deploy is at work, which renews by itself.
         ConfigError: a name is of no host.
     """
     hosts = _named(public_hosts.hosts(workspace), names)
-    busy = force or any(_is_due(workspace, host) for host in hosts)
-    with workspace.hold("iac renew") if busy else nullcontext():
+    changes = force or any(_seems_due(workspace, host) for host in hosts)
+    with workspace.hold("iac renew") if changes else nullcontext():
         results = ensure(workspace, hosts, public_hosts.answers(workspace), force=force)
         if any(each.is_new for each in results):
             public_hosts.reload(workspace)
@@ -143,7 +144,7 @@ class _Run:
 
     def _from_acme(self, host: str, found: PublicCertificate | None) -> CertificateResult:
         if not self.force:
-            if found and datetime.now(UTC) < found.renew_at:
+            if found and _lasts(self.workspace, found):
                 return CertificateResult(host, "kept", found)
             pause = backoff.load(_account_folder(self.workspace), host)
             if pause and datetime.now(UTC) < pause.until:
@@ -195,15 +196,28 @@ def _is_due(workspace: Workspace, host: PublicHost) -> bool:
     if host.files:
         pair = read_pair(host.files, host.name)
         return not (found and _holds(found, pair))
-    if found and datetime.now(UTC) < found.renew_at:
+    if found and _lasts(workspace, found):
         return False
     pause = backoff.load(_account_folder(workspace), host.name)
     return pause is None or datetime.now(UTC) >= pause.until
 
 
+def _seems_due(workspace: Workspace, host: PublicHost) -> bool:
+    """`_is_due`, but for files that are wrong: `ensure` says so, and changes nothing."""
+    try:
+        return _is_due(workspace, host)
+    except CertificateError:
+        return False
+
+
+def _lasts(workspace: Workspace, found: PublicCertificate) -> bool:
+    """Whether ACME need not be asked: another server than before, as after trials, is."""
+    return found.source == _server(workspace).directory and datetime.now(UTC) < found.renew_at
+
+
 def _holds(found: PublicCertificate, pair: Pair) -> bool:
     """Whether `pair` is what is installed: its key is that of the certificate."""
-    return found.certificate.read_bytes() == pair.chain
+    return found.cert.read_bytes() == pair.chain
 
 
 def _named(hosts: Sequence[PublicHost], names: Sequence[str]) -> Sequence[PublicHost]:

@@ -52,6 +52,9 @@ def test_typed_values() -> None:
         ("IAC_MEMORY_MB", "1", "memory_mb"),
         ("IAC_PROJECT", "Bad_Name", "project"),
         ("IAC_HOME", "share", "machine_home"),
+        ("IAC_ACME_DIRECTORY", "http://acme.example.com/directory", "acme_directory"),
+        ("IAC_ACME_EMAIL", "ops", "acme_email"),
+        ("IAC_ACME_EMAIL", "a@example.com,b@example.com", "acme_email"),
     ],
 )
 def test_bad_values_name_setting_found_and_expected(
@@ -108,3 +111,12 @@ def test_broken_env_file_names_the_line(tmp_path: Path) -> None:
         settings.load_settings(tmp_path, {})
     assert caught.value.where == ".env:2"
     assert "sentinel" not in str(caught.value)
+
+
+def test_a_secret_that_has_not_its_form_is_not_shown() -> None:
+    """Keys of an external account binding are base64url; the error does not repeat them."""
+    assert settings.Settings(IAC_ACME_EAB_KEY="abc_-1=").acme_binding_key == "abc_-1="
+    with pytest.raises(ConfigError) as caught:
+        settings.Settings(IAC_ACME_EAB_KEY="not/it").acme_binding_key  # noqa: B018
+    assert "IAC_ACME_EAB_KEY" in str(caught.value)
+    assert "not/it" not in str(caught.value)

@@ -47,6 +47,7 @@ class AcmeServer:
 class Account:
     """A client that the server knows, and the folder of what it has under way."""
 
+    server: AcmeServer
     client: ClientV2
     key: JWK = field(repr=False)
     folder: Path
@@ -73,7 +74,7 @@ def open_account(server: AcmeServer, above: Path, agreed: Callable[[str], None])
         client = ClientV2(ClientV2.get_directory(server.directory, net), net)
         if not _known(client, folder):
             _register(client, server, folder, key, agreed)
-    return Account(client, key, folder)
+    return Account(server, client, key, folder)
 
 
 def _known(client: ClientV2, folder: Path) -> bool:

@@ -25,7 +25,7 @@ from iac_wrapper.files.atomic import write_bytes, write_text
 from iac_wrapper.files.private_files import private_directory
 from iac_wrapper.identity.acme.account import Account
 from iac_wrapper.identity.acme.network import wait_for
-from iac_wrapper.identity.acme.problem import AcmeError, refusal
+from iac_wrapper.identity.acme.problem import AcmeError, refused, unproven
 from iac_wrapper.identity.certificate_authority import PrivateKey, key_pem, load_key
 from iac_wrapper.identity.certificate_chain import check_chain, pem
 from iac_wrapper.identity.certificate_files import Pair
@@ -88,7 +88,7 @@ def obtain(account: Account, host: str, answers: Answers, *, patience: float = P
             found=str(error),
             next_step=f"iac renew {host} --force, which asks for another",
         ) from None
-    return Pair(pem(certificates), key_pem(key))
+    return Pair(pem(certificates), key_pem(key), account.server.directory)
 
 
 def order_folder(account: Account, host: str) -> Path:
@@ -177,7 +177,7 @@ def _prove(
         return
     said = next((each.error for each in seen.body.challenges if each.error is not None), None)
     if said:
-        raise refusal(said, host, "the ACME server does not see that this host leads here")
+        raise unproven(said, host)
     raise AcmeError(
         "the ACME server has not looked at the proof",
         where=host,
@@ -200,7 +200,7 @@ def _issued(order: _Order, key: PrivateKey) -> bytes:
     if seen.status == messages.STATUS_VALID and seen.certificate:
         return _read(order.account, seen.certificate).content
     if seen.error:
-        raise refusal(seen.error, host, "the ACME server does not issue the certificate")
+        raise refused(seen.error, host, "the ACME server does not issue the certificate")
     raise AcmeError(
         "the ACME server has not issued the certificate",
         where=host,

@@ -21,15 +21,9 @@ _EMAIL = "set IAC_ACME_EMAIL to an address that the server takes, or leave it em
 
 _STEPS: Mapping[str, str] = {
     "caa": "let the CAA records of {host} allow this authority, then: iac renew {host} --force",
-    "connection": _REACH,
-    "dns": _REACH,
-    "dnssec": _REACH,
     "externalAccountRequired": "set IAC_ACME_EAB_KID and IAC_ACME_EAB_KEY, as the authority says",
-    "incorrectResponse": _REACH,
     "invalidContact": _EMAIL,
     "rejectedIdentifier": "name a host that this authority issues for, or bring `tls: files`",
-    "tls": _REACH,
-    "unauthorized": _REACH,
     "unsupportedContact": _EMAIL,
 }
 """By the error type (RFC 8555, 6.7): what a person can do about it."""
@@ -66,10 +60,21 @@ class AcmeUnreachableError(CertificateError):
     """There is no ACME server at the address, or none that is trusted: nothing was asked."""
 
 
-def refusal(
+def refused(
     error: messages.Error, host: str, message: str, until: datetime | None = None
 ) -> AcmeError:
     """The server's problem document as an error."""
+    return _problem(error, host, message, _LATER, until)
+
+
+def unproven(error: messages.Error, host: str) -> AcmeError:
+    """Why the server does not see that `host` leads here."""
+    return _problem(error, host, "the ACME server does not see that this host leads here", _REACH)
+
+
+def _problem(
+    error: messages.Error, host: str, message: str, step: str, until: datetime | None = None
+) -> AcmeError:
     code = str(error.typ).rpartition(":")[2]
     parts = [f"{each.detail or each.typ}" for each in error.subproblems or ()]
     return AcmeError(
@@ -78,7 +83,7 @@ def refusal(
         until=until,
         where=host,
         found=f"{code}: {error.detail or error.title or error.description or 'no reason given'}",
-        next_step=_STEPS.get(code, _LATER).format(host=host),
+        next_step=_STEPS.get(code, step).format(host=host),
         detail="\n".join(parts) or None,
     )
 
@@ -99,7 +104,7 @@ def explained(host: str, directory: str) -> Iterator[None]:
         yield
     except messages.Error as error:
         until = getattr(error, "until", None)
-        raise refusal(error, host, "the ACME server refuses", until) from None
+        raise refused(error, host, "the ACME server refuses", until) from None
     except requests.exceptions.SSLError as error:
         raise AcmeUnreachableError(
             "the ACME server's own certificate is not trusted here",
@@ -117,12 +122,7 @@ def explained(host: str, directory: str) -> Iterator[None]:
             retryable=True,
         ) from None
     except (errors.Error, JoseError, ValueError, KeyError) as error:
-        raise AcmeError(
-            "the ACME server's answer makes no sense",
-            where=directory,
-            found=_answer(error),
-            next_step="check IAC_ACME_DIRECTORY: it is the URL of the directory of RFC 8555",
-        ) from None
+        raise _nonsense(error, directory) from None
 
 
 def _reason(error: requests.RequestException) -> str:
@@ -138,8 +138,12 @@ def _reason(error: requests.RequestException) -> str:
     return str(reason)
 
 
-def _answer(error: Exception) -> str:
-    response = next((e for e in error.args if isinstance(e, requests.Response)), None)
+def _nonsense(error: Exception, directory: str) -> AcmeError:
+    message, found = "the ACME server's answer makes no sense", str(error) or type(error).__name__
+    step = "check IAC_ACME_DIRECTORY: it is the URL of the directory of RFC 8555"
+    response = next((each for each in error.args if isinstance(each, requests.Response)), None)
     if response is not None:
-        return f"HTTP {response.status_code} from {response.url}"
-    return f"{error or type(error).__name__}"
+        found = f"HTTP {response.status_code} from {response.url}"
+        if response.status_code >= 500:
+            message, step = "the ACME server is in trouble", _LATER
+    return AcmeError(message, where=directory, found=found, next_step=step)

@@ -53,7 +53,7 @@ def test_each_certificate_gets_the_next_number(layout: Layout) -> None:
 def test_only_the_key_is_closed(layout: Layout) -> None:
     """Its reader is another user in the ingress's container; `secrets/` keeps the host's out."""
     found = install(layout)
-    paths = (found.key, found.certificate, found.directory, found.directory.parent.parent)
+    paths = (found.key, found.cert, found.directory, found.directory.parent.parent)
     modes = [stat.S_IMODE(path.stat().st_mode) for path in paths]
     assert modes == [0o600, 0o644, 0o755, 0o755]
 
@@ -62,7 +62,7 @@ def test_only_the_key_is_closed(layout: Layout) -> None:
 def test_the_key_is_the_ingress_s(layout: Layout) -> None:
     """Also after its uid has changed."""
     found = install(layout, uid=30_001)
-    assert (found.key.stat().st_uid, found.certificate.stat().st_uid) == (30_001, ME)
+    assert (found.key.stat().st_uid, found.cert.stat().st_uid) == (30_001, ME)
     store.ensure_owner(found, 30_005, chown)
     assert found.key.stat().st_uid == 30_005
 
@@ -96,7 +96,7 @@ def test_a_damaged_one_counts_as_none(layout: Layout, damage: str) -> None:
     elif damage == "key.pem":
         found.key.unlink()
     else:
-        found.certificate.write_text("-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n")
+        found.cert.write_text("-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n")
     assert store.current(layout, "demo", HOST) is None
     assert install(layout).directory.name == "2"
 

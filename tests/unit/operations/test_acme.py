@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -85,7 +86,7 @@ def test_a_certificate_is_asked_for_once(
     assert result.certificate.names == (HOST,)
     assert "Pebble" in result.certificate.issuer
     key = serialization.load_pem_private_key(result.certificate.key.read_bytes(), None)
-    leaf, *above = x509.load_pem_x509_certificates(result.certificate.certificate.read_bytes())
+    leaf, *above = x509.load_pem_x509_certificates(result.certificate.cert.read_bytes())
     assert leaf.public_key() == key.public_key()
     assert above
     leaf.verify_directly_issued_by(above[0])
@@ -112,7 +113,7 @@ def test_a_third_of_its_life_before_the_end_it_is_renewed(
     """One day earlier nothing is asked. The account is the same, and agrees to nothing again."""
     workspace = project(tmp_path, server.settings(), events)
     for days, action in (((-59, 31), "kept"), ((-61, 29), "renewed")):
-        pair = Issuer("old").pair(HOST, days=days)
+        pair = replace(Issuer("old").pair(HOST, days=days), source=server.directory)
         store.install(workspace.layout, "demo", HOST, pair, owner_uid=ME)
         before = installed(workspace)
         assert one(workspace, server).action == action
@@ -121,6 +122,16 @@ def test_a_third_of_its_life_before_the_end_it_is_renewed(
     assert one(workspace, server, force=True).action == "renewed"
     assert not before.exists()
     assert sum("terms of service" in event.message for event in events) == 1
+
+
+def test_another_server_is_asked_at_once(server: Pebble, tmp_path: Path) -> None:
+    """A certificate of a server for trials, or of files, does not stay for its whole life."""
+    workspace = project(tmp_path, server.settings())
+    for source in ("https://staging.example/directory", ""):
+        pair = replace(Issuer("old").pair(HOST), source=source)
+        store.install(workspace.layout, "demo", HOST, pair, owner_uid=ME)
+        assert due(workspace, [PublicHost(HOST)]) == [HOST]
+        assert one(workspace, server).action == "renewed"
 
 
 def test_a_failed_proof_keeps_the_old_one_and_waits(server: Pebble, tmp_path: Path) -> None:
@@ -174,6 +185,7 @@ def test_who_is_killed_before_the_installation_loses_no_certificate(
     """kill -9 between finalize and install: the next run takes up the order, and asks no proof."""
     script = f"""
 import os, signal
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 from iac_wrapper.identity import public_certificates
@@ -279,11 +291,15 @@ class Limits(BaseHTTPRequestHandler):
 
     asked: ClassVar[list[str]] = []
     slow = False
+    status = 200
 
     def do_GET(self) -> None:
         at = f"http://127.0.0.1:{self.server.server_port}"  # type: ignore[attr-defined]
         names = ("newNonce", "newAccount", "newOrder")
-        self._answer(200, {name: f"{at}/{name}" for name in names})
+        if self.status == 200:
+            self._answer(200, {name: f"{at}/{name}" for name in names})
+        else:
+            self.send_error(self.status)  # with a page of HTML
 
     def do_HEAD(self) -> None:
         self._answer(200, {})
@@ -320,7 +336,7 @@ class Limits(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def limits() -> Iterator[dict[str, str]]:
-    Limits.asked, Limits.slow = [], False
+    Limits.asked, Limits.slow, Limits.status = [], False, 200
     with serving(Limits) as port:
         yield {"IAC_ACME_DIRECTORY": f"http://127.0.0.1:{port}/directory"}
 
@@ -340,6 +356,24 @@ def test_a_rate_limit_is_obeyed(limits: dict[str, str], tmp_path: Path) -> None:
     (waiting,) = ensure(workspace, hosts[:1], nobody)
     assert (waiting.action, waiting.until) == ("waiting", limited.until.replace(microsecond=0))
     assert Limits.asked == ["/newAccount", "/newOrder"]
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "step"),
+    [(404, "makes no sense", "IAC_ACME_DIRECTORY"), (503, "in trouble", "asks again")],
+)
+def test_what_is_no_acme_server(
+    limits: dict[str, str], tmp_path: Path, status: int, message: str, step: str
+) -> None:
+    """A wrong address is the user's to correct, a server that is down is not."""
+    Limits.status = status
+    workspace = project(tmp_path, limits)
+    nobody = order.Answers(lambda _token, _text: None, lambda _token: None)
+    (result,) = ensure(workspace, [PublicHost(HOST)], nobody)
+    assert result.error
+    assert message in result.error.message
+    assert f"HTTP {status} from {limits['IAC_ACME_DIRECTORY']}" in str(result.error.found)
+    assert step in str(result.error.next_step)
 
 
 def test_an_order_that_is_never_done(
