@@ -190,13 +190,14 @@ def renew(
     if everything and hosts:
         raise click.UsageError("name hosts, or --all: every project")
     projects = state.projects(workspace.layout) if everything else [workspace.project]
-    results = [
-        result
+    found = {
+        project: operation(replace(workspace, project=project), hosts, force=force)
         for project in projects
-        for result in operation(replace(workspace, project=project), hosts, force=force)
-    ]
-    data = {"projects": projects, "hosts": [result.to_dict() for result in results]}
-    click.echo(dumps(data) if as_json else plain(render.certificates_table(results)))
+    }
+    results = [result for each in found.values() for result in each]
+    data = {project: [result.to_dict() for result in each] for project, each in found.items()}
+    text = dumps({"projects": data}) if as_json else plain(render.certificates_table(results))
+    click.echo(text)
     sys.stdout.flush()
     for result in results:
         if result.error:

@@ -54,7 +54,7 @@ def test_no_host_is_said(folder: Path) -> None:
 
 
 def test_json(folder: Path) -> None:
-    (host,) = json.loads(_iac("--project", "demo", "--json").stdout)["hosts"]
+    (host,) = json.loads(_iac("--project", "demo", "--json").stdout)["projects"]["demo"]
     assert (host["host"], host["issuer"], host["result"]) == (HOST, "Test CA", "installed")
 
 
@@ -66,7 +66,7 @@ def test_a_failure_has_the_code_of_certificates(folder: Path) -> None:
     assert result.stdout.splitlines()[1].endswith("failed")
     assert "chmod 600" in result.stderr
     assert "Traceback" not in result.output
-    (host,) = json.loads(_iac("--project", "demo", "--json").stdout)["hosts"]
+    (host,) = json.loads(_iac("--project", "demo", "--json").stdout)["projects"]["demo"]
     assert "chmod 600" in host["error"]["next_step"]
 
 
@@ -76,7 +76,7 @@ def test_all_is_every_project_of_the_folder(folder: Path) -> None:
         state = Layout(folder).state(name)
         state.parent.mkdir(parents=True)
         state.write_text("{}")
-    data = json.loads(_iac("--all", "--json").stdout)
-    assert data["projects"] == ["demo", "demo-staging"]
-    assert [host["result"] for host in data["hosts"]] == ["installed", "installed"]
+    found = json.loads(_iac("--all", "--json").stdout)["projects"]
+    results = {project: [host["result"] for host in hosts] for project, hosts in found.items()}
+    assert results == {"demo": ["installed"], "demo-staging": ["installed"]}
     assert _iac("--all", HOST).exit_code == 2
