@@ -143,10 +143,11 @@ class _Run:
         return result
 
     def _from_acme(self, host: str, found: PublicCertificate | None) -> CertificateResult:
+        folder = _account_folder(self.workspace)
         if not self.force:
             if found and _lasts(self.workspace, found):
                 return CertificateResult(host, "kept", found)
-            pause = backoff.load(_account_folder(self.workspace), host)
+            pause = backoff.load(folder, host)
             if pause and datetime.now(UTC) < pause.until:
                 return CertificateResult(host, "waiting", found, pause.error(host), pause.until)
         if self.stopped:
@@ -159,14 +160,11 @@ class _Run:
         except AcmeError as error:
             if limited := error.code == "rateLimited":
                 self.stopped = error
-            pause = backoff.record(
-                _account_folder(self.workspace), host, error, limited=limited, until=error.until
-            )
+            pause = backoff.record(folder, host, error, limited=limited, until=error.until)
             return CertificateResult(host, "failed", found, error, pause.until)
         installed = self._install(host, pair)
-        if self.account:
-            order.forget(self.account, host)
-            backoff.clear(self.account.folder, host)
+        order.forget(folder, host)
+        backoff.clear(folder, host)
         return CertificateResult(host, "renewed" if found else "obtained", installed)
 
     def _obtain(self, host: str) -> Pair:

@@ -73,7 +73,7 @@ def obtain(account: Account, host: str, answers: Answers, *, patience: float = P
         AcmeError: the server refused, the proof failed, or it takes longer than `patience` seconds.
         What `acme` and `requests` raise: `problem.explained` turns it into errors.
     """
-    folder = order_folder(account, host)
+    folder = _folder(account.folder, host)
     taken_up = _unfinished(account, host, folder, patience)
     order, key = taken_up or _begin(account, host, folder, answers, patience)
     issued = _issued(order, key)
@@ -81,24 +81,28 @@ def obtain(account: Account, host: str, answers: Answers, *, patience: float = P
         certificates = x509.load_pem_x509_certificates(issued)
         check_chain(certificates, host, order.uri, complete=False)
     except (ValueError, CertificateError) as error:
-        forget(account, host)
+        forget(account.folder, host)
         raise AcmeError(
             "the ACME server gave a certificate that is of no use",
             where=host,
-            found=str(error),
+            found=str(error).partition("\n")[0],
             next_step=f"iac renew {host} --force, which asks for another",
         ) from None
     return Pair(pem(certificates), key_pem(key), account.server.directory)
 
 
-def order_folder(account: Account, host: str) -> Path:
+def forget(folder: Path, host: str) -> None:
+    """The order is done with: its key is installed, or worth nothing.
+
+    Args:
+        folder: the account's.
+    """
+    shutil.rmtree(_folder(folder, host), ignore_errors=True)
+
+
+def _folder(above: Path, host: str) -> Path:
     """Where key and address of an order for `host` lie while it is under way."""
-    return account.folder / "orders" / host
-
-
-def forget(account: Account, host: str) -> None:
-    """The order is done with: its key is installed, or worth nothing."""
-    shutil.rmtree(order_folder(account, host), ignore_errors=True)
+    return above / "orders" / host
 
 
 def _unfinished(
@@ -131,7 +135,7 @@ def _is_old(account: Account, order: messages.Order) -> bool:
 def _begin(
     account: Account, host: str, folder: Path, answers: Answers, patience: float
 ) -> tuple[_Order, PrivateKey]:
-    forget(account, host)
+    forget(account.folder, host)
     private_directory(folder)
     key = ec.generate_private_key(ec.SECP256R1())
     write_bytes(folder / "key.pem", key_pem(key), mode=0o600)
@@ -182,7 +186,7 @@ def _prove(
         "the ACME server has not looked at the proof",
         where=host,
         found=f"{seen.body.status.name} after {patience:.0f} s",
-        next_step=f"iac renew {host}",
+        next_step=f"iac renew {host} --force",
     )
 
 
@@ -205,7 +209,7 @@ def _issued(order: _Order, key: PrivateKey) -> bytes:
         "the ACME server has not issued the certificate",
         where=host,
         found=f"the order is {seen.status.name} after {order.patience:.0f} s",
-        next_step=f"iac renew {host}, which takes up the same order",
+        next_step=f"iac renew {host} --force, which takes up the same order",
     )
 
 

@@ -28,7 +28,7 @@ _STEPS: Mapping[str, str] = {
 }
 """By the error type (RFC 8555, 6.7): what a person can do about it."""
 
-_LATER = "nothing: the next deploy or `iac renew` after that asks again"
+_LATER = "nothing: a deploy or `iac renew` asks again when the time of the next try has come"
 
 
 class AcmeError(CertificateError):

@@ -388,7 +388,8 @@ def test_an_order_that_is_never_done(
     assert result.error
     assert "the order is processing after" in str(result.error)
     assert "takes up the same order" in str(result.error)
-    made = Limits.asked.count("/newOrder")
+    folder = next(workspace.layout.acme("demo").iterdir()) / "orders" / HOST
+    begun = {path.name: path.read_bytes() for path in folder.iterdir()}
     ensure(workspace, [PublicHost(HOST)], nobody, force=True)
-    assert (next(workspace.layout.acme("demo").iterdir()) / "orders" / HOST / "key.pem").exists()
-    assert made
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == begun
+    assert begun.keys() == {"key.pem", "order.json"}
