@@ -15,11 +15,12 @@ from iac_wrapper.identity.certificate_authority import PrivateKey, key_pem
 from iac_wrapper.identity.certificate_chain import check_chain, pem
 from iac_wrapper.model.public_host import CertificateFiles
 
-_CURVES = ("secp256r1", "secp384r1", "secp521r1")
-"""Elliptic curves that Envoy serves with (envoyproxy.io, "TLS", certificate selection)."""
+_CURVES = ("secp256r1", "secp384r1")
+"""Elliptic curves that browsers and Envoy take. Envoy 1.40 serves with P-521 and Ed25519 too, but
+Chrome offers neither in its signature algorithms."""
 
 _RSA_BITS = 2048
-"""The shortest RSA key that Envoy and browsers accept (CA/Browser Forum, 6.1.5)."""
+"""The shortest RSA key that browsers and Envoy take (CA/Browser Forum, 6.1.5)."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _usable(key: object, path: Path) -> PrivateKey:
     else:
         found = type(key).__name__.removesuffix("PrivateKey")
     raise CertificateError(
-        "browsers and Envoy do not take this kind of key",
+        "browsers do not take this kind of key",
         where=str(path),
         found=found,
         expected=f"EC ({', '.join(_CURVES)}), or RSA with at least {_RSA_BITS} bits",
