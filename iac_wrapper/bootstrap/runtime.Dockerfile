@@ -19,7 +19,9 @@ RUN --mount=type=secret,id=ca --mount=type=secret,id=env --mount=type=cache,id=i
 # The runner's packages live apart from the app's: /opt/iac/runner is a virtual environment of its
 # own, /opt/iac/otel a directory that telemetry.py adds to the end of the app's sys.path, and
 # /opt/iac/otlp what the exporter needs besides, which it adds only where spans are exported.
-COPY runner/requirements.txt runner/otel-requirements.txt runner/otlp-requirements.txt /tmp/
+# /opt/iac/static is on the path of Django programs that have nothing to serve static files with.
+COPY runner/requirements.txt runner/otel-requirements.txt runner/otlp-requirements.txt \
+    runner/static-requirements.txt /tmp/
 ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1
 RUN --mount=type=secret,id=ca --mount=type=secret,id=env --mount=type=cache,id=iac-uv,target=/root/.cache/uv \
     set -eu; \
@@ -33,6 +35,8 @@ RUN --mount=type=secret,id=ca --mount=type=secret,id=env --mount=type=cache,id=i
         --python "$python" --target /opt/iac/otel -r /tmp/otel-requirements.txt; \
     $uv pip install --quiet --only-binary :all: --require-hashes --compile-bytecode \
         --python "$python" --target /opt/iac/otlp -r /tmp/otlp-requirements.txt; \
+    $uv pip install --quiet --only-binary :all: --require-hashes --compile-bytecode \
+        --python "$python" --target /opt/iac/static -r /tmp/static-requirements.txt; \
     (cd /opt/iac/otel && find . -type f -print0) | (cd /opt/iac/otlp && xargs -0 rm -f)
 
 # The runner finds its code by a .pth file, not by PYTHONPATH: nothing leaks to the user's program,
@@ -41,10 +45,12 @@ COPY iac_wrapper /opt/iac/lib/iac_wrapper
 COPY runner /opt/iac/lib/runner
 RUN set -eu; \
     mv /opt/iac/lib/runner/launch.py /opt/iac/lib/runner/telemetry.py /opt/iac/; \
+    mv /opt/iac/lib/runner/static_files.py /opt/iac/static/karstkit_static_files.py; \
     rm -f /opt/iac/lib/runner/*requirements.txt; \
     chmod -R go+rX,go-w /opt/iac; \
     echo /opt/iac/lib > "$(/opt/iac/runner/bin/python -c 'import site; print(site.getsitepackages()[0])')/iac.pth"; \
-    python3 -m compileall -q /opt/iac/lib /opt/iac/telemetry.py; \
+    python3 -m compileall -q /opt/iac/lib /opt/iac/telemetry.py \
+        /opt/iac/static/karstkit_static_files.py; \
     /opt/iac/runner/bin/python -I -c 'import runner, iac_wrapper'
 
 FROM ${BASE}

@@ -24,6 +24,8 @@ from iac_wrapper.model.app import DEFAULT_PORT, Checkout
 from iac_wrapper.model.base_url import without_credentials
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.dependencies import Dependencies, find_dependencies
+from iac_wrapper.program.detection import django
+from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.dockerfile import DockerfileProps, render
 from iac_wrapper.program.python_version import PythonChoice, choose_python
 from iac_wrapper.settings import Settings
@@ -93,7 +95,11 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         context=layout.context(project, image),
         files=files,
         made_from=_made_from(chosen, dependencies),
-        notes=(*(chosen.notes if chosen else ()), *dependencies.notes),
+        notes=(
+            *(chosen.notes if chosen else ()),
+            *dependencies.notes,
+            *((django.SERVED_BY_US,) if props.static_files else ()),
+        ),
     )
 
 
@@ -115,6 +121,7 @@ def _props(
         late=dependencies.late,
         inline=bool(dependencies.inline),
         requires=python.check if python else "",
+        static_files=django.static_files(Project(checkout.path)) if python else None,
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.program.detection.django import StaticFiles
 from provider.image import KEY_LABEL
 
 _UV = """\
@@ -31,7 +32,8 @@ class DockerfileProps:
     image's tag. `early` and `late` are uv arguments before and after the source is copied; `early`
     sees only `files` (and `inline`: the context has a requirements.txt of its own). Without
     `python` there is no virtual environment at all. `requires` is a version range that the base's
-    Python is held against. `labels` are added as they are.
+    Python is held against. `static_files` are those that Django would
+    not serve. `labels` are added as they are.
     """
 
     runtime_image: str
@@ -45,6 +47,7 @@ class DockerfileProps:
     late: Sequence[str] = ()
     inline: bool = False
     requires: str = ""
+    static_files: StaticFiles | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
 
 

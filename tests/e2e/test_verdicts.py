@@ -162,6 +162,22 @@ def test_the_command_that_mends_a_script_is_told(services: dict[str, dict[str, A
     assert windows["evidence"] == "bin/start.sh: 1: set: Illegal option -"
 
 
+def test_static_files_of_django_are_served(
+    project: Project, deployed: subprocess.CompletedProcess[str]
+) -> None:
+    """Collected in the build, under the names that the pages use, by what is supplied."""
+    fetch = (
+        "import urllib.request as u; home = 'http://django-gunicorn:1'; get = lambda path:"
+        " u.urlopen(home + path).read().decode(); path = get('/'); print(path, get(path))"
+    )
+    argv = ["/venv/bin/python", "-c", fetch]
+    found = project.container("caller", "app").exec_run(argv)
+    assert re.search(
+        r"/static/site\.[0-9a-f]{12}\.css body \{ color: teal \}", found.output.decode()
+    )
+    assert "django-gunicorn: static files are served by WhiteNoise" in deployed.stderr
+
+
 def test_other_protocols_are_proven_by_their_port(services: dict[str, dict[str, Any]]) -> None:
     """Between services only HTTP and gRPC are carried: no caller could tell more."""
     for name in ("speaks-first", "speaks-later"):

@@ -70,6 +70,28 @@ application = get_wsgi_application()
     "hello.py": "print('left over from a tutorial')\n",
 }
 
+DJANGO_WITH_STATIC_FILES = {
+    **DJANGO_SITE,
+    "site1/settings.py": DJANGO_SITE["site1/settings.py"]
+    + """
+INSTALLED_APPS = ["django.contrib.staticfiles", "site1"]
+MIDDLEWARE = ["django.middleware.security.SecurityMiddleware"]
+STATIC_URL = "/static/"
+STATIC_ROOT = "collected"
+STORAGES = {
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"}
+}
+""",
+    "site1/urls.py": """
+from django.http import HttpResponse
+from django.templatetags.static import static
+from django.urls import path
+urlpatterns = [path("", lambda request: HttpResponse(static("site.css")))]
+""",
+    "site1/static/site.css": "body { color: teal }\n",
+}
+"""Its page is the address of a file, which only collecting names."""
+
 FASTAPI_APP = """
 from fastapi import FastAPI
 app = FastAPI()
@@ -165,7 +187,7 @@ PROJECTS: dict[str, dict[str, str]] = {
         "app.py": FLASK_APP.format(arguments="port=8000"),
         "requirements.txt": FLASK + GUNICORN,
     },
-    "django-gunicorn": {**DJANGO_SITE, "requirements.txt": DJANGO + GUNICORN},
+    "django-gunicorn": {**DJANGO_WITH_STATIC_FILES, "requirements.txt": DJANGO + GUNICORN},
     "django-alone": {**DJANGO_SITE, "requirements.txt": DJANGO},
     "fastapi": {
         "main.py": FASTAPI_APP,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection.candidate import Candidate, module_name, serve
@@ -16,6 +17,14 @@ NO_SERVER = (
     "add gunicorn for one that is made for use"
 )
 """What to say where the development server runs for want of another."""
+
+SERVED_BY_US = (
+    "static files are served by WhiteNoise, which is supplied: the requirements name nothing for it"
+)
+"""What to say of a project whose static files nothing would serve."""
+
+_APP = re.compile(rb"django\.contrib\.staticfiles")
+_ROOT = re.compile(rb"^\s*STATIC_ROOT\b", re.M)
 
 _SETTINGS = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*[,\]]\s*=?\s*["']([\w.]+)["']""")
 
@@ -32,6 +41,26 @@ def development(project: Project) -> Entrypoint | None:
     """Django's own development server; None if the checkout is no Django project."""
     settings = _settings(project)
     return _development(settings).entrypoint if settings else None
+
+
+@dataclass(frozen=True)
+class StaticFiles:
+    """Static files of a project that names nothing to serve them with.
+
+    `are_collected`: its settings name a folder for ``manage.py collectstatic``.
+    """
+
+    are_collected: bool
+
+
+def static_files(project: Project) -> StaticFiles | None:
+    """None if this is no Django project with static files, or it has WhiteNoise itself."""
+    declared = project.declared
+    if "django" not in declared or "whitenoise" in declared or _settings(project) is None:
+        return None
+    if not project.files_with(_APP):
+        return None
+    return StaticFiles(bool(project.files_with(_ROOT)))
 
 
 def _settings(project: Project) -> str | None:

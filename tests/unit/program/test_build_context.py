@@ -223,3 +223,34 @@ def test_inline_requirements_are_a_file_of_the_context(describe_it: Describe, so
     context = write(describe_it())
     assert (context / "requirements.txt").read_text() == "idna\n"
     assert not (context / "app" / "requirements.txt").exists()
+
+
+DJANGO = {
+    "manage.py": "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')\n",
+    "shop/settings.py": "INSTALLED_APPS = ['django.contrib.staticfiles']\n",
+    "requirements.txt": "Django\n",
+    "main.py": "print('hi')\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "supplied", "collected"),
+    [
+        ({}, True, False),
+        ({"shop/settings.py": DJANGO["shop/settings.py"] + "STATIC_ROOT = 'x'\n"}, True, True),
+        ({"requirements.txt": "Django\nwhitenoise\n"}, False, False),
+        ({"requirements.txt": "flask\n"}, False, False),
+        ({"shop/settings.py": "INSTALLED_APPS = []\n"}, False, False),
+    ],
+)
+def test_static_files_of_django(
+    describe_it: Describe, source: Path, change: dict[str, str], supplied: bool, collected: bool
+) -> None:
+    """What Django would not serve is served, and said; what is to be collected is."""
+    for name, text in {**DJANGO, **change}.items():
+        (source / name).parent.mkdir(exist_ok=True)
+        (source / name).write_text(text)
+    build = describe_it()
+    assert any("WhiteNoise" in note for note in build.notes) == supplied
+    assert ("karstkit_static_files" in build.files["Dockerfile"]) == supplied
+    assert ("collectstatic" in build.files["Dockerfile"]) == collected
