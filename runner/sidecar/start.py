@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 from pathlib import Path
 
 from runner.sidecar import config, endpoint, environment, envoy, firewall, names, privileges
@@ -12,6 +14,9 @@ from runner.sidecar.handover import Handover
 from runner.sidecar.log import say
 from runner.sidecar.refused import Refused
 from runner.sidecar.supervise import EnvoySupervisor
+
+READY = "iac-ready"
+"""The line by which an operator's container says that its port answers."""
 
 EX_CONFIG = 78  # sysexits.h: retrying without an edit cannot help
 
@@ -34,6 +39,7 @@ def main() -> int:
     supervisor = EnvoySupervisor(envoy.command(path), _no_drain if operator else envoy.drain)
     if operator:
         operator.follow()
+        threading.Thread(target=_tell_when_ready, daemon=True).start()
     names.start(wanted.project, tell=wanted.role == "sidecar")
     if wanted.role == "sidecar":
         endpoint.follow(wanted, config.RUN)
@@ -51,6 +57,12 @@ def _operator(directory: Path) -> Handover:
     handover = Handover(sys.stdin.fileno(), directory)
     handover.first()
     return handover
+
+
+def _tell_when_ready() -> None:
+    while "LIVE" not in envoy.ask("GET", "/ready"):
+        time.sleep(0.05)
+    print(READY, flush=True)
 
 
 def _no_drain() -> None:
