@@ -12,10 +12,11 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from iac_wrapper.model.certificate import CONTROL_PLANE, spiffe_id
+from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS, spiffe_id
 from iac_wrapper.model.mesh import PORTS, TLS_DIRECTORY
 
-ROLES = ("sidecar", "gateway")
+ROLES = ("sidecar", "gateway", "operator", "operator-tcp")
+"""Names of the templates: the roles of Envoy containers, of which one has two."""
 
 RUN_DIRECTORY = "/run/envoy"
 """Where PID 1 writes the documents; a tmpfs in the container."""
@@ -76,6 +77,13 @@ INBOUND_SENTENCES = (
         "service ${service} knows no WebSocket here: it gave an ordinary answer",
     ),
     (
+        f"{_DETAILS}.startsWith('rbac_') && connection.uri_san_peer_certificate == '"
+        + spiffe_id("${trust_domain}", INGRESS)
+        + "'",
+        None,
+        "service ${service} is not exposed",
+    ),
+    (
         f"{_DETAILS}.startsWith('rbac_')",
         None,
         "%DOWNSTREAM_PEER_URI_SAN% may not call this on service ${service}",
@@ -115,6 +123,32 @@ OUTBOUND_SENTENCES = (
     ),
 )
 
+OPERATOR_SENTENCES = (
+    (
+        f"{_DETAILS} == 'no_healthy_upstream'",
+        None,
+        "service ${service} of project ${project} is not there (`iac health` says why)",
+    ),
+    (
+        f"{_DETAILS}.contains('connection_failure')",
+        None,
+        "service ${service} cannot be reached: its sidecar does not answer (`iac health` says why)",
+    ),
+    (_REQUEST_TOO_LARGE, None, "the request's headers are more than " + _LIMITS),
+    (
+        f"{_DETAILS}.startsWith('http1.') || {_DETAILS}.startsWith('http2.')",
+        None,
+        "this is not HTTP/1, HTTP/2 or gRPC without TLS (%RESPONSE_CODE_DETAILS%):"
+        " call service ${service} as http://localhost:${local_port}/",
+    ),
+)
+
+HOP_HEADERS = ("forwarded", "x-real-ip", "x-forwarded-port", "x-forwarded-prefix")
+"""What a client may have written about hops, beside what is overwritten."""
+
+_LOCAL_HOSTS = r"(localhost|127\.0\.0\.1|\[::1\]|${service}\.localhost)"
+"""Of an operator's port, RE2."""
+
 
 def template(role: str) -> str:
     """The configuration of every sidecar or of every gateway, a ``string.Template``."""
@@ -148,11 +182,16 @@ def _environment() -> Environment:
         tls_directory=TLS_DIRECTORY,
         identities=spiffe_id("${trust_domain}", ""),
         control_plane=spiffe_id("${trust_domain}", CONTROL_PLANE),
+        ingress=spiffe_id("${trust_domain}", INGRESS),
+        own_origin=f"http://{_LOCAL_HOSTS}:${{local_port}}",
+        local_origin=f"https?://{_LOCAL_HOSTS}(:[0-9]+)?",
+        hop_headers=HOP_HEADERS,
         name=NAME,
         own_answers=OWN_ANSWERS,
         strangers=STRANGERS,
         not_asked_by_us=NOT_ASKED_BY_US,
         inbound_sentences=INBOUND_SENTENCES,
         outbound_sentences=OUTBOUND_SENTENCES,
+        operator_sentences=OPERATOR_SENTENCES,
     )
     return environment

@@ -14,21 +14,17 @@ from constructs_lib.hardened_container import (
 )
 from constructs_lib.labels import labels
 from iac_wrapper.files.layout import container_name
+from iac_wrapper.model import envoy_container
 from iac_wrapper.model.mesh import DNS_OPTIONS, LOOPBACK_V6
 from iac_wrapper.model.users import Users
 
-CAPABILITIES = ("CAP_NET_ADMIN", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID")
-"""For the init's first moments (firewall, change of user); it holds none afterwards."""
-
-MEMORY_MB = 256
-"""Envoy 1.40 idles at 65 MB with one worker thread."""
+CAPABILITIES, MEMORY_MB = envoy_container.CAPABILITIES, envoy_container.MEMORY_MB
 
 HOSTS = (("host.docker.internal", "host-gateway"),)
 """The engine's host, by the name that Docker Desktop gives it. The program has it as well: who
 joins a network namespace shares the hosts file of its owner."""
 
-STOP_SECONDS = 10
-"""The init drains for at most 5 s, then gives Envoy 4 s to end."""
+STOP_SECONDS = envoy_container.STOP_SECONDS
 
 
 @dataclass(frozen=True)
@@ -118,9 +114,5 @@ def envoy_environment(
 
 
 def envoy_tmpfs(users: Users) -> dict[str, str]:
-    """The one writable place, Envoy's own.
-
-    The init writes there after it has changed user: measured, root without CAP_DAC_OVERRIDE
-    cannot write to a directory of somebody else's.
-    """
-    return {"/run": f"uid={users.envoy},gid={users.envoy},mode=0755,size=16m"}
+    """The one writable place, Envoy's own."""
+    return envoy_container.tmpfs(users.envoy)

@@ -186,11 +186,16 @@ class Engine:
             self._api.restart(container.id, timeout=container.stop_seconds)
 
     def remove(self, container: Container) -> None:
-        """Remove a container and its anonymous volumes, running or not; gone is fine."""
+        """Remove a container and its anonymous volumes, running or not; gone is fine, or going."""
         import docker.errors  # noqa: PLC0415 - see above
 
         with _translated(), suppress(docker.errors.NotFound):
-            self._api.remove_container(container.id, v=True, force=True)
+            try:
+                self._api.remove_container(container.id, v=True, force=True)
+            except docker.errors.APIError as error:
+                if error.status_code != 409:  # the engine is at it: one that ended removes itself
+                    raise
+                self._api.wait(container.id, condition="removed")
 
     def sweep(self, project: str, keep: Collection[str] = ()) -> list[str]:
         """Remove what carries the project's label, but for the ids in `keep`.

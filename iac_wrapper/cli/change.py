@@ -79,7 +79,7 @@ def deploy(
 
     try:
         intent = _intent(workspace, files, slugs, locked, prune=prune)
-        _show_deployed(ask.with_consent(run, intent), as_json)
+        _show_deployed(ask.with_consent(run, intent), as_json, options=_options(workspace))
     except operation.DeployUnhealthyError as error:
         _show_deployed(error.deployed, as_json, error)
         raise
@@ -253,13 +253,23 @@ def _intent(
     )
 
 
-def _show_deployed(deployed: DeployResult, as_json: bool, error: IacError | None = None) -> None:
+def _options(workspace: Workspace) -> str:
+    """What another command must say to mean the same project."""
+    own = workspace.project == workspace.settings.project
+    return "" if own else f" --project {workspace.project}"
+
+
+def _show_deployed(
+    deployed: DeployResult, as_json: bool, error: IacError | None = None, options: str = ""
+) -> None:
     if as_json:
         failure = {"error": error.to_dict()} if error else {}
         click.echo(dumps({**deployed.report.to_dict(), "plan": deployed.plan.to_dict(), **failure}))
     else:
         click.echo(render.report_table(deployed.report, columns()))
         click.echo(f"Terraform: {deployed.plan.summary} (plan {deployed.plan_hash[:12]}).")
+        if line := render.next_line(deployed.report, options):
+            click.echo(line)
 
 
 def _show_removed(

@@ -7,7 +7,8 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NoReturn
 
@@ -86,7 +87,7 @@ def main(ctx: click.Context, folder: str | None, verbose: bool) -> None:
 def verb(function: Callable[..., None]) -> click.Command:
     """Add ``--project``, ``--env`` and ``--json`` to a verb and hand it its Workspace."""
 
-    @main.command(name=function.__name__, help=function.__doc__)
+    @main.command(name=function.__name__.rstrip("_"), help=function.__doc__)
     @_project
     @_env
     @_json
@@ -105,6 +106,15 @@ def verb(function: Callable[..., None]) -> click.Command:
 
     wrapper.params[:0] = reversed(getattr(function, "__click_params__", []))
     return wrapper
+
+
+@contextmanager
+def quiet_end() -> Iterator[None]:
+    """Ctrl-C is how a person ends what runs until then: no error text."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(Interrupted.exit_code)
 
 
 def dumps(data: Any) -> str:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import click
 
 from iac_wrapper.cli import render
-from iac_wrapper.cli.group import columns, dumps, verb
-from iac_wrapper.errors import Interrupted, UnhealthyError
+from iac_wrapper.cli.group import columns, dumps, quiet_end, verb
+from iac_wrapper.errors import UnhealthyError
 from iac_wrapper.model.plain import plain
 
 if TYPE_CHECKING:
@@ -68,24 +67,13 @@ def logs(
 
     roles = ("app", "envoy") if envoy else ("app",)
     read = operation.follow if follow else operation.logs
-    with _quiet_end(follow):
+    with quiet_end() if follow else nullcontext():
         for record in read(workspace, (*names, *services), roles=roles, tail=tail):
             if record is None:
                 continue
             name = record.service if record.role == "app" else f"{record.service}/{record.role}"
             text = f"{name} | {plain(record.line)}"
             click.echo(json.dumps(asdict(record)) if as_json else text)
-
-
-@contextmanager
-def _quiet_end(follow: bool) -> Iterator[None]:
-    """Ctrl-C is how a person ends following: no error text."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if not follow:
-            raise
-        sys.exit(Interrupted.exit_code)
 
 
 @verb

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 
 from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.health import Health
 from iac_wrapper.model.plan import Action, TerraformChange
 from iac_wrapper.model.public_host import CertificateResult
 from iac_wrapper.model.report import ProjectReport, ServiceReport
 from iac_wrapper.model.service_change import ServiceAction, ServiceChange, summary
 from iac_wrapper.model.text_table import text_table
+
+if TYPE_CHECKING:
+    from iac_wrapper.operations.services import ServiceRow
 
 _WORDS: dict[ServiceAction, tuple[str, str]] = {
     "add": ("+", "new"),
@@ -38,6 +44,10 @@ WIDTH = 100
 
 _HEADER = ("SERVICE", "COMMIT", "IMAGE", "ENTRYPOINT", "HEALTH", "SECONDS")
 _RUNS = _HEADER.index("ENTRYPOINT")
+
+_SERVICES_HEADER = (
+    *("SERVICE", "COMMIT", "STATE", "URL", "CERTIFICATE", "IMAGE", "UP", "RESTARTS"),
+)
 
 _DIGITS, _SHORT_DIGITS = 12, 7
 """Hexadecimal digits of a commit and an image: as everywhere here, and as git shortens them."""
@@ -123,7 +133,8 @@ def report_table(report: ProjectReport, width: int = WIDTH) -> str:
         width: how many columns it may take; it takes more only if its shortest form does.
     """
     verdict = click.style(_verdict(report), fg="green" if report.good else "red")
-    lines = [_fitted(report.services, width), "", *_in_common(report.services), verdict]
+    shown = [(service.app, service.identity) for service in report.services]
+    lines = [_fitted(report.services, width), "", *_in_common(shown), verdict]
     lines += [
         f"{service.app.name}: the previous version ({_version(service.previous)})"
         f" {'was put back' if service.put_back else 'still serves'}."
@@ -139,6 +150,55 @@ def report_table(report: ProjectReport, width: int = WIDTH) -> str:
     return "\n".join(lines)
 
 
+def next_line(report: ProjectReport, options: str) -> str:
+    """What a person types to see what was deployed: for the first web service, else the first that
+    speaks gRPC; empty where nothing can be looked at. `options` end the command."""
+    if not report.good:
+        return ""  # each failure has its own next step
+    for protocol, verb in (("HTTP", "open"), ("GRPC", "proxy")):
+        for service in report.services:
+            if service.good and service.health.listening and service.health.protocol == protocol:
+                return f"Next: iac {verb} {service.app.name}{options}"
+    return ""
+
+
+def services_table(rows: Sequence[ServiceRow], now: datetime, width: int = WIDTH) -> str:
+    """A row per service; times are relative to `now` (UTC)."""
+    for digits, _ in _FORMS:
+        lines = [_service_row(row, now, digits) for row in rows]
+        table = text_table([_SERVICES_HEADER, *lines])
+        if max(map(len, table.splitlines())) <= width:
+            break
+    return "\n".join([table, "", *_in_common([(row.app, row.identity) for row in rows])])
+
+
+def _service_row(row: ServiceRow, now: datetime, digits: int) -> tuple[str, ...]:
+    health, expires = row.health, row.health.expires
+    way = health.way if health.serving else f"{health.status} ({_cause(health.cause, health)})"
+    return (
+        row.app.name,
+        _version(row.app) if digits == _DIGITS else (row.app.commit or "local")[:digits],
+        way,
+        row.url or "-",
+        f"{(expires - now).days} days" if expires else "-",
+        row.app.image.rpartition(":")[2][:digits],
+        _span(now - row.since) if row.since else "-",
+        str(row.restarts),
+    )
+
+
+def _span(span: timedelta) -> str:
+    """The two largest units of a time, as in ``3d 4h``."""
+    seconds = max(0, int(span.total_seconds()))
+    sizes = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+    at = next((n for n, (_, size) in enumerate(sizes) if seconds >= size), len(sizes) - 1)
+    parts = []
+    for name, size in sizes[at : at + 2]:
+        parts.append(f"{seconds // size}{name}")
+        seconds %= size
+    return " ".join(parts)
+
+
 def _fitted(services: Sequence[ServiceReport], width: int) -> str:
     """The table; what runs is cut to the room that is left, hashes are where that is little."""
     for digits, least in _FORMS:
@@ -152,13 +212,14 @@ def _fitted(services: Sequence[ServiceReport], width: int) -> str:
     return text_table([_HEADER, *cut])
 
 
-def _in_common(services: Sequence[ServiceReport]) -> list[str]:
-    """What every row would repeat: names that differ by the service only."""
+def _in_common(services: Sequence[tuple[ResolvedApp, str]]) -> list[str]:
+    """What every row would repeat: names (of each, with its identity) that differ by the service
+    only."""
     if not services:
         return []
-    one = services[0]
-    identity = one.identity.removesuffix(one.app.name)
-    image = one.app.image.rpartition(":")[0].removesuffix(one.app.name)
+    app, whole = services[0]
+    identity = whole.removesuffix(app.name)
+    image = app.image.rpartition(":")[0].removesuffix(app.name)
     return [f"Identities: {identity}<service>. Images: {image}<service>:<image>."]
 
 
@@ -183,13 +244,16 @@ def _version(app: ResolvedApp) -> str:
     return app.commit[:12] if app.commit else app.tree.removeprefix("sha256:")[:12] + " (local)"
 
 
+def _cause(code: str, health: Health) -> str:
+    return _CAUSES.get(code, code.replace("-", " ")) or health.phase.lower()
+
+
 def _state(service: ServiceReport) -> str:
     """A good service with its evidence, another with its cause."""
     health = service.health
     if not service.good:
         code = service.diagnosis.finding.code if service.diagnosis else health.cause
-        words = _CAUSES.get(code, code.replace("-", " ")) or health.phase.lower()
-        return f"{health.status} ({words})"
+        return f"{health.status} ({_cause(code, health)})"
     why = _WAYS[health.way] or health.evidence or health.phase.lower()
     if health.way == "RUNNING" and service.app.run is None:
         why = "alive, taken for a worker"  # nobody said so: a warning has the words to write

@@ -13,14 +13,12 @@ import shutil
 import tempfile
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from iac_wrapper.errors import CertificateError
 from iac_wrapper.files.atomic import write_bytes
@@ -35,8 +33,8 @@ from iac_wrapper.identity.certificate_authority import (
     load_key,
     locked,
 )
+from iac_wrapper.identity.issue import issue
 from iac_wrapper.identity.ownership import Give, chown
-from iac_wrapper.identity.unsigned import common_name, unsigned
 from iac_wrapper.model.certificate import CONTROL_PLANE, Leaf, spiffe_id
 
 __all__ = [
@@ -49,7 +47,6 @@ __all__ = [
     "remove_project",
 ]
 
-LEAF_LIFETIME = timedelta(days=90)
 _CURRENT = "..data"
 _FILES = ("tls.crt", "tls.key", "ca.crt")
 
@@ -85,7 +82,7 @@ def ensure_leaf(  # noqa: PLR0913 - each is a fact of its own, all by keyword
         try:
             if not force and _will_do(ca, directory, name, trust_domain, owner_uid):
                 return inspect_leaf(directory)
-            _install(ca, directory, *_issue(ca, name, trust_domain), (owner_uid, give))
+            _install(ca, directory, *issue(ca, name, trust_domain), (owner_uid, give))
         except OSError as error:
             raise unreadable(directory, error) from None
         return replace(inspect_leaf(directory), issued=True)
@@ -218,32 +215,6 @@ def _names(certificate: x509.Certificate) -> x509.SubjectAlternativeName:
         return certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return x509.SubjectAlternativeName([])
-
-
-def _issue(
-    ca: CertificateAuthority, name: str, trust_domain: str
-) -> tuple[x509.Certificate, PrivateKey]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    names = [x509.DNSName(name), x509.UniformResourceIdentifier(spiffe_id(trust_domain, name))]
-    uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-    subject, own = common_name(name), key.public_key()
-    certificate = (
-        unsigned(subject, own, ca.certificate, LEAF_LIFETIME, "digital_signature")
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
-        .add_extension(_issuer_key(ca), critical=False)
-        .sign(ca.key, hashes.SHA256())
-    )
-    return certificate, key
-
-
-def _issuer_key(ca: CertificateAuthority) -> x509.AuthorityKeyIdentifier:
-    try:
-        own = ca.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    except x509.ExtensionNotFound:
-        return x509.AuthorityKeyIdentifier.from_issuer_public_key(ca.key.public_key())
-    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
 
 
 def _install(

@@ -7,6 +7,7 @@ not know how the connection came about.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -72,6 +73,8 @@ def _to_health(service: str, status: Any) -> Health:
         cause=status.cause,
         next_step=status.next_step,
         hopeless=status.final,
+        since=status.since.ToDatetime(tzinfo=UTC) if status.HasField("since") else None,
+        restarts=status.restarts,
     )
 
 

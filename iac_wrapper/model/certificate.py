@@ -9,6 +9,12 @@ from pathlib import Path
 CONTROL_PLANE = "control-plane"
 """The name in the identity of the user who runs iac; no service can have it."""
 
+OPERATOR = "operator"
+"""The name in the identity of a person who looks at a service through `iac proxy`."""
+
+INGRESS = "ingress"
+"""The name in the identity of what lets the world in to exposed services."""
+
 _SCHEME = "spiffe://"
 
 

@@ -33,7 +33,9 @@ class Health:
     another number for each start of the program. `cause` is the machine-readable reason of
     NOT_SERVING, as in controlplane.proto, and `next_step` what can be done about it; `hopeless`: it
     will not become SERVING by waiting. `fault`: the request itself made the program fail (it
-    answered 500, dropped it or left it open); a 503 may mean "not yet".
+    answered 500, dropped it or left it open); a 503 may mean "not yet". `since` (UTC) is when
+    status or phase changed last, `restarts` how often the program was started again in its
+    container.
     """
 
     name: str
@@ -59,6 +61,8 @@ class Health:
     next_step: str = ""
     hopeless: bool = False
     fault: bool = False
+    since: datetime | None = None
+    restarts: int = 0
 
     @property
     def port(self) -> int | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from iac_wrapper.adapters import state, workspace_lock
 from iac_wrapper.errors import CommandError, ConfigError
 from iac_wrapper.identity import certificates
-from iac_wrapper.operations import candidates, users
+from iac_wrapper.operations import candidates, operators, users
 from iac_wrapper.operations.infrastructure import check_own, destroyer
 from iac_wrapper.operations.workspace import Workspace
 
@@ -34,6 +34,7 @@ def destroy(workspace: Workspace) -> DestroyResult:
     with workspace.hold("iac destroy"):
         check_own(workspace)
         candidates.discard(workspace, live=True)  # they are on the network that Terraform removes
+        operators.end_all(workspace)
         resources = _destroy_state(workspace)
         workspace.step("Removing what else has the project's label")
         swept = [

@@ -76,7 +76,7 @@ def warn_of_missing(workspace: Workspace) -> list[str]:
 
 
 def _to_run(workspace: Workspace) -> list[Container]:
-    """What should run: not what failed, nor a candidate that nobody calls."""
+    """What should run: not what failed, nor a candidate that nobody calls, nor `iac proxy`'s."""
     stopped = releases.load_releases(workspace).stopped
     idle = {
         container.id
@@ -85,7 +85,11 @@ def _to_run(workspace: Workspace) -> list[Container]:
         for container in pair.containers
     }
     containers = workspace.engine.containers(workspace.project)
-    return [c for c in containers if c.service not in stopped and c.id not in idle]
+    return [
+        c
+        for c in containers
+        if c.service not in stopped and c.id not in idle and c.role != labels.OPERATOR
+    ]
 
 
 def _is_app(container: Container) -> bool:

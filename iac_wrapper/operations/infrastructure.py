@@ -18,7 +18,7 @@ from iac_wrapper.files.atomic import write_text
 from iac_wrapper.model import labels
 from iac_wrapper.model.plan import TerraformPlan
 from iac_wrapper.model.provider import PROVIDER_SOURCE, PROVIDER_VERSION
-from iac_wrapper.operations import candidates
+from iac_wrapper.operations import candidates, operators
 from iac_wrapper.operations.workspace import Workspace
 
 
@@ -146,9 +146,11 @@ def sweep_orphans(workspace: Workspace) -> None:
 
     An apply that was killed between "created" and "saved" leaves one; its name would make every
     later apply fail. Call it after a plan: that has shown that no other Terraform is at work.
-    Candidates are not known to it either, and are left to who made them.
+    Candidates and the ways of `iac proxy` are not known to it either, and are left to who made
+    them.
     """
     known = state.resource_ids(workspace.layout.state(workspace.project))
+    known |= operators.running(workspace)
     for pair in candidates.pairs(workspace).values():
         known |= {container.id for container in pair.containers}
     for removed in workspace.engine.sweep(workspace.project, keep=known):

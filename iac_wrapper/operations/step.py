@@ -11,6 +11,7 @@ from iac_wrapper.adapters.terraform import Terraform
 from iac_wrapper.files import lock_file
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.plan import TerraformPlan
+from iac_wrapper.operations import operators
 from iac_wrapper.operations.infrastructure import file_hash, make_plan, sweep_orphans
 from iac_wrapper.operations.workspace import Workspace
 
@@ -56,6 +57,10 @@ def build(workspace: Workspace, step: Step) -> None:
 def apply(workspace: Workspace, step: Step) -> None:
     """Apply the plan, exactly that."""
     sweep_orphans(workspace)
+    if any(
+        c.address.startswith("docker_network.") and c.action != "create" for c in step.plan.changes
+    ):
+        operators.end_all(workspace)
     summary = f"Applying: {step.plan.summary}"
     workspace.step(summary if step.plan.changes else "No changes to any container")
     if not step.plan.empty:

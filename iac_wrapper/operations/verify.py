@@ -116,7 +116,7 @@ def prove_targets(
     Args:
         wait: seconds for those that neither have a `limit` nor a `health_timeout`; 0: one look.
     """
-    stop, resting = Event(), _resting(workspace, targets)
+    stop, resting = Event(), resting_services(workspace, targets)
     pool = ThreadPoolExecutor(max_workers=max(1, min(32, len(targets))))
     one = partial(_prove_one, workspace, control_plane(workspace, lock), lock, wait, stop)
 
@@ -147,7 +147,7 @@ def unhealthy_detail(reports: Sequence[ServiceReport]) -> str:
     return "\n".join(r.diagnosis.render(r.app.name) for r in reports if r.diagnosis)
 
 
-def _resting(workspace: Workspace, targets: Sequence[Target]) -> dict[str, Health]:
+def resting_services(workspace: Workspace, targets: Sequence[Target]) -> dict[str, Health]:
     """What to say of those that a deploy stopped and nobody has started since: nothing answers."""
     stopped = releases.load_releases(workspace).stopped
     known = {t.app.name: t for t in targets if t.app.name in stopped and not t.containers}

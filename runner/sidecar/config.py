@@ -22,6 +22,9 @@ HOP_HEADERS, HOP_KB = 20, 8
 """What a hop may add to a program's headers (identity, request id, forwarding): the receiving side
 allows that much more, so that it is always the first hop that refuses, with a reason."""
 
+EVERYTHING, NOTHING = "{any: true}", "{not_rule: {any: true}}"
+"""What may be called, as permissions of Envoy's RBAC."""
+
 
 def render(template: str, wanted: SidecarEnvironment) -> str:
     """Fill in the values of one container; every one of them was checked by `environment`.
@@ -37,6 +40,9 @@ def render(template: str, wanted: SidecarEnvironment) -> str:
         "max_headers_kb": wanted.max_headers_kb,
         "max_headers_hop": wanted.max_headers + HOP_HEADERS,
         "max_headers_hop_kb": wanted.max_headers_kb + HOP_KB,
+        "to_ingress": EVERYTHING if wanted.exposed else NOTHING,
+        "local_port": wanted.local_port,
+        "tcp_port": wanted.tcp_port,
     }
     try:
         return Template(template).substitute(values)
@@ -50,7 +56,7 @@ def load_envoy_config(wanted: SidecarEnvironment, directory: Path = TEMPLATES) -
     Raises:
         Refused: there is no such template, or it does not fit.
     """
-    path = directory / f"{wanted.role}.yaml"
+    path = directory / f"{wanted.template}.yaml"
     try:
         return render(path.read_text(encoding="utf-8"), wanted)
     except OSError as error:

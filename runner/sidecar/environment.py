@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runner.listeners import MESH_PORTS
 from runner.sidecar.refused import Refused
@@ -22,8 +22,10 @@ class SidecarEnvironment:
 
     `uid` is Envoy's, and the supervisor's once it has dropped root; `app_uid` the program's.
     `port` is the program's ``$PORT``, `port_declared` whether repos.yaml names it. `max_headers`
-    and `max_headers_kb` (KiB) bound the headers of a request and of a response. A gateway has
-    neither service nor port.
+    and `max_headers_kb` (KiB) bound the headers of a request and of a response. `exposed`: the
+    ingress is let in. A gateway has neither service nor port. An operator's `service` is the one
+    that it leads to, from `local_port` of the host; `tcp_port` is the port there where that is no
+    HTTP (0: it is).
     """
 
     role: str
@@ -37,6 +39,14 @@ class SidecarEnvironment:
     port_declared: bool = False
     max_headers: int = 100
     max_headers_kb: int = 60
+    exposed: bool = False
+    local_port: int = 0
+    tcp_port: int = 0
+
+    @property
+    def template(self) -> str:
+        """The name of the configuration to fill in."""
+        return "operator-tcp" if self.tcp_port else self.role
 
 
 def read_environment(environ: Mapping[str, str]) -> SidecarEnvironment:
@@ -46,7 +56,7 @@ def read_environment(environ: Mapping[str, str]) -> SidecarEnvironment:
         Refused: one is missing or unusable.
     """
     reader = _EnvironmentReader(environ)
-    role = reader.one_of("IAC_ROLE", ("sidecar", "gateway"))
+    role = reader.one_of("IAC_ROLE", ("sidecar", "gateway", "operator"))
     common = SidecarEnvironment(
         role=role,
         subnet=reader.subnet("IAC_SUBNET"),
@@ -57,23 +67,36 @@ def read_environment(environ: Mapping[str, str]) -> SidecarEnvironment:
     if common.uid == common.app_uid:
         # The app's uid would bypass the redirection.
         raise Refused(f"IAC_ENVOY_UID and IAC_APP_UID are both {common.uid}, expected two uids")
+    if role == "operator":
+        return _operator(common, reader)
     return common if role == "gateway" else _sidecar(common, reader)
+
+
+def _operator(common: SidecarEnvironment, reader: _EnvironmentReader) -> SidecarEnvironment:
+    local_port = reader.number("IAC_LOCAL_PORT", 1, 65535)
+    tcp_port = reader.number("IAC_TCP_PORT", 0, 65535)
+    return replace(_of_service(common, reader), local_port=local_port, tcp_port=tcp_port)
 
 
 def _sidecar(common: SidecarEnvironment, reader: _EnvironmentReader) -> SidecarEnvironment:
     port = reader.number("IAC_PORT", 1, 65535)
     if port in MESH_PORTS.values():
         raise Refused(f"IAC_PORT is {port}, which is the sidecar's own; choose another port")
-    return SidecarEnvironment(
-        **{
-            **vars(common),
-            "service": reader.label("IAC_SERVICE"),
-            "trust_domain": reader.label("IAC_TRUST_DOMAIN"),
-            "port": port,
-            "port_declared": reader.one_of("IAC_PORT_DECLARED", ("0", "1"), "0") == "1",
-            "max_headers": reader.number("IAC_MAX_HEADERS", 1, 10_000, 100),
-            "max_headers_kb": reader.number("IAC_MAX_HEADERS_KB", 1, 4096, 60),
-        }
+    return replace(
+        _of_service(common, reader),
+        port=port,
+        port_declared=reader.one_of("IAC_PORT_DECLARED", ("0", "1"), "0") == "1",
+        exposed=reader.one_of("IAC_EXPOSED", ("0", "1"), "0") == "1",
+    )
+
+
+def _of_service(common: SidecarEnvironment, reader: _EnvironmentReader) -> SidecarEnvironment:
+    return replace(
+        common,
+        service=reader.label("IAC_SERVICE"),
+        trust_domain=reader.label("IAC_TRUST_DOMAIN"),
+        max_headers=reader.number("IAC_MAX_HEADERS", 1, 10_000, 100),
+        max_headers_kb=reader.number("IAC_MAX_HEADERS_KB", 1, 4096, 60),
     )
 
 

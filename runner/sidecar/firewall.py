@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from runner.listeners import DOCKER_DNS, MESH_PORTS
@@ -23,7 +24,10 @@ def filter_rules(wanted: SidecarEnvironment) -> str:
         if sidecar
         else [mesh]
     )
-    entrance = MESH_PORTS["mtls" if sidecar else "gateway"]
+    entrance = f"-p tcp --dport {MESH_PORTS['mtls' if sidecar else 'gateway']}"
+    if wanted.role == "operator":
+        # Who comes in here is the operator: only the host may, which Docker shows as the bridge.
+        entrance = f"-s {IPv4Network(wanted.subnet)[1]} {entrance}"
     return _table(
         "filter",
         [
@@ -31,7 +35,7 @@ def filter_rules(wanted: SidecarEnvironment) -> str:
             ":FORWARD DROP",
             f":OUTPUT {'ACCEPT' if sidecar else 'DROP'}",
             *_loopback_and_replies(),
-            f"-A INPUT -p tcp --dport {entrance} -j ACCEPT",
+            f"-A INPUT {entrance} -j ACCEPT",
             *(f"-A OUTPUT {rule}" for rule in output),
         ],
     )

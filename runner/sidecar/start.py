@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
+import time
 from pathlib import Path
 
 from runner.sidecar import config, endpoint, environment, envoy, firewall, names, privileges
 from runner.sidecar.environment import SidecarEnvironment
+from runner.sidecar.handover import Handover
 from runner.sidecar.log import say
 from runner.sidecar.refused import Refused
 from runner.sidecar.supervise import EnvoySupervisor
+
+READY = "iac-ready"
+"""The line by which an operator's container says that its port answers."""
 
 EX_CONFIG = 78  # sysexits.h: retrying without an edit cannot help
 
@@ -24,11 +31,15 @@ def main() -> int:
         config.make_directory()
         privileges.drop(wanted.uid)
         path = _prepare(wanted, text)
+        operator = _operator(config.RUN) if wanted.role == "operator" else None
     except (Refused, OSError) as error:
         say(str(error))
         return EX_CONFIG
     # Blocks signals for the threads that follow as well.
-    supervisor = EnvoySupervisor(envoy.command(path), envoy.drain)
+    supervisor = EnvoySupervisor(envoy.command(path), _no_drain if operator else envoy.drain)
+    if operator:
+        operator.follow()
+        threading.Thread(target=_tell_when_ready, daemon=True).start()
     names.start(wanted.project, tell=wanted.role == "sidecar")
     if wanted.role == "sidecar":
         endpoint.follow(wanted, config.RUN)
@@ -40,6 +51,22 @@ def _prepare(wanted: SidecarEnvironment, text: str) -> Path:
     if wanted.role == "sidecar":
         config.check_key()
     return path
+
+
+def _operator(directory: Path) -> Handover:
+    handover = Handover(sys.stdin.fileno(), directory)
+    handover.first()
+    return handover
+
+
+def _tell_when_ready() -> None:
+    while "LIVE" not in envoy.ask("GET", "/ready"):
+        time.sleep(0.05)
+    print(READY, flush=True)
+
+
+def _no_drain() -> None:
+    """The one client has gone."""
 
 
 def check_pid(pid: int, first: str) -> None:

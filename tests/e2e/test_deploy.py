@@ -10,6 +10,9 @@ import json
 import os
 import shutil
 import signal
+import socket
+import subprocess
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,8 +20,10 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import ROOT, Project
+from tests.support.envoy_lab import eventually
 from tests.support.git_server import Content, GitServer, Link, Repository
 from tests.support.machine import record
+from tests.support.proxying import containers, plain, proxying
 
 pytestmark = pytest.mark.integration
 
@@ -32,10 +37,18 @@ HELLO: dict[str, Content] = {
     "    print('the token has', len(os.environb[b'TOKEN']), 'bytes')\n",
 }
 SERVER = {
-    "main.py": "import http.server, os\n"
+    "main.py": "import http.server, os, time\n"
     "class Handler(http.server.BaseHTTPRequestHandler):\n"
     "    def do_GET(self):\n"
+    "        if self.path == '/socket':\n"
+    "            self.wfile.write(b'HTTP/1.1 101 Switching Protocols\\r\\n'\n"
+    "                b'Upgrade: websocket\\r\\nConnection: Upgrade\\r\\n\\r\\n' + b'frame')\n"
+    "            return\n"
     "        self.send_response(200); self.end_headers()\n"
+    "        if self.path == '/events':\n"
+    "            self.wfile.write(b'data: 1\\n\\n'); time.sleep(1)\n"
+    "            self.wfile.write(b'data: 2\\n\\n')\n"
+    "            return\n"
     "        self.wfile.write(os.environ['GREETING'].encode())\n"
     "if __name__ == '__main__':\n"
     "    address = ('127.0.0.1', int(os.environ['PORT']))\n"
@@ -158,6 +171,98 @@ def test_services_call_each_other_by_name(first: dict[str, Any], project: Projec
     app = project.container("hello-main", "app")
     code, output = app.exec_run(["/venv/bin/python", "-c", CLIENT, "http://web:8080/"])
     assert (code, output) == (0, b"good morning\n")
+
+
+def test_a_person_reaches_a_service(first: dict[str, Any], project: Project) -> None:
+    """HTTP/1.1, HTTP/2, a WebSocket and events as they come, by a name of loopback alone; the
+    command's key is on no disk and in nothing that the engine tells."""
+    kept = sorted((ROOT / "secrets" / project.name).rglob("*"))
+    with proxying(project, "web") as proxy:
+        url = f"http://localhost:{proxy.port}/"
+        with plain(url, timeout=5) as answer:
+            assert answer.read() == b"good morning"
+        curl = ["curl", "-sS", "--noproxy", "*", "-w", " %{http_version} %{http_code}"]
+        said = subprocess.check_output([*curl, "--http2-prior-knowledge", url], text=True)
+        assert said == "good morning 2 200"
+        said = subprocess.check_output([*curl, "-H", "Host: evil.example", url], text=True)
+        assert said.startswith("this is not a name of service web here: open http://localhost:")
+        assert said.endswith(" 1.1 421")
+        with plain(f"{url}events", timeout=5) as answer:
+            began = time.monotonic()
+            assert answer.readline() == b"data: 1\n"
+            assert time.monotonic() - began < 0.5
+            assert answer.read() == b"\ndata: 2\n\n"
+        with socket.create_connection(("127.0.0.1", proxy.port), 5) as client:
+            client.sendall(f"GET /socket HTTP/1.1\r\n{WEBSOCKET}".encode())
+            got = b""
+            while not got.endswith(b"frame"):
+                got += client.recv(4096) or pytest.fail(got.decode())
+        assert got.startswith(b"HTTP/1.1 101 ")
+
+        (container,) = containers(project)
+        assert "PRIVATE KEY" not in json.dumps(container.attrs)
+        assert b"PRIVATE KEY" not in container.logs()
+        seen = container.exec_run(["/opt/iac/python3", "-c", LEAF])[1].split()
+        assert seen == [b"tmpfs", b"0600", b"True"], seen
+        _is_closed_to_the_network(project, container)
+    assert sorted((ROOT / "secrets" / project.name).rglob("*")) == kept
+
+
+LEAF = """
+import os
+(kind,) = [line.split()[2] for line in open('/proc/mounts') if line.split()[1] == '/run']
+found = os.stat('/run/envoy/leaf.yaml')
+print(kind, f'{found.st_mode & 0o777:04o}', found.st_uid == os.stat('/proc/1').st_uid)
+"""
+WEBSOCKET = (
+    "Host: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+def _is_closed_to_the_network(project: Project, container: Any) -> None:
+    """Another container of the network cannot speak with the person's identity."""
+    network = f"iacnet-{project.name}"
+    address = container.attrs["NetworkSettings"]["Networks"][network]["IPAddress"]
+    probe = (
+        "import socket\n"
+        f"try: socket.create_connection(({address!r}, 15443), 0.7); print('open')\n"
+        "except OSError: print('closed')\n"
+    )
+    output = project.engine.containers.run(
+        record().bases["3.11"].image, ["python3", "-c", probe], network=network, remove=True
+    )
+    assert output == b"closed\n"
+
+
+def test_a_way_ends_with_its_command(first: dict[str, Any], project: Project) -> None:
+    """By Ctrl-C and SIGTERM within a second or two; after SIGKILL the engine sees to it. Nothing is
+    left, and nothing that is deployed has changed."""
+    before = project.container_ids()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with proxying(project, "web") as proxy:
+            assert proxy.end(number) < 3
+            assert proxy.process.returncode == 130
+            assert containers(project) == []
+    with proxying(project, "web", str(proxy.port)) as again:
+        assert again.port == proxy.port
+        taken = project.iac("proxy", "web", str(again.port), code=2).stderr
+        assert f"port {again.port} on 127.0.0.1 is in use" in taken
+        again.end(signal.SIGKILL)
+        eventually(lambda: containers(project) == [], 5)
+    assert project.container_ids() == before
+
+
+def test_services_are_listed_at_a_glance(first: dict[str, Any], project: Project) -> None:
+    """In the words of `iac health`, and quicker."""
+    text = project.iac("services").stdout
+    rows = {line.split()[0]: line for line in text.splitlines() if line}
+    assert "COMPLETED" in rows["hello-main"]
+    assert "SERVING" in rows["web"]
+    told = json.loads(project.iac("services", "--json").stdout)["services"]
+    web = {row["name"]: row for row in told}["web"]
+    assert (web["state"], web["restarts"], web["identity_proven"]) == ("SERVING", 0, True)
+    assert web["certificate_expires"]
 
 
 @pytest.mark.core

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
 import time
 
+import grpc
 import pytest
 
 from tests.e2e.conftest import ROOT, Project
+from tests.support.proxying import plain
 
 pytestmark = pytest.mark.integration
 
@@ -18,7 +22,8 @@ ASK_CALLER = (
 
 
 def test_the_examples_serve_and_call_each_other(project: Project) -> None:
-    """All five are SERVING; the caller reaches Flask and gRPC by plain names through the mesh."""
+    """All five are SERVING; the caller reaches Flask and gRPC by plain names through the mesh, and
+    so does this machine through `iac proxy`."""
     shutil.copytree(ROOT / "examples", project.folder, dirs_exist_ok=True)
     report = project.deploy()
     assert report["verdict"] == "ok"
@@ -39,6 +44,30 @@ def test_the_examples_serve_and_call_each_other(project: Project) -> None:
         time.monotonic() < deadline
     ):
         if said.startswith(b"{") and json.loads(said) == wanted:
-            return
+            break
         time.sleep(0.2)
-    pytest.fail(f"the caller said {said!r}")
+    else:
+        pytest.fail(f"the caller said {said!r}")
+    _answer_here(project)
+
+
+def _answer_here(project: Project) -> None:
+    """Flask and gRPC from this machine, as plain as from another service."""
+    words = project.argv("proxy", "flask-app", "greeter-grpc", "--json")
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        text = ""
+        while not text.endswith("\n}\n"):
+            text += process.stdout.readline() or pytest.fail(text)
+        flask, greeter = json.loads(text)["proxies"]
+        with plain(flask["address"], timeout=5) as answer:
+            assert json.load(answer) == {"greeting": "Hello from repos.yaml"}
+        address = f"localhost:{greeter['local_port']}"
+        with grpc.insecure_channel(address, options=(("grpc.enable_http_proxy", 0),)) as channel:
+            say = channel.unary_unary(
+                "/greeter.Greeter/SayHello",
+                request_serializer=str.encode,
+                response_deserializer=bytes.decode,
+            )
+            assert say("you", timeout=5) == "Hello, you!"
+        process.send_signal(signal.SIGINT)

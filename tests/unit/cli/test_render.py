@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -15,6 +16,7 @@ from iac_wrapper.model.plan import TerraformChange
 from iac_wrapper.model.report import ProjectReport, ServiceReport
 from iac_wrapper.model.service_change import Reason, ServiceChange
 from iac_wrapper.operations.releases import StoppedService
+from iac_wrapper.operations.services import ServiceRow
 
 
 def _service(name: str, health: Health, probe: Probe, commit: str | None) -> ServiceReport:
@@ -156,6 +158,52 @@ def test_a_row_that_is_not_good_says_the_cause_not_the_phase() -> None:
     assert "  UNREACHABLE (nobody answers)  " in plain(
         render.report_table(ProjectReport("p", (row,)))
     )
+
+
+def test_a_deploy_ends_with_what_to_type_next() -> None:
+    """For the first web service, else for one that speaks gRPC; nothing where there is neither."""
+    job, web = _good("a-job", "COMPLETED"), _good("web", "RUNNING", "127.0.0.1:5000")
+    web = replace(web, health=replace(web.health, protocol="HTTP"))
+    grpc = replace(web, app=replace(web.app, name="b"), health=replace(web.health, protocol="GRPC"))
+    bad = _service("x", Health("x", "NOT_SERVING", "FAILED"), Probe("x", True, ""), None)
+
+    def line(*rows: ServiceReport, options: str = "") -> str:
+        return render.next_line(ProjectReport("p", rows), options)
+
+    assert line(job, grpc, web, options=" --project p") == "Next: iac open web --project p"
+    assert line(job, grpc) == "Next: iac proxy b"
+    assert line(job) == line(web, bad) == line() == ""
+
+
+def test_the_services_table_shows_how_they_are_and_since_when() -> None:
+    """A row each; what is the same for all but the name stands below."""
+    now = datetime(2026, 11, 27, 12, tzinfo=UTC)
+    web, old = _good("web", "RUNNING", "127.0.0.1:5000"), _good("old", "RUNNING")
+    health = replace(
+        web.health, since=now - timedelta(hours=75), restarts=2, expires=now + timedelta(days=60)
+    )
+    rows = [
+        ServiceRow(web.app, web.identity, health, None, "http://web.localhost:8000/"),
+        ServiceRow(
+            old.app, old.identity, Health("old", "UNREACHABLE", cause="unreachable"), None, None
+        ),
+    ]
+    header, first, second, *below = render.services_table(rows, now, 150).splitlines()
+    assert header.split() == [
+        "SERVICE",
+        "COMMIT",
+        "STATE",
+        "URL",
+        "CERTIFICATE",
+        "IMAGE",
+        "UP",
+        "RESTARTS",
+    ]
+    assert " ".join(first.split()) == (
+        "web abababababab (local) SERVING http://web.localhost:8000/ 60 days 0123456789ab 3d 3h 2"
+    )
+    assert "UNREACHABLE (nobody answers)" in second
+    assert below == ["", "Identities: spiffe://p/<service>. Images: iac/p-<service>:<image>."]
 
 
 def test_a_plan_is_told_in_words_of_services() -> None:

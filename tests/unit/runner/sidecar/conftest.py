@@ -27,6 +27,10 @@ GATEWAY = SidecarEnvironment("gateway", "172.20.0.0/16", 10101, "shop")
 
 SIDECAR = replace(GATEWAY, role="sidecar", service="orders", trust_domain="iacnet-shop", port=8080)
 
+OPERATOR = replace(
+    GATEWAY, role="operator", service="orders", trust_domain="iacnet-shop", local_port=8099
+)
+
 NAME = b"\x01b\x00"
 
 HEADER = bytes.fromhex("123481800001000100000001")

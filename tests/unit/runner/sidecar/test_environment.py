@@ -10,7 +10,7 @@ from runner.sidecar import (
     environment,
 )
 from runner.sidecar.refused import Refused
-from tests.unit.runner.sidecar.conftest import GATEWAY, GOOD, SIDECAR
+from tests.unit.runner.sidecar.conftest import GATEWAY, GOOD, OPERATOR, SIDECAR
 
 
 def test_the_environment_is_read_with_its_types() -> None:
@@ -22,6 +22,17 @@ def test_the_environment_is_read_with_its_types() -> None:
     )
     few = {name: GOOD[name] for name in ("IAC_SUBNET", "IAC_ENVOY_UID", "IAC_PROJECT")}
     assert environment.read_environment({**few, "IAC_ROLE": "gateway"}) == GATEWAY
+    assert environment.read_environment({**GOOD, "IAC_EXPOSED": "1"}).exposed
+
+
+def test_an_operator_is_told_of_its_service_and_the_port_on_the_host() -> None:
+    """And of the port there if that speaks something else than HTTP, which has a template."""
+    told = {**GOOD, "IAC_ROLE": "operator", "IAC_LOCAL_PORT": "8099"}
+    assert environment.read_environment(told) == OPERATOR
+    tcp = environment.read_environment({**told, "IAC_TCP_PORT": "5432"})
+    assert (OPERATOR.template, tcp.template, tcp.tcp_port) == ("operator", "operator-tcp", 5432)
+    with pytest.raises(Refused, match="IAC_LOCAL_PORT"):
+        environment.read_environment({**GOOD, "IAC_ROLE": "operator"})
 
 
 @pytest.mark.parametrize(
@@ -43,6 +54,7 @@ def test_the_environment_is_read_with_its_types() -> None:
         ("IAC_PORT", "15001"),
         ("IAC_PORT_DECLARED", "yes"),
         ("IAC_MAX_HEADERS", "-1"),
+        ("IAC_EXPOSED", "true"),
     ],
 )
 def test_a_bad_variable_is_refused_by_name(name: str, value: str) -> None:

@@ -10,7 +10,7 @@ from runner.sidecar import (
     firewall,
 )
 from runner.sidecar.refused import Refused
-from tests.unit.runner.sidecar.conftest import GATEWAY, SIDECAR
+from tests.unit.runner.sidecar.conftest import GATEWAY, OPERATOR, SIDECAR
 
 
 def test_a_sidecar_lets_in_the_mtls_port_alone() -> None:
@@ -41,6 +41,14 @@ def test_a_gateway_reaches_mtls_ports_of_the_subnet_alone() -> None:
     assert "-A INPUT -p tcp --dport 15443 -j ACCEPT" in rules
     assert rules[-2] == "-A OUTPUT -p tcp -d 172.20.0.0/16 --dport 15000 -j ACCEPT"
     assert not any("15000" in rule for rule in rules if "INPUT" in rule)
+
+
+def test_an_operator_lets_in_the_host_alone() -> None:
+    """Who may enter speaks with a person's identity: another container of the network may not."""
+    rules = firewall.filter_rules(OPERATOR).splitlines()
+    assert "-A INPUT -s 172.20.0.1 -p tcp --dport 15443 -j ACCEPT" in rules
+    theirs = [rule for rule in firewall.filter_rules(GATEWAY).splitlines() if "15443" not in rule]
+    assert [rule for rule in rules if "15443" not in rule] == theirs
 
 
 def test_the_redirection_comes_before_dockers_dns_and_only_once() -> None:

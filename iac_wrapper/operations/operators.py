@@ -1,0 +1,23 @@
+"""Ways that people have open to services of the project, whoever opened them.
+
+They belong to a person's `iac proxy`, not to what is deployed: nothing starts or repairs them.
+"""
+
+from __future__ import annotations
+
+from iac_wrapper.model import labels
+from iac_wrapper.operations.workspace import Workspace
+
+
+def running(workspace: Workspace) -> set[str]:
+    """The ids of their containers."""
+    containers = workspace.engine.containers(workspace.project)
+    return {c.id for c in containers if c.role == labels.OPERATOR and c.running}
+
+
+def end_all(workspace: Workspace) -> None:
+    """End them all: they are on the project's network, which is about to go."""
+    for container in workspace.engine.containers(workspace.project):
+        if container.role == labels.OPERATOR:
+            workspace.warn(f"{container.service}: ending the `iac proxy` that is open")
+            workspace.engine.remove(container)

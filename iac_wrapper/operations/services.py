@@ -1,0 +1,94 @@
+"""The services of a project at a glance: what they say of themselves and what the engine knows.
+
+A look, not the proof that `iac health` is: no program is asked, nothing is started or changed.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from iac_wrapper.adapters.engine import Container
+from iac_wrapper.files.layout import container_name
+from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.certificate import spiffe_id
+from iac_wrapper.model.health import Health
+from iac_wrapper.operations.service_url import url_of
+from iac_wrapper.operations.verify import (
+    LOOK_SECONDS,
+    Target,
+    container_state,
+    control_plane,
+    resting_services,
+)
+from iac_wrapper.operations.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class ServiceRow:
+    """One service. `container` is its program's (None: gone), `url` its address if exposed."""
+
+    app: ResolvedApp
+    identity: str
+    health: Health
+    container: Container | None
+    url: str | None
+
+    @property
+    def since(self) -> datetime | None:
+        """From when on it has been running (UTC); None: it is not, or has done its work."""
+        return self.health.since if self.health.way in ("SERVING", "RUNNING") else None
+
+    @property
+    def restarts(self) -> int:
+        """Starts after the first one: of the program in its container, and of that."""
+        return self.health.restarts + (self.container.restarts if self.container else 0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        health = self.health
+        return {
+            "name": self.app.name,
+            "slug": self.app.slug,
+            "commit": self.app.commit,
+            "tree": self.app.tree,
+            "image": self.app.image,
+            "state": health.way,
+            "status": health.status,
+            "phase": health.phase,
+            "cause": health.cause or None,
+            "message": health.message,
+            "port": health.port,
+            "protocol": health.protocol,
+            "url": self.url,
+            "identity": self.identity,
+            "identity_proven": health.identity == self.identity,
+            "certificate_expires": health.expires and health.expires.isoformat(),
+            "since": self.since and self.since.isoformat(),
+            "restarts": self.restarts,
+            "container": container_state(health, self.container),
+        }
+
+
+def services(workspace: Workspace) -> list[ServiceRow]:
+    """Every deployed service, by name.
+
+    Raises:
+        ConfigError: nothing is deployed in this project.
+        EngineError: the engine does not answer.
+    """
+    lock = workspace.deployed_lock()
+    found = {c.name: c for c in workspace.engine.containers(workspace.project)}
+    resting = resting_services(workspace, [Target(app) for app in lock.apps])
+    client = control_plane(workspace, lock)
+
+    def row(app: ResolvedApp) -> ServiceRow:
+        health = resting.get(app.name) or client.health(app.name, timeout=LOOK_SECONDS)
+        name = container_name(workspace.project, app.name, "app")
+        identity = spiffe_id(lock.trust_domain, app.name)
+        return ServiceRow(app, identity, health, found.get(name), url_of(app))
+
+    with ThreadPoolExecutor(max(1, min(32, len(lock.apps)))) as pool:
+        return list(pool.map(row, lock.apps))

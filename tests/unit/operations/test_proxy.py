@@ -1,0 +1,64 @@
+"""What `iac proxy` refuses before it starts anything, and what leaves its containers alone."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.model.event import Event
+from iac_wrapper.model.way import Way
+from iac_wrapper.operations import heal, operators
+from iac_wrapper.operations.infrastructure import sweep_orphans
+from iac_wrapper.operations.proxy import open_ways
+from iac_wrapper.operations.workspace import Workspace
+from tests.support.deployed import app, deployed
+from tests.support.docker_daemon import Daemon, FakeContainer
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port on which somebody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def _refused(workspace: Workspace, *ways: Way) -> str:
+    with pytest.raises(ConfigError) as caught, open_ways(workspace, ways):
+        pytest.fail("opened")
+    return str(caught.value)
+
+
+def test_what_cannot_be_is_refused_before_anything_starts(
+    workspace: Workspace, engine_double: Daemon, taken: int
+) -> None:
+    """Also where the first of several could be: no deploy, no such service or port, a local port
+    that somebody has."""
+    assert "nothing is deployed in project demo" in _refused(workspace, Way("web"))
+    deployed(workspace.layout, app("web"), app("api"))
+    unknown = _refused(workspace, Way("web"), Way("wob"))
+    assert "no service wob in project demo" in unknown
+    assert "api, web" in unknown
+    assert "web offers no port 5432" in _refused(workspace, Way("web", 5432))
+    in_use = _refused(workspace, Way("api"), Way("web", None, taken))
+    assert f"port {taken} on 127.0.0.1 is in use" in in_use
+    assert "iac proxy web (takes a free port)" in in_use
+    assert engine_double.calls == []
+
+
+def test_a_deploy_leaves_a_way_alone_and_a_destroy_ends_it(
+    workspace: Workspace, engine_double: Daemon, events: list[Event]
+) -> None:
+    """It is in no state of Terraform's; one that never ran is swept, and none is ever started."""
+    deployed(workspace.layout, app("web"))
+    engine_double.add(FakeContainer("p", "demo", "web", "operator"))
+    engine_double.add(FakeContainer("q", "demo", "web", "operator", state="created", name="q"))
+    assert not heal.needs_healing(workspace)
+    assert heal.heal(workspace) == []
+    sweep_orphans(workspace)
+    assert list(engine_double.containers) == ["p"]
+    operators.end_all(workspace)
+    assert engine_double.containers == {}
+    assert "web: ending the `iac proxy` that is open" in [event.message for event in events]
