@@ -19,6 +19,7 @@ from constructs_lib.hardened_container import (
 )
 from constructs_lib.labels import labels
 from constructs_lib.mesh import Mesh
+from constructs_lib.volume import Volume
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.layout import container_name
 from iac_wrapper.model.app import ResolvedApp
@@ -106,7 +107,8 @@ _OWN = "correct AppWithEnvoyProps in main.py, or write it in repos.yaml and run 
 
 class AppWithEnvoy(Construct):
     """A service. Ids are a contract: its own is its name; its children are image, certificate,
-    envoy and app. Another id would be another container of the same name.
+    envoy, app, and volume-NAME for each volume. Another id would be another container of the same
+    name.
 
     Raises:
         ConfigError: the id is another one, or the service is in the stack already.
@@ -127,6 +129,7 @@ class AppWithEnvoy(Construct):
         self.image = self._image()
         self.certificate = self._certificate()
         self.envoy = self._envoy()
+        self.volumes = self._volumes()
         self.app = self._app()
         props.mesh.join(id_, (self.image, self.envoy, self.app))
 
@@ -177,6 +180,13 @@ class AppWithEnvoy(Construct):
         )
         return EnvoySidecar(self, "envoy", props)
 
+    def _volumes(self) -> tuple[Volume, ...]:
+        app, project = self._props.app, self._facts.lock.project
+        return tuple(
+            Volume(self, project=project, service=app.name, volume=volume, path=path)
+            for volume, path in sorted(app.options.volumes.items())
+        )
+
     def _app(self) -> HardenedContainer:
         app, project, users = self._props.app, self._facts.lock.project, self._users
         options, layout = app.options, self._facts.layout
@@ -203,6 +213,7 @@ class AppWithEnvoy(Construct):
             tmpfs=_tmpfs({**TMPFS, **options.tmpfs}),
             stop_seconds=(options.stop_grace or STOP_GRACE) + STOP_MARGIN,
             mounts=(passwd, values) if environment.has_references else (passwd,),
+            volumes=tuple(volume.mount for volume in self.volumes),
             namespace_of=self.envoy.id,
         )
         return HardenedContainer(self, "app", props)

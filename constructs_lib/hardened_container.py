@@ -47,6 +47,14 @@ class Mount:
 
 
 @dataclass(frozen=True)
+class VolumeMount:
+    """A named volume of the engine, mounted at `target`; its container writes to it."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
 class Attachment:
     """A place on the project's network; other containers find it under `aliases`."""
 
@@ -77,6 +85,7 @@ class HardenedContainerProps:
     stop_seconds: int
     capabilities: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    volumes: tuple[VolumeMount, ...] = ()
     attachment: Attachment | None = None
     namespace_of: str | None = None
     port: tuple[int, int] | None = None
@@ -119,7 +128,7 @@ class HardenedContainer(Container):
             # The bindings have no pids limit.
             ulimit=[ContainerUlimit(name="nproc", soft=MAX_PROCESSES, hard=MAX_PROCESSES)],
             tmpfs=dict(props.tmpfs),
-            mounts=[_mount(mount) for mount in props.mounts] or None,
+            mounts=_mounts(props) or None,
             network_mode=_network_mode(props),
             networks_advanced=_networks(props.attachment),
             ports=_ports(props.port),
@@ -145,6 +154,7 @@ def _fixed(props: HardenedContainerProps) -> str:
     cpu_quota, healthcheck) belongs in it, under the name that Terraform has for it.
     """
     mounts = [{"type": "bind", "read_only": True, **asdict(mount)} for mount in props.mounts]
+    mounts += [{"type": "volume", "read_only": False, **asdict(each)} for each in props.volumes]
     values = {"init": INIT, "mounts": mounts, "tmpfs": dict(props.tmpfs)}
     if props.cpus is not None:
         values |= {"cpu_period": CPU_PERIOD, "cpu_quota": _quota(props.cpus)}
@@ -156,8 +166,13 @@ def _quota(cpus: float | None) -> int | None:
     return None if cpus is None else round(cpus * CPU_PERIOD)
 
 
-def _mount(mount: Mount) -> ContainerMounts:
-    return ContainerMounts(type="bind", source=mount.source, target=mount.target, read_only=True)
+def _mounts(props: HardenedContainerProps) -> list[ContainerMounts]:
+    # Without volume_options: the official provider demands an engine with API 1.45 for them.
+    return [
+        ContainerMounts(type=kind, source=each.source, target=each.target, read_only=kind == "bind")
+        for kind, found in (("bind", props.mounts), ("volume", props.volumes))
+        for each in found
+    ]
 
 
 def _network_mode(props: HardenedContainerProps) -> str:

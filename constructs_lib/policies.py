@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from iac_wrapper.files.layout import volume_name
 from iac_wrapper.model import labels
 from iac_wrapper.model.redact import Redactor
 
@@ -42,7 +43,7 @@ def violations(
                 continue
             found += [f"{address}: {text}" for text in _labels(kind, body, project)]
             if kind == "docker_container":
-                found += [f"{address}: {text}" for text in _container(body, mountable)]
+                found += [f"{address}: {text}" for text in _container(body, project, mountable)]
     found += [f"{where}: {_EXPOSED}" for where in _secrets(terraform, "")]
     return found
 
@@ -70,10 +71,11 @@ def _present(body: _Json) -> dict[str, str]:
     return labels.of_build(body) if "build" in body else labels.of(body)
 
 
-def _container(body: _Json, mountable: Sequence[str]) -> Iterator[str]:
+def _container(body: _Json, project: str, mountable: Sequence[str]) -> Iterator[str]:
     yield from _privileges(body)
     yield from _isolation(body)
     yield from _host_access(body, mountable)
+    yield from _data(body, project)
 
 
 def _privileges(body: _Json) -> Iterator[str]:
@@ -114,13 +116,30 @@ def _host_access(body: _Json, mountable: Sequence[str]) -> Iterator[str]:
         yield "uploads files, expected mounts: uploaded content lies in Terraform's state"
     if body.get("devices") or body.get("volumes"):
         yield "uses devices or volumes, expected mounts only"
-    for mount in body.get("mounts", ()):
+    for mount in _mounts(body, "bind"):
         source = PurePosixPath(mount.get("source", ""))
         above = {str(parent) for parent in source.parents}
         if ".." in source.parts or above.isdisjoint(mountable):
             yield f"mounts {source}, expected a directory below {' or '.join(mountable)}"
         if mount.get("read_only") is not True:
             yield f"mounts {source} writable, expected read_only = true"
+
+
+def _data(body: _Json, project: str) -> Iterator[str]:
+    """A volume is written by the one program that it belongs to."""
+    service = _present(body).get(labels.SERVICE, "")
+    for mount in _mounts(body, "volume"):
+        name, own = mount.get("source", ""), volume_name(project, service, "")
+        if "app" not in _roles(body):
+            yield f"mounts volume {name}, expected volumes for programs only"
+        elif not name.startswith(own) or "-" in name.removeprefix(own):
+            yield f"mounts volume {name}, expected one of its own: {own}<name>"
+
+
+def _mounts(body: _Json, kind: str) -> list[_Json]:
+    """The mounts of a kind; all that are no volumes count as folders of the host."""
+    volumes = kind == "volume"
+    return [each for each in body.get("mounts", ()) if (each.get("type") == "volume") is volumes]
 
 
 def _secrets(value: Any, where: str) -> Iterator[str]:

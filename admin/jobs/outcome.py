@@ -52,7 +52,13 @@ def unhealthy(result: DeployResult, error: IacError) -> Outcome:
 def destroyed(project: str, result: DestroyResult) -> Outcome:
     """A project is gone."""
     text = f"Project {project} is gone: {result.resources} resources destroyed; nothing is left"
-    data = {"resources": result.resources, "swept": list(result.swept)}
+    if result.volumes_kept:
+        text += f" but its volumes: {', '.join(result.volumes_kept)}"
+    data = {
+        "resources": result.resources,
+        "swept": list(result.swept),
+        "volumes_kept": list(result.volumes_kept),
+    }
     return Outcome("succeeded", text, {"destroyed": data})
 
 

@@ -135,7 +135,7 @@ def _operate(
 def _destroy(workspace: Workspace, request: JobRequest, _sink: Sink) -> Outcome:
     from iac_wrapper.operations.destroy import destroy  # noqa: PLC0415
 
-    return outcome.destroyed(request.project, destroy(workspace))
+    return outcome.destroyed(request.project, destroy(workspace, volumes=request.volumes))
 
 
 def _remove(workspace: Workspace, request: JobRequest, _sink: Sink) -> Outcome:

@@ -41,7 +41,8 @@ def plan(call: Call) -> Response:
 def destroy(call: Call) -> Response:
     """Destroy, if the project's name was given twice."""
     project = settings.check_project(call.project, where="/project")
-    g.asked = JobRequest("destroy", project, owner=call.caller.owner)
+    volumes = bool(call.body.get("volumes"))
+    g.asked = JobRequest("destroy", project, volumes=volumes, owner=call.caller.owner)
     if call.body["confirm"] != project:
         raise Problem(
             422,

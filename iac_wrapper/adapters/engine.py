@@ -215,13 +215,19 @@ class Engine:
                     removed.append(f"network {network['Name']}")
         return removed
 
-    def sweep_data(self, project: str) -> list[str]:
-        """Remove volumes and image tags that carry the project's label; return which."""
+    def sweep_volumes(self, project: str) -> list[str]:
+        """Remove volumes that carry the project's label, with all data; return which."""
         removed: list[str] = []
         with _translated():
             for volume in self.volumes(project):
                 self._api.remove_volume(volume)
                 removed.append(f"volume {volume}")
+        return removed
+
+    def sweep_images(self, project: str) -> list[str]:
+        """Remove image tags that carry the project's label; return which."""
+        removed: list[str] = []
+        with _translated():
             for tag in self.image_tags(project):
                 self._api.remove_image(tag, noprune=False)
                 removed.append(f"image {tag}")
@@ -242,7 +248,8 @@ class Engine:
         )
 
     def leftovers(self, project: str) -> list[str]:
-        """What still carries the project's label: the proof of a destroy is an empty list."""
+        """What still carries the project's label: the proof of a destroy is that nothing does but
+        the data volumes that it lists."""
         return [
             *(f"container {c.name}" for c in self.containers(project)),
             *(f"network {name}" for name in self.networks(project)),

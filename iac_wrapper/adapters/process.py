@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from iac_wrapper.errors import CommandError
 from iac_wrapper.files.machine_home import setup_command
@@ -89,6 +90,34 @@ def run(command: Command, *, timeout: float | None = None) -> CommandResult:
             retryable=True,
         ) from None
     return CommandResult(command, done.returncode, done.stdout, done.stderr)
+
+
+def pipe(
+    command: Command, *, stdin: IO[bytes] | None = None, stdout: IO[bytes] | None = None
+) -> CommandResult:
+    """Run a command with its input and output connected to files; what is not given is nothing.
+
+    Raises:
+        CommandError: the program cannot be started.
+    """
+    nothing = subprocess.DEVNULL
+    try:
+        with subprocess.Popen(
+            command.argv,
+            cwd=command.cwd,
+            env=_environment(command),
+            stdin=nothing if stdin is None else stdin,
+            stdout=nothing if stdout is None else stdout,
+            stderr=subprocess.PIPE,
+        ) as program:
+            try:
+                _, said = program.communicate()
+            except BaseException:
+                program.send_signal(signal.SIGINT)  # `docker run` hands it on
+                raise
+    except OSError as error:
+        raise _cannot_start(command, error) from None
+    return CommandResult(command, program.returncode, "", said.decode(errors="replace"))
 
 
 def stream(command: Command, on_line: Callable[[str], None]) -> CommandResult:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from iac_wrapper.errors import ConfigError
+from iac_wrapper.errors import ConfigError, IacError
 from iac_wrapper.model.plain import plain
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def with_consent(run: Callable[[Intent], T], intent: Intent) -> T:
         return run(replace(intent, agreed_removals=error.services))
 
 
-def about_destroy(project: str, found: Inventory) -> None:
-    """Show what would go and have the project's name typed.
+def about_destroy(project: str, found: Inventory, *, volumes: bool) -> None:
+    """Show what would go and have the project's name typed; with `volumes` the data as well.
 
     Raises:
         ConfigError: there is nobody to ask, or another name was typed.
@@ -50,14 +50,39 @@ def about_destroy(project: str, found: Inventory) -> None:
     if not _at_a_terminal():
         raise ConfigError(
             f"destroying project {project} needs a confirmation, and no terminal is there to ask",
-            found=str(found),
-            next_step=f"iac destroy --yes --project {project}",
+            found=found.describe(volumes=volumes),
+            next_step=f"iac destroy {'--volumes ' * volumes}--yes --project {project}",
         )
-    click.echo(plain(str(found).replace("; ", "\n")), err=True)
-    question = f"This removes all of project {project}. Type its name to go on"
-    typed = click.prompt(question, default="", show_default=False, err=True)
-    if typed.strip() != project:
-        raise _declined()
+    click.echo(plain(found.describe(volumes=volumes).replace("; ", "\n")), err=True)
+    data = ", its data included" if volumes and found.volumes else ""
+    _typed(f"This removes all of project {project}{data}. Type its name to go on", project)
+
+
+def about_volume(name: str, project: str) -> None:
+    """Have the name of a volume that is to go typed.
+
+    Raises:
+        ConfigError: there is nobody to ask, or another name was typed.
+    """
+    if not _at_a_terminal():
+        raise ConfigError(
+            "removing a volume needs a confirmation, and no terminal is there to ask",
+            found=name,
+            next_step=f"iac volumes remove {name} --yes --project {project}",
+        )
+    _typed("This removes the volume with all its data. Type its name to go on", name)
+
+
+def about_restore(error: IacError) -> bool:
+    """Ask whether data may be replaced; False if there is nobody to ask.
+
+    Raises:
+        ConfigError: the answer was no.
+    """
+    if not _at_a_terminal():
+        return False
+    _confirm(f"{error.message[0].upper()}{error.message[1:]}. Go on?")
+    return True
 
 
 def about_remove(project: str, names: Sequence[str]) -> None:
@@ -73,6 +98,12 @@ def about_remove(project: str, names: Sequence[str]) -> None:
             next_step=f"iac remove {' '.join(names)} --yes --project {project}",
         )
     _confirm(f"Remove {', '.join(names)} from project {project}, with keys and secret values?")
+
+
+def _typed(question: str, name: str) -> None:
+    typed = click.prompt(plain(question), default="", show_default=False, err=True)
+    if typed.strip() != name:
+        raise _declined()
 
 
 def _confirm(question: str) -> None:

@@ -147,27 +147,34 @@ def lock(
 
 @verb
 @_yes
+@click.option("--volumes", is_flag=True, help="Remove the data volumes as well.")
 @click.option("--if-exists", is_flag=True, help="Succeed also if there is no such project.")
-def destroy(workspace: Workspace, as_json: bool, yes: bool, if_exists: bool) -> None:
-    """Remove everything of the project and prove that nothing is left.
+def destroy(workspace: Workspace, as_json: bool, yes: bool, volumes: bool, if_exists: bool) -> None:
+    """Remove everything of the project but its data volumes, and prove that nothing else is left.
 
     Shows what that is and has the project's name typed; without a terminal it needs --yes.
+    Data goes only with --volumes.
     """
     from iac_wrapper.operations import inventory
     from iac_wrapper.operations.destroy import DestroyResult
     from iac_wrapper.operations.destroy import destroy as operation
 
     found = inventory.take(workspace) if if_exists else inventory.known(workspace)
-    if not (yes or found.empty):
-        ask.about_destroy(workspace.project, found)
-    done = DestroyResult(0, ()) if found.empty else operation(workspace)
+    idle = found.empty or (found.only_volumes and not volumes)
+    if not (yes or idle):
+        ask.about_destroy(workspace.project, found, volumes=volumes)
+    nothing = DestroyResult(0, (), found.volumes)
+    done = nothing if idle else operation(workspace, volumes=volumes)
     data = {
         "project": workspace.project,
         "resources_destroyed": done.resources,
         "swept": list(done.swept),
         "left": [],
+        "volumes_kept": list(done.volumes_kept),
     }
-    text = render.destroyed_text(workspace.project, done.resources, len(done.swept))
+    text = render.destroyed_text(
+        workspace.project, done.resources, len(done.swept), done.volumes_kept
+    )
     if found.empty:
         text = f"There is no project {workspace.project}."
     click.echo(dumps(data) if as_json else text)

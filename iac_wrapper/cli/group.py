@@ -84,10 +84,11 @@ def main(ctx: click.Context, folder: str | None, verbose: bool) -> None:
     signal.signal(signal.SIGTERM, _terminate)
 
 
-def verb(function: Callable[..., None]) -> click.Command:
-    """Add ``--project``, ``--env`` and ``--json`` to a verb and hand it its Workspace."""
+def verb(function: Callable[..., None], group: click.Group = main) -> click.Command:
+    """Add ``--project``, ``--env`` and ``--json`` to a verb of `group`, which has the function's
+    name, and hand it its Workspace."""
 
-    @main.command(name=function.__name__.rstrip("_"), help=function.__doc__)
+    @group.command(name=function.__name__.strip("_"), help=function.__doc__)
     @_project
     @_env
     @_json
@@ -115,6 +116,11 @@ def quiet_end() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         sys.exit(Interrupted.exit_code)
+
+
+def verb_of(group: click.Group) -> Callable[[Callable[..., None]], click.Command]:
+    """`verb` for a group of verbs, such as ``iac volumes``."""
+    return lambda function: verb(function, group)
 
 
 def dumps(data: Any) -> str:

@@ -19,6 +19,8 @@ from iac_wrapper.model.text_table import text_table
 
 if TYPE_CHECKING:
     from iac_wrapper.operations.services import ServiceRow
+    from iac_wrapper.operations.volume_copies import Copied
+    from iac_wrapper.operations.volumes import VolumeRow
 
 _WORDS: dict[ServiceAction, tuple[str, str]] = {
     "add": ("+", "new"),
@@ -95,17 +97,66 @@ def _other_line(change: TerraformChange) -> str:
     return f"  {sign} {change.address}: {words} (of your own in main.py)"
 
 
-def destroyed_text(project: str, resources: int, swept: int) -> str:
-    """What a destroy removed: resources of the state, and what it found by label besides."""
+def destroyed_text(project: str, resources: int, swept: int, volumes: Sequence[str]) -> str:
+    """What a destroy removed: resources of the state, and what it found by label besides; and the
+    `volumes` that it left."""
     strays = f", {swept} more found by label" if swept else ""
-    return f"Project {project} is gone: {resources} resources destroyed{strays}; nothing is left."
+    gone = f"Project {project} is gone: {resources} resources destroyed{strays}; nothing is left"
+    if not volumes:
+        return f"{gone}."
+    return (
+        f"{gone} but its volumes: {', '.join(volumes)}.\n"
+        "The next deploy finds their data;"
+        f" `iac destroy --volumes --project {project}` removes them."
+    )
+
+
+def volumes_table(project: str, rows: Sequence[VolumeRow]) -> str:
+    """A row per data volume."""
+    if not rows:
+        return f"Project {project} has no volumes."
+    header = ("VOLUME", "SERVICE", "PATH", "SIZE", "USED BY", "SINCE")
+    cells = [
+        (
+            row.name,
+            row.service,
+            row.path or "-",
+            "?" if row.size_bytes is None else size_text(row.size_bytes),
+            ", ".join(row.used_by) or "nobody: kept",
+            row.since[:10],
+        )
+        for row in rows
+    ]
+    return text_table([header, *cells])
+
+
+def size_text(count: int) -> str:
+    """Bytes with a unit: ``812 B``, ``1.4 MB``."""
+    size, units = float(count), ["B", "kB", "MB", "GB"]
+    while size >= 1000 and len(units) > 1:
+        size /= 1000
+        units.pop(0)
+    return f"{size:.1f} {units[0]}" if count >= 1000 else f"{count} B"
+
+
+def copied_text(done: Copied, what: str) -> str:
+    """What a backup or restore did, and who stood still for it."""
+    files = f"{done.files} file{'s' * (done.files != 1)}"
+    text = f"{what} {done.volume}: {files}, {size_text(done.bytes)}."
+    if done.stopped:
+        text += f" {', '.join(done.stopped)} stood still for {done.seconds:.1f} s."
+    if done.skipped:
+        text += f" {done.skipped} sockets and pipes are left out."
+    if done.changed:
+        text += f" {done.changed} files changed while they were read."
+    return text
 
 
 def removed_text(services: Sequence[str], volumes: Sequence[str], listed: Sequence[str]) -> str:
     """What a remove did; `volumes` it left, `listed` is where a repos file still names them."""
     lines = [f"Removed {', '.join(services)}, with keys and secret values."]
     if volumes:
-        lines.append(f"Data volumes stay: {', '.join(volumes)} (docker volume rm removes them).")
+        lines.append(f"Data volumes stay: {', '.join(volumes)} (`iac volumes remove` deletes one).")
     if listed:
         lines.append(f"{', '.join(listed)}: the next `iac deploy --file` brings it back.")
     else:

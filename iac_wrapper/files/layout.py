@@ -121,6 +121,11 @@ def container_name(project: str, service: str, role: str) -> str:
     return f"{project}-{service}-{role}"
 
 
+def volume_name(project: str, service: str, volume: str) -> str:
+    """Engine-wide name of a data volume; `volume` is what repos.yaml calls it."""
+    return f"{project}-{service}-{volume}"
+
+
 def candidate_name(project: str, service: str) -> str:
     """The name of a candidate's Envoy container while it has no traffic."""
     return f"{project}-{service}-candidate"

@@ -104,6 +104,7 @@ def _spec(entry: Entry, override: KeyValues, defaults: list[KeyValues], reader: 
     for each in defaults:
         said, more = with_defaults(said, each)
         notes += more
+    check_together(said, reader, merged=True)
     return replace(spec(entry.name, said, reader, None, entry.where), notes=notes)
 
 

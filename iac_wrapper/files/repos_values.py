@@ -14,7 +14,7 @@ import yaml
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.yaml_nodes import Reader
 from iac_wrapper.model.key import ByName, Key, Misfit, Text
-from iac_wrapper.model.repos_keys import KEYS, SLUG, contradiction
+from iac_wrapper.model.repos_keys import KEYS, SLUG, contradiction, mount_clash
 
 
 class KeyValue(NamedTuple):
@@ -130,22 +130,32 @@ def check_together(said: KeyValues, reader: Reader, *, merged: bool = False) -> 
     Raises:
         ConfigError: there are some.
     """
-    found = contradiction({name: each.value for name, each in said.items()})
+    values = {name: each.value for name, each in said.items()}
+    found = contradiction(values)
     if found:
         node = said[found.key.name].node
         written = found.key.name + (f": {node.value}" * isinstance(node, yaml.ScalarNode))
-        at = f" at {reader.where(said['run'].node)}" if merged else ""
+        at = f" at {reader.where(said[found.other].node)}" if merged else ""
+        instead = found.instead
         raise reader.error(
             node,
             found.why,
-            found=f"run: {found.run}{at} and {written}",
-            expected=f"one of the two, or run: web and {written}",
-            next_step=f"delete `{written}`, or write `run: web` if it answers requests",
+            found=f"{found.said}{at} and {written}",
+            expected="one of the two" + (f", or {instead} and {written}" if instead else ""),
+            next_step=f"delete `{written}`"
+            + (f", or write `{instead}` if it answers requests" if instead else ""),
+        )
+    if why := mount_clash(values):
+        raise reader.error(
+            said["volumes"].node,
+            why,
+            expected="a path of its own for each, none inside another volume's",
+            next_step="give it another path",
         )
 
 
 def over(weak: KeyValues, strong: KeyValues) -> KeyValues:
-    """Both, key by key: the strong one's value, and mappings (`env`, `tmpfs`) merged by name.
+    """Both, key by key: the strong one's value, and mappings (as `env`) merged by name.
 
     A slug takes the place of slug and subdir: a folder of another repository is none of this one.
     """
@@ -168,7 +178,7 @@ def with_defaults(said: KeyValues, defaults: KeyValues) -> tuple[KeyValues, tupl
     for name, found in defaults.items():
         values = {n: each.value for n, each in said.items()} | {name: found.value}
         clash = None if name in said else contradiction(values)
-        if clash:
+        if clash and name != "volumes":  # to lose data over a default is no default
             notes.append(f"the default of `{name}` does not apply: {clash.why}")
         else:
             taken[name] = found

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from iac_wrapper.model import forms
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.mesh import PORTS
 
@@ -51,7 +52,6 @@ LASTING = (
 )
 """Causes that time does not heal: what fails for one of them fails again."""
 
-_WRITABLE = "below /tmp, or below a folder that `tmpfs:` in its entry names"
 _MESH_PORTS = ", ".join(str(PORTS[name]) for name in ("stats", "mtls", "outbound", "runner"))
 
 
@@ -124,22 +124,57 @@ def _set(name: str) -> str:
     return f"write `env: {{{name}: …}}` in its entry"
 
 
-def _read_only(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
-    folder = str(PurePosixPath(match[1]).parent)
-    step = f"write `tmpfs: {{{folder}: 64m}}` in its entry"
-    if folder in ("/", "/app") or not folder.startswith("/"):
-        step = f"let it write {_WRITABLE}"
-    return "read-only-path", f"{match[1]} cannot be written: the root is read-only", step
+def _read_only(match: re.Match[str], app: ResolvedApp) -> tuple[str, str, str]:
+    said = match.groupdict()
+    if not (path := said.get("path")):
+        text = "it writes where it cannot: the root is read-only"
+        return "read-only-path", text, _let_it_write(app)
+    folder, text = _folder_of(path, makes=bool(said.get("makes"))), _CANNOT.format(path)
+    if folder is None:
+        return "read-only-path", text, _let_it_write(app)
+    name = PurePosixPath(folder).name.lower()
+    line = (
+        f"volumes: {{{name if re.fullmatch('[a-z][a-z0-9_]{0,31}', name) else 'data'}: {folder}}}"
+    )
+    step = f"write `{line}` in its entry if that is to stay, `tmpfs: {{{folder}: 64m}}` if not"
+    return "read-only-path", text, step
 
 
-def _database(_match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
-    step = f"let it keep the file {_WRITABLE}"
-    return "read-only-path", "its SQLite file cannot be written: the root is read-only", step
+_CANNOT = "{} cannot be written: the root is read-only"
 
 
-def _permission(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
-    step = f"let it use a path {_WRITABLE}"
-    return "permission", f"it has no permission for {match[1]}", step
+def _folder_of(path: str, *, makes: bool) -> str | None:
+    """The folder to mount so that `path` can be written, which the program `makes` as a folder, or
+    may do so if its name has no suffix; None: no folder above it can be mounted."""
+    at = PurePosixPath(path)
+    above = forms.is_mountable(str(at.parent))
+    found = at if makes or not (above or at.suffix) else at.parent
+    return str(found) if forms.is_mountable(str(found)) else None
+
+
+def _let_it_write(app: ResolvedApp) -> str:
+    """Where a program can write, if nothing tells where it wants to."""
+    if kept := sorted(app.options.volumes.values()):
+        return f"let it write below {' or '.join(kept)}, which `volumes:` in its entry names"
+    return (
+        "let it write below a folder that `volumes:` in its entry names, such as"
+        " `volumes: {data: /app/data}`; what need not stay, below /tmp or a folder of `tmpfs:`"
+    )
+
+
+def _database(_match: re.Match[str], app: ResolvedApp) -> tuple[str, str, str]:
+    text = "its SQLite file cannot be written: the root is read-only"
+    return "read-only-path", text, _let_it_write(app)
+
+
+def _permission(match: re.Match[str], app: ResolvedApp) -> tuple[str, str, str]:
+    path = PurePosixPath(match["path"])
+    text = f"it has no permission for {path}"
+    for volume in app.options.volumes.values():
+        if path.is_relative_to(volume):
+            step = f"run `iac deploy`: it gives all files of {volume} to the program again"
+            return "permission", text, step
+    return "permission", text, _let_it_write(app)
 
 
 def _address(_match: re.Match[str], app: ResolvedApp) -> tuple[str, str, str]:
@@ -165,6 +200,7 @@ def _worker(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
 _LOOSE: tuple[tuple[str, Explain], ...] = (
     (r"^.*[Ss]et the ([A-Z][A-Z0-9_]+) environment variable.*$", _variable),
     (r"^.*[Ee]nvironment variable [\"'`]?([A-Z][A-Z0-9_]+).*$", _variable),
+    (r"^.*[Rr]ead-only file system(?! *[:,]).*$", _read_only),
 )
 
 _PATTERNS: tuple[_Pattern, ...] = tuple(
@@ -181,9 +217,29 @@ _PATTERNS: tuple[_Pattern, ...] = tuple(
         (r"(?:os\.py|<frozen os>).*\n(?:.*\n){0,3}?KeyError: '(\w+)'$", _variable),
         (r"validation errors? for .*\n(\w+)\n +[Ff]ield required.*$", _field),
         (r"^.*?([A-Z][A-Z0-9_]+) not found\. Declare it as envvar.*$", _variable),
-        (r"^.*Read-only file system: '([^']+)'.*$", _read_only),
+        # Python: the frame of a mkdir stands just above; Node; Go; coreutils, shells and C.
+        (
+            r"^(?:.*\b(?P<makes>mkdir|makedirs)\(.*\n(?:[ ^~]*\n)?)?"
+            r".*Read-only file system: '(?P<path>[^']+)'.*$",
+            _read_only,
+        ),
+        (
+            r"^.*EROFS: read-only file system, (?:(?P<makes>mkdir)|\w+) '(?P<path>[^']+)'.*$",
+            _read_only,
+        ),
+        (
+            r"^.*?\b(?:(?P<makes>mkdir)|\w+) (?P<path>/[^:\s]+): read-only file system.*$",
+            _read_only,
+        ),
+        (
+            r"^.*?(?P<makes>create directory )?['\"\u2018]?(?P<path>/[^:'\"\u2018\u2019\s]+)"
+            r"['\"\u2019]?: Read-only file system\s*$",
+            _read_only,
+        ),
         (r"^.*(?:attempt to write a readonly database|unable to open database file).*$", _database),
-        (r"^.*Permission denied: '([^']+)'.*$", _permission),
+        (r"^.*Permission denied: '(?P<path>[^']+)'.*$", _permission),
+        (r"^.*EACCES: permission denied, \w+ '(?P<path>[^']+)'.*$", _permission),
+        (r"^.*?\b(?:open|mkdir) (?P<path>/[^:\s]+): permission denied.*$", _permission),
         # gunicorn; its SIGABRT and the SIGKILL after it are what a request's time limit ends in.
         (r"^.*Worker \(pid:\d+\) was sent (SIG(?:SEGV|BUS|ILL|FPE))!.*$", _worker),
         (r"^.*(?:Address already in use|address already in use|EADDRINUSE).*$", _address),

@@ -107,13 +107,18 @@ def request_path() -> Text:
     )
 
 
-def mounts() -> ByName:
-    """Sizes by path: absolute, in its shortest form, clear of what the tool puts there."""
-    path = Text(
-        parse=lambda text: text if _is_mountable(text) else None,
+def mount_path() -> Text:
+    """A path in the container: absolute, shortest form, clear of what the tool puts there."""
+    return Text(
+        parse=lambda text: text if is_mountable(text) else None,
         expected="an absolute path such as /tmp or /app/cache, without a final slash",
         schema={"pattern": rf"^(?!{_NOT_MOUNTED})(?!.*/\.\.?(?:/|$))(?:/[\w.-]+)+$"},
     )
+
+
+def mounts() -> ByName:
+    """Sizes by path."""
+    path = mount_path()
     amount = size(least=1)
 
     def write(sizes: Mapping[str, Any]) -> str:
@@ -132,7 +137,8 @@ def mounts() -> ByName:
     )
 
 
-def _is_mountable(text: str) -> bool:
+def is_mountable(text: str) -> bool:
+    """Whether something may be mounted at this path in a container."""
     plain = re.fullmatch(r"(/[\w.-]+)+", text) and not {".", ".."} & set(text.split("/"))
     return bool(plain) and not re.match(_NOT_MOUNTED, text)
 

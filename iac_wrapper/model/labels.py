@@ -1,4 +1,4 @@
-"""Names of the labels on every container, network and built image of a project.
+"""Names of the labels on every container, network, data volume and built image of a project.
 
 Constructs write them, and the command side finds, heals and removes by them.
 """
@@ -18,6 +18,8 @@ OPERATOR = "operator"
 SLUG = "org.karstkit.slug"
 UIDS = "org.karstkit.uids"
 TREE = "org.karstkit.tree"
+VOLUME = "org.karstkit.volume"
+"""What repos.yaml calls a data volume."""
 FIXED = "org.karstkit.fixed"
 """A hash of what only a new container can change."""
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from iac_wrapper.model import forms
+from iac_wrapper.model import forms, volumes
 from iac_wrapper.model.key import Key
 
 Run = Literal["web", "worker", "job"]
@@ -33,7 +33,7 @@ class Options:
 
     `health` is the path that must answer with a status below 400; `health_timeout` and `stop_grace`
     are seconds; `memory_mb` is MiB; `cpus` is processors; `tmpfs` maps absolute paths of writable
-    memory to MiB.
+    memory to MiB; `volumes` maps names of volumes to absolute paths.
     """
 
     run: Run | None = field(
@@ -117,6 +117,16 @@ class Options:
             "writable memory, by path",
             "`/tmp` of 64 MiB",
             "{/tmp: 256m, /app/cache: 64m}",
+        ),
+    )
+    volumes: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata=_key(
+            "volumes",
+            volumes.folders(),
+            "[folders that stay](docs/volumes.md), by name; makes the rollout `replace`",
+            "none",
+            "{data: /app/data}",
         ),
     )
 

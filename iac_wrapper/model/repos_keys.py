@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from iac_wrapper.model import app_rules, options, slug_pattern
+from iac_wrapper.model import app_rules, options, slug_pattern, volumes
 from iac_wrapper.model.key import ByName, Key, Text
 from iac_wrapper.model.slug import MAX_LENGTH, Slug
 
@@ -142,15 +142,20 @@ IDLE = ("worker", "job")
 
 
 class Contradiction(NamedTuple):
-    """A key that has no meaning beside the ``run`` that is said with it."""
+    """A key that has no meaning beside what another one says.
 
-    run: str
+    `said` is the other one as it is written, `instead` what a person may have meant.
+    """
+
     key: Key
+    other: str
+    said: str
     why: str
+    instead: str = ""
 
 
 def contradiction(said: Mapping[str, Any]) -> Contradiction | None:
-    """The first key of `said` that means nothing for a program without requests, None if all do.
+    """The first key of `said` that means nothing beside another one, None if all do.
 
     A port or a page that nobody asks would look as if the verdict rested on it.
     """
@@ -158,5 +163,14 @@ def contradiction(said: Mapping[str, Any]) -> Contradiction | None:
     if run in IDLE:
         for key in KEYS.values():
             if key.only_web and said.get(key.name, key.only_web_but) != key.only_web_but:
-                return Contradiction(run, key, key.only_web.format(run=run))
+                why = key.only_web.format(run=run)
+                return Contradiction(key, "run", f"run: {run}", why, "run: web")
+    if said.get("volumes") and said.get("rollout") == "beside":
+        why = "a service with volumes is replaced: two versions would write to one volume"
+        return Contradiction(KEYS["rollout"], "volumes", "volumes", why)
     return None
+
+
+def mount_clash(said: Mapping[str, Any]) -> str | None:
+    """Why the folders of `said` cannot be mounted together; None if they can."""
+    return volumes.clash(said.get("volumes", {}), said.get("tmpfs", {}))

@@ -45,6 +45,7 @@ def json_schema() -> dict[str, Any]:
             **{f"key-{key.name}": _described(key) for key in KEYS.values()},
             "name": NAME,
             "idle": _idle(),
+            "kept": _kept(),
             "apps": {
                 "description": "The services: slugs, or mappings with a slug.",
                 "type": "array",
@@ -57,8 +58,8 @@ def json_schema() -> dict[str, Any]:
                 "anyOf": [{"required": ["slug"]}, {"required": ["name"]}],
             },
             "defaults": {
-                "description": "What holds for every service that does not say it itself; `env`"
-                " and `tmpfs` are merged by name.",
+                "description": "What holds for every service that does not say it itself; `env`,"
+                " `tmpfs` and `volumes` are merged by name.",
                 **_mapping(key for key in KEYS.values() if not key.no_default),
             },
             "environments": _environments(),
@@ -86,7 +87,7 @@ def _mapping(keys: Iterable[Key]) -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "properties": {key.name: _ref(f"key-{key.name}") for key in keys},
-        "allOf": [_ref("idle")],
+        "allOf": [_ref("idle"), _ref("kept")],
     }
 
 
@@ -101,6 +102,15 @@ def _idle() -> dict[str, Any]:
                 if key.only_web
             }
         },
+    }
+
+
+def _kept() -> dict[str, Any]:
+    """`contradiction` of `volumes` and `rollout`, as a schema."""
+    said = {"type": "object", "minProperties": 1}
+    return {
+        "if": {"required": ["volumes"], "properties": {"volumes": said}},
+        "then": {"properties": {"rollout": {"not": {"const": "beside"}}}},
     }
 
 

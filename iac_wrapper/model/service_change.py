@@ -22,6 +22,7 @@ What = Literal[
     "certificate",
     "tool",
     "drift",
+    "volumes",
     "other",
 ]
 

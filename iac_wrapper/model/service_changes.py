@@ -47,12 +47,14 @@ class Observations:
     `values`: service -> variables whose secret value differs from the one the container has.
     `due`: owners of certificates that a deploy issues anew. `stopped`: (service, role) of
     containers that a deploy starts. `commits`: service -> how many lie between old and new.
+    `volumes`: service -> what becomes of its data, sentences.
     """
 
     values: Mapping[str, Collection[str]] = field(default_factory=dict)
     due: Collection[str] = ()
     stopped: Collection[tuple[str, str]] = ()
     commits: Mapping[str, int] = field(default_factory=dict)
+    volumes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def service_changes(
@@ -86,11 +88,12 @@ def _one(
     seen: Observations,
 ) -> ServiceChange | None:
     actions = {resource.action for resource in resources}
+    data = tuple(Reason("volumes", text) for text in seen.volumes.get(name, ()))
     if new and not old and actions <= {"create"}:
-        return ServiceChange(name, "add", (Reason("source", _origin(new)),))
+        return ServiceChange(name, "add", (Reason("source", _origin(new)), *data))
     if not new and actions == {"delete"}:
-        return ServiceChange(name, "remove")
-    reasons = tuple(dict.fromkeys(_reasons(name, old, new, resources, seen)))
+        return ServiceChange(name, "remove", data)
+    reasons = (*dict.fromkeys(_reasons(name, old, new, resources, seen)), *data)
     action = _action(resources, reasons, stopped=any(s == name for s, _ in seen.stopped))
     if action == "replace" and actions == {"create"} and not reasons:
         return ServiceChange(name, "add")  # the gateway and the network of a first deploy

@@ -11,7 +11,7 @@ from iac_wrapper.model.intent import Intent
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.plan import TerraformPlan
 from iac_wrapper.model.report import ProjectReport, ServiceReport
-from iac_wrapper.operations import local_bases, prune
+from iac_wrapper.operations import local_bases, prune, volumes
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.infrastructure import check_own
 from iac_wrapper.operations.intent import select, warn_of_another
@@ -60,7 +60,9 @@ def gather(workspace: Workspace, intent: Intent) -> ProjectFacts:
     check_values(workspace, selection)
     count = len(selection.fresh)
     workspace.step(f"Resolving {count} slug{'s' * (count != 1)}")
-    return facts(workspace, selection)
+    found = facts(workspace, selection)
+    volumes.check(workspace, found.lock)
+    return found
 
 
 def lock(workspace: Workspace, intent: Intent) -> LockFile:
@@ -88,6 +90,7 @@ def deploy(workspace: Workspace, intent: Intent, *, everything: bool = False) ->
             `everything` also if those are bad only that were broken before.
     """
     with workspace.hold("iac deploy"):
+        before = workspace.applied_lock()
         found = gather(workspace, intent)
         warn_of_another(workspace, intent)
         values = secret_values(workspace, found.lock)
@@ -102,6 +105,9 @@ def deploy(workspace: Workspace, intent: Intent, *, everything: bool = False) ->
         lock_file.save_lock(rolled.lock, intent.lock_path)
         remove_dropped(workspace, rolled.lock)
         local_bases.save_bases(workspace, intent, rolled.lock)
+        old = before.apps if before else ()
+        for service, text in volumes.left(workspace.project, old, rolled.lock.apps):
+            workspace.progress(f"{service}: {text}")
     deployed = DeployResult(rolled.plan, rolled.plan_hash, rolled.report, rolled.moved_services)
     if not deployed.report.good:
         raise DeployUnhealthyError(deployed)

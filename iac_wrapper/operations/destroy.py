@@ -1,8 +1,9 @@
-"""Destroy: remove everything of a project, and prove that nothing is left."""
+"""Destroy: remove everything of a project but its data, and prove that nothing else is left."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from iac_wrapper.adapters import state, workspace_lock
@@ -15,14 +16,17 @@ from iac_wrapper.operations.workspace import Workspace
 
 @dataclass(frozen=True)
 class DestroyResult:
-    """What a destroy removed: resources of the state, and strays found by their label."""
+    """What a destroy removed: resources of the state, and strays found by their label; and the data
+    volumes that it left."""
 
     resources: int
     swept: tuple[str, ...]
+    volumes_kept: tuple[str, ...] = ()
 
 
-def destroy(workspace: Workspace) -> DestroyResult:
-    """Remove containers, network, images, volumes, certificates and state of the project.
+def destroy(workspace: Workspace, *, volumes: bool = False) -> DestroyResult:
+    """Remove containers, network, images, certificates and state of the project, with `volumes` its
+    data volumes as well; else these stay, and with them the uids of their services.
 
     Works from the state and the labels alone; repos.lock.json and `secrets/ca.*` stay. Safe to
     repeat, and after an apply that was cut off.
@@ -39,12 +43,14 @@ def destroy(workspace: Workspace) -> DestroyResult:
         workspace.step("Removing what else has the project's label")
         swept = [
             *workspace.engine.sweep(workspace.project),
-            *workspace.engine.sweep_data(workspace.project),
+            *workspace.engine.sweep_images(workspace.project),
+            *(workspace.engine.sweep_volumes(workspace.project) if volumes else ()),
         ]
-        _check_nothing_left(workspace)
+        kept = tuple(sorted(workspace.engine.volumes(workspace.project)))
+        _check_nothing_left(workspace, but=[f"volume {name}" for name in kept if not volumes])
         users.release(workspace, None)
         _remove_files(workspace)
-    return DestroyResult(resources, tuple(swept))
+    return DestroyResult(resources, tuple(swept), kept)
 
 
 def _destroy_state(workspace: Workspace) -> int:
@@ -62,8 +68,8 @@ def _destroy_state(workspace: Workspace) -> int:
     return count
 
 
-def _check_nothing_left(workspace: Workspace) -> None:
-    left = workspace.engine.leftovers(workspace.project)
+def _check_nothing_left(workspace: Workspace, *, but: Collection[str]) -> None:
+    left = [each for each in workspace.engine.leftovers(workspace.project) if each not in but]
     if left:
         raise CommandError(
             f"project {workspace.project} is not completely removed",

@@ -17,8 +17,8 @@ class UnknownProjectError(ConfigError):
 
 @dataclass(frozen=True)
 class Inventory:
-    """Names of what a destroy would remove; `others` are resources of the stack that somebody
-    added; `files`: keys, state or logs lie in the folder."""
+    """Names of what there is; a destroy leaves `volumes` unless it is told. `others` are resources
+    of the stack that somebody added; `files`: keys, state or logs lie in the folder."""
 
     services: tuple[str, ...]
     networks: tuple[str, ...]
@@ -30,22 +30,30 @@ class Inventory:
     @property
     def empty(self) -> bool:
         """True if nothing anywhere belongs to the project."""
-        return not (self.named or self.files)
+        return not (self._removed or self.volumes or self.files)
 
     @property
-    def named(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """Each kind that there is something of, with the names."""
+    def only_volumes(self) -> bool:
+        """True if a destroy that keeps data has nothing to do."""
+        return bool(self.volumes) and not (self._removed or self.files)
+
+    @property
+    def _removed(self) -> dict[str, tuple[str, ...]]:
+        """Names by kind of what every destroy removes; kinds that there is nothing of are out."""
         kinds = {
             "services": self.services,
             "networks": self.networks,
-            "volumes": self.volumes,
             "images": self.images,
             "of your own in main.py": self.others,
         }
-        return tuple((kind, names) for kind, names in kinds.items() if names)
+        return {kind: names for kind, names in kinds.items() if names}
 
-    def __str__(self) -> str:
-        named = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in self.named)
+    def describe(self, *, volumes: bool) -> str:
+        """What goes, and which data stays; with `volumes` that goes, too."""
+        kinds = self._removed or {}
+        if self.volumes:
+            kinds |= {"volumes, with all their data" if volumes else "volumes stay": self.volumes}
+        named = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds.items())
         return named or "nothing but files: keys, state or logs"
 
 

@@ -18,7 +18,7 @@ from iac_wrapper.model.service_change import ServiceChange
 from iac_wrapper.model.service_changes import Observations, service_changes
 from iac_wrapper.model.slug import Slug
 from iac_wrapper.model.users import Users
-from iac_wrapper.operations import releases, users
+from iac_wrapper.operations import releases, users, volumes
 from iac_wrapper.operations.deploy import gather
 from iac_wrapper.operations.heal import STOPPED
 from iac_wrapper.operations.infrastructure import file_hash, make_plan
@@ -126,8 +126,14 @@ def _observe(
     for container in with_old_values(workspace, wanted):  # of a deploy that did not come so far
         names = {app.name: app.env for app in wanted.apps}[container.service]
         values.setdefault(container.service, set(names))
-    due = due_certificates(workspace, wanted, owners)
-    return Observations(values, due, _stopped(workspace, resting), _commits(workspace, wanted))
+    applied = workspace.applied_lock()
+    return Observations(
+        values,
+        due=due_certificates(workspace, wanted, owners),
+        stopped=_stopped(workspace, resting),
+        commits=_commits(workspace, wanted),
+        volumes=volumes.changes(workspace, applied.apps if applied else (), wanted.apps),
+    )
 
 
 def _stopped(workspace: Workspace, resting: frozenset[str]) -> set[tuple[str, str]]:

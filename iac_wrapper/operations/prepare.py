@@ -24,7 +24,7 @@ from iac_wrapper.model.intent import Selection
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.options import Run
 from iac_wrapper.model.redact import UNMASKED, is_masked
-from iac_wrapper.operations import capacity, users
+from iac_wrapper.operations import capacity, users, volumes
 from iac_wrapper.operations.leaves import ensure_certificates
 from iac_wrapper.operations.network import choose_gateway_port, choose_subnet
 from iac_wrapper.operations.workspace import Workspace
@@ -82,7 +82,7 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
 
 
 def materialize(workspace: Workspace, found: ProjectFacts) -> None:
-    """Write build contexts and certificates; what runs is not touched.
+    """Write build contexts and certificates, make volumes; what runs is not touched.
 
     Raises:
         CertificateError: the CA or a leaf cannot be made.
@@ -97,6 +97,7 @@ def materialize(workspace: Workspace, found: ProjectFacts) -> None:
     with ThreadPoolExecutor() as pool:
         list(pool.map(build_context.write, found.builds.values()))
     ensure_certificates(workspace, found.lock)
+    volumes.prepare(workspace, found.lock)
 
 
 def _link_terraform(workspace: Workspace) -> None:
@@ -235,7 +236,7 @@ def _describe(workspace: Workspace, checkout: Checkout) -> build_context.AppBuil
         project=workspace.project,
     )
     workspace.progress(f"{spec.name}: {build.made_from}")
-    notes = (*detected.notes, *build.notes)
+    notes = (*detected.notes, *build.notes, *volumes.hidden(checkout))
     for note in notes:
         workspace.warn(f"{spec.name}: {note}")
     return replace(build, notes=notes)

@@ -165,21 +165,29 @@ class _Unpacker:
 
 
 class _CheckedTarInfo(tarfile.TarInfo):
-    """Refuses headers that would make `tarfile` read memory full or run backwards."""
+    """Refuses headers that would make `tarfile` read memory full or run backwards.
+
+    Not in `frombuf`: Pythons with newer checks of headers (Debian 12's 3.11.2 after its updates)
+    do not call it any more.
+    """
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _CheckedTarInfo:
+    def fromtarfile(cls, tar: tarfile.TarFile) -> _CheckedTarInfo:
         try:
-            info = super().frombuf(buf, encoding, errors)
+            return super().fromtarfile(tar)
         except tarfile.HeaderError as error:
             # Anything but the end mark would silently end the iteration with half of the tree.
             if type(error).__name__ == "EOFHeaderError":
                 raise
             raise tarfile.ReadError(str(error)) from None
-        too_long = info.type in _HEADER_TYPES and info.size > _MAX_HEADER
-        if info.size < 0 or too_long:
-            raise _refused("an impossible header", f"{info.size} bytes in {info.name!r}")
-        return info
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        """`tarfile` calls it with every header, before it reads what follows."""
+        too_long = self.type in _HEADER_TYPES and self.size > _MAX_HEADER
+        if self.size < 0 or too_long:
+            raise _refused("an impossible header", f"{self.size} bytes in {self.name!r}")
+        following: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]
+        return following
 
 
 class _Capped(io.RawIOBase):

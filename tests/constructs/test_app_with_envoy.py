@@ -84,6 +84,22 @@ def test_secret_values_come_by_mount(service: dict[str, Any]) -> None:
     assert only(synth(props(app())), "docker_container", "svc-a_app")["mounts"] == [passwd]
 
 
+def test_a_volume_is_a_mount_by_name_and_no_resource() -> None:
+    """Terraform mounts it and cannot destroy it; who else mounts it is refused."""
+    stack = synth(props(app(options=Options(volumes={"uploads": "/srv", "data": "/app/data"}))))
+    container = only(stack, "docker_container", "svc-a_app")
+
+    kept = {"type": "volume", "read_only": False}
+    assert container["mounts"][1:] == [
+        kept | {"source": "iacnet-svc-a-data", "target": "/app/data"},
+        kept | {"source": "iacnet-svc-a-uploads", "target": "/srv"},
+    ]
+    assert sorted(stack["resource"]) == ["docker_container", "docker_image", "docker_network"]
+    plain = only(synth(props(app())), "docker_container", "svc-a_app")
+    fixed = "org.karstkit.fixed"
+    assert label_values(container)[fixed] != label_values(plain)[fixed]
+
+
 def test_envoy_is_the_service_on_the_network(service: dict[str, Any]) -> None:
     """Envoy's container has the service's name, its certificate and a few values for PID 1."""
     container = only(service, "docker_container", "svc-a_envoy")

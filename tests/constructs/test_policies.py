@@ -38,8 +38,13 @@ def _mount(source: str, *, read_only: bool = True) -> dict[str, Any]:
     return {"mounts": [{"source": source, "target": "/x", "type": "bind", "read_only": read_only}]}
 
 
+def _volume(name: str) -> dict[str, Any]:
+    return {"mounts": [{"source": name, "target": "/x", "type": "volume", "read_only": False}]}
+
+
 def test_good_resources_pass() -> None:
     """Nothing is said about what the constructs really make."""
+    assert _check("docker_container", _container(**_volume("iacnet-svc-a-data"))) == []
     image = {"build": {"label": {item["label"]: item["value"] for item in _labels("app")}}}
 
     assert _check("docker_container", _container()) == []
@@ -79,6 +84,9 @@ def test_good_resources_pass() -> None:
         (_mount("/project/secrets/iacnet/../ca.key"), "mounts /project/secrets/iacnet/../ca.key"),
         (_mount("/project/secrets/iacnet2/a"), "mounts /project/secrets/iacnet2/a"),
         (_mount("/project/secrets/iacnet/a", read_only=False), "writable"),
+        (_volume("iacnet-svc-b-data"), "expected one of its own: iacnet-svc-a-<name>"),
+        (_volume("iacnet-svc-a-b-data"), "mounts volume iacnet-svc-a-b-data, expected"),
+        (_volume("karstkit-uids-30000"), "mounts volume karstkit-uids-30000, expected"),
     ],
 )
 def test_weak_app_container_is_named(changes: dict[str, Any], expected: str) -> None:
@@ -88,6 +96,12 @@ def test_weak_app_container_is_named(changes: dict[str, Any], expected: str) -> 
     assert len(found) == 1
     assert found[0].startswith("docker_container.it: ")
     assert expected in found[0]
+
+
+def test_only_a_program_has_volumes() -> None:
+    """An Envoy that wrote to one would be a second writer."""
+    body = _container("envoy", user="0:0", **_volume("iacnet-svc-a-data"))
+    assert "expected volumes for programs only" in _check("docker_container", body)[0]
 
 
 def test_envoy_may_keep_what_its_init_needs_and_no_more() -> None:

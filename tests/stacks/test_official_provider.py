@@ -142,7 +142,9 @@ CONTAINER: dict[str, tuple[str, Check]] = {
         "tells. volume_options need an engine with API 1.45.",
         each(
             type=equals("bind", "volume"),
-            source=matches(PATH),
+            source=lambda value, mount: bool(
+                re.fullmatch(PATH if mount["type"] == "bind" else r"[a-z0-9_-]+", value)
+            ),
             target=matches(PATH),
             read_only=equals(True, False),
         ),
@@ -231,7 +233,9 @@ NEVER_SENT = ("init", "tmpfs", "mounts", "healthcheck", "cpu_period", "cpu_quota
 @pytest.fixture(scope="module")
 def stack() -> dict[str, Any]:
     """Two apps: one with a secret value, a declared port and options, one plain."""
-    options = Options(cpus=0.5, memory_mb=128, stop_grace=30, tmpfs={"/app/cache": 16})
+    options = Options(
+        cpus=0.5, memory_mb=128, stop_grace=30, tmpfs={"/app/cache": 16}, volumes={"data": "/srv"}
+    )
     special = app("a", env={"T": "${T}"}, port_declared=True, options=options)
     return dict(synth(props(special, app("b")))["resource"])
 

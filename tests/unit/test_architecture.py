@@ -114,7 +114,11 @@ def locks_files(root: Path) -> list[str]:
 def prints(root: Path) -> list[str]:
     """Modules below the command line that write to the terminal."""
     # The process of a cdktf app ends with an error's sentences, as the command line does.
-    allowed = ("iac_wrapper.cli", "iac_wrapper.bootstrap", "constructs_lib.app_process")
+    # A volume's program runs in a container.
+    allowed = (
+        *("iac_wrapper.cli", "iac_wrapper.bootstrap", "constructs_lib.app_process"),
+        "iac_wrapper.adapters.volume_program",
+    )
     names = {"print", "sys.stdout", "sys.stderr", "click.echo", "click.secho"}
     return _users(modules(root, "iac_wrapper", *SYNTH_SIDE), names, but=allowed)
 

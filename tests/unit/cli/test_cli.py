@@ -209,6 +209,21 @@ def test_destroy_after_a_destroy_is_of_an_unknown_project(
     assert _iac("destroy", "--yes", "--project", "demo").exit_code == 2
 
 
+def test_destroy_leaves_data_and_says_which(folder: Path, engine_double: Daemon) -> None:
+    """`--yes` alone never removes it; a second destroy has nothing to do; `--volumes` does it."""
+    engine_double.add(FakeContainer("s", "demo", "web", "app"))
+    labels = {"org.karstkit.project": "demo", "org.karstkit.service": "web"}
+    engine_double.volumes.append({"Name": "demo-web-data", "Labels": labels})
+    for _ in range(2):
+        result = _iac("destroy", "--yes", "--project", "demo")
+        assert result.exit_code == 0, result.output
+        assert "nothing is left but its volumes: demo-web-data." in result.stdout
+    assert [volume["Name"] for volume in engine_double.volumes] == ["demo-web-data"]
+    result = _iac("destroy", "--volumes", "--yes", "--json", "--project", "demo")
+    assert json.loads(result.stdout)["volumes_kept"] == []
+    assert engine_double.volumes == []
+
+
 def test_removing_takes_yes_where_nobody_can_be_asked(folder: Path, engine_double: Daemon) -> None:
     """Exit 2 with what would go and what to write; nothing is touched."""
     engine_double.add(FakeContainer("s", "demo", "web", "app"))
@@ -216,7 +231,12 @@ def test_removing_takes_yes_where_nobody_can_be_asked(folder: Path, engine_doubl
     deployed(Layout(folder), app("web"), app("jobs"))
     (folder / "repos.yaml").write_text("- gh:acme/jobs\n")
     for verb, *more, found, command in (
-        ("destroy", "services: jobs, web; volumes: demo-data", "iac destroy --yes"),
+        ("destroy", "services: jobs, web; volumes stay: demo-data", "iac destroy --yes"),
+        (
+            *("destroy", "--volumes"),
+            "services: jobs, web; volumes, with all their data: demo-data",
+            "iac destroy --volumes --yes",
+        ),
         ("remove", "web", "web", "iac remove web --yes"),
         ("deploy", "--file", "repos.yaml", "web", "iac deploy --file repos.yaml --prune"),
         ("lock", "--file", "repos.yaml", "web", "iac deploy --file repos.yaml --prune"),

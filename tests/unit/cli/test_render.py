@@ -285,7 +285,7 @@ def test_a_removal_says_what_stays_and_what_would_undo_it() -> None:
     text = render.removed_text(["web"], ["demo-web-data"], ["repos.yaml:3"])
     assert text.splitlines() == [
         "Removed web, with keys and secret values.",
-        "Data volumes stay: demo-web-data (docker volume rm removes them).",
+        "Data volumes stay: demo-web-data (`iac volumes remove` deletes one).",
         "repos.yaml:3: the next `iac deploy --file` brings it back.",
     ]
     assert "A repos file that still lists it" in render.removed_text(["web"], [], [])

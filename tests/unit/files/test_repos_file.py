@@ -105,6 +105,16 @@ def test_options(tmp_path: Path) -> None:
         "tmpfs: {/tmp/: 64m}",
         "tmpfs: {/run/iac/env: 64m}",
         "tmpfs: {/a/../proc: 64m}",
+        "volumes: /app/data",
+        "volumes: {data: app/data}",
+        "volumes: {data: /app}",
+        "volumes: {data: /app/data/}",
+        "volumes: {da-ta: /app/data}",
+        "volumes: {Data: /app/data}",
+        "volumes: {data: /tmp}",
+        "volumes: {a: /srv, b: /srv}",
+        "volumes: {a: /srv/x, b: /srv}",
+        "volumes: {a: /srv}\n  tmpfs: {/srv: 1m}",
     ],
 )
 def test_bad_options_name_line_and_form(tmp_path: Path, line: str) -> None:
@@ -126,6 +136,29 @@ def test_what_nobody_would_ask_is_refused_with_the_words_to_write(tmp_path: Path
     )
     text = "- slug: gh:owner/repo\n  run: worker\n  rollout: replace\n  health_timeout: 90\n"
     assert _load(tmp_path, text)[0].options.rollout == "replace"
+
+
+def test_a_service_with_a_volume_is_never_two_programs(tmp_path: Path) -> None:
+    """What is said of both is refused; a default of `rollout` gives way, one of `volumes` does not:
+    nobody would see that the data goes."""
+    kept = "slug: gh:a/b, volumes: {data: /app/data}"
+    error = _refused(tmp_path, f"- {{{kept}, rollout: beside}}\n")
+    assert "two versions would write to one volume" in error.message
+    assert error.next_step == "delete `rollout: beside`"
+    (spec,) = _load(tmp_path, f"defaults: {{rollout: beside}}\napps: [{{{kept}}}]\n")
+    assert spec.options.rollout is None
+    assert "the default of `rollout` does not apply" in spec.notes[0]
+    text = "defaults: {volumes: {data: /srv}}\napps: [{slug: gh:a/b, rollout: beside}]\n"
+    assert "two versions" in _refused(tmp_path, text).message
+    text = "defaults: {tmpfs: {/srv: 1m}}\napps: [{slug: gh:a/b, volumes: {data: /srv}}]\n"
+    assert "`tmpfs:` has /srv as well" in _refused(tmp_path, text).message
+
+
+def test_volumes_side_by_side_and_above_memory(tmp_path: Path) -> None:
+    """Neighbours, and memory inside a volume, are fine."""
+    line = "volumes: {a: /srv/a, b: /srv/ab}, tmpfs: {/srv/a/cache: 1m}"
+    (spec,) = _load(tmp_path, "- {slug: gh:a/b, " + line + "}\n")
+    assert spec.options.volumes == {"a": "/srv/a", "b": "/srv/ab"}
 
 
 def test_apps_key_anchors_and_json(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from iac_wrapper.model.crash_patterns import find
 from iac_wrapper.model.diagnosis import SHOWN_LINES, DiagnosisFacts, diagnose
 from iac_wrapper.model.health import Health, Probe
+from iac_wrapper.model.options import Options
 from tests.support.deployed import app
 
 APP = app("web")
@@ -26,6 +27,8 @@ PYDANTIC = """pydantic_core._pydantic_core.ValidationError: 1 validation error f
 database_url
   Field required [type=missing, input_value={}, input_type=dict]"""
 
+KEPT = "such as `volumes: {data: /app/data}`; what need not stay, below /tmp"
+
 CASES = {
     "ModuleNotFoundError: No module named 'yaml.cyaml'": ("missing-module", "`PyYAML`"),
     "ModuleNotFoundError: No module named 'requests'": ("missing-module", "`requests`"),
@@ -41,14 +44,39 @@ CASES = {
     ),
     "OSError: [Errno 30] Read-only file system: '/app/uploads/a.png'": (
         "read-only-path",
-        "`tmpfs: {/app/uploads: 64m}`",
+        "`volumes: {uploads: /app/uploads}` in its entry if that is to stay,"
+        " `tmpfs: {/app/uploads: 64m}` if not",
     ),
-    "OSError: [Errno 30] Read-only file system: '/app/a.png'": ("read-only-path", "below /tmp"),
-    "sqlite3.OperationalError: attempt to write a readonly database": (
+    "OSError: [Errno 30] Read-only file system: '/app/a.png'": ("read-only-path", KEPT),
+    "OSError: [Errno 30] Read-only file system: '/app/media'": (
         "read-only-path",
-        "below /tmp",
+        "`volumes: {media: /app/media}`",
     ),
-    "PermissionError: [Errno 13] Permission denied: '/etc/hosts'": ("permission", "below /tmp"),
+    '  File "<frozen os>", line 225, in makedirs\n    mkdir(name, mode)\n'
+    "OSError: [Errno 30] Read-only file system: '/srv/2.0'": (
+        "read-only-path",
+        "`volumes: {data: /srv/2.0}`",
+    ),
+    "Error: EROFS: read-only file system, open '/var/lib/shop/a.db'": (
+        "read-only-path",
+        "`volumes: {shop: /var/lib/shop}`",
+    ),
+    "Error: EROFS: read-only file system, mkdir '/app/data'": (
+        "read-only-path",
+        "`volumes: {data: /app/data}`",
+    ),
+    "panic: open /srv/x/log: read-only file system": ("read-only-path", "{x: /srv/x}"),
+    "mkdir: cannot create directory '/app/data': Read-only file system": (
+        "read-only-path",
+        "{data: /app/data}",
+    ),
+    "/app/main: line 3: /srv/x/log: Read-only file system": ("read-only-path", "{x: /srv/x}"),
+    "fopen: /srv/x/log: Read-only file system": ("read-only-path", "{x: /srv/x}"),
+    "sqlite3.OperationalError: attempt to write a readonly database": ("read-only-path", KEPT),
+    "SqliteError: unable to open database file": ("read-only-path", KEPT),
+    "PermissionError: [Errno 13] Permission denied: '/etc/hosts'": ("permission", KEPT),
+    "Error: EACCES: permission denied, open '/etc/hosts'": ("permission", KEPT),
+    "open /etc/hosts: permission denied": ("permission", KEPT),
     "OSError: [Errno 98] Address already in use": ("address-in-use", "$PORT (50051)"),
     "[2026-11-01 10:00:00 +0000] [7] [ERROR] Worker (pid:9) was sent SIGSEGV!": (
         "worker-killed",
@@ -81,6 +109,20 @@ def test_known_failures_say_what_to_write(text: str) -> None:
 def test_other_failures_are_not_guessed_at(text: str) -> None:
     """A dictionary without a key is no missing variable."""
     assert find(text.split("\n"), APP) is None
+
+
+def test_a_program_with_a_volume_is_sent_there() -> None:
+    """It has a place; and a file in it that is another's is mended by a deploy."""
+    app = replace(APP, options=Options(volumes={"data": "/srv"}))
+    database = find(["OperationalError: unable to open database file"], app)
+    denied = find(["PermissionError: [Errno 13] Permission denied: '/srv/a.db'"], app)
+    bare = find(["thread 'main' panicked: Read-only file system (os error 30)"], app)
+    assert database
+    assert database.next_step == "let it write below /srv, which `volumes:` in its entry names"
+    assert denied
+    assert denied.next_step.startswith("run `iac deploy`: it gives all files of /srv")
+    assert bare
+    assert (bare.code, bare.next_step) == ("read-only-path", database.next_step)
 
 
 def facts(health: Health, **more: Any) -> DiagnosisFacts:
