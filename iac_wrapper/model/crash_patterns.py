@@ -124,6 +124,11 @@ def _set(name: str) -> str:
     return f"write `env: {{{name}: …}}` in its entry"
 
 
+def _program(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
+    step = f"add the package that brings {match[1]} to its requirements, or correct the command"
+    return "missing-program", f"there is no program {match[1]} in its image", step
+
+
 def _read_only(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
     folder = str(PurePosixPath(match[1]).parent)
     step = f"write `tmpfs: {{{folder}: 64m}}` in its entry"
@@ -181,6 +186,10 @@ _PATTERNS: tuple[_Pattern, ...] = tuple(
         (r"(?:os\.py|<frozen os>).*\n(?:.*\n){0,3}?KeyError: '(\w+)'$", _variable),
         (r"validation errors? for .*\n(\w+)\n +[Ff]ield required.*$", _field),
         (r"^.*?([A-Z][A-Z0-9_]+) not found\. Declare it as envvar.*$", _variable),
+        # Ours; dash, with its number of a line; bash.
+        (r"^launch: no program (\S+) in this image.*$", _program),
+        (r"^(?:/bin/)?sh: \d+: (?:exec: )?([\w./-]+): not found$", _program),
+        (r"^(?:\S+: )?(?:line \d+: )?(?:exec: )?([\w./-]+): command not found$", _program),
         (r"^.*Read-only file system: '([^']+)'.*$", _read_only),
         (r"^.*(?:attempt to write a readonly database|unable to open database file).*$", _database),
         (r"^.*Permission denied: '([^']+)'.*$", _permission),
