@@ -144,7 +144,7 @@ def _in_common(services: Sequence[ServiceReport]) -> list[str]:
         return []
     one = services[0]
     identity = one.identity.removesuffix(one.app.name)
-    image = one.app.image.rpartition(":")[0].removesuffix(one.app.name)
+    image = one.app.image.rpartition(":")[0].removesuffix(one.app.group)
     return [f"Identities: {identity}<service>. Images: {image}<service>:<image>."]
 
 
@@ -173,6 +173,8 @@ def _state(service: ServiceReport) -> str:
     """A good service with its evidence, another with its cause."""
     health = service.health
     if not service.good:
+        if health.cause == "waiting":
+            return f"NOT STARTED ({health.message})"
         code = service.diagnosis.finding.code if service.diagnosis else health.cause
         words = _CAUSES.get(code, code.replace("-", " ")) or health.phase.lower()
         return f"{health.status} ({words})"
