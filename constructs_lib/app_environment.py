@@ -1,6 +1,6 @@
 """The environment of an app's container. Pure; secret values never pass through here.
 
-A value ``${NAME}`` is a reference: the command side writes what it stands for into a file below
+A value with references ``${NAME}``: the command side writes what it stands for into a file below
 `ENV_DIRECTORY`, and the runner turns that file into a variable.
 """
 
@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from constructs_lib.text import literal
+from iac_wrapper.model import references
 from iac_wrapper.model.app import DEFAULT_PROBATION
-from iac_wrapper.model.app_rules import REFERENCE, check_env_name
+from iac_wrapper.model.app_rules import check_env_name
 from iac_wrapper.model.options import Run
 from iac_wrapper.model.users import NAME
 
@@ -48,7 +49,7 @@ class AppEnvironment:
     @property
     def has_references(self) -> bool:
         """Whether the container needs the directory of value files."""
-        return any(REFERENCE.fullmatch(value) for value in self.wanted.values())
+        return any(map(references.names, self.wanted.values()))
 
     def entries(self) -> list[str]:
         """``NAME=value`` lines for Terraform, sorted: no references, nothing to interpolate."""
@@ -60,7 +61,8 @@ class AppEnvironment:
         }
         if self.otlp_endpoint:
             values["OTEL_EXPORTER_OTLP_ENDPOINT"] = self.otlp_endpoint
-        values |= {k: v for k, v in self.wanted.items() if not REFERENCE.fullmatch(v)}
+        plain = {k: v for k, v in self.wanted.items() if not references.names(v)}
+        values |= {name: references.fill(value, {}) for name, value in plain.items()}
         if "PYTHONPATH" in values:
             # The image's own value would be lost, and with it the runner; it hides it from the app.
             values["PYTHONPATH"] = f"{_RUNNER_PATH}:{values['PYTHONPATH']}"

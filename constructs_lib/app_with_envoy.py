@@ -9,6 +9,7 @@ from constructs import Construct
 
 from constructs_lib.app_environment import ENV_DIRECTORY, AppEnvironment
 from constructs_lib.app_image import AppImage, AppImageProps
+from constructs_lib.cdk import Image
 from constructs_lib.certificate_files import CertificateFiles
 from constructs_lib.envoy_sidecar import EnvoySidecar, EnvoySidecarProps
 from constructs_lib.hardened_container import (
@@ -19,11 +20,13 @@ from constructs_lib.hardened_container import (
 )
 from constructs_lib.labels import labels
 from constructs_lib.mesh import Mesh
+from constructs_lib.text import literal
 from constructs_lib.volume import Volume
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.layout import container_name
+from iac_wrapper.model import references
 from iac_wrapper.model.app import ResolvedApp
-from iac_wrapper.model.app_rules import REFERENCE, check_name, check_port
+from iac_wrapper.model.app_rules import check_name, check_port
 from iac_wrapper.model.options import MIN_MEMORY_MB
 from iac_wrapper.model.users import GROUP, Users
 
@@ -59,7 +62,7 @@ class AppWithEnvoyProps:
         check_port(str(app.port))
         if self.memory < MIN_MEMORY_MB:
             raise self._bad("memory", self.memory, f"at least {MIN_MEMORY_MB} MiB")
-        prefix = f"iac/{project}-{app.name}:"
+        prefix = f"iac/{project}-{app.group}:"
         if not app.image.startswith(prefix):
             raise self._bad("image", app.image, f"{prefix}<hash>")
         self._check_own()
@@ -81,7 +84,7 @@ class AppWithEnvoyProps:
         if twice := sorted(self.env.keys() & self.app.env.keys()):
             raise self._bad("env", ", ".join(twice), "variables that repos.yaml does not set", _OWN)
         for name, value in self.env.items():
-            if REFERENCE.fullmatch(value):
+            if references.WHOLE.fullmatch(value):
                 raise self._bad("env", f"{name}: {value}", "it in `env:` of repos.yaml", _OWN)
         if self.cpus is not None and not self.cpus > 0:
             raise self._bad("cpus", self.cpus, "more than 0", _OWN)
@@ -108,7 +111,7 @@ _OWN = "correct AppWithEnvoyProps in main.py, or write it in repos.yaml and run 
 class AppWithEnvoy(Construct):
     """A service. Ids are a contract: its own is its name; its children are image, certificate,
     envoy, app, and volume-NAME for each volume. Another id would be another container of the same
-    name.
+    name. A process of another service has no image of its own while both run the same version.
 
     Raises:
         ConfigError: the id is another one, or the service is in the stack already.
@@ -138,11 +141,18 @@ class AppWithEnvoy(Construct):
         """The SPIFFE id that the service proves and that others check."""
         return self.certificate.identity
 
-    def _image(self) -> AppImage:
+    def _image(self) -> Image:
+        """The image of its tag: made here, or by the service that has it already."""
+        images, tag = self._props.mesh.images, self._props.app.image
+        if tag not in images:
+            images[tag] = self._own_image()
+        return images[tag]
+
+    def _own_image(self) -> AppImage:
         app, layout, project = self._props.app, self._facts.layout, self._facts.lock.project
         props = AppImageProps(
             project=project,
-            service=app.name,
+            service=app.group,
             tag=app.image,
             tree=app.tree,
             context=str(layout.context(project, app.image)),
@@ -190,11 +200,12 @@ class AppWithEnvoy(Construct):
     def _app(self) -> HardenedContainer:
         app, project, users = self._props.app, self._facts.lock.project, self._users
         options, layout = app.options, self._facts.layout
+        own = {name: references.escaped(value) for name, value in self._props.env.items()}
         environment = AppEnvironment(
             service=app.name,
             port=app.port,
             declared=app.port_declared,
-            wanted={**app.env, **self._props.env},
+            wanted={**app.env, **own},
             probation=self._facts.probation,
             run=app.run,
             otlp_endpoint=self._facts.otlp_endpoint,
@@ -205,6 +216,7 @@ class AppWithEnvoy(Construct):
         props = HardenedContainerProps(
             name=container_name(project, app.name, "app"),
             image=self.image.image_id,
+            command=self._command(),
             labels=labels(project, app.name, "app", slug=app.slug, users=users),
             environment=tuple(environment.entries()),
             memory_mb=self._props.memory,
@@ -217,6 +229,12 @@ class AppWithEnvoy(Construct):
             namespace_of=self.envoy.id,
         )
         return HardenedContainer(self, "app", props)
+
+    def _command(self) -> tuple[str, ...]:
+        """A process's own; the image holds that of the service that it is named after."""
+        app = self._props.app
+        words = ("--", *app.entrypoint.argv(app.port)) if app.process_of else ()
+        return tuple(map(literal, words))
 
     @property
     def _users(self) -> Users:

@@ -66,7 +66,8 @@ class Attachment:
 class HardenedContainerProps:
     """What differs between the containers of a project.
 
-    `image` is an image id; `environment` holds sorted ``NAME=value`` lines; `memory_mb` is the
+    `image` is an image id; `command` are words in place of the image's own, if there are some;
+    `environment` holds sorted ``NAME=value`` lines; `memory_mb` is the
     limit in MiB, swap included; `tmpfs` maps a path to mount options; `capabilities` are the ones
     kept (``CAP_…``); `stop_seconds` is how long a stop may take; `namespace_of` is the id of the
     container whose network namespace this one joins instead of having an `attachment`; `port`
@@ -83,6 +84,7 @@ class HardenedContainerProps:
     user: str
     tmpfs: Mapping[str, str]
     stop_seconds: int
+    command: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
     volumes: tuple[VolumeMount, ...] = ()
@@ -108,6 +110,7 @@ class HardenedContainer(Container):
             id_,
             name=props.name,
             image=props.image,
+            command=list(props.command) or None,
             labels=_labels({**props.labels, FIXED: _fixed(props)}),
             env=list(props.environment),
             user=props.user,

@@ -56,6 +56,8 @@ class Mesh:
         self.props = props or _of_this_folder(stack)
         self._stack = stack
         self._members: dict[str, Sequence[TerraformResource]] = {}
+        self.images: dict[str, Image] = {}
+        """Of the services that are in the stack already, by tag: one image may run in several."""
         _check(stack, self.props.lock.project)
         DockerProvider(stack, PROVIDER_ID)  # DOCKER_HOST and DOCKER_CONTEXT are its own defaults
         cdk.pin_provider(stack)

@@ -10,15 +10,23 @@ MASK = "[redacted]"
 _KEY_BEGIN = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 _KEY_END = re.compile(r"-----END [A-Z ]*PRIVATE KEY-----")
 
+_REFERENCES = r"(?:\$?\$\{\w+\})+"
+"""``${NAME}``, as Terraform's JSON has it, too: it stands in place of a secret and is none."""
+
 _PATTERNS = (
     # A PEM private key, whole; one that has no end, to the end of the text.
     re.compile(_KEY_BEGIN.pattern + rf".*?(?:{_KEY_END.pattern}|\Z)", re.S),
     # A password inside a URL: scheme://user:password@host. A user alone (git@) is no secret…
-    re.compile(r"(?<=://)[^/\s@:'\"]*:[^/\s@'\"]+(?=@)"),
+    re.compile(rf"(?<=://)[^/\s@:'\"]*:(?!{_REFERENCES}@)[^/\s@'\"]+(?=@)"),
     # …but for web URLs, where it is how tokens are written.
-    re.compile(r"(?:(?<=http://)|(?<=https://))[^/\s@'\"]+(?=@)"),
+    re.compile(
+        r"(?:(?<=http://)|(?<=https://))" rf"(?!(?:[^/\s@:'\"]*:)?{_REFERENCES}@)[^/\s@'\"]+(?=@)"
+    ),
     # HTTP authorization headers.
-    re.compile(r"(?i)(?<=authorization: )(?:basic|bearer|token)?\s*[^\s'\"]+"),
+    re.compile(
+        rf"(?i)(?<=authorization: )(?!(?:(?:basic|bearer|token)\s+)?{_REFERENCES}(?:[\s'\"]|\Z))"
+        r"(?:basic|bearer|token)?\s*[^\s'\"]+"
+    ),
     # JSON web tokens (Supabase keys are JWTs).
     re.compile(r"\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"),
     # Tokens of the three hosts and Supabase, by their published prefixes.

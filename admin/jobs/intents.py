@@ -214,7 +214,8 @@ def _refused(
 
 
 def _check_environment(spec: AppSpec, settings: Settings) -> None:
-    for variable, name in sorted(env_files.references(spec.env).items()):
+    referring = sorted(env_files.referring(spec.env).items())
+    for variable, name in ((variable, name) for variable, names in referring for name in names):
         if name in _SECRET_SETTINGS or name not in settings.admin_env:
             raise ConfigError(
                 f"env {variable} refers to ${{{name}}}, which is not open to API callers",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from iac_wrapper.model.app_rules import REFERENCE
+from iac_wrapper.model import references
 from provider.redact import MASK
 
 Kind = Literal["deploy", "plan", "destroy", "remove"]
@@ -59,7 +59,7 @@ class JobRequest:
 def _without_values(app: Any) -> Any:
     if not isinstance(app, Mapping) or not isinstance(app.get("env"), Mapping):
         return app
-    env = {k: v if REFERENCE.fullmatch(str(v)) else MASK for k, v in app["env"].items()}
+    env = {k: v if references.WHOLE.fullmatch(str(v)) else MASK for k, v in app["env"].items()}
     return {**app, "env": env}
 
 

@@ -25,6 +25,7 @@ from iac_wrapper.adapters.workspace_lock import Lock
 from iac_wrapper.errors import IacError, file_error
 from iac_wrapper.files import file_lock
 from iac_wrapper.files.layout import Layout
+from iac_wrapper.model import references
 from iac_wrapper.model.redact import is_masked
 
 if TYPE_CHECKING:
@@ -172,9 +173,12 @@ def _intent(workspace: Workspace, request: JobRequest, sink: Sink) -> Intent:
     intent = intents.intent(workspace, request)
     environment = workspace.settings.environment
     for spec in intent.specs:
-        names = env_files.references(spec.env).values()
-        values = [environment[name] for name in names if name in environment]
-        sink.learn(value for value in values if is_masked(value))
+        for variable, names in env_files.referring(spec.env).items():
+            known = {name: environment[name] for name in names if name in environment}
+            values = {*known.values()}
+            if len(known) == len(names):
+                values.add(references.fill(spec.env[variable], known))
+            sink.learn(value for value in values if is_masked(value))
     return intent
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 from iac_wrapper.model import labels
@@ -19,6 +20,19 @@ def changed_services(stack: Path, plan: TerraformPlan) -> frozenset[str]:
     if any(role not in ("app", "envoy") for _, role in touched):
         return frozenset(services)
     return frozenset(name for name, _ in touched)
+
+
+def touches_only(stack: Path, plan: TerraformPlan, services: Collection[str]) -> bool:
+    """Whether everything that `plan` changes belongs to `services`, the images that they run in
+    included."""
+    resources = json.loads((stack / "cdk.tf.json").read_text(encoding="utf-8"))["resource"]
+    own = {
+        f"{kind}.{name}"
+        for kind in ("docker_container", "docker_image")
+        for name, body in resources.get(kind, {}).items()
+        if {**labels.of(body), **labels.of_build(body)}.get(labels.SERVICE) in services
+    }
+    return all(change.address in own for change in plan.changes)
 
 
 def _owners(stack: Path) -> dict[str, tuple[str, str]]:

@@ -223,7 +223,7 @@ def remove(workspace: Workspace, as_json: bool, yes: bool, names: tuple[str, ...
     """
     from iac_wrapper.operations import remove as operation
 
-    operation.check_names(workspace, names)
+    names = operation.check_names(workspace, names)
     if not yes:
         ask.about_remove(workspace.project, names)
     try:

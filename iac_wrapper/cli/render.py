@@ -270,7 +270,7 @@ def _in_common(services: Sequence[tuple[ResolvedApp, str]]) -> list[str]:
         return []
     app, whole = services[0]
     identity = whole.removesuffix(app.name)
-    image = app.image.rpartition(":")[0].removesuffix(app.name)
+    image = app.image.rpartition(":")[0].removesuffix(app.group)
     return [f"Identities: {identity}<service>. Images: {image}<service>:<image>."]
 
 
@@ -303,6 +303,8 @@ def _state(service: ServiceReport) -> str:
     """A good service with its evidence, another with its cause."""
     health = service.health
     if not service.good:
+        if health.cause == "waiting":
+            return f"NOT STARTED ({health.message})"
         code = service.diagnosis.finding.code if service.diagnosis else health.cause
         return f"{health.status} ({_cause(code, health)})"
     why = _WAYS[health.way] or health.evidence or health.phase.lower()

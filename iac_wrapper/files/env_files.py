@@ -1,12 +1,13 @@
 """Secret environment values as files, so that Terraform never sees them.
 
-A value ``${NAME}`` in repos.yaml is taken from the environment of the deploy and reaches the
+A value with ``${NAME}`` in repos.yaml is taken from the environment of the deploy and reaches the
 container as the file ``/run/iac/env/<variable>``, which the runner turns into a variable. A value
 is bytes: as text it is what `os.fsdecode` makes of them, as in `os.environ`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Mapping
@@ -15,14 +16,18 @@ from pathlib import Path
 
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.atomic import write_bytes
-from iac_wrapper.model.app_rules import REFERENCE, check_env_size, check_env_total
+from iac_wrapper.model import references
+from iac_wrapper.model.app_rules import check_env_size, check_env_total
 from iac_wrapper.model.redact import is_masked
 
+KEPT_PARTS = 20
+"""Values of one service that went into text and stay masked: those that were replaced, too."""
 
-def references(env: Mapping[str, str]) -> dict[str, str]:
-    """The variables whose value is a reference: variable -> name in the deploy's environment."""
-    found = {key: REFERENCE.fullmatch(value) for key, value in env.items()}
-    return {key: match[1] for key, match in found.items() if match}
+
+def referring(env: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """The variables whose value refers to others: variable -> names in the deploy's environment."""
+    found = {key: references.names(value) for key, value in env.items()}
+    return {key: names for key, names in found.items() if names}
 
 
 def require(
@@ -40,7 +45,8 @@ def require(
     missing = [
         (where, key, name)
         for where, env in envs.items()
-        for key, name in sorted(references(env).items())
+        for key, names in sorted(referring(env).items())
+        for name in names
         if name not in environ
     ]
     if not missing:
@@ -70,15 +76,10 @@ def resolve(
     """
     require({where: env}, environ, env_file=env_file)
     values = {}
-    for key, name in sorted(references(env).items()):
-        if "\0" in environ[name]:
-            raise ConfigError(
-                f"{name} holds a NUL character",
-                where=where,
-                expected="none",
-                next_step=f"set {name} to text; encode binary data, for instance as base64",
-            )
-        values[key] = environ[name]
+    for key, names in sorted(referring(env).items()):
+        for name in names:
+            _check_text(name, environ[name], where)
+        values[key] = references.fill(env[key], environ)
     try:
         for key, value in values.items():
             check_env_size(key, value)
@@ -87,6 +88,32 @@ def resolve(
         error.where = where
         raise
     return values
+
+
+def _check_text(name: str, value: str, where: str) -> None:
+    if "\0" in value:
+        raise ConfigError(
+            f"{name} holds a NUL character",
+            where=where,
+            expected="none",
+            next_step=f"set {name} to text; encode binary data, for instance as base64",
+        )
+
+
+def keep_parts(directory: Path, env: Mapping[str, str], environ: Mapping[str, str]) -> None:
+    """Note in `directory` the values that go into other text: no output may show them either.
+
+    What was noted before stays, as a log may still hold a password that was replaced.
+    """
+    composed = [value for value in env.values() if not references.WHOLE.fullmatch(value)]
+    found = {environ[name] for value in composed for name in references.names(value)}
+    for value in filter(is_masked, found):
+        data = os.fsencode(value)
+        write_bytes(directory / hashlib.sha256(data).hexdigest()[:16], data, mode=0o400)
+    if directory.is_dir():
+        files = sorted(directory.iterdir(), key=lambda file: file.stat().st_mtime)
+        for file in files[:-KEPT_PARTS]:
+            file.unlink()
 
 
 def read_values(directory: Path) -> dict[str, str]:

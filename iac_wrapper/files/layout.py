@@ -91,6 +91,10 @@ class Layout:
         """Secret environment values that were proven last, while others are tried."""
         return self.project_env_files(project) / f"{service}.previous"
 
+    def env_parts(self, project: str, service: str) -> Path:
+        """Values that stand within the secret environment values of one app."""
+        return self.project_env_files(project) / f"{service}.parts"
+
     def releases(self, project: str) -> Path:
         """Which versions were proven, and which services are stopped because none was."""
         return self.project(project) / "releases.json"

@@ -21,7 +21,7 @@ from iac_wrapper.model.options import Options
 
 LOCK_VERSION = 1
 
-_OPTIONAL = ("run", "options", "notes", "web_object")
+_OPTIONAL = ("run", "options", "notes", "web_object", "command", "process_of")
 
 _DEFAULT_SOURCE: EntrypointSource = "repository"
 
@@ -161,7 +161,7 @@ def app_from_json(name: str, data: Mapping[str, Any]) -> ResolvedApp:
     changes = {
         "name": name,
         "entrypoint": Entrypoint(**entrypoint),
-        "options": Options(**data.get("options", {})),
+        "options": Options.from_dict(data.get("options", {})),
         "notes": tuple(data.get("notes", ())),
     }
     return ResolvedApp(**{**data, **changes})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.files.repos_values import KeyValues
+from iac_wrapper.files.repos_values import KeyValue, KeyValues, check_together, over
 from iac_wrapper.files.yaml_nodes import Reader
-from iac_wrapper.model import app_rules, options
+from iac_wrapper.model import app_rules, options, processes
 from iac_wrapper.model.app import AppSpec
 from iac_wrapper.model.options import Options
 from iac_wrapper.model.slug import Slug, dns_label
@@ -36,7 +37,42 @@ def spec(name: str, said: KeyValues, reader: Reader, base: Path | None, where: s
         options=Options(**chosen),
         where=where,
         base=folder(said, base),
+        needs_where=reader.where(said["needs"].node) if "needs" in said else "",
     )
+
+
+def entry_specs(
+    name: str, said: KeyValues, reader: Reader, base: Path | None, where: str
+) -> list[AppSpec]:
+    """The entry of service `name`, and a service for each of its `processes`."""
+    found = [spec(name, said, reader, base, where)]
+    inherited = {key: value for key, value in said.items() if processes.is_inherited(key)}
+    by_name, place = said.get(processes.KEY) or KeyValue({}, said["slug"].node)
+    for process, own in by_name.items():
+        node = next((value.node for value in own.values()), place)
+        service = processes.service(name, process)
+        with reader.at(node):
+            _check_service(service)
+        both = over(inherited, own)
+        check_together(both, reader, merged=True)
+        made = spec(service, both, reader, base, reader.where(node))
+        found.append(replace(made, process_of=name, options=_without_itself(made, own)))
+    return found
+
+
+def _check_service(name: str) -> None:
+    try:
+        app_rules.check_name(name)
+    except ConfigError as error:
+        error.next_step = "give the process a shorter name"
+        raise
+
+
+def _without_itself(made: AppSpec, own: KeyValues) -> Options:
+    """Its options: an entry that needs one of its own processes hands the other needs to it."""
+    inherited = "needs" not in own
+    needs = tuple(n for n in made.options.needs if not (inherited and n == made.name))
+    return replace(made.options, needs=needs)
 
 
 def folder(said: KeyValues, base: Path | None) -> Path:

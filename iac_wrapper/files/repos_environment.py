@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain
 
 import yaml
 
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.repos_document import Document, Entry, Environment
-from iac_wrapper.files.repos_entry import spec
-from iac_wrapper.files.repos_merge import near
+from iac_wrapper.files.repos_entry import entry_specs
+from iac_wrapper.files.repos_merge import check_unique, near
 from iac_wrapper.files.repos_values import KeyValues, check_together, over, with_defaults
 from iac_wrapper.files.yaml_nodes import Reader
+from iac_wrapper.model import needs
 from iac_wrapper.model.app import AppSpec
+from iac_wrapper.model.limits import MAX_ENTRIES
 
 
 def specs(document: Document, environment: str | None, reader: Reader) -> list[AppSpec]:
@@ -31,7 +34,8 @@ def specs(document: Document, environment: str | None, reader: Reader) -> list[A
             contradict each other.
     """
     if not document.environments and environment is None:
-        return [_spec(entry, {}, [document.defaults], reader) for entry in document.entries]
+        entries = [_specs(entry, {}, [document.defaults], reader) for entry in document.entries]
+        return _checked(list(chain.from_iterable(entries)), reader)
     chosen = None
     for name, each in document.environments.items():
         found = _in_environment(document, name, each, reader)
@@ -90,14 +94,31 @@ def _in_environment(
             next_step=f"delete `{service}:` here, or let {name} have the service",
         )
     defaults = [environment.defaults, document.defaults]
-    return [
-        _spec(entry, environment.services.get(entry.name, ({}, None))[0], defaults, reader)
+    entries = [
+        _specs(entry, environment.services.get(entry.name, ({}, None))[0], defaults, reader)
         for entry in here
     ]
+    return _checked(list(chain.from_iterable(entries)), reader)
 
 
-def _spec(entry: Entry, override: KeyValues, defaults: list[KeyValues], reader: Reader) -> AppSpec:
-    """One service: `override` over its entry, that over `defaults`, the strongest of them first."""
+def _checked(found: list[AppSpec], reader: Reader) -> list[AppSpec]:
+    """`found`, if they can be services of one project."""
+    if len(found) > MAX_ENTRIES:
+        raise reader.error(
+            None,
+            "too many services, the processes of entries included",
+            found=str(len(found)),
+            expected=f"at most {MAX_ENTRIES}",
+        )
+    check_unique((spec.name, spec.slug.text, spec.where) for spec in found)
+    needs.check({s.name: needs.Needing(s.options.needs, s.needs_where) for s in found})
+    return found
+
+
+def _specs(
+    entry: Entry, override: KeyValues, defaults: list[KeyValues], reader: Reader
+) -> list[AppSpec]:
+    """What one entry makes: `override` over it, that over `defaults`, the strongest one first."""
     said = over(entry.said, override)
     check_together(said, reader, merged=True)
     notes: tuple[str, ...] = ()
@@ -105,7 +126,8 @@ def _spec(entry: Entry, override: KeyValues, defaults: list[KeyValues], reader: 
         said, more = with_defaults(said, each)
         notes += more
     check_together(said, reader, merged=True)
-    return replace(spec(entry.name, said, reader, None, entry.where), notes=notes)
+    own, *others = entry_specs(entry.name, said, reader, None, entry.where)
+    return [replace(own, notes=notes), *others]
 
 
 def _unknown(

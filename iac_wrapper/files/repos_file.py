@@ -28,13 +28,14 @@ import os
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import repos_document, repos_environment, repos_merge
 from iac_wrapper.files.repos_document import EXAMPLE, SPLIT, Document, Entry
-from iac_wrapper.files.repos_entry import default_name, spec
+from iac_wrapper.files.repos_entry import default_name, entry_specs
 from iac_wrapper.files.yaml_nodes import Reader, compose
 from iac_wrapper.model.app import AppSpec
 from iac_wrapper.model.limits import MAX_ENTRIES
@@ -148,7 +149,8 @@ def from_entries(
             next_step="name an app, such as gh:owner/repo" if not entries else SPLIT,
         )
     base = base_dir or Path()
-    specs = [_from_json(entry, f"{at}/{n}", base) for n, entry in enumerate(entries)]
+    found = [_from_json(entry, f"{at}/{n}", base) for n, entry in enumerate(entries)]
+    specs = [spec for each in found for spec in each]
     _check_unique(specs)
     return specs
 
@@ -157,7 +159,7 @@ def _check_unique(specs: Sequence[AppSpec]) -> None:
     repos_merge.check_unique((spec.name, spec.slug.text, spec.where) for spec in specs)
 
 
-def _from_json(value: object, where: str, base: Path) -> AppSpec:
+def _from_json(value: object, where: str, base: Path) -> list[AppSpec]:
     reader = Reader(where)
     try:
         # JSON writes rare characters as two \u escapes or as they are, YAML reads neither.
@@ -171,7 +173,8 @@ def _from_json(value: object, where: str, base: Path) -> AppSpec:
         entry = repos_document.read_entry(node, reader, base)
         if "slug" not in entry.said:
             raise reader.error(node, "an app without slug", expected="slug: gh:owner/repo")
-        return spec(entry.name, entry.said, reader, base, where)
+        specs = entry_specs(entry.name, entry.said, reader, base, where)
+        return [replace(spec, where=where, needs_where=where) for spec in specs]
     except RecursionError:
         raise ConfigError(
             "nested too deep", where=where, next_step="send an app as a string or a flat object"

@@ -13,7 +13,9 @@ import yaml
 
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.yaml_nodes import Reader
-from iac_wrapper.model.key import ByName, Key, Misfit, Text
+from iac_wrapper.model import processes
+from iac_wrapper.model.app_rules import NAME
+from iac_wrapper.model.key import ByName, ByProcess, Key, Listed, Misfit, Text
 from iac_wrapper.model.repos_keys import KEYS, SLUG, contradiction, mount_clash
 
 
@@ -72,11 +74,92 @@ def read_defaults(node: yaml.Node, reader: Reader) -> KeyValues:
 def _value(key: Key, node: yaml.Node, reader: Reader) -> Any:
     if isinstance(key.form, ByName):
         return _by_name(key, key.form, node, reader)
+    if isinstance(key.form, ByProcess):
+        return _by_process(key, key.form, node, reader)
+    if isinstance(key.form, Listed):
+        return _listed(key, key.form, node, reader)
     return _text(key, key.form, node, reader)
 
 
+def _listed(key: Key, form: Listed, node: yaml.Node, reader: Reader) -> tuple[Any, ...]:
+    items = _items(key, form.expected, node, reader)
+    return tuple(dict.fromkeys(_text(key, form.item, item, reader) for item in items))
+
+
+def _items(key: Key, expected: str, node: yaml.Node, reader: Reader) -> list[yaml.Node]:
+    if isinstance(node, yaml.SequenceNode) and node.value:
+        return list(node.value)
+    is_empty = isinstance(node, yaml.SequenceNode)
+    raise reader.error(
+        node,
+        f"{key.name} is not a list",
+        found="an empty list" if is_empty else reader.show(node),
+        expected=_with_example(expected, key),
+    )
+
+
+def _by_process(key: Key, form: ByProcess, node: yaml.Node, reader: Reader) -> dict[str, KeyValues]:
+    """What is said of each process; its command is that of an `entrypoint`, None for the line of
+    the Procfile."""
+    if isinstance(node, yaml.MappingNode):
+        pairs = list(reader.mapping(node, None, key.name).items())
+        found = {name: (value, _process(name, value, reader)) for name, value in pairs}
+    else:
+        items = _items(key, form.expected, node, reader)
+        texts = [(reader.text(item, key.name, expected=form.expected), item) for item in items]
+        found = {name: (item, _of_procfile(item)) for name, item in texts}
+    for name, (value, _) in found.items():
+        if not NAME.fullmatch(name):
+            raise reader.error(
+                value,
+                "bad name of a process",
+                found=repr(name),
+                expected="a part of a service's name: a-z, 0-9 and '-', not '-' at an end",
+                next_step="write another name and its command: "
+                'processes: {other-name: "COMMAND"}',
+            )
+    return {name: said for name, (_, said) in found.items()}
+
+
+def _process(name: str, node: yaml.Node, reader: Reader) -> KeyValues:
+    if not isinstance(node, yaml.MappingNode):
+        return _command(node, reader)
+    keys = processes.own_keys(KEYS)
+    mapping = reader.mapping(node, keys, f"process {name}")
+    command = mapping.get(processes.COMMAND)
+    said = dict(_command(command, reader)) if command else {}
+    said |= {
+        key: KeyValue(_value(KEYS[key], value, reader), value)
+        for key, value in mapping.items()
+        if key != processes.COMMAND
+    }
+    check_together(said, reader)
+    return said
+
+
+def _command(node: yaml.Node, reader: Reader) -> KeyValues:
+    is_text = isinstance(node, yaml.ScalarNode)
+    if is_text and node.value == processes.PROCFILE:
+        return _of_procfile(node)
+    key = KEYS["entrypoint"]
+    return {key.name: KeyValue(_value(key, node, reader), node)}
+
+
+def _of_procfile(node: yaml.Node) -> KeyValues:
+    return {"entrypoint": KeyValue(None, node)}
+
+
 def _text(key: Key, form: Text, node: yaml.Node, reader: Reader) -> Any:
-    written = reader.text(node, key.name, expected=_with_example(form.expected, key))
+    expected = _with_example(form.expected, key)
+    if form.listed and isinstance(node, yaml.SequenceNode):
+        texts = [reader.text(item, key.name, expected="text") for item in node.value]
+        written = form.listed(texts)
+        if written is None:
+            raise reader.error(
+                node, f"bad value of {key.name}", found="a list of one", expected=expected
+            )
+    else:
+        written = reader.text(node, key.name, expected=expected)
     if key is SLUG:
         _check_comment(written, node, reader)
     with reader.at(node):
@@ -162,10 +245,20 @@ def over(weak: KeyValues, strong: KeyValues) -> KeyValues:
     kept = {n: f for n, f in weak.items() if n != "subdir" or SLUG.name not in strong}
     merged = dict(kept)
     for name, found in strong.items():
-        if name in kept and isinstance(KEYS[name].form, ByName):
-            found = KeyValue({**kept[name].value, **found.value}, found.node)  # noqa: PLW2901
-        merged[name] = found
+        merged[name] = _merged(kept[name], found, KEYS[name]) if name in kept else found
     return {name: merged[name] for name in KEYS if name in merged}
+
+
+def _merged(weak: KeyValue, strong: KeyValue, key: Key) -> KeyValue:
+    if isinstance(key.form, ByName):
+        return KeyValue({**weak.value, **strong.value}, strong.node)
+    if isinstance(key.form, ByProcess):
+        both = {
+            name: over(weak.value.get(name, {}), strong.value.get(name, {}))
+            for name in {**weak.value, **strong.value}
+        }
+        return KeyValue(both, strong.node)
+    return strong
 
 
 def with_defaults(said: KeyValues, defaults: KeyValues) -> tuple[KeyValues, tuple[str, ...]]:

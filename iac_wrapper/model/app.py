@@ -24,8 +24,10 @@ class AppSpec:
 
     `name` is the service name: a DNS label (RFC 1123, at most 63 octets of ``a-z0-9-``), because
     it is the SAN of the leaf certificate and the host that other services dial.
-    `where` is ``file:line`` for errors, `base` the folder that a relative path of `slug` starts
-    from. `notes` are sentences on defaults that do not apply.
+    `where` is ``file:line`` for errors, `needs_where` that of its needs; `base` is the folder
+    that a relative path of `slug` starts from. `notes` are sentences on defaults that do not apply.
+    `process_of` is the service of whose entry it is one of the `processes`; without an `entrypoint`
+    it is the line of the Procfile.
     """
 
     name: str
@@ -37,6 +39,18 @@ class AppSpec:
     where: str = ""
     base: Path = Path()
     notes: tuple[str, ...] = ()
+    process_of: str | None = None
+    needs_where: str = ""
+
+    @property
+    def group(self) -> str:
+        """The service whose commit and image it shares: its own name if it is no process."""
+        return self.process_of or self.name
+
+    @property
+    def process(self) -> str:
+        """The name of the process, empty if it is none."""
+        return self.name.removeprefix(f"{self.process_of}-") if self.process_of else ""
 
 
 @dataclass(frozen=True)
@@ -62,10 +76,11 @@ class ResolvedApp:
 
     `image` is ``iac/<project>-<name>:<12 hex>``; the tag is a hash of everything that goes into
     the image, so a tag that exists need not be built. `base` is the runtime base image, whose tag
-    is a hash too. `env` holds values as written in repos.yaml; a value of the form ``${NAME}`` is a
-    reference that only the command side replaces, in a file that Terraform never sees. `run` is
+    is a hash too. `env` holds values as written in repos.yaml; ``${NAME}`` in them is a reference
+    that only the command side replaces, in a file that Terraform never sees. `run` is
     what the program is for, None if nothing tells: then what it does when it runs decides. `notes`
-    are sentences on what was ignored, replaced or dropped on the way.
+    are sentences on what was ignored, replaced or dropped on the way. `process_of` is the service
+    whose image it runs with a command of its own, None for the image's own program.
     """
 
     name: str
@@ -82,3 +97,9 @@ class ResolvedApp:
     run: Run | None = None
     options: Options = field(default_factory=Options)
     notes: tuple[str, ...] = ()
+    process_of: str | None = None
+
+    @property
+    def group(self) -> str:
+        """The service whose commit and image it shares: its own name if it is no process."""
+        return self.process_of or self.name

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.model import mesh
+from iac_wrapper.model import mesh, references
 from iac_wrapper.model.redact import Redactor
 from iac_wrapper.model.slug import dns_label
 
@@ -16,9 +16,6 @@ RESERVED_NAMES = ("control-plane", "gateway", "ingress", "localhost", "network",
 
 RESERVED_PORTS = {port: mesh.MEANINGS[name] for name, port in mesh.PORTS.items()}
 """An app shares its network namespace with its sidecar and its runner."""
-
-REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-"""A value wholly of this form stands for a variable of the deploy's environment: group 1."""
 
 MAX_VARIABLE = 131_072
 """Bytes of ``NAME=value`` with the NUL at its end: Linux starts no program with a longer one
@@ -110,11 +107,11 @@ def _identifier(name: str) -> str:
 
 
 def check_env_value(name: str, value: str) -> str:
-    """The value of an environment variable: literal, or wholly a reference ``${NAME}``.
+    """The value of an environment variable, with references ``${NAME}`` to the deploy's own.
 
     Raises:
-        ConfigError: a reference within other text (nothing would replace it), a NUL, too long, or
-            what looks like a credential. The text of the error never holds the value.
+        ConfigError: a ``${`` that is no reference, a NUL, too long, or what looks like a
+            credential. The text of the error never holds the value.
     """
     if "\0" in value:
         raise ConfigError(
@@ -124,19 +121,20 @@ def check_env_value(name: str, value: str) -> str:
             next_step="encode what is binary, as base64 for instance",
         )
     check_env_size(name, value)
-    if "${" in value and not REFERENCE.fullmatch(value):
+    if references.is_bad(value):
         raise ConfigError(
             f"bad value of {name}",
-            found="'${' within other text",
-            expected="plain text, or ${NAME} as the whole value",
-            next_step=f"write {name}: ${{{name}}}, and set {name} to the whole text in .env",
+            found="'${' without the name of a variable and '}' after it",
+            expected="${NAME}, alone or within other text; $${ for a literal ${",
+            next_step="correct it, or write $${ if the program is to get ${",
         )
     if Redactor()(value) != value:
         raise ConfigError(
             f"the value of {name} looks like a key, token or password",
             found="a secret in a file that is meant to be committed",
             expected="${NAME}: the value is then taken from the environment of the deploy",
-            next_step=f"write {name}: ${{{name}}}, and set {name} in .env or the environment",
+            next_step=f"write {name}: ${{{name}}}, or ${{…}} for its secret part, and set that"
+            " in .env or the environment",
         )
     return value
 

@@ -124,6 +124,11 @@ def _set(name: str) -> str:
     return f"write `env: {{{name}: …}}` in its entry"
 
 
+def _program(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
+    step = f"add the package that brings {match[1]} to its requirements, or correct the command"
+    return "missing-program", f"there is no program {match[1]} in its image", step
+
+
 def _read_only(match: re.Match[str], app: ResolvedApp) -> tuple[str, str, str]:
     said = match.groupdict()
     if not (path := said.get("path")):
@@ -236,6 +241,10 @@ _PATTERNS: tuple[_Pattern, ...] = tuple(
             r"['\"\u2019]?: Read-only file system\s*$",
             _read_only,
         ),
+        # Ours; dash, with its number of a line; bash.
+        (r"^launch: no program (\S+) in this image.*$", _program),
+        (r"^(?:/bin/)?sh: \d+: (?:exec: )?([\w./-]+): not found$", _program),
+        (r"^(?:\S+: )?(?:line \d+: )?(?:exec: )?([\w./-]+): command not found$", _program),
         (r"^.*(?:attempt to write a readonly database|unable to open database file).*$", _database),
         (r"^.*Permission denied: '(?P<path>[^']+)'.*$", _permission),
         (r"^.*EACCES: permission denied, \w+ '(?P<path>[^']+)'.*$", _permission),

@@ -31,7 +31,8 @@ class Entrypoint:
 
     `run` is what the program is for, by what was chosen; None if that does not tell.
     `web_object` is what `entrypoint:` would have to say (``module:object``) to serve a web
-    application that lies beside a program which may not serve.
+    application that lies beside a program which may not serve. `command` is the command line that a
+    person wrote for it, None if it was named in another way.
     """
 
     kind: EntrypointKind
@@ -43,9 +44,22 @@ class Entrypoint:
     run: Run | None = None
     web_object: str | None = None
     source: EntrypointSource = "repository"
+    command: str | None = None
 
     @property
     def display(self) -> str:
         """``pkg.mod:main``, ``main.py``, ``/app/main``, ``gunicorn app:app`` or a shell's line."""
         name = f"{self.target}:{self.function}" if self.function else self.target
         return " ".join((name, *self.args))
+
+    def argv(self, port: int) -> tuple[str, ...]:
+        """The words that start the program inside its image, ``$PORT`` replaced by `port`."""
+        args = tuple(arg.replace("$PORT", str(port)) for arg in self.args)
+        if self.kind == "shell":  # it fills in $PORT itself
+            return ("/bin/sh", "-c", self.target)
+        if self.kind == "binary":
+            return (self.target, *args)
+        function = (self.function,) if self.function else ()
+        rest = ("--", *args) if args else ()
+        launcher = ("/venv/bin/python", "/opt/iac/launch.py")
+        return (*launcher, self.kind, self.target, *function, *rest)

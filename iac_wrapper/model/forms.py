@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from iac_wrapper.model.key import ByName, JsonSchema, Text
+from iac_wrapper.model import app_rules
+from iac_wrapper.model.key import ByName, JsonSchema, Listed, Text
 
 _UNITS = {"": 1, "m": 1, "mb": 1, "mib": 1, "g": 1024, "gb": 1024, "gib": 1024}
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -141,6 +142,12 @@ def is_mountable(text: str) -> bool:
     """Whether something may be mounted at this path in a container."""
     plain = re.fullmatch(r"(/[\w.-]+)+", text) and not {".", ".."} & set(text.split("/"))
     return bool(plain) and not re.match(_NOT_MOUNTED, text)
+
+
+def services() -> Listed:
+    """Names of services."""
+    name = Text(app_rules.check_name, "the name of a service", {"$ref": "#/definitions/name"})
+    return Listed(name, "a list of services, such as [db]")
 
 
 def _number_or_text(number: JsonSchema, pattern: str) -> JsonSchema:

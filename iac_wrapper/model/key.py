@@ -6,7 +6,7 @@ entry of the admin API.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,12 +33,14 @@ class Text:
         expected: the form in words.
         schema: what an editor checks.
         write: the text of a value, with units as people write them.
+        listed: the text that a list of texts stands for; None: no list is taken.
     """
 
     parse: Callable[[str], Any]
     expected: str
     schema: JsonSchema
     write: Callable[[Any], str] = str
+    listed: Callable[[Sequence[str]], str | None] | None = None
 
     def read(self, text: str) -> Any:
         """The value of `text`.
@@ -72,6 +74,48 @@ class ByName:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """The form of a list of values, which are kept as a tuple; a stronger list takes its place.
+
+    Args:
+        item: the form of one.
+        expected: the form in words.
+    """
+
+    item: Text
+    expected: str
+
+    @property
+    def schema(self) -> JsonSchema:
+        """What an editor checks."""
+        return {"type": "array", "minItems": 1, "items": self.item.schema}
+
+    def write(self, values: Sequence[Any]) -> str:
+        """The text of a value, as people write it."""
+        return f"[{', '.join(map(self.item.write, values))}]"
+
+
+@dataclass(frozen=True)
+class ByProcess:
+    """The form of `processes`: a command, or keys of its own, for each.
+
+    Args:
+        expected: the form in words.
+        schema: what an editor checks.
+    """
+
+    expected: str
+    schema: JsonSchema
+
+    def write(self, value: Mapping[str, Any]) -> str:
+        """The names, as people write them."""
+        return f"[{', '.join(value)}]"
+
+
+Form = Text | ByName | Listed | ByProcess
+
+
+@dataclass(frozen=True)
 class Key:
     """A key of an entry.
 
@@ -88,7 +132,7 @@ class Key:
     """
 
     name: str
-    form: Text | ByName
+    form: Form
     meaning: str
     default: str
     example: str

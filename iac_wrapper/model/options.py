@@ -33,7 +33,7 @@ class Options:
 
     `health` is the path that must answer with a status below 400; `health_timeout` and `stop_grace`
     are seconds; `memory_mb` is MiB; `cpus` is processors; `tmpfs` maps absolute paths of writable
-    memory to MiB; `volumes` maps names of volumes to absolute paths.
+    memory to MiB; `volumes` maps names of volumes to absolute paths; `needs` are services.
     """
 
     run: Run | None = field(
@@ -130,14 +130,35 @@ class Options:
         ),
     )
 
+    needs: tuple[str, ...] = field(
+        default=(),
+        metadata=_key(
+            "needs",
+            forms.services(),
+            "services that are [proven before its first start](docs/processes.md#needs)",
+            "none",
+            "[db]",
+            no_default="a service cannot need itself",
+        ),
+    )
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form of what was said; what was not is left out."""
-        return {name: value for name, value in asdict(self).items() if value not in (None, {})}
+        return {name: value for name, value in asdict(self).items() if value not in (None, {}, ())}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Options:
+        """The inverse of `to_dict`, after a trip through JSON."""
+        return cls(**{name: _with_tuples(value) for name, value in data.items()})
 
     def written(self) -> dict[str, str]:
         """What was said by the keys of repos.yaml, with units as people write them."""
         said = self.to_dict()
         return {key.name: key.form.write(said[name]) for name, key in KEYS.items() if name in said}
+
+
+def _with_tuples(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 KEYS: Mapping[str, Key] = {item.name: item.metadata["key"] for item in fields(Options)}

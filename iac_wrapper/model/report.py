@@ -111,6 +111,11 @@ class ProjectReport:
         services = tuple(others.get(row.app.name, row) for row in self.services)
         return replace(self, services=services)
 
+    def with_more(self, rows: Iterable[ServiceReport]) -> ProjectReport:
+        """The same with `rows`, in place of those of the same services or beside the others."""
+        every = {row.app.name: row for row in (*self.services, *rows)}
+        return replace(self, services=tuple(every[name] for name in sorted(every)))
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
         return {

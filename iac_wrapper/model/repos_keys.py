@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from iac_wrapper.model import app_rules, options, slug_pattern, volumes
-from iac_wrapper.model.key import ByName, Key, Text
+from iac_wrapper.model import app_rules, command_words, options, processes, slug_pattern, volumes
+from iac_wrapper.model.key import ByName, ByProcess, Key, Text
 from iac_wrapper.model.slug import MAX_LENGTH, Slug
 
-_ENTRYPOINT = "module:function, module or path/to/script.py"
+_ENTRYPOINT = "module:function, module, path/to/script.py or a command line"
+
+_PRINTABLE = r"^(?=.*\S)[^\x00-\x1f\x7f]+$"
 
 _PORTS = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
 """1 to 65535."""
@@ -86,11 +88,14 @@ _WHAT_IT_IS = (
             _entrypoint,
             _ENTRYPOINT,
             {
-                "type": "string",
-                "pattern": r"^(?=.*\S)[^\x00-\x1f\x7f]+$",
+                "type": ["string", "array"],
+                "pattern": _PRINTABLE,
+                "minItems": 2,
+                "items": {"type": "string", "pattern": r"^[^\x00-\x1f\x7f]*$"},
             },
+            listed=command_words.joined,
         ),
-        "what to start",
+        "what to start: a module, a file or [a command](docs/processes.md)",
         "[detected](#how-main-is-found)",
         "shop.server:main",
         no_default="it belongs to the code that a slug names",
@@ -124,13 +129,23 @@ _WHAT_IT_IS = (
                 "propertyNames": {"pattern": "^(?!PORT$|IAC_)[A-Za-z_][A-Za-z0-9_]*$"},
                 "additionalProperties": {
                     "type": ["string", "number", "boolean"],
-                    "pattern": r"^(?:\$\{[A-Za-z_][A-Za-z0-9_]*\}|(?![\s\S]*\$\{)[^\x00]*)$",
+                    "pattern": r"^(?:\$\$\{|\$\{[A-Za-z_][A-Za-z0-9_]*\}|\$(?!\$?\{)|[^$\x00])*$",
                 },
             },
         ),
         "variables, 128 KiB each at most, not `PORT` or `IAC_…`",
         "none",
         '{LOG_LEVEL: info, KEY: "${KEY}"}',
+    ),
+    Key(
+        processes.KEY,
+        ByProcess(
+            "PROCESS: COMMAND lines, or a list of processes of its Procfile", processes.SCHEMA
+        ),
+        "[other programs](docs/processes.md) of the same image, each a service `NAME-PROCESS`",
+        "none",
+        '{worker: "celery -A app worker"}',
+        no_default="they belong to the code that a slug names",
     ),
 )
 

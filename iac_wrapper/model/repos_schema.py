@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from iac_wrapper.model import processes
 from iac_wrapper.model.environment import ENVIRONMENT
 from iac_wrapper.model.key import JsonSchema, Key
 from iac_wrapper.model.limits import MAX_ENTRIES, MAX_ENVIRONMENTS
@@ -63,6 +64,7 @@ def json_schema() -> dict[str, Any]:
                 **_mapping(key for key in KEYS.values() if not key.no_default),
             },
             "environments": _environments(),
+            "process": processes.schema(KEYS),
             "service": _mapping(key for key in KEYS.values() if key.name != "name"),
             "names": {"type": "array", "minItems": 1, "items": _ref("name")},
         },
@@ -180,5 +182,7 @@ def _coarse(schema: JsonSchema) -> dict[str, Any]:
         }
     if types == ["string"]:
         found.setdefault("maxLength", 1024)
+    if "array" in types:
+        found |= {"maxItems": 500, "items": {"type": "string", "maxLength": 1024}}
     named = {"type": types if len(types) > 1 else types[0]} if types else {}
     return named | found

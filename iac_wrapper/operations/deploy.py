@@ -11,7 +11,7 @@ from iac_wrapper.model.intent import Intent
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.plan import TerraformPlan
 from iac_wrapper.model.report import ProjectReport, ServiceReport
-from iac_wrapper.operations import local_bases, prune, volumes
+from iac_wrapper.operations import first_starts, local_bases, prune, volumes
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.infrastructure import check_own
 from iac_wrapper.operations.intent import select, warn_of_another
@@ -19,6 +19,7 @@ from iac_wrapper.operations.prepare import (
     ProjectFacts,
     check_values,
     facts,
+    keep_parts,
     materialize,
     remove_dropped,
     secret_values,
@@ -58,7 +59,7 @@ def gather(workspace: Workspace, intent: Intent) -> ProjectFacts:
     prune.check(workspace, intent)
     selection = select(workspace, intent)
     check_values(workspace, selection)
-    count = len(selection.fresh)
+    count = len({spec.group for spec in selection.fresh})
     workspace.step(f"Resolving {count} slug{'s' * (count != 1)}")
     found = facts(workspace, selection)
     volumes.check(workspace, found.lock)
@@ -72,6 +73,7 @@ def lock(workspace: Workspace, intent: Intent) -> LockFile:
         warn_of_another(workspace, intent)
         values = secret_values(workspace, found.lock)
         materialize(workspace, found)
+        keep_parts(workspace, found.lock)
         for service, wanted in values.items():
             write_values(workspace, service, wanted)
         lock_file.save_lock(found.lock, intent.lock_path)
@@ -96,10 +98,12 @@ def deploy(workspace: Workspace, intent: Intent, *, everything: bool = False) ->
         values = secret_values(workspace, found.lock)
         workspace.step("Preparing certificates and build contexts")
         materialize(workspace, found)
-        resting = wake(workspace, found.lock, values, intent.named)
+        keep_parts(workspace, found.lock)
+        gates = first_starts.gates(workspace, found.lock, values, intent.named)
+        resting = wake(workspace, found.lock, values, intent.named, gates)
         healed = frozenset(line.partition(":")[0] for line in heal(workspace))
         wanted = RolloutRequest(
-            found.lock, values, intent.named, healed, resting, strict=everything
+            found.lock, values, intent.named, healed, resting, everything, gates
         )
         rolled = roll(workspace, wanted)
         lock_file.save_lock(rolled.lock, intent.lock_path)
@@ -141,10 +145,12 @@ def _sentence(report: ProjectReport, failed: Sequence[ServiceReport]) -> str:
 def _groups(moved: Sequence[str], failed: Sequence[ServiceReport]) -> str:
     """Which services run what this deploy brought, which are what they were, which are down."""
     kept = [s for s in failed if s.previous]
+    held = [s for s in failed if s.health.cause == first_starts.WAITING]
     groups = {
         "deployed": moved,
         "stayed on the previous version": [s.app.name for s in kept if not s.put_back],
         "put back to the previous version": [s.app.name for s in kept if s.put_back],
-        "not healthy": [s.app.name for s in failed if not s.previous],
+        "not healthy": [s.app.name for s in failed if not s.previous and s not in held],
+        "not started": [s.app.name for s in held],
     }
     return "; ".join(f"{what}: {', '.join(names)}" for what, names in groups.items() if names)

@@ -22,7 +22,8 @@ def from_files(
     locked: bool = False,
     prune: bool = False,
 ) -> Intent:
-    """All entries of repos files; with `chosen` (slugs or names), only those are resolved anew.
+    """All entries of repos files; with `chosen` (slugs or names), only those are resolved anew,
+    each with its processes.
 
     The lock file is that of the first file, and of `environment` if there is one.
 
@@ -39,10 +40,11 @@ def from_files(
                 expected=", ".join(spec.name for spec in specs),
                 next_step=f"add it to {paths[0].name}, or add it to the project without --file",
             )
+    groups = {spec.group for spec in specs if any(_is(spec, text) for text in chosen)}
     return Intent(
         specs=tuple(specs),
         lock_path=lock_file.default_lock_path(paths[0], environment).absolute(),
-        chosen_specs=tuple(spec for spec in specs if any(_is(spec, text) for text in chosen)),
+        chosen_specs=tuple(spec for spec in specs if spec.group in groups),
         locked=locked,
         files=tuple(map(str, paths)),
         environment=environment,
@@ -118,7 +120,10 @@ def select(workspace: Workspace, intent: Intent) -> Selection:
             if spec.name in locked and _buildable(workspace, locked[spec.name])
         ]
         stays = {app.name for app in kept}
-        fresh = tuple(spec for spec in intent.specs if spec.name not in stays)
+        # An entry and its processes have one commit: they are resolved together, or stay together.
+        moving = {spec.group for spec in intent.specs if spec.name not in stays}
+        kept = [app for app in kept if app.group not in moving]
+        fresh = tuple(spec for spec in intent.specs if spec.name not in {app.name for app in kept})
     return Selection(
         fresh=fresh,
         kept_apps=tuple(kept),

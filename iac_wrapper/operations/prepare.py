@@ -17,16 +17,16 @@ from iac_wrapper.files import env_files
 from iac_wrapper.files.layout import live_name, network_name
 from iac_wrapper.files.private_files import private_directory
 from iac_wrapper.identity import certificates
+from iac_wrapper.model import needs
 from iac_wrapper.model.app import DEFAULT_PORT, AppSpec, Checkout, ResolvedApp
 from iac_wrapper.model.certificate import CONTROL_PLANE
-from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.intent import Selection
 from iac_wrapper.model.lock import LockFile
-from iac_wrapper.model.options import Run
 from iac_wrapper.model.redact import UNMASKED, is_masked
 from iac_wrapper.operations import capacity, users, volumes
 from iac_wrapper.operations.leaves import ensure_certificates
 from iac_wrapper.operations.network import choose_gateway_port, choose_subnet
+from iac_wrapper.operations.process_apps import process_app, wanted_run
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.program import build_context
 from iac_wrapper.program.detection import detect
@@ -52,7 +52,8 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
     Raises:
         ConfigError, SourceError, EntrypointError: see the steps.
     """
-    specs = selection.fresh
+    specs = [spec for spec in selection.fresh if not spec.process_of]
+    _check_needs(selection)
     _check_entrypoint_setting(workspace, specs)
     applied = workspace.applied_lock()
     subnet = choose_subnet(workspace, applied, selection.lock_on_disk)
@@ -69,9 +70,16 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
             workspace.progress(f"{checkout.spec.name}: {note}")
         for note in checkout.notes:
             workspace.warn(f"{checkout.spec.name}: {note}")
-    builds = {c.spec.name: _build(workspace, c) for c in checkouts}
-    resolved = [_resolved(c, builds[c.spec.name]) for c in checkouts]
-    apps = tuple(sorted([*resolved, *selection.kept_apps], key=lambda app: app.name))
+    processes = [spec for spec in selection.fresh if spec.process_of]
+    declared = [(spec.group, spec.process) for spec in processes]
+    builds = {c.spec.name: _build(workspace, c, declared) for c in checkouts}
+    resolved = {c.spec.name: _resolved(c, builds[c.spec.name]) for c in checkouts}
+    paths = {c.spec.name: c.path for c in checkouts}
+    others = [
+        process_app(workspace, spec, resolved[spec.group], paths[spec.group]) for spec in processes
+    ]
+    all_apps = [*resolved.values(), *others, *selection.kept_apps]
+    apps = tuple(sorted(all_apps, key=lambda app: app.name))
     running = {app.name for app in applied.apps} if applied else set()
     missing = [b for b in builds.values() if not workspace.engine.has_image(b.image)]
     capacity.warn(workspace, len({app.name for app in apps} - running), len(missing))
@@ -131,6 +139,13 @@ def secret_values(workspace: Workspace, lock: LockFile) -> dict[str, dict[str, s
         ConfigError: one is not set.
     """
     return {app.name: _values(workspace, app) for app in lock.apps}
+
+
+def keep_parts(workspace: Workspace, lock: LockFile) -> None:
+    """Let no output show what goes into the text of a value; call it before anything starts."""
+    for app in lock.apps:
+        directory = workspace.layout.env_parts(workspace.project, app.name)
+        env_files.keep_parts(directory, app.env, workspace.settings.environment)
 
 
 def write_values(workspace: Workspace, service: str, values: Mapping[str, str]) -> None:
@@ -204,11 +219,14 @@ def _masking(values: Mapping[str, str]) -> str:
     return "; ".join(parts)
 
 
-def _build(workspace: Workspace, checkout: Checkout) -> build_context.AppBuild:
+def _build(
+    workspace: Workspace, checkout: Checkout, declared: Sequence[tuple[str, str]]
+) -> build_context.AppBuild:
     """Detect what to run and how to build it; errors name the service."""
     spec = checkout.spec
     try:
-        return _describe(workspace, checkout)
+        processes = [process for service, process in declared if service == spec.name]
+        return _describe(workspace, checkout, processes)
     except IacError as error:
         own = f"{spec.where}: {spec.name}" if spec.where else spec.name
         if not (error.where or "").startswith(spec.where or spec.name):
@@ -216,7 +234,9 @@ def _build(workspace: Workspace, checkout: Checkout) -> build_context.AppBuild:
         raise
 
 
-def _describe(workspace: Workspace, checkout: Checkout) -> build_context.AppBuild:
+def _describe(
+    workspace: Workspace, checkout: Checkout, declared: Sequence[str]
+) -> build_context.AppBuild:
     spec = checkout.spec
     detected = detect(
         checkout.path,
@@ -224,6 +244,7 @@ def _describe(workspace: Workspace, checkout: Checkout) -> build_context.AppBuil
         where=spec.where,
         slug=spec.slug.text,
         environment=workspace.settings.entrypoint or None,
+        declared=declared,
     )
     entrypoint = detected.entrypoint
     workspace.progress(f"{spec.name}: runs {entrypoint.display} ({entrypoint.reason})")
@@ -256,17 +277,10 @@ def _resolved(checkout: Checkout, build: build_context.AppBuild) -> ResolvedApp:
         python=build.python,
         base=build.base,
         image=build.image,
-        run=_run(spec, build.entrypoint),
+        run=wanted_run(spec, build.entrypoint),
         options=spec.options,
         notes=(*spec.notes, *checkout.notes, *build.notes),
     )
-
-
-def _run(spec: AppSpec, entrypoint: Entrypoint) -> Run | None:
-    """What the program is for: a port or a page that is written down is to be asked."""
-    if spec.options.run is None and (spec.port is not None or spec.options.health):
-        return "web"
-    return spec.options.run or entrypoint.run
 
 
 def _commits(lock: LockFile | None) -> dict[str, tuple[str, str]]:
@@ -282,6 +296,17 @@ def _check_live_names(project: str, names: set[str]) -> None:
                 found=f"the name under which a new version of {name} gets its traffic",
                 next_step="give it another `name:`",
             )
+
+
+def _check_needs(selection: Selection) -> None:
+    """What is needed must be deployed with this, or be deployed already and stay."""
+    fresh = {s.name: needs.Needing(s.options.needs, s.needs_where) for s in selection.fresh}
+    there = fresh.keys() | {app.name for app in selection.kept_apps}
+    kept = {  # what one of them needed may have been removed since
+        app.name: needs.Needing([name for name in app.options.needs if name in there])
+        for app in selection.kept_apps
+    }
+    needs.check({**kept, **fresh})
 
 
 def _check_entrypoint_setting(workspace: Workspace, specs: Sequence[AppSpec]) -> None:

@@ -17,7 +17,7 @@ _DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 
 
 def entries_of(workspace: Workspace, names: Sequence[str]) -> tuple[AppSpec, ...]:
-    """Entries for the deployed services `names`.
+    """Entries for the deployed services `names`, each with the processes of its image.
 
     Raises:
         ConfigError: a name is not deployed, or the folder of a relative path is not known.
@@ -33,13 +33,17 @@ def entries_of(workspace: Workspace, names: Sequence[str]) -> tuple[AppSpec, ...
                 next_step="deploy its slug, or one of the names that were found",
             )
     bases = local_bases.load_bases(workspace)
-    return tuple(_spec(workspace, apps[name], bases) for name in dict.fromkeys(names))
+    groups = dict.fromkeys(apps[name].group for name in names)
+    found = [app for group in groups for app in apps.values() if app.group == group]
+    return tuple(_spec(workspace, app, bases) for app in found)
 
 
 def written_entrypoint(entrypoint: Entrypoint) -> str | None:
     """What `entrypoint:` must say to get this program again; None if the repository says it."""
     if entrypoint.source == "repository":
         return None
+    if entrypoint.command:
+        return entrypoint.command
     if entrypoint.args and entrypoint.kind == "module":
         return _served(entrypoint.args)
     if entrypoint.function:
@@ -74,6 +78,7 @@ def _spec(workspace: Workspace, app: ResolvedApp, bases: Mapping[str, str]) -> A
         options=app.options,
         where=where,
         base=Path(bases.get(app.name, workspace.layout.root)),
+        process_of=app.process_of,
     )
 
 

@@ -19,6 +19,7 @@ from iac_wrapper.files.lock_file import app_from_json, app_to_json
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.health import Health
 from iac_wrapper.model.lock import LockFile
+from iac_wrapper.model.needs import awaited
 from iac_wrapper.model.report import ServiceReport
 from iac_wrapper.operations import failed_logs
 from iac_wrapper.operations.workspace import Workspace
@@ -57,6 +58,11 @@ class StoppedService:
         finding = report.diagnosis.finding
         return cls(at, finding.cause, finding.evidence, finding.next_step)
 
+    @property
+    def text(self) -> str:
+        """What is known of the failure, in which the name of another service may stand."""
+        return f"{self.cause} {self.evidence}"
+
     def health(self, service: str, again: str) -> Health:
         """What to say of it in place of an answer; the command `again` tries it once more."""
         when = f" at {self.at:%Y-%m-%d %H:%M:%S} UTC" if self.at else ""
@@ -85,6 +91,12 @@ class Releases:
         known = self.good.get(service)
         return known[0].app if known else None
 
+    def has_news(self, service: str, waits: Collection[str], moving: Collection[str]) -> bool:
+        """Whether something that a stopped service waits for is `moving`, or was proven since."""
+        since = self.stopped[service].at
+        proven = [self.good[name][0].at for name in waits if self.good.get(name)]
+        return bool(set(waits) & set(moving)) or bool(since and any(at > since for at in proven))
+
     def images(self, service: str) -> set[str]:
         """The tags that going back would need."""
         return {release.app.image for release in self.good.get(service, ())}
@@ -94,6 +106,11 @@ class Releases:
         now = datetime.now(UTC)
         added = {app.name: _latest(self.good.get(app.name, ()), app, now, keep) for app in apps}
         return replace(self, good={**self.good, **added})
+
+    def tried(self, services: Collection[str]) -> Releases:
+        """Without the note that `services` are stopped."""
+        stopped = {name: why for name, why in self.stopped.items() if name not in services}
+        return replace(self, stopped=stopped)
 
     def only(self, services: Collection[str]) -> Releases:
         """Without services that are no more."""
@@ -143,13 +160,14 @@ def wake(
     wanted: LockFile,
     values: Mapping[str, Mapping[str, str]],
     named: NamedServices,
+    waiting: Collection[str] = (),
 ) -> frozenset[str]:
-    """Give stopped services another try, but for those that are `resting`; return these."""
+    """Give stopped services another try, but for those that are `resting` and those that are
+    `waiting` for others; return these."""
     known = load_releases(workspace)
-    still = resting(workspace, wanted, values, named)
+    still = resting(workspace, wanted, values, named) | (known.stopped.keys() & set(waiting))
     if still != known.stopped.keys():
-        stopped = {name: known.stopped[name] for name in still}
-        save_releases(workspace, replace(known, stopped=stopped))
+        save_releases(workspace, known.tried(known.stopped.keys() - still))
     return still
 
 
@@ -159,19 +177,52 @@ def resting(
     values: Mapping[str, Mapping[str, str]],
     named: NamedServices,
 ) -> frozenset[str]:
-    """Stopped services that get no other version or value and are not `named`: they stay so."""
-    known, applied = load_releases(workspace), workspace.applied_lock()
-    if not known.stopped or applied is None:
+    """Stopped services that stay so: they are not `named`, and neither they nor what they wait for
+    gets another version or value, or was proven since."""
+    known = load_releases(workspace)
+    if not known.stopped:
         return frozenset()
-    entries = {app.name: app for app in applied.apps}
-    return frozenset(
+    moving = _moving(workspace, wanted, values) | (named & known.stopped.keys())
+    names = {app.name for app in wanted.apps}
+    still = (known.stopped.keys() & names) - moving
+    waits = {
+        app.name: awaited(app, known.stopped[app.name].text, names)
+        for app in wanted.apps
+        if app.name in still
+    }
+    while woken := {name for name in still if known.has_news(name, waits[name], moving)}:
+        moving |= woken
+        still -= woken
+    return frozenset(still)
+
+
+def tried_for_others(
+    workspace: Workspace,
+    wanted: LockFile,
+    values: Mapping[str, Mapping[str, str]],
+    named: NamedServices,
+) -> frozenset[str]:
+    """Stopped services that are tried again for the sake of what they wait for alone."""
+    stopped = load_releases(workspace).stopped.keys()
+    if not stopped:
+        return frozenset()
+    quiet = resting(workspace, wanted, values, named)
+    return frozenset(stopped - quiet - named - _moving(workspace, wanted, values))
+
+
+def _moving(
+    workspace: Workspace, wanted: LockFile, values: Mapping[str, Mapping[str, str]]
+) -> set[str]:
+    """Services that get another version or value, or their first one."""
+    applied = workspace.applied_lock()
+    entries = {app.name: app for app in applied.apps} if applied else {}
+    return {
         app.name
         for app in wanted.apps
-        if app.name in known.stopped.keys() - named
-        and entries.get(app.name) == app
-        and env_files.read_values(workspace.layout.env_files(workspace.project, app.name))
-        == dict(values[app.name])
-    )
+        if entries.get(app.name) != app
+        or env_files.read_values(workspace.layout.env_files(workspace.project, app.name))
+        != dict(values[app.name])
+    }
 
 
 def finish(workspace: Workspace, lock: LockFile, releases: Releases) -> None:

@@ -64,13 +64,13 @@ class RemoveUnhealthyError(UnhealthyError):
 
 
 def check_names(workspace: Workspace, names: Sequence[str]) -> tuple[str, ...]:
-    """The names, each once.
+    """The names, each once, and after each those of the processes of its image.
 
     Raises:
         UnknownServiceError: there is no such service; says which there are.
         ConfigError: nothing is deployed in the project.
     """
-    workspace.deployed_lock()
+    lock = workspace.deployed_lock()
     there = inventory.services(workspace)
     for name in names:
         if name not in there:
@@ -79,7 +79,12 @@ def check_names(workspace: Workspace, names: Sequence[str]) -> tuple[str, ...]:
                 found=f"the services {', '.join(there)}" if there else "no services",
                 next_step="name one of them, or another project with --project",
             )
-    return tuple(dict.fromkeys(names))
+    with_processes = (
+        each
+        for name in names
+        for each in (name, *(a.name for a in lock.apps if a.process_of == name))
+    )
+    return tuple(dict.fromkeys(with_processes))
 
 
 def still_listed(workspace: Workspace, file: Path, names: Sequence[str]) -> tuple[str, ...]:
@@ -109,6 +114,9 @@ def remove(workspace: Workspace, names: Sequence[str]) -> RemoveResult:
         gone = check_names(workspace, names)
         applied = workspace.deployed_lock()
         left = replace(applied, apps=tuple(a for a in applied.apps if a.name not in gone))
+        for app in left.apps:
+            if lost := sorted(set(app.options.needs) & set(gone)):
+                workspace.warn(f"{app.name} needs {' and '.join(lost)}: correct its `needs:`")
         ensure_certificates(workspace, left)  # a version before gave no uids
         candidates.discard(workspace, gone, live=True)
         known = releases.load_releases(workspace)

@@ -11,17 +11,25 @@ each with an apply of its own. Only the last one touches what is not tried besid
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from iac_wrapper.adapters import engine_changes
+from iac_wrapper.adapters import engine_changes, synthesized_stack
 from iac_wrapper.files import env_files
 from iac_wrapper.model import labels
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.lock import LockFile
+from iac_wrapper.model.needs import Needs, waves
 from iac_wrapper.model.plan import TerraformPlan
 from iac_wrapper.model.report import ProjectReport, ServiceReport
-from iac_wrapper.operations import candidates, failed_logs, releases, step, unfinished_rollout
+from iac_wrapper.operations import (
+    candidates,
+    failed_logs,
+    first_starts,
+    releases,
+    step,
+    unfinished_rollout,
+)
 from iac_wrapper.operations.blame import Blame
 from iac_wrapper.operations.changes import Values, VersionChange, changes, parts
 from iac_wrapper.operations.heal import heal
@@ -39,7 +47,8 @@ class RolloutRequest:
 
     `values` are the secret ones; `named` services were asked for one by one; `healed` containers
     were just started; `resting` services are stopped and stay so; with `strict` the verdict is
-    also on what was broken before.
+    also on what was broken before. `gates` are the services that start for the first time once
+    others are proven, and those others.
     """
 
     lock: LockFile
@@ -48,6 +57,7 @@ class RolloutRequest:
     healed_containers: frozenset[str]
     resting_services: frozenset[str]
     strict: bool
+    gates: Needs = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,11 @@ class _Rollout:
         self._kept: dict[str, ResolvedApp] = {}  # what serves in place of what failed
         self._later: frozenset[str] = frozenset()  # what the parts to come are for
         self._starts: dict[str, int] = {}  # the start of each candidate that was proven
+        self._resting = set(wanted.resting_services)
+        self._gates = dict(wanted.gates)
+        self._waiting = set(wanted.gates)  # those of them that were not started yet
+        self._stopped: dict[str, ServiceReport] = {}  # what never served
+        self._held: dict[str, ServiceReport] = {}  # what was not started
 
     def run(self) -> RolloutResult:
         workspace, wanted = self._workspace, self._wanted
@@ -98,18 +113,25 @@ class _Rollout:
         stack, healed = first.terraform.directory, wanted.healed_containers
         blame = Blame.before(workspace, stack, first.plan, healed=healed, named=wanted.named)
         blame = blame.touched(changed)
-        *early, last = parts(changed, workspace.settings.candidates)
+        self._open_gates(first, blame)
+        first_part = {name: it for name, it in changed.items() if name not in self._waiting}
+        *early, last = parts(first_part, workspace.settings.candidates)
         for number, part in enumerate(early, 1):
             self._later = self._services - set().union(*early[:number])
             if self._try(part):
                 self._replace(part, blame)
         self._later = frozenset()
         self._try(last)
-        going = None if early or self._failed else first
+        going = None if early or self._failed or self._gates else first
         going, lock, report = self._replace(last, blame, going)
-        releases.finish(workspace, lock, self._releases)
-        shown = first if early else going
-        moved = tuple(s.app.name for s in report.services if s.good and s.app.name in changed)
+        if self._gates:
+            lock, report = self._start_in_order(lock, report, blame)
+        # The images of what was not started stay as well: the next deploy will want them.
+        kept = [row.app for row in self._held.values()]
+        releases.finish(workspace, replace(lock, apps=(*lock.apps, *kept)), self._releases)
+        shown = first if early or self._gates else going
+        touched = changed.keys() | wanted.gates.keys()
+        moved = tuple(s.app.name for s in report.services if s.good and s.app.name in touched)
         moved = tuple(name for name in moved if name not in self._failed)
         return RolloutResult(lock, shown.plan, shown.hash, self._told(report), moved)
 
@@ -119,7 +141,56 @@ class _Rollout:
 
     @property
     def _untouched(self) -> frozenset[str]:
-        return self._wanted.resting_services | frozenset(self._failed) | self._later
+        own = self._resting | self._waiting | self._failed.keys() | self._stopped.keys()
+        return self._later | own
+
+    def _open_gates(self, first: Step, blame: Blame) -> None:
+        """Let new services start with the others if all that they need runs, is good and stays what
+        it is: that takes no plan more than a deploy without needs."""
+        new = {name: needed for name, needed in self._gates.items() if name not in self._services}
+        if not new or not synthesized_stack.touches_only(
+            first.terraform.directory, first.plan, self._gates
+        ):
+            return
+        assert self._before  # noqa: S101 - else there were the network and the gateway to make
+        needed = set().union(*new.values())
+        lock = replace(self._before, apps=tuple(a for a in self._before.apps if a.name in needed))
+        report = prove_and_repair(self._workspace, lock, {}, blame, strict=self._wanted.strict)
+        for name in [name for name in new if not first_starts.unmet(name, new, report)]:
+            del self._gates[name]
+            self._waiting.discard(name)
+
+    def _start_in_order(
+        self, lock: LockFile, report: ProjectReport, blame: Blame
+    ) -> tuple[LockFile, ProjectReport]:
+        """First starts, each after a proof of what it waits for; what lacks that is not started."""
+        workspace, gates = self._workspace, self._gates
+        for wave in waves(gates):
+            lacks = {name: first_starts.unmet(name, gates, report) for name in wave}
+            for name in (name for name in wave if lacks[name]):
+                row = first_starts.held(workspace, self._wanted.lock, name, lacks[name], report)
+                self._held[name] = row
+            if ready := [name for name in wave if not lacks[name]]:
+                lock, report = self._start(ready, blame.touched(ready))
+        return lock, report
+
+    def _start(self, services: list[str], blame: Blame) -> tuple[LockFile, ProjectReport]:
+        workspace = self._workspace
+        workspace.step(f"Starting {', '.join(services)}, as what they need is proven")
+        self._waiting -= set(services)
+        self._resting -= set(services)
+        self._releases = self._releases.tried(services)
+        releases.save_releases(workspace, self._releases)
+        heal(workspace)
+        going = step.prepare(workspace, self._target(), self._untouched)
+        changed = changes(workspace, going, self._now, self._wanted.values)
+        again = {
+            app.name: VersionChange(app, None, was_good=False, in_place="it was stopped")
+            for app in going.lock.apps
+        }
+        part = {name: changed.get(name, again[name]) for name in services}
+        _, lock, report = self._replace(part, blame, going)
+        return lock, report
 
     def _try(self, part: Mapping[str, VersionChange]) -> bool:
         """Prove new versions beside the old ones; what fails is noted and removed.
@@ -196,6 +267,10 @@ class _Rollout:
             new = {app.name: app for app in lock.apps}
             apps = (a if a.name in self._later else new[a.name] for a in self._before.apps)
             lock = replace(lock, apps=tuple(apps))
+        if self._waiting:
+            old = {app.name: app for app in self._before.apps} if self._before else {}
+            now = (old.get(a.name) if a.name in self._waiting else a for a in lock.apps)
+            lock = replace(lock, apps=tuple(app for app in now if app))
         return lock.with_apps(self._kept.values())
 
     def _say_in_place(self, changed: Iterable[VersionChange]) -> None:
@@ -294,7 +369,9 @@ class _Rollout:
             logs = f"iac logs --service {row.app.name} --project {workspace.project}"
             workspace.warn(f"{row.app.name}: stopped, it never served; `{logs}` says why")
         known = self._releases.stopped
-        stopped = {name: known[name] for name in self._wanted.resting_services & known.keys()}
+        still = (self._resting | self._stopped.keys()) & known.keys()
+        stopped = {name: known[name] for name in still}
+        self._stopped |= {row.app.name: row for row in rows}
         stopped |= {row.app.name: StoppedService.after(row, now) for row in rows}
         self._releases = replace(self._releases, stopped=stopped)
         releases.save_releases(workspace, self._releases)
@@ -327,7 +404,7 @@ class _Rollout:
             )
             for name, failed in self._failed.items()
         ]
-        return report.with_rows(told)
+        return report.with_rows([*self._stopped.values(), *told]).with_more(self._held.values())
 
     def _keep_log(self, app: ResolvedApp, role: str) -> None:
         found = [

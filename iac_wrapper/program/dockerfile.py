@@ -53,25 +53,12 @@ class DockerfileProps:
 
 def render(props: DockerfileProps) -> str:
     """The Dockerfile's text; equal props give equal text."""
-    command = ["--", *program(props.entrypoint, props.port)]
+    command = ["--", *props.entrypoint.argv(props.port)]
     # One line: a file's name in it must not become an instruction.
     reason = " ".join(props.reason.split())
     facts = {**vars(props), "reason": reason, "key_label": KEY_LABEL}
     text = _template().render(**facts, command=command, uv=_uv)
     return text.rstrip() + "\n"
-
-
-def program(entrypoint: Entrypoint, port: int) -> tuple[str, ...]:
-    """The argv of the user's program inside the image, ``$PORT`` replaced by `port`."""
-    args = tuple(arg.replace("$PORT", str(port)) for arg in entrypoint.args)
-    if entrypoint.kind == "shell":  # it fills in $PORT itself
-        return ("/bin/sh", "-c", entrypoint.target)
-    if entrypoint.kind == "binary":
-        return (entrypoint.target, *args)
-    function = (entrypoint.function,) if entrypoint.function else ()
-    rest = ("--", *args) if args else ()
-    launcher = ("/venv/bin/python", "/opt/iac/launch.py")
-    return (*launcher, entrypoint.kind, entrypoint.target, *function, *rest)
 
 
 def _uv(arguments: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from admin.jobs.job import EventEntry, Job, JobRequest
 from admin.jobs.log_writer import LogWriter
 from admin.jobs.outcome import Outcome
 from admin.jobs.sink import Sink
+from iac_wrapper import settings
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.event import Event
@@ -21,6 +22,7 @@ from iac_wrapper.model.report import ProjectReport
 from iac_wrapper.model.service_change import Reason, ServiceChange
 from iac_wrapper.operations.deploy import DeployResult, DeployUnhealthyError
 from iac_wrapper.operations.plan import PlanResult
+from iac_wrapper.operations.workspace import Workspace
 
 JOB = Job("20260101T000000-00000001", JobRequest("deploy", "demo"), {}, "running", "2026")
 PLAN = TerraformPlan((TerraformChange("docker_container.a", "create"),))
@@ -132,3 +134,15 @@ def test_a_last_event_without_a_known_status_counts_as_interrupted() -> None:
     """A damaged end is an end."""
     assert outcome.applied(JOB, EventEntry(3, "", "finished", "")).status == "interrupted"
     assert outcome.applied(JOB, EventEntry(3, "", "finished", "")).finished_at == "2026"
+
+
+def test_what_goes_into_text_is_hidden_from_the_start(tmp_path: Path, sink: Sink) -> None:
+    """The whole value and the part that the server's environment has."""
+    chosen = settings.load_settings(tmp_path, {"PASSWORD": "sentinel-1 x"})
+    workspace = Workspace(Layout(tmp_path), chosen, "demo", sink.emit)
+    app = {"slug": "gh:acme/web", "env": {"URL": "redis://:${PASSWORD}@cache/0"}}
+    request = JobRequest("deploy", "demo", apps=(app,), owner=True)
+
+    worker._intent(workspace, request, sink)
+
+    assert sink.text("redis://:sentinel-1 x@cache/0, sentinel-1 x") == "[redacted], [redacted]"

@@ -45,20 +45,23 @@ def test_pythonpath_of_the_user_keeps_the_runner_importable() -> None:
 
 
 def test_references_never_reach_terraform() -> None:
-    """A value ${NAME} comes by file; text that merely holds one is literal."""
-    environment = _environment({"TOKEN": "${MY_TOKEN}", "TEXT": "a ${MY_TOKEN}"})
+    """A value with ${NAME} comes by file; $${ is a literal ${ for the program."""
+    wanted = {"TOKEN": "${MY_TOKEN}", "URL": "a ${MY_TOKEN}", "TEXT": "a $${MY_TOKEN}"}
+    environment = _environment(wanted)
 
     assert environment.has_references
-    assert not [line for line in environment.entries() if line.startswith("TOKEN=")]
+    assert not [line for line in environment.entries() if line.startswith(("TOKEN=", "URL="))]
     assert 'TEXT=a ${"$"}{MY_TOKEN}' in environment.entries()
 
 
-@pytest.mark.parametrize("value", ["${A}", "${A}x", "$A", "${1}", "${}", " ${A}", "${A}\n"])
+@pytest.mark.parametrize(
+    "value", ["${A}", "${A}x", "$${A}", "$A", "${1}", "${}", " ${A}", "${A}\n"]
+)
 def test_both_sides_agree_on_what_a_reference_is(value: str) -> None:
     """The command side writes files for exactly the values that are left out here."""
     wanted = {"X": value}
 
-    assert _environment(wanted).has_references == bool(env_files.references(wanted))
+    assert _environment(wanted).has_references == bool(env_files.referring(wanted))
 
 
 @pytest.mark.parametrize("name", ["PORT", "IAC_SERVICE", "1A", "A=B", "A B", ""])

@@ -10,6 +10,7 @@ from syrupy.extensions.json import JSONSnapshotExtension
 
 from constructs_lib.app_with_envoy import STOP_GRACE
 from iac_wrapper.errors import ConfigError
+from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.options import Options
 from runner import settings as runner_settings
 from tests.constructs.facts import (
@@ -213,6 +214,42 @@ def test_image_is_built_from_its_context(service: dict[str, Any]) -> None:
     assert [secret["id"] for secret in image["build"]["secrets"]] == ["ca", "env"]
     assert image["keep_locally"] is True
     assert image["lifecycle"] == {"create_before_destroy": True, "ignore_changes": ["build"]}
+
+
+def test_a_process_runs_the_image_of_its_service() -> None:
+    """One image for both, built once; a command of its own, in which nothing is interpolated."""
+    worker = app(
+        "svc-a-worker",
+        image="iac/iacnet-svc-a:0123456789ab",
+        process_of="svc-a",
+        port=9000,
+        entrypoint=Entrypoint("shell", 'sleep 1; exec celery -A "${APP}"', None, ""),
+    )
+    terraform = synth(props(app(), worker))
+
+    assert len(terraform["resource"]["docker_image"]) == 2  # the sidecar's as well
+    own = only(terraform, "docker_container", "svc-a_app")
+    other = only(terraform, "docker_container", "svc-a-worker_app")
+    assert own["image"] == other["image"]
+    assert "command" not in own
+    assert other["command"] == [
+        *("--", "/bin/sh", "-c"),
+        'sleep 1; exec celery -A "${"$"}{APP}"',
+    ]
+    assert "PORT=9000" in other["env"]
+    assert label_values(other)["org.karstkit.service"] == "svc-a-worker"
+
+
+def test_a_process_at_another_version_has_that_image() -> None:
+    """It was put back, or its service was removed: Terraform has the other tag as well."""
+    old = "iac/iacnet-svc-a:ba9876543210"
+    worker = app("svc-a-worker", image=old, process_of="svc-a")
+    for apps in ((app(), worker), (worker,)):
+        image = only(synth(props(*apps)), "docker_image", "svc-a-worker_image")
+        assert image["name"] == old
+        assert image["build"]["context"].endswith("svc-a-ba9876543210")
+        labelled = image["build"]["label"]
+        assert labelled["org.karstkit.service"] == "svc-a"
 
 
 def test_labels_do_not_change_with_the_commit(service: dict[str, Any]) -> None:

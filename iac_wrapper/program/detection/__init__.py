@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from iac_wrapper.errors import EntrypointError
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection import django, procfile, reach
 from iac_wrapper.program.detection.candidate import Candidate
 from iac_wrapper.program.detection.candidates import Rank, binary, later, ranked, scan, served
-from iac_wrapper.program.detection.override import overrides, resolve
+from iac_wrapper.program.detection.override import Override, overrides, resolve
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.refusals import does_not_parse, nothing_to_run, several
 from iac_wrapper.program.detection.served_objects import served_objects
 
-__all__ = ["Detection", "detect"]
+__all__ = ["Detection", "detect", "process_program"]
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,14 @@ class Detection:
     notes: tuple[str, ...] = ()
 
 
-def detect(
+def detect(  # noqa: PLR0913 - the checkout and all that is said of what to run
     root: Path,
     *,
     entrypoint: str | None = None,
     where: str = "",
     slug: str = "",
     environment: str | None = None,
+    declared: Collection[str] = (),
 ) -> Detection:
     """The program to run in the checkout `root`.
 
@@ -42,6 +44,7 @@ def detect(
         where: ``file:line`` of the app in repos.yaml, for errors.
         slug: what repos.yaml calls the repository, for errors.
         environment: the value of ENTRYPOINT in the environment of the deploy.
+        declared: names of the entry's `processes:`, which run as services of their own.
 
     Raises:
         EntrypointError: nothing to run, several programs of equal right, or an override or a
@@ -55,14 +58,52 @@ def detect(
     if wishes:
         chosen = resolve(project, wishes[0])
         losers += [f"{p.label}: comes after" for p in processes if p.name == "web"]
-        notes = procfile.left_out(processes, None)
+        notes = procfile.left_out(processes, None, declared)
     elif process := procfile.main_process(processes):
         chosen = procfile.entrypoint(project, process)
-        notes = procfile.left_out(processes, process)
+        notes = procfile.left_out(processes, process, declared)
     else:
-        return _detected(project, where, slug, procfile.left_out(processes, None))
+        notes = procfile.left_out(processes, None, declared)
+        return _detected(project, where, slug, notes)
     ranks = [*ranked(project), *later(project)]
     return _finished(project, chosen, [c for rank in ranks for c in rank], losers, notes)
+
+
+def process_program(root: Path, name: str, command: str | None, where: str) -> Entrypoint:
+    """The program of one of an entry's `processes:`; one called ``worker`` is that, unless its
+    command or its code says otherwise.
+
+    Args:
+        root: the checkout's directory; only read.
+        name: of the process.
+        command: what `entrypoint:` may say as well; None: the line of this name in the Procfile.
+        where: ``file:line`` of the process in repos.yaml, for errors.
+
+    Raises:
+        EntrypointError: there is no such line, or the command names what is not there.
+    """
+    project = Project(root)
+    if command is None:
+        chosen = procfile.entrypoint(project, _in_procfile(root, name, where))
+    else:
+        key = f"processes: {name}:"
+        wish = Override(command.strip(), where, key, "in repos.yaml", "repos-file")
+        chosen = resolve(project, wish)
+    run = chosen.run or reach.run(project, chosen)
+    return replace(chosen, run=run or ("worker" if name == "worker" else None))
+
+
+def _in_procfile(root: Path, name: str, where: str) -> procfile.Process:
+    lines = {process.name: process for process in procfile.read_procfile(root)}
+    if name in lines:
+        return lines[name]
+    raise EntrypointError(
+        f"there is no process {name} in the {procfile.PROCFILE}",
+        where=where or None,
+        found=f"the processes {', '.join(lines)}" if lines else "no Procfile with a process",
+        expected=f"a line `{name}: COMMAND` in it, or the command in repos.yaml",
+        next_step=f'write `processes: {{{name}: "COMMAND"}}` in its entry',
+    )
 
 
 def _detected(project: Project, where: str, slug: str, notes: list[str]) -> Detection:

@@ -12,6 +12,7 @@ from iac_wrapper.errors import EntrypointError
 from iac_wrapper.model.entrypoint import Entrypoint, EntrypointSource
 from iac_wrapper.program.detection import commands, django
 from iac_wrapper.program.detection.candidate import judge, module_name, serve
+from iac_wrapper.program.detection.command_line import CommandLine
 from iac_wrapper.program.detection.project import MANAGE, Project
 from iac_wrapper.program.detection.python_source import PythonSource
 from iac_wrapper.program.detection.serving import surely
@@ -19,7 +20,10 @@ from iac_wrapper.program.detection.web_objects import WELL_KNOWN, WebApp
 from iac_wrapper.program.detection.web_server import servers_for
 from iac_wrapper.program.python_project import inside, read_text
 
-FORMS = "package.module, package.module:function, or a path such as src/serve.py or bin/server"
+FORMS = (
+    "package.module, package.module:function, a path such as src/serve.py or bin/server,"
+    " or a command such as gunicorn -b 0.0.0.0:$PORT shop.wsgi"
+)
 _DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 
 
@@ -73,6 +77,8 @@ class _Resolver:
         return self.project.root
 
     def entrypoint(self) -> Entrypoint:
+        if self._is_command():
+            return self._command()
         text, colon, function = self.override.value.removeprefix("/app/").partition(":")
         text = text.removeprefix("./")
         if not text or (colon and not re.fullmatch(_DOTTED, function)):
@@ -82,6 +88,23 @@ class _Resolver:
         if not re.fullmatch(_DOTTED, text):
             raise self._bad("not an entrypoint", FORMS)
         return self._module(text, function or None)
+
+    def _is_command(self) -> bool:
+        """Several words. A single one is a module or a path; so is a file with a blank in it."""
+        value = self.override.value
+        file = value.removeprefix("/app/").removeprefix("./").partition(":")[0]
+        return len(value.split()) > 1 and inside(self.root, file) is None
+
+    def _command(self) -> Entrypoint:
+        name, value = self.override.name, self.override.value
+        found = CommandLine(
+            self.project,
+            value,
+            where=self.override.where,
+            found=f"{name} {value}",
+            next_step=f"correct {name}, or leave it out to have the program found",
+        ).entrypoint()
+        return replace(found, command=value)
 
     def _path(self, text: str, function: str | None) -> Entrypoint:
         path = str(PurePosixPath(text))

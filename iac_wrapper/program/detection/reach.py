@@ -56,7 +56,7 @@ class _Reach:
     known: dict[tuple[str, str, bool], set[Run]] = field(default_factory=dict)
 
     def kinds(self, entrypoint: Entrypoint, *, certain: bool) -> set[Run]:
-        if entrypoint.kind == "binary":
+        if entrypoint.kind in ("binary", "command"):
             return self._script(entrypoint.target)
         is_imported = entrypoint.kind == "module" and entrypoint.function is not None
         relative = entrypoint.target

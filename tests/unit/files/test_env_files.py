@@ -12,10 +12,36 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import env_files
 
 
-def test_only_whole_references_count() -> None:
-    """``${NAME}`` is a reference; text around it, or none, is a literal."""
-    env = {"A": "${TOKEN}", "B": "x${TOKEN}", "C": "plain", "D": "$TOKEN"}
-    assert env_files.references(env) == {"A": "TOKEN"}
+def test_references_alone_and_within_text_count() -> None:
+    """``${NAME}`` is a reference, ``$${NAME}`` and ``$NAME`` are text."""
+    env = {"A": "${TOKEN}", "B": "${U}:${TOKEN}@${U}", "C": "plain", "D": "$TOKEN $${TOKEN}"}
+    assert env_files.referring(env) == {"A": ("TOKEN",), "B": ("U", "TOKEN")}
+
+
+def test_text_around_references_stays() -> None:
+    """A value is inserted as it is; ``$${`` is a literal ``${``, and ``$$`` stays what it is."""
+    url = "postgresql://app:${PASSWORD}@db/app?$$=$1&x=$${PASSWORD}"
+    assert _resolve({"URL": url}, {"PASSWORD": "s3/cr${et}"}) == {
+        "URL": "postgresql://app:s3/cr${et}@db/app?$$=$1&x=${PASSWORD}"
+    }
+
+
+def test_what_goes_into_text_is_known_as_a_secret(tmp_path: Path) -> None:
+    """A log may show the password without the URL around it, also one that was replaced since."""
+    env = {"URL": "redis://:${PASSWORD}@cache", "TOKEN": "${TOKEN}", "MODE": "${MODE}-1"}
+    for password in ("sentinel-1", "sentinel-2"):
+        environ = {"PASSWORD": password, "TOKEN": "sentinel-3", "MODE": "fast"}
+        env_files.keep_parts(tmp_path / "web.parts", env, environ)
+    assert sorted(env_files.values(tmp_path)) == ["sentinel-1", "sentinel-2"]
+    assert {f.stat().st_mode & 0o777 for f in (tmp_path / "web.parts").iterdir()} == {0o400}
+
+
+def test_values_that_were_replaced_are_forgotten_in_the_end(tmp_path: Path) -> None:
+    """The folder does not grow with every rotation."""
+    for number in range(env_files.KEPT_PARTS + 5):
+        environ = {"PASSWORD": f"sentinel-{number}"}
+        env_files.keep_parts(tmp_path, {"URL": "redis://:${PASSWORD}@cache"}, environ)
+    assert len(list(tmp_path.iterdir())) == env_files.KEPT_PARTS
 
 
 def test_a_reference_takes_its_value_from_the_environment() -> None:

@@ -220,7 +220,7 @@ def test_apps_key_anchors_and_json(tmp_path: Path) -> None:
         ("- slug: gh:a/b\n  env:\n    1X: 1\n", 3, "variable name"),
         ("- slug: gh:a/b\n  env:\n    PORT: 1\n", 3, "port:"),
         ("- slug: gh:a/b\n  env:\n    IAC_X: 1\n", 3, "cannot be changed"),
-        ("- slug: gh:a/b\n  env:\n    X: a-${B}\n", 3, "whole value"),
+        ("- slug: gh:a/b\n  env:\n    X: a-${B\n", 3, "without the name of a variable"),
         ('- slug: gh:a/b\n  env:\n    X: "a\\0b"\n', 3, "NUL"),
         ('- slug: gh:a/b\n  env:\n    X: "\\ud83d"\n', 3, "Unicode"),
         (f"- slug: gh:a/b\n  env:\n    X: {'x' * 131_070}\n", 3, "131073 bytes"),

@@ -35,6 +35,8 @@ NOT_IN_A_SCHEMA = {
     "looks like a key, token or password": "the shapes of secrets",
     "valid Unicode": "no text for a schema",
     "expands to too much": "aliases are resolved",
+    "there is no such service": "names of services are no keys of the file",
+    "needs itself": "as above",
     "no environment": "which environment is asked for",
     "which environment": "as above",
     "names a service that the file does not have": "names of services are no keys of the file",
@@ -207,7 +209,7 @@ TEXTS = [
     "\x1b",
     "gh:a/b",
 ]
-OTHERS = [
+OTHERS: list[Any] = [
     0,
     1,
     5,
@@ -240,6 +242,21 @@ OTHERS = [
     {"X": None},
     {"X": "${Y}"},
     {"X": "${Y}z"},
+    {"X": "${Y}:${Z}$$$1"},
+    {"X": "$${"},
+    {"X": "$$${"},
+    {"X": "${1}"},
+    {"X": "a${Y"},
+    ["x", "y"],
+    ["x y", ""],
+    ["x", 1, None],
+    {"x": {"command": "python -m x", "memory": "1g"}, "y": "Procfile", "z": ["a", "b"]},
+    {"x": {"command": "x", "port": 80, "run": "worker"}},
+    {"x": {"entrypoint": "x"}},
+    {"x": {"memory": "lots"}},
+    {"x": {}},
+    {"x_y": "x"},
+    {"x": ["y"]},
     {"X": "a\0"},
     {"X": "two\nlines ${"},
     {"/x": 1},
@@ -261,10 +278,18 @@ def test_every_key_takes_the_same_values(key: str) -> None:
     """Some hundred values for each key: of its own form, of another key's, and of other types."""
     for value in (*TEXTS, *OTHERS):
         entry = {"slug": "gh:o/r", key: value}
-        if isinstance(value, bool | int | float) and KEYS[key].form.schema.get("type") == "string":
+        if _has_a_number(key, value):
             assert not SCHEMA.is_valid([entry])  # texts are to be written as texts for an editor
         else:
             _agree(json.dumps([entry]), [entry], "repos.json")
+
+
+def _has_a_number(key: str, value: Any) -> bool:
+    """Whether it is a number, or has one, where only a text makes sense."""
+    if key == "processes" and isinstance(value, dict):
+        return any(isinstance(each, int) for each in value.values())
+    is_text = KEYS[key].form.schema.get("type") in ("string", ["string", "array"])
+    return is_text and isinstance(value, bool | int | float)
 
 
 @pytest.mark.parametrize("run", ["web", "worker", "job"])
@@ -367,7 +392,8 @@ def test_every_key_says_what_an_editor_shows() -> None:
     for key in KEYS.values():
         shown = json_schema()["definitions"][f"key-{key.name}"]
         assert "](" not in shown["description"]
-        assert all(Draft7Validator(key.form.schema).is_valid(each) for each in shown["examples"])
+        own = {**key.form.schema, "definitions": json_schema()["definitions"]}
+        assert all(Draft7Validator(own).is_valid(each) for each in shown["examples"])
 
 
 @pytest.mark.parametrize("name", ["repos.yaml", "examples/repos.yaml"])

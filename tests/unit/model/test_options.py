@@ -17,6 +17,7 @@ EVERY = Options(
     cpus=1.5,
     tmpfs={"/data": 256, "/app/cache": 64},
     volumes={"uploads": "/app/uploads", "db_files": "/srv"},
+    needs=("db", "cache"),
 )
 
 
@@ -26,7 +27,8 @@ EVERY = Options(
 def test_written_options_are_read_as_what_they_were(options: Options) -> None:
     """Keys and units are those of repos.yaml."""
     lines = "".join(f"  {key}: {text}\n" for key, text in options.written().items())
-    (spec,) = repos_file.parse_entries(f"- slug: gh:o/r\n{lines}", Path("repos.yaml"))
+    text = f"- slug: gh:o/r\n{lines}- gh:o/db\n- gh:o/cache\n"
+    spec, *_ = repos_file.parse_entries(text, Path("repos.yaml"))
     assert spec.options == options
 
 

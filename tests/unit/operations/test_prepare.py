@@ -7,7 +7,8 @@ from iac_wrapper.model.app import AppSpec
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.options import Options, Run
 from iac_wrapper.model.slug import Slug
-from iac_wrapper.operations.prepare import _check_live_names, _run
+from iac_wrapper.operations.prepare import _check_live_names
+from iac_wrapper.operations.process_apps import wanted_run
 
 
 def test_no_service_has_the_name_of_anothers_candidate() -> None:
@@ -33,5 +34,5 @@ def test_what_is_written_down_to_be_asked_is_asked(
     """A port or a page makes a server, whatever the code looks like; `run:` is the last word."""
     entrypoint = Entrypoint("script", "main.py", None, "", run=detected)
     spec = AppSpec("web", Slug.parse("gh:acme/web"), port=port, options=options)
-    assert _run(spec, entrypoint) == run
-    assert _run(AppSpec("web", spec.slug), entrypoint) == detected
+    assert wanted_run(spec, entrypoint) == run
+    assert wanted_run(AppSpec("web", spec.slug), entrypoint) == detected

@@ -14,7 +14,7 @@ from iac_wrapper.model.intent import Intent
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations import local_bases
 from iac_wrapper.operations.infrastructure import is_recorded
-from iac_wrapper.operations.intent import from_deployed, select
+from iac_wrapper.operations.intent import from_deployed, from_files, select
 from iac_wrapper.operations.recorded_entries import written_entrypoint
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.program.detection import detect
@@ -197,3 +197,46 @@ def test_a_damaged_note_is_none(workspace: Workspace, text: str) -> None:
     workspace.directory.mkdir(parents=True)
     (workspace.directory / "local-bases.json").write_text(text)
     assert local_bases.load_bases(workspace) == {}
+
+
+def test_a_process_is_deployed_again_with_its_entry(workspace: Workspace) -> None:
+    """Whichever of them is named: they share a commit. A line of the Procfile stays one."""
+    command = "celery -A app worker"
+    written = Entrypoint("command", "celery", None, "", source="repos-file", command=command)
+    web, worker, clock = (
+        replace(_app(name, "gh:acme/web"), image="iac/demo-web:0", process_of=of)
+        for name, of in (("web", None), ("web-worker", "web"), ("web-clock", "web"))
+    )
+    worker = replace(worker, entrypoint=written)
+    _deploy(workspace, _app("api", "gh:acme/api"), web, clock, worker)
+    for named in ("web", "web-worker"):
+        specs = from_deployed(workspace, [named]).specs
+        assert [(s.name, s.process, s.entrypoint) for s in specs] == [
+            ("web", "", None),
+            ("web-clock", "clock", None),
+            ("web-worker", "worker", command),
+        ]
+
+
+def test_an_entry_and_its_processes_are_resolved_together(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    """A process that is new in the file needs the source of its entry, at the commit that runs."""
+    web, api = _app("web", "gh:acme/web"), _app("api", "gh:acme/api")
+    lock = _deploy(workspace, api, web)
+    file = tmp_path / "repos.yaml"
+    file.write_text(
+        "- {slug: gh:acme/web, processes: {worker: celery worker -A x}}\n"
+        "- gh:acme/api\n- gh:acme/x\n"
+    )
+    lock_file.save_lock(lock, lock_file.default_lock_path(file))
+
+    found = select(workspace, from_files(file, chosen=["x"]))
+
+    assert [spec.name for spec in found.fresh] == ["web", "web-worker", "x"]
+    assert found.kept_apps == (api,)
+    assert found.pinned_lock
+    assert found.pinned_lock.apps == (api, web)
+    chosen = from_files(file, chosen=["web-worker"])
+    assert [spec.name for spec in chosen.chosen_specs] == ["web", "web-worker"]
+    assert chosen.named == {"web", "web-worker"}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from iac_wrapper import settings
+from iac_wrapper.files import env_files
 from iac_wrapper.model.event import Event
 from iac_wrapper.operations.workspace import Workspace
 from tests.constructs.facts import host
@@ -84,3 +85,22 @@ def test_a_configuration_of_ones_own_may_bring_the_official_provider(
     assert other.has_embedded_provider
     own.touch()
     assert not other.has_embedded_provider
+
+
+def test_what_stands_within_a_value_is_hidden_as_well(workspace: Workspace) -> None:
+    """A program may print the password without the URL around it."""
+    env = {"URL": "redis://:${PASSWORD}@cache/0"}
+    given = {"PASSWORD": "sentinel-1 x"}
+    layout = workspace.layout
+    env_files.keep_parts(layout.env_parts("demo", "web"), env, given)
+    env_files.write_values(
+        layout.env_files("demo", "web"),
+        env_files.resolve(env, given, where="web", env_file=Path(".env")),
+    )
+
+    hide = workspace.redactor()
+
+    assert hide("as redis://:sentinel-1 x@cache/0 with sentinel-1 x.") == (
+        "as [redacted] with [redacted]."
+    )
+    assert env_files.read_values(layout.env_files("demo", "web")).keys() == {"URL"}

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from iac_wrapper.model.entrypoint import Entrypoint
-from iac_wrapper.program.dockerfile import DockerfileProps, program, render
+from iac_wrapper.program.dockerfile import DockerfileProps, render
 
 MAIN = Entrypoint("script", "main.py", "main", "")
 BINARY = Entrypoint("binary", "/app/main", None, "")
@@ -121,7 +121,7 @@ def test_port_and_command() -> None:
 )
 def test_the_program(entrypoint: Entrypoint, argv: str) -> None:
     """Python and commands go through the launcher, a binary does not; $PORT becomes the port."""
-    assert " ".join(program(entrypoint, 8080)) == argv
+    assert " ".join(entrypoint.argv(8080)) == argv
 
 
 def test_labels_are_quoted() -> None:

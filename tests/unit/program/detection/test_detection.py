@@ -400,7 +400,6 @@ class TestOverrides:
     @pytest.mark.parametrize(
         ("value", "message"),
         [
-            ("python -m pkg", "not an entrypoint"),
             ("pkg.mod:", "not an entrypoint"),
             (":main", "not an entrypoint"),
             ("no/such.py", "no such file"),

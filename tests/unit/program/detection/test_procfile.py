@@ -26,7 +26,8 @@ def test_it_comes_before_every_place(tmp_path: Path) -> None:
     assert "main.py: comes after web.py --fast" in chosen.rejected
     by_hand = found(tmp_path, "web: python web.py", entrypoint="main.py")
     assert by_hand.entrypoint.target == "main.py"
-    assert by_hand.notes == ("Procfile: web: python web.py is not run",)
+    (note,) = by_hand.notes
+    assert note.startswith("Procfile: web: python web.py is not run")
 
 
 @pytest.mark.parametrize(
@@ -63,12 +64,16 @@ def test_commands(tmp_path: Path, command: str, expected: tuple[str, str, tuple[
 
 
 def test_other_processes_are_named(tmp_path: Path) -> None:
-    """One process of a repository is run; release: and the rest are said."""
+    """One process of a repository is run; release: and the rest are said, with the line to write,
+    but for those that the entry has among its `processes:`."""
     text = "# comment\nrelease: python migrate.py\nweb: gunicorn a:b\n\nworker: celery worker\n"
+    release = "Procfile: release: python migrate.py is not run"
     assert found(tmp_path, text).notes == (
-        "Procfile: release: python migrate.py is not run",
-        "Procfile: worker: celery worker is not run",
+        release,
+        "Procfile: worker: celery worker is not run; `processes: [worker]` in its entry runs it as"
+        " a service of its own",
     )
+    assert detect(tmp_path, declared=["worker"]).notes == (release,)
 
 
 def test_a_worker_alone(tmp_path: Path) -> None:
@@ -77,7 +82,7 @@ def test_a_worker_alone(tmp_path: Path) -> None:
     assert (chosen.display, chosen.run) == ("celery -A shop worker", "worker")
     other = found(tmp_path, "clock: python clock.py\n")
     assert other.entrypoint.target == "main.py"
-    assert other.notes == ("Procfile: clock: python clock.py is not run",)
+    assert other.notes[0].startswith("Procfile: clock: python clock.py is not run")
 
 
 @pytest.mark.parametrize(

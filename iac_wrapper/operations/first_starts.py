@@ -1,0 +1,88 @@
+"""First starts that wait: what a service needs is proven before it starts for the first time.
+
+A service that is stopped, because its first version failed, starts for the first time again. It is
+tried when what it needs has changed, or what the evidence of its failure names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from iac_wrapper.model.certificate import spiffe_id
+from iac_wrapper.model.crash_patterns import Finding
+from iac_wrapper.model.diagnosis import Diagnosis
+from iac_wrapper.model.health import Health, Probe
+from iac_wrapper.model.lock import LockFile
+from iac_wrapper.model.needs import Needs, awaited, with_more
+from iac_wrapper.model.report import ProjectReport, ServiceReport
+from iac_wrapper.operations.releases import NamedServices, load_releases, resting, tried_for_others
+from iac_wrapper.operations.workspace import Workspace
+
+WAITING = "waiting"
+"""The cause of a service that is not good because it was not started."""
+
+
+def gates(
+    workspace: Workspace,
+    wanted: LockFile,
+    values: Mapping[str, Mapping[str, str]],
+    named: NamedServices,
+) -> Needs:
+    """The services of `wanted` that start for the first time, and what must be proven before; those
+    that wait for nothing are left out."""
+    stopped, applied = load_releases(workspace).stopped, workspace.applied_lock()
+    known = {app.name for app in applied.apps} if applied else set()
+    quiet = resting(workspace, wanted, values, named)
+    again = tried_for_others(workspace, wanted, values, named)
+    names = {app.name for app in wanted.apps}
+    starting = (names - known) | (stopped.keys() - quiet)
+    declared = {
+        app.name: names.intersection(app.options.needs)
+        for app in wanted.apps
+        if app.name in starting
+    }
+    called = {
+        app.name: awaited(app, stopped[app.name].text, names) & names
+        for app in wanted.apps
+        if app.name in again
+    }
+    return with_more(declared, called)
+
+
+def unmet(service: str, wanted: Needs, report: ProjectReport) -> list[str]:
+    """What `service` waits for and is not proven in `report`, sorted."""
+    good = {row.app.name for row in report.services if row.good}
+    return sorted(set(wanted[service]) - good)
+
+
+def held(
+    workspace: Workspace, lock: LockFile, service: str, lacks: list[str], report: ProjectReport
+) -> ServiceReport:
+    """The row of a service that was not started, as it `lacks` what it needs."""
+    (app,) = (app for app in lock.apps if app.name == service)
+    rows = {row.app.name: row for row in report.services}
+    causes = [f"{name} {_why(rows.get(name))}" for name in lacks]
+    waits = f"waits for {' and '.join(lacks)}"
+    again = f"iac deploy {workspace.list_arguments} --project {workspace.project}"
+    finding = Finding(
+        WAITING,
+        f"it was not started: it {waits}",
+        "; ".join(causes),
+        f"fix {' and '.join(lacks)}, then {again}",
+    )
+    return ServiceReport(
+        app=app,
+        identity=spiffe_id(lock.trust_domain, service),
+        health=Health(service, "UNREACHABLE", message=waits, cause=WAITING),
+        probe=Probe(service, None, "it was not started"),
+        rotated=True,
+        diagnosis=Diagnosis(finding, "was not started"),
+        changed=True,
+    )
+
+
+def _why(row: ServiceReport | None) -> str:
+    if row is None:
+        return "was not started either"
+    cause = row.diagnosis.finding.cause if row.diagnosis else row.health.message
+    return f"is not good: {cause}"
