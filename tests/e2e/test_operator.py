@@ -105,6 +105,25 @@ def test_a_page_of_another_site_reaches_nothing(operator: Service, headers: dict
 
 
 @pytest.mark.parametrize(
+    ("said", "seen"),
+    [
+        ("http://web/next?a=b", "/next?a=b"),
+        ("/next", "/next"),
+        ("http://web.example/", "http://web.example/"),
+        ("https://web/", "https://web/"),
+    ],
+)
+def test_a_redirect_to_the_services_own_name_stays_here(
+    operator: Service, said: str, seen: str
+) -> None:
+    """Others lead where they say."""
+    connection = http.client.HTTPConnection(operator.ip, INSIDE, timeout=15)
+    connection.request("GET", f"/to/{said}", headers={"Host": "localhost"})
+    assert connection.getresponse().headers["location"] == seen
+    connection.close()
+
+
+@pytest.mark.parametrize(
     ("headers", "origin"),
     [
         ({"Origin": f"http://localhost:{LOCAL}"}, "http://web"),
