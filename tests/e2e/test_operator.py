@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 
 from iac_wrapper.identity.certificates import ensure_ca, ensure_leaf
+from iac_wrapper.identity.operator import handover as own_leaf
+from runner.sidecar import handover
+from runner.sidecar.handover import parse
 from tests.e2e.test_mesh import WEBSOCKET, serving
-from tests.support.envoy_lab import DOMAIN, Lab, Service, call, raw
+from tests.support.envoy_lab import DOMAIN, Lab, Service, call, eventually, raw
 
 pytestmark = pytest.mark.integration
 
@@ -186,6 +189,15 @@ def test_another_service_and_another_project_are_refused(lab: Lab, web: Service)
     assert ask(lab.service("web", role="operator", local_port=LOCAL, leaf=mixed))[0] == 503
     refused = f"listener.{web.ip}_15000.ssl.fail_verify_error"
     assert web.stat(refused.replace(".", r"\.")) > 0
+
+
+def test_a_renewed_leaf_is_taken_without_a_restart(lab: Lab, operator: Service) -> None:
+    """As the line of a command that runs for long brings it."""
+    taken = r"cluster\.service\.client_ssl_socket_factory\.ssl_context_update_by_sds"
+    before = operator.stat(taken)
+    handover.write(operator.run, parse(own_leaf(lab.folder / "secrets", DOMAIN)))
+    eventually(lambda: operator.stat(taken) > before, 5)
+    assert ask(operator)[0] == 200
 
 
 def test_the_runner_is_not_the_operators(operator: Service) -> None:
