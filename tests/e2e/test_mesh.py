@@ -53,6 +53,8 @@ class Program(http.server.BaseHTTPRequestHandler):
         self.send_response(int(number) if kind == "status" else 200)
         for at in range(int(number) if kind == "many" else 0):
             self.send_header(f"x-{at}", "a")
+        if kind == "to":
+            self.send_header("Location", number)
         if kind == "big":
             self.send_header("x-big", "a" * int(number))
         self.send_header("Content-Length", str(len(body)))

@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 
 from iac_wrapper.identity.certificates import ensure_ca, ensure_leaf
+from iac_wrapper.identity.operator import handover as own_leaf
+from runner.sidecar import handover
+from runner.sidecar.handover import parse
 from tests.e2e.test_mesh import WEBSOCKET, serving
-from tests.support.envoy_lab import DOMAIN, Lab, Service, call, raw
+from tests.support.envoy_lab import DOMAIN, Lab, Service, call, eventually, raw
 
 pytestmark = pytest.mark.integration
 
@@ -105,6 +108,25 @@ def test_a_page_of_another_site_reaches_nothing(operator: Service, headers: dict
 
 
 @pytest.mark.parametrize(
+    ("said", "seen"),
+    [
+        ("http://web/next?a=b", "/next?a=b"),
+        ("/next", "/next"),
+        ("http://web.example/", "http://web.example/"),
+        ("https://web/", "https://web/"),
+    ],
+)
+def test_a_redirect_to_the_services_own_name_stays_here(
+    operator: Service, said: str, seen: str
+) -> None:
+    """Others lead where they say."""
+    connection = http.client.HTTPConnection(operator.ip, INSIDE, timeout=15)
+    connection.request("GET", f"/to/{said}", headers={"Host": "localhost"})
+    assert connection.getresponse().headers["location"] == seen
+    connection.close()
+
+
+@pytest.mark.parametrize(
     ("headers", "origin"),
     [
         ({"Origin": f"http://localhost:{LOCAL}"}, "http://web"),
@@ -167,6 +189,15 @@ def test_another_service_and_another_project_are_refused(lab: Lab, web: Service)
     assert ask(lab.service("web", role="operator", local_port=LOCAL, leaf=mixed))[0] == 503
     refused = f"listener.{web.ip}_15000.ssl.fail_verify_error"
     assert web.stat(refused.replace(".", r"\.")) > 0
+
+
+def test_a_renewed_leaf_is_taken_without_a_restart(lab: Lab, operator: Service) -> None:
+    """As the line of a command that runs for long brings it."""
+    taken = r"cluster\.service\.client_ssl_socket_factory\.ssl_context_update_by_sds"
+    before = operator.stat(taken)
+    handover.write(operator.run, parse(own_leaf(lab.folder / "secrets", DOMAIN)))
+    eventually(lambda: operator.stat(taken) > before, 5)
+    assert ask(operator)[0] == 200
 
 
 def test_the_runner_is_not_the_operators(operator: Service) -> None:
