@@ -86,7 +86,7 @@ def main(ctx: click.Context, folder: str | None, verbose: bool) -> None:
 def verb(function: Callable[..., None]) -> click.Command:
     """Add ``--project``, ``--env`` and ``--json`` to a verb and hand it its Workspace."""
 
-    @main.command(name=function.__name__, help=function.__doc__)
+    @main.command(name=function.__name__.rstrip("_"), help=function.__doc__)
     @_project
     @_env
     @_json

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from iac_wrapper.adapters import state, workspace_lock
 from iac_wrapper.errors import CommandError, ConfigError
 from iac_wrapper.identity import certificates
-from iac_wrapper.operations import candidates, users
+from iac_wrapper.operations import candidates, one_offs, users
 from iac_wrapper.operations.infrastructure import check_own, destroyer
 from iac_wrapper.operations.workspace import Workspace
 
@@ -33,7 +33,9 @@ def destroy(workspace: Workspace) -> DestroyResult:
     workspace.engine.ping()
     with workspace.hold("iac destroy"):
         check_own(workspace)
-        candidates.discard(workspace, live=True)  # they are on the network that Terraform removes
+        # They are on the network that Terraform removes.
+        candidates.discard(workspace, live=True)
+        one_offs.discard(workspace)
         resources = _destroy_state(workspace)
         workspace.step("Removing what else has the project's label")
         swept = [
