@@ -33,7 +33,7 @@ class Options:
 
     `health` is the path that must answer with a status below 400; `health_timeout` and `stop_grace`
     are seconds; `memory_mb` is MiB; `cpus` is processors; `tmpfs` maps absolute paths of writable
-    memory to MiB.
+    memory to MiB; `release` is a line for a shell.
     """
 
     run: Run | None = field(
@@ -117,6 +117,17 @@ class Options:
             "writable memory, by path",
             "`/tmp` of 64 MiB",
             "{/tmp: 256m, /app/cache: 64m}",
+        ),
+    )
+
+    release: str | None = field(
+        default=None,
+        metadata=_key(
+            "release",
+            forms.command_line(),
+            "[a command](docs/one-offs.md#release) that runs once before each new version",
+            "none",
+            "python manage.py migrate",
         ),
     )
 

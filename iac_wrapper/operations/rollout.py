@@ -21,7 +21,14 @@ from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.plan import TerraformPlan
 from iac_wrapper.model.report import ProjectReport, ServiceReport
-from iac_wrapper.operations import candidates, failed_logs, releases, step, unfinished_rollout
+from iac_wrapper.operations import (
+    candidates,
+    failed_logs,
+    release_command,
+    releases,
+    step,
+    unfinished_rollout,
+)
 from iac_wrapper.operations.blame import Blame
 from iac_wrapper.operations.changes import Values, VersionChange, changes, parts
 from iac_wrapper.operations.heal import heal
@@ -29,6 +36,7 @@ from iac_wrapper.operations.leaves import keep_certificates
 from iac_wrapper.operations.prepare import with_old_values, write_values
 from iac_wrapper.operations.prove import prove_and_repair
 from iac_wrapper.operations.releases import NamedServices, StoppedService
+from iac_wrapper.operations.run import tidy
 from iac_wrapper.operations.step import Step
 from iac_wrapper.operations.workspace import Workspace
 
@@ -70,10 +78,28 @@ class RolloutResult:
 def roll(workspace: Workspace, wanted: RolloutRequest) -> RolloutResult:
     """Bring the project to what is wanted, service by service as far as each is proven.
 
+    What release commands need that is not there yet comes in a rollout of its own before.
+
     Raises:
         CommandError: a build, Terraform or the engine failed; what serves goes on serving.
     """
-    return _Rollout(workspace, wanted).run()
+    old, resting = workspace.applied_lock(), wanted.resting_services
+    needed = release_command.needed_first(workspace, wanted.lock, wanted.values, but=resting)
+    if needed is None:
+        return _Rollout(workspace, wanted).run()
+    known = frozenset(app.name for app in old.apps) if old else frozenset()
+    new = {app.name: wanted.values[app.name] for app in needed.apps if app.name not in known}
+    part = replace(wanted, lock=needed, values=new, resting_services=known)
+    begun = _Rollout(workspace, part).run()
+    stopped = releases.load_releases(workspace).stopped.keys()
+    rest = _Rollout(workspace, replace(wanted, resting_services=resting | stopped)).run()
+    failed = (row for row in begun.report.services if row.app.name in new and not row.good)
+    return replace(
+        rest,
+        plan=replace(rest.plan, changes=(*begun.plan.changes, *rest.plan.changes)),
+        report=rest.report.with_rows(failed),
+        moved_services=(*begun.moved_services, *rest.moved_services),
+    )
 
 
 class _Rollout:
@@ -92,9 +118,11 @@ class _Rollout:
     def run(self) -> RolloutResult:
         workspace, wanted = self._workspace, self._wanted
         unfinished_rollout.settle(workspace, self._before)
+        tidy(workspace)
         first = step.prepare(workspace, wanted.lock, wanted.resting_services)
         step.build(workspace, first)
         changed = changes(workspace, first, self._before, wanted.values)
+        changed = self._release(first, changed)
         stack, healed = first.terraform.directory, wanted.healed_containers
         blame = Blame.before(workspace, stack, first.plan, healed=healed, named=wanted.named)
         blame = blame.touched(changed)
@@ -120,6 +148,21 @@ class _Rollout:
     @property
     def _untouched(self) -> frozenset[str]:
         return self._wanted.resting_services | frozenset(self._failed) | self._later
+
+    def _release(
+        self, first: Step, changed: Mapping[str, VersionChange]
+    ) -> dict[str, VersionChange]:
+        """Run the release commands that are due: whose fails gets no new version."""
+        wanted = self._wanted
+        failed, self._releases = release_command.run_due(
+            self._workspace, first, wanted.values, self._releases, but=wanted.resting_services
+        )
+        old = {app.name: app for app in self._before.apps} if self._before else {}
+        for name, row in failed.items():
+            self._stays(row, old.get(name))
+        if self._before:
+            keep_certificates(self._workspace, self._before, failed.keys() & old.keys())
+        return {name: change for name, change in changed.items() if name not in failed}
 
     def _try(self, part: Mapping[str, VersionChange]) -> bool:
         """Prove new versions beside the old ones; what fails is noted and removed.
@@ -196,6 +239,8 @@ class _Rollout:
             new = {app.name: app for app in lock.apps}
             apps = (a if a.name in self._later else new[a.name] for a in self._before.apps)
             lock = replace(lock, apps=tuple(apps))
+        never = self._failed.keys() - self._kept.keys()
+        lock = replace(lock, apps=tuple(app for app in lock.apps if app.name not in never))
         return lock.with_apps(self._kept.values())
 
     def _say_in_place(self, changed: Iterable[VersionChange]) -> None:
@@ -322,7 +367,7 @@ class _Rollout:
             replace(
                 failed,
                 changed=True,
-                previous=rows[name].app if rows[name].good else None,
+                previous=rows[name].app if name in rows and rows[name].good else None,
                 put_back=name in self._back,
             )
             for name, failed in self._failed.items()

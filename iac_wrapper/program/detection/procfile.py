@@ -27,6 +27,9 @@ _PYTHON = re.compile(r"(?:\S*/)?python(?:3(?:\.\d+)?)?")
 _WRAPPERS = re.compile(r"(?:pipenv|poetry|uv|pdm|hatch) run (?=[^-\s])")
 """They would look for an environment of their own; the packages are already on PATH."""
 
+_RELEASE = "release"
+"""The process that runs once before a new version, and the key of repos.yaml for the same."""
+
 _SHELL_WORDS = {
     *(".", ":", "[", "case", "cd", "eval", "exec", "export", "for", "if", "set", "source"),
     *("test", "trap", "ulimit", "umask", "until", "wait", "while"),
@@ -65,7 +68,13 @@ def main_process(processes: Sequence[Process]) -> Process | None:
 
 def left_out(processes: Sequence[Process], chosen: Process | None) -> list[str]:
     """A sentence for each process that is not run."""
-    return [f"{p.label}: {p.command} is not run" for p in processes if p is not chosen]
+    return [f"{p.label}: {p.command} is not run{_instead(p)}" for p in processes if p is not chosen]
+
+
+def _instead(process: Process) -> str:
+    if process.name != _RELEASE:
+        return ""
+    return f" from there; `{_RELEASE}: {process.command}` in its entry runs it before each version"
 
 
 def entrypoint(project: Project, process: Process) -> Entrypoint:

@@ -66,7 +66,8 @@ def test_other_processes_are_named(tmp_path: Path) -> None:
     """One process of a repository is run; release: and the rest are said."""
     text = "# comment\nrelease: python migrate.py\nweb: gunicorn a:b\n\nworker: celery worker\n"
     assert found(tmp_path, text).notes == (
-        "Procfile: release: python migrate.py is not run",
+        "Procfile: release: python migrate.py is not run from there;"
+        " `release: python migrate.py` in its entry runs it before each version",
         "Procfile: worker: celery worker is not run",
     )
 
