@@ -49,7 +49,7 @@ plan: bootstrap node_modules/.done ## Show what `make apply` would change (FILE=
 	@$(BIN)/iac lock $(LIST) --prune
 	@$(CDKTF) diff
 
-apply: bootstrap node_modules/.done ## Deploy FILE with the cdktf CLI (PRUNE=1: remove what it does not list)
+apply: bootstrap node_modules/.done ## Deploy FILE with the cdktf CLI, no `release:` (PRUNE=1: remove what it does not list)
 	@$(BIN)/iac lock $(LIST) $(if $(PRUNE),--prune)
 	@$(CDKTF) deploy --auto-approve
 

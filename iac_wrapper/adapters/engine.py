@@ -59,6 +59,11 @@ class Container:
         """True while its main process lives."""
         return self.state == "running"
 
+    @property
+    def is_one_off(self) -> bool:
+        """True if it runs one command beside a service: nothing expects it to be there."""
+        return self.role.startswith(labels.RUN)
+
 
 class Engine:
     """A Docker engine at `endpoint`; None is the default socket. It may take `timeout` seconds."""

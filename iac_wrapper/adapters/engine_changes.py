@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from iac_wrapper.adapters.engine import Container, Engine
 from iac_wrapper.errors import CommandError
 
 
-def create(engine: Engine, name: str, body: Mapping[str, Any]) -> str:
+def create(
+    engine: Engine,
+    name: str,
+    body: Mapping[str, Any],
+    *,
+    before_start: Callable[[str], None] = lambda _: None,
+) -> str:
     """Create a container from the body of an API call, start it, and return its id.
+
+    Args:
+        before_start: called with its id when it is made.
 
     Raises:
         CommandError: the engine refused; nothing of that name is left.
@@ -21,6 +30,7 @@ def create(engine: Engine, name: str, body: Mapping[str, Any]) -> str:
 
     made = engine.call(make)
     try:
+        before_start(made)
         engine.call(lambda api: api.start(made))
     except CommandError:
         engine.call(lambda api: api.remove_container(made, v=True, force=True))

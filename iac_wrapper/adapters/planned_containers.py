@@ -1,12 +1,12 @@
-"""Containers as a Terraform plan has them, and the Docker API's form of one.
+"""Containers as a Terraform plan or state has them, and the Docker API's form of one.
 
 It must not know why somebody wants a container beside the recorded one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,11 @@ def containers(shown: Mapping[str, Any]) -> list[PlannedContainer]:
     return list(_containers(shown.get("resource_changes", ())))
 
 
+def recorded(bodies: Iterable[Mapping[str, Any]]) -> list[PlannedContainer]:
+    """Containers as Terraform's state has them: their attributes are what a plan would repeat."""
+    return [_container(body, ("no-op",)) for body in bodies]
+
+
 def replaces_network(shown: Mapping[str, Any]) -> bool:
     """Whether the project's network is made anew: nothing new can then be tried on the old one."""
     return any(
@@ -61,6 +66,7 @@ def beside(
     image: str,
     network_mode: str | None = None,
     sources: Mapping[Path, Path],
+    prefix: str = labels.CANDIDATE,
 ) -> dict[str, Any]:
     """The body of a create call for a container that is like `planned`, but found by nobody.
 
@@ -69,6 +75,7 @@ def beside(
         image: what it runs: the plan may not know the id yet.
         network_mode: whose network namespace it joins, if it does.
         sources: host folders to mount, by the ones that the plan mounts.
+        prefix: begins its role.
     """
     block = schema.load_schemas().resources["docker_container"].block
     values: dict[str, Any] = dict.fromkeys((*block.attributes, *block.blocks))
@@ -76,7 +83,7 @@ def beside(
     values["image"] = image
     if network_mode:
         values["network_mode"] = network_mode
-    values["labels"] = _labels(planned)
+    values["labels"] = _labels(planned, prefix)
     values["hostname"] = None  # Docker makes an alias of it, and calls would come unproven
     values["mounts"] = [
         {**mount, "source": str(sources.get(Path(mount["source"]), mount["source"]))}
@@ -93,17 +100,22 @@ def _containers(changes: Sequence[Mapping[str, Any]]) -> Iterator[PlannedContain
         if resource["type"] != "docker_container":
             continue
         change = resource["change"]
-        present = labels.of(change["after"] or change["before"])
-        yield PlannedContainer(
-            service=present.get(labels.SERVICE, ""),
-            role=present.get(labels.ROLE, ""),
-            actions=change["actions"],
-            values=change["after"] or {},
-        )
+        planned = _container(change["after"] or change["before"], change["actions"])
+        yield planned if change["after"] else replace(planned, values={})
 
 
-def _labels(planned: PlannedContainer) -> list[dict[str, str]]:
-    role = labels.CANDIDATE + planned.role
+def _container(body: Mapping[str, Any], actions: Sequence[str]) -> PlannedContainer:
+    present = labels.of(body)
+    return PlannedContainer(
+        service=present.get(labels.SERVICE, ""),
+        role=present.get(labels.ROLE, ""),
+        actions=actions,
+        values=body,
+    )
+
+
+def _labels(planned: PlannedContainer, prefix: str) -> list[dict[str, str]]:
+    role = prefix + planned.role
     return [
         {**item, "value": role} if item["label"] == labels.ROLE else item
         for item in planned.values["labels"]

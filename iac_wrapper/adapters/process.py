@@ -161,6 +161,30 @@ def stream_all(
     return [program.completed() for program in running]
 
 
+def start_alone(command: Command, *, keep_open: int) -> None:
+    """Start a program that outlives this process; it says nothing, and nobody waits for it.
+
+    Args:
+        keep_open: a file that it holds open as well: a lock on that goes on until it ends.
+
+    Raises:
+        CommandError: it cannot be started.
+    """
+    try:
+        subprocess.Popen(
+            command.argv,
+            cwd=command.cwd,
+            env=_environment(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            pass_fds=(keep_open,),
+        )
+    except OSError as error:
+        raise _cannot_start(command, error) from None
+
+
 class _Running:
     """A started program whose output a thread reads."""
 

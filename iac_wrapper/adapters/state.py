@@ -40,6 +40,16 @@ def resource_ids(state: Path) -> set[str]:
     }
 
 
+def bodies(state: Path, kind: str) -> list[dict[str, Any]]:
+    """The attributes of every resource of a kind, such as ``docker_container``."""
+    return [
+        instance["attributes"]
+        for resource in _read(state).get("resources", [])
+        if resource.get("mode") == "managed" and resource["type"] == kind
+        for instance in resource.get("instances", [])
+    ]
+
+
 def others(state: Path) -> tuple[str, ...]:
     """The addresses of managed resources that are no part of the project: somebody added them."""
     return tuple(

@@ -40,7 +40,7 @@ def health(workspace: Workspace, as_json: bool, wait: float) -> None:
 
 
 @verb
-@click.argument("names", nargs=-1, metavar="[SERVICE]...")
+@click.argument("names", nargs=-1, metavar="[SERVICE|ID]...")
 @click.option("--service", "-s", "services", multiple=True, metavar="S", help="Only this service.")
 @click.option("--envoy", is_flag=True, help="Also show what Envoy logs.")
 @click.option(
@@ -60,7 +60,7 @@ def logs(
     tail: int,
     follow: bool,
 ) -> None:
-    """Print what services log: those that are named, else all."""
+    """Print what services log: those that are named, else all; or runs, by their ids."""
     from dataclasses import asdict
 
     from iac_wrapper.operations import logs as operation
@@ -71,7 +71,8 @@ def logs(
         for record in read(workspace, (*names, *services), roles=roles, tail=tail):
             if record is None:
                 continue
-            name = record.service if record.role == "app" else f"{record.service}/{record.role}"
+            own = record.role in ("app", "run")
+            name = record.service if own else f"{record.service}/{record.role}"
             text = f"{name} | {plain(record.line)}"
             click.echo(json.dumps(asdict(record)) if as_json else text)
 

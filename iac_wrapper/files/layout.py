@@ -103,6 +103,14 @@ class Layout:
         """The last lines of the version that failed last."""
         return self.project(project) / "failed" / f"{service}.log"
 
+    def runs(self, project: str) -> Path:
+        """A folder per command that was run beside the services: its log, and how it ended."""
+        return self.project(project) / "runs"
+
+    def run_env_files(self, project: str, run: str) -> Path:
+        """Secret environment values of a version that is not deployed yet, for one run."""
+        return self.project_env_files(project) / run
+
     def outdir(self, project: str) -> Path:
         """Where cdktf writes. The default project has cdktf's own default, as its CLI does."""
         if project == DEFAULT_PROJECT:

@@ -108,6 +108,15 @@ def request_path() -> Text:
     )
 
 
+def command_line() -> Text:
+    """A line for a shell."""
+    return Text(
+        parse=lambda text: text if text.strip() and text.isprintable() else None,
+        expected="a command in one line, such as python manage.py migrate",
+        schema={"type": "string", "pattern": r"^(?=.*\S)[^\x00-\x1f\x7f]+$"},
+    )
+
+
 def mount_path() -> Text:
     """A path in the container: absolute, shortest form, clear of what the tool puts there."""
     return Text(

@@ -33,7 +33,8 @@ class Options:
 
     `health` is the path that must answer with a status below 400; `health_timeout` and `stop_grace`
     are seconds; `memory_mb` is MiB; `cpus` is processors; `tmpfs` maps absolute paths of writable
-    memory to MiB; `volumes` maps names of volumes to absolute paths; `needs` are services.
+    memory to MiB; `volumes` maps names of volumes to absolute paths; `needs` are services;
+    `release` is a line for a shell.
     """
 
     run: Run | None = field(
@@ -139,6 +140,17 @@ class Options:
             "none",
             "[db]",
             no_default="a service cannot need itself",
+        ),
+    )
+
+    release: str | None = field(
+        default=None,
+        metadata=_key(
+            "release",
+            forms.command_line(),
+            "[a command](docs/one-offs.md#release) that runs once before each new version",
+            "none",
+            "python manage.py migrate",
         ),
     )
 

@@ -106,10 +106,9 @@ class ProjectReport:
         return tuple(s for s in self.services if s.broken_before and not s.good)
 
     def with_rows(self, rows: Iterable[ServiceReport]) -> ProjectReport:
-        """The same with other rows for some services."""
-        others = {row.app.name: row for row in rows}
-        services = tuple(others.get(row.app.name, row) for row in self.services)
-        return replace(self, services=services)
+        """The same with other rows for some services, or with rows for some more."""
+        known = {row.app.name: row for row in (*self.services, *rows)}
+        return replace(self, services=tuple(known[name] for name in sorted(known)))
 
     def with_more(self, rows: Iterable[ServiceReport]) -> ProjectReport:
         """The same with `rows`, in place of those of the same services or beside the others."""

@@ -77,6 +77,8 @@ def lock(workspace: Workspace, intent: Intent) -> LockFile:
         for service, wanted in values.items():
             write_values(workspace, service, wanted)
         lock_file.save_lock(found.lock, intent.lock_path)
+    if names := [app.name for app in found.lock.apps if app.options.release]:
+        workspace.warn(f"cdktf does not run `release:` of {', '.join(names)}; `iac deploy` does")
     return found.lock
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from iac_wrapper.adapters import state, workspace_lock
 from iac_wrapper.errors import CommandError, ConfigError
 from iac_wrapper.identity import certificates
-from iac_wrapper.operations import candidates, operators, users
+from iac_wrapper.operations import candidates, one_offs, operators, users
 from iac_wrapper.operations.infrastructure import check_own, destroyer
 from iac_wrapper.operations.workspace import Workspace
 
@@ -37,7 +37,9 @@ def destroy(workspace: Workspace, *, volumes: bool = False) -> DestroyResult:
     workspace.engine.ping()
     with workspace.hold("iac destroy"):
         check_own(workspace)
-        candidates.discard(workspace, live=True)  # they are on the network that Terraform removes
+        # They are on the network that Terraform removes.
+        candidates.discard(workspace, live=True)
+        one_offs.discard(workspace)
         operators.end_all(workspace)
         resources = _destroy_state(workspace)
         workspace.step("Removing what else has the project's label")

@@ -15,6 +15,7 @@ from iac_wrapper.model.health import Health, Probe
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.needs import Needs, awaited, with_more
 from iac_wrapper.model.report import ProjectReport, ServiceReport
+from iac_wrapper.operations import release_command
 from iac_wrapper.operations.releases import NamedServices, load_releases, resting, tried_for_others
 from iac_wrapper.operations.workspace import Workspace
 
@@ -29,8 +30,13 @@ def gates(
     named: NamedServices,
 ) -> Needs:
     """The services of `wanted` that start for the first time, and what must be proven before; those
-    that wait for nothing are left out."""
-    stopped, applied = load_releases(workspace).stopped, workspace.applied_lock()
+    that wait for nothing are left out.
+
+    A release command runs in the project's network, so it makes a service wait for what is not
+    there yet; the other processes of its entry wait for the service.
+    """
+    record, applied = load_releases(workspace), workspace.applied_lock()
+    stopped = record.stopped
     known = {app.name for app in applied.apps} if applied else set()
     quiet = resting(workspace, wanted, values, named)
     again = tried_for_others(workspace, wanted, values, named)
@@ -46,7 +52,19 @@ def gates(
         for app in wanted.apps
         if app.name in again
     }
-    return with_more(declared, called)
+    has_network = applied is not None and applied.subnet == wanted.subnet
+    released = {
+        app.name: names.intersection(app.options.needs)
+        for app in release_command.due(wanted, values, record, but=quiet)
+        if app.name in starting or not has_network or not known.issuperset(app.options.needs)
+    }
+    siblings = {
+        app.name: {app.process_of}
+        for app in wanted.apps
+        if app.process_of in released and app.name in starting
+    }
+    waiting = with_more(declared, with_more(siblings, called))
+    return {**released, **waiting}
 
 
 def unmet(service: str, wanted: Needs, report: ProjectReport) -> list[str]:

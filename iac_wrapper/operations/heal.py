@@ -85,11 +85,8 @@ def _to_run(workspace: Workspace) -> list[Container]:
         for container in pair.containers
     }
     containers = workspace.engine.containers(workspace.project)
-    return [
-        c
-        for c in containers
-        if c.service not in stopped and c.id not in idle and c.role != labels.OPERATOR
-    ]
+    kept = (c for c in containers if not c.is_one_off and c.service not in stopped)
+    return [c for c in kept if c.id not in idle and c.role != labels.OPERATOR]
 
 
 def _is_app(container: Container) -> bool:

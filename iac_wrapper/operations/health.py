@@ -5,6 +5,7 @@ from __future__ import annotations
 from iac_wrapper.errors import BusyError
 from iac_wrapper.model.report import ProjectReport
 from iac_wrapper.operations.heal import heal, needs_healing, warn_of_missing
+from iac_wrapper.operations.run import tidy
 from iac_wrapper.operations.verify import verify
 from iac_wrapper.operations.workspace import Workspace
 
@@ -20,6 +21,7 @@ def health(workspace: Workspace, *, wait: float = 0) -> ProjectReport:
     """
     lock = workspace.deployed_lock()
     workspace.engine.ping()
+    tidy(workspace)
     healed = _heal_unless_busy(workspace)
     missing = warn_of_missing(workspace)
     longer = healed and not missing and not wait

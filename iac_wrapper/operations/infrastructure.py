@@ -52,7 +52,8 @@ def make_plan(
     terraform.init()
     saved = directory / "plan.tfplan"
     # The official provider deletes a stopped container when it is asked how that container is.
-    stopped = any(not c.running for c in workspace.engine.containers(workspace.project))
+    present = workspace.engine.containers(workspace.project)
+    stopped = any(not c.running and not c.is_one_off for c in present)
     refresh = workspace.has_embedded_provider or not stopped
     if not refresh:
         workspace.warn("containers are stopped, so drift is not checked; `iac heal` starts them")
@@ -146,11 +147,12 @@ def sweep_orphans(workspace: Workspace) -> None:
 
     An apply that was killed between "created" and "saved" leaves one; its name would make every
     later apply fail. Call it after a plan: that has shown that no other Terraform is at work.
-    Candidates and the ways of `iac proxy` are not known to it either, and are left to who made
-    them.
+    Candidates, one-offs and the ways of `iac proxy` are not known to it either, and are left to who
+    made them.
     """
     known = state.resource_ids(workspace.layout.state(workspace.project))
     known |= operators.running(workspace)
+    known |= {c.id for c in workspace.engine.containers(workspace.project) if c.is_one_off}
     for pair in candidates.pairs(workspace).values():
         known |= {container.id for container in pair.containers}
     for removed in workspace.engine.sweep(workspace.project, keep=known):

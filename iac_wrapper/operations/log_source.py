@@ -26,7 +26,8 @@ class LogRecord:
     """One line of a service. Control characters are kept.
 
     `role` is ``app`` or ``envoy``, ``candidate-…`` while a deploy that did not end has left the
-    traffic to a candidate, or ``failed``: kept from a version that failed and is gone. `stream`
+    traffic to a candidate, ``failed``: kept from a version that failed and is gone, or ``run``: of
+    the one-off whose id `service` is. `stream`
     (``stdout``, ``stderr``, ``runner``) and `time` (ISO 8601, UTC) are those of a line that the
     runner sent; None where it came from the engine's log.
     """
@@ -70,7 +71,7 @@ def read_lines(
         if stream.complete:
             return
         query = replace(query, since=stream.last or query.since)
-    for number, text in enumerate(_of_engine(workspace, container, query)):
+    for number, text in enumerate(engine_lines(workspace, container.id, query)):
         if last and number == 0 and text == last:
             continue  # the engine dates a line a little later than the runner
         yield LogRecord(container.service, container.role, redact(text))
@@ -146,10 +147,11 @@ class _RunnerStream:
         return now is not None and now.running
 
 
-def _of_engine(workspace: Workspace, container: Container, query: LogQuery) -> Iterator[str]:
+def engine_lines(workspace: Workspace, container: str, query: LogQuery) -> Iterator[str]:
+    """What the engine has of a container's output, line by line, nothing masked."""
     rest = b""
     for chunk in workspace.engine.log_chunks(
-        container.id,
+        container,
         tail=query.tail,
         follow=query.follow,
         since=query.since,

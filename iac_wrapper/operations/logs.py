@@ -13,8 +13,8 @@ from typing import TypeVar
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.identity.control_plane import ControlPlane
-from iac_wrapper.model import labels
-from iac_wrapper.operations import candidates, failed_logs, verify
+from iac_wrapper.model import labels, one_off
+from iac_wrapper.operations import candidates, failed_logs, run_logs, verify
 from iac_wrapper.operations.log_source import LogQuery, LogRecord, read_lines
 from iac_wrapper.operations.workspace import Workspace
 
@@ -33,7 +33,8 @@ RESTART_SECONDS = 15.0
 def logs(
     workspace: Workspace, services: Sequence[str], *, roles: Sequence[str], tail: int
 ) -> Iterator[LogRecord]:
-    """The last `tail` lines of each named service (all if none is named), one after the other.
+    """The last `tail` lines of each named service (all if none is named), one after the other;
+    ids of one-offs are names as well.
 
     Where the runner does not answer they come from the engine: the runner copies everything that
     user code prints to its container's log, so a service that is down shows why. Without the role
@@ -43,6 +44,8 @@ def logs(
     Raises:
         ConfigError: nothing is deployed, or no service has that name; at the call.
     """
+    if services and all(map(one_off.service_of, services)):
+        return run_logs.logs(workspace, services, tail=tail)
     containers = _chosen(workspace, services, roles)
     plane = _plane(workspace)
     current = (r for one in containers for r in _last(workspace, plane, one, roles, tail))
@@ -61,6 +64,8 @@ def follow(
 
     With `beat`, a None comes after so many quiet seconds. Closing the iterator ends its threads.
     """
+    if services and all(map(one_off.service_of, services)):
+        return run_logs.logs(workspace, services, tail=tail, follow=True)
     containers = _chosen(workspace, services, roles)
     current = _merged(_Follower(workspace, tail, roles), containers, beat)
     return _in_turn(_failed(workspace, services, tail), current)

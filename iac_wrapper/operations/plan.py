@@ -18,7 +18,7 @@ from iac_wrapper.model.service_change import ServiceChange
 from iac_wrapper.model.service_changes import Observations, service_changes
 from iac_wrapper.model.slug import Slug
 from iac_wrapper.model.users import Users
-from iac_wrapper.operations import releases, users, volumes
+from iac_wrapper.operations import release_command, releases, users, volumes
 from iac_wrapper.operations.deploy import gather
 from iac_wrapper.operations.heal import STOPPED
 from iac_wrapper.operations.infrastructure import file_hash, make_plan
@@ -74,7 +74,10 @@ def plan(workspace: Workspace, intent: Intent, *, full: bool = False) -> PlanRes
     """
     with workspace.hold("iac plan"):
         found = gather(workspace, replace(intent, prune=True)).lock
-        resting = releases.resting(workspace, found, secret_values(workspace, found), intent.named)
+        values, known = secret_values(workspace, found), releases.load_releases(workspace)
+        resting = releases.resting(workspace, found, values, intent.named)
+        for app in release_command.due(found, values, known, but=resting):
+            workspace.progress(f"{app.name}: its release command runs: {app.options.release}")
         directory = workspace.directory / "plan"
         lock_path, users_path = directory / "candidate.lock.json", directory / "users.json"
         lock_file.save_lock(found, lock_path)

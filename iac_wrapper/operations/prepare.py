@@ -30,6 +30,7 @@ from iac_wrapper.operations.process_apps import process_app, wanted_run
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.program import build_context
 from iac_wrapper.program.detection import detect
+from iac_wrapper.program.detection.procfile import RELEASE
 from iac_wrapper.program.index_settings import write_build_secrets
 from iac_wrapper.sources.resolve import resolve
 
@@ -244,7 +245,7 @@ def _describe(
         where=spec.where,
         slug=spec.slug.text,
         environment=workspace.settings.entrypoint or None,
-        declared=declared,
+        declared=(*declared, *((RELEASE,) if spec.options.release else ())),
     )
     entrypoint = detected.entrypoint
     workspace.progress(f"{spec.name}: runs {entrypoint.display} ({entrypoint.reason})")

@@ -81,10 +81,12 @@ class StoppedService:
 @dataclass(frozen=True)
 class Releases:
     """By service: what was proven, newest first. `stopped`: services that stay down, because no
-    version of them was ever proven, until they change or are deployed by name."""
+    version of them was ever proven, until they change or are deployed by name. `released`: what a
+    service's release command last succeeded for, see `release_command.fingerprint`."""
 
     good: Mapping[str, Sequence[Release]] = field(default_factory=dict)
     stopped: Mapping[str, StoppedService] = field(default_factory=dict)
+    released: Mapping[str, str] = field(default_factory=dict)
 
     def last_good(self, service: str) -> ResolvedApp | None:
         """The newest proven version."""
@@ -116,7 +118,8 @@ class Releases:
         """Without services that are no more."""
         good = {name: known for name, known in self.good.items() if name in services}
         stopped = {name: why for name, why in self.stopped.items() if name in services}
-        return replace(self, good=good, stopped=stopped)
+        released = {name: what for name, what in self.released.items() if name in services}
+        return replace(self, good=good, stopped=stopped, released=released)
 
 
 def load_releases(workspace: Workspace) -> Releases:
@@ -151,6 +154,7 @@ def save_releases(workspace: Workspace, releases: Releases) -> None:
         for name, why in releases.stopped.items()
     }
     data = {"version": _VERSION, "good": services, "stopped": stopped}
+    data |= {"released": dict(releases.released)} if releases.released else {}
     text = json.dumps(data, indent=2, sort_keys=True) + "\n"
     write_text(workspace.layout.releases(workspace.project), text, mode=0o600)
 
@@ -270,7 +274,8 @@ def _from_json(data: Mapping[str, Any]) -> Releases:
     }
     found = data["stopped"]  # a list of names in records of before the reason was noted
     known = found if isinstance(found, dict) else {name: {} for name in found}
-    return Releases(good, {name: _stopped(why) for name, why in known.items()})
+    stopped = {name: _stopped(why) for name, why in known.items()}
+    return Releases(good, stopped, dict(data.get("released", {})))
 
 
 def _stopped(data: Mapping[str, Any]) -> StoppedService:

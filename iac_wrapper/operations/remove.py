@@ -14,7 +14,7 @@ from iac_wrapper.files import repos_file
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.plan import TerraformPlan
 from iac_wrapper.model.report import ProjectReport
-from iac_wrapper.operations import candidates, inventory, releases, step
+from iac_wrapper.operations import candidates, inventory, one_offs, releases, step
 from iac_wrapper.operations.blame import Blame
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.infrastructure import check_own
@@ -119,6 +119,7 @@ def remove(workspace: Workspace, names: Sequence[str]) -> RemoveResult:
                 workspace.warn(f"{app.name} needs {' and '.join(lost)}: correct its `needs:`")
         ensure_certificates(workspace, left)  # a version before gave no uids
         candidates.discard(workspace, gone, live=True)
+        one_offs.discard(workspace, gone)
         known = releases.load_releases(workspace)
         going = step.prepare(workspace, left, known.stopped)
         others = synthesized_stack.changed_services(going.terraform.directory, going.plan)

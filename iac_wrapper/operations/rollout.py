@@ -26,6 +26,7 @@ from iac_wrapper.operations import (
     candidates,
     failed_logs,
     first_starts,
+    release_command,
     releases,
     step,
     unfinished_rollout,
@@ -37,6 +38,7 @@ from iac_wrapper.operations.leaves import keep_certificates
 from iac_wrapper.operations.prepare import with_old_values, write_values
 from iac_wrapper.operations.prove import prove_and_repair
 from iac_wrapper.operations.releases import NamedServices, StoppedService
+from iac_wrapper.operations.run import tidy
 from iac_wrapper.operations.step import Step
 from iac_wrapper.operations.workspace import Workspace
 
@@ -107,6 +109,7 @@ class _Rollout:
     def run(self) -> RolloutResult:
         workspace, wanted = self._workspace, self._wanted
         unfinished_rollout.settle(workspace, self._before)
+        tidy(workspace)
         first = step.prepare(workspace, wanted.lock, wanted.resting_services)
         step.build(workspace, first)
         changed = changes(workspace, first, self._before, wanted.values)
@@ -115,6 +118,7 @@ class _Rollout:
         blame = blame.touched(changed)
         self._open_gates(first, blame)
         first_part = {name: it for name, it in changed.items() if name not in self._waiting}
+        first_part = self._release(first, first_part)
         *early, last = parts(first_part, workspace.settings.candidates)
         for number, part in enumerate(early, 1):
             self._later = self._services - set().union(*early[:number])
@@ -153,9 +157,11 @@ class _Rollout:
         ):
             return
         assert self._before  # noqa: S101 - else there were the network and the gateway to make
-        needed = set().union(*new.values())
+        needed: set[str] = set().union(*new.values())
         lock = replace(self._before, apps=tuple(a for a in self._before.apps if a.name in needed))
-        report = prove_and_repair(self._workspace, lock, {}, blame, strict=self._wanted.strict)
+        report = ProjectReport(self._workspace.project, ())
+        if needed:
+            report = prove_and_repair(self._workspace, lock, {}, blame, strict=self._wanted.strict)
         for name in [name for name in new if not first_starts.unmet(name, new, report)]:
             del self._gates[name]
             self._waiting.discard(name)
@@ -171,26 +177,54 @@ class _Rollout:
                 row = first_starts.held(workspace, self._wanted.lock, name, lacks[name], report)
                 self._held[name] = row
             if ready := [name for name in wave if not lacks[name]]:
-                lock, report = self._start(ready, blame.touched(ready))
+                lock, report = self._start(ready, blame.touched(ready), lock, report)
         return lock, report
 
-    def _start(self, services: list[str], blame: Blame) -> tuple[LockFile, ProjectReport]:
+    def _start(
+        self, services: list[str], blame: Blame, lock: LockFile, report: ProjectReport
+    ) -> tuple[LockFile, ProjectReport]:
+        """Start `services`, after their release commands; `lock` and `report` are of the others."""
         workspace = self._workspace
         workspace.step(f"Starting {', '.join(services)}, as what they need is proven")
+        stopped = self._resting & set(services)
         self._waiting -= set(services)
-        self._resting -= set(services)
+        self._resting -= stopped
         self._releases = self._releases.tried(services)
         releases.save_releases(workspace, self._releases)
         heal(workspace)
         going = step.prepare(workspace, self._target(), self._untouched)
-        changed = changes(workspace, going, self._now, self._wanted.values)
-        again = {
+        part = {
             app.name: VersionChange(app, None, was_good=False, in_place="it was stopped")
             for app in going.lock.apps
+            if app.name in stopped
         }
-        part = {name: changed.get(name, again[name]) for name in services}
-        _, lock, report = self._replace(part, blame, going)
+        changed = changes(workspace, going, self._now, self._wanted.values)
+        part |= {name: change for name, change in changed.items() if name in services}
+        failed = set(self._failed)
+        part = self._release(going, part)
+        if self._try(part):
+            planned = going if failed == self._failed.keys() else None
+            _, lock, report = self._replace(part, blame, planned)
         return lock, report
+
+    def _release(
+        self, planned: Step, changed: Mapping[str, VersionChange]
+    ) -> dict[str, VersionChange]:
+        """Run the release commands that are due, as `planned` has their services: whose fails gets
+        no new version, and no other process of its entry does."""
+        failed, self._releases = release_command.run_due(
+            self._workspace, planned, self._wanted.values, self._releases, but=self._untouched
+        )
+        old = {app.name: app for app in self._before.apps} if self._before else {}
+        going = {app.name: app for app in planned.lock.apps}
+        rows = {row.app.group: row for row in failed.values()}
+        stays = failed.keys() | {name for name in changed if going[name].group in rows}
+        for name in stays:
+            app = going[name]
+            self._stays(replace(rows[app.group], app=app), old.get(name))
+        if self._before:
+            keep_certificates(self._workspace, self._before, stays & old.keys())
+        return {name: change for name, change in changed.items() if name not in stays}
 
     def _try(self, part: Mapping[str, VersionChange]) -> bool:
         """Prove new versions beside the old ones; what fails is noted and removed.
@@ -271,6 +305,8 @@ class _Rollout:
             old = {app.name: app for app in self._before.apps} if self._before else {}
             now = (old.get(a.name) if a.name in self._waiting else a for a in lock.apps)
             lock = replace(lock, apps=tuple(app for app in now if app))
+        never = self._failed.keys() - self._kept.keys()
+        lock = replace(lock, apps=tuple(app for app in lock.apps if app.name not in never))
         return lock.with_apps(self._kept.values())
 
     def _say_in_place(self, changed: Iterable[VersionChange]) -> None:
@@ -399,7 +435,7 @@ class _Rollout:
             replace(
                 failed,
                 changed=True,
-                previous=rows[name].app if rows[name].good else None,
+                previous=rows[name].app if name in rows and rows[name].good else None,
                 put_back=name in self._back,
             )
             for name, failed in self._failed.items()

@@ -189,6 +189,12 @@ class Settings:
         "Seconds that a program which answers no requests, and any that was started again,"
         " must stay alive to count as healthy.",
     )
+    release_timeout = Setting(
+        "IAC_RELEASE_TIMEOUT",
+        "600",
+        forms.whole_number(1, 86_400),
+        "Seconds that a `release:` command may take.",
+    )
     otlp_endpoint = Setting(
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         "",

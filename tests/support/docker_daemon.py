@@ -141,6 +141,9 @@ class _Handler(BaseHTTPRequestHandler):
             container.state, container.started_at = "running", "2027-01-01T00:00:00Z"
         elif match := re.fullmatch(r"/containers/([^/]+)/stop", path):
             self.daemon.containers[match[1]].state = "exited"
+        elif match := re.fullmatch(r"/containers/([^/]+)/wait", path):
+            self._json({"StatusCode": self.daemon.containers[match[1]].exit_code})
+            return
         elif match := re.fullmatch(r"/containers/([^/]+)/rename", path):
             self.daemon.containers[match[1]].name = query["name"][0]
         self._send(204, b"")

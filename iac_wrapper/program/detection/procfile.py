@@ -63,8 +63,11 @@ def left_out(
 
 
 def _how_to_run(process: Process) -> str:
-    if process.name in ("web", RELEASE):  # the entry's own program; no service at all
+    if process.name == "web":  # the entry's own program
         return ""
+    if process.name == RELEASE:
+        line = f"{RELEASE}: {process.command}"
+        return f" from there; `{line}` in its entry runs it before each version"
     line = f"processes: [{process.name}]"
     return f"; `{line}` in its entry runs it as a service of its own"
 

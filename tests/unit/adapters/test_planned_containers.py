@@ -66,6 +66,15 @@ def test_a_copy_joins_its_own_envoys_namespace() -> None:
     assert not one.is_new
 
 
+def test_a_recorded_container_can_be_copied_under_another_role() -> None:
+    """The state has the attributes that the plan had."""
+    body = {"labels": _LABELS, "mounts": None, "networks_advanced": None, "env": ["A=b"]}
+    (one,) = planned_containers.recorded([body])
+    made = planned_containers.beside(one, image="x", sources={}, prefix="run-")
+    assert (one.service, one.role, one.is_new) == ("web", "app", False)
+    assert (made["Labels"]["org.karstkit.role"], made["Env"]) == ("run-app", ["A=b"])
+
+
 def test_data_is_seen() -> None:
     """A volume or a writable mount: two at a time could spoil what lies there."""
     (volume,) = planned_containers.containers(_shown(["create"], volumes=[{"volume_name": "data"}]))

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from iac_wrapper.adapters.process import Command, argv, run, stream, stream_all
+from iac_wrapper.adapters.process import Command, argv, run, start_alone, stream, stream_all
 from iac_wrapper.errors import CommandError
+from iac_wrapper.files import file_lock
 
 
 def _python(code: str, **more: object) -> Command:
@@ -119,6 +120,30 @@ def test_programs_run_side_by_side_and_a_missing_one_ends_the_others() -> None:
     assert time.monotonic() - began < 2.9
     with pytest.raises(CommandError, match="cannot start"):
         stream_all([_python("import time; time.sleep(30)"), Command(("/",))], print)
+
+
+def test_a_program_that_goes_on_alone_holds_the_file_open(tmp_path: Path) -> None:
+    """A lock that it was handed is free when it ends, not before."""
+    path = tmp_path / "lock"
+    fd = file_lock.acquire(path)
+    assert fd is not None
+    start_alone(
+        _python(
+            f"import time, os\nwhile not os.path.exists({str(tmp_path / 'go')!r}): "
+            "time.sleep(0.02)"
+        ),
+        keep_open=fd,
+    )
+    os.close(fd)
+    assert file_lock.acquire(path) is None
+    (tmp_path / "go").touch()
+    deadline = time.monotonic() + 10
+    while (again := file_lock.acquire(path)) is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert again is not None
+    os.close(again)
+    with pytest.raises(CommandError):
+        start_alone(Command(("/nowhere/at/all",)), keep_open=0)
 
 
 def test_argv_flattens() -> None:

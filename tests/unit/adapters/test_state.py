@@ -39,6 +39,16 @@ def test_resource_ids_are_collected(tmp_path: Path) -> None:
     assert state.resource_ids(path) == {"a", "b"}
 
 
+def test_bodies_are_the_attributes_of_a_kind(tmp_path: Path) -> None:
+    """What somebody only looks at (data) is not there, nor are other kinds."""
+    path = tmp_path / "s"
+    one = {"mode": "managed", "type": "docker_container", "instances": [{"attributes": {"id": 1}}]}
+    others = [{**one, "mode": "data"}, {**one, "type": "docker_image"}]
+    path.write_text(json.dumps({"resources": [one, *others]}))
+    assert state.bodies(path, "docker_container") == [{"id": 1}]
+    assert state.bodies(tmp_path / "none", "docker_container") == []
+
+
 def test_what_is_no_part_of_the_project_is_told_by_labels(tmp_path: Path) -> None:
     """Services, network and images are; what lacks our labels somebody added. Data are nobody's."""
 

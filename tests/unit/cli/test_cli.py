@@ -384,3 +384,22 @@ def test_outside_a_project_folder_a_checkout_uses_its_own(tmp_path: Path) -> Non
     with pytest.raises(ConfigError, match="not in a project folder") as caught:
         find_root(tmp_path, machine_home.checkout(tmp_path))
     assert (caught.value.next_step or "").startswith("iac init")
+
+
+@pytest.mark.parametrize("verb", [("exec", "nosuch"), ("run", "nosuch", "--", "ls", "-l")])
+def test_a_command_for_a_service_that_is_not_there(
+    folder: Path, engine_double: Daemon, verb: tuple[str, ...]
+) -> None:
+    """Exit code 2 with the services there are; what follows -- is the command's."""
+    deployed(Layout(folder), app("web"))
+    done = _iac(verb[0], "--project", "demo", *verb[1:])
+    assert done.exit_code == 2
+    assert "no service nosuch in project demo" in done.output
+    assert "expected: web" in done.output
+
+
+def test_run_wants_a_command(folder: Path) -> None:
+    """There is no default: a server of its own would be found by nobody."""
+    done = _iac("run", "web")
+    assert done.exit_code == 2
+    assert "COMMAND" in done.output

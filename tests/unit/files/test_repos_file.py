@@ -70,11 +70,20 @@ def test_options(tmp_path: Path) -> None:
   memory: 1g
   cpus: 0.5
   tmpfs: {/app/tmp: 256m, /data: 64}
+  release: "python manage.py migrate && echo done"
 - gh:owner/other
 """
     first, second = _load(tmp_path, text)
     assert first.options == Options(
-        "web", "replace", "/healthz?full=1", 120, 30, 1024, 0.5, {"/app/tmp": 256, "/data": 64}
+        "web",
+        "replace",
+        "/healthz?full=1",
+        120,
+        30,
+        1024,
+        0.5,
+        {"/app/tmp": 256, "/data": 64},
+        release="python manage.py migrate && echo done",
     )
     assert second.options == Options()
 
@@ -115,6 +124,8 @@ def test_options(tmp_path: Path) -> None:
         "volumes: {a: /srv, b: /srv}",
         "volumes: {a: /srv/x, b: /srv}",
         "volumes: {a: /srv}\n  tmpfs: {/srv: 1m}",
+        "release: ' '",
+        'release: "a\\nb"',
     ],
 )
 def test_bad_options_name_line_and_form(tmp_path: Path, line: str) -> None:

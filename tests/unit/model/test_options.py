@@ -18,6 +18,7 @@ EVERY = Options(
     tmpfs={"/data": 256, "/app/cache": 64},
     volumes={"uploads": "/app/uploads", "db_files": "/srv"},
     needs=("db", "cache"),
+    release="python manage.py migrate",
 )
 
 

@@ -67,13 +67,17 @@ def test_other_processes_are_named(tmp_path: Path) -> None:
     """One process of a repository is run; release: and the rest are said, with the line to write,
     but for those that the entry has among its `processes:`."""
     text = "# comment\nrelease: python migrate.py\nweb: gunicorn a:b\n\nworker: celery worker\n"
-    release = "Procfile: release: python migrate.py is not run"
+    release = (
+        "Procfile: release: python migrate.py is not run from there;"
+        " `release: python migrate.py` in its entry runs it before each version"
+    )
     assert found(tmp_path, text).notes == (
         release,
         "Procfile: worker: celery worker is not run; `processes: [worker]` in its entry runs it as"
         " a service of its own",
     )
     assert detect(tmp_path, declared=["worker"]).notes == (release,)
+    assert detect(tmp_path, declared=["worker", "release"]).notes == ()
 
 
 def test_a_worker_alone(tmp_path: Path) -> None:
