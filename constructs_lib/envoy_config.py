@@ -8,12 +8,13 @@ Envoy's bootstrap, the others are what it watches.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from iac_wrapper.model.certificate import CONTROL_PLANE, spiffe_id
-from iac_wrapper.model.mesh import PORTS, TLS_DIRECTORY
+from iac_wrapper.model.mesh import PORTS, PROGRAMS, TLS_DIRECTORY
 
 ROLES = ("sidecar", "gateway")
 
@@ -44,7 +45,11 @@ OWN_ANSWERS = (
 )
 """Calls that Envoy itself answered, without a flag that says so."""
 
+NOT_AN_OFFER = "request.path != '${offer_path}'"
+"""Not a sidecar's question to another, what that offers over TCP; it asks again by itself."""
+
 NOT_ASKED_BY_US = (
+    f"{NOT_AN_OFFER} && "
     "!(connection.uri_san_peer_certificate == '"
     + spiffe_id("${trust_domain}", CONTROL_PLANE)
     + "' && request.path.startsWith('/iac.controlplane.'))"
@@ -131,6 +136,14 @@ def not_exactly(word: str) -> list[str]:
     return [*other, f"(?i){word}.+"]
 
 
+def _callers() -> list[str]:
+    """Who may open a TCP connection, as matchers of a name in a certificate: everybody in the mesh
+    but the ingress, which passes on HTTP alone."""
+    domain = spiffe_id("${trust_domain}", "")
+    names = (json.dumps(domain + each) for each in not_exactly("ingress"))
+    return [f"safe_regex: {{google_re2: {{}}, regex: {name}}}" for name in names]
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -143,6 +156,7 @@ def _environment() -> Environment:
         label=LABEL,
         sni=SNI,
         other_upgrades=not_exactly("websocket"),
+        programs=PROGRAMS,
         peer_header="x-iac-peer",
         run=RUN_DIRECTORY,
         tls_directory=TLS_DIRECTORY,
@@ -151,7 +165,9 @@ def _environment() -> Environment:
         name=NAME,
         own_answers=OWN_ANSWERS,
         strangers=STRANGERS,
+        not_an_offer=NOT_AN_OFFER,
         not_asked_by_us=NOT_ASKED_BY_US,
+        callers=_callers(),
         inbound_sentences=INBOUND_SENTENCES,
         outbound_sentences=OUTBOUND_SENTENCES,
     )

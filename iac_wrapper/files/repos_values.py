@@ -76,7 +76,12 @@ def _value(key: Key, node: yaml.Node, reader: Reader) -> Any:
 
 
 def _text(key: Key, form: Text, node: yaml.Node, reader: Reader) -> Any:
-    written = reader.text(node, key.name, expected=_with_example(form.expected, key))
+    expected = _with_example(form.expected, key)
+    if form.joined and isinstance(node, yaml.SequenceNode):
+        words = [reader.text(item, key.name, expected=expected) for item in node.value]
+        written = form.joined(words)
+    else:
+        written = reader.text(node, key.name, expected=expected)
     if key is SLUG:
         _check_comment(written, node, reader)
     with reader.at(node):

@@ -82,3 +82,13 @@ class ResolvedApp:
     run: Run | None = None
     options: Options = field(default_factory=Options)
     notes: tuple[str, ...] = ()
+
+    @property
+    def tcp_only(self) -> bool:
+        """Whether nobody would ask it over HTTP: it offers TCP ports, and nothing says `web`."""
+        return bool(self.options.tcp) and self.run != "web"
+
+    @property
+    def expected_port(self) -> int:
+        """The port that the program is expected on."""
+        return self.options.tcp[0] if self.tcp_only else self.port

@@ -6,7 +6,7 @@ entry of the admin API.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,12 +33,14 @@ class Text:
         expected: the form in words.
         schema: what an editor checks.
         write: the text of a value, with units as people write them.
+        joined: makes one text of a list of texts, where a list may be written as well.
     """
 
     parse: Callable[[str], Any]
     expected: str
     schema: JsonSchema
     write: Callable[[Any], str] = str
+    joined: Callable[[Sequence[str]], str] | None = None
 
     def read(self, text: str) -> Any:
         """The value of `text`.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from iac_wrapper.model import forms
+from iac_wrapper.model import forms, tcp
 from iac_wrapper.model.key import Key
 
 Run = Literal["web", "worker", "job"]
@@ -33,7 +33,7 @@ class Options:
 
     `health` is the path that must answer with a status below 400; `health_timeout` and `stop_grace`
     are seconds; `memory_mb` is MiB; `cpus` is processors; `tmpfs` maps absolute paths of writable
-    memory to MiB.
+    memory to MiB; `tcp` are ports that other services may reach over any protocol.
     """
 
     run: Run | None = field(
@@ -119,10 +119,25 @@ class Options:
             "{/tmp: 256m, /app/cache: 64m}",
         ),
     )
+    tcp: tuple[int, ...] = field(
+        default=(),
+        metadata=_key(
+            "tcp",
+            tcp.ports(),
+            "[ports for other protocols than HTTP](docs/tcp.md), such as a database's",
+            "none",
+            "[5432]",
+            no_default="what a service offers over TCP is its own",
+            only_web="a {run} answers no requests, so nobody would connect to its ports",
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tcp", tuple(self.tcp))  # a list in the lock's JSON
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form of what was said; what was not is left out."""
-        return {name: value for name, value in asdict(self).items() if value not in (None, {})}
+        return {name: value for name, value in asdict(self).items() if value not in (None, {}, ())}
 
     def written(self) -> dict[str, str]:
         """What was said by the keys of repos.yaml, with units as people write them."""

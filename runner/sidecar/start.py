@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
-from runner.sidecar import config, endpoint, environment, envoy, firewall, names, privileges
+from runner.sidecar import (
+    config,
+    endpoint,
+    environment,
+    envoy,
+    firewall,
+    names,
+    privileges,
+    tcp_paths,
+)
 from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.log import say
 from runner.sidecar.refused import Refused
@@ -19,24 +29,26 @@ def main() -> int:
     try:
         wanted = environment.read_environment(os.environ)
         check_pid(os.getpid(), Path("/proc/1/comm").read_text().strip())
-        text = config.load_envoy_config(wanted)
+        documents = config.documents(config.load_envoy_config(wanted))
         firewall.establish(wanted)
         config.make_directory()
         privileges.drop(wanted.uid)
-        path = _prepare(wanted, text)
+        path = _prepare(wanted, documents)
     except (Refused, OSError) as error:
         say(str(error))
         return EX_CONFIG
     # Blocks signals for the threads that follow as well.
     supervisor = EnvoySupervisor(envoy.command(path), envoy.drain)
-    names.start(wanted.project, tell=wanted.role == "sidecar")
     if wanted.role == "sidecar":
         endpoint.follow(wanted, config.RUN)
+        names.start(wanted.project, tcp_paths.follow(wanted, documents, config.RUN))
+    else:
+        names.start(wanted.project)
     return supervisor.run()
 
 
-def _prepare(wanted: SidecarEnvironment, text: str) -> Path:
-    path = config.write(text)
+def _prepare(wanted: SidecarEnvironment, documents: Mapping[str, str]) -> Path:
+    path = config.write(documents, tcp_paths.first(wanted.offer.ports))
     if wanted.role == "sidecar":
         config.check_key()
     return path

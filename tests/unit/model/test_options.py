@@ -16,6 +16,7 @@ EVERY = Options(
     memory_mb=1024,
     cpus=1.5,
     tmpfs={"/data": 256, "/app/cache": 64},
+    tcp=(5432, 6379),
 )
 
 
