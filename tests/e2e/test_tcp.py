@@ -6,7 +6,6 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +65,7 @@ print(json.dumps([first, rest.decode()]))
 REFUSED = """
 import json, socket, sys
 try:
-    with socket.create_connection((sys.argv[1], int(sys.argv[2])), 5) as connection:
+    with socket.create_connection((sys.argv[1], int(sys.argv[2])), 1) as connection:
         print(json.dumps(connection.recv(100).decode()))
 except OSError as error:
     print(json.dumps(type(error).__name__))
@@ -97,11 +96,24 @@ for each in opened:
 print(json.dumps([len(seen), sorted(set(seen))]))
 """
 
+CONNECT = """
+import json, socket, sys, time
+seen, end = [], time.monotonic() + 5
+while time.monotonic() < end:
+    for name in sys.argv[1:]:
+        try:
+            with socket.create_connection((name, 5432), 1) as connection:
+                seen.append([name, connection.recv(100).decode()])
+        except OSError:
+            seen.append([name, ""])
+print(json.dumps(seen))
+"""
+
 HOLD = """
 import json, socket, sys, time
 connection = socket.create_connection(("db", 5432), 5)
 first = connection.recv(100)
-print("open", flush=True)
+print("open", end="", flush=True)
 connection.settimeout(100)
 begin = time.monotonic()
 connection.recv(100)
@@ -187,11 +199,6 @@ def talk(lab: Lab, name: str, port: int = 5432) -> Any:
     return lab.execute("a-app", TALK, name, str(port))
 
 
-def answers(lab: Lab, name: str) -> None:
-    """Service `name` is reached under its name."""
-    assert talk(lab, name)[0] == f"{name}\n"
-
-
 def ask(lab: Lab, expression: str) -> Any:
     """What the name server of service a's program says."""
     return lab.execute("a-app", ASK, expression)
@@ -243,11 +250,11 @@ def test_names_are_answered_over_udp_and_tcp(lab: Lab) -> None:
 
 
 def test_a_thousand_names_a_second_are_answered(lab: Lab, record_property: Any) -> None:
-    """All of 2,000 in two seconds, for a service with TCP ports and for one without."""
+    """Of 1,000 none is lost, for a service with TCP ports and for one without."""
     for name in ("db", "a"):
-        sent, answers, seconds = ask(lab, f"rate({name!r}, 1000, 2)")
-        record_property(f"{name}: seconds for 2000", seconds)
-        assert (sent, answers) == (2000, 2000)
+        sent, answers, seconds = ask(lab, f"rate({name!r}, 1000, 1)")
+        record_property(f"{name}: seconds for 1000", seconds)
+        assert (sent, answers) == (1000, 1000)
 
 
 def test_another_port_is_refused_and_logged_with_the_caller(lab: Lab) -> None:
@@ -309,39 +316,24 @@ def test_a_program_that_does_not_listen_is_logged_with_the_caller(lab: Lab) -> N
 
 
 def test_services_that_swap_addresses_are_never_taken_for_each_other(lab: Lab) -> None:
-    """Two sidecars under two names, whose aliases change places while a program connects."""
-    for name in ("left", "right"):
-        lab.sidecar(name, name, name, f"{name}_tcp", IAC_TCP="5432", IAC_TCP_ONLY="1")
-        lab.program(name, SERVER)
-    for name in ("left", "right"):
-        eventually(partial(answers, lab, name), 10)
-    ended = threading.Event()
-    seen: list[tuple[str, str]] = []
-
-    def call() -> None:
-        while not ended.is_set():
-            for name in ("left", "right"):
-                seen.append((f"{name}\n", lab.execute("a-app", REFUSED, name, "5432")))
-
-    caller = threading.Thread(target=call)
+    """Two containers change places on the network while a program connects to both."""
+    names = ("db", "both")
+    containers = [lab.containers[name] for name in names]
+    seen: list[list[str]] = []
+    caller = threading.Thread(target=lambda: seen.extend(lab.execute("a-app", CONNECT, *names)))
     caller.start()
     network = lab.client.networks.get(lab.prefix)
-    containers = [lab.containers[name] for name in ("left", "right")]
     addresses = []
     for each in containers:
         each.reload()
         addresses.append(each.attrs["NetworkSettings"]["Networks"][lab.prefix]["IPAddress"])
         network.disconnect(each)
-    for each, address in zip(containers, reversed(addresses), strict=True):
-        name = each.attrs["Config"]["Hostname"]
+    for name, each, address in zip(names, containers, reversed(addresses), strict=True):
         network.connect(each, aliases=[name, f"{name}_tcp"], ipv4_address=address)
-    for name in ("left", "right"):
-        eventually(partial(answers, lab, name), 15)
-    ended.set()
     caller.join()
-    others = {"left\n": "right\n", "right\n": "left\n"}
-    assert not [each for each in seen if others[each[0]] == each[1]]
-    assert any(expected == got for expected, got in seen)
+    answered = [(name, first) for name, first in seen if first]
+    assert [name for name, first in answered if first != f"{name}\n"] == []
+    assert {name for name, _ in answered[-100:]} == set(names), "both are back"
 
 
 def test_a_dropped_authority_ends_connections_within_a_minute(
@@ -351,7 +343,7 @@ def test_a_dropped_authority_ends_connections_within_a_minute(
     command = ["python3", "-u", "-c", HOLD]
     run = lab.client.api.exec_create(lab.containers["a-app"].id, command)
     output = lab.client.api.exec_start(run["Id"], stream=True)
-    assert next(output) == b"open\n"
+    assert next(output) == b"open"
     other = ensure_ca(tmp_path)
     ensure_leaf(
         other, lab.secrets / "p/db", name="db", trust_domain=DOMAIN, owner_uid=ENVOY_UID, force=True
