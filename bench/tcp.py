@@ -122,6 +122,12 @@ def _show(
     )
 
 
+def _processor_seconds() -> tuple[int, int]:
+    """Busy and idle time of all processors so far, in ticks (proc(5), /proc/stat)."""
+    user, nice, system, idle, wait, *rest = map(int, Path("/proc/stat").read_text().split()[1:9])
+    return user + nice + system + sum(rest), idle + wait
+
+
 def postgres(lab: Lab, wanted: argparse.Namespace) -> None:
     """Transactions a second of pgbench."""
     secret = {"POSTGRES_PASSWORD": PASSWORD, "PGPASSWORD": PASSWORD}
@@ -150,9 +156,16 @@ def postgres(lab: Lab, wanted: argparse.Namespace) -> None:
     for title, script in (("pgbench default", ()), ("pgbench -S", ("-S",))):
         measured = []
         for _ in range(wanted.rounds):
-            texts = [bench(*way, "-c", clients, "-j", "2", "-T", seconds, *script) for way in ways]
-            measured.append([[float(re.findall(r"tps = ([0-9.]+)", text)[0])] for text in texts])
+            row = []
+            for way in ways:
+                before = _processor_seconds()
+                text = bench(*way, "-c", clients, "-j", "2", "-T", seconds, *script)
+                spent = [now - then for now, then in zip(_processor_seconds(), before, strict=True)]
+                tps = float(re.findall(r"tps = ([0-9.]+)", text)[0])
+                row.append([tps, 100 * spent[0] / sum(spent)])
+            measured.append(row)
         _show(f"{title}, {clients} clients, tps", measured, lambda found: found[0], max)
+        _show("  processors busy, %", measured, lambda found: found[1], min)
 
 
 if __name__ == "__main__":

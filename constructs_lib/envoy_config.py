@@ -116,7 +116,8 @@ OUTBOUND_SENTENCES = (
         f"{_DETAILS}.startsWith('http1.') || {_DETAILS}.startsWith('http2.')",
         None,
         "this is not HTTP/1, HTTP/2 or gRPC without TLS (%RESPONSE_CODE_DETAILS%):"
-        " call a service as http://NAME:PORT/, the sidecar encrypts",
+        " call a service as http://NAME:PORT/, the sidecar encrypts;"
+        " for other protocols its entry of repos.yaml names the port, as in `tcp: [5432]`",
     ),
 )
 

@@ -26,8 +26,8 @@ def serve(names: Address, upstream: Address) -> None:
     free = threading.Semaphore(MOST_CONNECTIONS)
 
     def step() -> None:
-        free.acquire()
         connection, _ = listener.accept()
+        free.acquire()
         threading.Thread(target=talk, args=(connection,), daemon=True).start()
 
     def talk(connection: socket.socket) -> None:

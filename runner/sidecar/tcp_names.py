@@ -82,17 +82,20 @@ class TcpNames:
         """
         if name in self._peers:
             return self._ready.get(name)
-        return "" if name in self._asked else None
+        return "" if self._is_fresh(name) else None
 
     def want(self, name: str) -> None:
         """Have an offer asked for, unless there is a fresh one."""
-        now = time.monotonic()
         with self._lock:
-            fresh = now - self._asked.get(name, -FRESH_SECONDS) < FRESH_SECONDS
-            if fresh or name in self._asking or len(self._asking) + len(self._peers) >= MOST:
+            known = len(self._asking) + len(self._peers)
+            if self._is_fresh(name) or name in self._asking or known >= MOST:
                 return
             self._asking.add(name)
-        threading.Thread(target=self._find, args=(name, now), daemon=True).start()
+        threading.Thread(target=self._find, args=(name, time.monotonic()), daemon=True).start()
+
+    def _is_fresh(self, name: str) -> bool:
+        at = self._asked.get(name)
+        return at is not None and time.monotonic() - at < FRESH_SECONDS
 
     def _find(self, name: str, began: float) -> None:
         try:

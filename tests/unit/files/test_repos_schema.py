@@ -40,6 +40,8 @@ NOT_IN_A_SCHEMA = {
     "names a service that the file does not have": "names of services are no keys of the file",
     "leaves no service": "as above",
     "leaves orders out": "as above",
+    "cannot be both `port:` and `tcp:`": "two values that must differ",
+    "with `tcp:` is too long": "a name may be made of a slug",
     "not valid": "no YAML",
     "nested too deep": "no YAML",
 }
