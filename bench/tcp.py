@@ -122,7 +122,13 @@ def _show(
     )
 
 
-def _processor_seconds() -> tuple[int, int]:
+def _envoy_seconds(lab: Lab) -> float:
+    """Processor time of the two sidecars so far."""
+    found = (lab.containers[name].stats(stream=False, one_shot=True) for name in ("a", "pg"))
+    return sum(each["cpu_stats"]["cpu_usage"]["total_usage"] for each in found) / 1e9
+
+
+def _processor_time() -> tuple[int, int]:
     """Busy and idle time of all processors so far, in ticks (proc(5), /proc/stat)."""
     user, nice, system, idle, wait, *rest = map(int, Path("/proc/stat").read_text().split()[1:9])
     return user + nice + system + sum(rest), idle + wait
@@ -158,14 +164,19 @@ def postgres(lab: Lab, wanted: argparse.Namespace) -> None:
         for _ in range(wanted.rounds):
             row = []
             for way in ways:
-                before = _processor_seconds()
+                before, envoys = _processor_time(), _envoy_seconds(lab)
                 text = bench(*way, "-c", clients, "-j", "2", "-T", seconds, *script)
-                spent = [now - then for now, then in zip(_processor_seconds(), before, strict=True)]
+                spent = [now - then for now, then in zip(_processor_time(), before, strict=True)]
                 tps = float(re.findall(r"tps = ([0-9.]+)", text)[0])
-                row.append([tps, 100 * spent[0] / sum(spent)])
+                done = int(re.findall(r"actually processed: (\d+)", text)[0])
+                used = (_envoy_seconds(lab) - envoys) / done * 1e6
+                row.append([tps, 100 * spent[0] / sum(spent), used])
             measured.append(row)
         _show(f"{title}, {clients} clients, tps", measured, lambda found: found[0], max)
         _show("  processors busy, %", measured, lambda found: found[1], min)
+        print(
+            f"  both Envoys, µs of a processor for each: {min(row[1][2] for row in measured):.0f}"
+        )
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ OWN_ANSWERS = (
 )
 """Calls that Envoy itself answered, without a flag that says so."""
 
-NOT_AN_OFFER = "request.path != '${offer_path}'"
+NOT_AN_OFFER = "!(has(request.path) && request.path == '${offer_path}')"
 """Not a sidecar's question to another, what that offers over TCP; it asks again by itself."""
 
 NOT_ASKED_BY_US = (
