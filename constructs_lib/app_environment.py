@@ -26,7 +26,8 @@ _RUNNER_PATH = "/opt/iac/lib"  # PYTHONPATH of the runtime image
 class AppEnvironment:
     """What an app's environment is made of; raises ConfigError for a variable that is not allowed.
 
-    `port` is where user code listens, `declared` whether repos.yaml or the image says so; `wanted`
+    `port` is where user code listens, `declared` whether repos.yaml or the image says so; `tcp` are
+    the ports for other protocols than HTTP; `wanted`
     holds the values of repos.yaml; `run` is what the program is for, None if nothing tells;
     `stop_grace` is how long it may take to end, seconds, None for the runner's own; `probation` is
     how long it must stay alive if it answers no requests, seconds;
@@ -41,6 +42,7 @@ class AppEnvironment:
     stop_grace: int | None = None
     run: Run | None = None
     probation: int = DEFAULT_PROBATION
+    tcp: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name in sorted(self.wanted):
@@ -75,6 +77,8 @@ class AppEnvironment:
             values["IAC_STOP_GRACE"] = str(self.stop_grace)
         if self.probation != DEFAULT_PROBATION:
             values["IAC_PROBATION"] = str(self.probation)
+        if self.tcp:
+            values["IAC_TCP"] = ",".join(map(str, self.tcp))
         if self.run:
             values["IAC_RUN"] = self.run
         return [f"{name}={literal(value)}" for name, value in sorted(values.items())]

@@ -28,6 +28,7 @@ from iac_wrapper.model import references
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.app_rules import check_name, check_port
 from iac_wrapper.model.options import MIN_MEMORY_MB
+from iac_wrapper.model.tcp import ALIAS
 from iac_wrapper.model.users import GROUP, Users
 
 STOP_GRACE = 8
@@ -178,13 +179,15 @@ class AppWithEnvoy(Construct):
             slug=app.slug,
             image=mesh.sidecar_image.image_id,
             trust_domain=facts.lock.trust_domain,
-            port=app.port,
-            port_declared=app.port_declared,
+            port=app.expected_port,
+            port_declared=app.port_declared or app.tcp_only,
+            tcp=app.options.tcp,
+            tcp_only=app.tcp_only,
             max_headers=facts.max_headers,
             max_headers_kb=facts.max_headers_kb,
             subnet=facts.lock.subnet,
             users=self._users,
-            attachment=Attachment(mesh.network, aliases=(app.name,)),
+            attachment=Attachment(mesh.network, aliases=_aliases(app)),
             certificate=self.certificate.mount,
             loopback_v6=facts.host.loopback_v6,
         )
@@ -203,8 +206,9 @@ class AppWithEnvoy(Construct):
         own = {name: references.escaped(value) for name, value in self._props.env.items()}
         environment = AppEnvironment(
             service=app.name,
-            port=app.port,
-            declared=app.port_declared,
+            port=app.expected_port,
+            declared=app.port_declared or app.tcp_only,
+            tcp=app.options.tcp,
             wanted={**app.env, **own},
             probation=self._facts.probation,
             run=app.run,
@@ -239,6 +243,10 @@ class AppWithEnvoy(Construct):
     @property
     def _users(self) -> Users:
         return self._facts.users[self._props.service]
+
+
+def _aliases(app: ResolvedApp) -> tuple[str, ...]:
+    return (app.name, app.name + ALIAS) if app.options.tcp else (app.name,)
 
 
 def _tmpfs(sizes: Mapping[str, int]) -> dict[str, str]:

@@ -8,12 +8,13 @@ Envoy's bootstrap, the others are what it watches.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS, spiffe_id
-from iac_wrapper.model.mesh import PORTS, TLS_DIRECTORY
+from iac_wrapper.model.mesh import PORTS, PROGRAMS, TLS_DIRECTORY
 
 ROLES = ("sidecar", "gateway", "operator", "operator-tcp")
 """Names of the templates: the roles of Envoy containers, of which one has two."""
@@ -45,7 +46,11 @@ OWN_ANSWERS = (
 )
 """Calls that Envoy itself answered, without a flag that says so."""
 
+NOT_AN_OFFER = "!(has(request.path) && request.path == '${offer_path}')"
+"""Not a sidecar's question to another, what that offers over TCP; it asks again by itself."""
+
 NOT_ASKED_BY_US = (
+    f"{NOT_AN_OFFER} && "
     "!(connection.uri_san_peer_certificate == '"
     + spiffe_id("${trust_domain}", CONTROL_PLANE)
     + "' && request.path.startsWith('/iac.controlplane.'))"
@@ -119,7 +124,8 @@ OUTBOUND_SENTENCES = (
         f"{_DETAILS}.startsWith('http1.') || {_DETAILS}.startsWith('http2.')",
         None,
         "this is not HTTP/1, HTTP/2 or gRPC without TLS (%RESPONSE_CODE_DETAILS%):"
-        " call a service as http://NAME:PORT/, the sidecar encrypts",
+        " call a service as http://NAME:PORT/, the sidecar encrypts;"
+        " for other protocols its entry of repos.yaml names the port, as in `tcp: [5432]`",
     ),
 )
 
@@ -165,6 +171,14 @@ def not_exactly(word: str) -> list[str]:
     return [*other, f"(?i){word}.+"]
 
 
+def _callers() -> list[str]:
+    """Who may open a TCP connection, as matchers of a name in a certificate: everybody in the mesh
+    but the ingress, which passes on HTTP alone."""
+    domain = spiffe_id("${trust_domain}", "")
+    names = (json.dumps(domain + each) for each in not_exactly("ingress"))
+    return [f"safe_regex: {{google_re2: {{}}, regex: {name}}}" for name in names]
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -177,6 +191,7 @@ def _environment() -> Environment:
         label=LABEL,
         sni=SNI,
         other_upgrades=not_exactly("websocket"),
+        programs=PROGRAMS,
         peer_header="x-iac-peer",
         run=RUN_DIRECTORY,
         tls_directory=TLS_DIRECTORY,
@@ -189,7 +204,9 @@ def _environment() -> Environment:
         name=NAME,
         own_answers=OWN_ANSWERS,
         strangers=STRANGERS,
+        not_an_offer=NOT_AN_OFFER,
         not_asked_by_us=NOT_ASKED_BY_US,
+        callers=_callers(),
         inbound_sentences=INBOUND_SENTENCES,
         outbound_sentences=OUTBOUND_SENTENCES,
         operator_sentences=OPERATOR_SENTENCES,

@@ -35,7 +35,7 @@ class EnvoySidecarProps:
     network in CIDR form; `users` the service's uids, of which one owns the leaf key. `port` is
     where the program is expected, `port_declared` whether repos.yaml says so. `max_headers` and
     `max_headers_kb` (KiB) bound the headers of a request or response; `loopback_v6` gives the
-    namespace ``::1``.
+    namespace ``::1``. `tcp` are the ports that it offers over TCP, `tcp_only`: it offers no HTTP.
     """
 
     project: str
@@ -52,6 +52,8 @@ class EnvoySidecarProps:
     attachment: Attachment
     certificate: Mount
     loopback_v6: bool
+    tcp: tuple[int, ...] = ()
+    tcp_only: bool = False
 
 
 class EnvoySidecar(HardenedContainer):
@@ -96,7 +98,15 @@ def _environment(props: EnvoySidecarProps) -> tuple[str, ...]:
         IAC_PORT_DECLARED=int(props.port_declared),
         IAC_SERVICE=props.service,
         IAC_TRUST_DOMAIN=props.trust_domain,
+        **_offer(props),
     )
+
+
+def _offer(props: EnvoySidecarProps) -> dict[str, str]:
+    if not props.tcp:
+        return {}
+    ports = ",".join(map(str, props.tcp))
+    return {"IAC_TCP": ports, **({"IAC_TCP_ONLY": "1"} if props.tcp_only else {})}
 
 
 def envoy_environment(

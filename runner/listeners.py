@@ -24,6 +24,13 @@ MESH_PORTS = {
 }
 """Ours in the shared namespace, on both sides of the wall; none is ever the program's."""
 
+PROGRAMS = "127.0.0.64"
+"""Where the firewall sends what programs ask a name server, and what they send to an address of
+`ADDRESSES`: the ports `dns` and `outbound` of an address that no program needs."""
+
+ADDRESSES = "127.64.0.0/10"
+"""The addresses that a program gets for names of services that offer TCP ports."""
+
 DOCKER_DNS = "127.0.0.11"
 """Docker's resolver, in every namespace."""
 

@@ -36,7 +36,8 @@ class OwnListeners:
     """The listeners of the program: its uid's, but for those of processes it did not start."""
 
     def __init__(self, settings: RunnerSettings) -> None:
-        self._hidden = (*MESH_PORTS.values(), settings.own_port)
+        tcp = {*settings.tcp} - {settings.port}
+        self._hidden = (*MESH_PORTS.values(), settings.own_port, *tcp)
         self._seen: set[int] = set()
         self._own: set[int] = set()
 
@@ -121,6 +122,9 @@ class Readiness:
             if {each.port for each in self._address[0]} - {port}:
                 self._opinion = Opinion()
             self._address = here, listeners.address(here, port) or "127.0.0.1"
+        if port in self._settings.tcp:
+            at = str(Listener(port, self._address[1]))
+            return ReadinessVerdict(True, f"listens on {at}", at, "TCP")
         return self._opinion.on(self._address[1], port)
 
     def _at_helpers(self, found: list[Listener], port: int | None, age: float) -> ReadinessVerdict:

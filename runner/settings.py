@@ -14,6 +14,8 @@ class RunnerSettings:
 
     `address` is where gRPC is served; `port` the one user code is expected on, `port_declared`
     whether repos.yaml names it. `stop_grace` must stay below what Docker waits (10 s unless said).
+    `tcp` are the ports for other protocols than HTTP: nothing is asked there, and no requests go
+    there, unless `port` is one of them.
     `run` is what the program is for: ``web``, ``worker``, ``job``; empty: what it does tells.
     `probation` is how long a program must live before it counts as SERVING if it was restarted, or
     if nothing but being alive speaks for it: the 10 s after which Docker takes a container as
@@ -25,6 +27,7 @@ class RunnerSettings:
     address: str = "127.0.0.1:15020"
     port: int = 50051
     port_declared: bool = False
+    tcp: tuple[int, ...] = ()
     run: str = ""
     stop_grace: float = 8.0
     probation: float = 10.0
@@ -59,6 +62,7 @@ def load_runner_settings(environ: Mapping[str, str] | None = None) -> RunnerSett
         address=given.get("IAC_RUNNER_ADDRESS", default.address),
         port=int(given.get("PORT", default.port)),
         port_declared=given.get("IAC_PORT_DECLARED") == "1",
+        tcp=tuple(map(int, given.get("IAC_TCP", "").split(","))) if "IAC_TCP" in given else (),
         run=given.get("IAC_RUN", default.run),
         stop_grace=float(given.get("IAC_STOP_GRACE", default.stop_grace)),
         probation=float(given.get("IAC_PROBATION", default.probation)),

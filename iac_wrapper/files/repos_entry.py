@@ -9,7 +9,7 @@ from typing import Any
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.repos_values import KeyValue, KeyValues, check_together, over
 from iac_wrapper.files.yaml_nodes import Reader
-from iac_wrapper.model import app_rules, options, processes
+from iac_wrapper.model import app_rules, options, processes, tcp
 from iac_wrapper.model.app import AppSpec
 from iac_wrapper.model.options import Options
 from iac_wrapper.model.slug import Slug, dns_label
@@ -27,6 +27,9 @@ def spec(name: str, said: KeyValues, reader: Reader, base: Path | None, where: s
     """The entry of service `name`; `base` is what relative paths start from, the file's folder
     if None."""
     values: dict[str, Any] = {key: found.value for key, found in said.items()}
+    if "tcp" in said:
+        with reader.at(said["tcp"].node):
+            tcp.check(name, values.get("port"), values["tcp"])
     chosen = {f: values[key.name] for f, key in options.KEYS.items() if key.name in values}
     return AppSpec(
         name=name,

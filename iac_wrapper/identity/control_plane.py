@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from typing import Any, Literal
 from iac_wrapper.errors import CertificateError, UnhealthyError
 from iac_wrapper.identity import handshake, service_call
 from iac_wrapper.identity.http2_client import CallError, Http2Client
+from iac_wrapper.model import proof
 from iac_wrapper.model.certificate import spiffe_id, trust_domain_of
 from iac_wrapper.model.health import Health, LogLine, Probe
 from iac_wrapper.model.proof import ProofQuestion
@@ -203,6 +204,8 @@ class ControlPlane:
                     found = service_call.ask(client, service, timeout)
                     if found.serving and question:
                         found = service_call.prove_answer(client, found, question)
+                    if found.serving and question and question.tcp:
+                        found = self._prove_ports(found, question.tcp, timeout, sni)
                 else:
                     text = f"the peer is {met.peer.identity or 'nobody'}, not {expected}"
                     found = _unreachable(service, text)
@@ -217,6 +220,17 @@ class ControlPlane:
         return replace(
             found, identity=peer.identity, fingerprint=peer.fingerprint, expires=peer.expires
         )
+
+    def _prove_ports(self, found: Health, ports: Sequence[int], timeout: float, sni: str) -> Health:
+        """Connect to each port as a caller would: accepted and not closed at once is enough."""
+        for port in ports:
+            seen = handshake.connects(
+                self._port, found.name, self._tls_dir, tcp_port=port, timeout=timeout, sni=sni
+            )
+            if not seen.accepted:
+                message = f"TCP port {port} takes no connection over mTLS: {seen.text}"
+                return proof.no_answer(found, message, fault=False)
+        return proof.accepted(found, ports)
 
     @contextmanager
     def _stub(self, service: str) -> Iterator[Any]:

@@ -1,7 +1,7 @@
 """TLS handshakes with a service through the gateway: who is there, and does it turn strangers away.
 
 gRPC for Python does not tell a client its peer's certificate, so identity is read in a handshake
-of our own. Standard library only; it must not know what is said over the connection.
+of our own. It must not know what is said over the connection.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+from iac_wrapper.model import tcp
+
 HOST = "127.0.0.1"
 
 _HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
@@ -24,6 +26,11 @@ _HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\
 
 LISTEN_SECONDS = 0.25
 """How long a stranger waits for its refusal before it speaks."""
+
+
+ACCEPT_SECONDS = 0.5
+"""How long a TCP connection must stay open: a sidecar that reaches no program closes it within
+milliseconds."""
 
 
 class HandshakeError(Exception):
@@ -110,6 +117,57 @@ def meet(  # noqa: PLR0913 - where, whom, as whom, what to say first, by keyword
                 text = f"{service} does not take our certificate: {seen.text}"
                 raise HandshakeError(text, untrusted=bool(seen.refused))
             yield Meeting(peer, secure, seen.first)
+
+
+@dataclass(frozen=True)
+class TcpConnection:
+    """Whether a TCP port behind a sidecar took a connection; `text` says why not."""
+
+    accepted: bool
+    text: str = ""
+
+
+def connects(  # noqa: PLR0913 - as `meet`
+    port: int, service: str, tls_dir: Path, *, tcp_port: int, timeout: float, sni: str = ""
+) -> TcpConnection:
+    """Connect to a TCP port of `service` as a caller does, and say nothing; arguments as in `meet`.
+
+    A sidecar whose program accepts nothing there closes the connection at once; a program may be
+    the first to speak, or wait.
+
+    Raises:
+        OSError: a file of `tls_dir` cannot be read.
+    """
+    context = _context(tls_dir)
+    context.load_cert_chain(tls_dir / "tls.crt", tls_dir / "tls.key")
+    context.check_hostname = sni in ("", service)
+    context.set_alpn_protocols([tcp.PROTOCOL.format(port=tcp_port)])
+    try:
+        with (
+            _connect(port, timeout) as plain,
+            context.wrap_socket(plain, server_hostname=sni or service) as secure,
+        ):
+            if service not in _peer(secure).names:
+                return TcpConnection(False, _another(sni, service))
+            if not secure.selected_alpn_protocol():
+                return TcpConnection(False, "its sidecar does not offer that port")
+            secure.settimeout(ACCEPT_SECONDS)
+            return _stays_open(secure)
+    except HandshakeError as error:
+        return TcpConnection(False, str(error))
+    except OSError as error:
+        return TcpConnection(False, _sentence(error, service, timeout))
+
+
+def _stays_open(secure: ssl.SSLSocket) -> TcpConnection:
+    try:
+        if secure.recv(1):
+            return TcpConnection(True)
+    except TimeoutError:
+        return TcpConnection(True)
+    except OSError as error:
+        return TcpConnection(False, f"closed at once ({error})")
+    return TcpConnection(False, "closed at once: nothing accepts connections there")
 
 
 def _peer(secure: ssl.SSLSocket) -> ProvenPeer:

@@ -103,3 +103,13 @@ class ResolvedApp:
     def group(self) -> str:
         """The service whose commit and image it shares: its own name if it is no process."""
         return self.process_of or self.name
+
+    @property
+    def tcp_only(self) -> bool:
+        """Whether nobody would ask it over HTTP: it offers TCP ports, and nothing says `web`."""
+        return bool(self.options.tcp) and self.run != "web"
+
+    @property
+    def expected_port(self) -> int:
+        """The port that the program is expected on."""
+        return self.options.tcp[0] if self.tcp_only else self.port

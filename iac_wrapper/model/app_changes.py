@@ -94,7 +94,13 @@ def _options(app: ResolvedApp) -> dict[str, str]:
     return {"run": told, **app.options.written()}
 
 
-_UNSAID = {"cpus": "no limit", "rollout": "beside", "volumes": "none", "needs": "none"}
+_UNSAID = {
+    "cpus": "no limit",
+    "rollout": "beside",
+    "tcp": "none",
+    "volumes": "none",
+    "needs": "none",
+}
 """What holds where an entry does not say it, if that is no setting."""
 
 

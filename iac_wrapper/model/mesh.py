@@ -19,6 +19,13 @@ PORTS = {
 """TCP ports (`dns`: UDP) that an app cannot have: it shares its namespace with what listens there.
 The gateway's is that of another container, kept free so that it means one thing everywhere."""
 
+PROGRAMS = "127.0.0.64"
+"""Where the firewall sends what programs ask a name server, and what they send to an address of
+`ADDRESSES`: the ports `dns` and `outbound` of an address that no program needs."""
+
+ADDRESSES = "127.64.0.0/10"
+"""The addresses that a program gets for names of services that offer TCP ports."""
+
 LOOPBACK_V6 = {"net.ipv6.conf.lo.disable_ipv6": "0"}
 """The kernel setting of an Envoy container that gives its namespace ``::1``: Docker switches IPv6
 off in containers whose network has none, loopback included."""

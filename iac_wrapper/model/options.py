@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from iac_wrapper.model import forms, volumes
+from iac_wrapper.model import forms, tcp, volumes
 from iac_wrapper.model.key import Key
 
 Run = Literal["web", "worker", "job"]
@@ -33,8 +33,8 @@ class Options:
 
     `health` is the path that must answer with a status below 400; `health_timeout` and `stop_grace`
     are seconds; `memory_mb` is MiB; `cpus` is processors; `tmpfs` maps absolute paths of writable
-    memory to MiB; `volumes` maps names of volumes to absolute paths; `needs` are services;
-    `release` is a line for a shell.
+    memory to MiB; `tcp` are ports that other services may reach over any protocol; `volumes` maps
+    names of volumes to absolute paths; `needs` are services; `release` is a line for a shell.
     """
 
     run: Run | None = field(
@@ -120,6 +120,19 @@ class Options:
             "{/tmp: 256m, /app/cache: 64m}",
         ),
     )
+    tcp: tuple[int, ...] = field(
+        default=(),
+        metadata=_key(
+            "tcp",
+            tcp.ports(),
+            "[ports for other protocols than HTTP](docs/tcp.md), such as a database's",
+            "none",
+            "[5432]",
+            no_default="what a service offers over TCP is its own",
+            only_web="a {run} answers no requests, so nobody would connect to its ports",
+        ),
+    )
+
     volumes: Mapping[str, str] = field(
         default_factory=dict,
         metadata=_key(

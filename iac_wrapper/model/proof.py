@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from iac_wrapper.model import tcp
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.health import Health
 
@@ -25,18 +26,22 @@ class ProofQuestion:
     """What to ask a program that serves HTTP: `path`, whose answer counts.
 
     `exact`: repos.yaml declares the path, so only a status below 400 will do. `http`: its author
-    says that it is an HTTP server, so that another protocol is no answer.
+    says that it is an HTTP server, so that another protocol is no answer. `tcp` are the ports that
+    must accept connections besides.
     """
 
     path: str = "/"
     exact: bool = False
     http: bool = False
+    tcp: tuple[int, ...] = ()
 
     @classmethod
     def about(cls, app: ResolvedApp) -> ProofQuestion:
         """What repos.yaml says of `app`; detection cannot tell one server from another."""
         path, run = app.options.health, app.options.run
-        return cls(path or "/", exact=bool(path), http=bool(path) or run == "web")
+        return cls(
+            path or "/", exact=bool(path), http=bool(path) or run == "web", tcp=app.options.tcp
+        )
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,14 @@ def judge(health: Health, question: ProofQuestion, answer: ServiceAnswer | None)
     why = f" ({said[:200]})" if plain else ""
     message = f"GET {question.path} on port {health.port}: {answer.status}{why}"
     return no_answer(health, message, fault=answer.status == 500 or _DROPPED in why)
+
+
+def accepted(health: Health, ports: Sequence[int]) -> Health:
+    """`health` with what its TCP ports showed, which all accept connections."""
+    ways = [f"accepts on {tcp.shown(ports)} (TCP)"]
+    if health.port not in ports:
+        ways.insert(0, health.evidence)
+    return replace(health, evidence="; ".join(ways))
 
 
 def no_answer(health: Health, message: str, *, fault: bool) -> Health:

@@ -8,16 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from iac_wrapper.model import app_rules, command_words, options, processes, slug_pattern, volumes
+from iac_wrapper.model import (
+    app_rules,
+    command_words,
+    options,
+    processes,
+    slug_pattern,
+    tcp,
+    volumes,
+)
 from iac_wrapper.model.key import ByName, ByProcess, Key, Text
 from iac_wrapper.model.slug import MAX_LENGTH, Slug
 
 _ENTRYPOINT = "module:function, module, path/to/script.py or a command line"
 
 _PRINTABLE = r"^(?=.*\S)[^\x00-\x1f\x7f]+$"
-
-_PORTS = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
-"""1 to 65535."""
 
 _TAKEN = [form(port) for port in app_rules.RESERVED_PORTS for form in (int, str)]
 
@@ -108,7 +113,7 @@ _WHAT_IT_IS = (
             {
                 "anyOf": [
                     {"type": "integer", "minimum": 1, "maximum": 65535},
-                    {"type": "string", "pattern": f"^(?:{_PORTS})$"},
+                    {"type": "string", "pattern": f"^(?:{tcp.PORT})$"},
                 ],
                 "not": {"enum": _TAKEN},
             },

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from string import Template
 
+from runner.sidecar import offers, tcp_files
 from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.refused import Refused
+from runner.sidecar.tcp_files import Tcp
 
 RUN = Path("/run/envoy")
 TEMPLATES = Path("/opt/iac/envoy")
@@ -43,6 +46,8 @@ def render(template: str, wanted: SidecarEnvironment) -> str:
         "to_ingress": EVERYTHING if wanted.exposed else NOTHING,
         "local_port": wanted.local_port,
         "tcp_port": wanted.tcp_port,
+        "offer": wanted.offer if wanted.offer.ports else "",
+        "offer_path": offers.PATH,
     }
     try:
         return Template(template).substitute(values)
@@ -74,24 +79,29 @@ def make_directory(directory: Path = RUN) -> None:
         directory.chmod(0o1777)
 
 
-def write(text: str, directory: Path = RUN) -> Path:
-    """Write each document of `text` to its file on the tmpfs, for our uid alone; Envoy's own first.
+def documents(text: str) -> dict[str, str]:
+    """The documents of Envoy's configuration by file name, its own first.
 
-    A document opens with ``--- # <file name>``. Returns the path of the first.
+    One opens with ``--- # <file name>``.
 
     Raises:
         Refused: the text has no such line.
     """
-    _, *parts = re.split(r"^--- # ([a-z]+\.yaml)$", text, flags=re.M)
+    _, *parts = re.split(r"^--- # ([a-z-]+\.yaml)$", text, flags=re.M)
     if not parts:
         raise Refused("Envoy's template has no line '--- # envoy.yaml'")
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def write(found: Mapping[str, str], tcp: Tcp, directory: Path = RUN) -> Path:
+    """Write each document to its file on the tmpfs, for our uid alone; the path of the first."""
     os.umask(0o077)
     directory.mkdir(exist_ok=True)
-    for name, document in zip(parts[::2], parts[1::2], strict=True):
+    for name, document in {**found, **tcp_files.fill(found, tcp)}.items():
         (directory / name).write_text(document, encoding="utf-8")
     with suppress(FileNotFoundError):  # left by a PID 1 that died; Envoy would refuse to bind
         (directory / "admin.sock").unlink()
-    return directory / parts[0]
+    return directory / next(iter(found))
 
 
 def check_key(key: Path = KEY) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 A, AAAA = 1, 28
+_SERVFAIL = 2
 _OPT = b"\x00\x29"
 _NAME_OF_THE_QUESTION = b"\xc0\x0c"
 
@@ -57,6 +58,12 @@ def answer(query: bytes, asked: DnsQuestion, records: list[bytes], ttl: int) -> 
         head + ttl.to_bytes(4, "big") + len(data).to_bytes(2, "big") + data for data in records
     )
     return query[:2] + flags + counts + query[12 : asked.end] + body
+
+
+def failure(query: bytes, asked: DnsQuestion) -> bytes:
+    """That `query` has no answer now, and may have one soon."""
+    packet = answer(query, asked, [], 0)
+    return packet[:3] + bytes([packet[3] | _SERVFAIL]) + packet[4:]
 
 
 def records(packet: bytes, kind: int) -> list[bytes]:

@@ -98,7 +98,9 @@ def follow(wanted: SidecarEnvironment, directory: Path) -> None:
     """Write the first endpoint now and follow on a thread that ends with the process."""
 
     def look() -> list[Listener]:
-        return listeners.of_program(wanted.app_uid, without=MESH_PORTS.values())
+        # A port that is offered over TCP is for HTTP only where there is no other.
+        tcp = wanted.offer.ports if wanted.offer.http else ()
+        return listeners.of_program(wanted.app_uid, without=(*MESH_PORTS.values(), *tcp))
 
     follower = Follower(wanted.port, wanted.port_declared, directory / FILE, look)
 

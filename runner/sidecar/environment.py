@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from runner.listeners import MESH_PORTS
+from runner.sidecar.offers import Offer
 from runner.sidecar.refused import Refused
 
 DEFAULT_APP_UID = 10001
@@ -22,10 +23,10 @@ class SidecarEnvironment:
 
     `uid` is Envoy's, and the supervisor's once it has dropped root; `app_uid` the program's.
     `port` is the program's ``$PORT``, `port_declared` whether repos.yaml names it. `max_headers`
-    and `max_headers_kb` (KiB) bound the headers of a request and of a response. `exposed`: the
-    ingress is let in. A gateway has neither service nor port. An operator's `service` is the one
-    that it leads to, from `local_port` of the host; `tcp_port` is the port there where that is no
-    HTTP (0: it is).
+    and `max_headers_kb` (KiB) bound the headers of a request and of a response. `offer` is what
+    other services may call; `exposed`: the ingress is let in. A gateway has neither service nor
+    port. An operator's `service` is the one that it leads to, from `local_port` of the host;
+    `tcp_port` is the port there where that is no HTTP (0: it is).
     """
 
     role: str
@@ -39,6 +40,7 @@ class SidecarEnvironment:
     port_declared: bool = False
     max_headers: int = 100
     max_headers_kb: int = 60
+    offer: Offer = field(default_factory=Offer)
     exposed: bool = False
     local_port: int = 0
     tcp_port: int = 0
@@ -87,6 +89,7 @@ def _sidecar(common: SidecarEnvironment, reader: _EnvironmentReader) -> SidecarE
         port=port,
         port_declared=reader.one_of("IAC_PORT_DECLARED", ("0", "1"), "0") == "1",
         exposed=reader.one_of("IAC_EXPOSED", ("0", "1"), "0") == "1",
+        offer=Offer(reader.ports("IAC_TCP"), reader.one_of("IAC_TCP_ONLY", ("0", "1"), "0") == "0"),
     )
 
 
@@ -138,3 +141,12 @@ class _EnvironmentReader:
         if not re.fullmatch(r"[0-9]{1,9}", value) or not low <= int(value) <= high:
             raise Refused(f"{name} is {value!r}, expected a whole number from {low} to {high}")
         return int(value)
+
+    def ports(self, name: str) -> tuple[int, ...]:
+        """Numbers of ports, with commas between them."""
+        value = self._environ.get(name, "")
+        found = tuple(int(each) for each in value.split(",") if each.isdecimal())
+        good = all(0 < port < 65536 and port not in MESH_PORTS.values() for port in found)
+        if not good or ",".join(map(str, found)) != value:
+            raise Refused(f"{name} is {value!r}, expected ports that are not the sidecar's own")
+        return found

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from runner.listeners import DOCKER_DNS, MESH_PORTS
+from runner.listeners import ADDRESSES, DOCKER_DNS, MESH_PORTS, PROGRAMS
 from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.refused import Refused
 
@@ -46,13 +46,20 @@ def nat_rules(wanted: SidecarEnvironment, current: str) -> str:
 
     Docker's DNS lives in this table (DOCKER_OUTPUT for 127.0.0.11): it is added to, not flushed.
     The programs' questions go to PID 1 instead, which asks Docker: a service that is just being
-    replaced has no answer there (see `names`). The jump must come before Docker's.
+    replaced has no answer there (see `names`). The jump must come before Docker's. What it answered
+    for a service that offers TCP ports goes to one listener of Envoy's, whatever the address: one
+    for each address would take its port from a program that binds all addresses.
     """
     jump = "-A OUTPUT -j IAC_OUTPUT"
-    redirect = f"-m owner ! --uid-owner {wanted.uid} -j REDIRECT --to-ports"
-    names = f"-p udp -d {DOCKER_DNS} --dport 53 {redirect} {MESH_PORTS['dns']}"
-    mesh = f"-p tcp -d {wanted.subnet} {redirect} {MESH_PORTS['outbound']}"
-    lines = [":IAC_OUTPUT -", *(f"-A IAC_OUTPUT {rule}" for rule in (names, mesh))]
+    programs = f"-m owner ! --uid-owner {wanted.uid} -j"
+    dns, outbound = MESH_PORTS["dns"], MESH_PORTS["outbound"]
+    here = f"{programs} DNAT --to-destination {PROGRAMS}"
+    rules = [
+        *(f"-p {kind} -d {DOCKER_DNS} --dport 53 {here}:{dns}" for kind in ("udp", "tcp")),
+        f"-p tcp -d {wanted.subnet} {programs} REDIRECT --to-ports {outbound}",
+        f"-p tcp -d {ADDRESSES} {here}:{outbound}",
+    ]
+    lines = [":IAC_OUTPUT -", *(f"-A IAC_OUTPUT {rule}" for rule in rules)]
     return _table("nat", lines + ([] if jump in current else ["-I OUTPUT 1 -j IAC_OUTPUT"]))
 
 

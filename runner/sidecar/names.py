@@ -7,6 +7,9 @@ While a service NAME is rolled out, a container ``<project>-NAME-live`` may stan
 question for NAME is asked for that container as well, and its answer is the one that counts. So
 callers and gateway move there, and back, within a second, and nobody has to tell them.
 
+A program gets another address for a service that offers TCP ports (see `tcp_names`); Envoy, which
+asks by another door, always gets the real one.
+
 What a program asks for and nobody has is told in the log (see `unknown`).
 """
 
@@ -19,9 +22,11 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
-from runner.listeners import DOCKER_DNS, MESH_PORTS
-from runner.sidecar import dns, threads
+from runner.listeners import DOCKER_DNS, MESH_PORTS, PROGRAMS
+from runner.sidecar import dns, names_over_tcp, threads
+from runner.sidecar.tcp_names import ALIAS, PATIENCE_SECONDS, TcpNames, is_name
 from runner.sidecar.unanswered_names import UnansweredNames
 
 TTL = 1
@@ -30,8 +35,21 @@ LIVE_SECONDS = 0.2
 """How much longer than for the plain name to wait for the candidate. Docker answers for it by
 itself (measured: 0.3 ms), as long as the container has an explicit ndots option."""
 
+HELD_SECONDS = 0.01
+"""Between two looks at whether Envoy takes connections to a service by now."""
+
 MOST_WAITING = 500
 _SHORT_ID = re.compile(r"[0-9a-f]{12}")
+
+_PLAIN, _LIVE, _ALIAS = "plain", "live", "alias"
+"""What the engine is asked for: the name, its candidate, the sign of a service with TCP ports."""
+
+
+class Client(NamedTuple):
+    """Who asked, and by which socket the answer leaves."""
+
+    listener: socket.socket
+    address: tuple[str, int]
 
 
 def candidate(project: str, asked: dns.DnsQuestion) -> str | None:
@@ -43,31 +61,51 @@ def candidate(project: str, asked: dns.DnsQuestion) -> str | None:
 
 @dataclass(eq=False)
 class _Waiting:
-    """A query of a client, or of our own (None), and what came back for it so far."""
+    """A query of a client, or of our own (None), and what came back for it so far.
 
-    client: tuple[str, int] | None
+    `answer` is what will be said, unless it has to wait for Envoy (`held`).
+    """
+
+    client: Client | None
     query: bytes
     asked: dns.DnsQuestion | None
     until: float
     plain: bytes | None = None
     live_is_open: bool = False
+    alias_is_open: bool = False
+    offers_tcp: bool = False
+    answer: bytes | None = None
+    held: bool = False
     sockets: list[socket.socket] = field(default_factory=list)
 
 
 class Names:
-    """Answers on `listener` with what `upstream` says; `unknown` hears of what has no answer."""
+    """Answers on `listener` with what `upstream` says.
 
-    def __init__(
+    Args:
+        listener: where Envoy asks.
+        upstream: the engine's name server.
+        project: whose services have candidates.
+        unknown: hears of what has no answer.
+        programs: where programs ask, if there are any; they get addresses of `tcp`.
+        tcp: the services that offer TCP ports.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - two pairs that a gateway has not
         self,
         listener: socket.socket,
         upstream: tuple[str, int],
         project: str,
         unknown: UnansweredNames | None = None,
+        programs: socket.socket | None = None,
+        tcp: TcpNames | None = None,
     ) -> None:
-        self._listener, self._upstream, self._project = listener, upstream, project
-        self._unknown = unknown
+        self._upstream, self._project = upstream, project
+        self._unknown, self._programs, self._tcp = unknown, programs, tcp
         self._selector = selectors.DefaultSelector()
-        self._selector.register(listener, selectors.EVENT_READ)
+        for each in (listener, programs):
+            if each:
+                self._selector.register(each, selectors.EVENT_READ)
         self._waiting: list[_Waiting] = []
 
     def step(self) -> None:
@@ -76,58 +114,98 @@ class Names:
         nearest = min((each.until for each in self._waiting), default=now + QUERY_SECONDS)
         if self._unknown and (at := self._unknown.next) is not None:
             nearest = min(nearest, at)
+        if any(each.held for each in self._waiting):
+            nearest = min(nearest, now + HELD_SECONDS)
         for key, _ in self._selector.select(max(0.0, nearest - now)):
             # A refused packet is an OSError on the next call; there is another query soon.
             with suppress(OSError):
                 if key.data is None:
-                    self._accept()
+                    self._accept(key.fileobj)  # type: ignore[arg-type]
                 else:
                     self._take(key.fileobj, *key.data)  # type: ignore[arg-type]
+        for each in [each for each in self._waiting if each.held]:
+            self._conclude(each)
         for each in [each for each in self._waiting if each.until <= time.monotonic()]:
-            self._finish(each, each.plain)
+            self._finish(each, self._late(each))
         for query in self._unknown.again(time.monotonic()) if self._unknown else ():
             self._begin(query, None)
 
-    def _accept(self) -> None:
-        query, client = self._listener.recvfrom(4096)
+    def _accept(self, listener: socket.socket) -> None:
+        query, address = listener.recvfrom(4096)
         if len(self._waiting) >= MOST_WAITING:
             return  # clients ask again
-        self._begin(query, client)
+        self._begin(query, Client(listener, address))
 
-    def _begin(self, query: bytes, client: tuple[str, int] | None) -> None:
+    def _begin(self, query: bytes, client: Client | None) -> None:
         asked = dns.question(query)
         entry = _Waiting(client, query, asked, time.monotonic() + QUERY_SECONDS)
         self._waiting.append(entry)
-        self._ask(entry, query, live=False)
-        if asked and (name := candidate(self._project, asked)):
+        tcp = self._tcp if client and client.listener is self._programs else None
+        if asked and tcp and tcp.known(asked.label.lower()):
+            entry.offers_tcp = True
+            if asked.kind == dns.AAAA:
+                self._finish(entry, dns.answer(query, asked, [], TTL))
+                return
+        self._ask(entry, query, _PLAIN)
+        if not asked:
+            return
+        if name := candidate(self._project, asked):
             entry.live_is_open = True
-            self._ask(entry, dns.ask_for(name, query, asked), live=True)
+            self._ask(entry, dns.ask_for(name, query, asked), _LIVE)
+        if tcp and not entry.offers_tcp and asked.kind == dns.A and is_name(asked.label.lower()):
+            entry.alias_is_open = True
+            self._ask(entry, dns.ask_for(asked.label.lower() + ALIAS, query, asked), _ALIAS)
 
-    def _ask(self, entry: _Waiting, query: bytes, *, live: bool) -> None:
+    def _ask(self, entry: _Waiting, query: bytes, what: str) -> None:
         upstream = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         entry.sockets.append(upstream)
         upstream.connect(self._upstream)
-        self._selector.register(upstream, selectors.EVENT_READ, (entry, live))
+        self._selector.register(upstream, selectors.EVENT_READ, (entry, what))
         upstream.send(query)
 
-    def _take(self, upstream: socket.socket, entry: _Waiting, live: bool) -> None:
+    def _take(self, upstream: socket.socket, entry: _Waiting, what: str) -> None:
         if entry not in self._waiting:
             return  # finished by the event before this one
         self._selector.unregister(upstream)
         packet = upstream.recv(65535)
         found = dns.records(packet, entry.asked.kind) if entry.asked else []
-        if live and entry.asked and found:
-            self._finish(entry, dns.answer(entry.query, entry.asked, found, TTL))
-            return
-        if live:
+        if what == _ALIAS:
+            entry.alias_is_open, entry.offers_tcp = False, bool(found)
+        elif what == _LIVE:
             entry.live_is_open = False
+            if found and entry.asked:
+                entry.answer = dns.answer(entry.query, entry.asked, found, TTL)
         else:
             entry.plain = packet
-        if entry.plain is not None and not entry.live_is_open:
-            self._finish(entry, entry.plain)
-        elif found:
+        if entry.answer is None and not entry.live_is_open:
+            entry.answer = entry.plain
+        if entry.answer is not None and not entry.alias_is_open:
+            self._conclude(entry)
+        elif found or entry.answer is not None:
             # An answer to give; without one the candidate is worth the whole time.
             entry.until = min(entry.until, time.monotonic() + LIVE_SECONDS)
+
+    def _conclude(self, entry: _Waiting) -> None:
+        """Answer; a program that asks for a service with TCP ports gets the address for these."""
+        asked, tcp, address = entry.asked, self._tcp, ""
+        if asked and tcp and entry.offers_tcp and dns.has_answer(entry.answer or b""):
+            tcp.want(asked.label.lower())
+            found = tcp.address(asked.label.lower())
+            if found is None:
+                if not entry.held:
+                    entry.held, entry.until = True, time.monotonic() + PATIENCE_SECONDS
+                return
+            address = found
+        if asked and address:
+            packed = [socket.inet_aton(address)]
+            entry.answer = dns.answer(entry.query, asked, packed, TTL)
+        self._finish(entry, entry.answer)
+
+    def _late(self, entry: _Waiting) -> bytes | None:
+        """What to say when time is up: an address that is not taken yet would be a wrong one."""
+        if entry.held and entry.asked:
+            return dns.failure(entry.query, entry.asked)
+        return entry.answer or entry.plain
 
     def _finish(self, entry: _Waiting, packet: bytes | None) -> None:
         self._waiting.remove(entry)
@@ -141,7 +219,7 @@ class Names:
             # Other people's names keep their own lives.
             short = dns.clamp_ttl(packet, TTL) if entry.asked else packet
             with suppress(OSError):
-                self._listener.sendto(short, entry.client)
+                entry.client.listener.sendto(short, entry.client.address)
 
     def _note(self, entry: _Waiting, packet: bytes) -> None:
         """Tell `unknown` what became of a question; a name has addresses of one kind at least."""
@@ -149,6 +227,8 @@ class Names:
             return
         if dns.has_answer(packet):
             self._unknown.answered(dns.first_label(entry.query))
+        elif entry.held:
+            return
         elif entry.asked and entry.asked.kind == dns.A and entry.client:
             self._unknown.missed(entry.asked.label, entry.query, time.monotonic())
         elif entry.asked and not entry.client:
@@ -161,10 +241,24 @@ def nameserver(resolv_conf: str) -> str:
     return found[1] if found else DOCKER_DNS
 
 
-def start(project: str, *, tell: bool) -> None:
-    """Serve names on a thread that ends with the process; `tell`: log those that nobody has."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    listener.bind(("127.0.0.1", MESH_PORTS["dns"]))
+def start(project: str, tcp: TcpNames | None = None) -> None:
+    """Serve names on threads that end with the process.
+
+    Args:
+        project: whose services have candidates.
+        tcp: the services that offer TCP ports; None where there is no program.
+    """
     upstream = (nameserver(Path("/etc/resolv.conf").read_text()), 53)
-    unknown = UnansweredNames(project) if tell else None
-    threads.keep(Names(listener, upstream, project, unknown).step)
+    envoy = _bound("127.0.0.1")
+    if tcp is None:
+        threads.keep(Names(envoy, upstream, project).step)
+        return
+    unknown, programs = UnansweredNames(project), _bound(PROGRAMS)
+    threads.keep(Names(envoy, upstream, project, unknown, programs, tcp).step)
+    names_over_tcp.serve(programs.getsockname(), upstream)
+
+
+def _bound(host: str) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    listener.bind((host, MESH_PORTS["dns"]))
+    return listener

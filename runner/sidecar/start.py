@@ -6,9 +6,19 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
-from runner.sidecar import config, endpoint, environment, envoy, firewall, names, privileges
+from runner.sidecar import (
+    config,
+    endpoint,
+    environment,
+    envoy,
+    firewall,
+    names,
+    privileges,
+    tcp_paths,
+)
 from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.handover import Handover
 from runner.sidecar.log import say
@@ -26,11 +36,11 @@ def main() -> int:
     try:
         wanted = environment.read_environment(os.environ)
         check_pid(os.getpid(), Path("/proc/1/comm").read_text().strip())
-        text = config.load_envoy_config(wanted)
+        documents = config.documents(config.load_envoy_config(wanted))
         firewall.establish(wanted)
         config.make_directory()
         privileges.drop(wanted.uid)
-        path = _prepare(wanted, text)
+        path = _prepare(wanted, documents)
         operator = _operator(config.RUN) if wanted.role == "operator" else None
     except (Refused, OSError) as error:
         say(str(error))
@@ -40,14 +50,16 @@ def main() -> int:
     if operator:
         operator.follow()
         threading.Thread(target=_tell_when_ready, daemon=True).start()
-    names.start(wanted.project, tell=wanted.role == "sidecar")
     if wanted.role == "sidecar":
         endpoint.follow(wanted, config.RUN)
+        names.start(wanted.project, tcp_paths.follow(wanted, documents, config.RUN))
+    else:
+        names.start(wanted.project)
     return supervisor.run()
 
 
-def _prepare(wanted: SidecarEnvironment, text: str) -> Path:
-    path = config.write(text)
+def _prepare(wanted: SidecarEnvironment, documents: Mapping[str, str]) -> Path:
+    path = config.write(documents, tcp_paths.first(wanted.offer.ports))
     if wanted.role == "sidecar":
         config.check_key()
     return path

@@ -183,6 +183,29 @@ def test_without_options_everything_is_as_before(service: dict[str, Any]) -> Non
     assert "IAC_STOP_GRACE" not in environment(container)
 
 
+def test_a_service_of_tcp_ports_alone_is_expected_on_the_first() -> None:
+    """Its Envoy has a second alias, and knows its ports; nothing else of the stack does."""
+    options = Options(tcp=(5432, 6379))
+    stack = synth(props(app(options=options, port_declared=False, run=None)))
+    envoy = only(stack, "docker_container", "svc-a_envoy")
+
+    assert envoy["networks_advanced"][0]["aliases"] == ["svc-a", "svc-a_tcp"]
+    told = environment(envoy)
+    assert (told["IAC_TCP"], told["IAC_TCP_ONLY"]) == ("5432,6379", "1")
+    assert (told["IAC_PORT"], told["IAC_PORT_DECLARED"]) == ("5432", "1")
+    program = environment(only(stack, "docker_container", "svc-a_app"))
+    assert (program["PORT"], program["IAC_PORT_DECLARED"]) == ("5432", "1")
+    assert program["IAC_TCP"] == "5432,6379"
+
+
+def test_a_service_with_http_beside_its_tcp_ports_keeps_its_port() -> None:
+    """Its sidecar's callers send every other port there."""
+    stack = synth(props(app(options=Options(tcp=(5432,)), port=8080, run="web")))
+    told = environment(only(stack, "docker_container", "svc-a_envoy"))
+    assert (told["IAC_TCP"], told["IAC_PORT"]) == ("5432", "8080")
+    assert "IAC_TCP_ONLY" not in told
+
+
 @pytest.mark.parametrize("possible", [True, False])
 def test_a_service_has_an_ipv6_loopback_where_the_kernel_has_ipv6(possible: bool) -> None:
     """Docker refuses the setting on a kernel without IPv6."""

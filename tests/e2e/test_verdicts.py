@@ -179,8 +179,21 @@ def test_static_files_of_django_are_served(
 
 
 def test_other_protocols_are_proven_by_their_port(services: dict[str, dict[str, Any]]) -> None:
-    """Between services only HTTP and gRPC are carried: no caller could tell more."""
+    """Without `tcp:` only HTTP and gRPC are carried: no caller could tell more."""
     for name in ("speaks-first", "speaks-later"):
         service = services[name]
         assert service["evidence"] == "accepts on 7300 (TCP)", service
         assert service["status"] == "SERVING"
+
+
+def test_tcp_ports_are_proven_as_callers_use_them(
+    project: Project, services: dict[str, dict[str, Any]]
+) -> None:
+    """Each declared port has to take a connection over mTLS; another service's program has one."""
+    assert services["database"]["evidence"] == "accepts on 7300 (TCP)"
+    half = services["half-a-database"]
+    assert (half["status"], half["cause"]) == ("NOT_SERVING", "no-answer")
+    assert "TCP port 7301 takes no connection over mTLS: closed at once" in half["message"]
+    code = "import socket; print(socket.create_connection(('database', 7300), 5).recv(20))"
+    found = project.container("caller", "app").exec_run(["/venv/bin/python", "-c", code])
+    assert found.output.decode().strip() == repr(b"220 ready\r\n")

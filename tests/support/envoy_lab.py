@@ -27,10 +27,11 @@ from constructs_lib import envoy_config
 from iac_wrapper.identity.certificates import ensure_ca, ensure_leaf
 from iac_wrapper.model import mesh
 from runner.listeners import MESH_PORTS
-from runner.sidecar import config, dns, endpoint, envoy, handover, threads
+from runner.sidecar import config, dns, endpoint, envoy, handover, tcp_paths, threads
 from runner.sidecar.endpoint import Endpoint
 from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.names import Names
+from runner.sidecar.offers import Offer
 
 DOMAIN = "iacnet-lab"
 PROJECT = "shop"
@@ -138,13 +139,16 @@ class Lab:
         told = wanted(name, role, **changes)
         text = config.render(envoy_config.template(told.template), told)
         for inside, here in (
+            (mesh.PROGRAMS, f"{self._net}.{number + 100}"),
             ("0.0.0.0", ip),  # noqa: S104
             ("127.0.0.1", ip),
             (envoy_config.RUN_DIRECTORY, str(run)),
             (mesh.TLS_DIRECTORY, str(leaf)),
         ):
             text = text.replace(inside, here)
-        path = config.write(text, run)
+        path = config.write(
+            config.documents(text), tcp_paths.first(changes.get("offer", Offer()).ports), run
+        )
         endpoint.write(run / endpoint.FILE, Endpoint(ip, APP_PORT))
         if role == "operator":
             files = {"chain": "tls.crt", "key": "tls.key", "trusted": "ca.crt"}

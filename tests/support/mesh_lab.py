@@ -12,7 +12,7 @@ import secrets as random
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 ENVOY_UID = 10101 if os.geteuid() == 0 else os.geteuid()
 DOMAIN = "iacnet-test"
+NOTHING: Mapping[str, str] = {}
 
 APP = """
 import http.server, json, socket, time
@@ -98,7 +99,9 @@ class Lab:
         endpoint = self.client.api.create_endpoint_config(aliases=list(aliases), ipv4_address=ip)
         return {"network": self.prefix, "networking_config": {self.prefix: endpoint}}
 
-    def envoy(self, name: str, *, service: str = "", **options: Any) -> None:
+    def envoy(
+        self, name: str, *, service: str = "", tcp: Mapping[str, str] = NOTHING, **options: Any
+    ) -> None:
         """Start a container of the sidecar image as the constructs do."""
         environment = {
             "IAC_ROLE": "gateway" if name == "gateway" else "sidecar",
@@ -108,6 +111,7 @@ class Lab:
             "IAC_SERVICE": service or name,
             "IAC_TRUST_DOMAIN": DOMAIN,
             "IAC_PORT": "8080",
+            **tcp,
         }
         self.run(
             name,
@@ -130,12 +134,15 @@ class Lab:
         self.sidecar(name, name, name, *aliases)
         self.program(name, APP)
 
-    def sidecar(self, service: str, name: str, *aliases: str) -> None:
-        """Start container `name` as an Envoy of `service`, found under the aliases."""
+    def sidecar(self, service: str, name: str, *aliases: str, **tcp: str) -> None:
+        """Start container `name` as an Envoy of `service`, found under the aliases.
+
+        `tcp`: the variables that say which ports it offers.
+        """
         self.leaf(service)
         mount = {str(self.secrets / "p" / service): {"bind": "/etc/iac/tls", "mode": "ro"}}
         network = self.on_network(*aliases)
-        self.envoy(name, service=service, hostname=name, volumes=mount, **network)
+        self.envoy(name, service=service, tcp=tcp, hostname=name, volumes=mount, **network)
 
     def program(self, name: str, code: str) -> None:
         """Start a program in the namespace of the Envoy `name`, in place of the one before."""

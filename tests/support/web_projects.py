@@ -221,6 +221,8 @@ PROJECTS: dict[str, dict[str, str]] = {
     "manager": {"main.py": serve('("0.0.0.0", 7600)', before=f"{MANAGER}; time.sleep(5)")},
     "two-ports": {"main.py": serve('("0.0.0.0", 7700)', before=METRICS)},
     "loops": {"main.py": "import sys, time\ntime.sleep(4)\nsys.exit('no more')\n"},
+    "database": {"main.py": NO_HTTP.format(lines='self.wfile.write(b"220 ready\\r\\n")')},
+    "half-a-database": {"main.py": NO_HTTP.format(lines='self.wfile.write(b"220 ready\\r\\n")')},
     "caller": {"main.py": "import time\nprint('up')\ntime.sleep(3600)\n"},
 }
 
@@ -228,6 +230,8 @@ KEYS = {
     "ends": "port: 8080",
     "elsewhere": "port: 8080",
     "loops": "run: worker",
+    "database": "tcp: [7300]",
+    "half-a-database": "tcp: [7300, 7301]\n  health_timeout: 8s",
     "hungry": "memory: 128m",
     "lost-child": "memory: 128m",
 }

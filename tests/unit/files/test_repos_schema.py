@@ -43,6 +43,8 @@ NOT_IN_A_SCHEMA = {
     "leaves no service": "as above",
     "leaves orders out": "as above",
     "cannot be at": "paths of two keys that meet",
+    "cannot be both `port:` and `tcp:`": "two values that must differ",
+    "with `tcp:` is too long": "a name may be made of a slug",
     "not valid": "no YAML",
     "nested too deep": "no YAML",
 }

@@ -19,6 +19,7 @@ EVERY = Options(
     volumes={"uploads": "/app/uploads", "db_files": "/srv"},
     needs=("db", "cache"),
     release="python manage.py migrate",
+    tcp=(5432, 6379),
 )
 
 

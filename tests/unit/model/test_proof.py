@@ -22,6 +22,15 @@ def answer(status: int, body: bytes = b"", **headers: str) -> ServiceAnswer:
     return ServiceAnswer(status, named, body, 0.0042)
 
 
+def test_tcp_ports_are_part_of_the_evidence() -> None:
+    """Beside an answer over HTTP, or alone."""
+    both = proof.accepted(replace(HTTP, evidence="200 in 4 ms on 5000"), (5432, 6379))
+    assert both.evidence == "200 in 4 ms on 5000; accepts on 5432, 6379 (TCP)"
+    alone = proof.accepted(replace(TCP, listening="127.0.0.1:5432"), (5432, 6379))
+    assert alone.evidence == "accepts on 5432, 6379 (TCP)"
+    assert ProofQuestion.about(replace(app("db"), options=Options(tcp=(5432,)))).tcp == (5432,)
+
+
 @pytest.mark.parametrize("status", [200, 302, 401, 404, 499])
 def test_http_below_500_is_an_answer(status: int) -> None:
     """Redirects and refusals come from the program, too."""

@@ -36,3 +36,11 @@ def test_what_is_written_down_to_be_asked_is_asked(
     spec = AppSpec("web", Slug.parse("gh:acme/web"), port=port, options=options)
     assert wanted_run(spec, entrypoint) == run
     assert wanted_run(AppSpec("web", spec.slug), entrypoint) == detected
+
+
+@pytest.mark.parametrize(("detected", "run"), [(None, None), ("worker", None), ("web", "web")])
+def test_tcp_ports_make_no_worker(detected: Run | None, run: Run | None) -> None:
+    """Others connect to it; only code that serves HTTP has HTTP beside."""
+    entrypoint = Entrypoint("script", "main.py", None, "", run=detected)
+    spec = AppSpec("db", Slug.parse("gh:acme/db"), options=Options(tcp=(5432,)))
+    assert wanted_run(spec, entrypoint) == run

@@ -119,6 +119,27 @@ def test_http_server_is_asked_once() -> None:
     assert len(seen) <= 2
 
 
+def test_a_port_for_other_protocols_is_asked_nothing() -> None:
+    """A database would log each request of a stranger's protocol."""
+    with tcp_server(None) as (port, seen):
+        settings = RunnerSettings(port=port, port_declared=True, tcp=(port,))
+        said = Readiness(settings).verdict(0.1)
+        assert (said.ready, said.protocol, said.listening) == (True, "TCP", f"127.0.0.1:{port}")
+    assert seen == []
+
+
+def test_ports_for_other_protocols_are_not_where_requests_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """HTTP beside them is found as if they were not there."""
+    own = [Listener(5432, "127.0.0.1", inode=1), Listener(8000, "127.0.0.1", inode=2)]
+    monkeypatch.setattr(listeners, "listening", lambda _: own)
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    monkeypatch.setattr("runner.processes.held_below", lambda _, sockets: sockets)
+    found = OwnListeners(RunnerSettings(port=50051, tcp=(5432,)))()
+    assert [each.port for each in found] == [8000]
+
+
 def test_silent_server_is_ready_after_some_silences(monkeypatch: pytest.MonkeyPatch) -> None:
     """A port that accepts and never answers is first "not yet", then taken as it is."""
     monkeypatch.setattr(opinion, "GRPC_SECONDS", 0.05)

@@ -12,6 +12,7 @@ from runner.sidecar import (
     config,
 )
 from runner.sidecar.refused import Refused
+from runner.sidecar.tcp_files import Tcp
 from tests.unit.runner.sidecar.conftest import GATEWAY, SIDECAR
 
 
@@ -29,7 +30,7 @@ def test_each_document_becomes_a_private_file(tmp_path: Path) -> None:
     config.make_directory(run)
     (run / "admin.sock").touch()
     text = "--- # envoy.yaml\nadmin: {}\n--- # leaf.yaml\nresources: []\n"
-    assert config.write(text, run) == run / "envoy.yaml"
+    assert config.write(config.documents(text), Tcp(), run) == run / "envoy.yaml"
     assert (run / "envoy.yaml").read_text() == "\nadmin: {}\n"
     assert (run / "leaf.yaml").read_text() == "\nresources: []\n"
     assert (run / "leaf.yaml").stat().st_mode & 0o777 == 0o600
@@ -47,10 +48,10 @@ def test_a_template_is_filled_in_and_one_that_wants_more_is_refused(tmp_path: Pa
         config.load_envoy_config(GATEWAY, tmp_path / "nowhere")
 
 
-def test_text_without_documents_is_refused(tmp_path: Path) -> None:
+def test_text_without_documents_is_refused() -> None:
     """The sentence says which line is missing."""
     with pytest.raises(Refused, match=r"--- # envoy\.yaml"):
-        config.write("admin: {}", tmp_path)
+        config.documents("admin: {}")
 
 
 def test_an_unreadable_key_is_refused_with_path_and_uid(tmp_path: Path) -> None:

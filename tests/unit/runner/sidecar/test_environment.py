@@ -9,6 +9,7 @@ import pytest
 from runner.sidecar import (
     environment,
 )
+from runner.sidecar.offers import Offer
 from runner.sidecar.refused import Refused
 from tests.unit.runner.sidecar.conftest import GATEWAY, GOOD, OPERATOR, SIDECAR
 
@@ -20,6 +21,8 @@ def test_the_environment_is_read_with_its_types() -> None:
     assert environment.read_environment({**GOOD, **more}) == replace(
         SIDECAR, app_uid=20001, port_declared=True, max_headers_kb=90
     )
+    tcp = environment.read_environment({**GOOD, "IAC_TCP": "5432,6379", "IAC_TCP_ONLY": "1"})
+    assert tcp == replace(SIDECAR, offer=Offer((5432, 6379), http=False))
     few = {name: GOOD[name] for name in ("IAC_SUBNET", "IAC_ENVOY_UID", "IAC_PROJECT")}
     assert environment.read_environment({**few, "IAC_ROLE": "gateway"}) == GATEWAY
     assert environment.read_environment({**GOOD, "IAC_EXPOSED": "1"}).exposed
@@ -55,6 +58,11 @@ def test_an_operator_is_told_of_its_service_and_the_port_on_the_host() -> None:
         ("IAC_PORT_DECLARED", "yes"),
         ("IAC_MAX_HEADERS", "-1"),
         ("IAC_EXPOSED", "true"),
+        ("IAC_TCP", "5432, 6379"),
+        ("IAC_TCP", "5432,"),
+        ("IAC_TCP", "70000"),
+        ("IAC_TCP", "15001"),
+        ("IAC_TCP_ONLY", "yes"),
     ],
 )
 def test_a_bad_variable_is_refused_by_name(name: str, value: str) -> None:

@@ -60,15 +60,25 @@ def test_the_redirection_comes_before_dockers_dns_and_only_once() -> None:
     assert "! --uid-owner 10101 -j REDIRECT --to-ports 15001" in first
     assert first.count("-I OUTPUT 1 -j IAC_OUTPUT") == 1
     assert again.count("OUTPUT 1") == 0
-    assert again.count("REDIRECT") == 2
+    assert (again.count("REDIRECT"), again.count("DNAT")) == (1, 3)
 
 
 def test_programs_ask_pid_1_for_names_and_pid_1_asks_docker() -> None:
-    """Questions over UDP of everybody but Envoy's uid, which PID 1 has as well."""
-    rules = firewall.nat_rules(SIDECAR, "")
+    """Questions of everybody but Envoy's uid, which PID 1 has as well."""
+    rules = firewall.nat_rules(SIDECAR, "").splitlines()
+    for kind in ("udp", "tcp"):
+        assert (
+            f"-A IAC_OUTPUT -p {kind} -d 127.0.0.11 --dport 53 -m owner ! --uid-owner 10101"
+            " -j DNAT --to-destination 127.0.0.64:15053"
+        ) in rules
+
+
+def test_addresses_of_names_lead_to_one_listener_on_an_address_of_its_own() -> None:
+    """On the address itself it would take the port from a program that binds all addresses."""
     assert (
-        "-p udp -d 127.0.0.11 --dport 53 -m owner ! --uid-owner 10101 -j REDIRECT --to-ports 15053"
-    ) in rules
+        "-A IAC_OUTPUT -p tcp -d 127.64.0.0/10 -m owner ! --uid-owner 10101"
+        " -j DNAT --to-destination 127.0.0.64:15001"
+    ) in firewall.nat_rules(SIDECAR, "").splitlines()
 
 
 def test_ipv6_is_closed_in_every_direction() -> None:

@@ -1,0 +1,73 @@
+"""Envoy's listeners and clusters, filled in for the TCP ports there are. Text in, text out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from string import Template
+from textwrap import indent
+
+from runner.sidecar.offers import Offer
+
+FILES = ("clusters.yaml", "listeners.yaml")
+"""What Envoy watches, in the order in which it has to see them."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another service: its name, the address that programs here have for it, what it offers."""
+
+    name: str
+    address: str
+    offer: Offer
+
+
+@dataclass(frozen=True)
+class Tcp:
+    """All that the files depend on.
+
+    `own` maps the declared ports of this service to the address where its program listens; `trust`
+    stands for the authorities: with another one, chains are new and connections of old ones end.
+    """
+
+    own: Mapping[int, str] = field(default_factory=dict)
+    peers: tuple[Peer, ...] = ()
+    trust: str = ""
+
+
+def fill(documents: Mapping[str, str], tcp: Tcp, version: str = "0") -> dict[str, str]:
+    """The files by name.
+
+    Args:
+        documents: those of Envoy's template, see `config`.
+        version: what Envoy shall call them.
+    """
+    parts: dict[str, list[str]] = {
+        name: []
+        for name in ("own_matchers", "own_chains", "own_clusters", "peer_chains", "peer_clusters")
+    }
+
+    def add(part: str, piece: str, **values: object) -> None:
+        text = Template(documents[piece]).substitute(values, trust=tcp.trust)
+        parts[part].append(text.strip("\n"))
+
+    for port, host in tcp.own.items():
+        add("own_matchers", "own-matcher.yaml", port=port)
+        add("own_chains", "own-chain.yaml", port=port)
+        add("own_clusters", "own-cluster.yaml", port=port, host=host)
+    for peer in tcp.peers:
+        called = {"name": peer.name, "address": peer.address}
+        for port in peer.offer.ports:
+            add("peer_chains", "peer-chain.yaml", port=port, **called)
+            add("peer_clusters", "peer-cluster.yaml", port=port, **called)
+        add("peer_chains", "peer-http.yaml" if peer.offer.http else "peer-rest.yaml", **called)
+
+    def put(place: re.Match[str]) -> str:
+        return indent("\n".join(parts[place[2]]), place[1])
+
+    def complete(document: str) -> str:
+        text = re.sub(r"^( *)\$\{([a-z]+_[a-z]+)\}$", put, document, flags=re.M)
+        return Template(text).substitute(trust=tcp.trust, version=version)
+
+    return {name: complete(documents[name]) for name in FILES if name in documents}

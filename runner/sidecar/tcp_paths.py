@@ -1,0 +1,131 @@
+"""Keeps Envoy's files for TCP up to date: own ports, other services, the authorities.
+
+The files are replaced by rename, and Envoy changes only what is another one: connections of all
+other chains go on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from runner import listeners
+from runner.listeners import MESH_PORTS, Listener
+from runner.sidecar import envoy, offers, tcp_files, threads
+from runner.sidecar.environment import SidecarEnvironment
+from runner.sidecar.log import say
+from runner.sidecar.tcp_files import Tcp
+from runner.sidecar.tcp_names import TcpNames
+
+AUTHORITIES = Path("/etc/iac/tls/ca.crt")
+
+LOOK_SECONDS = 0.5
+"""Between two looks at own listeners and authorities."""
+
+TAKE_SECONDS = 2.0
+"""How long Envoy may take for a change; measured: 5 to 30 ms."""
+
+_SEEN = (
+    r"^(cluster_manager\.(cds\.version_text|warming_clusters)"
+    r"|listener_manager\.(lds\.version_text|total_listeners_warming))$"
+)
+
+
+def trust(authorities: Path) -> str:
+    """Stands for the content of the file; empty if it cannot be read."""
+    try:
+        return hashlib.sha256(authorities.read_bytes()).hexdigest()[:16]
+    except OSError:
+        return ""
+
+
+def first(ports: tuple[int, ...], authorities: Path = AUTHORITIES) -> Tcp:
+    """What there is before anything was looked at: Envoy tries again while a program starts."""
+    return Tcp(dict.fromkeys(ports, "127.0.0.1"), (), trust(authorities))
+
+
+class TcpPaths:
+    """Writes the files again and again.
+
+    Args:
+        documents: Envoy's template, see `config`.
+        ports: the declared ports of this service.
+        directory: where Envoy watches them.
+        look: the program's listeners now.
+        authorities: the file with the certificates of those that are trusted.
+    """
+
+    def __init__(
+        self,
+        documents: Mapping[str, str],
+        ports: tuple[int, ...],
+        directory: Path,
+        look: Callable[[], list[Listener]],
+        authorities: Path = AUTHORITIES,
+    ) -> None:
+        self._documents, self._ports, self._directory = documents, ports, directory
+        self._look, self._authorities = look, authorities
+        self._changed = threading.Event()
+        self.names = TcpNames(offers.ask, self._changed.set)
+        self._seen: list[Listener] = []
+        self._version, self._pending = 0, False
+        self.current = first(ports, authorities)
+
+    def step(self) -> None:
+        """Wait for a change, or a while; write what is new, and see that Envoy has taken it."""
+        self._changed.wait(LOOK_SECONDS)
+        self._changed.clear()
+        wanted = Tcp(self._own(), self.names.peers, trust(self._authorities) or self.current.trust)
+        if wanted != self.current:
+            if wanted.trust != self.current.trust:
+                say("the authorities have changed: TCP connections end, and prove themselves anew")
+            self._version += 1
+            self._write(wanted)
+            self.current = wanted
+            self._pending = True
+        if self._pending and self._taken():
+            self._pending = False
+            self.names.ready(self.current.peers)
+
+    def _own(self) -> dict[int, str]:
+        if not self._ports:
+            return {}
+        now = self._look()
+        if now == self._seen:
+            return dict(self.current.own)
+        self._seen = now
+        found = {port: listeners.address(now, port) for port in self._ports}
+        return {port: host or self.current.own[port] for port, host in found.items()}
+
+    def _write(self, wanted: Tcp) -> None:
+        for name, text in tcp_files.fill(self._documents, wanted, str(self._version)).items():
+            fresh = self._directory / f"{name}.new"
+            fresh.write_text(text, encoding="utf-8")
+            fresh.replace(self._directory / name)
+
+    def _taken(self) -> bool:
+        """Whether Envoy has the newest files, with all that is in them."""
+        deadline = time.monotonic() + TAKE_SECONDS
+        while time.monotonic() < deadline:
+            text = envoy.ask("GET", f"/stats?filter={_SEEN}", self._directory / "admin.sock")
+            versions = re.findall(r'version_text: "(\d+)"', text)
+            warming = re.findall(r"warming\w*: (\d+)", text)
+            if versions == [str(self._version)] * 2 and not any(map(int, warming)):
+                return True
+            time.sleep(0.005)
+        return False
+
+
+def follow(wanted: SidecarEnvironment, documents: Mapping[str, str], directory: Path) -> TcpNames:
+    """Keep the files on a thread that ends with the process; the names that it knows."""
+
+    def look() -> list[Listener]:
+        return listeners.of_program(wanted.app_uid, without=MESH_PORTS.values())
+
+    paths = TcpPaths(documents, wanted.offer.ports, directory, look)
+    threads.keep(paths.step)
+    return paths.names

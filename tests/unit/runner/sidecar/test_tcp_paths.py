@@ -1,0 +1,105 @@
+"""Envoy's files for TCP: written when something is another one, and only then."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from runner.listeners import Listener
+from runner.sidecar import envoy, offers, tcp_paths
+from runner.sidecar.offers import Offer
+from runner.sidecar.tcp_files import Tcp
+from runner.sidecar.tcp_paths import TcpPaths
+
+DOCUMENTS = {
+    "listeners.yaml": "${version} ${trust}\n  ${own_chains}\n  ${peer_chains}\n",
+    "clusters.yaml": "${version}\n${own_clusters}\n${peer_clusters}\n",
+    "own-matcher.yaml": "",
+    "own-chain.yaml": "\n- own ${port}\n",
+    "own-cluster.yaml": "- own ${host}:${port}\n",
+    "peer-chain.yaml": "- ${name}:${port}\n  at ${address}\n",
+    "peer-http.yaml": "- ${name} http\n",
+    "peer-rest.yaml": "- ${name} rest\n",
+    "peer-cluster.yaml": "- to ${name}:${port}\n",
+}
+
+
+class Lab:
+    """PID 1's part without a container."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.found = folder, [Listener(5432, "::1")]
+        self.version, self.warming = "", 0
+        (folder / "ca.crt").write_text("one")
+        monkeypatch.setattr(tcp_paths, "LOOK_SECONDS", 0.0)
+        monkeypatch.setattr(tcp_paths, "TAKE_SECONDS", 0.05)
+        monkeypatch.setattr(envoy, "ask", self.statistics)
+        monkeypatch.setattr(offers, "ask", lambda _: Offer((6379,), http=False))
+        self.paths = TcpPaths(DOCUMENTS, (5432,), folder, lambda: self.found, folder / "ca.crt")
+
+    def statistics(self, *_: object) -> str:
+        return (
+            f'cluster_manager.cds.version_text: "{self.version}"\n'
+            f"cluster_manager.warming_clusters: {self.warming}\n"
+            f'listener_manager.lds.version_text: "{self.version}"\n'
+            "listener_manager.total_listeners_warming: 0\n"
+        )
+
+    def text(self, name: str) -> str:
+        return (self.folder / name).read_text()
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    return Lab(tmp_path, monkeypatch)
+
+
+def test_a_port_follows_where_its_program_listens(lab: Lab) -> None:
+    """And stays there while the program is away; the files are not touched without a change."""
+    assert lab.paths.current == Tcp({5432: "127.0.0.1"}, (), tcp_paths.trust(lab.folder / "ca.crt"))
+    lab.paths.step()
+    assert lab.text("clusters.yaml") == "1\n- own ::1:5432\n\n"
+    assert lab.text("listeners.yaml").splitlines()[1] == "  - own 5432"
+    lab.found = []
+    before = (lab.folder / "clusters.yaml").stat().st_ino
+    lab.paths.step()
+    assert (lab.folder / "clusters.yaml").stat().st_ino == before
+
+
+def test_a_peer_has_its_address_once_envoy_has_taken_it(lab: Lab) -> None:
+    """Versions of both files, and nothing that is still warming."""
+    lab.paths.step()
+    lab.paths.names.want("db")
+    while not lab.paths.names.peers:
+        time.sleep(0.01)
+    lab.paths.step()
+    listed = lab.text("listeners.yaml").splitlines()
+    assert listed[2:] == [
+        "  - db:6379",
+        f"    at {lab.paths.names.peers[0].address}",
+        "  - db rest",
+    ]
+    assert lab.paths.names.address("db") is None
+    lab.version, lab.warming = "2", 1
+    lab.paths.step()
+    assert lab.paths.names.address("db") is None
+    lab.warming = 0
+    lab.paths.step()
+    assert lab.paths.names.address("db") == lab.paths.names.peers[0].address
+
+
+def test_other_authorities_are_another_configuration(
+    lab: Lab, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is told; a file that is being replaced, and so cannot be read, is no change."""
+    lab.paths.step()
+    first = lab.text("listeners.yaml")
+    (lab.folder / "ca.crt").unlink()
+    lab.paths.step()
+    assert lab.text("listeners.yaml") == first
+    (lab.folder / "ca.crt").write_text("two")
+    lab.paths.step()
+    assert lab.text("listeners.yaml") != first
+    assert "the authorities have changed" in capfd.readouterr().err
