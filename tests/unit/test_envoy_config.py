@@ -38,9 +38,9 @@ def gateway() -> Tree:
     return tree
 
 
-def whole(tcp: Tcp, offer: Offer | None = None) -> Tree:
+def whole(tcp: Tcp, offer: Offer | None = None, *, exposed: bool = False) -> Tree:
     """A sidecar's bootstrap together with what Envoy reads from other files."""
-    documents = config.documents(rendered("sidecar", offer or Offer()))
+    documents = config.documents(rendered("sidecar", offer or Offer(), exposed=exposed))
     tree: Tree = yaml.safe_load(documents["envoy.yaml"])
     del tree["dynamic_resources"]
     for name, text in tcp_files.fill(documents, tcp).items():
@@ -163,7 +163,7 @@ def test_a_sidecar_lets_in_everybody_but_the_ingress(bootstrap: Tree) -> None:
         {"not_id": identity},
     ]
     assert ingress == {"permissions": [{"not_rule": {"any": True}}], "principals": [identity]}
-    tree: Tree = next(yaml.safe_load_all(rendered("sidecar", exposed=True)))
+    tree = whole(Tcp(), exposed=True)
     rules = manager(tree, "inbound")["http_filters"][0]["typed_config"]["rules"]
     assert rules["policies"]["ingress"]["permissions"] == [{"any": True}]
 
