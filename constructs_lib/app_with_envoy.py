@@ -174,6 +174,7 @@ class AppWithEnvoy(Construct):
             attachment=Attachment(mesh.network, aliases=(app.name,)),
             certificate=self.certificate.mount,
             loopback_v6=facts.host.loopback_v6,
+            exposed=bool(app.options.expose),
         )
         return EnvoySidecar(self, "envoy", props)
 

@@ -9,13 +9,14 @@ Envoy's bootstrap, the others are what it watches.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from iac_wrapper.model.certificate import CONTROL_PLANE, spiffe_id
-from iac_wrapper.model.mesh import PORTS, TLS_DIRECTORY
+from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS, spiffe_id
+from iac_wrapper.model.mesh import INGRESS_DIRECTORY, PORTS, TLS_DIRECTORY
 
-ROLES = ("sidecar", "gateway")
+ROLES = ("sidecar", "gateway", "ingress")
 
 RUN_DIRECTORY = "/run/envoy"
 """Where PID 1 writes the documents; a tmpfs in the container."""
@@ -76,6 +77,13 @@ INBOUND_SENTENCES = (
         "service ${service} knows no WebSocket here: it gave an ordinary answer",
     ),
     (
+        f"{_DETAILS}.startsWith('rbac_') && connection.uri_san_peer_certificate == '"
+        + spiffe_id("${trust_domain}", INGRESS)
+        + "'",
+        None,
+        "service ${service} is not exposed",
+    ),
+    (
         f"{_DETAILS}.startsWith('rbac_')",
         None,
         "%DOWNSTREAM_PEER_URI_SAN% may not call this on service ${service}",
@@ -116,6 +124,24 @@ OUTBOUND_SENTENCES = (
 )
 
 
+TYPES = "type.googleapis.com"
+
+
+def extension(name: str, kind: str, **config: Any) -> dict[str, Any]:
+    """One of Envoy's extensions, by its name and the type of its configuration."""
+    return {"name": name, "typed_config": {"@type": f"{TYPES}/{kind}", **config}}
+
+
+def cel(condition: str) -> dict[str, Any]:
+    """A condition on a call, in CEL."""
+    kind = "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter"
+    return {
+        "extension_filter": extension(
+            "envoy.access_loggers.extension_filters.cel", kind, expression=condition
+        )
+    }
+
+
 def template(role: str) -> str:
     """The configuration of every sidecar or of every gateway, a ``string.Template``."""
     values = {"service": "${service}", "trust_domain": "${trust_domain}"}
@@ -147,6 +173,8 @@ def _environment() -> Environment:
         run=RUN_DIRECTORY,
         tls_directory=TLS_DIRECTORY,
         identities=spiffe_id("${trust_domain}", ""),
+        ingress=spiffe_id("${trust_domain}", INGRESS),
+        ingress_directory=INGRESS_DIRECTORY,
         control_plane=spiffe_id("${trust_domain}", CONTROL_PLANE),
         name=NAME,
         own_answers=OWN_ANSWERS,

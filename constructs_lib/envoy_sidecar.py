@@ -39,7 +39,7 @@ class EnvoySidecarProps:
     network in CIDR form; `users` the service's uids, of which one owns the leaf key. `port` is
     where the program is expected, `port_declared` whether repos.yaml says so. `max_headers` and
     `max_headers_kb` (KiB) bound the headers of a request or response; `loopback_v6` gives the
-    namespace ``::1``.
+    namespace ``::1``; `exposed` lets the ingress call.
     """
 
     project: str
@@ -56,6 +56,7 @@ class EnvoySidecarProps:
     attachment: Attachment
     certificate: Mount
     loopback_v6: bool
+    exposed: bool = False
 
 
 class EnvoySidecar(HardenedContainer):
@@ -88,6 +89,7 @@ class EnvoySidecar(HardenedContainer):
 
 
 def _environment(props: EnvoySidecarProps) -> tuple[str, ...]:
+    exposed = {"IAC_EXPOSED": 1} if props.exposed else {}
     return envoy_environment(
         "sidecar",
         props.project,
@@ -100,6 +102,7 @@ def _environment(props: EnvoySidecarProps) -> tuple[str, ...]:
         IAC_PORT_DECLARED=int(props.port_declared),
         IAC_SERVICE=props.service,
         IAC_TRUST_DOMAIN=props.trust_domain,
+        **exposed,
     )
 
 

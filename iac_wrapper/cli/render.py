@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.certificate import INGRESS
 from iac_wrapper.model.plan import Action, TerraformChange
 from iac_wrapper.model.report import ProjectReport, ServiceReport
 from iac_wrapper.model.service_change import ServiceAction, ServiceChange, summary
@@ -68,7 +69,7 @@ def plan_text(
     beside = f"{len(others)} beside the services" if others else ""
     parts = [part for part in (summary(changes), beside) if part]
     lines.append(f"Plan: {', '.join(parts) or 'only the record of what is deployed changes'}.")
-    if any(change.action == "remove" for change in changes):
+    if any(change.action == "remove" and change.service != INGRESS for change in changes):
         lines.append("`iac deploy` asks before it removes; without a terminal it needs --prune.")
     return "\n".join(lines)
 
@@ -110,6 +111,7 @@ def report_table(report: ProjectReport, width: int = WIDTH) -> str:
     """
     verdict = click.style(_verdict(report), fg="green" if report.good else "red")
     lines = [_fitted(report.services, width), "", *_in_common(report.services), verdict]
+    lines += [f"{service.app.name}: {url}" for service in report.services for url in service.urls]
     lines += [
         f"{service.app.name}: the previous version ({_version(service.previous)})"
         f" {'was put back' if service.put_back else 'still serves'}."

@@ -91,6 +91,14 @@ class Layout:
         """The last lines of the version that failed last."""
         return self.project(project) / "failed" / f"{service}.log"
 
+    def ingress(self, project: str) -> Path:
+        """Listeners and routes of the ingress, which sees this folder."""
+        return self.project(project) / "ingress"
+
+    def public_certificates(self, project: str) -> Path:
+        """Certificates of public hosts, a folder for each host."""
+        return self.certificates(project) / "public"
+
     def outdir(self, project: str) -> Path:
         """Where cdktf writes. The default project has cdktf's own default, as its CLI does."""
         if project == DEFAULT_PROJECT:
@@ -106,6 +114,11 @@ def network_name(project: str) -> str:
 def gateway_name(project: str) -> str:
     """The name of a project's gateway container."""
     return f"{project}-gateway"
+
+
+def ingress_name(project: str) -> str:
+    """The name of a project's ingress container."""
+    return f"{project}-ingress"
 
 
 def container_name(project: str, service: str, role: str) -> str:

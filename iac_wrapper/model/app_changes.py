@@ -94,7 +94,7 @@ def _options(app: ResolvedApp) -> dict[str, str]:
     return {"run": told, **app.options.written()}
 
 
-_UNSAID = {"cpus": "no limit", "rollout": "beside"}
+_UNSAID = {"cpus": "no limit", "rollout": "beside", "expose": "false"}
 """What holds where an entry does not say it, if that is no setting."""
 
 

@@ -11,7 +11,7 @@ from iac_wrapper.model import mesh
 from iac_wrapper.model.redact import Redactor
 from iac_wrapper.model.slug import dns_label
 
-RESERVED_NAMES = ("control-plane", "gateway", "localhost", "network")
+RESERVED_NAMES = ("control-plane", "gateway", "ingress", "localhost", "network", "operator")
 """Names with another meaning in the mesh, in certificates or among construct ids."""
 
 RESERVED_PORTS = {port: mesh.MEANINGS[name] for name, port in mesh.PORTS.items()}

@@ -9,6 +9,9 @@ from pathlib import Path
 CONTROL_PLANE = "control-plane"
 """The name in the identity of the user who runs iac; no service can have it."""
 
+INGRESS = "ingress"
+"""The name in the identity of what lets the world in to exposed services."""
+
 _SCHEME = "spiffe://"
 
 

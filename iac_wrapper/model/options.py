@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from iac_wrapper.model import forms
+from iac_wrapper.model import exposure, forms
+from iac_wrapper.model.exposure import Exposures
 from iac_wrapper.model.key import Key
 
 Run = Literal["web", "worker", "job"]
@@ -33,7 +34,7 @@ class Options:
 
     `health` is the path that must answer with a status below 400; `health_timeout` and `stop_grace`
     are seconds; `memory_mb` is MiB; `cpus` is processors; `tmpfs` maps absolute paths of writable
-    memory to MiB.
+    memory to MiB; `expose` are the addresses under which people reach it.
     """
 
     run: Run | None = field(
@@ -119,10 +120,31 @@ class Options:
             "{/tmp: 256m, /app/cache: 64m}",
         ),
     )
+    expose: Exposures = field(
+        default=(),
+        metadata=_key(
+            "expose",
+            exposure.FORM,
+            "[its URL](docs/public-hosts.md): `true`, or public hosts",
+            "none",
+            "{host: app.example.com}",
+            only_web="a {run} answers no requests, so there is nothing to expose",
+        ),
+    )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form of what was said; what was not is left out."""
-        return {name: value for name, value in asdict(self).items() if value not in (None, {})}
+        values = asdict(self) | {"expose": exposure.to_json(self.expose)}
+        return {name: value for name, value in values.items() if value not in (None, {})}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Options:
+        """What `to_dict` wrote.
+
+        Raises:
+            TypeError: it did not write that.
+        """
+        return cls(**{**data, "expose": exposure.from_json(data.get("expose"))})
 
     def written(self) -> dict[str, str]:
         """What was said by the keys of repos.yaml, with units as people write them."""

@@ -11,12 +11,13 @@ from iac_wrapper.model.intent import Intent
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.plan import TerraformPlan
 from iac_wrapper.model.report import ProjectReport, ServiceReport
-from iac_wrapper.operations import local_bases, prune
+from iac_wrapper.operations import ingress, local_bases, prune
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.infrastructure import check_own
 from iac_wrapper.operations.intent import select, warn_of_another
 from iac_wrapper.operations.prepare import (
     ProjectFacts,
+    check_addresses,
     check_values,
     facts,
     materialize,
@@ -58,6 +59,8 @@ def gather(workspace: Workspace, intent: Intent) -> ProjectFacts:
     prune.check(workspace, intent)
     selection = select(workspace, intent)
     check_values(workspace, selection)
+    check_addresses(selection)
+    ingress.check_ports(workspace, selection)
     count = len(selection.fresh)
     workspace.step(f"Resolving {count} slug{'s' * (count != 1)}")
     return facts(workspace, selection)

@@ -21,7 +21,7 @@ from iac_wrapper.model.health import Health, Probe
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.proof import ProofQuestion
 from iac_wrapper.model.report import ProjectReport, ServiceReport
-from iac_wrapper.operations import releases
+from iac_wrapper.operations import ingress, releases
 from iac_wrapper.operations.failing import FailingCheck
 from iac_wrapper.operations.last_lines import last_lines
 from iac_wrapper.operations.narrator import Narrator
@@ -173,6 +173,7 @@ def _at_rest(workspace: Workspace, lock: LockFile, target: Target, health: Healt
         probe=Probe(app.name, None, "it is stopped"),
         rotated=True,
         diagnosis=None,
+        urls=ingress.urls(workspace, lock, app),
     )
     return replace(report, diagnosis=_diagnose(workspace, report, target, 0.0))
 
@@ -199,6 +200,7 @@ def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first,
         probe=client.probe_without_certificate(app.name, sni=target.sni),
         rotated=_serves_its_leaf(workspace, health),
         diagnosis=None,
+        urls=ingress.urls(workspace, lock, app),
     )
     if report.good:
         log = partial(_log_of, workspace, target)

@@ -22,6 +22,9 @@ HOP_HEADERS, HOP_KB = 20, 8
 """What a hop may add to a program's headers (identity, request id, forwarding): the receiving side
 allows that much more, so that it is always the first hop that refuses, with a reason."""
 
+EVERYTHING, NOTHING = "{any: true}", "{not_rule: {any: true}}"
+"""What may be called, as permissions of Envoy's RBAC."""
+
 
 def render(template: str, wanted: SidecarEnvironment) -> str:
     """Fill in the values of one container; every one of them was checked by `environment`.
@@ -33,6 +36,7 @@ def render(template: str, wanted: SidecarEnvironment) -> str:
         "service": wanted.service or wanted.role,
         "trust_domain": wanted.trust_domain or wanted.role,
         "project": wanted.project,
+        "to_ingress": EVERYTHING if wanted.exposed else NOTHING,
         "max_headers": wanted.max_headers,
         "max_headers_kb": wanted.max_headers_kb,
         "max_headers_hop": wanted.max_headers + HOP_HEADERS,

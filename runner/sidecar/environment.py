@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runner.listeners import MESH_PORTS
 from runner.sidecar.refused import Refused
@@ -22,8 +22,9 @@ class SidecarEnvironment:
 
     `uid` is Envoy's, and the supervisor's once it has dropped root; `app_uid` the program's.
     `port` is the program's ``$PORT``, `port_declared` whether repos.yaml names it. `max_headers`
-    and `max_headers_kb` (KiB) bound the headers of a request and of a response. A gateway has
-    neither service nor port.
+    and `max_headers_kb` (KiB) bound the headers of a request and of a response. `exposed`: the
+    ingress may call. A gateway has neither service nor port; an ingress has the `entrances`, the
+    ports at which people reach it.
     """
 
     role: str
@@ -37,6 +38,8 @@ class SidecarEnvironment:
     port_declared: bool = False
     max_headers: int = 100
     max_headers_kb: int = 60
+    exposed: bool = False
+    entrances: tuple[int, ...] = ()
 
 
 def read_environment(environ: Mapping[str, str]) -> SidecarEnvironment:
@@ -46,7 +49,7 @@ def read_environment(environ: Mapping[str, str]) -> SidecarEnvironment:
         Refused: one is missing or unusable.
     """
     reader = _EnvironmentReader(environ)
-    role = reader.one_of("IAC_ROLE", ("sidecar", "gateway"))
+    role = reader.one_of("IAC_ROLE", ("sidecar", "gateway", "ingress"))
     common = SidecarEnvironment(
         role=role,
         subnet=reader.subnet("IAC_SUBNET"),
@@ -57,6 +60,12 @@ def read_environment(environ: Mapping[str, str]) -> SidecarEnvironment:
     if common.uid == common.app_uid:
         # The app's uid would bypass the redirection.
         raise Refused(f"IAC_ENVOY_UID and IAC_APP_UID are both {common.uid}, expected two uids")
+    if role == "ingress":
+        return replace(
+            common,
+            trust_domain=reader.label("IAC_TRUST_DOMAIN"),
+            entrances=reader.ports("IAC_INGRESS_PORTS"),
+        )
     return common if role == "gateway" else _sidecar(common, reader)
 
 
@@ -73,6 +82,7 @@ def _sidecar(common: SidecarEnvironment, reader: _EnvironmentReader) -> SidecarE
             "port_declared": reader.one_of("IAC_PORT_DECLARED", ("0", "1"), "0") == "1",
             "max_headers": reader.number("IAC_MAX_HEADERS", 1, 10_000, 100),
             "max_headers_kb": reader.number("IAC_MAX_HEADERS_KB", 1, 4096, 60),
+            "exposed": reader.one_of("IAC_EXPOSED", ("0", "1"), "0") == "1",
         }
     )
 
@@ -109,6 +119,13 @@ class _EnvironmentReader:
         if not _LABEL.fullmatch(value):
             raise Refused(f"{name} is {value!r}, expected a DNS label")
         return value
+
+    def ports(self, name: str) -> tuple[int, ...]:
+        value = self._environ.get(name, "")
+        if not re.fullmatch(r"[1-9][0-9]{3,4}(,[1-9][0-9]{3,4})*", value):
+            # Below 1024 Envoy, which is not root, could not listen.
+            raise Refused(f"{name} is {value!r}, expected ports from 1024, separated by commas")
+        return tuple(map(int, value.split(",")))
 
     def number(self, name: str, low: int, high: int, default: int = 0) -> int:
         value = self._environ.get(name) or str(default)

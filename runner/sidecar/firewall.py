@@ -23,7 +23,7 @@ def filter_rules(wanted: SidecarEnvironment) -> str:
         if sidecar
         else [mesh]
     )
-    entrance = MESH_PORTS["mtls" if sidecar else "gateway"]
+    own = MESH_PORTS["mtls" if sidecar else "gateway"]
     return _table(
         "filter",
         [
@@ -31,7 +31,7 @@ def filter_rules(wanted: SidecarEnvironment) -> str:
             ":FORWARD DROP",
             f":OUTPUT {'ACCEPT' if sidecar else 'DROP'}",
             *_loopback_and_replies(),
-            f"-A INPUT -p tcp --dport {entrance} -j ACCEPT",
+            *(f"-A INPUT -p tcp --dport {port} -j ACCEPT" for port in wanted.entrances or (own,)),
             *(f"-A OUTPUT {rule}" for rule in output),
         ],
     )

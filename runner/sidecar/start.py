@@ -28,7 +28,7 @@ def main() -> int:
         say(str(error))
         return EX_CONFIG
     # Blocks signals for the threads that follow as well.
-    supervisor = EnvoySupervisor(envoy.command(path), envoy.drain)
+    supervisor = EnvoySupervisor(envoy.command(path, wanted.role), envoy.drain)
     names.start(wanted.project, tell=wanted.role == "sidecar")
     if wanted.role == "sidecar":
         endpoint.follow(wanted, config.RUN)
@@ -37,7 +37,7 @@ def main() -> int:
 
 def _prepare(wanted: SidecarEnvironment, text: str) -> Path:
     path = config.write(text)
-    if wanted.role == "sidecar":
+    if wanted.role != "gateway":
         config.check_key()
     return path
 

@@ -119,8 +119,6 @@ def test_inbound_is_http2_and_tells_the_app_who_calls(bootstrap: Tree) -> None:
 
 def test_the_runner_is_for_the_control_plane_alone(bootstrap: Tree) -> None:
     """Its two route prefixes replace the mesh-wide rule by one exact identity."""
-    rbac = manager(bootstrap, "inbound")["http_filters"][0]["typed_config"]
-    assert principals(rbac) == {"prefix": "spiffe://iacnet-x/"}
     first, second, *rest = routes(bootstrap, "inbound")
     assert [each["match"]["prefix"] for each in (first, second)] == [
         "/iac.controlplane.",
@@ -135,7 +133,10 @@ def test_the_runner_is_for_the_control_plane_alone(bootstrap: Tree) -> None:
 
 def test_grpc_goes_to_the_app_as_h2c_and_the_rest_as_http_1(bootstrap: Tree) -> None:
     """Mesh traffic is always HTTP/2; passing that on makes a plain HTTP app hang."""
-    grpc, other = routes(bootstrap, "inbound")[2:]
+    public_grpc, public, grpc, other = routes(bootstrap, "inbound")[2:]
+    for one, cluster_name in ((public_grpc, "app_grpc"), (public, "app_http")):
+        assert one["route"]["cluster"] == cluster_name
+        assert one["route"]["host_rewrite_header"] == "x-forwarded-host"
     assert grpc["match"] == {"prefix": "/", "grpc": {}}
     assert (grpc["route"]["cluster"], other["route"]["cluster"]) == ("app_grpc", "app_http")
     key = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
