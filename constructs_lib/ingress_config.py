@@ -34,7 +34,7 @@ _CIPHERS = [
 """Of TLS 1.2: Mozilla's "intermediate" list (Server Side TLS 5.7) without finite-field DH, which
 Envoy's TLS library does not have. Those of 1.3 are not a choice."""
 
-_ANY = "0.0.0.0"  # noqa: S104 - inside the container
+ANY = "0.0.0.0"  # noqa: S104 - inside the container
 
 _NOT_HERE = "no service is exposed under this name and port\n"
 
@@ -84,7 +84,7 @@ def _listener(ingress: Ingress, entrance: str, chains: Sequence[_Json]) -> _Json
     listener: _Json = {
         "name": entrance,
         "traffic_direction": "INBOUND",
-        "address": {"socket_address": {"address": _ANY, "port_value": ENTRANCES[entrance]}},
+        "address": {"socket_address": {"address": ANY, "port_value": ENTRANCES[entrance]}},
         "per_connection_buffer_limit_bytes": ingress_http.BUFFER,
         "filter_chains": found,
     }
@@ -127,7 +127,6 @@ def _tls(certificate: CertificateFiles) -> _Json:
 def _routes(name: str, hosts: Sequence[_Json]) -> str:
     kind = f"{TYPES}/envoy.config.route.v3.RouteConfiguration"
     rest = {"name": "elsewhere", "domains": ["*"], "routes": [_answer(421, _NOT_HERE)]}
-    # For programs the peer's proof comes with its Envoy; the ingress only says who asked for what.
     config = {"@type": kind, "name": name, "virtual_hosts": [*hosts, rest]}
     return _resources([config])
 

@@ -44,24 +44,11 @@ SENTENCES = (
         f"{_DETAILS} == 'request_header_timeout' || {_DETAILS}.contains('idle_timeout')",
         "the request took too long",
     ),
+    (f"{_DETAILS} == 'overload'", "too many requests at the moment"),
+    ("response.code == 400", "this is not a valid HTTP request"),
     (
-        f"{_DETAILS} == 'no_healthy_upstream' || {_DETAILS}.contains('connection_failure')"
-        f" || {_DETAILS} == 'sub_cluster_warming_timeout'"
-        f" || {_DETAILS} == 'upstream_reset_before_response_started{{connection_termination}}'",
+        f"response.code >= 500 && {_DETAILS} != 'direct_response'",
         "the service does not answer at the moment",
-    ),
-    (
-        f"{_DETAILS}.contains('upstream_reset')",
-        "the service broke off its answer",
-    ),
-    (
-        f"{_DETAILS} == 'missing_host_header' || {_DETAILS}.startsWith('http1.')"
-        f" || {_DETAILS}.startsWith('http2.')",
-        "this is not a valid HTTP request",
-    ),
-    (
-        f"{_DETAILS} == 'overload'",
-        "too many requests at the moment",
     ),
 )
 """(CEL, sentence) for answers that are the ingress's own."""
