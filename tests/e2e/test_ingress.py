@@ -81,10 +81,10 @@ def requests(project: Project, host: str) -> Iterator[Requests]:
                 connection.request("GET", "/", headers={"Host": host})
                 answer = connection.getresponse()
                 body = answer.read()
-                if answer.status != 200 or answer.will_close:
-                    raise RuntimeError(f"{answer.status} {body[:80]!r}, {answer.getheaders()}")
+                bad = answer.status != 200 or answer.will_close
                 with lock:
                     seen.done += 1
+                    seen.failed += [f"{answer.status} {body[:80]!r}"] if bad else []
             except Exception as error:
                 with lock:
                     seen.failed.append(f"{type(error).__name__} {error}")

@@ -21,7 +21,7 @@ from iac_wrapper.model.exposure import LOCAL, Exposure, PublicPorts, routes
 from iac_wrapper.model.ingress import Ingress, Shown
 from iac_wrapper.model.mesh import ENTRANCES
 from tests.support.envoy_lab import eventually
-from tests.support.ingress_lab import IngressLab, IngressService, certificate
+from tests.support.ingress_lab import IngressLab, IngressService, certificate, serial
 
 pytestmark = pytest.mark.integration
 
@@ -322,21 +322,6 @@ def test_changes_of_others_cut_nobody_off(
     assert b"200 OK" in client.recv(65_536)
     assert client.getpeercert(binary_form=True) == first
     client.close()
-    seen = _serial(edge, "bare.example.com")
-    eventually(lambda: _serial(edge, "bare.example.com") == 2, 5, lambda: seen)
+    at = edge.ip, ENTRANCES["https"], "bare.example.com"
+    eventually(lambda: serial(*at) == 2, 5)
     edge.serve(ingress, shown)
-
-
-def _serial(edge: IngressService, host: str) -> int:
-    command = ["openssl", "s_client", "-connect", f"{edge.ip}:{ENTRANCES['https']}"]
-    done = subprocess.run(
-        [*command, "-servername", host], input="", capture_output=True, text=True, check=False
-    )
-    shown = subprocess.run(
-        ["openssl", "x509", "-noout", "-serial"],
-        input=done.stdout,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return int(shown.stdout.partition("=")[2].strip() or "0", 16)

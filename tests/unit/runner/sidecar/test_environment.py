@@ -10,7 +10,7 @@ from runner.sidecar import (
     environment,
 )
 from runner.sidecar.refused import Refused
-from tests.unit.runner.sidecar.conftest import GATEWAY, GOOD, SIDECAR
+from tests.unit.runner.sidecar.conftest import GATEWAY, GOOD, INGRESS, SIDECAR
 
 
 def test_the_environment_is_read_with_its_types() -> None:
@@ -22,6 +22,13 @@ def test_the_environment_is_read_with_its_types() -> None:
     )
     few = {name: GOOD[name] for name in ("IAC_SUBNET", "IAC_ENVOY_UID", "IAC_PROJECT")}
     assert environment.read_environment({**few, "IAC_ROLE": "gateway"}) == GATEWAY
+    own = {"IAC_INGRESS_PORTS": "8000,8443", "IAC_TRUST_DOMAIN": "iacnet-shop"}
+    assert environment.read_environment({**few, **own, "IAC_ROLE": "ingress"}) == INGRESS
+    assert environment.read_environment({**GOOD, "IAC_EXPOSED": "1"}).exposed
+    for wrong in ("", "80", "8000;8443", "8000,"):
+        ports = {"IAC_ROLE": "ingress", "IAC_INGRESS_PORTS": wrong}
+        with pytest.raises(Refused, match="IAC_INGRESS_PORTS"):
+            environment.read_environment({**few, **own, **ports})
 
 
 @pytest.mark.parametrize(
