@@ -190,6 +190,7 @@ class AppWithEnvoy(Construct):
             attachment=Attachment(mesh.network, aliases=_aliases(app)),
             certificate=self.certificate.mount,
             loopback_v6=facts.host.loopback_v6,
+            exposed=bool(app.options.expose),
         )
         return EnvoySidecar(self, "envoy", props)
 

@@ -39,7 +39,9 @@ except ModuleNotFoundError as missing:
     ) from None
 
 App = cdktf.App
+DataResource = cdktf.DataResource
 LocalBackend = cdktf.LocalBackend
+LocalExecProvisioner = cdktf.LocalExecProvisioner
 TerraformOutput = cdktf.TerraformOutput
 TerraformResource = cdktf.TerraformResource
 TerraformResourceLifecycle = cdktf.TerraformResourceLifecycle

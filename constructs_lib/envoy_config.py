@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS, spiffe_id
-from iac_wrapper.model.mesh import PORTS, PROGRAMS, TLS_DIRECTORY
+from iac_wrapper.model.mesh import INGRESS_DIRECTORY, PORTS, PROGRAMS, TLS_DIRECTORY
 
-ROLES = ("sidecar", "gateway", "operator", "operator-tcp")
+ROLES = ("sidecar", "gateway", "operator", "operator-tcp", "ingress")
 """Names of the templates: the roles of Envoy containers, of which one has two."""
 
 RUN_DIRECTORY = "/run/envoy"
@@ -156,6 +157,24 @@ _LOCAL_HOSTS = r"(localhost|127\.0\.0\.1|\[::1\]|${service}\.localhost)"
 """Of an operator's port, RE2."""
 
 
+TYPES = "type.googleapis.com"
+
+
+def extension(name: str, kind: str, **config: Any) -> dict[str, Any]:
+    """One of Envoy's extensions, by its name and the type of its configuration."""
+    return {"name": name, "typed_config": {"@type": f"{TYPES}/{kind}", **config}}
+
+
+def cel(condition: str) -> dict[str, Any]:
+    """A condition on a call, in CEL."""
+    kind = "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter"
+    return {
+        "extension_filter": extension(
+            "envoy.access_loggers.extension_filters.cel", kind, expression=condition
+        )
+    }
+
+
 def template(role: str) -> str:
     """The configuration of every sidecar or of every gateway, a ``string.Template``."""
     values = {"service": "${service}", "trust_domain": "${trust_domain}"}
@@ -196,8 +215,9 @@ def _environment() -> Environment:
         run=RUN_DIRECTORY,
         tls_directory=TLS_DIRECTORY,
         identities=spiffe_id("${trust_domain}", ""),
-        control_plane=spiffe_id("${trust_domain}", CONTROL_PLANE),
         ingress=spiffe_id("${trust_domain}", INGRESS),
+        ingress_directory=INGRESS_DIRECTORY,
+        control_plane=spiffe_id("${trust_domain}", CONTROL_PLANE),
         own_origin=f"http://{_LOCAL_HOSTS}:${{local_port}}",
         local_origin=f"https?://{_LOCAL_HOSTS}(:[0-9]+)?",
         hop_headers=HOP_HEADERS,

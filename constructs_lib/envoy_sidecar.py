@@ -36,6 +36,7 @@ class EnvoySidecarProps:
     where the program is expected, `port_declared` whether repos.yaml says so. `max_headers` and
     `max_headers_kb` (KiB) bound the headers of a request or response; `loopback_v6` gives the
     namespace ``::1``. `tcp` are the ports that it offers over TCP, `tcp_only`: it offers no HTTP.
+    `exposed` lets the ingress call.
     """
 
     project: str
@@ -54,6 +55,7 @@ class EnvoySidecarProps:
     loopback_v6: bool
     tcp: tuple[int, ...] = ()
     tcp_only: bool = False
+    exposed: bool = False
 
 
 class EnvoySidecar(HardenedContainer):
@@ -86,6 +88,7 @@ class EnvoySidecar(HardenedContainer):
 
 
 def _environment(props: EnvoySidecarProps) -> tuple[str, ...]:
+    exposed = {"IAC_EXPOSED": 1} if props.exposed else {}
     return envoy_environment(
         "sidecar",
         props.project,
@@ -99,6 +102,7 @@ def _environment(props: EnvoySidecarProps) -> tuple[str, ...]:
         IAC_SERVICE=props.service,
         IAC_TRUST_DOMAIN=props.trust_domain,
         **_offer(props),
+        **exposed,
     )
 
 

@@ -17,6 +17,7 @@ from constructs_lib.hardened_container import (
     Attachment,
     HardenedContainer,
     HardenedContainerProps,
+    Publication,
 )
 from constructs_lib.labels import labels
 from iac_wrapper.model.mesh import DNS_OPTIONS, PORTS
@@ -53,7 +54,7 @@ class Gateway(HardenedContainer):
                 stop_seconds=STOP_SECONDS,
                 capabilities=CAPABILITIES,
                 attachment=props.attachment,
-                port=(PORTS["gateway"], props.port),
+                ports=(Publication(PORTS["gateway"], props.port),),
                 dns_opts=DNS_OPTIONS,
             ),
         )

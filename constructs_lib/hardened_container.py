@@ -63,6 +63,15 @@ class Attachment:
 
 
 @dataclass(frozen=True)
+class Publication:
+    """A TCP port of the container, the host's port that leads to it, and the host's address."""
+
+    internal: int
+    external: int
+    address: str = "127.0.0.1"
+
+
+@dataclass(frozen=True)
 class HardenedContainerProps:
     """What differs between the containers of a project.
 
@@ -70,8 +79,8 @@ class HardenedContainerProps:
     `environment` holds sorted ``NAME=value`` lines; `memory_mb` is the
     limit in MiB, swap included; `tmpfs` maps a path to mount options; `capabilities` are the ones
     kept (``CAP_…``); `stop_seconds` is how long a stop may take; `namespace_of` is the id of the
-    container whose network namespace this one joins instead of having an `attachment`; `port`
-    is (in the container, on the host's loopback); `cpus` is the share of processors; `hosts` are
+    container whose network namespace this one joins instead of having an `attachment`; `ports` are
+    those that the host publishes; `cpus` is the share of processors; `hosts` are
     further (name, address) lines of its hosts file; `sysctls` are kernel settings of its network
     namespace, `dns_opts` options of its resolv.conf.
     """
@@ -90,7 +99,7 @@ class HardenedContainerProps:
     volumes: tuple[VolumeMount, ...] = ()
     attachment: Attachment | None = None
     namespace_of: str | None = None
-    port: tuple[int, int] | None = None
+    ports: tuple[Publication, ...] = ()
     hostname: str | None = None
     cpus: float | None = None
     hosts: tuple[tuple[str, str], ...] = ()
@@ -134,7 +143,7 @@ class HardenedContainer(Container):
             mounts=_mounts(props) or None,
             network_mode=_network_mode(props),
             networks_advanced=_networks(props.attachment),
-            ports=_ports(props.port),
+            ports=[_port(port) for port in props.ports] or None,
             sysctls=dict(props.sysctls) or None,
             dns_opts=list(props.dns_opts) or None,
             stop_timeout=props.stop_seconds,
@@ -192,11 +201,10 @@ def _networks(attachment: Attachment | None) -> list[ContainerNetworksAdvanced] 
     ]
 
 
-def _ports(port: tuple[int, int] | None) -> list[ContainerPorts] | None:
-    if port is None:
-        return None
-    internal, external = port
-    return [ContainerPorts(internal=internal, external=external, ip="127.0.0.1", protocol="tcp")]
+def _port(port: Publication) -> ContainerPorts:
+    return ContainerPorts(
+        internal=port.internal, external=port.external, ip=port.address, protocol="tcp"
+    )
 
 
 def _lifecycle(attachment: Attachment | None) -> TerraformResourceLifecycle | None:

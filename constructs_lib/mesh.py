@@ -23,6 +23,7 @@ from constructs_lib.cdk import (
 )
 from constructs_lib.gateway import Gateway, GatewayProps
 from constructs_lib.hardened_container import Attachment
+from constructs_lib.ingress import INGRESS_ID, Ingress, IngressProps, address, writer
 from constructs_lib.labels import labels
 from constructs_lib.mesh_props import MeshProps
 from constructs_lib.policy_validation import PolicyValidation
@@ -67,6 +68,7 @@ class Mesh:
             stack, SIDECAR_ID, name=self.props.host.sidecar_image, keep_locally=True
         )
         self.gateway = self._gateway()
+        self.ingress = self._ingress()
         self._record = literal(lock_file.dump(self.props.lock))
         # The lock goes into the state: it says what is deployed, whoever applied it.
         output = TerraformOutput(stack, "iac_lock", value=self._record)
@@ -92,6 +94,8 @@ class Mesh:
                 next_step="take one of them out of main.py",
             )
         self._members[service] = resources
+        if self.ingress and self.props.app(service).options.expose:
+            self.ingress.routes.after(resources)
 
     def _state_path(self) -> str:
         """The state file as seen from the directory that Terraform runs in."""
@@ -123,6 +127,13 @@ class Mesh:
         )
         return Gateway(self._stack, GATEWAY_ID, props)
 
+    def _ingress(self) -> Ingress | None:
+        serves = self.props.ingress
+        if serves is None:
+            return None
+        image, place = self.sidecar_image.image_id, Attachment(self.network)
+        return Ingress(self._stack, INGRESS_ID, IngressProps(self.props, serves, image, place))
+
     def _violations(self) -> list[str]:
         """What is wrong with the finished stack, a sentence each."""
         terraform = self._stack.to_terraform()
@@ -137,6 +148,7 @@ class Mesh:
             project=project,
             mountable=[str(folder) for folder in mountable],
             own=self._addresses(),
+            ingress=self._ingress_rules(),
         )
         if missing := set(self.services) - self._members.keys():
             names = ", ".join(sorted(missing))
@@ -147,11 +159,23 @@ class Mesh:
             found.append(f"another output {LOCK_OUTPUT!r}, expected Mesh's: the record of the lock")
         return found
 
+    def _ingress_rules(self) -> policies.IngressRules | None:
+        serves, project = self.props.ingress, self.props.lock.project
+        if serves is None:
+            return None
+        return policies.IngressRules(
+            folder=str(self.props.layout.ingress(project)),
+            published={(port, address) for _, port, address in serves.published},
+            command=(*writer(self.props), serves.digest),
+        )
+
     def _addresses(self) -> set[str]:
         """Of everything that is the mesh's, as Terraform names it."""
-        shared = (self.network, self.sidecar_image, self.gateway)
+        shared: tuple[TerraformResource, ...] = (self.network, self.sidecar_image, self.gateway)
+        if self.ingress:
+            shared += (self.ingress, self.ingress.routes)
         members = (each for resources in self._members.values() for each in resources)
-        return {f"{r.terraform_resource_type}.{r.friendly_unique_id}" for r in (*shared, *members)}
+        return set(map(address, (*shared, *members)))
 
 
 def _of_this_folder(stack: TerraformStack) -> MeshProps:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,12 @@ from iac_wrapper.files import lock_file, users_file
 from iac_wrapper.files.host import Host
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.app import DEFAULT_PROBATION, ResolvedApp
+from iac_wrapper.model.certificate import INGRESS
+from iac_wrapper.model.ingress import Ingress
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.users import GATEWAY, Users
 from iac_wrapper.settings import Settings
+from iac_wrapper.settings.ingress import ingress_of
 
 OUTDIR = "CDKTF_OUTDIR"
 """cdktf's own variable for the folder that it writes to."""
@@ -31,7 +35,8 @@ class MeshProps:
     the host; `outdir` is where cdktf writes, because the path of Terraform's state is relative to
     it; `memory_mb` limits each app's container, MiB; `max_headers` and `max_headers_kb` (KiB)
     bound the headers of a request or response; `probation` is how long a program that answers no
-    requests must stay alive, seconds.
+    requests must stay alive, seconds. `ingress` is what people reach, None if nothing is;
+    `lock_path` and `python` are for the command that writes its files.
     """
 
     lock: LockFile
@@ -44,12 +49,16 @@ class MeshProps:
     max_headers_kb: int = 60
     probation: int = DEFAULT_PROBATION
     otlp_endpoint: str = ""
+    ingress: Ingress | None = None
+    lock_path: Path = Path("repos.lock.json")
+    python: str = sys.executable
 
     def __post_init__(self) -> None:
         names = [app.name for app in self.lock.apps]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise self.bad("two apps have one name", ", ".join(twice), "every name once")
-        if without := sorted({*names, GATEWAY} - self.users.keys()):
+        shared = {GATEWAY, INGRESS} if self.lock.routes else {GATEWAY}
+        if without := sorted({*names, *shared} - self.users.keys()):
             raise self.bad("services without uids", ", ".join(without), "uids for every service")
         if not 1 <= self.lock.gateway_port <= 65535:
             raise self.bad("bad gateway port", self.lock.gateway_port, "1 to 65535")
@@ -58,7 +67,7 @@ class MeshProps:
         except ValueError as error:
             raise self.bad("bad subnet", str(error), "an IPv4 network in CIDR form") from None
         # The network's own address, its gateway, the broadcast address and the mesh's gateway.
-        needed = len(names) + 4
+        needed = len(names) + 3 + len(shared)
         if subnet.num_addresses < needed:
             raise self.bad("the subnet is too small", subnet, f"room for {needed} addresses")
 
@@ -111,7 +120,11 @@ def project_name(folder: Path | None = None) -> str:
 
 
 def _lock(folder: Path, chosen: Settings) -> LockFile:
-    return lock_file.load_lock(folder / (chosen.lock_file or "repos.lock.json"))
+    return lock_file.load_lock(_lock_path(folder, chosen))
+
+
+def _lock_path(folder: Path, chosen: Settings) -> Path:
+    return folder / (chosen.lock_file or "repos.lock.json")
 
 
 def read_props(folder: Path) -> MeshProps:
@@ -137,4 +150,6 @@ def read_props(folder: Path) -> MeshProps:
         max_headers_kb=chosen.max_headers_kb,
         probation=chosen.probation,
         otlp_endpoint=chosen.otlp_endpoint,
+        ingress=ingress_of(chosen, lock),
+        lock_path=_lock_path(folder, chosen).absolute(),
     )

@@ -8,6 +8,7 @@ nor bring a secret into Terraform.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -23,8 +24,23 @@ _EXPOSED = "looks like a key, token or password, expected a reference ${NAME} in
 _Json = Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class IngressRules:
+    """What the ingress may do beyond others: see the `folder` of its files, publish ports (port,
+    address), and have the `command` run that writes the files."""
+
+    folder: str
+    published: Collection[tuple[int, str]]
+    command: Sequence[str]
+
+
 def violations(
-    terraform: _Json, *, project: str, mountable: Sequence[str], own: Collection[str]
+    terraform: _Json,
+    *,
+    project: str,
+    mountable: Sequence[str],
+    own: Collection[str],
+    ingress: IngressRules | None = None,
 ) -> list[str]:
     """Every breach as ``address: what, expected what``; no secret is ever part of the text.
 
@@ -33,6 +49,7 @@ def violations(
         project: the name that labels must carry.
         mountable: the directories on the host below which mounts may lie.
         own: the addresses (``docker_container.x``) of the project's own resources.
+        ingress: None if there is none.
     """
     found: list[str] = []
     for kind, resources in terraform.get("resource", {}).items():
@@ -42,8 +59,11 @@ def violations(
                 found += [f"{address}: {text}" for text in _pretence(body)]
                 continue
             found += [f"{address}: {text}" for text in _labels(kind, body, project)]
+            found += [f"{address}: {text}" for text in _commands(kind, body, ingress)]
             if kind == "docker_container":
-                found += [f"{address}: {text}" for text in _container(body, project, mountable)]
+                found += [
+                    f"{address}: {text}" for text in _container(body, project, mountable, ingress)
+                ]
     found += [f"{where}: {_EXPOSED}" for where in _secrets(terraform, "")]
     return found
 
@@ -59,6 +79,22 @@ def _labels(kind: str, body: _Json, project: str) -> Iterator[str]:
         yield f"label {labels.PROJECT} is {present[labels.PROJECT]!r}, expected {project!r}"
 
 
+def _commands(kind: str, body: _Json, ingress: IngressRules | None) -> Iterator[str]:
+    """Commands that an apply runs on this machine."""
+    wanted = ["local-exec"] if ingress and kind == labels.DATA else []
+    found = [name for one in body.get("provisioner", ()) for name in one]
+    if found != wanted:
+        yield f"has the provisioners {found}, expected {wanted}"
+    for one in body.get("provisioner", ()):
+        run = one.get("local-exec", {})
+        argv = (*run.get("interpreter", ()), run.get("command"))
+        if not ingress or argv != tuple(ingress.command) or run.keys() - _RUN:
+            yield "runs another command than the one that writes the ingress's files"
+
+
+_RUN = {"interpreter", "command"}
+
+
 def _pretence(body: _Json) -> Iterator[str]:
     """Labels by which destroy, heal and the sweep would take a resource for a service's."""
     names = (labels.PROJECT, labels.SERVICE, labels.ROLE)
@@ -68,13 +104,19 @@ def _pretence(body: _Json) -> Iterator[str]:
 
 def _present(body: _Json) -> dict[str, str]:
     """The labels of a resource: of what is built where it builds, else of itself."""
+    if "input" in body:
+        return {str(name): str(value) for name, value in labels.of_data(body).items()}
     return labels.of_build(body) if "build" in body else labels.of(body)
 
 
-def _container(body: _Json, project: str, mountable: Sequence[str]) -> Iterator[str]:
+def _container(
+    body: _Json, project: str, mountable: Sequence[str], ingress: IngressRules | None
+) -> Iterator[str]:
+    ours = ingress if "ingress" in _roles(body) else None
     yield from _privileges(body)
     yield from _isolation(body)
-    yield from _host_access(body, mountable)
+    yield from _ports(body, ours.published if ours else ())
+    yield from _host_access(body, mountable, ours.folder if ours else "")
     yield from _data(body, project)
 
 
@@ -106,12 +148,16 @@ def _isolation(body: _Json) -> Iterator[str]:
     for mode in ("network_mode", "pid_mode", "ipc_mode", "userns_mode", "cgroupns_mode"):
         if body.get(mode) == "host":
             yield f"shares a namespace with the host, expected {mode} other than host"
+
+
+def _ports(body: _Json, published: Collection[tuple[int, str]]) -> Iterator[str]:
     for port in body.get("ports", ()):
-        if port.get("ip") != "127.0.0.1":
+        at = port.get("external"), port.get("ip")
+        if at[1] != "127.0.0.1" and at not in published:
             yield f"publishes port {port.get('internal')} beyond this host, expected ip 127.0.0.1"
 
 
-def _host_access(body: _Json, mountable: Sequence[str]) -> Iterator[str]:
+def _host_access(body: _Json, mountable: Sequence[str], folder: str) -> Iterator[str]:
     if body.get("upload"):
         yield "uploads files, expected mounts: uploaded content lies in Terraform's state"
     if body.get("devices") or body.get("volumes"):
@@ -119,6 +165,8 @@ def _host_access(body: _Json, mountable: Sequence[str]) -> Iterator[str]:
     for mount in _mounts(body, "bind"):
         source = PurePosixPath(mount.get("source", ""))
         above = {str(parent) for parent in source.parents}
+        if str(source) == folder:
+            above.update(mountable)
         if ".." in source.parts or above.isdisjoint(mountable):
             yield f"mounts {source}, expected a directory below {' or '.join(mountable)}"
         if mount.get("read_only") is not True:

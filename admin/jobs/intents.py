@@ -74,6 +74,7 @@ def _specs(request: JobRequest, settings: Settings, root: Path) -> list[AppSpec]
     if not request.owner:
         for spec in specs:
             _check_source(spec, settings, root)
+            _check_certificates(spec, settings, root)
             _check_environment(spec, settings)
     return specs
 
@@ -127,6 +128,14 @@ def _check_source(spec: AppSpec, settings: Settings, root: Path) -> None:
                 "this is the address of a server on this machine itself",
                 "another host, in plain letters and digits",
             )
+
+
+def _check_certificates(spec: AppSpec, settings: Settings, root: Path) -> None:
+    """A key of this machine that is named here would be served to the world."""
+    named = [file for one in spec.options.expose for file in (one.cert, one.key) if file]
+    if named:
+        locations = [root / Path(file).expanduser() for file in named]
+        _check_below(spec, locations, settings.admin_paths, root)
 
 
 def _path(slug: Slug, root: Path) -> Path:

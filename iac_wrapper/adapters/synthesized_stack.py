@@ -17,9 +17,9 @@ def changed_services(stack: Path, plan: TerraformPlan) -> frozenset[str]:
     owners = _owners(stack)
     touched = {owners[c.address] for c in plan.changes if c.address in owners}
     services = {name for name, role in owners.values() if role in ("app", "envoy")}
-    if any(role not in ("app", "envoy") for _, role in touched):
+    if any(role in ("gateway", "network") for _, role in touched):
         return frozenset(services)
-    return frozenset(name for name, _ in touched)
+    return frozenset(name for name, _ in touched) & services
 
 
 def touches_only(stack: Path, plan: TerraformPlan, services: Collection[str]) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.certificate import INGRESS
 from iac_wrapper.model.health import Health
 from iac_wrapper.model.plan import Action, TerraformChange
 from iac_wrapper.model.public_host import CertificateResult
@@ -81,7 +82,7 @@ def plan_text(
     beside = f"{len(others)} beside the services" if others else ""
     parts = [part for part in (summary(changes), beside) if part]
     lines.append(f"Plan: {', '.join(parts) or 'only the record of what is deployed changes'}.")
-    if any(change.action == "remove" for change in changes):
+    if any(change.action == "remove" and change.service != INGRESS for change in changes):
         lines.append("`iac deploy` asks before it removes; without a terminal it needs --prune.")
     return "\n".join(lines)
 
@@ -186,6 +187,7 @@ def report_table(report: ProjectReport, width: int = WIDTH) -> str:
     verdict = click.style(_verdict(report), fg="green" if report.good else "red")
     shown = [(service.app, service.identity) for service in report.services]
     lines = [_fitted(report.services, width), "", *_in_common(shown), verdict]
+    lines += [f"{service.app.name}: {url}" for service in report.services for url in service.urls]
     lines += [
         f"{service.app.name}: the previous version ({_version(service.previous)})"
         f" {'was put back' if service.put_back else 'still serves'}."

@@ -111,6 +111,10 @@ class Layout:
         """Secret environment values of a version that is not deployed yet, for one run."""
         return self.project_env_files(project) / run
 
+    def ingress(self, project: str) -> Path:
+        """Listeners and routes of the ingress, which sees this folder."""
+        return self.project(project) / "ingress"
+
     def outdir(self, project: str) -> Path:
         """Where cdktf writes. The default project has cdktf's own default, as its CLI does."""
         if project == DEFAULT_PROJECT:
@@ -126,6 +130,11 @@ def network_name(project: str) -> str:
 def gateway_name(project: str) -> str:
     """The name of a project's gateway container."""
     return f"{project}-gateway"
+
+
+def ingress_name(project: str) -> str:
+    """The name of a project's ingress container."""
+    return f"{project}-ingress"
 
 
 def container_name(project: str, service: str, role: str) -> str:

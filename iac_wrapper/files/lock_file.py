@@ -52,6 +52,8 @@ def dump(lock: LockFile) -> str:
     }
     if lock.environment:
         data["environment"] = lock.environment
+    if any(route.is_local for route in lock.routes):
+        data["ingress_port"] = lock.ingress_port
     return json.dumps(data, indent=2, sort_keys=True) + "\n"
 
 
@@ -145,6 +147,7 @@ def _from_json(data: Mapping[str, Any]) -> LockFile:
         gateway_port=int(data["gateway_port"]),
         apps=tuple(app_from_json(name, app) for name, app in sorted(data["apps"].items())),
         environment=data.get("environment"),
+        ingress_port=data.get("ingress_port"),
     )
 
 

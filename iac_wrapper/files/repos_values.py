@@ -15,7 +15,17 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.yaml_nodes import Reader
 from iac_wrapper.model import processes
 from iac_wrapper.model.app_rules import NAME
-from iac_wrapper.model.key import ByName, ByProcess, Key, Listed, Misfit, Text
+from iac_wrapper.model.key import (
+    MAX_BLOCKS,
+    Blocks,
+    ByName,
+    ByProcess,
+    Key,
+    Listed,
+    Misfit,
+    Text,
+    boolean,
+)
 from iac_wrapper.model.repos_keys import KEYS, SLUG, contradiction, mount_clash
 
 
@@ -78,6 +88,8 @@ def _value(key: Key, node: yaml.Node, reader: Reader) -> Any:
         return _by_process(key, key.form, node, reader)
     if isinstance(key.form, Listed):
         return _listed(key, key.form, node, reader)
+    if isinstance(key.form, Blocks):
+        return _blocks(key, key.form, node, reader)
     return _text(key, key.form, node, reader)
 
 
@@ -182,6 +194,39 @@ def _by_name(key: Key, form: ByName, node: yaml.Node, reader: Reader) -> dict[st
                 raise _misfit(key, misfit) from None
         values[known] = value
     return values
+
+
+def _blocks(key: Key, form: Blocks, node: yaml.Node, reader: Reader) -> Any:
+    written: Any
+    if isinstance(node, yaml.ScalarNode):
+        written = boolean(reader.text(node, key.name, expected=_with_example(form.expected, key)))
+        if written is None:
+            raise reader.error(
+                node,
+                f"bad value of {key.name}",
+                found=reader.show(node),
+                expected=_with_example(form.expected, key),
+            )
+    else:
+        listed = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        if not 0 < len(listed) <= MAX_BLOCKS:
+            found = f"a list of {len(listed)}"
+            expected = f"1 to {MAX_BLOCKS} mappings"
+            raise reader.error(node, f"bad value of {key.name}", found=found, expected=expected)
+        written = [_block(key, form, each, reader) for each in listed]
+    with reader.at(node):
+        try:
+            return form.make(written)
+        except Misfit as misfit:
+            raise _misfit(key, misfit) from None
+
+
+def _block(key: Key, form: Blocks, node: yaml.Node, reader: Reader) -> dict[str, Any]:
+    if not isinstance(node, yaml.MappingNode):
+        raise reader.not_a_mapping(node, key.name, _with_example(form.expected, key))
+    fields = {field.name: field for field in form.fields}
+    found = reader.mapping(node, tuple(fields), key.name)
+    return {name: _value(fields[name], each, reader) for name, each in found.items()}
 
 
 def _with_example(expected: str, key: Key) -> str:

@@ -97,6 +97,7 @@ def _options(app: ResolvedApp) -> dict[str, str]:
 _UNSAID = {
     "cpus": "no limit",
     "rollout": "beside",
+    "expose": "false",
     "tcp": "none",
     "volumes": "none",
     "needs": "none",

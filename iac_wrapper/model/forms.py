@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from iac_wrapper.model import app_rules
+from iac_wrapper.model import app_rules, key
 from iac_wrapper.model.key import ByName, JsonSchema, Listed, Text
 
 _UNITS = {"": 1, "m": 1, "mb": 1, "mib": 1, "g": 1024, "gb": 1024, "gib": 1024}
@@ -26,6 +26,56 @@ def one_of(*words: str) -> Text:
         parse=lambda text: text if text in words else None,
         expected="one of " + ", ".join(words),
         schema={"enum": list(words)},
+    )
+
+
+def pattern(expression: str, expected: str, most: int = 253) -> Text:
+    """Text of at most `most` characters that is wholly of a regular expression."""
+    return Text(
+        parse=lambda text: (
+            text if len(text) <= most and re.fullmatch(f"(?:{expression})", text) else None
+        ),
+        expected=expected,
+        schema={"type": "string", "maxLength": most, "pattern": f"^(?:{expression})$"},
+    )
+
+
+def boolean() -> Text:
+    """``true`` or ``false``."""
+    return Text(key.boolean, "true or false", key.BOOLEAN, _written_boolean)
+
+
+def _written_boolean(value: bool) -> str:
+    return str(value).lower()
+
+
+MAX_HSTS = 63_072_000
+"""Seconds: two years, what hstspreload.org recommends; a year is its least."""
+
+_TO_MAX_HSTS = (
+    "[1-9][0-9]{0,6}|[1-5][0-9]{7}|6[0-2][0-9]{6}|630[0-6][0-9]{4}|6307[01][0-9]{3}|63072000"
+)
+
+
+def hsts() -> Text:
+    """Seconds, 1 to `MAX_HSTS`, or ``false``, which is 0."""
+
+    def parse(text: str) -> int | None:
+        if re.fullmatch("[fF]alse|FALSE", text):
+            return 0
+        return int(text) if re.fullmatch(_TO_MAX_HSTS, text) else None
+
+    return Text(
+        parse,
+        f"false, or seconds up to {MAX_HSTS}",
+        {
+            "anyOf": [
+                {"enum": [False, "false", "False", "FALSE"]},
+                {"type": "integer", "minimum": 1, "maximum": MAX_HSTS},
+                {"type": "string", "pattern": f"^(?:{_TO_MAX_HSTS})$"},
+            ]
+        },
+        write=lambda value: str(value or "false"),
     )
 
 

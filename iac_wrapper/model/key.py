@@ -14,6 +14,23 @@ JsonSchema = Mapping[str, Any]
 """A JSON Schema, draft 7."""
 
 
+BOOLEAN: JsonSchema = {
+    "type": ["boolean", "string"],
+    "pattern": "^(?:[tT]rue|TRUE|[fF]alse|FALSE)$",
+}
+"""A switch, by its value or by its spelling."""
+
+MAX_BLOCKS = 100
+"""Mappings in the list of one key."""
+
+
+def boolean(text: str) -> bool | None:
+    """The value of a switch as YAML 1.2 spells it; None for another text."""
+    words = {"true": True, "True": True, "TRUE": True}
+    words |= {"false": False, "False": False, "FALSE": False}
+    return words.get(text)
+
+
 class Misfit(ValueError):  # noqa: N818 - becomes a ConfigError where file, line and key are known
     """A text is not of the form that it should have."""
 
@@ -112,7 +129,38 @@ class ByProcess:
         return f"[{', '.join(value)}]"
 
 
-Form = Text | ByName | Listed | ByProcess
+@dataclass(frozen=True)
+class Blocks:
+    """The form of ``true``, ``false``, a mapping, or a list of mappings.
+
+    Args:
+        fields: the keys of a mapping, each of a `Text`.
+        make: the value, of the mappings or of what stands for them; raises Misfit or a ConfigError.
+        expected: the form in words.
+        rules: what an editor checks of a mapping besides its keys.
+        write: the text of a value, as people write it.
+    """
+
+    fields: tuple[Key, ...]
+    make: Callable[[bool | Sequence[Mapping[str, Any]]], Any]
+    expected: str
+    rules: Sequence[JsonSchema] = ()
+    write: Callable[[Any], str] = str
+
+    @property
+    def schema(self) -> JsonSchema:
+        """What an editor checks."""
+        one = {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {key.name: key.form.schema for key in self.fields},
+            "allOf": list(self.rules),
+        }
+        some = {"type": "array", "minItems": 1, "maxItems": MAX_BLOCKS, "items": one}
+        return {"anyOf": [BOOLEAN, one, some]}
+
+
+Form = Text | ByName | Listed | ByProcess | Blocks
 
 
 @dataclass(frozen=True)

@@ -27,15 +27,28 @@ FIXED = "org.karstkit.fixed"
 """A hash of what only a new container can change."""
 
 
+DATA = "terraform_data"
+"""The kind of Terraform's own resource that carries a value; the ingress's routes are one."""
+
 IMAGES = "iac/"
 """Begins the names of this tool's images: those of services, and what sidecars run."""
 
 
 def is_own(kind: str, body: Mapping[str, Any]) -> bool:
     """Whether a resource with these attributes is a part of a project; else somebody added it."""
+    if kind == DATA:
+        return SERVICE in of_data(body)
     if kind == "docker_image":
         return str(body.get("name", "")).startswith(IMAGES)
     return kind.startswith("docker_") and SERVICE in of(body)
+
+
+def of_data(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The input of a terraform_data; in the state it lies beside its type."""
+    found = body.get("input")
+    if isinstance(found, Mapping) and found.keys() == {"type", "value"}:
+        found = found["value"]
+    return found if isinstance(found, Mapping) else {}
 
 
 def of_build(body: Mapping[str, Any]) -> dict[str, str]:

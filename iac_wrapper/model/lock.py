@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from iac_wrapper.model import exposure
 from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.exposure import Route
 
 
 @dataclass(frozen=True)
@@ -13,7 +15,8 @@ class LockFile:
     """Everything `main.py` needs to know about one project.
 
     `subnet` is an IPv4 network in CIDR form; `gateway_port` the one published loopback port.
-    `apps` is sorted by name. `environment` is the one of the repos file that the project is.
+    `apps` is sorted by name. `environment` is the one of the repos file that the project is;
+    `ingress_port` the loopback port of services with ``expose: true``, None without any.
     """
 
     project: str
@@ -22,11 +25,17 @@ class LockFile:
     gateway_port: int
     apps: tuple[ResolvedApp, ...]
     environment: str | None = None
+    ingress_port: int | None = None
 
     @property
     def trust_domain(self) -> str:
         """The SPIFFE trust domain of the project: its network's name."""
         return self.network
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """The addresses under which people reach services, sorted; without any, no ingress."""
+        return exposure.routes((app.name, app.options.expose) for app in self.apps)
 
     def with_apps(self, apps: Iterable[ResolvedApp]) -> LockFile:
         """The same with other versions of some apps."""

@@ -8,6 +8,15 @@ from __future__ import annotations
 TLS_DIRECTORY = "/etc/iac/tls"
 """Where a service's leaf directory is mounted in its Envoy container."""
 
+INGRESS_DIRECTORY = "/etc/iac/ingress"
+"""Where the ingress finds its listeners and routes."""
+
+PUBLIC_DIRECTORY = "/etc/iac/public"
+"""Where the ingress finds the certificates of public hosts."""
+
+ENTRANCES = {"local": 8000, "http": 8080, "https": 8443}
+"""TCP ports in the ingress's container: of this machine's loopback, and of public hosts."""
+
 PORTS = {
     "stats": 9901,
     "mtls": 15000,

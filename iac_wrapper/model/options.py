@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from iac_wrapper.model import forms, tcp, volumes
+from iac_wrapper.model import exposure, forms, tcp, volumes
+from iac_wrapper.model.exposure import Exposures
 from iac_wrapper.model.key import Key
 
 Run = Literal["web", "worker", "job"]
@@ -33,8 +34,9 @@ class Options:
 
     `health` is the path that must answer with a status below 400; `health_timeout` and `stop_grace`
     are seconds; `memory_mb` is MiB; `cpus` is processors; `tmpfs` maps absolute paths of writable
-    memory to MiB; `tcp` are ports that other services may reach over any protocol; `volumes` maps
-    names of volumes to absolute paths; `needs` are services; `release` is a line for a shell.
+    memory to MiB; `expose` are the addresses under which people reach it; `tcp` are ports that
+    other services may reach over any protocol; `volumes` maps names of volumes to absolute paths;
+    `needs` are services; `release` is a line for a shell.
     """
 
     run: Run | None = field(
@@ -120,6 +122,18 @@ class Options:
             "{/tmp: 256m, /app/cache: 64m}",
         ),
     )
+    expose: Exposures = field(
+        default=(),
+        metadata=_key(
+            "expose",
+            exposure.FORM,
+            "[its URL](docs/public-hosts.md): `true`, or public hosts",
+            "none",
+            "{host: app.example.com}",
+            only_web="a {run} answers no requests, so there is nothing to expose",
+        ),
+    )
+
     tcp: tuple[int, ...] = field(
         default=(),
         metadata=_key(
@@ -169,12 +183,18 @@ class Options:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form of what was said; what was not is left out."""
-        return {name: value for name, value in asdict(self).items() if value not in (None, {}, ())}
+        values = asdict(self) | {"expose": exposure.to_json(self.expose)}
+        return {name: value for name, value in values.items() if value not in (None, {}, ())}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Options:
-        """The inverse of `to_dict`, after a trip through JSON."""
-        return cls(**{name: _with_tuples(value) for name, value in data.items()})
+        """The inverse of `to_dict`, after a trip through JSON.
+
+        Raises:
+            TypeError: it did not write that.
+        """
+        values = {name: _with_tuples(value) for name, value in data.items()}
+        return cls(**{**values, "expose": exposure.from_json(data.get("expose"))})
 
     def written(self) -> dict[str, str]:
         """What was said by the keys of repos.yaml, with units as people write them."""

@@ -20,7 +20,7 @@ class ServiceReport:
     `broken_before`: it neither did that nor named the service, which was not good before either.
     `previous` is the version that serves in place of this one, which failed; `put_back`: it did
     not go on serving, but was stopped for this one and then started again. `warnings` are
-    sentences on one that is good.
+    sentences on one that is good. `urls` are those under which people reach it.
     """
 
     app: ResolvedApp
@@ -34,6 +34,7 @@ class ServiceReport:
     previous: ResolvedApp | None = None
     warnings: tuple[str, ...] = ()
     put_back: bool = False
+    urls: tuple[str, ...] = ()
 
     @property
     def good(self) -> bool:
@@ -73,6 +74,7 @@ class ServiceReport:
                 "image": self.previous.image,
                 "put_back": self.put_back,
             },
+            "urls": list(self.urls),
             "run": self.app.run,
             "notes": list(self.app.notes),
             "warnings": list(self.warnings),

@@ -175,6 +175,8 @@ def _coarse(schema: JsonSchema) -> dict[str, Any]:
         kind = part.get("type", [])
         types += [kind] if isinstance(kind, str) else kind
         found |= {name: part[name] for name in _BOUNDS if name in part}
+    if "anyOf" in schema and "object" in types:
+        return {"type": types}  # blocks: what is in them is the parser's to say
     if types == ["object"]:
         found |= {
             "maxProperties": 500,

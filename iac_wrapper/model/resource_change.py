@@ -46,7 +46,12 @@ def resource_changes(shown: Mapping[str, Any]) -> tuple[ResourceChange, ...]:
         for item in shown.get("resource_changes", ())
         if item["type"] in ("docker_container", "docker_network")
     )
-    return tuple(change for change in found if change)
+    routes = (
+        _routes(item["change"])
+        for item in shown.get("resource_changes", ())
+        if item["type"] == labels.DATA
+    )
+    return tuple(change for change in (*found, *routes) if change)
 
 
 def others(shown: Mapping[str, Any], *, record: str) -> tuple[TerraformChange, ...]:
@@ -59,7 +64,9 @@ def others(shown: Mapping[str, Any], *, record: str) -> tuple[TerraformChange, .
     resources = (
         (item["address"], item["change"])
         for item in shown.get("resource_changes", ())
-        if not labels.is_own(item["type"], item["change"]["after"] or item["change"]["before"])
+        if not labels.is_own(
+            item["type"], item["change"]["after"] or item["change"]["before"] or {}
+        )
     )
     outputs = (
         (f"output.{name}", change)
@@ -86,6 +93,21 @@ def _change(change: Mapping[str, Any], drift: Mapping[str, Any] | None) -> Resou
         attributes=dict(_differences(change, action)),
         gone=gone,
         edited=frozenset(_edited(drift)) if drift and not gone else frozenset(),
+    )
+
+
+def _routes(change: Mapping[str, Any]) -> ResourceChange | None:
+    """The ingress's routes: another resource each time, for people a change in place."""
+    action = _ACTIONS.get(tuple(change["actions"]))
+    before, after = (labels.of_data(change[when] or {}) for when in ("before", "after"))
+    known = after or before
+    if action is None or labels.SERVICE not in known:
+        return None
+    return ResourceChange(
+        service=known[labels.SERVICE],
+        role=known[labels.ROLE],
+        action="update" if action == "replace" else action,
+        attributes={"urls": (before.get("urls", {}), after.get("urls", {}))},
     )
 
 

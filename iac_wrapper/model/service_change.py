@@ -20,6 +20,7 @@ What = Literal[
     "settings",
     "limits",
     "certificate",
+    "routes",
     "tool",
     "drift",
     "volumes",
@@ -37,8 +38,8 @@ class Reason:
 
 @dataclass(frozen=True)
 class ServiceChange:
-    """One service, or one of ``gateway``, ``network`` and ``control-plane``, which cannot be names
-    of services. `interrupts`: its containers stop for a moment, or for good.
+    """One service, or one of ``gateway``, ``ingress``, ``network`` and ``control-plane``, which
+    cannot be names of services. `interrupts`: its containers stop for a moment, or for good.
     """
 
     service: str

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.app_changes import app_changes
-from iac_wrapper.model.certificate import CONTROL_PLANE
+from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS
 from iac_wrapper.model.forms import written_size
 from iac_wrapper.model.resource_change import ResourceChange
 from iac_wrapper.model.service_change import Reason, ServiceAction, ServiceChange
@@ -35,6 +36,9 @@ _NAMES = {
 
 _SETTINGS = ("IAC_MAX_HEADERS", "IAC_MAX_HEADERS_KB")
 """Variables of a sidecar that are settings of the deploy."""
+
+_EXPOSED = ("IAC_EXPOSED",)
+"""Variables of a sidecar that follow from `expose:`."""
 
 _PORT = ("IAC_PORT", "IAC_PORT_DECLARED")
 """Variables of a sidecar that follow from `port:`."""
@@ -68,7 +72,7 @@ def service_changes(
     stopped = {service for service, _ in seen.stopped}
     names = {*before, *after, *stopped, *(r.service for r in resources)}
     if before:  # on a first deploy everything is new, this too
-        names |= {CONTROL_PLANE} & set(seen.due)
+        names |= {CONTROL_PLANE, INGRESS} & set(seen.due)
     found = (
         _one(name, before.get(name), after.get(name), _of(name, resources), seen)
         for name in sorted(names)
@@ -131,17 +135,36 @@ def _reasons(
             old, new, values=seen.values.get(name, ()), commits=seen.commits.get(name)
         )
     yield from wanted
-    if (old and new) or name == CONTROL_PLANE:
+    goes_on = not {"create", "delete"} & {resource.action for resource in resources}
+    if (old and new) or name == CONTROL_PLANE or (name == INGRESS and goes_on):
         yield from (Reason("certificate", "certificate renewed") for due in seen.due if due == name)
     for service, role in sorted(seen.stopped):
         if service == name:
             yield Reason("drift", f"{_whose(role)} is stopped")
+    yield from _routed(resources)
+    resources = [resource for resource in resources if resource.role != "routes"]
     for resource in resources:
         yield from _drifted(resource)
     for resource in resources:
         yield from _limited(resource, old, new)
     for resource in resources:
         yield from _unexplained(resource, {reason.what for reason in wanted})
+
+
+def _routed(resources: Sequence[ResourceChange]) -> Iterator[Reason]:
+    """Which addresses come and go. Those of an ingress that comes or goes say nothing new."""
+    for resource in resources:
+        if resource.role == "routes" and resource.action == "update":
+            before, after = (set(map(_address, urls)) for urls in resource.attributes["urls"])
+            signs = [f"-{each}" for each in sorted(before - after)]
+            signs += [f"+{each}" for each in sorted(after - before)]
+            yield Reason("routes", f"routes: {', '.join(signs) or 'written anew'}")
+
+
+def _address(url: str) -> str:
+    """Host and path of a URL."""
+    found = urlsplit(url)
+    return f"{found.hostname}{found.path.rstrip('/')}"
 
 
 def _whose(role: str) -> str:
@@ -202,10 +225,11 @@ def _unexplained(resource: ResourceChange, explained: Collection[str]) -> Iterat
         return
     own -= {"labels"} if "source" in explained else set()  # they name the slug
     if "image" in own:
-        which = "sidecar image" if resource.role in ("envoy", "gateway") else "image"
+        own_images = ("envoy", "gateway", "ingress")
+        which = "sidecar image" if resource.role in own_images else "image"
         yield Reason("tool", f"KarstKit's {which} changed")
     if "env" in own:
-        follows = _PORT if "port" in explained else ()
+        follows = (*(_PORT if "port" in explained else ()), *_EXPOSED)
         yield from _variables(resource, *resource.attributes["env"], follows)
     if rest := own - {"image", "env"}:
         text = f"{', '.join(_named(rest))}{_of_whose(resource.role)} changed"

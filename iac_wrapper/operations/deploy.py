@@ -11,12 +11,13 @@ from iac_wrapper.model.intent import Intent
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.plan import TerraformPlan
 from iac_wrapper.model.report import ProjectReport, ServiceReport
-from iac_wrapper.operations import first_starts, local_bases, prune, volumes
+from iac_wrapper.operations import first_starts, ingress, local_bases, prune, volumes
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.infrastructure import check_own
 from iac_wrapper.operations.intent import select, warn_of_another
 from iac_wrapper.operations.prepare import (
     ProjectFacts,
+    check_addresses,
     check_values,
     facts,
     keep_parts,
@@ -59,6 +60,8 @@ def gather(workspace: Workspace, intent: Intent) -> ProjectFacts:
     prune.check(workspace, intent)
     selection = select(workspace, intent)
     check_values(workspace, selection)
+    check_addresses(selection)
+    ingress.check_ports(workspace, selection)
     count = len({spec.group for spec in selection.fresh})
     workspace.step(f"Resolving {count} slug{'s' * (count != 1)}")
     found = facts(workspace, selection)

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from iac_wrapper.adapters import workspace_lock
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.errors import CommandError, EngineError
-from iac_wrapper.files.layout import container_name, gateway_name
+from iac_wrapper.files.layout import container_name, gateway_name, ingress_name
 from iac_wrapper.model import labels
-from iac_wrapper.operations import candidates, releases
+from iac_wrapper.operations import candidates, ingress, releases
 from iac_wrapper.operations.workspace import Workspace
 
 STOPPED = ("exited", "created", "dead")
@@ -24,7 +24,8 @@ def needs_healing(workspace: Workspace) -> bool:
     """Whether something is stopped or left behind: a look, for which nobody need hold the lock."""
     containers = _to_run(workspace)
     by_id = {c.id: c for c in containers}
-    return any(c.state in STOPPED or _left_behind(c, _owner(c, by_id)) for c in containers)
+    wrong = any(c.state in STOPPED or _left_behind(c, _owner(c, by_id)) for c in containers)
+    return wrong or ingress.is_stale(workspace)
 
 
 def heal(workspace: Workspace) -> list[str]:
@@ -35,7 +36,7 @@ def heal(workspace: Workspace) -> list[str]:
     Returns:
         What was done, a sentence each.
     """
-    done: list[str] = []
+    done = ["the ingress's files: written again"] if ingress.refresh(workspace) else []
     containers = _to_run(workspace)
     for container in containers:
         if not _is_app(container) and container.state in STOPPED:
@@ -69,7 +70,8 @@ def warn_of_missing(workspace: Workspace) -> list[str]:
         )
     present = {c.name for c in workspace.engine.containers(project)}
     wanted = [container_name(project, a.name, role) for a in lock.apps for role in ("envoy", "app")]
-    missing = [name for name in [gateway_name(project), *wanted] if name not in present]
+    shared = [gateway_name(project), *([ingress_name(project)] if lock.routes else [])]
+    missing = [name for name in [*shared, *wanted] if name not in present]
     for name in missing:
         workspace.warn(f"{name} is gone; `iac deploy` makes it again")
     return missing

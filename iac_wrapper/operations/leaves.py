@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from iac_wrapper.files.layout import container_name
 from iac_wrapper.identity import certificates, ownership
-from iac_wrapper.model.certificate import CONTROL_PLANE
+from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.users import Users
 from iac_wrapper.operations import users
@@ -78,4 +78,7 @@ def due_certificates(
 
 def _leaf_owners(lock: LockFile, found: Mapping[str, Users]) -> dict[str, int]:
     """Everybody who has a leaf, and the uid that may read its key."""
-    return {**{app.name: found[app.name].envoy for app in lock.apps}, CONTROL_PLANE: os.geteuid()}
+    owners = {app.name: found[app.name].envoy for app in lock.apps}
+    if lock.routes:
+        owners[INGRESS] = found[INGRESS].envoy
+    return {**owners, CONTROL_PLANE: os.geteuid()}

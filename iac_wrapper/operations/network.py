@@ -15,6 +15,7 @@ from iac_wrapper.operations.workspace import Workspace
 
 DEFAULT_SUBNET = "172.20.0.0/16"
 DEFAULT_GATEWAY_PORT = 15443
+DEFAULT_INGRESS_PORT = 15080
 
 
 def choose_subnet(workspace: Workspace, applied: LockFile | None, hint: LockFile | None) -> str:
@@ -58,18 +59,38 @@ def choose_gateway_port(
         ConfigError: something that is not this project's gateway listens on one that is fixed.
     """
     binding = workspace.settings.gateway_port or (applied.gateway_port if applied else None)
+    wanted = hint.gateway_port if hint else None
+    return _port(workspace, "gateway", binding, DEFAULT_GATEWAY_PORT, wanted)
+
+
+def choose_ingress_port(
+    workspace: Workspace, applied: LockFile | None, hint: LockFile | None
+) -> int:
+    """The loopback port of exposed services, in the same way.
+
+    Raises:
+        ConfigError: as for the gateway's.
+    """
+    binding = workspace.settings.ingress_port or (applied.ingress_port if applied else None)
+    wanted = hint.ingress_port if hint else None
+    return _port(workspace, "ingress", binding, DEFAULT_INGRESS_PORT, wanted)
+
+
+def _port(
+    workspace: Workspace, who: str, binding: int | None, default: int, hint: int | None
+) -> int:
+    """`binding`, else for the default project `default`, else `hint` if it is free, else any."""
     if binding is None and workspace.project == DEFAULT_PROJECT:
-        binding = DEFAULT_GATEWAY_PORT
+        binding = default
     own = workspace.engine.published_ports(workspace.project)
     if binding is None:
-        wanted = hint.gateway_port if hint else None
-        return wanted if wanted and (wanted in own or port_is_free(wanted)) else free_port()
+        return hint if hint and (hint in own or port_is_free(hint)) else free_port()
     if binding in own or port_is_free(binding):
         return binding
     raise ConfigError(
-        f"the gateway's port {binding} on 127.0.0.1 is in use",
-        found="another program, or another project's gateway, listens there",
-        next_step=f"find it with `ss -ltnp 'sport = :{binding}'`, or set IAC_GATEWAY_PORT",
+        f"the {who}'s port {binding} on 127.0.0.1 is in use",
+        found=f"another program, or another project's {who}, listens there",
+        next_step=f"find it with `ss -ltnp 'sport = :{binding}'`, or set IAC_{who.upper()}_PORT",
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from iac_wrapper.files import lock_file
-from iac_wrapper.files.layout import container_name, gateway_name
+from iac_wrapper.files.layout import container_name, gateway_name, ingress_name
 from iac_wrapper.model import resource_change
 from iac_wrapper.model.intent import Intent
 from iac_wrapper.model.lock import LockFile
@@ -149,7 +149,11 @@ def _stopped(workspace: Workspace, resting: frozenset[str]) -> set[tuple[str, st
         if container.state in STOPPED
         and container.service not in resting
         and container.name
-        in (gateway_name(project), container_name(project, container.service, container.role))
+        in (
+            gateway_name(project),
+            ingress_name(project),
+            container_name(project, container.service, container.role),
+        )
     }
 
 

@@ -19,13 +19,18 @@ from iac_wrapper.files.private_files import private_directory
 from iac_wrapper.identity import certificates
 from iac_wrapper.model import needs
 from iac_wrapper.model.app import DEFAULT_PORT, AppSpec, Checkout, ResolvedApp
-from iac_wrapper.model.certificate import CONTROL_PLANE
+from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS
+from iac_wrapper.model.exposure import check_claims
 from iac_wrapper.model.intent import Selection
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.redact import UNMASKED, is_masked
 from iac_wrapper.operations import capacity, users, volumes
 from iac_wrapper.operations.leaves import ensure_certificates
-from iac_wrapper.operations.network import choose_gateway_port, choose_subnet
+from iac_wrapper.operations.network import (
+    choose_gateway_port,
+    choose_ingress_port,
+    choose_subnet,
+)
 from iac_wrapper.operations.process_apps import process_app, wanted_run
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.program import build_context
@@ -87,6 +92,9 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
     _check_live_names(workspace.project, {app.name for app in apps})
     network = network_name(workspace.project)
     lock = LockFile(workspace.project, network, subnet, port, apps, selection.environment)
+    if any(route.is_local for route in lock.routes):
+        ingress_port = choose_ingress_port(workspace, applied, selection.lock_on_disk)
+        lock = replace(lock, ingress_port=ingress_port)
     return ProjectFacts(lock, builds)
 
 
@@ -133,6 +141,17 @@ def check_values(workspace: Workspace, selection: Selection) -> None:
     env_files.require(envs, workspace.settings.environment, env_file=env_file)
 
 
+def check_addresses(selection: Selection) -> None:
+    """Refuse before anything is fetched or written if two services claim one address.
+
+    Raises:
+        ConfigError: names both.
+    """
+    kept = [(app.name, "", app.options.expose) for app in selection.kept_apps]
+    fresh = [(spec.name, spec.where, spec.options.expose) for spec in selection.fresh]
+    check_claims([*kept, *fresh])
+
+
 def secret_values(workspace: Workspace, lock: LockFile) -> dict[str, dict[str, str]]:
     """What the ``${NAME}`` values of every app stand for, by service and variable.
 
@@ -167,7 +186,11 @@ def remove_dropped(workspace: Workspace, lock: LockFile) -> None:
     layout, project = workspace.layout, workspace.project
     names = {app.name for app in lock.apps}
     users.release(workspace, lock)
-    certificates.prune(layout.certificates(project), {*names, CONTROL_PLANE})
+    certificates.prune(
+        layout.certificates(project), {*names, CONTROL_PLANE, *([INGRESS] if lock.routes else [])}
+    )
+    if not lock.routes:
+        shutil.rmtree(layout.ingress(project), ignore_errors=True)
     values = layout.project_env_files(project)
     contexts = layout.contexts(project)
     for path in (*values.glob("*"), *contexts.glob("*")):

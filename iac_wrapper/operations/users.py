@@ -10,6 +10,7 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import users_file
 from iac_wrapper.files.atomic import write_text
 from iac_wrapper.model import users
+from iac_wrapper.model.certificate import INGRESS
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.users import GATEWAY, Users
 from iac_wrapper.operations.workspace import Workspace
@@ -45,7 +46,7 @@ def claim(workspace: Workspace, lock: LockFile) -> Mapping[str, Users]:
 
 def release(workspace: Workspace, lock: LockFile | None) -> None:
     """Take back the uids of services that are not in `lock`; None: of the whole project."""
-    keep = {GATEWAY, *(app.name for app in lock.apps)} if lock else set()
+    keep = set(_owners(lock)) if lock else set()
     uid_record.release(workspace.engine, workspace.project, keep)
     for path in workspace.layout.passwd_files(workspace.project).glob("*"):
         if path.name not in keep:
@@ -58,7 +59,7 @@ def _assign(
     """What each has already, else the first free block that `enter` gets."""
     own, bases = users.parse_labels(uid_record.labels_in_use(workspace.engine), workspace.project)
     free = iter(uid_record.unknown_here(users.free_blocks(bases, uid_record.subordinate())))
-    names = (GATEWAY, *(app.name for app in lock.apps))
+    names = _owners(lock)
     found = {name: own[name] for name in names if name in own and enter(own[name], name)}
     for name in names:
         if name not in found:
@@ -67,6 +68,12 @@ def _assign(
                 raise _none_left()
             found[name] = block
     return found
+
+
+def _owners(lock: LockFile) -> tuple[str, ...]:
+    """Everybody who has uids."""
+    ingress = (INGRESS,) if lock.routes else ()
+    return (GATEWAY, *ingress, *(app.name for app in lock.apps))
 
 
 def _none_left() -> ConfigError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,7 +21,7 @@ from iac_wrapper.model.health import Health, Probe
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.proof import ProofQuestion
 from iac_wrapper.model.report import ProjectReport, ServiceReport
-from iac_wrapper.operations import releases
+from iac_wrapper.operations import ingress, public_answer, releases
 from iac_wrapper.operations.failing import FailingCheck
 from iac_wrapper.operations.last_lines import last_lines
 from iac_wrapper.operations.narrator import Narrator
@@ -173,6 +173,7 @@ def _at_rest(workspace: Workspace, lock: LockFile, target: Target, health: Healt
         probe=Probe(app.name, None, "it is stopped"),
         rotated=True,
         diagnosis=None,
+        urls=ingress.urls(workspace, lock, app),
     )
     return replace(report, diagnosis=_diagnose(workspace, report, target, 0.0))
 
@@ -199,12 +200,27 @@ def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first,
         probe=client.probe_without_certificate(app.name, sni=target.sni),
         rotated=_serves_its_leaf(workspace, health),
         diagnosis=None,
+        urls=ingress.urls(workspace, lock, app),
     )
     if report.good:
         log = partial(_log_of, workspace, target)
         memory_mb = _memory_mb(workspace, app)
-        return replace(report, warnings=tuple(remarks(report, memory_mb, log)))
+        said = [
+            *remarks(report, memory_mb, log),
+            *_unanswered(workspace, lock, target, report, wait),
+        ]
+        return replace(report, warnings=tuple(said))
     return replace(report, diagnosis=_diagnose(workspace, report, target, limit))
+
+
+def _unanswered(
+    workspace: Workspace, lock: LockFile, target: Target, report: ServiceReport, wait: float
+) -> Iterator[str]:
+    """Where people do not reach a service; one that is only tried has no address yet."""
+    if target.containers:
+        return iter(())
+    serves, patience = report.health.port is not None, public_answer.PATIENCE if wait else 0.0
+    return public_answer.remarks(workspace, lock, target.app, serves=serves, patience=patience)
 
 
 def _ask(  # noqa: PLR0913, PLR0917 - only `_prove_one` calls it

@@ -83,6 +83,24 @@ def subnet(value: str, name: str) -> str:
     return str(network)
 
 
+def addresses(value: str, name: str) -> tuple[str, ...]:
+    """IP addresses separated by commas."""
+    try:
+        found = tuple(str(ipaddress.ip_address(item)) for item in _split(value, ","))
+    except ValueError as error:
+        raise bad_setting(value, name, f"IP addresses, separated by commas ({error})") from None
+    return tuple(dict.fromkeys(found))
+
+
+def networks(value: str, name: str) -> tuple[str, ...]:
+    """Networks in CIDR form, or addresses, separated by commas."""
+    try:
+        return tuple(str(ipaddress.ip_network(item)) for item in _split(value, ","))
+    except ValueError as error:
+        expected = f"networks such as 192.0.2.0/24, separated by commas ({error})"
+        raise bad_setting(value, name, expected) from None
+
+
 def loopback(value: str, name: str) -> tuple[str, int]:
     """``host:port``; anything but loopback would carry tokens over a network in clear."""
     host, _, port = value.rpartition(":")

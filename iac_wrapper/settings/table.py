@@ -40,6 +40,39 @@ class Settings:
         "Loopback port of the gateway. Empty: 15443 for the project iacnet, a free one for"
         " others.",
     )
+    ingress_port = Setting(
+        "IAC_INGRESS_PORT",
+        "",
+        forms.optional(forms.whole_number(1, 65535)),
+        "Loopback port of services with `expose: true`. Empty: 15080 for the project iacnet, a"
+        " free one for others.",
+    )
+    http_port = Setting(
+        "IAC_HTTP_PORT",
+        "80",
+        forms.whole_number(1, 65535),
+        "Port of this machine for public hosts, HTTP.",
+    )
+    https_port = Setting(
+        "IAC_HTTPS_PORT",
+        "443",
+        forms.whole_number(1, 65535),
+        "Port of this machine for public hosts, HTTPS.",
+    )
+    ingress_addresses = Setting(
+        "IAC_INGRESS_ADDRESS",
+        "0.0.0.0",  # noqa: S104 - public hosts are for everybody
+        forms.addresses,
+        "Addresses of this machine that public hosts are bound to, separated by commas; for IPv6"
+        " add ::, if the engine has it.",
+    )
+    ingress_trusted_proxies = Setting(
+        "IAC_INGRESS_TRUSTED_PROXIES",
+        "",
+        forms.networks,
+        "Proxies before public hosts whose X-Forwarded headers are believed: networks (CIDR),"
+        " separated by commas. Empty: none.",
+    )
     lock_file = Setting(
         "IAC_LOCK_FILE",
         "",

@@ -25,8 +25,9 @@ class SidecarEnvironment:
     `port` is the program's ``$PORT``, `port_declared` whether repos.yaml names it. `max_headers`
     and `max_headers_kb` (KiB) bound the headers of a request and of a response. `offer` is what
     other services may call; `exposed`: the ingress is let in. A gateway has neither service nor
-    port. An operator's `service` is the one that it leads to, from `local_port` of the host;
-    `tcp_port` is the port there where that is no HTTP (0: it is).
+    port; an ingress has the `entrances`, the ports at which people reach it. An operator's
+    `service` is the one that it leads to, from `local_port` of the host; `tcp_port` is the port
+    there where that is no HTTP (0: it is).
     """
 
     role: str
@@ -42,6 +43,7 @@ class SidecarEnvironment:
     max_headers_kb: int = 60
     offer: Offer = field(default_factory=Offer)
     exposed: bool = False
+    entrances: tuple[int, ...] = ()
     local_port: int = 0
     tcp_port: int = 0
 
@@ -58,7 +60,7 @@ def read_environment(environ: Mapping[str, str]) -> SidecarEnvironment:
         Refused: one is missing or unusable.
     """
     reader = _EnvironmentReader(environ)
-    role = reader.one_of("IAC_ROLE", ("sidecar", "gateway", "operator"))
+    role = reader.one_of("IAC_ROLE", ("sidecar", "gateway", "operator", "ingress"))
     common = SidecarEnvironment(
         role=role,
         subnet=reader.subnet("IAC_SUBNET"),
@@ -71,6 +73,12 @@ def read_environment(environ: Mapping[str, str]) -> SidecarEnvironment:
         raise Refused(f"IAC_ENVOY_UID and IAC_APP_UID are both {common.uid}, expected two uids")
     if role == "operator":
         return _operator(common, reader)
+    if role == "ingress":
+        return replace(
+            common,
+            trust_domain=reader.label("IAC_TRUST_DOMAIN"),
+            entrances=reader.entrances("IAC_INGRESS_PORTS"),
+        )
     return common if role == "gateway" else _sidecar(common, reader)
 
 
@@ -135,6 +143,13 @@ class _EnvironmentReader:
         if not _LABEL.fullmatch(value):
             raise Refused(f"{name} is {value!r}, expected a DNS label")
         return value
+
+    def entrances(self, name: str) -> tuple[int, ...]:
+        value = self._environ.get(name, "")
+        if not re.fullmatch(r"[1-9][0-9]{3,4}(,[1-9][0-9]{3,4})*", value):
+            # Below 1024 Envoy, which is not root, could not listen.
+            raise Refused(f"{name} is {value!r}, expected ports from 1024, separated by commas")
+        return tuple(map(int, value.split(",")))
 
     def number(self, name: str, low: int, high: int, default: int = 0) -> int:
         value = self._environ.get(name) or str(default)

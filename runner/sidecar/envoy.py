@@ -11,10 +11,14 @@ from pathlib import Path
 
 from runner.sidecar.config import RUN
 
+REPLACED_SECONDS = {"ingress": 600}
+"""How long, by role, what a new listener replaces may go on with the requests that it has: a
+certificate is renewed while somebody uploads. Others have listeners that never change."""
+
 DRAIN_SECONDS = 5.0  # with KILL_SECONDS of `supervise` inside Docker's stop timeout of 10 s
 
 
-def command(config: Path) -> list[str]:
+def command(config: Path, role: str = "sidecar") -> list[str]:
     """The command line for one configuration file."""
     return [
         *("/usr/local/bin/envoy", "-c", str(config), "--disable-hot-restart"),
@@ -23,7 +27,8 @@ def command(config: Path) -> list[str]:
         # Where it says at every start that a cluster's DNS settings will move; those of
         # sub-clusters have no other place yet.
         *("--component-log-level", "misc:error"),
-        *("--drain-strategy", "immediate", "--drain-time-s", "3"),
+        *("--drain-strategy", "immediate"),
+        *("--drain-time-s", str(REPLACED_SECONDS.get(role, 3))),
     ]
 
 
@@ -51,7 +56,7 @@ def drain(
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         text = question(
-            "GET", "/stats?filter=(inbound.downstream_rq|gateway.downstream_cx)_active$"
+            "GET", "/stats?filter=(in(bound|gress).downstream_rq|gateway.downstream_cx)_active$"
         )
         if not any(int(n) for n in re.findall(r"_active: (\d+)", text)):
             return

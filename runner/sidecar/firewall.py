@@ -24,10 +24,11 @@ def filter_rules(wanted: SidecarEnvironment) -> str:
         if sidecar
         else [mesh]
     )
-    entrance = f"-p tcp --dport {MESH_PORTS['mtls' if sidecar else 'gateway']}"
-    if wanted.role == "operator":
-        # Who comes in here is the operator: only the host may, which Docker shows as the bridge.
-        entrance = f"-s {IPv4Network(wanted.subnet)[1]} {entrance}"
+    own = MESH_PORTS["mtls" if sidecar else "gateway"]
+    # Who comes in to an operator is the operator: only the host may, which Docker shows as the
+    # bridge.
+    host = f"-s {IPv4Network(wanted.subnet)[1]} " if wanted.role == "operator" else ""
+    entrances = [f"{host}-p tcp --dport {port}" for port in wanted.entrances or (own,)]
     return _table(
         "filter",
         [
@@ -35,7 +36,7 @@ def filter_rules(wanted: SidecarEnvironment) -> str:
             ":FORWARD DROP",
             f":OUTPUT {'ACCEPT' if sidecar else 'DROP'}",
             *_loopback_and_replies(),
-            f"-A INPUT {entrance} -j ACCEPT",
+            *(f"-A INPUT {entrance} -j ACCEPT" for entrance in entrances),
             *(f"-A OUTPUT {rule}" for rule in output),
         ],
     )

@@ -46,7 +46,8 @@ def main() -> int:
         say(str(error))
         return EX_CONFIG
     # Blocks signals for the threads that follow as well.
-    supervisor = EnvoySupervisor(envoy.command(path), _no_drain if operator else envoy.drain)
+    drain = _no_drain if operator else envoy.drain
+    supervisor = EnvoySupervisor(envoy.command(path, wanted.role), drain)
     if operator:
         operator.follow()
         threading.Thread(target=_tell_when_ready, daemon=True).start()
@@ -60,7 +61,7 @@ def main() -> int:
 
 def _prepare(wanted: SidecarEnvironment, documents: Mapping[str, str]) -> Path:
     path = config.write(documents, tcp_paths.first(wanted.offer.ports))
-    if wanted.role == "sidecar":
+    if wanted.role in ("sidecar", "ingress"):
         config.check_key()
     return path
 

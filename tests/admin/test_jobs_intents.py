@@ -95,6 +95,22 @@ def test_sources_on_this_machine_are_closed(
     assert error.found == slug
 
 
+def test_keys_of_this_machine_cannot_be_exposed(
+    tmp_path: Path, refused: Callable[[JobRequest], ConfigError]
+) -> None:
+    """They would be served to the world; a host without files names none."""
+    host = {"host": "app.example.com"}
+    for key in ("/etc/ssl/private/key.pem", "./secrets/ca.key", "~/k.pem"):
+        files = {**host, "tls": "files", "cert": "./open/c.pem", "key": key}
+        error = refused(replace(DEPLOY, apps=({"slug": "gh:acme/app", "expose": files},)))
+        assert error.where == "/apps/0"
+    check(
+        replace(DEPLOY, apps=({"slug": "gh:acme/app", "expose": host},)),
+        settings.load_settings(tmp_path, {}),
+        tmp_path,
+    )
+
+
 def test_links_to_what_is_ours(tmp_path: Path) -> None:
     """Keys and settings are closed by either name; an opened folder may be too wide."""
     real = tmp_path / "real"

@@ -65,8 +65,9 @@ def host(**changes: Any) -> Host:
 
 
 def users(facts: LockFile) -> dict[str, Users]:
-    """A block of uids for each service and the gateway."""
-    names = ["gateway", *(one.name for one in facts.apps)]
+    """A block of uids for each service, the gateway, and the ingress if there is one."""
+    shared = ["gateway", *(["ingress"] if facts.routes else [])]
+    names = [*shared, *(one.name for one in facts.apps)]
     return {name: Users(30_000 + BLOCK * number) for number, name in enumerate(names)}
 
 

@@ -11,13 +11,17 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from iac_wrapper.model.exposure import Exposure
 from iac_wrapper.model.labels import FIXED
 from iac_wrapper.model.options import Options
+from iac_wrapper.settings import Settings
+from iac_wrapper.settings.ingress import ingress_of
 from tests.constructs.facts import app, label_values, props, synth
 
 Check = Callable[[Any, dict[str, Any]], bool]
@@ -160,7 +164,7 @@ CONTAINER: dict[str, tuple[str, Check]] = {
     ),
     "ports": (
         "Read back as bound: without an address the engine binds two, IPv4 and IPv6.",
-        each(internal=ANY, external=ANY, ip=equals("127.0.0.1"), protocol=equals("tcp")),
+        each(internal=ANY, external=ANY, ip=ANY, protocol=equals("tcp")),
     ),
     "stop_timeout": (
         "Sent at create, read back; a delete does not use it.",
@@ -176,6 +180,7 @@ CONTAINER: dict[str, tuple[str, Check]] = {
         "A network that is made anew keeps its name: no attribute would tell.",
         lambda value, _body: [*value] == ["replace_triggered_by"],
     ),
+    "depends_on": ("Terraform's own.", ANY),
     "group_add": ("Read back as sent.", lambda value, _body: all(map(str.isdigit, value))),
     "sysctls": (
         "Read back as text; newer engines move those of an interface (eth0) elsewhere.",
@@ -232,12 +237,16 @@ NEVER_SENT = ("init", "tmpfs", "mounts", "healthcheck", "cpu_period", "cpu_quota
 
 @pytest.fixture(scope="module")
 def stack() -> dict[str, Any]:
-    """Two apps: one with a secret value, a declared port and options, one plain."""
+    """Two apps: one with a secret value, a declared port, options, a volume and a public host, one
+    plain."""
     options = Options(
         cpus=0.5, memory_mb=128, stop_grace=30, tmpfs={"/app/cache": 16}, volumes={"data": "/srv"}
     )
+    options = replace(options, expose=(Exposure("app.example.com"),))
     special = app("a", env={"T": "${T}"}, port_declared=True, options=options)
-    return dict(synth(props(special, app("b")))["resource"])
+    facts = props(special, app("b"))
+    made = synth(replace(facts, ingress=ingress_of(Settings(), facts.lock)))["resource"]
+    return {kind: bodies for kind, bodies in made.items() if kind != "terraform_data"}
 
 
 def breaches(address: str, body: dict[str, Any], rules: dict[str, tuple[str, Check]]) -> list[str]:

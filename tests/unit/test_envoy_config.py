@@ -194,7 +194,10 @@ def test_an_operator_reaches_one_service_that_proves_its_name(template: str, alp
 
 def test_grpc_goes_to_the_app_as_h2c_and_the_rest_as_http_1(bootstrap: Tree) -> None:
     """Mesh traffic is always HTTP/2; passing that on makes a plain HTTP app hang."""
-    grpc, other = routes(bootstrap, "inbound")[3:]
+    public_grpc, public, grpc, other = routes(bootstrap, "inbound")[3:]
+    for one, cluster_name in ((public_grpc, "app_grpc"), (public, "app_http")):
+        assert one["route"]["cluster"] == cluster_name
+        assert one["route"]["host_rewrite_header"] == "x-forwarded-host"
     assert grpc["match"] == {"prefix": "/", "grpc": {}}
     assert (grpc["route"]["cluster"], other["route"]["cluster"]) == ("app_grpc", "app_http")
     key = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"

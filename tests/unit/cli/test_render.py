@@ -306,3 +306,14 @@ def test_a_diagnosis_is_one_cause_one_line_one_step_and_the_last_words() -> None
     ]
     bare = Diagnosis(Finding("ended", "ended", "", "write"), "is gone").render("web")
     assert bare.splitlines() == ["web: ended", "  next: write", "  app container: is gone"]
+
+
+def test_urls_of_exposed_services_follow_the_verdict() -> None:
+    """A line for each: the next thing that people want."""
+    health = Health("web", "SERVING", "RUNNING", "spiffe://p/web")
+    web = _service("web", health, Probe("web", refused=True, message=""), None)
+    urls = ("https://app.example.com/", "http://web.localhost:15080/")
+    exposed = replace(web, urls=urls)
+    lines = plain(render.report_table(ProjectReport("p", (exposed,)))).splitlines()
+    assert lines[-2:] == [f"web: {url}" for url in urls]
+    assert exposed.to_dict()["urls"] == list(urls)

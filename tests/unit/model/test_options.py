@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from iac_wrapper.files import repos_file
+from iac_wrapper.model.exposure import LOCAL, Exposure
 from iac_wrapper.model.options import KEYS, Options
 
 EVERY = Options(
@@ -20,11 +21,19 @@ EVERY = Options(
     needs=("db", "cache"),
     release="python manage.py migrate",
     tcp=(5432, 6379),
+    expose=(Exposure("app.example.com", "/api", hsts=3600), Exposure("a.example.com", tls="off")),
 )
 
 
 @pytest.mark.parametrize(
-    "options", [EVERY, Options(memory_mb=65, health_timeout=3600, stop_grace=1, cpus=0.25)]
+    "options",
+    [
+        EVERY,
+        Options(memory_mb=65, health_timeout=3600, stop_grace=1, cpus=0.25, expose=LOCAL),
+        Options(
+            expose=(Exposure("a.example.com", tls="files", cert="a", key="b", redirect=False),)
+        ),
+    ],
 )
 def test_written_options_are_read_as_what_they_were(options: Options) -> None:
     """Keys and units are those of repos.yaml."""
@@ -32,6 +41,7 @@ def test_written_options_are_read_as_what_they_were(options: Options) -> None:
     text = f"- slug: gh:o/r\n{lines}- gh:o/db\n- gh:o/cache\n"
     spec, *_ = repos_file.parse_entries(text, Path("repos.yaml"))
     assert spec.options == options
+    assert Options.from_dict(options.to_dict()) == options
 
 
 def test_every_key_can_be_written() -> None:

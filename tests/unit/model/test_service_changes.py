@@ -343,6 +343,57 @@ def test_terraforms_plan_is_read_by_labels() -> None:
     assert gone[0].gone
 
 
+def _routes(action: str, before: list[str] | None, after: list[str] | None) -> dict[str, Any]:
+    """A planned change of the ingress's routes."""
+
+    def body(urls: list[str] | None) -> dict[str, Any] | None:
+        marks = {labels.SERVICE: "ingress", labels.ROLE: "routes"}
+        return None if urls is None else {"input": {**marks, "urls": dict.fromkeys(urls, "web")}}
+
+    actions = ["delete", "create"] if action == "replace" else [action]
+    change = {"actions": actions, "before": body(before), "after": body(after)}
+    return {"address": "terraform_data.r", "type": "terraform_data", "change": change}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "action", "said"),
+    [
+        (
+            ["http://a.localhost:1/"],
+            ["http://b.localhost:1/"],
+            "update",
+            "-a.localhost, +b.localhost",
+        ),
+        (["http://a.localhost:1/"], ["http://a.localhost:1/"], "update", "written anew"),
+        (["https://a.b/x/"], ["https://a.b/x/", "https://a.b/"], "update", "+a.b"),
+    ],
+)
+def test_routes_are_said_in_words(
+    before: list[str], after: list[str], action: str, said: str
+) -> None:
+    """As a change of the ingress in place, which interrupts nothing."""
+    shown = {"resource_changes": [_routes("replace", before, after)]}
+    (change,) = service_changes((WEB,), (WEB,), resource_changes(shown), Observations())
+    assert (change.service, change.action, change.interrupts) == ("ingress", action, False)
+    assert [reason.text for reason in change.reasons] == [f"routes: {said}"]
+    assert others(shown, record="lock") == ()
+
+
+def test_the_first_and_the_last_route_come_and_go_with_the_ingress() -> None:
+    """Nothing more is said, though its certificate is due."""
+    container = ResourceChange("ingress", "ingress", "create", {})
+    shown = {"resource_changes": [_routes("create", None, ["http://a.localhost:1/"])]}
+    resources = (container, *resource_changes(shown))
+    (change,) = service_changes((WEB,), (WEB,), resources, Observations(due=("ingress",)))
+    assert (change.action, change.reasons) == ("add", ())
+    shown = {"resource_changes": [_routes("delete", ["http://a.localhost:1/"], None)]}
+    resources = (replace(container, action="delete"), *resource_changes(shown))
+    (change,) = service_changes((WEB,), (WEB,), resources, Observations())
+    assert change.action == "remove"
+    (change,) = service_changes((WEB,), (WEB,), (), Observations(due=("ingress",)))
+    assert (change.service, change.action) == ("ingress", "renew")
+
+
 def test_what_somebody_added_is_told_apart() -> None:
     """Resources without our labels, of any kind, and outputs but the record; only what changes."""
     marks = [{"label": labels.SERVICE, "value": "web"}]

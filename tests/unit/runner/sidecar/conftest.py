@@ -25,6 +25,8 @@ GOOD = {
 
 GATEWAY = SidecarEnvironment("gateway", "172.20.0.0/16", 10101, "shop")
 
+INGRESS = replace(GATEWAY, role="ingress", trust_domain="iacnet-shop", entrances=(8000, 8443))
+
 SIDECAR = replace(GATEWAY, role="sidecar", service="orders", trust_domain="iacnet-shop", port=8080)
 
 OPERATOR = replace(

@@ -11,7 +11,7 @@ from runner.sidecar import (
 )
 from runner.sidecar.offers import Offer
 from runner.sidecar.refused import Refused
-from tests.unit.runner.sidecar.conftest import GATEWAY, GOOD, OPERATOR, SIDECAR
+from tests.unit.runner.sidecar.conftest import GATEWAY, GOOD, INGRESS, OPERATOR, SIDECAR
 
 
 def test_the_environment_is_read_with_its_types() -> None:
@@ -26,6 +26,17 @@ def test_the_environment_is_read_with_its_types() -> None:
     few = {name: GOOD[name] for name in ("IAC_SUBNET", "IAC_ENVOY_UID", "IAC_PROJECT")}
     assert environment.read_environment({**few, "IAC_ROLE": "gateway"}) == GATEWAY
     assert environment.read_environment({**GOOD, "IAC_EXPOSED": "1"}).exposed
+
+
+def test_an_ingress_is_told_of_its_entrances() -> None:
+    """Which are ports that Envoy, which is not root, can listen on."""
+    few = {name: GOOD[name] for name in ("IAC_SUBNET", "IAC_ENVOY_UID", "IAC_PROJECT")}
+    own = {"IAC_INGRESS_PORTS": "8000,8443", "IAC_TRUST_DOMAIN": "iacnet-shop"}
+    assert environment.read_environment({**few, **own, "IAC_ROLE": "ingress"}) == INGRESS
+    for wrong in ("", "80", "8000;8443", "8000,"):
+        ports = {"IAC_ROLE": "ingress", "IAC_INGRESS_PORTS": wrong}
+        with pytest.raises(Refused, match="IAC_INGRESS_PORTS"):
+            environment.read_environment({**few, **own, **ports})
 
 
 def test_an_operator_is_told_of_its_service_and_the_port_on_the_host() -> None:

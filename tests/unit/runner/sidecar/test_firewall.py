@@ -10,7 +10,7 @@ from runner.sidecar import (
     firewall,
 )
 from runner.sidecar.refused import Refused
-from tests.unit.runner.sidecar.conftest import GATEWAY, OPERATOR, SIDECAR
+from tests.unit.runner.sidecar.conftest import GATEWAY, INGRESS, OPERATOR, SIDECAR
 
 
 def test_a_sidecar_lets_in_the_mtls_port_alone() -> None:
@@ -49,6 +49,17 @@ def test_an_operator_lets_in_the_host_alone() -> None:
     assert "-A INPUT -s 172.20.0.1 -p tcp --dport 15443 -j ACCEPT" in rules
     theirs = [rule for rule in firewall.filter_rules(GATEWAY).splitlines() if "15443" not in rule]
     assert [rule for rule in rules if "15443" not in rule] == theirs
+
+
+def test_an_ingress_lets_in_its_entrances_and_reaches_mtls_ports_alone() -> None:
+    """Neither its statistics nor a program can be had through it."""
+    rules = firewall.filter_rules(INGRESS).splitlines()
+    assert [rule for rule in rules if "dport" in rule] == [
+        "-A INPUT -p tcp --dport 8000 -j ACCEPT",
+        "-A INPUT -p tcp --dport 8443 -j ACCEPT",
+        "-A OUTPUT -p tcp -d 172.20.0.0/16 --dport 15000 -j ACCEPT",
+    ]
+    assert ":OUTPUT DROP" in rules
 
 
 def test_the_redirection_comes_before_dockers_dns_and_only_once() -> None:

@@ -31,7 +31,7 @@ def test_a_bad_environment_ends_with_a_sentence(
     monkeypatch.setenv("IAC_ROLE", "nonsense")
     assert start.main() == start.EX_CONFIG
     assert capsys.readouterr().err == (
-        "sidecar: IAC_ROLE is 'nonsense', expected sidecar or gateway or operator\n"
+        "sidecar: IAC_ROLE is 'nonsense'," " expected sidecar or gateway or operator or ingress\n"
     )
 
 

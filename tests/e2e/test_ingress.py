@@ -1,0 +1,201 @@
+"""Exposed services as people reach them: deployed, changed and removed while somebody looks.
+
+The tests share one project and run in order.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Project
+from tests.support.git_server import GitServer, Repository
+from tests.support.rollouts import server
+
+pytestmark = pytest.mark.integration
+
+RATE, THREADS = 300, 6
+EXPOSED, HIDDEN = "  expose: true\n", ""
+
+
+def entries(**exposed: str) -> str:
+    """A repos file of these services."""
+    return "".join(f"- slug: gh:acme/{n}\n  port: 8080\n{said}" for n, said in exposed.items())
+
+
+WEB = entries(web=EXPOSED)
+
+
+@pytest.fixture(scope="module")
+def first(project: Project, git_server: GitServer) -> dict[str, Any]:
+    """Three services with a URL and one without."""
+    for name in ("web", "late", "moved", "old"):
+        git_server.repository(f"acme/{name}").commit({"main.py": server(name)})
+    project.file.write_text(entries(web=EXPOSED, late=HIDDEN, moved=EXPOSED, old=EXPOSED))
+    return project.deploy()
+
+
+def port(project: Project) -> int:
+    """The loopback port, as the lock has it."""
+    lock = json.loads((project.folder / "repos.lock.json").read_text())
+    return int(lock["ingress_port"])
+
+
+def get(project: Project, host: str) -> tuple[int, str]:
+    """What a browser gets that resolved `host` to loopback."""
+    connection = http.client.HTTPConnection("127.0.0.1", port(project), timeout=10)
+    try:
+        connection.request("GET", "/", headers={"Host": host})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+@dataclass
+class Requests:
+    """What became of requests to one host over connections that stay open."""
+
+    done: int = 0
+    failed: list[str] = field(default_factory=list)
+    connections: int = 0
+
+
+@contextmanager
+def requests(project: Project, host: str) -> Iterator[Requests]:
+    """`RATE` requests a second while the block runs."""
+    at, stop, seen, lock = port(project), threading.Event(), Requests(), threading.Lock()
+
+    def run(number: int) -> None:
+        connection, due = None, time.monotonic() + number / RATE
+        while not stop.is_set():
+            time.sleep(max(0.0, due - time.monotonic()))
+            due = max(due + THREADS / RATE, time.monotonic() - 1)
+            try:
+                if connection is None:
+                    connection = http.client.HTTPConnection("127.0.0.1", at, timeout=10)
+                    with lock:
+                        seen.connections += 1
+                connection.request("GET", "/", headers={"Host": host})
+                answer = connection.getresponse()
+                body = answer.read()
+                bad = answer.status != 200 or answer.will_close
+                with lock:
+                    seen.done += 1
+                    seen.failed += [f"{answer.status} {body[:80]!r}"] if bad else []
+            except Exception as error:
+                with lock:
+                    seen.failed.append(f"{type(error).__name__} {error}")
+                connection = None
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(THREADS)]
+    for one in threads:
+        one.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        for one in threads:
+            one.join(15)
+
+
+def test_an_exposed_service_has_a_url(first: dict[str, Any], project: Project) -> None:
+    """The verdict says it; it answers there, and nothing else does."""
+    urls = {service["name"]: service["urls"] for service in first["services"]}
+    at = port(project)
+    assert (urls["web"], urls["late"]) == ([f"http://web.localhost:{at}/"], [])
+    assert get(project, f"web.localhost:{at}") == (200, "web")
+    assert get(project, "web.localhost") == (200, "web")
+    for host in ("late.localhost", f"late.localhost:{at}", "evil.example", "127.0.0.1"):
+        status, body = get(project, host)
+        assert (status, "envoy" in body.lower()) == (421, False)
+
+
+def test_the_ingress_lets_in_and_out_what_it_must(first: dict[str, Any], project: Project) -> None:
+    """From a neighbour on the network only its entrance is open, and it reaches mTLS ports only:
+    so neither its own statistics nor a program's port can be had through it."""
+    ingress = project.engine.containers.get(f"{project.name}-ingress")
+    network = ingress.attrs["NetworkSettings"]["Networks"][f"iacnet-{project.name}"]
+    address, bridge = network["IPAddress"], network["Gateway"]
+    open_ports = [p for p in (8000, 8080, 8443, 9901, 15000, 15053) if _is_open(address, p)]
+    assert open_ports == [8000]
+    asked = (
+        "import socket, sys; s = socket.socket(); s.settimeout(1);"
+        f" sys.exit(s.connect_ex(('{bridge}', {port(project)})) == 0)"
+    )
+    code, _ = ingress.exec_run(["/opt/iac/python3", "-I", "-S", "-c", asked])
+    assert code == 0
+    state = ingress.exec_run(["cat", "/proc/1/status"])[1].decode()
+    assert "CapEff:\t0000000000000000" in state
+
+
+def _is_open(address: str, number: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex((address, number)) == 0
+
+
+def test_services_come_change_and_go_unnoticed_by_others(
+    first: dict[str, Any], project: Project, git_server: GitServer
+) -> None:
+    """300 requests/s on one: none fails and no connection is closed while another is exposed, a
+    third gets a new version and a fourth is exposed no more; the ingress stays, and the second plan
+    is empty."""
+    before = project.container_ids()
+    Repository(git_server.folder / "acme" / "moved").commit({"main.py": server("two")})
+    project.file.write_text(entries(web=EXPOSED, late=EXPOSED, moved=EXPOSED, old=HIDDEN))
+    with requests(project, "web.localhost") as seen:
+        project.deploy()
+        found = [get(project, f"{name}.localhost") for name in ("late", "moved", "old")]
+    assert [found[0], found[1], found[2][0]] == [(200, "late"), (200, "two"), 421]
+    assert seen.failed == []
+    assert seen.connections == THREADS
+    assert seen.done > 3 * RATE
+    after = project.container_ids()
+    for name in ("ingress", "gateway", "web-envoy", "web-app"):
+        assert after[f"{project.name}-{name}"] == before[f"{project.name}-{name}"]
+    project.iac("plan", "--file", str(project.file), "--detailed-exitcode")
+
+
+def test_lost_files_come_back(first: dict[str, Any], project: Project) -> None:
+    """By healing, which anybody may run; a deploy heals too."""
+    folder = project.directory / "ingress"
+    (folder / "routes-local.json").unlink()
+    assert "the ingress's files: written again" in project.iac("heal").stdout
+    assert (folder / "routes-local.json").is_file()
+    assert get(project, "web.localhost") == (200, "web")
+
+
+def test_a_public_port_that_is_taken_is_refused(first: dict[str, Any], project: Project) -> None:
+    """Before anything is changed, naming who has it and for whom it is wanted."""
+    ids = project.container_ids()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        project.environment["IAC_HTTP_PORT"] = str(taken.getsockname()[1])
+        project.file.write_text(WEB.replace("true", "{host: app.example.com, tls: off}"))
+        said = project.iac("deploy", "--file", str(project.file), code=2).stderr
+    assert f"port {project.environment['IAC_HTTP_PORT']} of this machine is in use" in said
+    assert "a free one for app.example.com (web)" in said
+    assert "the program " in said
+    assert project.container_ids() == ids
+
+
+def test_without_an_exposed_service_the_ingress_goes(
+    first: dict[str, Any], project: Project
+) -> None:
+    """With its files and its port in the lock."""
+    project.file.write_text(entries(web=HIDDEN))
+    project.deploy("--prune")
+    assert f"{project.name}-ingress" not in project.container_ids()
+    assert not (project.directory / "ingress").exists()
+    assert "ingress_port" not in (project.folder / "repos.lock.json").read_text()
