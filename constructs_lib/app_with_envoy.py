@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from constructs import Construct
 
+from constructs_lib import foreign_container
 from constructs_lib.app_environment import ENV_DIRECTORY, AppEnvironment
 from constructs_lib.app_image import AppImage, AppImageProps
 from constructs_lib.certificate_files import CertificateFiles
-from constructs_lib.envoy_sidecar import EnvoySidecar, EnvoySidecarProps
+from constructs_lib.envoy_sidecar import EnvoySidecar, EnvoySidecarProps, ForeignWatch
 from constructs_lib.hardened_container import (
     Attachment,
     HardenedContainer,
@@ -23,6 +24,7 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.layout import container_name
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.app_rules import REFERENCE, check_name, check_port
+from iac_wrapper.model.labels import FOREIGN
 from iac_wrapper.model.options import MIN_MEMORY_MB
 from iac_wrapper.model.users import GROUP, Users
 
@@ -58,9 +60,15 @@ class AppWithEnvoyProps:
         check_port(str(app.port))
         if self.memory < MIN_MEMORY_MB:
             raise self._bad("memory", self.memory, f"at least {MIN_MEMORY_MB} MiB")
-        prefix = f"iac/{project}-{app.name}:"
+        pulled = app.foreign is not None and app.foreign.pinned
+        prefix = f"iac/{project}/{app.name}:" if pulled else f"iac/{project}-{app.name}:"
         if not app.image.startswith(prefix):
             raise self._bad("image", app.image, f"{prefix}<hash>")
+        envoy = self.mesh.props.users[app.name].envoy
+        if app.foreign and app.foreign.uid == envoy:
+            # It would get around the redirection of what it sends.
+            step = f"write `user: {envoy + 1}` in its entry, or another uid"
+            raise self._bad("user", envoy, "another uid than its Envoy's", step)
         self._check_own()
 
     @property
@@ -144,6 +152,8 @@ class AppWithEnvoy(Construct):
             tree=app.tree,
             context=str(layout.context(project, app.image)),
             build_secrets=str(layout.build_secrets),
+            dockerfile=app.foreign.dockerfile if app.foreign else "",
+            pulled=bool(app.foreign and app.foreign.pinned),
         )
         return AppImage(self, "image", props)
 
@@ -174,12 +184,16 @@ class AppWithEnvoy(Construct):
             attachment=Attachment(mesh.network, aliases=(app.name,)),
             certificate=self.certificate.mount,
             loopback_v6=facts.host.loopback_v6,
+            watch=None if app.has_runner else ForeignWatch(app.run, facts.probation),
         )
         return EnvoySidecar(self, "envoy", props)
 
     def _app(self) -> HardenedContainer:
         app, project, users = self._props.app, self._facts.lock.project, self._users
         options, layout = app.options, self._facts.layout
+        values = Mount(str(layout.env_files(project, app.name)), ENV_DIRECTORY)
+        if app.foreign:
+            return self._foreign(values)
         environment = AppEnvironment(
             service=app.name,
             port=app.port,
@@ -191,7 +205,6 @@ class AppWithEnvoy(Construct):
             stop_grace=options.stop_grace,
         )
         passwd = Mount(str(layout.passwd(project, app.name)), "/etc/passwd")
-        values = Mount(str(layout.env_files(project, app.name)), ENV_DIRECTORY)
         props = HardenedContainerProps(
             name=container_name(project, app.name, "app"),
             image=self.image.image_id,
@@ -204,6 +217,32 @@ class AppWithEnvoy(Construct):
             stop_seconds=(options.stop_grace or STOP_GRACE) + STOP_MARGIN,
             mounts=(passwd, values) if environment.has_references else (passwd,),
             namespace_of=self.envoy.id,
+        )
+        return HardenedContainer(self, "app", props)
+
+    def _foreign(self, values: Mount) -> HardenedContainer:
+        app, project, options = self._props.app, self._facts.lock.project, self._props.app.options
+        uid, gid = app.owner(self._users)
+        entrypoint, command = foreign_container.program(app)
+        present = labels(project, app.name, "app", slug=app.slug, users=self._users)
+        props = HardenedContainerProps(
+            name=container_name(project, app.name, "app"),
+            image=self.image.image_id,
+            labels={**present, FOREIGN: "1"},
+            environment=foreign_container.environment(app, dict(self._props.env)),
+            memory_mb=self._props.memory,
+            cpus=options.cpus if self._props.cpus is None else self._props.cpus,
+            user=f"{uid}:{gid}",
+            tmpfs=_tmpfs({**TMPFS, **options.tmpfs}),
+            stop_seconds=options.stop_grace or foreign_container.STOP_GRACE,
+            capabilities=app.capabilities,
+            mounts=(values,) if foreign_container.has_values(app) else (),
+            namespace_of=self.envoy.id,
+            read_only=not options.writable,
+            processes_by_uid=False,
+            ends=app.run == "job",
+            entrypoint=entrypoint,
+            command=command,
         )
         return HardenedContainer(self, "app", props)
 

@@ -15,6 +15,7 @@ from constructs_lib.hardened_container import (
 from constructs_lib.labels import labels
 from iac_wrapper.files.layout import container_name
 from iac_wrapper.model.mesh import DNS_OPTIONS, LOOPBACK_V6
+from iac_wrapper.model.options import Run
 from iac_wrapper.model.users import Users
 
 CAPABILITIES = ("CAP_NET_ADMIN", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID")
@@ -32,6 +33,15 @@ STOP_SECONDS = 10
 
 
 @dataclass(frozen=True)
+class ForeignWatch:
+    """What a sidecar must know to judge a program that has no runner: what it is for, None if
+    nothing tells, and how many seconds it must stay alive if it answers no requests."""
+
+    run: Run | None
+    probation: int
+
+
+@dataclass(frozen=True)
 class EnvoySidecarProps:
     """What one sidecar needs.
 
@@ -39,7 +49,7 @@ class EnvoySidecarProps:
     network in CIDR form; `users` the service's uids, of which one owns the leaf key. `port` is
     where the program is expected, `port_declared` whether repos.yaml says so. `max_headers` and
     `max_headers_kb` (KiB) bound the headers of a request or response; `loopback_v6` gives the
-    namespace ``::1``.
+    namespace ``::1``. `watch`: its program has no runner.
     """
 
     project: str
@@ -56,6 +66,7 @@ class EnvoySidecarProps:
     attachment: Attachment
     certificate: Mount
     loopback_v6: bool
+    watch: ForeignWatch | None = None
 
 
 class EnvoySidecar(HardenedContainer):
@@ -88,18 +99,21 @@ class EnvoySidecar(HardenedContainer):
 
 
 def _environment(props: EnvoySidecarProps) -> tuple[str, ...]:
+    watch = props.watch
+    judged = {"IAC_PROBATION": watch.probation, "IAC_RUN": watch.run or ""} if watch else {}
     return envoy_environment(
         "sidecar",
         props.project,
         props.subnet,
         props.users,
-        IAC_APP_UID=props.users.program,
+        IAC_APP_UID="any" if watch else props.users.program,
         IAC_MAX_HEADERS=props.max_headers,
         IAC_MAX_HEADERS_KB=props.max_headers_kb,
         IAC_PORT=props.port,
         IAC_PORT_DECLARED=int(props.port_declared),
         IAC_SERVICE=props.service,
         IAC_TRUST_DOMAIN=props.trust_domain,
+        **judged,
     )
 
 

@@ -25,6 +25,7 @@ from constructs_lib.cdk import (
     Network,
     TerraformResourceLifecycle,
 )
+from constructs_lib.text import literal
 from iac_wrapper.model.labels import FIXED
 
 INIT = False
@@ -64,7 +65,9 @@ class HardenedContainerProps:
     container whose network namespace this one joins instead of having an `attachment`; `port`
     is (in the container, on the host's loopback); `cpus` is the share of processors; `hosts` are
     further (name, address) lines of its hosts file; `sysctls` are kernel settings of its network
-    namespace, `dns_opts` options of its resolv.conf.
+    namespace, `dns_opts` options of its resolv.conf. `entrypoint` and `command` take the place of
+    the image's. Without `processes_by_uid`, where a uid is not one container's alone, the engine is
+    told a limit (`engine_changes.bound`); what `ends` is not started again after exit code 0.
     """
 
     name: str
@@ -85,6 +88,11 @@ class HardenedContainerProps:
     hosts: tuple[tuple[str, str], ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
     dns_opts: tuple[str, ...] = ()
+    read_only: bool = True
+    processes_by_uid: bool = True
+    ends: bool = False
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
     log_opts: Mapping[str, str] = field(
         default_factory=lambda: {"max-size": "10m", "max-file": "3"}
     )
@@ -105,9 +113,11 @@ class HardenedContainer(Container):
             hostname=props.hostname,
             host=[ContainerHost(host=name, ip=address) for name, address in props.hosts] or None,
             init=INIT,
-            must_run=True,
-            restart="unless-stopped",
-            read_only=True,
+            entrypoint=[literal(word) for word in props.entrypoint] or None,
+            command=[literal(word) for word in props.command] or None,
+            must_run=not props.ends,
+            restart="on-failure" if props.ends else "unless-stopped",
+            read_only=props.read_only,
             privileged=False,
             security_opts=["no-new-privileges:true"],
             capabilities=ContainerCapabilities(drop=["ALL"], add=list(props.capabilities) or None),
@@ -117,7 +127,7 @@ class HardenedContainer(Container):
             cpu_period=None if props.cpus is None else CPU_PERIOD,
             cpu_quota=_quota(props.cpus),
             # The bindings have no pids limit.
-            ulimit=[ContainerUlimit(name="nproc", soft=MAX_PROCESSES, hard=MAX_PROCESSES)],
+            ulimit=_limits(props),
             tmpfs=dict(props.tmpfs),
             mounts=[_mount(mount) for mount in props.mounts] or None,
             network_mode=_network_mode(props),
@@ -131,6 +141,12 @@ class HardenedContainer(Container):
             log_opts=dict(props.log_opts),
             lifecycle=_lifecycle(props.attachment),
         )
+
+
+def _limits(props: HardenedContainerProps) -> list[ContainerUlimit] | None:
+    if not props.processes_by_uid:
+        return None
+    return [ContainerUlimit(name="nproc", soft=MAX_PROCESSES, hard=MAX_PROCESSES)]
 
 
 def _labels(values: Mapping[str, str]) -> list[ContainerLabels]:

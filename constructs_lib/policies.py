@@ -8,7 +8,9 @@ nor bring a secret into Terraform.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 from iac_wrapper.model import labels
@@ -22,8 +24,25 @@ _EXPOSED = "looks like a key, token or password, expected a reference ${NAME} in
 _Json = Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Granted:
+    """What the container of an image that is not ours may have: its lock's entry says so."""
+
+    root: bool = False
+    writable: bool = False
+    capabilities: frozenset[str] = frozenset()
+
+
+_NOTHING = Granted()
+
+
 def violations(
-    terraform: _Json, *, project: str, mountable: Sequence[str], own: Collection[str]
+    terraform: _Json,
+    *,
+    project: str,
+    mountable: Sequence[str],
+    own: Collection[str],
+    granted: Mapping[str, Granted] = MappingProxyType({}),
 ) -> list[str]:
     """Every breach as ``address: what, expected what``; no secret is ever part of the text.
 
@@ -32,6 +51,7 @@ def violations(
         project: the name that labels must carry.
         mountable: the directories on the host below which mounts may lie.
         own: the addresses (``docker_container.x``) of the project's own resources.
+        granted: what apps have more than those of ours, by service.
     """
     found: list[str] = []
     for kind, resources in terraform.get("resource", {}).items():
@@ -42,7 +62,8 @@ def violations(
                 continue
             found += [f"{address}: {text}" for text in _labels(kind, body, project)]
             if kind == "docker_container":
-                found += [f"{address}: {text}" for text in _container(body, mountable)]
+                more = _granted(body, granted)
+                found += [f"{address}: {text}" for text in _container(body, mountable, more)]
     found += [f"{where}: {_EXPOSED}" for where in _secrets(terraform, "")]
     return found
 
@@ -70,19 +91,25 @@ def _present(body: _Json) -> dict[str, str]:
     return labels.of_build(body) if "build" in body else labels.of(body)
 
 
-def _container(body: _Json, mountable: Sequence[str]) -> Iterator[str]:
-    yield from _privileges(body)
-    yield from _isolation(body)
+def _granted(body: _Json, granted: Mapping[str, Granted]) -> Granted:
+    if "app" not in _roles(body):
+        return _NOTHING
+    return granted.get(labels.of(body).get(labels.SERVICE, ""), _NOTHING)
+
+
+def _container(body: _Json, mountable: Sequence[str], granted: Granted) -> Iterator[str]:
+    yield from _privileges(body, granted)
+    yield from _isolation(body, granted)
     yield from _host_access(body, mountable)
 
 
-def _privileges(body: _Json) -> Iterator[str]:
+def _privileges(body: _Json, granted: Granted) -> Iterator[str]:
     if body.get("privileged"):
         yield "is privileged, expected privileged = false"
     capabilities = _first(body.get("capabilities", {}))
     if "ALL" not in capabilities.get("drop", ()):
         yield "does not drop every capability, expected drop = [ALL]"
-    allowed = frozenset() if "app" in _roles(body) else KEPT_CAPABILITIES
+    allowed = granted.capabilities if "app" in _roles(body) else KEPT_CAPABILITIES
     if extra := sorted(set(capabilities.get("add", ())) - allowed):
         yield f"keeps {', '.join(extra)}, expected at most [{', '.join(sorted(allowed))}]"
     if "no-new-privileges:true" not in body.get("security_opts", ()):
@@ -90,14 +117,15 @@ def _privileges(body: _Json) -> Iterator[str]:
     for option in body.get("security_opts", ()):
         if option.endswith(("unconfined", "disable", ":false", "=false")):
             yield f"loosens the kernel's confinement with {option}, expected it left out"
-    if "app" in _roles(body) and body.get("user", "").split(":")[0] in {"", "0", "root"}:
+    is_root = body.get("user", "").split(":")[0] in {"", "0", "root"}
+    if "app" in _roles(body) and is_root and not granted.root:
         yield "runs user code as root, expected another user"
     if {"0", "root"} & set(map(str, body.get("group_add", ()))):
         yield "is a member of root's group, expected group_add without it"
 
 
-def _isolation(body: _Json) -> Iterator[str]:
-    if body.get("read_only") is not True:
+def _isolation(body: _Json, granted: Granted) -> Iterator[str]:
+    if body.get("read_only") is not True and not granted.writable:
         yield "has a writable root, expected read_only = true"
     if not body.get("memory") or body["memory"] != body.get("memory_swap"):
         yield "has no full memory limit, expected memory = memory_swap > 0"

@@ -7,6 +7,7 @@ from typing import Literal
 
 from runner import processes
 from runner.listeners import connect, inodes
+from runner.readiness_verdict import Protocol
 
 Speech = Literal["grpc", "maybe grpc", "http", "tcp"]
 
@@ -37,12 +38,33 @@ def speech(host: str, port: int) -> Speech:
     return "maybe grpc" if not found or any(map(_may_have_grpc, found)) else "http"
 
 
+def told_by_bytes(host: str, port: int) -> Protocol:
+    """What a server speaks, by its first bytes, else by its answer to a request in HTTP/1.
+
+    One that hangs up at such a request speaks something else; one that is silent may be slow.
+    """
+    said, ended = _first_bytes(host, port), False
+    if not said:
+        said, ended = _answer(host, port)
+    if len(said) > 3 and said[3] == _SETTINGS:
+        return "GRPC"
+    if said.startswith(b"HTTP/"):
+        return "HTTP"
+    return "TCP" if said or ended else "HTTP"
+
+
 def answers_otherwise(host: str, port: int) -> bool:
     """Whether a request is answered with something that is no HTTP/1; silence tells nothing.
 
     Its sidecar cannot tell that from HTTP with headers beyond the limits: both are a protocol error
     to Envoy.
     """
+    said, _ = _answer(host, port)
+    return bool(said) and not said.startswith(b"HTTP/")
+
+
+def _answer(host: str, port: int) -> tuple[bytes, bool]:
+    """What is said to a request, and whether the connection was ended."""
     said = b""
     try:
         with connect(host, port) as asked:
@@ -51,9 +73,11 @@ def answers_otherwise(host: str, port: int) -> bool:
             # To the end of a usual page: a server that cannot write it out may log that.
             while len(said) < 1 << 20 and (more := asked.recv(1 << 16)):
                 said += more
+            return said, True
+    except TimeoutError:
+        return said, False
     except OSError:
-        pass
-    return bool(said) and not said.startswith(b"HTTP/")
+        return said, True
 
 
 def _first_bytes(host: str, port: int) -> bytes:

@@ -14,7 +14,14 @@ import yaml
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.yaml_nodes import Reader
 from iac_wrapper.model.key import ByName, Key, Misfit, Text
-from iac_wrapper.model.repos_keys import KEYS, SLUG, contradiction
+from iac_wrapper.model.repos_keys import (
+    KEYS,
+    OF_A_SLUG,
+    SLUG,
+    SOURCES,
+    contradiction,
+    misplaced,
+)
 
 
 class KeyValue(NamedTuple):
@@ -42,6 +49,11 @@ def read_keys(node: yaml.MappingNode, reader: Reader, what: str) -> KeyValues:
     }
     check_together(said, reader)
     return said
+
+
+def source(said: KeyValues) -> KeyValue | None:
+    """The slug of an entry, also that of an image; None if it has none."""
+    return next((said[name] for name in SOURCES if name in said), None)
 
 
 def read_slug(node: yaml.Node, reader: Reader) -> KeyValues:
@@ -76,7 +88,12 @@ def _value(key: Key, node: yaml.Node, reader: Reader) -> Any:
 
 
 def _text(key: Key, form: Text, node: yaml.Node, reader: Reader) -> Any:
-    written = reader.text(node, key.name, expected=_with_example(form.expected, key))
+    expected = _with_example(form.expected, key)
+    if form.joined and isinstance(node, yaml.SequenceNode):
+        words = [reader.text(item, key.name, expected=expected) for item in node.value]
+        written = form.joined(words)
+    else:
+        written = reader.text(node, key.name, expected=expected)
     if key is SLUG:
         _check_comment(written, node, reader)
     with reader.at(node):
@@ -130,6 +147,11 @@ def check_together(said: KeyValues, reader: Reader, *, merged: bool = False) -> 
     Raises:
         ConfigError: there are some.
     """
+    if wrong := misplaced(said):
+        key, why = wrong
+        raise reader.error(
+            said[key.name].node, why, next_step=f"delete one of the lines: {key.name}"
+        )
     found = contradiction({name: each.value for name, each in said.items()})
     if found:
         node = said[found.key.name].node
@@ -147,9 +169,11 @@ def check_together(said: KeyValues, reader: Reader, *, merged: bool = False) -> 
 def over(weak: KeyValues, strong: KeyValues) -> KeyValues:
     """Both, key by key: the strong one's value, and mappings (`env`, `tmpfs`) merged by name.
 
-    A slug takes the place of slug and subdir: a folder of another repository is none of this one.
+    A slug or an image takes the place of both, and of what belongs to a repository: a folder of
+    another repository is none of this one.
     """
-    kept = {n: f for n, f in weak.items() if n != "subdir" or SLUG.name not in strong}
+    other = SOURCES + OF_A_SLUG if any(name in strong for name in SOURCES) else ()
+    kept = {n: f for n, f in weak.items() if n not in other}
     merged = dict(kept)
     for name, found in strong.items():
         if name in kept and isinstance(KEYS[name].form, ByName):

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.foreign_image import ForeignImage
 from iac_wrapper.model.options import Options, Run
 from iac_wrapper.model.slug import Slug
+from iac_wrapper.model.users import GROUP, Users
 
 DEFAULT_PORT = 50051
 """The port user code is expected on when repos.yaml names none (EXPOSE 50051 in the image)."""
@@ -25,7 +27,8 @@ class AppSpec:
     `name` is the service name: a DNS label (RFC 1123, at most 63 octets of ``a-z0-9-``), because
     it is the SAN of the leaf certificate and the host that other services dial.
     `where` is ``file:line`` for errors, `base` the folder that a relative path of `slug` starts
-    from. `notes` are sentences on defaults that do not apply.
+    from. `notes` are sentences on defaults that do not apply. `dockerfile` is the file of the
+    repository that makes the image, relative to the folder of the slug; None: KarstKit makes it.
     """
 
     name: str
@@ -37,6 +40,12 @@ class AppSpec:
     where: str = ""
     base: Path = Path()
     notes: tuple[str, ...] = ()
+    dockerfile: str | None = None
+
+    @property
+    def is_image(self) -> bool:
+        """Whether there is nothing to fetch and build."""
+        return self.slug.kind == "image"
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,9 @@ class ResolvedApp:
     is a hash too. `env` holds values as written in repos.yaml; a value of the form ``${NAME}`` is a
     reference that only the command side replaces, in a file that Terraform never sees. `run` is
     what the program is for, None if nothing tells: then what it does when it runs decides. `notes`
-    are sentences on what was ignored, replaced or dropped on the way.
+    are sentences on what was ignored, replaced or dropped on the way. `foreign` describes an image
+    that this tool did not make, None for its own; then `base` is empty and `tree` is what the image
+    is pinned by.
     """
 
     name: str
@@ -82,3 +93,24 @@ class ResolvedApp:
     run: Run | None = None
     options: Options = field(default_factory=Options)
     notes: tuple[str, ...] = ()
+    foreign: ForeignImage | None = None
+
+    @property
+    def has_runner(self) -> bool:
+        """Whether PID 1 of its container is ours; else its container and sidecar tell how it is."""
+        return self.foreign is None
+
+    def owner(self, users: Users) -> tuple[int, int]:
+        """Uid and gid that its program starts as, and that files which it writes belong to.
+
+        Args:
+            users: the uids of the service.
+        """
+        if self.foreign:
+            return self.foreign.uid, self.foreign.gid
+        return users.program, GROUP
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """What its container keeps (``CAP_…``)."""
+        return self.foreign.capabilities(self.options.capabilities) if self.foreign else ()

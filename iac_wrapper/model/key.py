@@ -6,7 +6,7 @@ entry of the admin API.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,12 +33,14 @@ class Text:
         expected: the form in words.
         schema: what an editor checks.
         write: the text of a value, with units as people write them.
+        joined: makes one text of a list of texts, where a list may be written as well.
     """
 
     parse: Callable[[str], Any]
     expected: str
     schema: JsonSchema
     write: Callable[[Any], str] = str
+    joined: Callable[[Sequence[str]], str] | None = None
 
     def read(self, text: str) -> Any:
         """The value of `text`.
@@ -85,6 +87,7 @@ class Key:
         only_web: why it has no meaning beside ``run: worker`` and ``run: job`` (``{run}`` is
             replaced); empty if it has one.
         only_web_but: the value that has a meaning there all the same.
+        only_image: whether it has a meaning for images only: `image:` or `build:`.
     """
 
     name: str
@@ -95,3 +98,4 @@ class Key:
     no_default: str = ""
     only_web: str = ""
     only_web_but: str = ""
+    only_image: bool = False

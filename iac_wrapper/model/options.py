@@ -18,6 +18,8 @@ Run = Literal["web", "worker", "job"]
 Rollout = Literal["beside", "replace"]
 """Start a new version beside the old one, or stop the old one first."""
 
+OF_AN_IMAGE = "it belongs to the image that an entry names"
+
 MIN_MEMORY_MB = 6
 """Docker refuses less."""
 
@@ -33,7 +35,8 @@ class Options:
 
     `health` is the path that must answer with a status below 400; `health_timeout` and `stop_grace`
     are seconds; `memory_mb` is MiB; `cpus` is processors; `tmpfs` maps absolute paths of writable
-    memory to MiB.
+    memory to MiB. Of images only: `command` is a command line, `capabilities` are names with spaces
+    between them, `user` is a name or uid, with a group or gid behind a colon if one is said.
     """
 
     run: Run | None = field(
@@ -117,6 +120,55 @@ class Options:
             "writable memory, by path",
             "`/tmp` of 64 MiB",
             "{/tmp: 256m, /app/cache: 64m}",
+        ),
+    )
+
+    command: str | None = field(
+        default=None,
+        metadata=_key(
+            "command",
+            forms.command_line(),
+            "[of an image](docs/images.md): what takes the place of its CMD",
+            "the image's own",
+            "[postgres, -c, max_connections=50]",
+            no_default=OF_AN_IMAGE,
+            only_image=True,
+        ),
+    )
+    capabilities: str | None = field(
+        default=None,
+        metadata=_key(
+            "capabilities",
+            forms.capabilities(),
+            "of an image: the Linux capabilities that it keeps",
+            "none; five if it starts as root",
+            "[NET_BIND_SERVICE]",
+            no_default=OF_AN_IMAGE,
+            only_image=True,
+        ),
+    )
+    writable: bool | None = field(
+        default=None,
+        metadata=_key(
+            "writable",
+            forms.yes_or_no(),
+            "of an image: whether it may write to its own files",
+            "`false`",
+            "true",
+            no_default=OF_AN_IMAGE,
+            only_image=True,
+        ),
+    )
+    user: str | None = field(
+        default=None,
+        metadata=_key(
+            "user",
+            forms.user_of_an_image(),
+            "of an image: as whom it starts",
+            "the image's own",
+            "postgres",
+            no_default=OF_AN_IMAGE,
+            only_image=True,
         ),
     )
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from iac_wrapper.adapters import workspace_lock
+from iac_wrapper.adapters import engine_changes, workspace_lock
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.errors import CommandError, EngineError
 from iac_wrapper.files.layout import container_name, gateway_name
 from iac_wrapper.model import labels
+from iac_wrapper.model.foreign_image import MAX_PROCESSES
 from iac_wrapper.operations import candidates, releases
 from iac_wrapper.operations.workspace import Workspace
 
@@ -37,6 +38,8 @@ def heal(workspace: Workspace) -> list[str]:
     """
     done: list[str] = []
     containers = _to_run(workspace)
+    for container in filter(_is_unbounded, containers):
+        engine_changes.bound(workspace.engine, container, MAX_PROCESSES)
     for container in containers:
         if not _is_app(container) and container.state in STOPPED:
             done += _try(workspace, workspace.engine.start, container, "started")
@@ -85,7 +88,7 @@ def _to_run(workspace: Workspace) -> list[Container]:
         for container in pair.containers
     }
     containers = workspace.engine.containers(workspace.project)
-    return [c for c in containers if c.service not in stopped and c.id not in idle]
+    return [c for c in containers if c.service not in stopped and c.id not in idle and not c.done]
 
 
 def _is_app(container: Container) -> bool:
@@ -99,6 +102,12 @@ def _owner(app: Container, by_id: Mapping[str, Container]) -> Container | None:
 def _left_behind(app: Container, owner: Container | None) -> bool:
     """Whether an app runs in the namespace that its owner had before its last start."""
     return owner is not None and app.running and app.started_at < owner.started_at
+
+
+def _is_unbounded(container: Container) -> bool:
+    """Whether nothing holds a foreign image to a number of processes: Terraform's resource has no
+    such attribute, and the kernel's own limit per uid is no use where two images share one."""
+    return container.foreign and not container.max_processes
 
 
 def _heal_app(workspace: Workspace, app: Container, owner: Container) -> list[str]:

@@ -24,13 +24,14 @@ from iac_wrapper.model.intent import Selection
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.options import Run
 from iac_wrapper.model.redact import UNMASKED, is_masked
-from iac_wrapper.operations import capacity, users
+from iac_wrapper.operations import capacity, foreign_images, users
 from iac_wrapper.operations.leaves import ensure_certificates
 from iac_wrapper.operations.network import choose_gateway_port, choose_subnet
 from iac_wrapper.operations.workspace import Workspace
-from iac_wrapper.program import build_context
+from iac_wrapper.program import build_context, own_dockerfile
 from iac_wrapper.program.detection import detect
 from iac_wrapper.program.index_settings import write_build_secrets
+from iac_wrapper.program.own_dockerfile import DockerfileBuild
 from iac_wrapper.sources.resolve import resolve
 
 
@@ -39,7 +40,7 @@ class ProjectFacts:
     """A lock, and the build of each app whose image would be new to this project folder."""
 
     lock: LockFile
-    builds: Mapping[str, build_context.AppBuild]
+    builds: Mapping[str, build_context.AppBuild | DockerfileBuild]
 
 
 def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
@@ -52,7 +53,8 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
     Raises:
         ConfigError, SourceError, EntrypointError: see the steps.
     """
-    specs = selection.fresh
+    specs = [spec for spec in selection.fresh if not spec.is_image]
+    images = [spec for spec in selection.fresh if spec.is_image]
     _check_entrypoint_setting(workspace, specs)
     applied = workspace.applied_lock()
     subnet = choose_subnet(workspace, applied, selection.lock_on_disk)
@@ -69,8 +71,17 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
             workspace.progress(f"{checkout.spec.name}: {note}")
         for note in checkout.notes:
             workspace.warn(f"{checkout.spec.name}: {note}")
-    builds = {c.spec.name: _build(workspace, c) for c in checkouts}
-    resolved = [_resolved(c, builds[c.spec.name]) for c in checkouts]
+    builds = {c.spec.name: _build(workspace, c) for c in checkouts if not c.spec.dockerfile}
+    own = {c.spec.name: _dockerfile(workspace, c) for c in checkouts if c.spec.dockerfile}
+    resolved = [
+        *(_resolved(c, builds[c.spec.name]) for c in checkouts if c.spec.name in builds),
+        *(
+            foreign_images.of_dockerfile(workspace, c, own[c.spec.name])
+            for c in checkouts
+            if c.spec.name in own
+        ),
+        *(foreign_images.of_image(workspace, spec, selection.pinned_lock) for spec in images),
+    ]
     apps = tuple(sorted([*resolved, *selection.kept_apps], key=lambda app: app.name))
     running = {app.name for app in applied.apps} if applied else set()
     missing = [b for b in builds.values() if not workspace.engine.has_image(b.image)]
@@ -78,7 +89,7 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
     _check_live_names(workspace.project, {app.name for app in apps})
     network = network_name(workspace.project)
     lock = LockFile(workspace.project, network, subnet, port, apps, selection.environment)
-    return ProjectFacts(lock, builds)
+    return ProjectFacts(lock, {**builds, **own})
 
 
 def materialize(workspace: Workspace, found: ProjectFacts) -> None:
@@ -96,6 +107,7 @@ def materialize(workspace: Workspace, found: ProjectFacts) -> None:
     _link_terraform(workspace)
     with ThreadPoolExecutor() as pool:
         list(pool.map(build_context.write, found.builds.values()))
+    foreign_images.ensure_named(workspace, found.lock.apps)
     ensure_certificates(workspace, found.lock)
 
 
@@ -213,6 +225,11 @@ def _build(workspace: Workspace, checkout: Checkout) -> build_context.AppBuild:
         if not (error.where or "").startswith(spec.where or spec.name):
             error.where = f"{own}: {error.where}" if error.where else own
         raise
+
+
+def _dockerfile(workspace: Workspace, checkout: Checkout) -> DockerfileBuild:
+    path = checkout.spec.dockerfile or ""
+    return own_dockerfile.describe(checkout, path, workspace.layout, workspace.project)
 
 
 def _describe(workspace: Workspace, checkout: Checkout) -> build_context.AppBuild:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from runner import listeners
 from runner.listeners import MESH_PORTS, Listener
-from runner.sidecar import threads
-from runner.sidecar.environment import SidecarEnvironment
+from runner.settings import RunnerSettings
+from runner.sidecar import threads, watch
+from runner.sidecar.environment import ANY_UID, SidecarEnvironment
 from runner.sidecar.log import say
 
 FILE = "app.json"
@@ -98,8 +99,15 @@ def follow(wanted: SidecarEnvironment, directory: Path) -> None:
     """Write the first endpoint now and follow on a thread that ends with the process."""
 
     def look() -> list[Listener]:
-        return listeners.of_program(wanted.app_uid, without=MESH_PORTS.values())
+        return listeners.of_program(
+            wanted.app_uid if has_runner else None,
+            without=MESH_PORTS.values(),
+            but=wanted.uid,
+        )
 
+    has_runner = wanted.app_uid != ANY_UID
+    if not has_runner:
+        watch.serve(watch.Watch(_settings(wanted), look))
     follower = Follower(wanted.port, wanted.port_declared, directory / FILE, look)
 
     def step() -> None:
@@ -107,3 +115,13 @@ def follow(wanted: SidecarEnvironment, directory: Path) -> None:
         time.sleep(SECONDS)
 
     threads.keep(step)
+
+
+def _settings(wanted: SidecarEnvironment) -> RunnerSettings:
+    return RunnerSettings(
+        service=wanted.service,
+        port=wanted.port,
+        port_declared=wanted.port_declared,
+        run=wanted.run,
+        probation=wanted.probation,
+    )

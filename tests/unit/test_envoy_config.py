@@ -121,21 +121,22 @@ def test_the_runner_is_for_the_control_plane_alone(bootstrap: Tree) -> None:
     """Its two route prefixes replace the mesh-wide rule by one exact identity."""
     rbac = manager(bootstrap, "inbound")["http_filters"][0]["typed_config"]
     assert principals(rbac) == {"prefix": "spiffe://iacnet-x/"}
-    first, second, *rest = routes(bootstrap, "inbound")
-    assert [each["match"]["prefix"] for each in (first, second)] == [
+    first, second, third, *rest = routes(bootstrap, "inbound")
+    assert [each["match"]["prefix"] for each in (first, second, third)] == [
         "/iac.controlplane.",
         "/grpc.health.",
+        "/iac.sidecar/",
     ]
-    for each in (first, second):
-        assert each["route"]["cluster"] == "runner"
+    for each, name in ((first, "runner"), (second, "runner"), (third, "watch")):
+        assert each["route"]["cluster"] == name
         own = each["typed_per_filter_config"]["envoy.filters.http.rbac"]["rbac"]
         assert principals(own) == {"exact": "spiffe://iacnet-x/control-plane"}
-    assert all(each["route"]["cluster"] != "runner" for each in rest)
+    assert not {each["route"]["cluster"] for each in rest} & {"runner", "watch"}
 
 
 def test_grpc_goes_to_the_app_as_h2c_and_the_rest_as_http_1(bootstrap: Tree) -> None:
     """Mesh traffic is always HTTP/2; passing that on makes a plain HTTP app hang."""
-    grpc, other = routes(bootstrap, "inbound")[2:]
+    grpc, other = routes(bootstrap, "inbound")[3:]
     assert grpc["match"] == {"prefix": "/", "grpc": {}}
     assert (grpc["route"]["cluster"], other["route"]["cluster"]) == ("app_grpc", "app_http")
     key = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -153,7 +154,7 @@ def test_grpc_goes_to_the_app_as_h2c_and_the_rest_as_http_1(bootstrap: Tree) -> 
 
 def test_no_route_limits_a_stream_and_faults_before_an_answer_are_retried(bootstrap: Tree) -> None:
     """On the way in as on the way out, so that a restart of app or Envoy loses no call."""
-    retried = [*routes(bootstrap, "inbound")[2:], routes(bootstrap, "outbound")[0]]
+    retried = [*routes(bootstrap, "inbound")[3:], routes(bootstrap, "outbound")[0]]
     for each in retried:
         assert each["route"]["timeout"] == "0s"
         policy = each["route"]["retry_policy"]

@@ -40,6 +40,7 @@ NOT_IN_A_SCHEMA = {
     "names a service that the file does not have": "names of services are no keys of the file",
     "leaves no service": "as above",
     "leaves orders out": "as above",
+    "has a meaning for images only": "another mapping may make the service an image",
     "not valid": "no YAML",
     "nested too deep": "no YAML",
 }

@@ -16,6 +16,10 @@ EVERY = Options(
     memory_mb=1024,
     cpus=1.5,
     tmpfs={"/data": 256, "/app/cache": 64},
+    command="serve --slow 'two words'",
+    capabilities="CHOWN SETUID",
+    writable=True,
+    user="999:998",
 )
 
 
@@ -25,7 +29,7 @@ EVERY = Options(
 def test_written_options_are_read_as_what_they_were(options: Options) -> None:
     """Keys and units are those of repos.yaml."""
     lines = "".join(f"  {key}: {text}\n" for key, text in options.written().items())
-    (spec,) = repos_file.parse_entries(f"- slug: gh:o/r\n{lines}", Path("repos.yaml"))
+    (spec,) = repos_file.parse_entries(f"- image: postgres:16\n{lines}", Path("repos.yaml"))
     assert spec.options == options
 
 

@@ -1,0 +1,52 @@
+"""The container of an image that is not ours, as its own user and program want it. Pure."""
+
+from __future__ import annotations
+
+import shlex
+
+from constructs_lib.app_environment import ENV_DIRECTORY
+from constructs_lib.text import literal
+from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.app_rules import REFERENCE
+from iac_wrapper.model.foreign_image import values_by_path, values_by_shell
+
+STOP_GRACE = 10
+"""Seconds that it has to end when repos.yaml says nothing: Docker's own default."""
+
+_SET_VALUES = (
+    f"for _f in {ENV_DIRECTORY}/*; do"
+    " case $_f in *_FILE) continue;; esac;"
+    ' _v=$(cat "$_f" && echo x) || exit 78;'
+    ' export "${_f##*/}=${_v%x}";'
+    " done; unset _f _v;"
+    ' exec "$@"'
+)
+"""What a shell does before the program: a variable for each file, byte for byte (but for a NUL)."""
+
+
+def environment(app: ResolvedApp, more: dict[str, str]) -> tuple[str, ...]:
+    """``NAME=value`` lines, sorted: those of repos.yaml and `more`, and nothing of ours but PORT,
+    where the entry says it. A secret value is never among them, at most the path of its file."""
+    values = {**app.env, **more}
+    paths = {name: f"{ENV_DIRECTORY}/{name}" for name in values_by_path(values)}
+    plain = {name: value for name, value in values.items() if not REFERENCE.fullmatch(value)}
+    port = {"PORT": str(app.port)} if app.port_declared else {}
+    lines = {**plain, **paths, **port}
+    return tuple(f"{name}={literal(value)}" for name, value in sorted(lines.items()))
+
+
+def has_values(app: ResolvedApp) -> bool:
+    """Whether the container needs the directory of value files."""
+    return any(REFERENCE.fullmatch(value) for value in app.env.values())
+
+
+def program(app: ResolvedApp) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What takes the place of the image's ENTRYPOINT, and of its CMD; empty: the image's own."""
+    entrypoint, args = tuple(shlex.split(app.entrypoint.target)), app.entrypoint.args
+    if values_by_shell(app.env):
+        return ("/bin/sh", "-c", _SET_VALUES, "sh"), (*entrypoint, *args)
+    said = app.options.command
+    return (
+        entrypoint if app.entrypoint.source == "repos-file" else (),
+        tuple(shlex.split(said)) if said else (),
+    )
