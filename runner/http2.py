@@ -22,6 +22,8 @@ _REQUEST = (
     b"GET / HTTP/1.1\r\nhost: localhost\r\nuser-agent: iac-health\r\nconnection: close\r\n\r\n"
 )
 
+_NO_VERSION = _REQUEST.replace(b"HTTP/1.1", b"HTTP/9.9")
+
 _SETTINGS = 4  # frame type, the fourth byte (RFC 9113, 4.1 and 6.5)
 
 
@@ -41,14 +43,18 @@ def speech(host: str, port: int) -> Speech:
 def told_by_bytes(host: str, port: int) -> Protocol:
     """What a server speaks, by its first bytes, else by its answer to a request in HTTP/1.
 
-    One that hangs up at such a request speaks something else; one that is silent may be slow.
+    One that is silent may be slow. One that hangs up may speak something else, or be a page that
+    breaks: an HTTP server refuses a version that there is not before any page of it is asked.
     """
     said, ended = _first_bytes(host, port), False
     if not said:
         said, ended = _answer(host, port)
+    if ended and not said:
+        said, _ = _answer(host, port, _NO_VERSION)
     if len(said) > 3 and said[3] == _SETTINGS:
         return "GRPC"
-    if said.startswith(b"HTTP/"):
+    # Python's own server puts no status line before such a refusal.
+    if said.upper().startswith((b"HTTP/", b"<!DOCTYPE HTML")):
         return "HTTP"
     return "TCP" if said or ended else "HTTP"
 
@@ -63,13 +69,13 @@ def answers_otherwise(host: str, port: int) -> bool:
     return bool(said) and not said.startswith(b"HTTP/")
 
 
-def _answer(host: str, port: int) -> tuple[bytes, bool]:
+def _answer(host: str, port: int, request: bytes = _REQUEST) -> tuple[bytes, bool]:
     """What is said to a request, and whether the connection was ended."""
     said = b""
     try:
         with connect(host, port) as asked:
             asked.settimeout(ANSWER_SECONDS)
-            asked.sendall(_REQUEST)
+            asked.sendall(request)
             # To the end of a usual page: a server that cannot write it out may log that.
             while len(said) < 1 << 20 and (more := asked.recv(1 << 16)):
                 said += more
