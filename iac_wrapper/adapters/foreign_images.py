@@ -14,7 +14,6 @@ from typing import Any
 
 from iac_wrapper.adapters.engine import Engine
 from iac_wrapper.errors import CommandError
-from iac_wrapper.model import labels
 from iac_wrapper.model.image_user import UserDatabase
 
 MAX_DATABASE = 2**20
@@ -80,17 +79,13 @@ def pull(engine: Engine, reference: str) -> None:
     engine.call(act)
 
 
-def look_into(engine: Engine, image: str, project: str) -> ImageFiles:
-    """Read what an image's configuration does not say, from a container that never starts.
-
-    Args:
-        image: its id.
-        project: whose container it is, should this process end before it is removed.
-    """
+def look_into(engine: Engine, image: str) -> ImageFiles:
+    """Read what the configuration of an image (its id) does not say, from a container that never
+    starts."""
 
     def act(api: Any) -> ImageFiles:
         # The command is never run; without one an image that has none cannot be a container.
-        made = api.create_container(image, ["-"], labels={labels.PROJECT: project})["Id"]
+        made = api.create_container(image, ["-"])["Id"]
         try:
             return ImageFiles(
                 users=UserDatabase(_text(api, made, "/etc/passwd"), _text(api, made, "/etc/group")),

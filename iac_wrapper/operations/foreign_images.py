@@ -135,7 +135,7 @@ def _resolved(
 ) -> ResolvedApp:
     """The entry's facts, but for where they come from; errors name the entry."""
     try:
-        files = foreign_images.look_into(workspace.engine, found.id, workspace.project)
+        files = foreign_images.look_into(workspace.engine, found.id)
         wanted = spec.options.user or found.user
         uid, gid = files.users.resolve(wanted) if wanted else (0, 0)
         said: UserFrom = "repos-file" if spec.options.user else "image"

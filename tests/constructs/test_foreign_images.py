@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
 
 from constructs_lib import foreign_container
 from constructs_lib.policies import Granted, violations
@@ -51,6 +53,12 @@ def synth(app: ResolvedApp) -> tuple[dict[str, Any], dict[str, Any], dict[str, A
         facts.only(found, "docker_image", f"{app.name}_image"),
         facts.only(found, "docker_container", f"{app.name}_envoy"),
     )
+
+
+def test_it_is_as_recorded(snapshot: SnapshotAssertion) -> None:
+    """Image, Envoy and app of one that starts as root and gets a secret value."""
+    resources = synth(image(ROOT, env={"A": "1", "PW": "${PW}", "PW_FILE": "${PW}"}))
+    assert snapshot(extension_class=JSONSnapshotExtension) == resources
 
 
 def test_its_own_user_and_program_under_the_same_hardening() -> None:

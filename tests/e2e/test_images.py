@@ -121,7 +121,7 @@ def test_a_new_version_is_tried_beside_the_old_one(
     assert rows["keeper"]["message"] == "exited with code 9"
     assert rows["keeper"]["exit_code"] == 9
     assert rows["keeper"]["previous"]["put_back"] is False
-    assert "musl: the new version is proven and gets the traffic" in done.stderr
+    assert (rows["musl"]["status"], rows["musl"]["changed"]) == ("SERVING", True)
     assert _get(project, "musl") == "hello"
     assert json.loads(_get(project, "keeper"))["password"] == SECRET
 
