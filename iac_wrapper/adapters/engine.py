@@ -238,14 +238,11 @@ class Engine:
 
     def image_tags(self, project: str) -> list[str]:
         """Tags of the app images of `project`."""
-        built, foreign = (
-            f"iac/{project}-",
-            f"iac/{project}/",
-        )  # a foreign image has no label of ours
+        built, foreign = f"iac/{project}-", f"iac/{project}/"
         with _translated():
             images = [
                 *self._api.images(filters=_by_label(project)),
-                *self._api.images(name=f"{foreign}*"),
+                *self._api.images(name=f"{foreign}*"),  # such images have no label of ours
             ]
         tags = {tag for image in images for tag in image["RepoTags"] or []}
         return sorted(tag for tag in tags if tag.startswith((built, foreign)))

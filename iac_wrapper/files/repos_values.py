@@ -16,7 +16,7 @@ from iac_wrapper.files.yaml_nodes import Reader
 from iac_wrapper.model.key import ByName, Key, Misfit, Text
 from iac_wrapper.model.repos_keys import (
     KEYS,
-    OF_A_SLUG,
+    OF_ONE_KIND,
     SLUG,
     SOURCES,
     contradiction,
@@ -169,17 +169,25 @@ def check_together(said: KeyValues, reader: Reader, *, merged: bool = False) -> 
 def over(weak: KeyValues, strong: KeyValues) -> KeyValues:
     """Both, key by key: the strong one's value, and mappings (`env`, `tmpfs`) merged by name.
 
-    A slug or an image takes the place of both, and of what belongs to a repository: a folder of
-    another repository is none of this one.
+    A slug or an image takes the place of both and of `subdir`: a folder of another repository is
+    none of this one. An image in place of a slug, or the other way, also of how that is started.
     """
-    other = SOURCES + OF_A_SLUG if any(name in strong for name in SOURCES) else ()
-    kept = {n: f for n, f in weak.items() if n not in other}
+    gone = _replaced(weak, strong)
+    kept = {name: found for name, found in weak.items() if name not in gone}
     merged = dict(kept)
     for name, found in strong.items():
         if name in kept and isinstance(KEYS[name].form, ByName):
             found = KeyValue({**kept[name].value, **found.value}, found.node)  # noqa: PLW2901
         merged[name] = found
     return {name: merged[name] for name in KEYS if name in merged}
+
+
+def _replaced(weak: KeyValues, strong: KeyValues) -> set[str]:
+    """The keys of `weak` that mean nothing beside the slug or image of `strong`."""
+    old, new = (said.keys() & set(SOURCES) for said in (weak, strong))
+    if not new:
+        return set()
+    return {*SOURCES, "subdir", *(OF_ONE_KIND if old and old != new else ())}
 
 
 def with_defaults(said: KeyValues, defaults: KeyValues) -> tuple[KeyValues, tuple[str, ...]]:

@@ -191,6 +191,9 @@ SOURCES = (SLUG.name, IMAGE.name)
 OF_A_SLUG = ("subdir", BUILD.name)
 """The keys that belong to a repository."""
 
+OF_ONE_KIND = ("entrypoint", BUILD.name, *(key.name for key in KEYS.values() if key.only_image))
+"""The keys that say how what an entry is starts: a repository in one way, an image in another."""
+
 
 def misplaced(said: Collection[str]) -> tuple[Key, str] | None:
     """The first key that means nothing for what an entry is, and why; None if all do.

@@ -84,12 +84,25 @@ def test_a_secret_in_a_command_is_refused_and_not_repeated() -> None:
     assert token not in str(caught.value)
 
 
-def test_another_source_takes_the_place_of_all_that_belongs_to_the_first(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("entry", "there", "slug", "kept"),
+    [
+        ("slug: gh:o/db, subdir: x, entrypoint: a", "image: pg:16", "image:pg:16", (None, None)),
+        ("image: pg:16, command: a b, user: c", "slug: gh:o/x", "gh:o/x", (None, None)),
+        ("slug: gh:o/x, build: dockerfile", "slug: gh:o/y", "gh:o/y", ("Dockerfile", None)),
+        ("image: pg:16, entrypoint: a", "image: pg:17", "image:pg:17", (None, "a")),
+    ],
+)
+def test_another_source_takes_the_place_of_what_belongs_to_the_first(
+    tmp_path: Path, entry: str, there: str, slug: str, kept: tuple[str | None, str | None]
+) -> None:
     """An image in one environment, the repository in another."""
-    text = (
-        "apps: [{slug: gh:o/db, subdir: x, memory: 64m}]\n"
-        "environments: {test: {services: {x: {image: postgres:16, user: postgres}}}}\n"
+    path = tmp_path / "repos.yaml"
+    path.write_text(
+        f"apps: [{{name: it, {entry}, memory: 64m}}]\n"
+        f"environments: {{test: {{services: {{it: {{{there}}}}}}}}}\n"
     )
-    (tmp_path / "repos.yaml").write_text(text)
-    (spec,) = repos_file.load_entries(tmp_path / "repos.yaml", environment="test")
-    assert (spec.slug.text, spec.options.memory_mb) == ("image:postgres:16", 64)
+    (spec,) = repos_file.load_entries(path, environment="test")
+    assert (spec.slug.text, spec.options.memory_mb) == (slug, 64)
+    assert (spec.dockerfile, spec.entrypoint) == kept
+    assert (spec.options.command, spec.options.user) == (None, None)
