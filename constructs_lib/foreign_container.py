@@ -8,7 +8,7 @@ from constructs_lib.app_environment import ENV_DIRECTORY
 from constructs_lib.text import literal
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.app_rules import REFERENCE
-from iac_wrapper.model.foreign_image import values_by_path, values_by_shell
+from iac_wrapper.model.foreign_image import needs_shell, values_by_path, values_by_shell
 
 STOP_GRACE = 10
 """Seconds that it has to end when repos.yaml says nothing: Docker's own default."""
@@ -18,8 +18,7 @@ _SET_VALUES = (
     " case $_f in *_FILE) continue;; esac;"
     ' _v=$(cat "$_f" && echo x) || exit 78;'
     ' export "${_f##*/}=${_v%x}";'
-    " done; unset _f _v;"
-    ' exec "$@"'
+    " done; unset _f _v; "
 )
 """What a shell does before the program: a variable for each file, byte for byte (but for a NUL)."""
 
@@ -41,12 +40,17 @@ def has_values(app: ResolvedApp) -> bool:
 
 
 def program(app: ResolvedApp) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What takes the place of the image's ENTRYPOINT, and of its CMD; empty: the image's own."""
-    entrypoint, args = tuple(shlex.split(app.entrypoint.target)), app.entrypoint.args
-    if values_by_shell(app.env):
-        return ("/bin/sh", "-c", _SET_VALUES, "sh"), (*entrypoint, *args)
+    """What takes the place of the image's ENTRYPOINT, and of its CMD; empty: the image's own.
+
+    Where the image's shell has something to do first, or a word is empty, which Terraform cannot
+    pass on, that shell starts the whole.
+    """
+    if needs_shell(app.env, app.options.command):
+        words = (*shlex.split(app.entrypoint.target), *app.entrypoint.args)
+        first = _SET_VALUES if values_by_shell(app.env) else ""
+        return ("/bin/sh", "-c", f"{first}exec {shlex.join(words)}"), ()
     said = app.options.command
     return (
-        entrypoint if app.entrypoint.source == "repos-file" else (),
+        tuple(shlex.split(app.entrypoint.target)) if app.entrypoint.source == "repos-file" else (),
         tuple(shlex.split(said)) if said else (),
     )

@@ -5,6 +5,7 @@ It has no runner of ours, and a user, a program and volumes of its own.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -36,7 +37,7 @@ class ForeignImage:
     `pinned` is what it is pulled or found by: ``repository@sha256:…``, or the id of an image that
     is on this engine only (``sha256:…``); empty if the repository's `dockerfile` makes it, a path
     in the folder that is built. `volumes` are the paths of its VOLUME lines; `shell`: it has
-    ``/bin/sh`` and ``cat``, which secret values of `env:` need.
+    ``/bin/sh`` and ``cat``, see `needs_shell`.
     """
 
     pinned: str
@@ -92,6 +93,11 @@ def values_by_shell(env: Mapping[str, str]) -> set[str]:
     """The variables of `env:` that a shell has to set before the program starts: no runner does,
     and what the engine is told can be read by `docker inspect` and stands in Terraform's state."""
     return {name for name, value in env.items() if _is_secret(value)} - values_by_path(env)
+
+
+def needs_shell(env: Mapping[str, str], command: str | None) -> bool:
+    """Whether the image's own shell has to start its program, as the entry is written."""
+    return bool(values_by_shell(env)) or "" in shlex.split(command or "")
 
 
 def _is_secret(value: str) -> bool:

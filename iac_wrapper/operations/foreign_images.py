@@ -15,7 +15,7 @@ from iac_wrapper.adapters.foreign_images import ImageFacts
 from iac_wrapper.errors import CommandError, ConfigError, IacError, SourceError
 from iac_wrapper.model.app import DEFAULT_PORT, AppSpec, Checkout, ResolvedApp
 from iac_wrapper.model.entrypoint import Entrypoint
-from iac_wrapper.model.foreign_image import ForeignImage, UserFrom, values_by_shell
+from iac_wrapper.model.foreign_image import ForeignImage, UserFrom, needs_shell, values_by_shell
 from iac_wrapper.model.image_reference import is_pinned, repository
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations.workspace import Workspace
@@ -222,8 +222,9 @@ def _words(spec: AppSpec, text: str) -> Sequence[str]:
 
 
 def _check_shell(spec: AppSpec, foreign: ForeignImage) -> None:
-    names = sorted(values_by_shell(spec.env))
-    if names and not foreign.shell:
+    if foreign.shell or not needs_shell(spec.env, spec.options.command):
+        return
+    if names := sorted(values_by_shell(spec.env)):
         raise ConfigError(
             f"the image has no shell that could set {', '.join(names)} to a secret value",
             found="an image without /bin/sh and cat",
@@ -231,6 +232,12 @@ def _check_shell(spec: AppSpec, foreign: ForeignImage) -> None:
             next_step=f"write {names[0]}_FILE if the program knows that, or put a shell into the"
             " image",
         )
+    raise ConfigError(
+        "the image has no shell that could pass an empty word of `command:` on",
+        found=spec.options.command,
+        expected="words that are not empty, which is all that Terraform can pass on",
+        next_step="write it without the empty word, or put a shell into the image",
+    )
 
 
 def _build(workspace: Workspace, checkout: Checkout, build: DockerfileBuild) -> None:

@@ -116,7 +116,15 @@ def test_secret_values_are_files() -> None:
     app, *_ = synth(image(env={"PW": "${PW}"}))
     assert app.get("env", []) == []
     assert app["entrypoint"][:2] == ["/bin/sh", "-c"]
-    assert app["command"] == ["start.sh", "postgres", "a b"]
+    assert app["entrypoint"][2].endswith("; exec start.sh postgres 'a b'")
+    assert "command" not in app
+
+
+def test_an_empty_word_is_passed_on_by_the_shell() -> None:
+    """Terraform's provider cannot: an empty text is no value to it."""
+    said = replace(ENTRYPOINT, args=("serve", "--save", ""))
+    app, *_ = synth(image(entrypoint=said, options=Options(command="serve --save ''")))
+    assert app["entrypoint"] == ["/bin/sh", "-c", "exec start.sh serve --save ''"]
 
 
 @pytest.mark.parametrize(
@@ -124,11 +132,12 @@ def test_secret_values_are_files() -> None:
 )
 def test_the_shell_hands_on_every_byte(value: bytes, tmp_path: Path) -> None:
     """The very script of the construct, with a shell of this machine."""
-    entrypoint, _ = foreign_container.program(image(env={"PW": "${PW}"}))
+    program = replace(ENTRYPOINT, target="env", args=("-0",))
+    entrypoint, _ = foreign_container.program(image(entrypoint=program, env={"PW": "${PW}"}))
     (tmp_path / "PW").write_bytes(value)
     (tmp_path / "OTHER_FILE").write_bytes(b"not this one")
     script = entrypoint[2].replace("/run/iac/env", str(tmp_path))
-    argv = [*entrypoint[:2], script, "sh", "env", "-0"]
+    argv = [*entrypoint[:2], script]
     done = subprocess.run(argv, capture_output=True, check=True, env={"PATH": os.environ["PATH"]})
     found = dict(line.split(b"=", 1) for line in done.stdout.split(b"\0") if line)
     assert found.pop(b"PW") == value
