@@ -74,7 +74,11 @@ def pull(engine: Engine, reference: str) -> None:
     def act(api: Any) -> None:
         for message in api.pull(reference, stream=True, decode=True):
             if "error" in message:
-                raise CommandError(f"cannot pull {reference}", found=str(message["error"]))
+                raise CommandError(
+                    f"cannot pull {reference}",
+                    found=str(message["error"]),
+                    next_step=f"docker pull {reference}",
+                )
 
     engine.call(act)
 

@@ -51,8 +51,13 @@ def command_line() -> Text:
 def _parse_command(text: str) -> str | None:
     try:
         words = shlex.split(text)
-    except ValueError:  # a quote that does not end
-        return None
+    except ValueError:
+        raise ConfigError(
+            "a quote of this command does not end",
+            found=repr(text),
+            expected="quotes as a shell reads them, or a list of words",
+            next_step="write \"it's me\" for it's me",
+        ) from None
     if not words or not text.isprintable():
         return None
     if Redactor()(text) != text:

@@ -51,7 +51,10 @@ def of_dockerfile(workspace: Workspace, checkout: Checkout, build: DockerfileBui
         _build(workspace, checkout, build)
     found = foreign_images.inspect(workspace.engine, build.image)
     if found is None:
-        raise CommandError(f"the image {build.image} is not there after its build")
+        raise CommandError(
+            f"the image {build.image} is gone, right after its build",
+            next_step="run the command again; another one may clean up images of this engine",
+        )
     foreign = ForeignImage("", 0, 0, "root", dockerfile=build.dockerfile)
     app = _resolved(workspace, spec, found, foreign)
     notes = (*spec.notes, *checkout.notes, *app.notes)

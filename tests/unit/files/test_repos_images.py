@@ -58,7 +58,7 @@ def test_a_dockerfile_of_the_repository() -> None:
         ("- image: redis\n  build: dockerfile\n", 2, "build belongs to a repository"),
         ("- image: Redis\n", 1, "bad name of an image"),
         ("- image: redis\n  capabilities: [NET_ADMIN]\n", 2, "these capabilities cannot be had"),
-        ('- image: redis\n  command: "it\'s"\n', 2, "bad value of command"),
+        ('- image: redis\n  command: "it\'s"\n', 2, "a quote of this command does not end"),
         ("- image: redis\n  command: []\n", 2, "bad value of command"),
         ("- image: redis\n  writable: maybe\n", 2, "bad value of writable"),
         ("- image: redis\n  user: a b\n", 2, "bad value of user"),
