@@ -38,7 +38,7 @@ class ImageFiles:
     """What was looked up in an image: its users, and whether it has a shell that can read files."""
 
     users: UserDatabase
-    shell: bool
+    has_shell: bool
 
 
 def inspect(engine: Engine, reference: str) -> ImageFacts | None:
@@ -93,7 +93,7 @@ def look_into(engine: Engine, image: str) -> ImageFiles:
         try:
             return ImageFiles(
                 users=UserDatabase(_text(api, made, "/etc/passwd"), _text(api, made, "/etc/group")),
-                shell=_has(api, made, ["/bin/sh"])
+                has_shell=_has(api, made, ["/bin/sh"])
                 and _has(api, made, ["/bin/cat", "/usr/bin/cat"]),
             )
         finally:

@@ -36,7 +36,7 @@ class ForeignImage:
 
     `pinned` is what it is pulled or found by: ``repository@sha256:…``, or the id of an image that
     is on this engine only (``sha256:…``); empty if the repository's `dockerfile` makes it, a path
-    in the folder that is built. `volumes` are the paths of its VOLUME lines; `shell`: it has
+    in the folder that is built. `volumes` are the paths of its VOLUME lines; `has_shell`: it has
     ``/bin/sh`` and ``cat``, see `needs_shell`.
     """
 
@@ -45,7 +45,7 @@ class ForeignImage:
     gid: int
     user_from: UserFrom
     volumes: tuple[str, ...] = ()
-    shell: bool = False
+    has_shell: bool = False
     dockerfile: str = ""
 
     def capabilities(self, said: str | None) -> tuple[str, ...]:

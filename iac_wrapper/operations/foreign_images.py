@@ -148,7 +148,7 @@ def _resolved(
             gid=gid,
             user_from=said if uid or spec.options.user else "root",
             volumes=found.volumes,
-            shell=files.shell,
+            has_shell=files.has_shell,
         )
         _check_shell(spec, foreign)
         entrypoint = _entrypoint(spec, found)
@@ -225,7 +225,7 @@ def _words(spec: AppSpec, text: str) -> Sequence[str]:
 
 
 def _check_shell(spec: AppSpec, foreign: ForeignImage) -> None:
-    if foreign.shell or not needs_shell(spec.env, spec.options.command):
+    if foreign.has_shell or not needs_shell(spec.env, spec.options.command):
         return
     if names := sorted(values_by_shell(spec.env)):
         raise ConfigError(

@@ -65,7 +65,7 @@ def test_a_tag_is_pinned_to_what_the_registry_says(
         app = foreign_images.of_image(workspace, spec, None)
         assert app.foreign
         assert (app.name, app.foreign.pinned) == ("tiny", f"{name}@{digest}")
-        assert (app.foreign.uid, app.foreign.user_from, app.foreign.shell) == (0, "root", False)
+        assert (app.foreign.uid, app.foreign.user_from, app.foreign.has_shell) == (0, "root", False)
         pinned = replace(app, foreign=replace(app.foreign, pinned=f"{name}@{list(old)[-1]}"))
         lock = LockFile(workspace.project, "n", "10.0.0.0/24", 1, (pinned,))
         locked = foreign_images.of_image(workspace, spec, lock)

@@ -56,9 +56,7 @@ def test_options_and_notes(tmp_path: Path) -> None:
 
 def test_a_foreign_image_is_kept_whole(tmp_path: Path) -> None:
     """Also what is 0, as root's uid is; a lock without such an image has no key for it."""
-    foreign = ForeignImage(
-        "r@sha256:aa", 0, 0, "root", volumes=("/data",), shell=True
-    )  # noqa: S604
+    foreign = ForeignImage("r@sha256:aa", 0, 0, "root", volumes=("/data",), has_shell=True)
     for said in (foreign, ForeignImage("", 9, 0, "image", dockerfile="Dockerfile")):
         lock = replace(LOCK, apps=(replace(APP, foreign=said),))
         lock_file.save_lock(lock, tmp_path / "x.json")
