@@ -7,8 +7,12 @@ import shlex
 from constructs_lib.app_environment import ENV_DIRECTORY
 from constructs_lib.text import literal
 from iac_wrapper.model.app import ResolvedApp
-from iac_wrapper.model.app_rules import REFERENCE
-from iac_wrapper.model.foreign_image import needs_shell, values_by_path, values_by_shell
+from iac_wrapper.model.foreign_image import (
+    is_secret,
+    needs_shell,
+    values_by_path,
+    values_by_shell,
+)
 
 STOP_GRACE = 10
 """Seconds that it has to end when repos.yaml says nothing: Docker's own default."""
@@ -28,7 +32,7 @@ def environment(app: ResolvedApp, more: dict[str, str]) -> tuple[str, ...]:
     where the entry says it. A secret value is never among them, at most the path of its file."""
     values = {**app.env, **more}
     paths = {name: f"{ENV_DIRECTORY}/{name}" for name in values_by_path(values)}
-    plain = {name: value for name, value in values.items() if not REFERENCE.fullmatch(value)}
+    plain = {name: value for name, value in values.items() if not is_secret(value)}
     port = {"PORT": str(app.port)} if app.port_declared else {}
     lines = {**plain, **paths, **port}
     return tuple(f"{name}={literal(value)}" for name, value in sorted(lines.items()))
@@ -36,7 +40,7 @@ def environment(app: ResolvedApp, more: dict[str, str]) -> tuple[str, ...]:
 
 def has_values(app: ResolvedApp) -> bool:
     """Whether the container needs the directory of value files."""
-    return any(REFERENCE.fullmatch(value) for value in app.env.values())
+    return any(is_secret(value) for value in app.env.values())
 
 
 def program(app: ResolvedApp) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -86,13 +86,13 @@ def values_by_path(env: Mapping[str, str]) -> set[str]:
 
     The makers of images have agreed on that: ``POSTGRES_PASSWORD_FILE`` names a file.
     """
-    return {name for name, value in env.items() if _is_secret(value) and name.endswith("_FILE")}
+    return {name for name, value in env.items() if is_secret(value) and name.endswith("_FILE")}
 
 
 def values_by_shell(env: Mapping[str, str]) -> set[str]:
     """The variables of `env:` that a shell has to set before the program starts: no runner does,
     and what the engine is told can be read by `docker inspect` and stands in Terraform's state."""
-    return {name for name, value in env.items() if _is_secret(value)} - values_by_path(env)
+    return {name for name, value in env.items() if is_secret(value)} - values_by_path(env)
 
 
 def needs_shell(env: Mapping[str, str], command: str | None) -> bool:
@@ -100,7 +100,8 @@ def needs_shell(env: Mapping[str, str], command: str | None) -> bool:
     return bool(values_by_shell(env)) or "" in shlex.split(command or "")
 
 
-def _is_secret(value: str) -> bool:
+def is_secret(value: str) -> bool:
+    """Whether a value of `env:` reaches the program by a file, because nobody else may see it."""
     return bool(REFERENCE.fullmatch(value))
 
 

@@ -7,8 +7,8 @@ before a plan can be made. Pulls and builds fill the engine's store, as sources 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from iac_wrapper.adapters import foreign_images, image_builder
 from iac_wrapper.adapters.foreign_images import ImageFacts
@@ -21,7 +21,35 @@ from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.program import build_context
 from iac_wrapper.program.index_settings import write_build_secrets
-from iac_wrapper.program.own_dockerfile import DockerfileBuild
+from iac_wrapper.program.own_dockerfile import DockerfileBuild, describe
+
+
+@dataclass(frozen=True)
+class ForeignFacts:
+    """The facts of services whose image is not ours, and by service what a Dockerfile builds."""
+
+    apps: Sequence[ResolvedApp]
+    builds: Mapping[str, DockerfileBuild]
+
+
+def find(
+    workspace: Workspace,
+    checkouts: Sequence[Checkout],
+    images: Sequence[AppSpec],
+    locked: LockFile | None,
+) -> ForeignFacts:
+    """Those of `images`, and of `checkouts` that have a Dockerfile of their own to be built by.
+
+    Raises:
+        SourceError, ConfigError, CommandError: see `of_image` and `of_dockerfile`.
+    """
+    apps, builds = [of_image(workspace, spec, locked) for spec in images], {}
+    for checkout in checkouts:
+        if dockerfile := checkout.spec.dockerfile:
+            build = describe(checkout, dockerfile, workspace.layout, workspace.project)
+            builds[checkout.spec.name] = build
+            apps.append(of_dockerfile(workspace, checkout, build))
+    return ForeignFacts(apps, builds)
 
 
 def of_image(workspace: Workspace, spec: AppSpec, locked: LockFile | None) -> ResolvedApp:

@@ -28,7 +28,7 @@ from iac_wrapper.operations import capacity, foreign_images, users
 from iac_wrapper.operations.leaves import ensure_certificates
 from iac_wrapper.operations.network import choose_gateway_port, choose_subnet
 from iac_wrapper.operations.workspace import Workspace
-from iac_wrapper.program import build_context, own_dockerfile
+from iac_wrapper.program import build_context
 from iac_wrapper.program.detection import detect
 from iac_wrapper.program.index_settings import write_build_secrets
 from iac_wrapper.program.own_dockerfile import DockerfileBuild
@@ -71,25 +71,18 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
             workspace.progress(f"{checkout.spec.name}: {note}")
         for note in checkout.notes:
             workspace.warn(f"{checkout.spec.name}: {note}")
-    builds = {c.spec.name: _build(workspace, c) for c in checkouts if not c.spec.dockerfile}
-    own = {c.spec.name: _dockerfile(workspace, c) for c in checkouts if c.spec.dockerfile}
-    resolved = [
-        *(_resolved(c, builds[c.spec.name]) for c in checkouts if c.spec.name in builds),
-        *(
-            foreign_images.of_dockerfile(workspace, c, own[c.spec.name])
-            for c in checkouts
-            if c.spec.name in own
-        ),
-        *(foreign_images.of_image(workspace, spec, selection.pinned_lock) for spec in images),
-    ]
-    apps = tuple(sorted([*resolved, *selection.kept_apps], key=lambda app: app.name))
+    ours = [checkout for checkout in checkouts if not checkout.spec.dockerfile]
+    builds = {c.spec.name: _build(workspace, c) for c in ours}
+    resolved = [_resolved(c, builds[c.spec.name]) for c in ours]
+    foreign = foreign_images.find(workspace, checkouts, images, selection.pinned_lock)
+    apps = tuple(sorted([*resolved, *foreign.apps, *selection.kept_apps], key=lambda app: app.name))
     running = {app.name for app in applied.apps} if applied else set()
     missing = [b for b in builds.values() if not workspace.engine.has_image(b.image)]
     capacity.warn(workspace, len({app.name for app in apps} - running), len(missing))
     _check_live_names(workspace.project, {app.name for app in apps})
     network = network_name(workspace.project)
     lock = LockFile(workspace.project, network, subnet, port, apps, selection.environment)
-    return ProjectFacts(lock, {**builds, **own})
+    return ProjectFacts(lock, {**builds, **foreign.builds})
 
 
 def materialize(workspace: Workspace, found: ProjectFacts) -> None:
@@ -225,11 +218,6 @@ def _build(workspace: Workspace, checkout: Checkout) -> build_context.AppBuild:
         if not (error.where or "").startswith(spec.where or spec.name):
             error.where = f"{own}: {error.where}" if error.where else own
         raise
-
-
-def _dockerfile(workspace: Workspace, checkout: Checkout) -> DockerfileBuild:
-    path = checkout.spec.dockerfile or ""
-    return own_dockerfile.describe(checkout, path, workspace.layout, workspace.project)
 
 
 def _describe(workspace: Workspace, checkout: Checkout) -> build_context.AppBuild:
