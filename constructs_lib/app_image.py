@@ -8,7 +8,7 @@ from constructs import Construct
 
 from constructs_lib.cdk import Image, ImageBuild, ImageBuildSecrets, TerraformResourceLifecycle
 from constructs_lib.labels import labels
-from iac_wrapper.model.labels import TREE
+from iac_wrapper.model.labels import TREE, of_dockerfile
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,9 @@ class AppImageProps:
     """What the image is made of.
 
     `tag` is the whole reference ``iac/<project>-<service>:<hash>``; `context` and `build_secrets`
-    are directories on the host; `tree` is the hash of the source.
+    are directories on the host; `tree` is the hash of the source. `dockerfile` is the repository's
+    own, a path in the source, or empty where this tool writes one; then `context` has it beside the
+    source. `pulled` images are on the engine under that reference.
     """
 
     project: str
@@ -25,6 +27,8 @@ class AppImageProps:
     tree: str
     context: str
     build_secrets: str
+    dockerfile: str = ""
+    pulled: bool = False
 
 
 class AppImage(Image):
@@ -38,21 +42,7 @@ class AppImage(Image):
             # The last versions stay, so that going back needs no build; the command side prunes.
             keep_locally=True,
             triggers={"image": props.tag},
-            build_attribute=ImageBuild(
-                context=props.context,
-                # With a builder the official provider looks for a relative one in the folder that
-                # Terraform runs in, the embedded one in the context: absolute is right for both.
-                dockerfile=f"{props.context}/Dockerfile",
-                # Without a builder the official provider takes the classic one, which has neither
-                # secrets nor cache mounts; "default" is the engine's own BuildKit.
-                builder="default",
-                # Only what the tag stands for: a label that changes alone would not be rebuilt.
-                label={**labels(props.project, props.service, "app"), TREE: props.tree},
-                secrets=[
-                    ImageBuildSecrets(id="ca", src=f"{props.build_secrets}/ca"),
-                    ImageBuildSecrets(id="env", src=f"{props.build_secrets}/env"),
-                ],
-            ),
+            build_attribute=None if props.pulled else _build(props),
             lifecycle=TerraformResourceLifecycle(
                 # The container moves from the old image to the new one; then the old one can go.
                 create_before_destroy=True,
@@ -62,3 +52,24 @@ class AppImage(Image):
                 ignore_changes=["build"],
             ),
         )
+
+
+def _build(props: AppImageProps) -> ImageBuild:
+    context = f"{props.context}/app" if props.dockerfile else props.context
+    own = of_dockerfile(props.project, props.service, props.tag, props.tree)
+    ours = {**labels(props.project, props.service, "app"), TREE: props.tree}
+    return ImageBuild(
+        context=context,
+        # With a builder the official provider looks for a relative one in the folder that
+        # Terraform runs in, the embedded one in the context: absolute is right for both.
+        dockerfile=f"{context}/{props.dockerfile or 'Dockerfile'}",
+        # Without a builder the official provider takes the classic one, which has neither
+        # secrets nor cache mounts; "default" is the engine's own BuildKit.
+        builder="default",
+        # Only what the tag stands for: a label that changes alone would not be rebuilt.
+        label=own if props.dockerfile else ours,
+        secrets=[
+            ImageBuildSecrets(id="ca", src=f"{props.build_secrets}/ca"),
+            ImageBuildSecrets(id="env", src=f"{props.build_secrets}/env"),
+        ],
+    )

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 from constructs import Construct
 
+from constructs_lib import foreign_container
 from constructs_lib.app_environment import ENV_DIRECTORY, AppEnvironment
 from constructs_lib.app_image import AppImage, AppImageProps
 from constructs_lib.cdk import Image
 from constructs_lib.certificate_files import CertificateFiles
-from constructs_lib.envoy_sidecar import EnvoySidecar, EnvoySidecarProps
+from constructs_lib.envoy_sidecar import EnvoySidecar, EnvoySidecarProps, ForeignWatch
 from constructs_lib.hardened_container import (
     Attachment,
     HardenedContainer,
@@ -20,13 +21,13 @@ from constructs_lib.hardened_container import (
 )
 from constructs_lib.labels import labels
 from constructs_lib.mesh import Mesh
-from constructs_lib.text import literal
 from constructs_lib.volume import Volume
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.layout import container_name
 from iac_wrapper.model import references
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.app_rules import check_name, check_port
+from iac_wrapper.model.labels import FOREIGN
 from iac_wrapper.model.options import MIN_MEMORY_MB
 from iac_wrapper.model.tcp import ALIAS
 from iac_wrapper.model.users import GROUP, Users
@@ -63,9 +64,15 @@ class AppWithEnvoyProps:
         check_port(str(app.port))
         if self.memory < MIN_MEMORY_MB:
             raise self._bad("memory", self.memory, f"at least {MIN_MEMORY_MB} MiB")
-        prefix = f"iac/{project}-{app.group}:"
+        pulled = app.foreign is not None and app.foreign.pinned
+        prefix = f"iac/{project}/{app.name}:" if pulled else f"iac/{project}-{app.group}:"
         if not app.image.startswith(prefix):
             raise self._bad("image", app.image, f"{prefix}<hash>")
+        envoy = self.mesh.props.users[app.name].envoy
+        if app.foreign and app.foreign.uid == envoy:
+            # It would get around the redirection of what it sends.
+            step = f"write `user: {envoy + 1}` in its entry, or another uid"
+            raise self._bad("user", envoy, "another uid than its Envoy's", step)
         self._check_own()
 
     @property
@@ -158,6 +165,8 @@ class AppWithEnvoy(Construct):
             tree=app.tree,
             context=str(layout.context(project, app.image)),
             build_secrets=str(layout.build_secrets),
+            dockerfile=app.foreign.dockerfile if app.foreign else "",
+            pulled=bool(app.foreign and app.foreign.pinned),
         )
         return AppImage(self, "image", props)
 
@@ -191,6 +200,7 @@ class AppWithEnvoy(Construct):
             certificate=self.certificate.mount,
             loopback_v6=facts.host.loopback_v6,
             exposed=bool(app.options.expose),
+            watch=None if app.has_runner else ForeignWatch(app.run, facts.probation),
         )
         return EnvoySidecar(self, "envoy", props)
 
@@ -204,7 +214,10 @@ class AppWithEnvoy(Construct):
     def _app(self) -> HardenedContainer:
         app, project, users = self._props.app, self._facts.lock.project, self._users
         options, layout = app.options, self._facts.layout
+        values = Mount(str(layout.env_files(project, app.name)), ENV_DIRECTORY)
         own = {name: references.escaped(value) for name, value in self._props.env.items()}
+        if app.foreign:
+            return self._foreign(own, values)
         environment = AppEnvironment(
             service=app.name,
             port=app.expected_port,
@@ -217,7 +230,6 @@ class AppWithEnvoy(Construct):
             stop_grace=options.stop_grace,
         )
         passwd = Mount(str(layout.passwd(project, app.name)), "/etc/passwd")
-        values = Mount(str(layout.env_files(project, app.name)), ENV_DIRECTORY)
         props = HardenedContainerProps(
             name=container_name(project, app.name, "app"),
             image=self.image.image_id,
@@ -238,8 +250,34 @@ class AppWithEnvoy(Construct):
     def _command(self) -> tuple[str, ...]:
         """A process's own; the image holds that of the service that it is named after."""
         app = self._props.app
-        words = ("--", *app.entrypoint.argv(app.port)) if app.process_of else ()
-        return tuple(map(literal, words))
+        return ("--", *app.entrypoint.argv(app.port)) if app.process_of else ()
+
+    def _foreign(self, own: Mapping[str, str], values: Mount) -> HardenedContainer:
+        app, project, options = self._props.app, self._facts.lock.project, self._props.app.options
+        uid, gid = app.owner(self._users)
+        entrypoint, command = foreign_container.program(app)
+        present = labels(project, app.name, "app", slug=app.slug, users=self._users)
+        props = HardenedContainerProps(
+            name=container_name(project, app.name, "app"),
+            image=self.image.image_id,
+            labels={**present, FOREIGN: "1"},
+            environment=foreign_container.environment(app, own),
+            memory_mb=self._props.memory,
+            cpus=options.cpus if self._props.cpus is None else self._props.cpus,
+            user=f"{uid}:{gid}",
+            tmpfs=_tmpfs({**TMPFS, **options.tmpfs}),
+            stop_seconds=options.stop_grace or foreign_container.STOP_GRACE,
+            capabilities=app.capabilities,
+            mounts=(values,) if foreign_container.has_values(app) else (),
+            volumes=tuple(volume.mount for volume in self.volumes),
+            namespace_of=self.envoy.id,
+            read_only=not options.writable,
+            processes_by_uid=False,
+            ends=app.run == "job",
+            entrypoint=entrypoint,
+            command=command,
+        )
+        return HardenedContainer(self, "app", props)
 
     @property
     def _users(self) -> Users:

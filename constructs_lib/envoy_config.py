@@ -54,7 +54,8 @@ NOT_ASKED_BY_US = (
     f"{NOT_AN_OFFER} && "
     "!(connection.uri_san_peer_certificate == '"
     + spiffe_id("${trust_domain}", CONTROL_PLANE)
-    + "' && request.path.startsWith('/iac.controlplane.'))"
+    + "' && (request.path.startsWith('/iac.controlplane.')"
+    " || request.path.startsWith('/iac.sidecar/')))"
 )
 """Not a question of the proven control plane to a runner, which may not be there yet: it tells."""
 

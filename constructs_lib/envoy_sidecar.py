@@ -16,6 +16,7 @@ from constructs_lib.labels import labels
 from iac_wrapper.files.layout import container_name
 from iac_wrapper.model import envoy_container
 from iac_wrapper.model.mesh import DNS_OPTIONS, LOOPBACK_V6
+from iac_wrapper.model.options import Run
 from iac_wrapper.model.users import Users
 
 CAPABILITIES, MEMORY_MB = envoy_container.CAPABILITIES, envoy_container.MEMORY_MB
@@ -28,6 +29,15 @@ STOP_SECONDS = envoy_container.STOP_SECONDS
 
 
 @dataclass(frozen=True)
+class ForeignWatch:
+    """What a sidecar must know to judge a program that has no runner: what it is for, None if
+    nothing tells, and how many seconds it must stay alive if it answers no requests."""
+
+    run: Run | None
+    probation: int
+
+
+@dataclass(frozen=True)
 class EnvoySidecarProps:
     """What one sidecar needs.
 
@@ -36,7 +46,7 @@ class EnvoySidecarProps:
     where the program is expected, `port_declared` whether repos.yaml says so. `max_headers` and
     `max_headers_kb` (KiB) bound the headers of a request or response; `loopback_v6` gives the
     namespace ``::1``. `tcp` are the ports that it offers over TCP, `tcp_only`: it offers no HTTP.
-    `exposed` lets the ingress call.
+    `exposed` lets the ingress call. `watch`: its program has no runner.
     """
 
     project: str
@@ -56,6 +66,7 @@ class EnvoySidecarProps:
     tcp: tuple[int, ...] = ()
     tcp_only: bool = False
     exposed: bool = False
+    watch: ForeignWatch | None = None
 
 
 class EnvoySidecar(HardenedContainer):
@@ -89,12 +100,14 @@ class EnvoySidecar(HardenedContainer):
 
 def _environment(props: EnvoySidecarProps) -> tuple[str, ...]:
     exposed = {"IAC_EXPOSED": 1} if props.exposed else {}
+    watch = props.watch
+    judged = {"IAC_PROBATION": watch.probation, "IAC_RUN": watch.run or ""} if watch else {}
     return envoy_environment(
         "sidecar",
         props.project,
         props.subnet,
         props.users,
-        IAC_APP_UID=props.users.program,
+        IAC_APP_UID="any" if watch else props.users.program,
         IAC_MAX_HEADERS=props.max_headers,
         IAC_MAX_HEADERS_KB=props.max_headers_kb,
         IAC_PORT=props.port,
@@ -103,6 +116,7 @@ def _environment(props: EnvoySidecarProps) -> tuple[str, ...]:
         IAC_TRUST_DOMAIN=props.trust_domain,
         **_offer(props),
         **exposed,
+        **judged,
     )
 
 

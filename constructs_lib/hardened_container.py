@@ -25,6 +25,7 @@ from constructs_lib.cdk import (
     Network,
     TerraformResourceLifecycle,
 )
+from constructs_lib.text import literal
 from iac_wrapper.model.labels import FIXED
 
 INIT = False
@@ -75,14 +76,15 @@ class Publication:
 class HardenedContainerProps:
     """What differs between the containers of a project.
 
-    `image` is an image id; `command` are words in place of the image's own, if there are some;
-    `environment` holds sorted ``NAME=value`` lines; `memory_mb` is the
+    `image` is an image id; `environment` holds sorted ``NAME=value`` lines; `memory_mb` is the
     limit in MiB, swap included; `tmpfs` maps a path to mount options; `capabilities` are the ones
     kept (``CAP_…``); `stop_seconds` is how long a stop may take; `namespace_of` is the id of the
     container whose network namespace this one joins instead of having an `attachment`; `ports` are
     those that the host publishes; `cpus` is the share of processors; `hosts` are
     further (name, address) lines of its hosts file; `sysctls` are kernel settings of its network
-    namespace, `dns_opts` options of its resolv.conf.
+    namespace, `dns_opts` options of its resolv.conf. `entrypoint` and `command` take the place of
+    the image's. Without `processes_by_uid`, where a uid is not one container's alone, the engine is
+    told a limit (`engine_changes.bound`); what `ends` is not started again after exit code 0.
     """
 
     name: str
@@ -93,7 +95,6 @@ class HardenedContainerProps:
     user: str
     tmpfs: Mapping[str, str]
     stop_seconds: int
-    command: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()
     mounts: tuple[Mount, ...] = ()
     volumes: tuple[VolumeMount, ...] = ()
@@ -105,6 +106,11 @@ class HardenedContainerProps:
     hosts: tuple[tuple[str, str], ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
     dns_opts: tuple[str, ...] = ()
+    read_only: bool = True
+    processes_by_uid: bool = True
+    ends: bool = False
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
     log_opts: Mapping[str, str] = field(
         default_factory=lambda: {"max-size": "10m", "max-file": "3"}
     )
@@ -119,16 +125,17 @@ class HardenedContainer(Container):
             id_,
             name=props.name,
             image=props.image,
-            command=list(props.command) or None,
             labels=_labels({**props.labels, FIXED: _fixed(props)}),
             env=list(props.environment),
             user=props.user,
             hostname=props.hostname,
             host=[ContainerHost(host=name, ip=address) for name, address in props.hosts] or None,
             init=INIT,
-            must_run=True,
-            restart="unless-stopped",
-            read_only=True,
+            entrypoint=[literal(word) for word in props.entrypoint] or None,
+            command=[literal(word) for word in props.command] or None,
+            must_run=not props.ends,
+            restart="on-failure" if props.ends else "unless-stopped",
+            read_only=props.read_only,
             privileged=False,
             security_opts=["no-new-privileges:true"],
             capabilities=ContainerCapabilities(drop=["ALL"], add=list(props.capabilities) or None),
@@ -138,7 +145,7 @@ class HardenedContainer(Container):
             cpu_period=None if props.cpus is None else CPU_PERIOD,
             cpu_quota=_quota(props.cpus),
             # The bindings have no pids limit.
-            ulimit=[ContainerUlimit(name="nproc", soft=MAX_PROCESSES, hard=MAX_PROCESSES)],
+            ulimit=_limits(props),
             tmpfs=dict(props.tmpfs),
             mounts=_mounts(props) or None,
             network_mode=_network_mode(props),
@@ -152,6 +159,12 @@ class HardenedContainer(Container):
             log_opts=dict(props.log_opts),
             lifecycle=_lifecycle(props.attachment),
         )
+
+
+def _limits(props: HardenedContainerProps) -> list[ContainerUlimit] | None:
+    if not props.processes_by_uid:
+        return None
+    return [ContainerUlimit(name="nproc", soft=MAX_PROCESSES, hard=MAX_PROCESSES)]
 
 
 def _labels(values: Mapping[str, str]) -> list[ContainerLabels]:

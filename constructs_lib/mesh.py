@@ -26,11 +26,13 @@ from constructs_lib.hardened_container import Attachment
 from constructs_lib.ingress import INGRESS_ID, Ingress, IngressProps, address, writer
 from constructs_lib.labels import labels
 from constructs_lib.mesh_props import MeshProps
+from constructs_lib.policies import Granted
 from constructs_lib.policy_validation import PolicyValidation
 from constructs_lib.text import literal
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import lock_file
 from iac_wrapper.files.lock_file import LOCK_OUTPUT
+from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.users import GATEWAY
 
 NETWORK_ID = "iac_network"
@@ -149,6 +151,7 @@ class Mesh:
             mountable=[str(folder) for folder in mountable],
             own=self._addresses(),
             ingress=self._ingress_rules(),
+            granted={app.name: _granted(app) for app in self.props.lock.apps if app.foreign},
         )
         if missing := set(self.services) - self._members.keys():
             names = ", ".join(sorted(missing))
@@ -176,6 +179,14 @@ class Mesh:
             shared += (self.ingress, self.ingress.routes)
         members = (each for resources in self._members.values() for each in resources)
         return set(map(address, (*shared, *members)))
+
+
+def _granted(app: ResolvedApp) -> Granted:
+    return Granted(
+        root=app.foreign is not None and app.foreign.uid == 0,
+        writable=bool(app.options.writable),
+        capabilities=frozenset(app.capabilities),
+    )
 
 
 def _of_this_folder(stack: TerraformStack) -> MeshProps:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 from iac_wrapper.files.layout import volume_name
@@ -34,13 +35,26 @@ class IngressRules:
     command: Sequence[str]
 
 
-def violations(
+@dataclass(frozen=True)
+class Granted:
+    """What the container of an image that is not ours may have: its lock's entry says so."""
+
+    root: bool = False
+    writable: bool = False
+    capabilities: frozenset[str] = frozenset()
+
+
+_NOTHING = Granted()
+
+
+def violations(  # noqa: PLR0913 - keywords, two of them with defaults
     terraform: _Json,
     *,
     project: str,
     mountable: Sequence[str],
     own: Collection[str],
     ingress: IngressRules | None = None,
+    granted: Mapping[str, Granted] = MappingProxyType({}),
 ) -> list[str]:
     """Every breach as ``address: what, expected what``; no secret is ever part of the text.
 
@@ -50,6 +64,7 @@ def violations(
         mountable: the directories on the host below which mounts may lie.
         own: the addresses (``docker_container.x``) of the project's own resources.
         ingress: None if there is none.
+        granted: what apps have more than those of ours, by service.
     """
     found: list[str] = []
     for kind, resources in terraform.get("resource", {}).items():
@@ -61,8 +76,10 @@ def violations(
             found += [f"{address}: {text}" for text in _labels(kind, body, project)]
             found += [f"{address}: {text}" for text in _commands(kind, body, ingress)]
             if kind == "docker_container":
+                more = _granted(body, granted)
                 found += [
-                    f"{address}: {text}" for text in _container(body, project, mountable, ingress)
+                    f"{address}: {text}"
+                    for text in _container(body, project, mountable, ingress, more)
                 ]
     found += [f"{where}: {_EXPOSED}" for where in _secrets(terraform, "")]
     return found
@@ -109,24 +126,34 @@ def _present(body: _Json) -> dict[str, str]:
     return labels.of_build(body) if "build" in body else labels.of(body)
 
 
+def _granted(body: _Json, granted: Mapping[str, Granted]) -> Granted:
+    if "app" not in _roles(body):
+        return _NOTHING
+    return granted.get(labels.of(body).get(labels.SERVICE, ""), _NOTHING)
+
+
 def _container(
-    body: _Json, project: str, mountable: Sequence[str], ingress: IngressRules | None
+    body: _Json,
+    project: str,
+    mountable: Sequence[str],
+    ingress: IngressRules | None,
+    granted: Granted,
 ) -> Iterator[str]:
     ours = ingress if "ingress" in _roles(body) else None
-    yield from _privileges(body)
-    yield from _isolation(body)
+    yield from _privileges(body, granted)
+    yield from _isolation(body, granted)
     yield from _ports(body, ours.published if ours else ())
     yield from _host_access(body, mountable, ours.folder if ours else "")
     yield from _data(body, project)
 
 
-def _privileges(body: _Json) -> Iterator[str]:
+def _privileges(body: _Json, granted: Granted) -> Iterator[str]:
     if body.get("privileged"):
         yield "is privileged, expected privileged = false"
     capabilities = _first(body.get("capabilities", {}))
     if "ALL" not in capabilities.get("drop", ()):
         yield "does not drop every capability, expected drop = [ALL]"
-    allowed = frozenset() if "app" in _roles(body) else KEPT_CAPABILITIES
+    allowed = granted.capabilities if "app" in _roles(body) else KEPT_CAPABILITIES
     if extra := sorted(set(capabilities.get("add", ())) - allowed):
         yield f"keeps {', '.join(extra)}, expected at most [{', '.join(sorted(allowed))}]"
     if "no-new-privileges:true" not in body.get("security_opts", ()):
@@ -134,14 +161,15 @@ def _privileges(body: _Json) -> Iterator[str]:
     for option in body.get("security_opts", ()):
         if option.endswith(("unconfined", "disable", ":false", "=false")):
             yield f"loosens the kernel's confinement with {option}, expected it left out"
-    if "app" in _roles(body) and body.get("user", "").split(":")[0] in {"", "0", "root"}:
+    is_root = body.get("user", "").split(":")[0] in {"", "0", "root"}
+    if "app" in _roles(body) and is_root and not granted.root:
         yield "runs user code as root, expected another user"
     if {"0", "root"} & set(map(str, body.get("group_add", ()))):
         yield "is a member of root's group, expected group_add without it"
 
 
-def _isolation(body: _Json) -> Iterator[str]:
-    if body.get("read_only") is not True:
+def _isolation(body: _Json, granted: Granted) -> Iterator[str]:
+    if body.get("read_only") is not True and not granted.writable:
         yield "has a writable root, expected read_only = true"
     if not body.get("memory") or body["memory"] != body.get("memory_swap"):
         yield "has no full memory limit, expected memory = memory_swap > 0"

@@ -7,6 +7,7 @@ from typing import Literal
 
 from runner import processes
 from runner.listeners import connect, inodes
+from runner.readiness_verdict import Protocol
 
 Speech = Literal["grpc", "maybe grpc", "http", "tcp"]
 
@@ -20,6 +21,8 @@ ANSWER_SECONDS = 1.0
 _REQUEST = (
     b"GET / HTTP/1.1\r\nhost: localhost\r\nuser-agent: iac-health\r\nconnection: close\r\n\r\n"
 )
+
+_NO_VERSION = _REQUEST.replace(b"HTTP/1.1", b"HTTP/9.9")
 
 _SETTINGS = 4  # frame type, the fourth byte (RFC 9113, 4.1 and 6.5)
 
@@ -37,23 +40,50 @@ def speech(host: str, port: int) -> Speech:
     return "maybe grpc" if not found or any(map(_may_have_grpc, found)) else "http"
 
 
+def told_by_bytes(host: str, port: int) -> Protocol:
+    """What a server speaks, by its first bytes, else by its answer to a request in HTTP/1.
+
+    One that is silent may be slow. One that hangs up may speak something else, or be a page that
+    breaks: an HTTP server refuses a version that there is not before any page of it is asked.
+    """
+    said, ended = _first_bytes(host, port), False
+    if not said:
+        said, ended = _answer(host, port)
+    if ended and not said:
+        said, _ = _answer(host, port, _NO_VERSION)
+    if len(said) > 3 and said[3] == _SETTINGS:
+        return "GRPC"
+    # Python's own server puts no status line before such a refusal.
+    if said.upper().startswith((b"HTTP/", b"<!DOCTYPE HTML")):
+        return "HTTP"
+    return "TCP" if said or ended else "HTTP"
+
+
 def answers_otherwise(host: str, port: int) -> bool:
     """Whether a request is answered with something that is no HTTP/1; silence tells nothing.
 
     Its sidecar cannot tell that from HTTP with headers beyond the limits: both are a protocol error
     to Envoy.
     """
+    said, _ = _answer(host, port)
+    return bool(said) and not said.startswith(b"HTTP/")
+
+
+def _answer(host: str, port: int, request: bytes = _REQUEST) -> tuple[bytes, bool]:
+    """What is said to a request, and whether the connection was ended."""
     said = b""
     try:
         with connect(host, port) as asked:
             asked.settimeout(ANSWER_SECONDS)
-            asked.sendall(_REQUEST)
+            asked.sendall(request)
             # To the end of a usual page: a server that cannot write it out may log that.
             while len(said) < 1 << 20 and (more := asked.recv(1 << 16)):
                 said += more
+            return said, True
+    except TimeoutError:
+        return said, False
     except OSError:
-        pass
-    return bool(said) and not said.startswith(b"HTTP/")
+        return said, True
 
 
 def _first_bytes(host: str, port: int) -> bytes:

@@ -71,10 +71,17 @@ def listening(proc: Path | None = None) -> list[Listener]:
     return sorted(each for each in rows if each.host != DOCKER_DNS)
 
 
-def of_program(uid: int, *, without: Iterable[int], proc: Path | None = None) -> list[Listener]:
-    """The listeners of `uid` on ports other than `without`: what a program opened itself."""
+def of_program(
+    uid: int | None, *, without: Iterable[int], but: int | None = None, proc: Path | None = None
+) -> list[Listener]:
+    """The listeners of `uid` (None: of everybody `but` that one) on ports other than `without`:
+    what a program opened itself."""
     hidden = set(without)
-    return [each for each in listening(proc) if each.uid == uid and each.port not in hidden]
+    return [
+        each
+        for each in listening(proc)
+        if each.port not in hidden and (each.uid != but if uid is None else each.uid == uid)
+    ]
 
 
 def inodes(port: int, *, proc: Path | None = None) -> set[int]:

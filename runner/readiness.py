@@ -9,10 +9,10 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from runner import listeners, processes
 from runner.listeners import MESH_PORTS, Listener
-from runner.opinion import Opinion
 from runner.readiness_verdict import ReadinessVerdict
 from runner.settings import RunnerSettings
 
@@ -50,10 +50,18 @@ class OwnListeners:
         return [each for each in found if each.inode in self._own]
 
 
+class AnyOpinion(Protocol):
+    """What asks the program itself, once it listens."""
+
+    def on(self, host: str, port: int) -> ReadinessVerdict:
+        """The verdict on a program that listens there."""
+
+
 class Readiness:
     """Judges one start of the program.
 
     Args:
+        opinion: makes what asks the program itself.
         choice: its port as far as known; kept up to date here.
         find: returns the listeners of the program.
         clock: seconds that never go back.
@@ -62,6 +70,7 @@ class Readiness:
     def __init__(
         self,
         settings: RunnerSettings,
+        opinion: Callable[[], AnyOpinion],
         choice: Choice | None = None,
         find: Callable[[], list[Listener]] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -73,7 +82,8 @@ class Readiness:
         self._since: dict[int, float] = {}  # when each port that listens was seen first
         self._listened = self._only_helpers = False
         self._address: tuple[list[Listener], str] = [], ""
-        self._opinion = Opinion()
+        self._new_opinion = opinion
+        self._opinion = self._new_opinion()
 
     def verdict(self, age: float) -> ReadinessVerdict:
         """Look now.
@@ -93,7 +103,7 @@ class Readiness:
         self._only_helpers = listeners.has_only_helpers(every, settings.port)
         guessed = port in self._since and self._is_guess(port)
         if port not in self._since:
-            self._opinion = Opinion()
+            self._opinion = self._new_opinion()
         if self._only_helpers and not settings.port_declared:
             return self._at_helpers(found, None if guessed else port, age)
         if port in self._since:
@@ -120,7 +130,7 @@ class Readiness:
         here = [each for each in found if each.port == port]
         if here != self._address[0]:  # to tell the address may take a connection
             if {each.port for each in self._address[0]} - {port}:
-                self._opinion = Opinion()
+                self._opinion = self._new_opinion()
             self._address = here, listeners.address(here, port) or "127.0.0.1"
         if port in self._settings.tcp:
             at = str(Listener(port, self._address[1]))

@@ -21,6 +21,7 @@ from runner.lifecycle import Lifecycle
 from runner.log_ring import LogRing
 from runner.memory import KernelKills
 from runner.namespace import Namespace
+from runner.opinion import Opinion
 from runner.readiness import Choice, Readiness
 from runner.settings import RunnerSettings, child_environment
 
@@ -100,7 +101,7 @@ class ProgramSupervisor:
 
     def _judge(self, number: int, child: Child | Background) -> None:
         """Ask for readiness as long as this start is the current one: often, then each second."""
-        readiness = Readiness(self._settings, self._choice)
+        readiness = Readiness(self._settings, Opinion, self._choice)
         while self._child is child:
             verdict = readiness.verdict(child.age())
             if not self._choice.served and child.age() >= self._settings.settle:

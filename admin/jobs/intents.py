@@ -109,6 +109,13 @@ def _check_one_way(request: JobRequest) -> None:
 def _check_source(spec: AppSpec, settings: Settings, root: Path) -> None:
     """A path or repository on this machine must lie in a folder that was opened for callers."""
     slug = spec.slug
+    if slug.kind == "image":
+        raise _refused(
+            slug,
+            spec.where,
+            "an image could be one of this machine, or be got with its credentials",
+            "a repository, also one with a Dockerfile: `build: dockerfile`",
+        )
     if slug.kind == "path":
         _check_below(spec, [_path(slug, root)], settings.admin_paths, root)
     elif slug.kind == "git":

@@ -37,7 +37,8 @@ class Container:
 
     `network_mode` is Docker's HostConfig.NetworkMode; `mounts` are the host folders it sees;
     `stop_seconds` is how long its program may take to end; `ran_before` is True once it was
-    stopped, or ended by itself.
+    stopped, or ended by itself. `foreign`: what runs in it is not ours, and has no runner;
+    `max_processes` is what the engine holds it to, 0: nothing; `ends`: it may end with exit code 0.
     """
 
     id: str
@@ -53,6 +54,9 @@ class Container:
     mounts: tuple[str, ...]
     stop_seconds: int = 10
     ran_before: bool = False
+    foreign: bool = False
+    max_processes: int = 0
+    ends: bool = False
 
     @property
     def running(self) -> bool:
@@ -63,6 +67,11 @@ class Container:
     def is_one_off(self) -> bool:
         """True if it runs one command beside a service: nothing expects it to be there."""
         return self.role.startswith(labels.RUN)
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended as it should: nobody is to start it."""
+        return self.ends and self.state == "exited" and self.exit_code == 0
 
 
 class Engine:
@@ -245,12 +254,14 @@ class Engine:
 
     def image_tags(self, project: str) -> list[str]:
         """Tags of the app images of `project`."""
-        prefix = f"iac/{project}-"
+        built, foreign = f"iac/{project}-", f"iac/{project}/"
         with _translated():
-            images = self._api.images(filters=_by_label(project))
-        return sorted(
-            tag for image in images for tag in image["RepoTags"] or [] if tag.startswith(prefix)
-        )
+            images = [
+                *self._api.images(filters=_by_label(project)),
+                *self._api.images(name=f"{foreign}*"),  # such images have no label of ours
+            ]
+        tags = {tag for image in images for tag in image["RepoTags"] or []}
+        return sorted(tag for tag in tags if tag.startswith((built, foreign)))
 
     def leftovers(self, project: str) -> list[str]:
         """What still carries the project's label: the proof of a destroy is that nothing does but
@@ -312,6 +323,9 @@ class Engine:
             mounts=tuple(m["Source"] for m in data["Mounts"] if m["Type"] == "bind"),
             stop_seconds=data["Config"].get("StopTimeout") or 10,
             ran_before=not state["FinishedAt"].startswith("0001-"),  # Go's zero time: never
+            foreign=labels.FOREIGN in present,
+            max_processes=max(0, data["HostConfig"].get("PidsLimit") or 0),
+            ends=(data["HostConfig"].get("RestartPolicy") or {}).get("Name") == "on-failure",
         )
 
     @property

@@ -38,6 +38,20 @@ def create(
     return made
 
 
+def bound(engine: Engine, container: Container, processes: int) -> None:
+    """Hold a container to so many processes and threads; a kernel that cannot is no error."""
+    try:
+        engine.call(
+            lambda api: api._result(
+                api._post_json(
+                    api._url("/containers/{0}/update", container.id), data={"PidsLimit": processes}
+                )
+            )
+        )
+    except CommandError:
+        return
+
+
 def rename(engine: Engine, container: Container, name: str) -> None:
     """Give a container another name; what is connected to it stays connected."""
     engine.call(lambda api: api.rename(container.id, name))

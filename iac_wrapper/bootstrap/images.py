@@ -27,6 +27,13 @@ _WHEEL_PLATFORMS = {"amd64": "x86_64-manylinux_2_31", "arm64": "aarch64-manylinu
 """The engine's architectures for which Envoy has a wheel, as uv names them."""
 
 
+SIDECAR_SHARES = (
+    *("__init__", "http2", "listeners", "processes", "readiness", "readiness_verdict"),
+    "settings",
+)
+"""Modules of the runner that the sidecar has as well: both judge programs in the same way."""
+
+
 def ensure_runtime(
     context: BootstrapRun, docker: Path, python: str, base: EngineImage
 ) -> EngineImage:
@@ -96,7 +103,10 @@ def runtime_files(root: Path) -> dict[str, Path]:
 def sidecar_files(root: Path) -> dict[str, Path]:
     """PID 1 of Envoy containers as a folder that Python can run: path in the context -> source."""
     runner = root / "runner"
-    package = [runner / "__init__.py", runner / "listeners.py", *(runner / "sidecar").glob("*.py")]
+    package = [
+        *(runner / f"{name}.py" for name in SIDECAR_SHARES),
+        *(runner / "sidecar").glob("*.py"),
+    ]
     return {
         "sidecar/__main__.py": runner / "sidecar" / "__main__.py",
         **{f"sidecar/{path.relative_to(root)}": path for path in package},

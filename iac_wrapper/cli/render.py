@@ -272,7 +272,10 @@ def _in_common(services: Sequence[tuple[ResolvedApp, str]]) -> list[str]:
         return []
     app, whole = services[0]
     identity = whole.removesuffix(app.name)
-    image = app.image.rpartition(":")[0].removesuffix(app.group)
+    ours = [app for app, _ in services if not (app.foreign and app.foreign.pinned)]
+    if not ours:
+        return [f"Identities: {identity}<service>."]
+    image = ours[0].image.rpartition(":")[0].removesuffix(ours[0].group)
     return [f"Identities: {identity}<service>. Images: {image}<service>:<image>."]
 
 
@@ -294,7 +297,10 @@ def _short(text: str, width: int) -> str:
 
 
 def _version(app: ResolvedApp) -> str:
-    return app.commit[:12] if app.commit else app.tree.removeprefix("sha256:")[:12] + " (local)"
+    if app.commit:
+        return app.commit[:12]
+    kind = "image" if app.foreign and app.foreign.pinned else "local"
+    return f"{app.tree.removeprefix('sha256:')[:12]} ({kind})"
 
 
 def _cause(code: str, health: Health) -> str:
@@ -320,7 +326,7 @@ def _row(service: ServiceReport, digits: int) -> tuple[str, ...]:
     whole = digits == _DIGITS
     return (
         app.name,
-        _version(app) if whole else app.commit[:digits] if app.commit else "local",
+        _version(app) if whole else app.commit[:digits] if app.commit else _version(app)[14:-1],
         app.image.rpartition(":")[2][:digits],
         _short(f"{runs.display} ({runs.reason.removeprefix(runs.display).lstrip()})", 60),
         _state(service),

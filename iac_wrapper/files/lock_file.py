@@ -16,12 +16,13 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.atomic import write_text
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.entrypoint import Entrypoint, EntrypointSource
+from iac_wrapper.model.foreign_image import ForeignImage
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.options import Options
 
 LOCK_VERSION = 1
 
-_OPTIONAL = ("run", "options", "notes", "web_object", "command", "process_of")
+_OPTIONAL = ("run", "options", "notes", "web_object", "command", "process_of", "foreign")
 
 _DEFAULT_SOURCE: EntrypointSource = "repository"
 
@@ -126,6 +127,10 @@ def app_to_json(app: ResolvedApp) -> dict[str, Any]:
     del data["name"]
     data["env"] = dict(app.env)
     data["options"] = app.options.to_dict()
+    if app.foreign:
+        data["foreign"] = {
+            k: v for k, v in data["foreign"].items() if v is not False and v not in ("", ())
+        }
     data["entrypoint"] = _without_empty(data["entrypoint"])
     if app.entrypoint.source == _DEFAULT_SOURCE:
         del data["entrypoint"]["source"]
@@ -166,5 +171,12 @@ def app_from_json(name: str, data: Mapping[str, Any]) -> ResolvedApp:
         "entrypoint": Entrypoint(**entrypoint),
         "options": Options.from_dict(data.get("options", {})),
         "notes": tuple(data.get("notes", ())),
+        "foreign": _foreign(data["foreign"]) if "foreign" in data else None,
     }
     return ResolvedApp(**{**data, **changes})
+
+
+def _foreign(data: Mapping[str, Any]) -> ForeignImage:
+    return ForeignImage(
+        **{"pinned": "", **data, "volumes": tuple(data.get("volumes", ()))},
+    )

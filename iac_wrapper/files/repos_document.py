@@ -105,14 +105,14 @@ def read_entry(node: yaml.Node, reader: Reader, base: Path | None = None) -> Ent
     """One entry; `base` is what relative paths start from, the file's folder if None.
 
     Raises:
-        ConfigError: it says something wrong, or neither slug nor name.
+        ConfigError: it says something wrong, or neither slug, image nor name.
     """
     if not isinstance(node, yaml.MappingNode):
         said = repos_values.read_slug(node, reader)
     else:
         said = repos_values.read_keys(node, reader, "an app")
     where = reader.where(node)
-    if "slug" in said:
+    if repos_values.source(said):
         return Entry(service_name(said, reader, base), said, where)
     if "name" not in said:
         raise reader.error(node, "an app without slug", expected="slug: gh:owner/repo")

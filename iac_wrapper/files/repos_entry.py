@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.files.repos_values import KeyValue, KeyValues, check_together, over
+from iac_wrapper.files.repos_values import KeyValue, KeyValues, check_together, over, source
 from iac_wrapper.files.yaml_nodes import Reader
-from iac_wrapper.model import app_rules, options, processes, tcp
+from iac_wrapper.model import app_rules, options, processes, repos_keys, tcp
 from iac_wrapper.model.app import AppSpec
 from iac_wrapper.model.options import Options
 from iac_wrapper.model.slug import Slug, dns_label
@@ -19,13 +19,21 @@ def service_name(said: KeyValues, reader: Reader, base: Path | None) -> str:
     """The name of the service that an entry with a slug is about."""
     if "name" in said:
         return str(said["name"].value)
-    with reader.at(said["slug"].node):
+    with reader.at(_source(said).node):
         return default_name(_slug(said, reader), folder(said, base))
 
 
 def spec(name: str, said: KeyValues, reader: Reader, base: Path | None, where: str) -> AppSpec:
     """The entry of service `name`; `base` is what relative paths start from, the file's folder
     if None."""
+    if key := repos_keys.without_image(said):
+        raise reader.error(
+            said[key.name].node,
+            f"`{key.name}` has a meaning for images only",
+            found="an entry with a slug, whose image KarstKit makes",
+            expected="`image: NAME` in place of the slug, or `build: dockerfile` beside it",
+            next_step=f"delete `{key.name}:`",
+        )
     values: dict[str, Any] = {key: found.value for key, found in said.items()}
     if "tcp" in said:
         with reader.at(said["tcp"].node):
@@ -35,6 +43,7 @@ def spec(name: str, said: KeyValues, reader: Reader, base: Path | None, where: s
         name=name,
         slug=_slug(said, reader),
         entrypoint=values.get("entrypoint"),
+        dockerfile=values.get("build"),
         port=values.get("port"),
         env=values.get("env", {}),
         options=Options(**chosen),
@@ -50,7 +59,7 @@ def entry_specs(
     """The entry of service `name`, and a service for each of its `processes`."""
     found = [spec(name, said, reader, base, where)]
     inherited = {key: value for key, value in said.items() if processes.is_inherited(key)}
-    by_name, place = said.get(processes.KEY) or KeyValue({}, said["slug"].node)
+    by_name, place = said.get(processes.KEY) or KeyValue({}, _source(said).node)
     for process, own in by_name.items():
         node = next((value.node for value in own.values()), place)
         service = processes.service(name, process)
@@ -80,11 +89,17 @@ def _without_itself(made: AppSpec, own: KeyValues) -> Options:
 
 def folder(said: KeyValues, base: Path | None) -> Path:
     """What a relative path of the slug starts from."""
-    return base or Path(said["slug"].node.start_mark.name).parent
+    return base or Path(_source(said).node.start_mark.name).parent
+
+
+def _source(said: KeyValues) -> KeyValue:
+    found = source(said)
+    assert found is not None  # noqa: S101 - an entry without one is refused when it is read
+    return found
 
 
 def _slug(said: KeyValues, reader: Reader) -> Slug:
-    slug: Slug = said["slug"].value
+    slug: Slug = _source(said).value
     if "subdir" not in said:
         return slug
     subdir, node = said["subdir"]
@@ -117,5 +132,6 @@ def default_name(slug: Slug, base: Path) -> str:
         return app_rules.check_name(name)
     except ConfigError as error:
         error.message = f"no service name can be made of {slug.text}: {error.message}"
-        error.next_step = f"write it as `- slug: {slug.text}` with `name: another-name`"
+        key, _, rest = slug.text.partition(":") if slug.kind == "image" else ("slug", "", slug.text)
+        error.next_step = f"write it as `- {key}: {rest}` with `name: another-name`"
         raise

@@ -36,6 +36,7 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import repos_document, repos_environment, repos_merge
 from iac_wrapper.files.repos_document import EXAMPLE, SPLIT, Document, Entry
 from iac_wrapper.files.repos_entry import default_name, entry_specs
+from iac_wrapper.files.repos_values import source
 from iac_wrapper.files.yaml_nodes import Reader, compose
 from iac_wrapper.model.app import AppSpec
 from iac_wrapper.model.limits import MAX_ENTRIES
@@ -91,7 +92,7 @@ def _document(text: str, path: Path) -> Document:
 
 def _named(entry: Entry) -> tuple[str, str, str]:
     """Name, slug and place."""
-    slug = entry.said.get("slug")
+    slug = source(entry.said)
     return entry.name, slug.value.text if slug else "no slug", entry.where
 
 
@@ -171,7 +172,7 @@ def _from_json(value: object, where: str, base: Path) -> list[AppSpec]:
         node = compose(text, reader, json=True)
         assert node is not None  # noqa: S101 - every JSON value is a document
         entry = repos_document.read_entry(node, reader, base)
-        if "slug" not in entry.said:
+        if source(entry.said) is None:
             raise reader.error(node, "an app without slug", expected="slug: gh:owner/repo")
         specs = entry_specs(entry.name, entry.said, reader, base, where)
         return [replace(spec, where=where, needs_where=where) for spec in specs]

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.repos_document import Document, Entry, Environment
-from iac_wrapper.files.repos_values import check_together, over
+from iac_wrapper.files.repos_values import check_together, over, source
 from iac_wrapper.files.yaml_nodes import Reader
 
 
@@ -48,7 +48,7 @@ def merge(first: Document, second: Document, reader: Reader) -> Document:
             said = over(known.said, entry.said)
             check_together(said, reader, merged=True)
             entries[entry.name] = replace(known, said=said)
-        elif "slug" in entry.said:
+        elif source(entry.said):
             entries[entry.name] = entry
         else:
             raise _without_slug(entry, entries)

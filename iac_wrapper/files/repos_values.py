@@ -26,7 +26,15 @@ from iac_wrapper.model.key import (
     Text,
     boolean,
 )
-from iac_wrapper.model.repos_keys import KEYS, SLUG, contradiction, mount_clash
+from iac_wrapper.model.repos_keys import (
+    KEYS,
+    OF_ONE_KIND,
+    SLUG,
+    SOURCES,
+    contradiction,
+    misplaced,
+    mount_clash,
+)
 
 
 class KeyValue(NamedTuple):
@@ -54,6 +62,11 @@ def read_keys(node: yaml.MappingNode, reader: Reader, what: str) -> KeyValues:
     }
     check_together(said, reader)
     return said
+
+
+def source(said: KeyValues) -> KeyValue | None:
+    """The slug of an entry, also that of an image; None if it has none."""
+    return next((said[name] for name in SOURCES if name in said), None)
 
 
 def read_slug(node: yaml.Node, reader: Reader) -> KeyValues:
@@ -258,6 +271,11 @@ def check_together(said: KeyValues, reader: Reader, *, merged: bool = False) -> 
     Raises:
         ConfigError: there are some.
     """
+    if wrong := misplaced(said):
+        key, why = wrong
+        raise reader.error(
+            said[key.name].node, why, next_step=f"delete one of the lines: {key.name}"
+        )
     values = {name: each.value for name, each in said.items()}
     found = contradiction(values)
     if found:
@@ -273,10 +291,10 @@ def check_together(said: KeyValues, reader: Reader, *, merged: bool = False) -> 
             next_step=f"delete `{written}`"
             + (f", or write `{instead}` if it answers requests" if instead else ""),
         )
-    if why := mount_clash(values):
+    if clash := mount_clash(values):
         raise reader.error(
             said["volumes"].node,
-            why,
+            clash,
             expected="a path of its own for each, none inside another volume's",
             next_step="give it another path",
         )
@@ -285,9 +303,11 @@ def check_together(said: KeyValues, reader: Reader, *, merged: bool = False) -> 
 def over(weak: KeyValues, strong: KeyValues) -> KeyValues:
     """Both, key by key: the strong one's value, and mappings (as `env`) merged by name.
 
-    A slug takes the place of slug and subdir: a folder of another repository is none of this one.
+    A slug or an image takes the place of both and of `subdir`: a folder of another repository is
+    none of this one. An image in place of a slug, or the other way, also of how that is started.
     """
-    kept = {n: f for n, f in weak.items() if n != "subdir" or SLUG.name not in strong}
+    gone = _replaced(weak, strong)
+    kept = {name: found for name, found in weak.items() if name not in gone}
     merged = dict(kept)
     for name, found in strong.items():
         merged[name] = _merged(kept[name], found, KEYS[name]) if name in kept else found
@@ -304,6 +324,14 @@ def _merged(weak: KeyValue, strong: KeyValue, key: Key) -> KeyValue:
         }
         return KeyValue(both, strong.node)
     return strong
+
+
+def _replaced(weak: KeyValues, strong: KeyValues) -> set[str]:
+    """The keys of `weak` that mean nothing beside the slug or image of `strong`."""
+    old, new = (said.keys() & set(SOURCES) for said in (weak, strong))
+    if not new:
+        return set()
+    return {*SOURCES, "subdir", *(OF_ONE_KIND if old and old != new else ())}
 
 
 def with_defaults(said: KeyValues, defaults: KeyValues) -> tuple[KeyValues, tuple[str, ...]]:

@@ -37,6 +37,9 @@ UNTRUSTED = "untrusted"
 """The cause of a handshake in which one side does not take the other's certificate: an Envoy that
 still has those of an authority that was lost or replaced."""
 
+Ask = Callable[[Http2Client, str, float], Health]
+"""Asks over a connection to a proven peer, for a service, within so many seconds."""
+
 STABLE_SECONDS = 1.0
 """After so long the same start of the program must answer again."""
 
@@ -77,6 +80,7 @@ class ControlPlane:
         *,
         timeout: float = 5.0,
         sni: str = "",
+        ask: Ask = service_call.ask,
     ) -> Health:
         """One look at a service: the certificate it shows now, what its runner says, and, if that
         is SERVING, what the program answers to `question`.
@@ -84,12 +88,13 @@ class ControlPlane:
         Args:
             timeout: seconds for each step but the program's answer.
             sni: the name that the gateway finds it by, if that is not the service's.
+            ask: gets from the proven peer how the program is; by default its runner says that.
 
         Raises:
             CertificateError: our own certificate files cannot be used.
         """
         began = time.monotonic()
-        found = self._look(service, question, timeout, sni)
+        found = self._look(service, question, timeout, sni, ask)
         return replace(found, seconds=time.monotonic() - began)
 
     def wait_serving(  # noqa: PLR0913 - whom, what to ask, and how long, by keyword
@@ -99,6 +104,7 @@ class ControlPlane:
         *,
         deadline: float,
         sni: str = "",
+        ask: Ask = service_call.ask,
         on_change: Callable[[Health], None] = lambda _: None,
         known: Callable[[Health], Health] = lambda health: health,
         stop: Event | None = None,
@@ -109,6 +115,7 @@ class ControlPlane:
 
         Args:
             deadline: seconds from now.
+            ask: as in `health`.
             stop: once set, the last answer is returned at once.
             on_change: called with each answer whose status, phase or message is new.
             known: adds to an answer what is known from elsewhere.
@@ -120,7 +127,8 @@ class ControlPlane:
         pause = POLL_SECONDS[0]
         while True:
             left = deadline - (time.monotonic() - began)
-            found = self.health(service, question, timeout=min(5.0, max(0.5, left)), sni=sni)
+            timeout = min(5.0, max(0.5, left))
+            found = self.health(service, question, timeout=timeout, sni=sni, ask=ask)
             found = known(replace(found, seconds=time.monotonic() - began))
             unproven = found.serving and not _is_stable(before, found)
             if not unproven and _is_news(shown, found):
@@ -187,7 +195,12 @@ class ControlPlane:
             ) from None
 
     def _look(
-        self, service: str, question: ProofQuestion | None, timeout: float, sni: str
+        self,
+        service: str,
+        question: ProofQuestion | None,
+        timeout: float,
+        sni: str,
+        ask: Ask,
     ) -> Health:
         expected, client = spiffe_id(self.trust_domain, service), Http2Client()
         try:
@@ -201,7 +214,7 @@ class ControlPlane:
             ) as met:
                 client.attach(met.secure, met.first)
                 if met.peer.identity == expected:
-                    found = service_call.ask(client, service, timeout)
+                    found = ask(client, service, timeout)
                     if found.serving and question:
                         found = service_call.prove_answer(client, found, question)
                     if found.serving and question and question.tcp:

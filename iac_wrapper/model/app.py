@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.foreign_image import ForeignImage
 from iac_wrapper.model.options import Options, Run
 from iac_wrapper.model.slug import Slug
+from iac_wrapper.model.users import GROUP, Users
 
 DEFAULT_PORT = 50051
 """The port user code is expected on when repos.yaml names none (EXPOSE 50051 in the image)."""
@@ -27,7 +29,8 @@ class AppSpec:
     `where` is ``file:line`` for errors, `needs_where` that of its needs; `base` is the folder
     that a relative path of `slug` starts from. `notes` are sentences on defaults that do not apply.
     `process_of` is the service of whose entry it is one of the `processes`; without an `entrypoint`
-    it is the line of the Procfile.
+    it is the line of the Procfile. `dockerfile` is the file of the repository that makes the image,
+    relative to the folder of the slug; None: KarstKit makes it.
     """
 
     name: str
@@ -41,6 +44,7 @@ class AppSpec:
     notes: tuple[str, ...] = ()
     process_of: str | None = None
     needs_where: str = ""
+    dockerfile: str | None = None
 
     @property
     def group(self) -> str:
@@ -51,6 +55,11 @@ class AppSpec:
     def process(self) -> str:
         """The name of the process, empty if it is none."""
         return self.name.removeprefix(f"{self.process_of}-") if self.process_of else ""
+
+    @property
+    def is_image(self) -> bool:
+        """Whether there is nothing to fetch and build."""
+        return self.slug.kind == "image"
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,9 @@ class ResolvedApp:
     that only the command side replaces, in a file that Terraform never sees. `run` is
     what the program is for, None if nothing tells: then what it does when it runs decides. `notes`
     are sentences on what was ignored, replaced or dropped on the way. `process_of` is the service
-    whose image it runs with a command of its own, None for the image's own program.
+    whose image it runs with a command of its own, None for the image's own program. `foreign`
+    describes an image that this tool did not make, None for its own; then `base` is empty and
+    `tree` is what the image is pinned by.
     """
 
     name: str
@@ -98,6 +109,7 @@ class ResolvedApp:
     options: Options = field(default_factory=Options)
     notes: tuple[str, ...] = ()
     process_of: str | None = None
+    foreign: ForeignImage | None = None
 
     @property
     def group(self) -> str:
@@ -113,3 +125,23 @@ class ResolvedApp:
     def expected_port(self) -> int:
         """The port that the program is expected on."""
         return self.options.tcp[0] if self.tcp_only else self.port
+
+    @property
+    def has_runner(self) -> bool:
+        """Whether PID 1 of its container is ours; else its container and sidecar tell how it is."""
+        return self.foreign is None
+
+    def owner(self, users: Users) -> tuple[int, int]:
+        """Uid and gid that its program starts as, and that files which it writes belong to.
+
+        Args:
+            users: the uids of the service.
+        """
+        if self.foreign:
+            return self.foreign.uid, self.foreign.gid
+        return users.program, GROUP
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """What its container keeps (``CAP_…``)."""
+        return self.foreign.capabilities(self.options.capabilities) if self.foreign else ()

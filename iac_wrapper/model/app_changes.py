@@ -30,6 +30,9 @@ def app_changes(
 
 
 def _source(old: ResolvedApp, new: ResolvedApp, commits: int | None) -> Iterator[Reason]:
+    if new.foreign and new.foreign.pinned and old.tree != new.tree:
+        yield Reason("source", f"image: {_pinned(old)} → {_pinned(new)}")
+        return
     if old.slug != new.slug:
         yield Reason("source", f"slug: {old.slug} → {new.slug}")
     if old.commit != new.commit:
@@ -37,6 +40,11 @@ def _source(old: ResolvedApp, new: ResolvedApp, commits: int | None) -> Iterator
         yield Reason("commit", f"commit {_short(old)} → {_short(new)}{count}")
     elif old.tree != new.tree:
         yield Reason("source", "source files changed")
+
+
+def _pinned(app: ResolvedApp) -> str:
+    """What its image is pinned by; where it is no image, its slug."""
+    return app.foreign.pinned if app.foreign and app.foreign.pinned else app.slug
 
 
 def _short(app: ResolvedApp) -> str:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from iac_wrapper.model.options import Run
 
-EntrypointKind = Literal["module", "script", "binary", "command", "shell"]
+EntrypointKind = Literal["module", "script", "binary", "command", "shell", "image"]
 
 EntrypointSource = Literal["repository", "repos-file", "environment"]
 """Who chose it: the repository (detected there, in its Procfile or in a label of its Dockerfile),
@@ -22,7 +22,9 @@ class Entrypoint:
     imported and called); ``script``: `target` is a path relative to /app, run like
     ``python path`` (with `function`: run, then that function is called); ``binary``: `target` is
     an absolute path in the image, executed as it is; ``command``: `target` is a program on PATH,
-    the app's own environment first; ``shell``: `target` is a line for ``sh -c``.
+    the app's own environment first; ``shell``: `target` is a line for ``sh -c``;
+    ``image``: `target` is the ENTRYPOINT of an image that is not ours and `args` its CMD, or what
+    takes the place of either.
 
     `source` says who chose it, `reason` the same and more as a sentence fragment that is only shown
     (``entrypoint: in repos.yaml``); `rejected` lists the losing candidates, each with its reason,
@@ -50,7 +52,7 @@ class Entrypoint:
     def display(self) -> str:
         """``pkg.mod:main``, ``main.py``, ``/app/main``, ``gunicorn app:app`` or a shell's line."""
         name = f"{self.target}:{self.function}" if self.function else self.target
-        return " ".join((name, *self.args))
+        return " ".join((name, *self.args)).strip()
 
     def argv(self, port: int) -> tuple[str, ...]:
         """The words that start the program inside its image, ``$PORT`` replaced by `port`."""

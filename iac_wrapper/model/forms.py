@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from iac_wrapper.errors import ConfigError
 from iac_wrapper.model import app_rules, key
+from iac_wrapper.model.foreign_image import GRANTABLE, check_capabilities
 from iac_wrapper.model.key import ByName, JsonSchema, Listed, Text
+from iac_wrapper.model.redact import Redactor
 
 _UNITS = {"": 1, "m": 1, "mb": 1, "mib": 1, "g": 1024, "gb": 1024, "gib": 1024}
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -18,6 +22,97 @@ _NOT_MOUNTED = (
     r"/(app|usr|lib|lib64|bin|sbin|etc|opt|run)$|/(proc|sys|dev|venv|opt/iac|run/iac)(/|$)"
 )
 """Paths in the container that belong to the system, the tool or the program's own files."""
+
+
+def command_line() -> Text:
+    """A program and its arguments: one line with quotes as a shell reads them, or a list."""
+    return Text(
+        parse=_parse_command,
+        expected='a command line, or a list of its words: [postgres, -c, "max_connections=50"]',
+        schema={
+            "anyOf": [
+                {
+                    "type": ["string", "number", "boolean"],
+                    "pattern": r"^(?=.*\S)[^\x00-\x1f\x7f]+$",
+                },
+                {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {
+                        "type": ["string", "number", "boolean"],
+                        "pattern": r"^[^\x00-\x1f\x7f]*$",
+                    },
+                },
+            ]
+        },
+        listed=shlex.join,
+    )
+
+
+def _parse_command(text: str) -> str | None:
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        raise ConfigError(
+            "a quote of this command does not end",
+            found=repr(text),
+            expected="quotes as a shell reads them, or a list of words",
+            next_step="write \"it's me\" for it's me",
+        ) from None
+    if not words or not text.isprintable():
+        return None
+    if Redactor()(text) != text:
+        raise ConfigError(
+            "this command looks as if it held a key, token or password",
+            found="a secret in a file that is meant to be committed",
+            expected="the program to read it from a variable or a file",
+            next_step="write it in `env:` as ${NAME}, and set NAME in .env or the environment",
+        )
+    return text
+
+
+def yes_or_no() -> Text:
+    """``true`` or ``false``."""
+    return Text(
+        parse=lambda text: {"true": True, "false": False}.get(text.lower()),
+        expected="true or false",
+        schema={"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}]},
+        write=lambda value: str(value).lower(),
+    )
+
+
+def user_of_an_image() -> Text:
+    """``postgres``, ``999`` or ``999:999``, as USER in a Dockerfile takes it."""
+    name = r"[A-Za-z_][A-Za-z0-9_.-]{0,31}|[0-9]{1,9}"
+    pattern = rf"(?:{name})(?::(?:{name}))?"
+    return Text(
+        parse=lambda text: text if re.fullmatch(pattern, text) else None,
+        expected="a user of the image, or a uid: postgres, 999 or 999:999",
+        schema={
+            "type": ["string", "integer", "boolean"],
+            "minimum": 0,
+            "maximum": 999_999_999,
+            "pattern": f"^{pattern}$",
+        },
+    )
+
+
+def capabilities() -> Text:
+    """Names of Linux capabilities, with or without ``CAP_``; none is allowed."""
+    names = "|".join(GRANTABLE)
+    one = f"(?:[cC][aA][pP]_)?(?:{names}|{names.lower()})"
+    return Text(
+        parse=check_capabilities,
+        expected="names such as [NET_BIND_SERVICE]; [] for none",
+        schema={
+            "anyOf": [
+                {"type": "string", "pattern": f"^ *(?:{one}(?:[ ,]+|$))*$"},
+                {"type": "array", "items": {"type": "string", "pattern": f"^(?:{one})$"}},
+            ]
+        },
+        write=lambda value: value or "none",
+        listed=" ".join,
+    )
 
 
 def one_of(*words: str) -> Text:
@@ -158,7 +253,7 @@ def request_path() -> Text:
     )
 
 
-def command_line() -> Text:
+def shell_line() -> Text:
     """A line for a shell."""
     return Text(
         parse=lambda text: text if text.strip() and text.isprintable() else None,

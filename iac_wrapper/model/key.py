@@ -177,6 +177,7 @@ class Key:
         only_web: why it has no meaning beside ``run: worker`` and ``run: job`` (``{run}`` is
             replaced); empty if it has one.
         only_web_but: the value that has a meaning there all the same.
+        only_image: whether it has a meaning for images only: `image:` or `build:`.
     """
 
     name: str
@@ -187,3 +188,4 @@ class Key:
     no_default: str = ""
     only_web: str = ""
     only_web_but: str = ""
+    only_image: bool = False

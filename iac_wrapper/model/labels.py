@@ -29,9 +29,19 @@ FIXED = "org.karstkit.fixed"
 
 DATA = "terraform_data"
 """The kind of Terraform's own resource that carries a value; the ingress's routes are one."""
+FOREIGN = "org.karstkit.foreign"
+"""On the container of an image that is not ours: it has no runner, and the engine bounds it."""
+
+IMAGE_KEY = "org.karstkit.image-key"
+"""On an image: the tag that it was built for; the provider does not build it again then."""
 
 IMAGES = "iac/"
 """Begins the names of this tool's images: those of services, and what sidecars run."""
+
+
+def of_dockerfile(project: str, service: str, tag: str, tree: str) -> dict[str, str]:
+    """The labels of an image that a repository's own Dockerfile makes."""
+    return {PROJECT: project, SERVICE: service, ROLE: "app", TREE: tree, IMAGE_KEY: tag}
 
 
 def is_own(kind: str, body: Mapping[str, Any]) -> bool:

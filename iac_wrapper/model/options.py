@@ -19,6 +19,8 @@ Run = Literal["web", "worker", "job"]
 Rollout = Literal["beside", "replace"]
 """Start a new version beside the old one, or stop the old one first."""
 
+OF_AN_IMAGE = "it belongs to the image that an entry names"
+
 MIN_MEMORY_MB = 6
 """Docker refuses less."""
 
@@ -36,7 +38,9 @@ class Options:
     are seconds; `memory_mb` is MiB; `cpus` is processors; `tmpfs` maps absolute paths of writable
     memory to MiB; `expose` are the addresses under which people reach it; `tcp` are ports that
     other services may reach over any protocol; `volumes` maps names of volumes to absolute paths;
-    `needs` are services; `release` is a line for a shell.
+    `needs` are services; `release` is a line for a shell. Of images only: `command` is a command
+    line, `capabilities` are names with spaces between them, `user` is a name or uid, with a group
+    or gid behind a colon if one is said.
     """
 
     run: Run | None = field(
@@ -174,10 +178,59 @@ class Options:
         default=None,
         metadata=_key(
             "release",
-            forms.command_line(),
+            forms.shell_line(),
             "[a command](docs/one-offs.md#release) that runs once before each new version",
             "none",
             "python manage.py migrate",
+        ),
+    )
+
+    command: str | None = field(
+        default=None,
+        metadata=_key(
+            "command",
+            forms.command_line(),
+            "[of an image](docs/images.md): what takes the place of its CMD",
+            "the image's own",
+            "[postgres, -c, max_connections=50]",
+            no_default=OF_AN_IMAGE,
+            only_image=True,
+        ),
+    )
+    capabilities: str | None = field(
+        default=None,
+        metadata=_key(
+            "capabilities",
+            forms.capabilities(),
+            "of an image: the Linux capabilities that it keeps",
+            "none; five if it starts as root",
+            "[NET_BIND_SERVICE]",
+            no_default=OF_AN_IMAGE,
+            only_image=True,
+        ),
+    )
+    writable: bool | None = field(
+        default=None,
+        metadata=_key(
+            "writable",
+            forms.yes_or_no(),
+            "of an image: whether it may write to its own files",
+            "`false`",
+            "true",
+            no_default=OF_AN_IMAGE,
+            only_image=True,
+        ),
+    )
+    user: str | None = field(
+        default=None,
+        metadata=_key(
+            "user",
+            forms.user_of_an_image(),
+            "of an image: as whom it starts",
+            "the image's own",
+            "postgres",
+            no_default=OF_AN_IMAGE,
+            only_image=True,
         ),
     )
 

@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from iac_wrapper.model import (
     app_rules,
     command_words,
+    image_reference,
     options,
     processes,
+    slug,
     slug_pattern,
     tcp,
     volumes,
@@ -40,6 +43,16 @@ def _variable(name: str, value: str) -> tuple[str, str]:
     return app_rules.check_env_name(name), value
 
 
+_DOCKERFILE = r"(?![/~])(?!(?:[^/]*/)*\.{1,2}(?:/|$))[A-Za-z0-9_./ -]*[A-Za-z0-9_-]"
+"""A relative path without ``..``."""
+
+
+def _dockerfile(text: str) -> str | None:
+    if not re.fullmatch(_DOCKERFILE, text):
+        return None
+    return "Dockerfile" if text == "dockerfile" else text
+
+
 def _entrypoint(text: str) -> str | None:
     return text if text.strip() and text.isprintable() else None
 
@@ -59,6 +72,37 @@ SLUG = Key(
     "",
     "gh:acme/orders#v1.4.2",
     no_default="a slug says which service an entry is",
+)
+
+IMAGE = Key(
+    "image",
+    Text(
+        lambda text: Slug.parse(f"{slug.IMAGE}{text}"),
+        "the name of an image, such as postgres:16",
+        {
+            "type": "string",
+            "maxLength": image_reference.MAX_LENGTH,
+            "pattern": f"^{image_reference.PATTERN}$",
+        },
+    ),
+    "in place of `slug`: [an image](docs/images.md) of a registry or of this engine",
+    "",
+    "postgres:16",
+    no_default="an image says what an entry is",
+)
+
+BUILD = Key(
+    "build",
+    Text(
+        _dockerfile,
+        "dockerfile, or the path of a Dockerfile in the repository",
+        {"type": "string", "maxLength": MAX_LENGTH, "pattern": f"^{_DOCKERFILE}$"},
+    ),
+    "`dockerfile`: [build the image](docs/images.md#a-dockerfile-of-the-repository) by the"
+    " repository's own Dockerfile",
+    "KarstKit's own way",
+    "dockerfile",
+    no_default="it belongs to the repository that a slug names",
 )
 
 _WHAT_IT_IS = (
@@ -142,6 +186,8 @@ _WHAT_IT_IS = (
         "none",
         '{LOG_LEVEL: info, KEY: "${KEY}"}',
     ),
+    IMAGE,
+    BUILD,
     Key(
         processes.KEY,
         ByProcess(
@@ -159,6 +205,41 @@ KEYS: Mapping[str, Key] = {key.name: key for key in (*_WHAT_IT_IS, *options.KEYS
 
 IDLE = ("worker", "job")
 """The values of ``run`` that answer no requests."""
+
+
+SOURCES = (SLUG.name, IMAGE.name)
+"""The keys that say which service an entry is; it has one of them."""
+
+OF_A_SLUG = ("subdir", BUILD.name)
+"""The keys that belong to a repository."""
+
+OF_ONE_KIND = ("entrypoint", BUILD.name, *(key.name for key in KEYS.values() if key.only_image))
+"""The keys that say how what an entry is starts: a repository in one way, an image in another."""
+
+
+def misplaced(said: Collection[str]) -> tuple[Key, str] | None:
+    """The first key that means nothing for what an entry is, and why; None if all do.
+
+    Args:
+        said: the keys of an entry, or of several mappings that are merged.
+    """
+    if IMAGE.name in said:
+        if SLUG.name in said:
+            return IMAGE, "an entry has a slug or an image, not both"
+        for name in OF_A_SLUG:
+            if name in said:
+                return KEYS[name], f"{name} belongs to a repository, and this entry is an image"
+    if processes.KEY in said and {IMAGE.name, BUILD.name} & set(said):
+        why = "each program of such an image is an entry of its own, with `command:`"
+        return KEYS[processes.KEY], why
+    return None
+
+
+def without_image(said: Collection[str]) -> Key | None:
+    """The first key of a whole entry that has a meaning for images only, if that is none."""
+    if not {IMAGE.name, BUILD.name} & set(said):
+        return next((key for key in KEYS.values() if key.only_image and key.name in said), None)
+    return None
 
 
 class Contradiction(NamedTuple):

@@ -17,7 +17,15 @@ from iac_wrapper.model import processes
 from iac_wrapper.model.environment import ENVIRONMENT
 from iac_wrapper.model.key import JsonSchema, Key
 from iac_wrapper.model.limits import MAX_ENTRIES, MAX_ENVIRONMENTS
-from iac_wrapper.model.repos_keys import IDLE, KEYS, NAME
+from iac_wrapper.model.repos_keys import (
+    IDLE,
+    IMAGE,
+    KEYS,
+    NAME,
+    OF_A_SLUG,
+    SLUG,
+    SOURCES,
+)
 
 _BOUNDS = ("enum", "minimum", "maximum", "maxLength")
 
@@ -47,8 +55,9 @@ def json_schema() -> dict[str, Any]:
             "name": NAME,
             "idle": _idle(),
             "kept": _kept(),
+            "source": _source(),
             "apps": {
-                "description": "The services: slugs, or mappings with a slug.",
+                "description": "The services: slugs, or mappings with a slug or an image.",
                 "type": "array",
                 "minItems": 1,
                 "maxItems": MAX_ENTRIES,
@@ -56,7 +65,7 @@ def json_schema() -> dict[str, Any]:
             },
             "entry": {
                 **_mapping(KEYS.values()),
-                "anyOf": [{"required": ["slug"]}, {"required": ["name"]}],
+                "anyOf": [{"required": [name]} for name in (*SOURCES, "name")],
             },
             "defaults": {
                 "description": "What holds for every service that does not say it itself; `env`,"
@@ -89,7 +98,7 @@ def _mapping(keys: Iterable[Key]) -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "properties": {key.name: _ref(f"key-{key.name}") for key in keys},
-        "allOf": [_ref("idle"), _ref("kept")],
+        "allOf": [_ref("idle"), _ref("kept"), _ref("source")],
     }
 
 
@@ -113,6 +122,15 @@ def _kept() -> dict[str, Any]:
     return {
         "if": {"required": ["volumes"], "properties": {"volumes": said}},
         "then": {"properties": {"rollout": {"not": {"const": "beside"}}}},
+    }
+
+
+def _source() -> dict[str, Any]:
+    """`misplaced`, as a schema."""
+    others = (SLUG.name, *OF_A_SLUG)
+    return {
+        "if": {"required": [IMAGE.name]},
+        "then": {"properties": dict.fromkeys(others, False)},
     }
 
 

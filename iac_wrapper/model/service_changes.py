@@ -105,6 +105,8 @@ def _one(
 
 
 def _origin(app: ResolvedApp) -> str:
+    if app.foreign and app.foreign.pinned:
+        return f"{app.slug}, pinned to {app.foreign.pinned}"
     return f"{app.slug} at {app.commit[:12]}" if app.commit else app.slug
 
 

@@ -15,16 +15,21 @@ from urllib.parse import unquote, urlsplit
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.model.base_url import is_loopback, without_credentials
 from iac_wrapper.model.hosts import Hosts
+from iac_wrapper.model.image_reference import check_reference, repository
 from iac_wrapper.model.slug_hints import near_miss
 
-SlugKind = Literal["gh", "gl", "bb", "git", "path"]
+SlugKind = Literal["gh", "gl", "bb", "git", "path", "image"]
 
 EXPECTED = (
     "gh:owner/repo, gl:group/repo, bb:owner/repo, git+https://…, git+ssh://…, git+file:///…"
     " or a path (./x, ../x, /x, ~/x), each with an optional #ref or #ref:subdir"
+    "; or image:NAME[:TAG]"
 )
 MAX_LENGTH = 1024
 """Longest slug in characters; git hosts cap owner and repository far below."""
+
+IMAGE = "image:"
+"""Begins the slug of an image; ``image: NAME`` in repos.yaml is short for it."""
 
 _PART = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.][A-Za-z0-9_.-]*")
 _PATH_START = re.compile(r"(\.{1,2}|~|)(/|$)")
@@ -36,7 +41,8 @@ class Slug:
     """A parsed slug.
 
     `text` is what was written; `location` is ``owner/repo`` (gh, gl with nested groups, bb), a
-    clone URL without the ``git+`` prefix (git), or a path as written (path). `ref` is a branch,
+    clone URL without the ``git+`` prefix (git), a path as written (path), or the name of an image
+    (image; it has neither ref nor subdir). `ref` is a branch,
     tag or (short) SHA, None for the default branch; `subdir` is relative and stays inside.
     """
 
@@ -55,6 +61,8 @@ class Slug:
         """
         if not text or len(text) > MAX_LENGTH or not text.isprintable() or text != text.strip():
             raise _bad("a slug is one line without spaces around it", text)
+        if text.startswith(IMAGE):
+            return cls(text, "image", check_reference(text.removeprefix(IMAGE)))
         head, mark, fragment = text.partition("#")
         kind, location = _location(text, head)
         ref, _, subdir = fragment.partition(":")
@@ -74,6 +82,8 @@ class Slug:
     def label(self) -> str:
         """The service name this slug suggests: a DNS label, or empty if it suggests none."""
         path = self.location
+        if self.kind == "image":
+            path = repository(path)
         if self.kind == "git":
             path = unquote(urlsplit(self.location).path)
         name = PurePosixPath(self.subdir or path).name
@@ -83,8 +93,10 @@ class Slug:
         """The same source, another directory of it.
 
         Raises:
-            ConfigError: `subdir` is not a relative path inside the source.
+            ConfigError: `subdir` is not a relative path inside the source, or this is an image.
         """
+        if self.kind == "image":
+            raise _bad("an image has no subdir", self.text, expected="an image, or a slug with one")
         head = self.text.partition("#")[0]
         return Slug.parse(f"{head}#{self.ref or ''}:{subdir}")
 
@@ -93,17 +105,19 @@ class Slug:
 
         Raises:
             ConfigError: the base URL of its host is not https (or http to this machine).
-            ValueError: the slug is a local path.
+            ValueError: the slug is a local path or an image.
         """
-        if self.kind == "path":
-            raise ValueError(f"{self.text} is a local path")
+        if self.kind in {"path", "image"}:
+            raise ValueError(
+                f"{self.text} is {'a local path' if self.kind == 'path' else 'an image'}"
+            )
         if self.kind == "git":
             return self.location
         return f"{hosts[self.kind].url}/{self.location}.git"
 
     def archive_url(self, hosts: Hosts, sha: str) -> str | None:
         """Where the host offers the commit as .tar.gz, None if it has no such address."""
-        if self.kind in {"git", "path"}:
+        if self.kind in {"git", "path", "image"}:
             return None
         base = f"{hosts[self.kind].url}/{self.location}"
         if self.kind == "gl":

@@ -6,6 +6,8 @@ docs/decisions/0027-repos-file-schema.md.
 
 from __future__ import annotations
 
+from iac_wrapper.model.image_reference import PATTERN
+
 _PART = r"(?!\.{1,2}[/#])[A-Za-z0-9_.][A-Za-z0-9_.-]*"
 _LAST = r"(?!\.{0,2}(?:\.git)?/?(?:#|$))[A-Za-z0-9_.][A-Za-z0-9_.-]*/?"
 
@@ -35,7 +37,7 @@ _ONE_LINE = r"(?!\s)(?!.*\s$)(?=[^\x00-\x1f\x7f]*$)"
 
 SLUG = (
     f"^{_ONE_LINE}(?:(?:{_REMOTE})(?:#(?:{_REF}(?::|:{_SUBDIR})?|:{_SUBDIR}))?"
-    f"|{_LOCAL}(?:#:{_SUBDIR})?)$"
+    f"|{_LOCAL}(?:#:{_SUBDIR})?|image:{PATTERN})$"
 )
 """A slug."""
 

@@ -19,9 +19,11 @@ from iac_wrapper.files import env_files
 from iac_wrapper.files.layout import candidate_name, container_name, live_name
 from iac_wrapper.model import labels
 from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.foreign_image import MAX_PROCESSES
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.report import ServiceReport
 from iac_wrapper.operations import verify
+from iac_wrapper.operations.foreign_program import ask_of
 from iac_wrapper.operations.verify import Target
 from iac_wrapper.operations.workspace import Workspace
 
@@ -93,6 +95,8 @@ def _start(
         network_mode=f"container:{envoy}",
         sources={layout.env_files(project, app.name): staged},
     )
+    if app.foreign:
+        body["HostConfig"]["PidsLimit"] = MAX_PROCESSES
     engine_changes.create(workspace.engine, container_name(project, app.name, _APP), body)
 
 
@@ -123,11 +127,14 @@ def ended(workspace: Workspace, lock: LockFile, proven: Mapping[str, int]) -> li
     Args:
         proven: the incarnation of that start, by service.
     """
-    client = verify.control_plane(workspace, lock)
+    client, apps = verify.control_plane(workspace, lock), {app.name: app for app in lock.apps}
 
     def incarnation(service: str) -> int:
-        sni = live_name(workspace.project, service)
-        return client.health(service, timeout=verify.LOOK_SECONDS, sni=sni).incarnation
+        project = workspace.project
+        sni, container = live_name(project, service), container_name(project, service, _APP)
+        ask = ask_of(workspace, apps[service], container)
+        health = client.health(service, timeout=verify.LOOK_SECONDS, sni=sni, ask=ask)
+        return health.incarnation
 
     with ThreadPoolExecutor(MAX_AT_ONCE) as pool:
         now = dict(zip(proven, pool.map(incarnation, proven), strict=True))

@@ -163,9 +163,11 @@ def warn_of_another(workspace: Workspace, intent: Intent) -> None:
 
 
 def _buildable(workspace: Workspace, app: ResolvedApp) -> bool:
-    """Whether the app can be deployed as it is locked: its image or its context is here."""
+    """Whether the app can be deployed as it is locked: its image or its context is here, or a
+    registry has it."""
     context = workspace.layout.context(workspace.project, app.image)
-    return context.is_dir() or workspace.engine.has_image(app.image)
+    pulled = app.foreign is not None and "@" in app.foreign.pinned
+    return context.is_dir() or pulled or workspace.engine.has_image(app.image)
 
 
 def _check_locked(intent: Intent, locked: Mapping[str, ResolvedApp]) -> None:

@@ -82,6 +82,7 @@ def _runner_has_all(container: Container, query: LogQuery) -> bool:
     return (
         container.role == "app"
         and container.running
+        and not container.foreign
         and (query.since is not None or not container.ran_before)
     )
 

@@ -147,6 +147,7 @@ def _stopped(workspace: Workspace, resting: frozenset[str]) -> set[tuple[str, st
         (container.service, container.role)
         for container in workspace.engine.containers(project)
         if container.state in STOPPED
+        and not container.done
         and container.service not in resting
         and container.name
         in (

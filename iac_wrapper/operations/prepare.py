@@ -24,7 +24,7 @@ from iac_wrapper.model.exposure import check_claims
 from iac_wrapper.model.intent import Selection
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.redact import UNMASKED, is_masked
-from iac_wrapper.operations import capacity, users, volumes
+from iac_wrapper.operations import capacity, foreign_images, users, volumes
 from iac_wrapper.operations.leaves import ensure_certificates
 from iac_wrapper.operations.network import (
     choose_gateway_port,
@@ -37,6 +37,7 @@ from iac_wrapper.program import build_context
 from iac_wrapper.program.detection import detect
 from iac_wrapper.program.detection.procfile import RELEASE
 from iac_wrapper.program.index_settings import write_build_secrets
+from iac_wrapper.program.own_dockerfile import DockerfileBuild
 from iac_wrapper.sources.resolve import resolve
 
 
@@ -45,7 +46,7 @@ class ProjectFacts:
     """A lock, and the build of each app whose image would be new to this project folder."""
 
     lock: LockFile
-    builds: Mapping[str, build_context.AppBuild]
+    builds: Mapping[str, build_context.AppBuild | DockerfileBuild]
 
 
 def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
@@ -58,7 +59,8 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
     Raises:
         ConfigError, SourceError, EntrypointError: see the steps.
     """
-    specs = [spec for spec in selection.fresh if not spec.process_of]
+    specs = [spec for spec in selection.fresh if not (spec.process_of or spec.is_image)]
+    images = [spec for spec in selection.fresh if spec.is_image]
     _check_needs(selection)
     _check_entrypoint_setting(workspace, specs)
     applied = workspace.applied_lock()
@@ -78,13 +80,15 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
             workspace.warn(f"{checkout.spec.name}: {note}")
     processes = [spec for spec in selection.fresh if spec.process_of]
     declared = [(spec.group, spec.process) for spec in processes]
-    builds = {c.spec.name: _build(workspace, c, declared) for c in checkouts}
-    resolved = {c.spec.name: _resolved(c, builds[c.spec.name]) for c in checkouts}
-    paths = {c.spec.name: c.path for c in checkouts}
+    ours = [checkout for checkout in checkouts if not checkout.spec.dockerfile]
+    builds = {c.spec.name: _build(workspace, c, declared) for c in ours}
+    resolved = {c.spec.name: _resolved(c, builds[c.spec.name]) for c in ours}
+    paths = {c.spec.name: c.path for c in ours}
     others = [
         process_app(workspace, spec, resolved[spec.group], paths[spec.group]) for spec in processes
     ]
-    all_apps = [*resolved.values(), *others, *selection.kept_apps]
+    foreign = foreign_images.find(workspace, checkouts, images, selection.pinned_lock)
+    all_apps = [*resolved.values(), *others, *foreign.apps, *selection.kept_apps]
     apps = tuple(sorted(all_apps, key=lambda app: app.name))
     running = {app.name for app in applied.apps} if applied else set()
     missing = [b for b in builds.values() if not workspace.engine.has_image(b.image)]
@@ -95,7 +99,7 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
     if any(route.is_local for route in lock.routes):
         ingress_port = choose_ingress_port(workspace, applied, selection.lock_on_disk)
         lock = replace(lock, ingress_port=ingress_port)
-    return ProjectFacts(lock, builds)
+    return ProjectFacts(lock, {**builds, **foreign.builds})
 
 
 def materialize(workspace: Workspace, found: ProjectFacts) -> None:
@@ -113,6 +117,7 @@ def materialize(workspace: Workspace, found: ProjectFacts) -> None:
     _link_terraform(workspace)
     with ThreadPoolExecutor() as pool:
         list(pool.map(build_context.write, found.builds.values()))
+    foreign_images.ensure_named(workspace, found.lock.apps)
     ensure_certificates(workspace, found.lock)
     volumes.prepare(workspace, found.lock)
 

@@ -76,6 +76,7 @@ def _spec(workspace: Workspace, app: ResolvedApp, bases: Mapping[str, str]) -> A
         port=app.port if app.port_declared else None,
         env=dict(app.env),
         options=app.options,
+        dockerfile=(app.foreign.dockerfile or None) if app.foreign else None,
         where=where,
         base=Path(bases.get(app.name, workspace.layout.root)),
         process_of=app.process_of,

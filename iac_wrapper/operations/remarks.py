@@ -23,6 +23,9 @@ def remarks(
         log: reads the end of its program's log.
     """
     health, app = report.health, report.app
+    if app.foreign:
+        yield from app.foreign.privileges(app.options.capabilities)
+        yield from app.foreign.lost_data(app.options.tmpfs)
     if health.way == "COMPLETED" and app.run is None and (served := app.entrypoint.web_object):
         yield (
             f"{app.entrypoint.display} ran to its end and nothing serves;"

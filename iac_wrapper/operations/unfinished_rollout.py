@@ -9,6 +9,7 @@ from __future__ import annotations
 from iac_wrapper.files.layout import container_name
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations import candidates
+from iac_wrapper.operations.foreign_program import ask_of
 from iac_wrapper.operations.verify import LOOK_SECONDS, control_plane
 from iac_wrapper.operations.workspace import Workspace
 
@@ -30,8 +31,10 @@ def recorded_envoys(workspace: Workspace) -> dict[str, str]:
 
 
 def _serves(workspace: Workspace, before: LockFile | None, service: str) -> bool:
-    if before is None or service not in {app.name for app in before.apps}:
+    apps = {app.name: app for app in before.apps} if before else {}
+    if before is None or service not in apps:
         return True  # nobody's service: there is nothing to wait for
+    ask = ask_of(workspace, apps[service], container_name(workspace.project, service, "app"))
     name = container_name(workspace.project, service, "envoy")
     client = control_plane(workspace, before)
-    return client.health(service, timeout=LOOK_SECONDS, sni=name).serving
+    return client.health(service, timeout=LOOK_SECONDS, sni=name, ask=ask).serving

@@ -23,6 +23,7 @@ from iac_wrapper.model.proof import ProofQuestion
 from iac_wrapper.model.report import ProjectReport, ServiceReport
 from iac_wrapper.operations import ingress, public_answer, releases
 from iac_wrapper.operations.failing import FailingCheck
+from iac_wrapper.operations.foreign_program import ask_of
 from iac_wrapper.operations.last_lines import last_lines
 from iac_wrapper.operations.narrator import Narrator
 from iac_wrapper.operations.remarks import remarks
@@ -233,8 +234,9 @@ def _ask(  # noqa: PLR0913, PLR0917 - only `_prove_one` calls it
 ) -> Health:
     app, project = target.app, workspace.project
     question = ProofQuestion.about(app)
+    ask = ask_of(workspace, app, target.container(project, "app"))
     if not limit:
-        return client.health(app.name, question, sni=target.sni)
+        return client.health(app.name, question, sni=target.sni, ask=ask)
     stuck = StuckCheck(
         workspace, {role: target.container(project, role) for role in ("envoy", "app")}
     )
@@ -252,6 +254,7 @@ def _ask(  # noqa: PLR0913, PLR0917 - only `_prove_one` calls it
         question,
         deadline=limit,
         sni=target.sni,
+        ask=ask,
         on_change=show,
         known=known,
         stop=stop,

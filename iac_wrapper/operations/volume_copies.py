@@ -82,8 +82,9 @@ def restore(workspace: Workspace, name: str, source: IO[bytes], *, agreed: bool)
         CommandError: the tar is damaged, or holds what could leave the volume; the old files stay.
     """
     with workspace.hold("iac volumes restore"):
-        volumes.named(workspace, name)
-        helper, only = volumes.helper(workspace), {name: {"everything": True}}
+        volume = volumes.named(workspace, name)
+        owned = {"everything": volumes.is_of_one_user(workspace, volume)}
+        helper, only = volumes.helper(workspace), {name: owned}
         if not agreed and (count := helper.run("entries", {name: {}})):
             raise NotEmptyError(
                 f"volume {name} is not empty, and a restore replaces what is in it",

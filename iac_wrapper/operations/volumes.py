@@ -88,18 +88,31 @@ def prepare(workspace: Workspace, lock: LockFile) -> None:
     if not folders:
         return
     owners = users_file.load_users(workspace.layout.users(workspace.project))
+    apps = {app.name: app for app in lock.apps}
     known = workspace.engine.volumes(workspace.project)
     for each in folders:
         _make(workspace, each, owners[each.service])
-    arguments = {each.name: _owner(owners[each.service]) for each in folders}
-    given = helper(workspace).run("own", arguments)
-    for each, count in zip(folders, given, strict=True):
+    arguments = {each.name: _owner(apps[each.service], owners[each.service]) for each in folders}
+    owned = {name: owner for name, owner in arguments.items() if owner}
+    given = helper(workspace).run("own", owned) if owned else ()
+    counts = dict(zip(owned, given, strict=True))
+    for each in folders:
+        count = counts.get(each.name)
         if each.name not in known:
             workspace.progress(f"{each.service}: volume {each.name} is new, at {each.path}")
         elif count:
             workspace.progress(
                 f"{each.service}: {count} files of volume {each.name} now belong to its program"
             )
+
+
+def is_of_one_user(workspace: Workspace, volume: EngineVolume) -> bool:
+    """Whether all in it is to be its owner's, as a program of ours wants it; what is not deployed
+    counts as one."""
+    lock = workspace.applied_lock()
+    apps = {app.name: app for app in lock.apps} if lock else {}
+    app = apps.get(volume.labels.get(labels.SERVICE, ""))
+    return app is None or app.has_runner
 
 
 def helper(workspace: Workspace) -> VolumeHelper:
@@ -223,9 +236,15 @@ def _make(workspace: Workspace, each: WantedVolume, owner: Users) -> None:
         raise _foreign(made, each)
 
 
-def _owner(program: Users) -> Mapping[str, Any]:
-    """A program of ours runs as one user, so all that is in its volume is that user's."""
-    return {"uid": program.program, "gid": GROUP, "everything": True}
+def _owner(app: ResolvedApp, users: Users) -> Mapping[str, Any] | None:
+    """To whom a service's volumes belong; None where its program sees to that, because it starts as
+    root and steps down.
+
+    A program of ours runs as one user, so all that is in its volume is that user's; in that of
+    another image only what belonged to its folder's owner before.
+    """
+    uid, gid = app.owner(users)
+    return {"uid": uid, "gid": gid, "everything": app.has_runner} if uid else None
 
 
 def _foreign(there: EngineVolume, each: WantedVolume) -> ConfigError:

@@ -27,6 +27,7 @@ from iac_wrapper.program.dependencies import Dependencies, find_dependencies
 from iac_wrapper.program.detection import django
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.dockerfile import DockerfileProps, render
+from iac_wrapper.program.own_dockerfile import DockerfileBuild
 from iac_wrapper.program.python_version import PythonChoice, choose_python
 from iac_wrapper.settings import Settings
 from iac_wrapper.sources.source_copy import copy_source
@@ -130,7 +131,7 @@ def _made_from(python: PythonChoice | None, dependencies: Dependencies) -> str:
     return f"{version}dependencies: {dependencies.reason}"
 
 
-def write(build: AppBuild) -> Path:
+def write(build: AppBuild | DockerfileBuild) -> Path:
     """Put the context of `build` on disk, whole or not at all; one that is there is kept.
 
     Returns:
@@ -145,7 +146,7 @@ def write(build: AppBuild) -> Path:
     return build.context
 
 
-def _write_new(build: AppBuild) -> None:
+def _write_new(build: AppBuild | DockerfileBuild) -> None:
     parent = build.context.parent
     with tempfile.TemporaryDirectory(prefix=".new-", dir=parent) as temporary:
         draft = Path(temporary) / "context"

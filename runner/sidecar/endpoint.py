@@ -13,8 +13,9 @@ from pathlib import Path
 
 from runner import listeners
 from runner.listeners import MESH_PORTS, Listener
-from runner.sidecar import threads
-from runner.sidecar.environment import SidecarEnvironment
+from runner.settings import RunnerSettings
+from runner.sidecar import threads, watch
+from runner.sidecar.environment import ANY_UID, SidecarEnvironment
 from runner.sidecar.log import say
 
 FILE = "app.json"
@@ -100,8 +101,15 @@ def follow(wanted: SidecarEnvironment, directory: Path) -> None:
     def look() -> list[Listener]:
         # A port that is offered over TCP is for HTTP only where there is no other.
         tcp = wanted.offer.ports if wanted.offer.http else ()
-        return listeners.of_program(wanted.app_uid, without=(*MESH_PORTS.values(), *tcp))
+        return listeners.of_program(
+            wanted.app_uid if has_runner else None,
+            without=(*MESH_PORTS.values(), *tcp),
+            but=wanted.uid,
+        )
 
+    has_runner = wanted.app_uid != ANY_UID
+    if not has_runner:
+        watch.serve(watch.Watch(_settings(wanted), look))
     follower = Follower(wanted.port, wanted.port_declared, directory / FILE, look)
 
     def step() -> None:
@@ -109,3 +117,14 @@ def follow(wanted: SidecarEnvironment, directory: Path) -> None:
         time.sleep(SECONDS)
 
     threads.keep(step)
+
+
+def _settings(wanted: SidecarEnvironment) -> RunnerSettings:
+    return RunnerSettings(
+        service=wanted.service,
+        port=wanted.port,
+        port_declared=wanted.port_declared,
+        run=wanted.run,
+        probation=wanted.probation,
+        tcp=wanted.offer.ports,
+    )

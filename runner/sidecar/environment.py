@@ -13,6 +13,9 @@ from runner.sidecar.refused import Refused
 
 DEFAULT_APP_UID = 10001
 
+ANY_UID = -1
+"""The `app_uid` of an image that is not ours: whatever is not Envoy's is the program's."""
+
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _UID = re.compile(r"[1-9][0-9]{0,8}")
 
@@ -24,10 +27,12 @@ class SidecarEnvironment:
     `uid` is Envoy's, and the supervisor's once it has dropped root; `app_uid` the program's.
     `port` is the program's ``$PORT``, `port_declared` whether repos.yaml names it. `max_headers`
     and `max_headers_kb` (KiB) bound the headers of a request and of a response. `offer` is what
-    other services may call; `exposed`: the ingress is let in. A gateway has neither service nor
-    port; an ingress has the `entrances`, the ports at which people reach it. An operator's
-    `service` is the one that it leads to, from `local_port` of the host; `tcp_port` is the port
-    there where that is no HTTP (0: it is).
+    other services may call; `exposed`: the ingress is let in. Of a program without a runner
+    (`app_uid` is `ANY_UID`), `run` is what it is for, empty if nothing tells, and `probation` how
+    many seconds it must stay alive. A gateway has neither service nor port; an ingress has the
+    `entrances`, the ports at which people reach it. An operator's `service` is the one that it
+    leads to, from `local_port` of the host; `tcp_port` is the port there where that is no HTTP
+    (0: it is).
     """
 
     role: str
@@ -41,6 +46,8 @@ class SidecarEnvironment:
     port_declared: bool = False
     max_headers: int = 100
     max_headers_kb: int = 60
+    run: str = ""
+    probation: int = 10
     offer: Offer = field(default_factory=Offer)
     exposed: bool = False
     entrances: tuple[int, ...] = ()
@@ -65,7 +72,7 @@ def read_environment(environ: Mapping[str, str]) -> SidecarEnvironment:
         role=role,
         subnet=reader.subnet("IAC_SUBNET"),
         uid=reader.uid("IAC_ENVOY_UID"),
-        app_uid=reader.uid("IAC_APP_UID", DEFAULT_APP_UID),
+        app_uid=reader.uid_or_any("IAC_APP_UID", DEFAULT_APP_UID),
         project=reader.label("IAC_PROJECT"),
     )
     if common.uid == common.app_uid:
@@ -98,6 +105,8 @@ def _sidecar(common: SidecarEnvironment, reader: _EnvironmentReader) -> SidecarE
         port_declared=reader.one_of("IAC_PORT_DECLARED", ("0", "1"), "0") == "1",
         exposed=reader.one_of("IAC_EXPOSED", ("0", "1"), "0") == "1",
         offer=Offer(reader.ports("IAC_TCP"), reader.one_of("IAC_TCP_ONLY", ("0", "1"), "0") == "0"),
+        run=reader.one_of("IAC_RUN", ("", "web", "worker", "job")),
+        probation=reader.number("IAC_PROBATION", 1, 86_400, 10),
     )
 
 
@@ -137,6 +146,9 @@ class _EnvironmentReader:
             # Root would keep the key readable by exec.
             raise Refused(f"{name} is {value!r}, expected a uid other than 0")
         return int(value)
+
+    def uid_or_any(self, name: str, default: int) -> int:
+        return ANY_UID if self._environ.get(name) == "any" else self.uid(name, default)
 
     def label(self, name: str) -> str:
         value = self._environ.get(name, "")

@@ -70,6 +70,7 @@ def refused(tmp_path: Path, chosen: Settings) -> Callable[[JobRequest], ConfigEr
         "git+file://{root}/open/link",
         "git+file://{root}/open/%00",
         "git+ssh://git@example.org/acme/app",
+        "image:postgres:16",
         "git+http://127.0.0.1:8000/acme/app",
         "git+http://localhost/acme/app",
         "git+https://localhost/acme/app",

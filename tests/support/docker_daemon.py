@@ -41,6 +41,9 @@ class FakeContainer:
     more_labels: dict[str, str] = field(default_factory=dict)
     stop_timeout: int | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    restarts: int = 0
+    oom_killed: bool = False
+    host_config: dict[str, Any] = field(default_factory=dict)
 
     @property
     def default_name(self) -> str:
@@ -143,6 +146,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.daemon.containers[match[1]].state = "exited"
         elif match := re.fullmatch(r"/containers/([^/]+)/wait", path):
             self._json({"StatusCode": self.daemon.containers[match[1]].exit_code})
+        elif match := re.fullmatch(r"/containers/([^/]+)/update", path):
+            self.daemon.containers[match[1]].host_config |= self._body()
+            self._json({"Warnings": None})
             return
         elif match := re.fullmatch(r"/containers/([^/]+)/rename", path):
             self.daemon.containers[match[1]].name = query["name"][0]
@@ -196,18 +202,18 @@ class _Handler(BaseHTTPRequestHandler):
         return {
             "Id": container.id,
             "Name": f"/{container.name or container.default_name}",
-            "RestartCount": 0,
+            "RestartCount": container.restarts,
             "Config": {"Labels": container.labels, "Image": "x", "Tty": False}
             | {"Env": [f"{key}={value}" for key, value in container.environment.items()]}
             | ({"StopTimeout": container.stop_timeout} if container.stop_timeout else {}),
             "State": {
                 "Status": container.state,
                 "ExitCode": container.exit_code,
-                "OOMKilled": False,
+                "OOMKilled": container.oom_killed,
                 "StartedAt": container.started_at,
                 "FinishedAt": container.finished_at,
             },
-            "HostConfig": {"NetworkMode": container.network_mode},
+            "HostConfig": {"NetworkMode": container.network_mode, **container.host_config},
             "Mounts": [{"Type": "bind", "Source": source} for source in container.mounts],
         }
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from iac_wrapper.bootstrap.images import SIDECAR_SHARES
+
 ROOT = Path(__file__).parents[2]
 COMMAND_SIDE = ("iac_wrapper", "admin", "runner", "provider")
 SYNTH_SIDE = ("constructs_lib", "stacks")
@@ -141,7 +143,8 @@ def synth_side_effects(root: Path) -> list[str]:
 
 def sidecar_stands_alone(root: Path) -> list[str]:
     """What runs in the sidecar's image imports the standard library and what is copied there."""
-    copied = ("runner.sidecar", "runner.listeners")
+    shared = [f"runner.{name}" for name in SIDECAR_SHARES if name != "__init__"]
+    copied = ("runner.sidecar", *shared)
     return [
         f"{name} imports {target}"
         for name, tree in modules(root, "runner").items()
@@ -209,7 +212,7 @@ RULES: dict[Callable[[Path], list[str]], tuple[str, str]] = {
     locks_files: ("admin/x.py", "import fcntl"),
     prints: ("iac_wrapper/operations/x.py", "print('done')"),
     synth_side_effects: ("stacks/x.py", "import time"),
-    sidecar_stands_alone: ("runner/sidecar/x.py", "from runner import settings"),
+    sidecar_stands_alone: ("runner/sidecar/x.py", "from runner import server"),
     branches_on_prose: ("admin/x.py", "A = found.reason not in ('because',)"),
     provider_stands_alone: ("provider/x.py", "from provider import schema"),
 }

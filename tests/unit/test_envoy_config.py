@@ -140,16 +140,18 @@ def test_inbound_is_http2_and_tells_the_app_who_calls(bootstrap: Tree) -> None:
 
 def test_the_runner_is_for_the_control_plane_alone(bootstrap: Tree) -> None:
     """Its two route prefixes replace the mesh-wide rule by one exact identity."""
-    first, second, *rest = routes(bootstrap, "inbound")
-    assert [each["match"]["prefix"] for each in (first, second)] == [
+    first, second, third, *rest = routes(bootstrap, "inbound")
+    assert [each["match"]["prefix"] for each in (first, second, third)] == [
         "/iac.controlplane.",
         "/grpc.health.",
+        "/iac.sidecar/",
     ]
-    for each in (first, second):
-        assert each["route"]["cluster"] == "runner"
+    for each, name in ((first, "runner"), (second, "runner"), (third, "watch")):
+        assert each["route"]["cluster"] == name
         own = each["typed_per_filter_config"]["envoy.filters.http.rbac"]["rbac"]
         assert principals(own) == {"exact": "spiffe://iacnet-x/control-plane"}
-    assert all(each["route"]["cluster"] != "runner" for each in rest[1:])
+    proxied = [each["route"] for each in rest if "route" in each]
+    assert not {each["cluster"] for each in proxied} & {"runner", "watch"}
 
 
 def test_a_sidecar_lets_in_everybody_but_the_ingress(bootstrap: Tree) -> None:
@@ -194,7 +196,7 @@ def test_an_operator_reaches_one_service_that_proves_its_name(template: str, alp
 
 def test_grpc_goes_to_the_app_as_h2c_and_the_rest_as_http_1(bootstrap: Tree) -> None:
     """Mesh traffic is always HTTP/2; passing that on makes a plain HTTP app hang."""
-    public_grpc, public, grpc, other = routes(bootstrap, "inbound")[3:]
+    public_grpc, public, grpc, other = routes(bootstrap, "inbound")[4:]
     for one, cluster_name in ((public_grpc, "app_grpc"), (public, "app_http")):
         assert one["route"]["cluster"] == cluster_name
         assert one["route"]["host_rewrite_header"] == "x-forwarded-host"

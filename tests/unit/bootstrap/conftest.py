@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from iac_wrapper import settings
+from iac_wrapper.bootstrap import images
 from iac_wrapper.bootstrap.console import Progress
 from iac_wrapper.bootstrap.context import BootstrapRun
 from iac_wrapper.bootstrap.machine import Machine
@@ -124,7 +125,8 @@ def make_rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., R
             "iac_wrapper/bootstrap/sidecar.Dockerfile",
             "iac_wrapper/bootstrap/requirements-envoy.txt",
             *("runner/requirements.txt", "runner/launch.py", "runner/__init__.py"),
-            *("runner/listeners.py", "runner/sidecar/__main__.py", "runner/sidecar/x.py"),
+            *("runner/sidecar/__main__.py", "runner/sidecar/x.py"),
+            *(f"runner/{name}.py" for name in images.SIDECAR_SHARES if name != "__init__"),
             *("iac_wrapper/__init__.py", "iac_wrapper/grpc_pb/x_pb2.py"),
         ):
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -32,9 +32,14 @@ def test_the_runtime_context_has_the_runner_but_not_the_sidecar(rig: Rig) -> Non
         "iac_wrapper/grpc_pb/x_pb2.py",
         "images/uv-requirements.txt",
         "runner/__init__.py",
+        "runner/http2.py",
         "runner/launch.py",
         "runner/listeners.py",
+        "runner/processes.py",
+        "runner/readiness.py",
+        "runner/readiness_verdict.py",
         "runner/requirements.txt",
+        "runner/settings.py",
     ]
 
 

@@ -11,6 +11,7 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import lock_file
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.foreign_image import ForeignImage
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.options import Options
 
@@ -51,6 +52,16 @@ def test_options_and_notes(tmp_path: Path) -> None:
     silent = json.loads(lock_file.dump(LOCK))["apps"]["b"]
     assert {"run", "options", "notes"}.isdisjoint(silent)
     assert {"run", "web_object"}.isdisjoint(silent["entrypoint"])
+
+
+def test_a_foreign_image_is_kept_whole(tmp_path: Path) -> None:
+    """Also what is 0, as root's uid is; a lock without such an image has no key for it."""
+    foreign = ForeignImage("r@sha256:aa", 0, 0, "root", volumes=("/data",), has_shell=True)
+    for said in (foreign, ForeignImage("", 9, 0, "image", dockerfile="Dockerfile")):
+        lock = replace(LOCK, apps=(replace(APP, foreign=said),))
+        lock_file.save_lock(lock, tmp_path / "x.json")
+        assert lock_file.load_lock(tmp_path / "x.json") == lock
+    assert "foreign" not in lock_file.dump(LOCK)
 
 
 def test_only_a_choice_from_outside_the_repository_is_written() -> None:

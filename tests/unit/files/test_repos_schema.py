@@ -17,7 +17,7 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import repos_file
 from iac_wrapper.model.repos_keys import KEYS
 from iac_wrapper.model.repos_schema import json_schema
-from tests.unit.files import test_repos_entries, test_repos_file
+from tests.unit.files import test_repos_entries, test_repos_file, test_repos_images
 from tests.unit.model import test_slug
 
 ROOT = Path(__file__).parents[3]
@@ -45,6 +45,8 @@ NOT_IN_A_SCHEMA = {
     "cannot be at": "paths of two keys that meet",
     "cannot be both `port:` and `tcp:`": "two values that must differ",
     "with `tcp:` is too long": "a name may be made of a slug",
+    "a quote of this command does not end": "quotes come in pairs",
+    "has a meaning for images only": "another mapping may make the service an image",
     "not valid": "no YAML",
     "nested too deep": "no YAML",
 }
@@ -92,6 +94,7 @@ def _agree(text: str, value: Any, name: str = "repos.yaml") -> None:
 
 
 _BAD = [text for text, *_ in _cases(test_repos_file.test_errors_name_the_line)]
+_BAD += [text for text, *_ in _cases(test_repos_images.test_what_does_not_go_together)]
 _BAD += [
     f"- slug: gh:o/r\n  {line}\n"
     for line in _cases(test_repos_file.test_bad_options_name_line_and_form)
@@ -327,6 +330,15 @@ def test_what_contradicts_run_is_known(run: str, key: str) -> None:
         "{}\n",
         "- name: orders\n  memory: 1g\n",
         "- memory: 1g\n",
+        "- image: postgres:16\n",
+        "- {image: 'r:5000/a/b', name: x, command: [a, '', 1], capabilities: [], writable: true}\n",
+        "- {image: pg, command: a b, capabilities: 'CAP_KILL, chown', user: 999, run: worker}\n",
+        "- {image: pg, subdir: x}\n",
+        "- {image: pg, slug: gh:o/r}\n",
+        "- {slug: gh:o/r, build: docker/Dockerfile, user: 'a:b', entrypoint: x}\n",
+        "- image:postgres:16\n",
+        "- image:Postgres\n",
+        "apps: [{name: x, slug: gh:o/r}]\nenvironments: {e: {services: {x: {image: pg}}}}\n",
         "apps: [gh:o/orders]\nenvironments:\n",
         "apps: [gh:o/orders]\nenvironments: {}\n",
         "apps: [gh:o/orders]\nenvironments: []\n",

@@ -22,6 +22,10 @@ EVERY = Options(
     release="python manage.py migrate",
     tcp=(5432, 6379),
     expose=(Exposure("app.example.com", "/api", hsts=3600), Exposure("a.example.com", tls="off")),
+    command="serve --slow 'two words'",
+    capabilities="CHOWN SETUID",
+    writable=True,
+    user="999:998",
 )
 
 
@@ -38,7 +42,7 @@ EVERY = Options(
 def test_written_options_are_read_as_what_they_were(options: Options) -> None:
     """Keys and units are those of repos.yaml."""
     lines = "".join(f"  {key}: {text}\n" for key, text in options.written().items())
-    text = f"- slug: gh:o/r\n{lines}- gh:o/db\n- gh:o/cache\n"
+    text = f"- image: postgres:16\n  name: r\n{lines}- gh:o/db\n- gh:o/cache\n"
     spec, *_ = repos_file.parse_entries(text, Path("repos.yaml"))
     assert spec.options == options
     assert Options.from_dict(options.to_dict()) == options

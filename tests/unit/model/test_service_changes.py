@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from iac_wrapper.model import labels
+from iac_wrapper.model.foreign_image import ForeignImage
 from iac_wrapper.model.options import Options
 from iac_wrapper.model.plan import TerraformChange
 from iac_wrapper.model.resource_change import ResourceChange, others, resource_changes
@@ -422,3 +423,16 @@ def test_what_somebody_added_is_told_apart() -> None:
         TerraformChange("terraform_data.x", "update"),
         TerraformChange("output.url", "delete"),
     )
+
+
+def test_an_image_is_told_by_what_it_is_pinned_by() -> None:
+    """A new service with it, a tag that moved with both; a repository in its place by its slug."""
+    foreign = ForeignImage("postgres@sha256:aa", 999, 999, "image")
+    old = replace(WEB, slug="image:postgres:16", commit=None, tree="sha256:aa", foreign=foreign)
+    created = [ResourceChange("web", "app", "create", {})]
+    (new,) = service_changes([], [old], created, Observations())
+    assert _texts(new) == ["image:postgres:16, pinned to postgres@sha256:aa"]
+    moved = replace(old, tree="sha256:bb", foreign=replace(foreign, pinned="postgres@sha256:bb"))
+    change = _only(old, moved, REPLACED)
+    assert _texts(change) == ["image: postgres@sha256:aa → postgres@sha256:bb"]
+    assert "image: gh:owner/repo → postgres@sha256:aa" in _texts(_only(WEB, old, REPLACED))

@@ -14,6 +14,7 @@ import pytest
 
 from runner.http2 import answers_otherwise, speech
 from runner.listeners import accepts
+from runner.opinion import Opinion
 from runner.readiness import Readiness
 from runner.settings import RunnerSettings
 from tests.unit.runner.conftest import free_port
@@ -127,7 +128,7 @@ def test_nobody_there_decides_nothing() -> None:
 def test_http_server_logs_one_request(serve: Serve) -> None:
     """Readiness of an HTTP/1 server leaves no strange line in its log, and no line a second."""
     port, process = serve(HTTP)
-    ready = Readiness(RunnerSettings(port=port, port_declared=True))
+    ready = Readiness(RunnerSettings(port=port, port_declared=True), Opinion)
     assert [ready.verdict(1.0).ready for _ in range(3)] == [True] * 3
     process.terminate()
     logged = process.communicate(timeout=5)[1].splitlines()

@@ -19,6 +19,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from runner import listeners, opinion
 from runner.listeners import MESH_PORTS, Listener
+from runner.opinion import Opinion
 from runner.readiness import FIRM_SECONDS, Choice, OwnListeners, Readiness
 from runner.settings import RunnerSettings
 from tests.unit.runner.conftest import free_port
@@ -29,7 +30,7 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 def declared(port: int) -> Readiness:
     """Readiness of a program that must listen on `port`."""
-    return Readiness(RunnerSettings(port=port, port_declared=True))
+    return Readiness(RunnerSettings(port=port, port_declared=True), Opinion)
 
 
 @contextmanager
@@ -123,7 +124,7 @@ def test_a_port_for_other_protocols_is_asked_nothing() -> None:
     """A database would log each request of a stranger's protocol."""
     with tcp_server(None) as (port, seen):
         settings = RunnerSettings(port=port, port_declared=True, tcp=(port,))
-        said = Readiness(settings).verdict(0.1)
+        said = Readiness(settings, Opinion).verdict(0.1)
         assert (said.ready, said.protocol, said.listening) == (True, "TCP", f"127.0.0.1:{port}")
     assert seen == []
 
@@ -202,6 +203,7 @@ class Lab:
         self.choice = choice or Choice(8080)
         self.readiness = Readiness(
             RunnerSettings(**{"port": 8080, **settings}),  # type: ignore[arg-type]
+            Opinion,
             self.choice,
             lambda: [
                 *(Listener(port, "0.0.0.0") for port in self.ports),  # noqa: S104
@@ -376,4 +378,4 @@ def test_a_port_of_the_mesh_is_not_the_programs() -> None:
 @pytest.mark.parametrize(("age", "expected"), [(3.0, False), (9.9, False), (10.0, True)])
 def test_what_only_lives_is_on_probation(age: float, expected: bool) -> None:
     """Without a port, being alive is enough if it lasts: a crash every few seconds does not."""
-    assert Readiness(RunnerSettings(port=free_port())).verdict(age).ready is expected
+    assert Readiness(RunnerSettings(port=free_port()), Opinion).verdict(age).ready is expected
