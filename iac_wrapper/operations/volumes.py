@@ -20,7 +20,7 @@ from iac_wrapper.files.layout import volume_name
 from iac_wrapper.model import labels
 from iac_wrapper.model.app import Checkout, ResolvedApp
 from iac_wrapper.model.lock import LockFile
-from iac_wrapper.model.users import GROUP, Users, label_value
+from iac_wrapper.model.users import Users, label_value
 from iac_wrapper.operations import users
 from iac_wrapper.operations.workspace import Workspace
 
