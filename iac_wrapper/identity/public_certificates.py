@@ -82,6 +82,19 @@ def install(  # noqa: PLR0913 - each is a fact of its own
         raise unreadable(folder, error) from None
 
 
+def make_folder(layout: Layout, project: str) -> None:
+    """Make the folder that the ingress mounts.
+
+    Raises:
+        CertificateError: this user cannot.
+    """
+    folder = layout.public_certificates(project)
+    try:
+        _open_for_ingress(folder)
+    except OSError as error:
+        raise unreadable(folder, error) from None
+
+
 def ensure_owner(certificate: PublicCertificate, owner_uid: int, give: Give = chown) -> None:
     """Give the key to the ingress, should its uid be another now.
 

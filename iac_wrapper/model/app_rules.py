@@ -11,8 +11,10 @@ from iac_wrapper.model import mesh, references
 from iac_wrapper.model.redact import Redactor
 from iac_wrapper.model.slug import dns_label
 
-RESERVED_NAMES = ("control-plane", "gateway", "ingress", "localhost", "network", "operator")
-"""Names with another meaning in the mesh, in certificates or among construct ids."""
+RESERVED_NAMES = (
+    *("acme", "control-plane", "gateway", "ingress", "localhost", "network", "operator", "public"),
+)
+"""Names with another meaning in the mesh, among certificates or among construct ids."""
 
 RESERVED_PORTS = {port: mesh.MEANINGS[name] for name, port in mesh.PORTS.items()}
 """An app shares its network namespace with its sidecar and its runner."""

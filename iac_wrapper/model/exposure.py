@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from iac_wrapper.errors import ConfigError
@@ -20,8 +22,9 @@ class Exposure:
 
     `host` is a public name; None: ``<service>.localhost`` on this machine's loopback, and then
     nothing else is said. `path` is what a request's path has to be, or to be below. `cert` and
-    `key` are paths as written. `redirect`: plain HTTP leads to HTTPS. `hsts` is the seconds for
-    which browsers shall remember to use HTTPS, 0: nothing is said to them.
+    `key` are paths as written, in a lock relative to the project folder. `redirect`: plain HTTP
+    leads to HTTPS. `hsts` is the seconds for which browsers shall remember to use HTTPS, 0: nothing
+    is said to them.
     """
 
     host: str | None = None
@@ -42,6 +45,19 @@ class Exposure:
 
 
 Exposures = tuple[Exposure, ...]
+
+
+def relative_to(exposures: Exposures, base: Path, root: Path) -> Exposures:
+    """The same with the paths of certificates, which start from `base`, as seen from `root`; an
+    absolute one stays as it is. Both folders are absolute."""
+
+    def seen(path: str | None) -> str | None:
+        if path is None or Path(path).is_absolute():
+            return path
+        return os.path.relpath(base / path, root)
+
+    return tuple(replace(one, cert=seen(one.cert), key=seen(one.key)) for one in exposures)
+
 
 LOCAL: Exposures = (Exposure(),)
 """What ``expose: true`` says."""

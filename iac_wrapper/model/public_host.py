@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,17 @@ _SOON = timedelta(days=30)
 Action = Literal["kept", "installed", "obtained", "renewed", "waiting", "failed"]
 """What became of a host's certificate. ``installed``: from the user's files. ``waiting``: an
 earlier request failed, and the time for the next has not come."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Puts an answer to ``/.well-known/acme-challenge/<token>`` of every host, and takes it away.
+
+    `publish` has the token and the text to answer; it returns when the answer is there.
+    """
+
+    publish: Callable[[str, str], None]
+    withdraw: Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,14 @@ from iac_wrapper.model.intent import Intent
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.plan import TerraformPlan
 from iac_wrapper.model.report import ProjectReport, ServiceReport
-from iac_wrapper.operations import first_starts, ingress, local_bases, prune, volumes
+from iac_wrapper.operations import (
+    first_starts,
+    ingress,
+    local_bases,
+    prune,
+    public_hosts,
+    volumes,
+)
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.infrastructure import check_own
 from iac_wrapper.operations.intent import select, warn_of_another
@@ -66,6 +73,10 @@ def gather(workspace: Workspace, intent: Intent) -> ProjectFacts:
     workspace.step(f"Resolving {count} slug{'s' * (count != 1)}")
     found = facts(workspace, selection)
     volumes.check(workspace, found.lock)
+    if hosts := public_hosts.hosts(workspace, found.lock):
+        from iac_wrapper.operations import public_certificates  # noqa: PLC0415 - ACME takes 0.3 s
+
+        public_certificates.check(hosts)
     return found
 
 

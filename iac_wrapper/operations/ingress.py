@@ -36,6 +36,12 @@ def urls(workspace: Workspace, lock: LockFile, app: ResolvedApp) -> tuple[str, .
     return exposure.urls_of(app.name, app.options.expose, ports)
 
 
+def local_address(workspace: Workspace) -> str:
+    """Where this machine itself finds the public ports."""
+    bound = workspace.settings.ingress_addresses[0]
+    return "127.0.0.1" if bound == "0.0.0.0" else bound  # noqa: S104 - compared only
+
+
 def write(layout: Layout, ingress: Ingress) -> bool:
     """Make the files of the ingress what they should be; whether any was not.
 

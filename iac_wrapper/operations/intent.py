@@ -8,6 +8,7 @@ from pathlib import Path
 
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import lock_file, repos_file
+from iac_wrapper.model import exposure
 from iac_wrapper.model.app import AppSpec, ResolvedApp
 from iac_wrapper.model.intent import Intent, Selection
 from iac_wrapper.model.lock import LockFile
@@ -125,13 +126,20 @@ def select(workspace: Workspace, intent: Intent) -> Selection:
         kept = [app for app in kept if app.group not in moving]
         fresh = tuple(spec for spec in intent.specs if spec.name not in {app.name for app in kept})
     return Selection(
-        fresh=fresh,
+        fresh=tuple(_from_here(workspace, spec) for spec in fresh),
         kept_apps=tuple(kept),
         pinned_lock=_pins(intent, known),
         lock_on_disk=written,
         environment=intent.environment
         or (known.environment if known and intent.additive else None),
     )
+
+
+def _from_here(workspace: Workspace, spec: AppSpec) -> AppSpec:
+    """`spec` with the paths of its certificates as locks have them: from the project folder on."""
+    base, root = spec.base.absolute(), workspace.layout.root.absolute()
+    expose = exposure.relative_to(spec.options.expose, base, root)
+    return replace(spec, options=replace(spec.options, expose=expose))
 
 
 def _pins(intent: Intent, known: LockFile | None) -> LockFile | None:

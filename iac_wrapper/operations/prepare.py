@@ -16,7 +16,7 @@ from iac_wrapper.errors import ConfigError, IacError
 from iac_wrapper.files import env_files
 from iac_wrapper.files.layout import live_name, network_name
 from iac_wrapper.files.private_files import private_directory
-from iac_wrapper.identity import certificates
+from iac_wrapper.identity import certificates, public_certificates
 from iac_wrapper.model import needs
 from iac_wrapper.model.app import DEFAULT_PORT, AppSpec, Checkout, ResolvedApp
 from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS
@@ -119,6 +119,8 @@ def materialize(workspace: Workspace, found: ProjectFacts) -> None:
         list(pool.map(build_context.write, found.builds.values()))
     foreign_images.ensure_named(workspace, found.lock.apps)
     ensure_certificates(workspace, found.lock)
+    if any(not route.is_local for route in found.lock.routes):
+        public_certificates.make_folder(workspace.layout, workspace.project)
     volumes.prepare(workspace, found.lock)
 
 

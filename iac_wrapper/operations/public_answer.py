@@ -12,6 +12,7 @@ from iac_wrapper.model import exposure
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.exposure import PublicPorts, Route
 from iac_wrapper.model.lock import LockFile
+from iac_wrapper.operations import ingress
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.settings.ingress import public_ports
 
@@ -72,8 +73,7 @@ def _status(workspace: Workspace, route: Route, ports: PublicPorts) -> int:
     port, address = ports.local or 0, _LOOPBACK
     if not route.is_local:
         port = ports.https if _is_secure(route) else ports.http
-        bound = workspace.settings.ingress_addresses[0]
-        address = _LOOPBACK if bound == "0.0.0.0" else bound  # noqa: S104 - compared only
+        address = ingress.local_address(workspace)
     connection = http.client.HTTPConnection(address, port, timeout=_SECONDS)
     try:
         connection.connect()

@@ -19,11 +19,12 @@ from iac_wrapper.files.private_files import private_directory, unreadable
 from iac_wrapper.identity import ownership, public_certificates
 from iac_wrapper.identity.acme import backoff, order
 from iac_wrapper.identity.acme.account import Account, AcmeServer, open_account
-from iac_wrapper.identity.acme.order import Answers
 from iac_wrapper.identity.acme.problem import AcmeError, AcmeUnreachableError, explained
 from iac_wrapper.identity.certificate_files import Pair, read_pair
 from iac_wrapper.identity.ownership import Give
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.public_host import (
+    Answers,
     CertificateFiles,
     CertificateResult,
     PublicCertificate,
@@ -80,6 +81,22 @@ def ensure(
     with _alone(workspace):
         run = _Run(workspace, answers, force, _owner(workspace))
         return [run.result(host) for host in hosts]
+
+
+def certify(workspace: Workspace, lock: LockFile) -> None:
+    """`ensure` for the hosts of `lock`, which is deployed; what fails is said, and tried again by
+    the next deploy or renewal.
+
+    Raises:
+        CertificateError: the secrets cannot be used.
+    """
+    hosts = public_hosts.hosts(workspace, lock)
+    results = ensure(workspace, hosts, public_hosts.answers(workspace))
+    for each in results:
+        if each.error:
+            workspace.warn(f"{each.host} has no new certificate: {each.error}")
+    if any(each.is_new for each in results):
+        public_hosts.reload(workspace)
 
 
 def renew(

@@ -26,6 +26,7 @@ from iac_wrapper.operations import (
     candidates,
     failed_logs,
     first_starts,
+    public_hosts,
     release_command,
     releases,
     step,
@@ -340,6 +341,12 @@ class _Rollout:
             workspace.progress(f"{container.service}: restarting, its secret environment changed")
             workspace.engine.restart(container)
         heal(workspace)
+        if public_hosts.hosts(workspace, going.lock):
+            from iac_wrapper.operations.public_certificates import (  # noqa: PLC0415 - ACME: 0.3 s
+                certify,
+            )
+
+            certify(workspace, going.lock)
 
     def _put_back(
         self,

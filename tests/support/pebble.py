@@ -23,8 +23,8 @@ from typing import Any
 import pytest
 
 from iac_wrapper.files import file_lock
-from iac_wrapper.identity.acme.order import Answers
 from iac_wrapper.identity.certificates import ensure_ca, ensure_leaf
+from iac_wrapper.model.public_host import Answers
 
 ROOT = Path(__file__).parents[2]
 VERSION = "v2.10.3"

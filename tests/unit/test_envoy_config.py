@@ -217,7 +217,7 @@ def test_grpc_goes_to_the_app_as_h2c_and_the_rest_as_http_1(bootstrap: Tree) -> 
 
 def test_no_route_limits_a_stream_and_faults_before_an_answer_are_retried(bootstrap: Tree) -> None:
     """On the way in as on the way out, so that a restart of app or Envoy loses no call."""
-    retried = [*routes(bootstrap, "inbound")[3:], routes(bootstrap, "outbound")[0]]
+    retried = [*routes(bootstrap, "inbound")[4:], routes(bootstrap, "outbound")[0]]
     for each in retried:
         assert each["route"]["timeout"] == "0s"
         policy = each["route"]["retry_policy"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,22 +28,12 @@ from iac_wrapper.identity.acme.problem import AcmeError, refused, unproven
 from iac_wrapper.identity.certificate_authority import PrivateKey, key_pem, load_key
 from iac_wrapper.identity.certificate_chain import check_chain, pem
 from iac_wrapper.identity.certificate_files import Pair
+from iac_wrapper.model.public_host import Answers
 
 PATIENCE = 90.0
 """Seconds that a proof, and then the issuing, may take; certbot's own number."""
 
 _GOING_ON = (messages.STATUS_READY, messages.STATUS_PROCESSING, messages.STATUS_VALID)
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Puts an answer to ``/.well-known/acme-challenge/<token>`` of every host, and takes it away.
-
-    `publish` has the token and the text to answer; it returns when the answer is there.
-    """
-
-    publish: Callable[[str, str], None]
-    withdraw: Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from iac_wrapper.identity import public_certificates as store
 from iac_wrapper.identity.acme import backoff, order
 from iac_wrapper.identity.acme.problem import AcmeError, AcmeUnreachableError
 from iac_wrapper.model.event import Event
-from iac_wrapper.model.public_host import CertificateResult, PublicHost
+from iac_wrapper.model.public_host import Answers, CertificateResult, PublicHost
 from iac_wrapper.operations.public_certificates import due, ensure
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.settings import Settings
@@ -193,7 +193,7 @@ from tests.support.pebble import answering
 from tests.unit.operations.test_acme import project
 from iac_wrapper.model.public_host import PublicHost
 from iac_wrapper.operations.public_certificates import ensure
-from iac_wrapper.identity.acme.order import Answers
+from iac_wrapper.model.public_host import Answers
 public_certificates.install = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 folder = Path({str(tmp_path)!r})
 def publish(token, text):
@@ -344,7 +344,7 @@ def limits() -> Iterator[dict[str, str]]:
 def test_a_rate_limit_is_obeyed(limits: dict[str, str], tmp_path: Path) -> None:
     """Nothing is asked before the server's Retry-After, whoever asks; nor for other hosts now."""
     workspace = project(tmp_path, limits)
-    nobody = order.Answers(lambda _token, _text: None, lambda _token: None)
+    nobody = Answers(lambda _token, _text: None, lambda _token: None)
     hosts = [PublicHost(HOST), PublicHost("b.example.com")]
     limited, other = ensure(workspace, hosts, nobody)
     assert limited.error
@@ -368,7 +368,7 @@ def test_what_is_no_acme_server(
     """A wrong address is the user's to correct, a server that is down is not."""
     Limits.status = status
     workspace = project(tmp_path, limits)
-    nobody = order.Answers(lambda _token, _text: None, lambda _token: None)
+    nobody = Answers(lambda _token, _text: None, lambda _token: None)
     (result,) = ensure(workspace, [PublicHost(HOST)], nobody)
     assert result.error
     assert message in result.error.message
@@ -382,7 +382,7 @@ def test_an_order_that_is_never_done(
     """It is said how far it came; what was begun stays for the next time."""
     Limits.slow = True
     monkeypatch.setattr(order.obtain, "__kwdefaults__", {"patience": 0.3})
-    nobody = order.Answers(lambda _token, _text: None, lambda _token: None)
+    nobody = Answers(lambda _token, _text: None, lambda _token: None)
     workspace = project(tmp_path, limits)
     (result,) = ensure(workspace, [PublicHost(HOST)], nobody)
     assert result.error

@@ -69,6 +69,7 @@ def test_a_certificate_is_served_as_soon_as_it_is_current(workspace: Workspace) 
     assert [each["name"] for each in files(workspace)["listeners.json"]["resources"]] == ["http"]
     public = workspace.layout.public_certificates("demo")
     certificate(public, "app.example.com")
+    (public / "app.example.com" / "1" / "source").write_text("files")
     (public / "app.example.com" / "current").symlink_to("1")
     assert ingress.refresh(workspace)
     text = json.dumps(files(workspace)["listeners.json"])

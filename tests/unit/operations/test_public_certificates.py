@@ -11,9 +11,8 @@ from iac_wrapper.adapters import workspace_lock
 from iac_wrapper.errors import BusyError, CertificateError, ConfigError
 from iac_wrapper.files import users_file
 from iac_wrapper.identity import public_certificates as store
-from iac_wrapper.identity.acme.order import Answers
 from iac_wrapper.model.event import Event
-from iac_wrapper.model.public_host import CertificateFiles, CertificateResult, PublicHost
+from iac_wrapper.model.public_host import Answers, CertificateFiles, CertificateResult, PublicHost
 from iac_wrapper.model.users import Users
 from iac_wrapper.operations import public_hosts
 from iac_wrapper.operations.public_certificates import check, due, ensure, renew
