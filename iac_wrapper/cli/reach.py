@@ -45,12 +45,13 @@ def proxy(workspace: Workspace, as_json: bool, words: tuple[str, ...]) -> None:
 def open_(workspace: Workspace, as_json: bool, service: str, path: str) -> None:
     """Open a service in the browser; without a URL of its own, through a proxy until Ctrl-C."""
     from iac_wrapper.model.way import Way
+    from iac_wrapper.operations import ingress
     from iac_wrapper.operations.proxy import find_service, open_ways
-    from iac_wrapper.operations.service_url import url_of
 
     path = f"/{path.removeprefix('/')}"
-    if url := url_of(find_service(workspace.deployed_lock(), service)):
-        _browse(url.removesuffix("/") + path, as_json)
+    lock = workspace.deployed_lock()
+    if urls := ingress.urls(workspace, lock, find_service(lock, service)):
+        _browse(urls[0].removesuffix("/") + path, as_json)
         return
     with quiet_end(), open_ways(workspace, [Way(service)]) as ways:
         (way,) = ways.open

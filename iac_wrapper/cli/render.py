@@ -230,9 +230,9 @@ def _service_row(row: ServiceRow, now: datetime, digits: int) -> tuple[str, ...]
     way = health.way if health.serving else f"{health.status} ({_cause(health.cause, health)})"
     return (
         row.app.name,
-        _version(row.app) if digits == _DIGITS else (row.app.commit or "local")[:digits],
+        _commit(row.app, digits),
         way,
-        row.url or "-",
+        row.urls[0] + (" …" if row.urls[1:] else "") if row.urls else "-",
         f"{(expires - now).days} days" if expires else "-",
         row.app.image.rpartition(":")[2][:digits],
         _span(now - row.since) if row.since else "-",
@@ -296,11 +296,21 @@ def _short(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
+def _commit(app: ResolvedApp, digits: int) -> str:
+    """What a table says of a version: with few digits the kind alone where there is no commit."""
+    if digits == _DIGITS:
+        return _version(app)
+    return app.commit[:digits] if app.commit else _kind(app)
+
+
+def _kind(app: ResolvedApp) -> str:
+    return "image" if app.foreign and app.foreign.pinned else "local"
+
+
 def _version(app: ResolvedApp) -> str:
     if app.commit:
         return app.commit[:12]
-    kind = "image" if app.foreign and app.foreign.pinned else "local"
-    return f"{app.tree.removeprefix('sha256:')[:12]} ({kind})"
+    return f"{app.tree.removeprefix('sha256:')[:12]} ({_kind(app)})"
 
 
 def _cause(code: str, health: Health) -> str:
@@ -323,10 +333,9 @@ def _state(service: ServiceReport) -> str:
 
 def _row(service: ServiceReport, digits: int) -> tuple[str, ...]:
     app, runs = service.app, service.app.entrypoint
-    whole = digits == _DIGITS
     return (
         app.name,
-        _version(app) if whole else app.commit[:digits] if app.commit else _version(app)[14:-1],
+        _commit(app, digits),
         app.image.rpartition(":")[2][:digits],
         _short(f"{runs.display} ({runs.reason.removeprefix(runs.display).lstrip()})", 60),
         _state(service),

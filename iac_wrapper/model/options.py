@@ -234,6 +234,11 @@ class Options:
         ),
     )
 
+    @property
+    def mounted(self) -> frozenset[str]:
+        """The paths at which something of the entry's is."""
+        return frozenset((*self.tmpfs, *self.volumes.values()))
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form of what was said; what was not is left out."""
         values = asdict(self) | {"expose": exposure.to_json(self.expose)}

@@ -185,7 +185,7 @@ def _resolved(
         raise
     notes = (
         *foreign.privileges(spec.options.capabilities),
-        *foreign.lost_data(spec.options.tmpfs),
+        *foreign.lost_data(spec.options.mounted),
     )
     workspace.progress(f"{spec.name}: runs {entrypoint.display} ({entrypoint.reason})")
     for note in notes:

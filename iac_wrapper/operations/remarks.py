@@ -25,7 +25,7 @@ def remarks(
     health, app = report.health, report.app
     if app.foreign:
         yield from app.foreign.privileges(app.options.capabilities)
-        yield from app.foreign.lost_data(app.options.tmpfs)
+        yield from app.foreign.lost_data(app.options.mounted)
     if health.way == "COMPLETED" and app.run is None and (served := app.entrypoint.web_object):
         yield (
             f"{app.entrypoint.display} ran to its end and nothing serves;"

@@ -15,7 +15,8 @@ from iac_wrapper.files.layout import container_name
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.certificate import spiffe_id
 from iac_wrapper.model.health import Health
-from iac_wrapper.operations.service_url import url_of
+from iac_wrapper.operations import ingress
+from iac_wrapper.operations.foreign_program import ask_of
 from iac_wrapper.operations.verify import (
     LOOK_SECONDS,
     Target,
@@ -28,18 +29,20 @@ from iac_wrapper.operations.workspace import Workspace
 
 @dataclass(frozen=True)
 class ServiceRow:
-    """One service. `container` is its program's (None: gone), `url` its address if exposed."""
+    """One service. `container` is its program's (None: gone), `urls` where people reach it."""
 
     app: ResolvedApp
     identity: str
     health: Health
     container: Container | None
-    url: str | None
+    urls: tuple[str, ...]
 
     @property
     def since(self) -> datetime | None:
         """From when on it has been running (UTC); None: it is not, or has done its work."""
-        return self.health.since if self.health.way in ("SERVING", "RUNNING") else None
+        if self.health.way not in ("SERVING", "RUNNING"):
+            return None
+        return self.health.since or (self.container and self.container.started_at)
 
     @property
     def restarts(self) -> int:
@@ -62,7 +65,7 @@ class ServiceRow:
             "message": health.message,
             "port": health.port,
             "protocol": health.protocol,
-            "url": self.url,
+            "urls": list(self.urls),
             "identity": self.identity,
             "identity_proven": health.identity == self.identity,
             "certificate_expires": health.expires and health.expires.isoformat(),
@@ -85,10 +88,14 @@ def services(workspace: Workspace) -> list[ServiceRow]:
     client = control_plane(workspace, lock)
 
     def row(app: ResolvedApp) -> ServiceRow:
-        health = resting.get(app.name) or client.health(app.name, timeout=LOOK_SECONDS)
         name = container_name(workspace.project, app.name, "app")
+        health = resting.get(app.name) or client.health(
+            app.name, timeout=LOOK_SECONDS, ask=ask_of(workspace, app, name)
+        )
         identity = spiffe_id(lock.trust_domain, app.name)
-        return ServiceRow(app, identity, health, found.get(name), url_of(app))
+        return ServiceRow(
+            app, identity, health, found.get(name), ingress.urls(workspace, lock, app)
+        )
 
     with ThreadPoolExecutor(max(1, min(32, len(lock.apps)))) as pool:
         return list(pool.map(row, lock.apps))

@@ -19,7 +19,7 @@ from tests.support.git_server import GitServer, Repository
 pytestmark = pytest.mark.integration
 
 NOTES = ROOT / "examples" / "notes"
-PASSWORD = "s3cret-of-the-notes"  # noqa: S105 - made up here
+PASSWORD = "s3cret-of-the-notes"
 
 
 @pytest.fixture(scope="module")

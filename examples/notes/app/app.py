@@ -1,8 +1,7 @@
 """A page of notes. The worker counts the words of each."""
 
-from flask import Flask, redirect, render_template, request
-
 from database import connect
+from flask import Flask, redirect, render_template, request
 from tasks import count_words
 
 app = Flask(__name__)

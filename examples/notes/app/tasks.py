@@ -3,7 +3,6 @@
 import os
 
 from celery import Celery
-
 from database import connect
 
 celery = Celery("notes", broker=os.environ["BROKER_URL"])
