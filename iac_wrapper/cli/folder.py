@@ -63,8 +63,13 @@ def find_root(start: Path, own: Path | None) -> Path:
 def _printer(redact: Redactor, *, quiet: bool) -> Emit:
     """Progress goes to stderr, so that stdout holds only the result."""
     prefix = {"step": "==> ", "progress": "    ", "warning": "warning: "}
+    said: set[Event] = set()
 
     def emit(event: Event) -> None:
+        if event.kind == "warning":  # each proof has its own, of the same services
+            if event in said:
+                return
+            said.add(event)
         if not quiet or event.kind == "warning":
             text = prefix[event.kind] + redact(plain(event.message))
             with suppress(OSError):  # a closed stderr must not end a deploy half-way

@@ -42,7 +42,7 @@ class ServiceRow:
         """From when on it has been running (UTC); None: it is not, or has done its work."""
         if self.health.way not in ("SERVING", "RUNNING"):
             return None
-        return self.health.since or (self.container and self.container.started_at)
+        return self.health.since or (self.container.started_at if self.container else None)
 
     @property
     def restarts(self) -> int:
@@ -93,9 +93,8 @@ def services(workspace: Workspace) -> list[ServiceRow]:
             app.name, timeout=LOOK_SECONDS, ask=ask_of(workspace, app, name)
         )
         identity = spiffe_id(lock.trust_domain, app.name)
-        return ServiceRow(
-            app, identity, health, found.get(name), ingress.urls(workspace, lock, app)
-        )
+        urls = ingress.urls(workspace, lock, app)
+        return ServiceRow(app, identity, health, found.get(name), urls)
 
     with ThreadPoolExecutor(max(1, min(32, len(lock.apps)))) as pool:
         return list(pool.map(row, lock.apps))

@@ -183,9 +183,9 @@ def test_the_services_table_shows_how_they_are_and_since_when() -> None:
         web.health, since=now - timedelta(hours=75), restarts=2, expires=now + timedelta(days=60)
     )
     rows = [
-        ServiceRow(web.app, web.identity, health, None, "http://web.localhost:8000/"),
+        ServiceRow(web.app, web.identity, health, None, ("http://web.localhost:8000/",)),
         ServiceRow(
-            old.app, old.identity, Health("old", "UNREACHABLE", cause="unreachable"), None, None
+            old.app, old.identity, Health("old", "UNREACHABLE", cause="unreachable"), None, ()
         ),
     ]
     header, first, second, *below = render.services_table(rows, now, 150).splitlines()
