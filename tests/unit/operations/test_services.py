@@ -22,7 +22,7 @@ def test_each_service_says_how_it_is(workspace: Workspace, engine_double: Daemon
     assert found["identity"] == "spiffe://iacnet-demo/web"
     assert found["identity_proven"]
     assert found["certificate_expires"] > found["since"]
-    assert (found["restarts"], found["commit"], found["urls"]) == (0, "a" * 40, None)
+    assert (found["restarts"], found["commit"], found["urls"]) == (0, "a" * 40, [])
     assert (gone["state"], gone["since"], gone["identity_proven"]) == ("UNREACHABLE", None, False)
     assert gone["container"] == "is gone"
     assert engine_double.calls == []
