@@ -34,8 +34,8 @@ bootstrap: ## Set this machine up (Python, Terraform, Node, Docker, base images)
 
 demo: bootstrap ## Bootstrap, then deploy the local examples
 	@$(BIN)/iac deploy --file examples/repos.yaml
-	@echo "next: $(BIN)/iac health$(NAMED), $(BIN)/iac logs --service flask-app$(NAMED)," \
-	  "$(BIN)/iac destroy$(NAMED)"
+	@echo "Also: $(BIN)/iac services$(NAMED), $(BIN)/iac logs flask-app$(NAMED)," \
+	  "$(BIN)/iac destroy$(NAMED); a web application with its database: examples/notes"
 
 proto: ## Regenerate the committed protobuf code from proto/ and provider/proto/
 	@scripts/venv

@@ -49,16 +49,16 @@ def deployed(project: Project, repository: Repository) -> Project:
         assert said in text
         text = text.replace(said, here)
     project.file.write_text(text)
-    project.environment["DB_PASSWORD"] = PASSWORD
+    project.environment |= {"DB_PASSWORD": PASSWORD, "IAC_PROBATION": "2"}
     verdict = project.deploy()
     assert verdict["verdict"] == "ok", verdict
     return project
 
 
 def url(project: Project) -> str:
-    """What the table calls the URL of the web application."""
-    services = {row["name"]: row for row in project.health().values()}
-    return str(services["notes"]["url"])
+    """Where the web application is, as the table says."""
+    (found,) = project.health()["notes"]["urls"]
+    return str(found)
 
 
 def notes(chromium: WebDriver) -> list[str]:
