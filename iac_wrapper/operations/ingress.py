@@ -49,10 +49,17 @@ def write(layout: Layout, ingress: Ingress) -> bool:
     them. What is right is not touched.
     """
     folder = layout.ingress(ingress.project)
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o755)  # Envoy has a uid of its own
+    _open(folder)
+    if ingress.has_tls:
+        _open(layout.public_certificates(ingress.project))  # mounted, so it has to be there
     with file_lock.hold(os.open(folder, os.O_RDONLY | os.O_DIRECTORY)):
         return _write(layout, ingress)
+
+
+def _open(folder: Path) -> None:
+    """Make a folder that the ingress's Envoy, which has a uid of its own, can read."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)
 
 
 def refresh(workspace: Workspace) -> bool:

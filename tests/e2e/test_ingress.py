@@ -183,7 +183,7 @@ def test_a_public_port_that_is_taken_is_refused(first: dict[str, Any], project: 
         taken.listen()
         project.environment["IAC_HTTP_PORT"] = str(taken.getsockname()[1])
         project.file.write_text(WEB.replace("true", "{host: app.example.com, tls: off}"))
-        said = project.iac("deploy", "--file", str(project.file), code=2).stderr
+        said = project.iac("deploy", "--file", str(project.file), "--prune", code=2).stderr
     assert f"port {project.environment['IAC_HTTP_PORT']} of this machine is in use" in said
     assert "a free one for app.example.com (web)" in said
     assert "the program " in said

@@ -66,6 +66,7 @@ def test_a_certificate_is_served_as_soon_as_it_is_current(workspace: Workspace) 
     """By the name that its file has in the container; until then its host has no HTTPS listener."""
     deploy(workspace, PUBLIC)
     ingress.refresh(workspace)
+    assert workspace.layout.public_certificates("demo").stat().st_mode & 0o777 == 0o755
     assert [each["name"] for each in files(workspace)["listeners.json"]["resources"]] == ["http"]
     public = workspace.layout.public_certificates("demo")
     certificate(public, "app.example.com")
