@@ -50,8 +50,8 @@ def wanted_run(spec: AppSpec, entrypoint: Entrypoint) -> Run | None:
     """What the program is for: a port or a page that is written down is to be asked."""
     if spec.options.run is None and (spec.port is not None or spec.options.health):
         return "web"
-    if spec.options.run is None and spec.options.tcp and entrypoint.run != "web":
-        return None  # whatever it looks like, others connect to it
+    if spec.options.run is None and spec.options.tcp:
+        return None  # whatever the code looks like: HTTP beside these ports has to be said
     return spec.options.run or entrypoint.run
 
 

@@ -80,9 +80,10 @@ class TcpNames:
 
         Empty: the service offers no ports after all.
         """
-        if name in self._peers:
-            return self._ready.get(name)
-        return "" if self._is_fresh(name) else None
+        with self._lock:
+            if name in self._peers:
+                return self._ready.get(name)
+            return "" if self._is_fresh(name) else None
 
     def want(self, name: str) -> None:
         """Have an offer asked for, unless there is a fresh one."""
@@ -113,11 +114,13 @@ class TcpNames:
 
     def _learn(self, name: str, offer: Offer) -> None:
         with self._lock:
-            before = self._peers.pop(name, None)
+            before = self._peers.get(name)
             if offer.ports:
                 taken = {peer.address for peer in self._peers.values()}
                 own = before.address if before else address(name, taken)
                 self._peers[name] = Peer(name, own, offer)
+            else:
+                self._peers.pop(name, None)
             self._asked[name] = time.monotonic()
             same = self._peers.get(name) == before
         if not same:

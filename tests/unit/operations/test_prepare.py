@@ -38,9 +38,11 @@ def test_what_is_written_down_to_be_asked_is_asked(
     assert wanted_run(AppSpec("web", spec.slug), entrypoint) == detected
 
 
-@pytest.mark.parametrize(("detected", "run"), [(None, None), ("worker", None), ("web", "web")])
-def test_tcp_ports_make_no_worker(detected: Run | None, run: Run | None) -> None:
-    """Others connect to it; only code that serves HTTP has HTTP beside."""
+@pytest.mark.parametrize("detected", [None, "worker", "web"])
+def test_tcp_ports_are_all_there_is_unless_more_is_said(detected: Run | None) -> None:
+    """A server of any protocol looks like one of HTTP to who reads its code."""
     entrypoint = Entrypoint("script", "main.py", None, "", run=detected)
     spec = AppSpec("db", Slug.parse("gh:acme/db"), options=Options(tcp=(5432,)))
-    assert wanted_run(spec, entrypoint) == run
+    assert wanted_run(spec, entrypoint) is None
+    both = AppSpec("db", spec.slug, port=8080, options=Options(tcp=(5432,)))
+    assert wanted_run(both, entrypoint) == "web"

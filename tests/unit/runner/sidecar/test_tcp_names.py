@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -151,6 +152,26 @@ def test_what_it_offers_is_asked_for_again(
     del upstream.known["db_tcp"]
     peers.offers["db"] = Offer()
     eventually(lambda: dns.records(ask(program, "db"), dns.A) == [OLD])
+
+
+def test_a_known_service_keeps_its_address_while_it_is_asked_again(
+    peers: Peers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One answer with the real address would lead a program to the HTTP listener, which waits."""
+    monkeypatch.setattr(tcp_names, "FRESH_SECONDS", 0.0005)
+    peers.offers = {"db": OFFER}
+    peers.names.want("db")
+    eventually(lambda: bool(peers.names.address("db")))
+    seen: set[str | None] = set()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # threads take turns wherever they can
+    try:
+        while len(peers.asked) < 600:
+            peers.names.want("db")
+            seen.update(peers.names.address("db") for _ in range(50))
+    finally:
+        sys.setswitchinterval(interval)
+    assert seen == {tcp_names.address("db", ())}
 
 
 def test_two_names_never_have_one_address() -> None:
