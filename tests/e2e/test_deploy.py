@@ -202,8 +202,10 @@ def test_a_person_reaches_a_service(first: dict[str, Any], project: Project) -> 
         (container,) = containers(project)
         assert "PRIVATE KEY" not in json.dumps(container.attrs)
         assert b"PRIVATE KEY" not in container.logs()
-        seen = container.exec_run(["/opt/iac/python3", "-c", LEAF])[1].split()
-        assert seen == [b"tmpfs", b"0600", b"True"], seen
+        (uid,) = (v[14:] for v in container.attrs["Config"]["Env"] if v[:14] == "IAC_ENVOY_UID=")
+        look = ["/opt/iac/python3", "-c", LEAF]
+        assert container.exec_run(look, user=uid) == (0, b"tmpfs 0600 True\n")
+        assert b"PermissionError" in container.exec_run(look)[1]  # root, without capabilities
         _is_closed_to_the_network(project, container)
     assert sorted((ROOT / "secrets" / project.name).rglob("*")) == kept
 
@@ -212,7 +214,7 @@ LEAF = """
 import os
 (kind,) = [line.split()[2] for line in open('/proc/mounts') if line.split()[1] == '/run']
 found = os.stat('/run/envoy/leaf.yaml')
-print(kind, f'{found.st_mode & 0o777:04o}', found.st_uid == os.stat('/proc/1').st_uid)
+print(kind, f'{found.st_mode & 0o777:04o}', found.st_uid == os.geteuid())
 """
 WEBSOCKET = (
     "Host: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
-import subprocess
 import time
 
 import grpc
 import pytest
 
 from tests.e2e.conftest import ROOT, Project
-from tests.support.proxying import plain
+from tests.support.proxying import plain, proxying
 
 pytestmark = pytest.mark.integration
 
@@ -52,22 +50,18 @@ def test_the_examples_serve_and_call_each_other(project: Project) -> None:
 
 
 def _answer_here(project: Project) -> None:
-    """Flask and gRPC from this machine, as plain as from another service."""
-    words = project.argv("proxy", "flask-app", "greeter-grpc", "--json")
-    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        text = ""
-        while not text.endswith("\n}\n"):
-            text += process.stdout.readline() or pytest.fail(text)
-        flask, greeter = json.loads(text)["proxies"]
-        with plain(flask["address"], timeout=5) as answer:
+    """Flask and gRPC from this machine, as plain as from another service; a destroy ends that."""
+    with proxying(project, "flask-app") as flask, proxying(project, "greeter-grpc") as greeter:
+        with plain(f"http://localhost:{flask.port}/", timeout=5) as answer:
             assert json.load(answer) == {"greeting": "Hello from repos.yaml"}
-        address = f"localhost:{greeter['local_port']}"
-        with grpc.insecure_channel(address, options=(("grpc.enable_http_proxy", 0),)) as channel:
+        options = (("grpc.enable_http_proxy", 0),)
+        with grpc.insecure_channel(f"localhost:{greeter.port}", options=options) as channel:
             say = channel.unary_unary(
                 "/greeter.Greeter/SayHello",
                 request_serializer=str.encode,
                 response_deserializer=bytes.decode,
             )
             assert say("you", timeout=5) == "Hello, you!"
-        process.send_signal(signal.SIGINT)
+        done = project.iac("destroy", "--yes")
+        assert "warning: flask-app: ending the `iac proxy` that is open" in done.stderr
+        assert flask.process.wait(10) == greeter.process.wait(10) == 5

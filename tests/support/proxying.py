@@ -35,7 +35,8 @@ class Proxy:
 @contextmanager
 def proxying(project: Project, *words: str) -> Iterator[Proxy]:
     """Run it as long as the block does, or until the test ends it."""
-    argv = project.argv("proxy", *words)
+    # As at a terminal: what a shell starts in the background is told to ignore Ctrl-C.
+    argv = ["env", "--default-signal=INT", *project.argv("proxy", *words)]
     with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
@@ -44,8 +45,12 @@ def proxying(project: Project, *words: str) -> Iterator[Proxy]:
             assert port.isdecimal(), line
             yield Proxy(process, int(port))
         finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(20)
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
 
 
 def containers(project: Project) -> list[Any]:
