@@ -23,7 +23,7 @@ ifneq ($(PROJECT),)
 export IAC_PROJECT := $(PROJECT)
 endif
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo proto schema plan apply destroy test test-all test-cov e2e-test reliability interop lint fmt dev install provider-wheel lock clean
+.PHONY: help bootstrap demo proto schema plan apply destroy test test-all test-cov e2e-test reliability bench interop lint fmt dev install provider-wheel lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ e2e-test: bootstrap node_modules/.done ## Run the tests that need Docker, Terraf
 
 reliability: bootstrap ## Run what takes many minutes: 60 services, rollouts of every kind under load
 	PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest -v -s tests/reliability
+
+bench: bootstrap ## Print what TCP through the mesh costs: bytes, PostgreSQL, Redis (about five minutes)
+	@$(BIN)/python -m bench.tcp
 
 interop: bootstrap ## Compare with the official provider, where the Terraform registry answers
 	PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest -v -rs tests/e2e/test_interop.py

@@ -1,12 +1,13 @@
-"""What TCP by name costs: through two sidecars, beside a client inside the server's namespace.
+"""What TCP by name costs: through two sidecars, beside the same client without them.
 
-Two services on a network of their own, started without Terraform and removed afterwards::
+Services on a network of their own, started without Terraform and removed afterwards::
 
-    python -m bench.tcp                                # 1 GiB one way, and round trips of one byte
-    python -m bench.tcp --postgres IMAGE --seconds 20  # pgbench besides, default script and -S
+    python -m bench.tcp                  # all of it, about five minutes; `make bench` is the same
+    python -m bench.tcp bytes --mib 256  # one of: bytes, postgres, redis
 
-IMAGE has PostgreSQL's programs and the entrypoint of the official image (POSTGRES_PASSWORD). Each
-pair of numbers is of one run, direct and mesh in turn, `--rounds` times; the ratio is of the best.
+`direct` is the client inside the server's namespace, `plain` (bytes alone) another container on the
+same network, neither with a sidecar. Each round takes one way after the other, so that all have the
+same machine; the numbers are medians of the rounds, and the ratio is mesh to direct.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ import argparse
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from statistics import median
 
-from tests.support import mesh_lab
+from tests.support import debian_images, mesh_lab
 from tests.support.mesh_lab import Lab, eventually
 
 SERVER = """
@@ -61,13 +64,14 @@ with socket.create_connection((host, 7001), 5) as connection:
         connection.sendall(b"x")
         connection.recv(1)
     trip = (time.monotonic() - begin) / 2000
-begin = time.monotonic()
-for _ in range(200):
-    socket.create_connection((host, 7001), 5).close()
-print(json.dumps([rate, trip * 1e6, (time.monotonic() - begin) / 200 * 1e6]))
+print(json.dumps([rate, trip * 1e6]))
 """
 
 PASSWORD = "bench"  # noqa: S105 - of a server that lives as long as the bench
+
+BYTES = ("MiB/s one way", "µs a round trip of one byte")
+
+COST = ("  processors busy, %", "  both Envoys, µs of a processor for each")
 
 
 def main() -> None:
@@ -75,108 +79,140 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
+    benches = {"bytes": bytes_alone, "postgres": postgres, "redis": redis}
+    parser.add_argument("what", nargs="*", metavar="|".join(benches), default=[*benches])
     parser.add_argument("--mib", type=int, default=1024)
-    parser.add_argument("--postgres", metavar="IMAGE")
-    parser.add_argument("--seconds", type=int, default=15)
+    parser.add_argument("--seconds", type=int, default=15, help="of each run of pgbench")
     parser.add_argument("--clients", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
     wanted = parser.parse_args()
+    if unknown := set(wanted.what) - set(benches):
+        parser.error(f"no such bench: {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory() as folder:
         lab = mesh_lab.start(Path(folder) / "secrets")
         try:
-            bytes_alone(lab, wanted.mib, wanted.rounds)
-            if wanted.postgres:
-                postgres(lab, wanted)
+            lab.leaf("control-plane", os.geteuid())
+            lab.sidecar("a", "a", "a")
+            for name in wanted.what:
+                benches[name](lab, wanted)
         finally:
             lab.close()
 
 
-def bytes_alone(lab: Lab, mib: int, rounds: int) -> None:
-    """MiB a second one way, round trips, new connections."""
-    lab.leaf("control-plane", os.geteuid())
+def bytes_alone(lab: Lab, wanted: argparse.Namespace) -> None:
+    """MiB a second one way, and round trips."""
     lab.sidecar("db", "db", "db", "db_tcp", IAC_TCP="7000,7001", IAC_TCP_ONLY="1")
     lab.program("db", SERVER)
-    lab.sidecar("a", "a", "a")
     lab.program("a", "import time; time.sleep(3600)")
-    eventually(lambda: lab.execute("a-app", CLIENT, "db", "1"), 15)
+    lab.python("plain-server", SERVER, **lab.on_network("plain-server"))
+    lab.python("plain", "import time; time.sleep(3600)", **lab.on_network())
+    ways = (("db-app", "127.0.0.1"), ("a-app", "db"), ("plain", "plain-server"))
+    for name, host in ways:
+        eventually(partial(lab.execute, name, CLIENT, host, "1"), 30)
     measured = [
-        [lab.execute(name, CLIENT, host, str(mib)) for name, host in _WAYS] for _ in range(rounds)
+        [lab.execute(name, CLIENT, host, str(wanted.mib)) for name, host in ways]
+        for _ in range(wanted.rounds)
     ]
-    _show("MiB/s one way", measured, lambda found: found[0], max)
-    _show("µs a round trip", measured, lambda found: found[1], min)
-    _show("µs a new connection (accepted)", measured, lambda found: found[2], min)
-
-
-_WAYS = (("db-app", "127.0.0.1"), ("a-app", "db"))
-
-
-def _show(
-    what: str,
-    measured: list[list[list[float]]],
-    pick: Callable[[list[float]], float],
-    best: Callable[[list[float]], float],
-) -> None:
-    direct, mesh = (best([pick(each[way]) for each in measured]) for way in (0, 1))
-    print(
-        f"{what:32} direct {direct:9.1f}  mesh {mesh:9.1f}  ratio {mesh / direct:5.2f}", flush=True
-    )
-
-
-def _envoy_seconds(lab: Lab) -> float:
-    """Processor time of the two sidecars so far."""
-    found = (lab.containers[name].stats(stream=False, one_shot=True) for name in ("a", "pg"))
-    return sum(each["cpu_stats"]["cpu_usage"]["total_usage"] for each in found) / 1e9
-
-
-def _processor_time() -> tuple[int, int]:
-    """Busy and idle time of all processors so far, in ticks (proc(5), /proc/stat)."""
-    user, nice, system, idle, wait, *rest = map(int, Path("/proc/stat").read_text().split()[1:9])
-    return user + nice + system + sum(rest), idle + wait
+    show(BYTES, measured)
 
 
 def postgres(lab: Lab, wanted: argparse.Namespace) -> None:
-    """Transactions a second of pgbench."""
+    """Transactions a second of pgbench: its default script, and reading alone."""
     secret = {"POSTGRES_PASSWORD": PASSWORD, "PGPASSWORD": PASSWORD}
-    lab.sidecar("pg", "pg", "pg", "pg_tcp", IAC_TCP="5432", IAC_TCP_ONLY="1")
-    for name, command in (("pg", ["docker-entrypoint.sh", "postgres"]), ("a", ["sleep", "3600"])):
-        namespace = f"container:{lab.containers[name].id}"
+    server_and_client(lab, "postgres", "5432", ["docker-entrypoint.sh", "postgres"], secret)
+
+    def pgbench(way: tuple[str, str], *options: str) -> str:
+        return run(lab, way, "pgbench", "-h", way[1], "-U", "postgres", *options, "postgres")
+
+    ways = (("postgres-app", "127.0.0.1"), ("postgres-client", "postgres"))
+    # A branch for each client, as the manual asks: else they wait for one row most of the time.
+    eventually(lambda: pgbench(ways[0], "-i", "-q", "-s", str(wanted.clients)), 60)
+    eventually(lambda: pgbench(ways[1], "-t", "1"), 30)
+    load = ("-c", str(wanted.clients), "-j", "2", "-T", str(wanted.seconds))
+    for title, script in (("pgbench default, tps", ()), ("pgbench -S, tps", ("-S",))):
+        measured: list[list[list[float]]] = []
+        for _ in range(wanted.rounds):
+            measured.append([])
+            for way in ways:
+                before = used(lab, "postgres")
+                text = pgbench(way, *load, *script)
+                done = int(re.findall(r"actually processed: (\d+)", text)[0])
+                spent = [
+                    now - then for now, then in zip(used(lab, "postgres"), before, strict=True)
+                ]
+                tps = float(re.findall(r"tps = ([0-9.]+)", text)[0])
+                busy = 100 * spent[0] / (spent[0] + spent[1])
+                measured[-1].append([tps, busy, spent[2] / done * 1e6])
+        show((title, *COST), measured)
+
+
+def redis(lab: Lab, wanted: argparse.Namespace) -> None:
+    """Requests a second of redis-benchmark, one by one and sixteen at a time on a connection."""
+    command = ["redis-server", "--save", "", "--protected-mode", "no"]
+    server_and_client(lab, "redis", "6379", command, {})
+    ways = (("redis-app", "127.0.0.1"), ("redis-client", "redis"))
+
+    def benchmark(way: tuple[str, str], *options: str) -> list[float]:
+        text = run(lab, way, "redis-benchmark", "-h", way[1], "--csv", "-t", "set,get", *options)
+        return [float(number) for number in re.findall(r'^"[SG]ET","([0-9.]+)"', text, re.M)]
+
+    for way in ways:
+        eventually(partial(benchmark, way, "-n", "10"), 30)
+    clients = str(wanted.clients)
+    for pipeline, count in (("1", "50000"), ("16", "400000")):
+        measured = [
+            [benchmark(way, "-c", clients, "-n", count, "-P", pipeline) for way in ways]
+            for _ in range(wanted.rounds)
+        ]
+        show([f"redis {verb} -P {pipeline}, a second" for verb in ("SET", "GET")], measured)
+
+
+def server_and_client(
+    lab: Lab, name: str, port: str, command: list[str], environment: dict[str, str]
+) -> None:
+    """Start a service NAME with its program, and a client's container of the same image at `a`."""
+    image = debian_images.build(name)
+    lab.sidecar(name, name, name, f"{name}_tcp", IAC_TCP=port, IAC_TCP_ONLY="1")
+    for short, place, words in (
+        (f"{name}-app", name, command),
+        (f"{name}-client", "a", ["sleep", "3600"]),
+    ):
+        namespace = f"container:{lab.containers[place].id}"
         lab.run(
-            f"{name}-pg",
-            wanted.postgres,
-            command[1:],
-            entrypoint=command[:1],
-            environment=secret,
+            short,
+            image,
+            words[1:],
+            entrypoint=words[:1],
+            environment=environment,
             network_mode=namespace,
         )
-    ways = (("pg-pg", "127.0.0.1"), ("a-pg", "pg"))
 
-    def bench(name: str, host: str, *options: str) -> str:
-        command = ["pgbench", "-h", host, "-U", "postgres", *options, "postgres"]
-        status, output = lab.containers[name].exec_run(command, user="postgres")
-        if status:
-            raise OSError(output.decode())
-        return output.decode()
 
-    eventually(lambda: bench(*ways[0], "-i", "-q"), 60)
-    seconds, clients = str(wanted.seconds), str(wanted.clients)
-    for title, script in (("pgbench default", ()), ("pgbench -S", ("-S",))):
-        measured = []
-        for _ in range(wanted.rounds):
-            row = []
-            for way in ways:
-                before, envoys = _processor_time(), _envoy_seconds(lab)
-                text = bench(*way, "-c", clients, "-j", "2", "-T", seconds, *script)
-                spent = [now - then for now, then in zip(_processor_time(), before, strict=True)]
-                tps = float(re.findall(r"tps = ([0-9.]+)", text)[0])
-                done = int(re.findall(r"actually processed: (\d+)", text)[0])
-                used = (_envoy_seconds(lab) - envoys) / done * 1e6
-                row.append([tps, 100 * spent[0] / sum(spent), used])
-            measured.append(row)
-        _show(f"{title}, {clients} clients, tps", measured, lambda found: found[0], max)
-        _show("  processors busy, %", measured, lambda found: found[1], min)
-        print(
-            f"  both Envoys, µs of a processor for each: {min(row[1][2] for row in measured):.0f}"
-        )
+def run(lab: Lab, way: tuple[str, str], *command: str) -> str:
+    """What a command in the container of a way prints; OSError if it fails."""
+    status, output = lab.containers[way[0]].exec_run(command)
+    if status:
+        raise OSError(output.decode())
+    return str(output.decode())
+
+
+def used(lab: Lab, server: str) -> tuple[float, float, float]:
+    """So far: busy and idle time of all processors in ticks (proc(5), /proc/stat), and the seconds
+    of a processor that the sidecars of client and server have had."""
+    user, nice, system, idle, wait, *rest = map(int, Path("/proc/stat").read_text().split()[1:9])
+    found = (lab.containers[name].stats(stream=False, one_shot=True) for name in ("a", server))
+    envoys = sum(each["cpu_stats"]["cpu_usage"]["total_usage"] for each in found) / 1e9
+    return user + nice + system + sum(rest), idle + wait, envoys
+
+
+def show(titles: Sequence[str], measured: list[list[list[float]]]) -> None:
+    """A line for each title: medians of the rounds; `measured` is by round, way and title."""
+    for number, title in enumerate(titles):
+        ways = [median(row[way][number] for row in measured) for way in range(len(measured[0]))]
+        named = zip(("direct", "mesh", "plain"), ways, strict=False)
+        text = "  ".join(f"{name} {value:9.1f}" for name, value in named)
+        ratio = f"  ratio {ways[1] / ways[0]:5.2f}" if ways[0] else ""
+        print(f"{title:42} {text}{ratio}", flush=True)
 
 
 if __name__ == "__main__":

@@ -126,7 +126,7 @@ class Names:
         for each in [each for each in self._waiting if each.held]:
             self._conclude(each)
         for each in [each for each in self._waiting if each.until <= time.monotonic()]:
-            self._finish(each, self._late(each))
+            self._late(each)
         for query in self._unknown.again(time.monotonic()) if self._unknown else ():
             self._begin(query, None)
 
@@ -181,7 +181,7 @@ class Names:
             entry.answer = entry.plain
         if entry.answer is not None and not entry.alias_is_open:
             self._conclude(entry)
-        elif found or entry.answer is not None:
+        elif not entry.alias_is_open and dns.has_answer(entry.answer or entry.plain or b""):
             # An answer to give; without one the candidate is worth the whole time.
             entry.until = min(entry.until, time.monotonic() + LIVE_SECONDS)
 
@@ -201,11 +201,17 @@ class Names:
             entry.answer = dns.answer(entry.query, asked, packed, TTL)
         self._finish(entry, entry.answer)
 
-    def _late(self, entry: _Waiting) -> bytes | None:
-        """What to say when time is up: an address that is not taken yet would be a wrong one."""
-        if entry.held and entry.asked:
-            return dns.failure(entry.query, entry.asked)
-        return entry.answer or entry.plain
+    def _late(self, entry: _Waiting) -> None:
+        """Time is up: the candidate's answer is done without.
+
+        Where Envoy does not take connections yet, or nobody knows whether there are TCP ports, an
+        address would be a wrong one.
+        """
+        if entry.asked and (entry.held or entry.alias_is_open):
+            self._finish(entry, dns.failure(entry.query, entry.asked))
+            return
+        entry.answer = entry.answer or entry.plain
+        self._conclude(entry)
 
     def _finish(self, entry: _Waiting, packet: bytes | None) -> None:
         self._waiting.remove(entry)
@@ -227,7 +233,7 @@ class Names:
             return
         if dns.has_answer(packet):
             self._unknown.answered(dns.first_label(entry.query))
-        elif entry.held:
+        elif entry.held or entry.alias_is_open:
             return
         elif entry.asked and entry.asked.kind == dns.A and entry.client:
             self._unknown.missed(entry.asked.label, entry.query, time.monotonic())

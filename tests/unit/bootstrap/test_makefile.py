@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 PROMISED = (
     "bootstrap demo proto schema plan apply destroy "
-    "test test-all test-cov e2e-test interop reliability lint fmt dev install lock"
+    "test test-all test-cov e2e-test interop reliability bench lint fmt dev install lock"
 )
 
 

@@ -221,3 +221,31 @@ def eventually(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_slow_answer_for_its_candidate_changes_no_address(
+    doors: tuple[socket.socket, socket.socket], upstream: Upstream, peers: Peers
+) -> None:
+    """A busy engine is late with any of the questions: the first for a name, and the next ones."""
+    program, _ = doors
+    upstream.known = {"db": [OLD], "db_tcp": [OLD]}
+    upstream.silent = {"shop-db-live"}
+    peers.offers = {"db": OFFER}
+    for _ in range(2):
+        assert address(ask(program, "db")) == tcp_names.address("db", ())
+
+
+def test_no_address_is_guessed_while_nobody_says_whether_there_are_tcp_ports(
+    doors: tuple[socket.socket, socket.socket],
+    upstream: Upstream,
+    peers: Peers,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """SERVFAIL again, once the time of a question is up; a resolver has gone on by then."""
+    monkeypatch.setattr("runner.sidecar.names.QUERY_SECONDS", 0.5)
+    program, _ = doors
+    upstream.known = {"db": [OLD], "db_tcp": [OLD]}
+    upstream.silent = {"db_tcp"}
+    peers.offers = {"db": OFFER}
+    packet = ask(program, "db")
+    assert (packet[3] & 15, dns.has_answer(packet)) == (2, False)
