@@ -31,6 +31,7 @@ ENTRIES = """\
   port: 8080
   env: {TOKEN: "${TEST_TOKEN}"}
   release: python migrate.py "$TOKEN"
+  schedule: {tick: '* * * * * echo ticked $TOKEN; exit 3'}
 - slug: gh:acme/cache
   port: 8080
 """
@@ -209,6 +210,28 @@ def test_exec_says_what_is_not_there(first: dict[str, Any], project: Project) ->
     assert b"service cache is not running" in stopped.stderr
 
 
+def test_what_is_due_runs_as_the_service(first: dict[str, Any], project: Project) -> None:
+    """Once, with its secrets; that it failed is said until the next time."""
+    before = project.container_ids()
+    path = project.directory / "schedule.json"
+    record = json.loads(path.read_text())
+    record["web.tick"]["settled"] = "2026-01-01T00:00:00+00:00"  # nobody has looked since
+    path.write_text(json.dumps(record))
+
+    done = project.run(project.argv("schedule", "run-due"))
+    (listed,) = json.loads(project.iac("schedule", "--json").stdout)["schedule"]
+    identifier = listed["last"]["run"]
+
+    assert done.returncode == 7
+    assert done.stdout.startswith("web.tick: exit code 3 after ")
+    assert (
+        f"exit code 3 after {listed['last']['seconds']:.1f} s; iac logs {identifier}"
+        in listed["warnings"][0]
+    )
+    assert f"{identifier} | ticked [redacted]\n" in project.iac("logs", identifier).stdout
+    assert project.container_ids() == before
+
+
 def test_what_nobody_waits_for_goes(first: dict[str, Any], project: Project) -> None:
     """A detached run leaves its log and nothing else; what kill -9 of iac left goes with the next
     command that looks, which leaves alone what still runs."""
@@ -260,7 +283,7 @@ def test_run_is_the_service_and_nobody_finds_it(first: dict[str, Any], project: 
     assert wrong.returncode == 127
     assert b"cannot start nosuch" in wrong.stderr
     assert project.container_ids() == before
-    assert {record["purpose"] for record in _runs(project)} == {"release", "detached"}
+    assert {record["purpose"] for record in _runs(project)} == {"release", "detached", "schedule"}
 
 
 def test_a_release_command_that_fails_keeps_the_old_version(
