@@ -219,7 +219,7 @@ def test_what_is_due_runs_as_the_service(first: dict[str, Any], project: Project
     path.write_text(json.dumps(record))
 
     done = project.run(project.argv("schedule", "run-due"))
-    (listed,) = json.loads(project.iac("schedule", "--json").stdout)["schedule"]
+    (listed,) = json.loads(project.iac("services", "--json").stdout)["schedule"]
     identifier = listed["last"]["run"]
 
     assert done.returncode == 7
@@ -252,7 +252,7 @@ def test_what_nobody_waits_for_goes(first: dict[str, Any], project: Project) -> 
         killed.kill()
     assert len(project.container_ids()) == len(before) + 4
 
-    assert set(project.health()) == {"cache", "web"}
+    looked = project.iac("health", "--json")
     left = project.container_ids().keys() - before.keys()
     followed = project.iac("logs", identifier, "--follow").stdout
     deadline = time.monotonic() + 20
@@ -260,6 +260,7 @@ def test_what_nobody_waits_for_goes(first: dict[str, Any], project: Project) -> 
         time.sleep(0.1)
     kept = project.iac("logs", identifier).stdout
 
+    assert "scheduled web.tick failed" in looked.stderr
     assert left == {f"{project.name}-{identifier}-run-{role}" for role in ("app", "envoy")}
     said = f"{identifier} | begun [redacted]\n{identifier} | done\n"
     assert followed.endswith(said)
