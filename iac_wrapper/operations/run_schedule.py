@@ -104,9 +104,10 @@ def run_due(workspaces: Sequence[Workspace]) -> list[Run]:
                     break
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            while wait(futures, timeout=0.5).not_done:
+            while not all(future.done() for future in futures):
                 for each in runs:
                     each.stop()
+                wait(futures, timeout=0.5)
             raise
     for future in futures:
         future.result()

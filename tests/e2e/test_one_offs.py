@@ -236,7 +236,7 @@ def test_what_nobody_waits_for_goes(first: dict[str, Any], project: Project) -> 
     """A detached run leaves its log and nothing else; what kill -9 of iac left goes with the next
     command that looks, which leaves alone what still runs."""
     before = project.container_ids()
-    script = "echo begun $TOKEN; sleep 5; echo done; exit 4"
+    script = "trap 'echo done; exit 4' TERM; echo begun $TOKEN; sleep 1000 & wait"
     detached = project.run([*project.argv("run", "web", "--detach"), "--", "sh", "-c", script])
     identifier = detached.stdout.strip()
     killed = subprocess.Popen(
@@ -254,6 +254,7 @@ def test_what_nobody_waits_for_goes(first: dict[str, Any], project: Project) -> 
 
     looked = project.iac("health", "--json")
     left = project.container_ids().keys() - before.keys()
+    project.container(identifier, "run-app").kill("SIGTERM")
     followed = project.iac("logs", identifier, "--follow").stdout
     deadline = time.monotonic() + 20
     while project.container_ids() != before and time.monotonic() < deadline:

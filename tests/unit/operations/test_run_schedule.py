@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import wait
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -184,6 +186,32 @@ def test_a_run_whose_process_was_killed_is_said(project: Workspace) -> None:
     assert _of(project).running
     file_lock.release(taken.lock)
     assert "nobody saw it end" in _of(project).warnings[0]
+
+
+def test_what_runs_ends_with_ctrl_c(
+    project: Workspace, ends: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In order: the record says how."""
+    stopped, capture = threading.Event(), run.capture
+
+    def until_stopped(*given: Any, **more: Any) -> Captured:
+        done = capture(*given, **more)
+        assert stopped.wait(10)
+        return replace(done, record=replace(done.record, exit_code=143))
+
+    def interrupted(*_: Any, **more: Any) -> None:
+        monkeypatch.setattr(run_schedule, "wait", wait)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(one_offs, "stop", lambda *_: stopped.set())
+    monkeypatch.setattr(run, "capture", until_stopped)
+    monkeypatch.setattr(run_schedule, "wait", interrupted)
+    _settled(project, timedelta(minutes=1))
+    with pytest.raises(KeyboardInterrupt):
+        run_schedule.run_due([project])
+    last = _of(project).past.last
+    assert last is not None
+    assert last.exit_code == 143
 
 
 def test_a_deploy_notes_what_is_new_and_forgets_what_is_gone(project: Workspace) -> None:
