@@ -91,8 +91,8 @@ class Backend:
         return Workspace(self.layout, self.settings, project, lambda _: None)
 
     def start(self) -> list[Job]:
-        """Take up what an earlier server left; watch the services, renew
-        certificates, run what is scheduled.
+        """Take up what an earlier server left; watch the services, renew certificates, run what is
+        scheduled.
 
         Returns:
             The jobs that were interrupted since.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import wait
 from dataclasses import replace
@@ -67,7 +68,10 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def _settled(project: Workspace, before: timedelta, entry: Entry = EACH_MINUTE) -> None:
-    """As if the last look had been so long ago."""
+    """As if the last look had been so long ago; the next minute does not begin at once."""
+    rest = 60 - time.time() % 60
+    if rest < 3:
+        time.sleep(rest)
     with schedules.changing(project) as pasts:
         pasts[entry.key] = Past(entry.when, datetime.now(UTC) - before)
 
