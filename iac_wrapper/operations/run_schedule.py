@@ -64,7 +64,7 @@ class Run:
                 one_offs.stop(self.workspace, self.result.run)
 
     def _begun(self, record: Record) -> None:
-        self._note(replace(self.result, run=record.id))
+        self._note(replace(self.result, run=record.id, started=record.started))
 
     def _ended(self, captured: Captured) -> Result:
         record = captured.record
