@@ -13,6 +13,7 @@ from admin.jobs.jobs import Jobs
 from admin.metrics import Metrics
 from admin.monitor import Monitor
 from admin.renewals import Renewals
+from admin.schedules import Schedules
 from admin.webhooks.replay import Replays
 from admin.webhooks.signature import check_secrets
 from iac_wrapper.files.layout import Layout
@@ -38,6 +39,7 @@ class Backend:
     replays: Replays
     engine: EngineProbe
     renewals: Renewals
+    schedules: Schedules
     started: threading.Event = field(default_factory=threading.Event)
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -81,6 +83,7 @@ class Backend:
             replays=Replays(folder / "deliveries"),
             engine=EngineProbe(settings),
             renewals=Renewals(layout, settings),
+            schedules=Schedules(layout, settings),
         )
 
     def workspace(self, project: str) -> Workspace:
@@ -88,7 +91,8 @@ class Backend:
         return Workspace(self.layout, self.settings, project, lambda _: None)
 
     def start(self) -> list[Job]:
-        """Take up what an earlier server left; watch the services, renew certificates.
+        """Take up what an earlier server left; watch the services, renew certificates, run what is
+        scheduled.
 
         Returns:
             The jobs that were interrupted since.
@@ -97,6 +101,7 @@ class Backend:
         self.started.set()
         self.monitor.start()
         self.renewals.start()
+        self.schedules.start()
         return interrupted
 
     @property
@@ -114,4 +119,5 @@ class Backend:
         going_on = self.jobs.close()  # first: readers wait for it
         self.monitor.stop()
         self.renewals.stop()
+        self.schedules.stop()
         return going_on

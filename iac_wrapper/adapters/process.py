@@ -161,7 +161,7 @@ def stream_all(
     return [program.completed() for program in running]
 
 
-def start_alone(command: Command, *, keep_open: int) -> None:
+def start_alone(command: Command, *, keep_open: int | None = None) -> None:
     """Start a program that outlives this process; it says nothing, and nobody waits for it.
 
     Args:
@@ -179,7 +179,7 @@ def start_alone(command: Command, *, keep_open: int) -> None:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            pass_fds=(keep_open,),
+            pass_fds=() if keep_open is None else (keep_open,),
         )
     except OSError as error:
         raise _cannot_start(command, error) from None

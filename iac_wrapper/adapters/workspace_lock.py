@@ -119,6 +119,19 @@ def holder(directory: Path) -> Holder | None:
     return known if known and _lives(known.pid) else None
 
 
+def held_by(directory: Path) -> Holder | None:
+    """Who holds the project, for certain; does not get in the way of who wants it meanwhile."""
+    known = holder(directory)
+    if known is None:
+        return None
+    with suppress(FileNotFoundError):
+        fd = file_lock.acquire(directory / LOCK_NAME)
+        if fd is not None:  # a note of a process that was killed, whose number another has by now
+            Lock(directory, fd).release()
+            return None
+    return known
+
+
 def busy(directory: Path) -> BusyError:
     """The error for a project that somebody else holds."""
     deadline = time.monotonic() + _NOTE_SECONDS

@@ -84,11 +84,23 @@ def main(ctx: click.Context, folder: str | None, verbose: bool) -> None:
     signal.signal(signal.SIGTERM, _terminate)
 
 
+class ListUnlessSaid(click.Group):
+    """A group of verbs that alone lists; options before a verb are those of ``list``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the verb in front."""
+        if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help")):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
 def verb(function: Callable[..., None], group: click.Group = main) -> click.Command:
     """Add ``--project``, ``--env`` and ``--json`` to a verb of `group`, which has the function's
     name, and hand it its Workspace."""
 
-    @group.command(name=function.__name__.strip("_"), help=function.__doc__)
+    name = function.__name__.strip("_").replace("_", "-")
+
+    @group.command(name=name, help=function.__doc__)
     @_project
     @_env
     @_json

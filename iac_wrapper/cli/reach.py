@@ -63,14 +63,20 @@ def open_(workspace: Workspace, as_json: bool, service: str, path: str) -> None:
 @verb
 def services(workspace: Workspace, as_json: bool) -> None:
     """List what is deployed and how it is, at a glance; `iac health` is the proof."""
+    from iac_wrapper.operations.schedules import states
     from iac_wrapper.operations.services import services as operation
 
     rows = operation(workspace)
+    scheduled = states(workspace)
     if as_json:
         found = [row.to_dict() for row in rows]
-        click.echo(dumps({"project": workspace.project, "services": found}))
+        data = {"project": workspace.project, "services": found}
+        data |= {"schedule": [state.to_dict() for state in scheduled]} if scheduled else {}
+        click.echo(dumps(data))
     else:
-        click.echo(plain(render.services_table(rows, datetime.now(UTC), columns())))
+        table = render.services_table(rows, datetime.now(UTC), columns())
+        notes = [text for state in scheduled for text in state.warnings]
+        click.echo(plain("\n".join([table, *notes])))
 
 
 def _browse(url: str, as_json: bool) -> None:

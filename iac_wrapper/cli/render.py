@@ -19,6 +19,7 @@ from iac_wrapper.model.service_change import ServiceAction, ServiceChange, summa
 from iac_wrapper.model.text_table import text_table
 
 if TYPE_CHECKING:
+    from iac_wrapper.operations.schedules import State as ScheduleState
     from iac_wrapper.operations.services import ServiceRow
     from iac_wrapper.operations.volume_copies import Copied
     from iac_wrapper.operations.volumes import VolumeRow
@@ -129,6 +130,24 @@ def volumes_table(project: str, rows: Sequence[VolumeRow]) -> str:
         for row in rows
     ]
     return text_table([header, *cells])
+
+
+def schedule_table(states: Sequence[ScheduleState]) -> str:
+    """A row per scheduled command, and below what went wrong."""
+    if not states:
+        return "Nothing is scheduled: `schedule:` in a repos file does that."
+    rows = [("SERVICE", "NAME", "WHEN (UTC)", "NEXT", "LAST")]
+    for state in states:
+        entry, last, upcoming = state.entry, state.past.last, state.next_time
+        ended = (
+            f"{last.due:%Y-%m-%d %H:%M} {'running' if state.running else last.text}"
+            if last
+            else "-"
+        )
+        ended += f" ({last.run})" if last and last.run else ""
+        due = f"{upcoming:%Y-%m-%d %H:%M}" if upcoming else "-"
+        rows.append((entry.service, entry.name, entry.when, due, ended))
+    return "\n".join([text_table(rows), *(text for s in states for text in s.warnings)])
 
 
 def size_text(count: int) -> str:

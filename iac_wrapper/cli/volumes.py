@@ -12,23 +12,14 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from iac_wrapper.cli import ask, render
-from iac_wrapper.cli.group import dumps, main, verb_of
+from iac_wrapper.cli.group import ListUnlessSaid, dumps, main, verb_of
 
 if TYPE_CHECKING:
     from iac_wrapper.operations.volume_copies import Copied
     from iac_wrapper.operations.workspace import Workspace
 
 
-class _ListUnlessSaid(click.Group):
-    """``iac volumes`` alone lists; options before a verb are those of ``list``."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help")):
-            args = ["list", *args]
-        return super().parse_args(ctx, args)
-
-
-@main.group(cls=_ListUnlessSaid)
+@main.group(cls=ListUnlessSaid)
 def volumes() -> None:
     """The folders of services that stay: list, back up, restore, remove."""
 

@@ -107,6 +107,14 @@ class Layout:
         """A folder per command that was run beside the services: its log, and how it ended."""
         return self.project(project) / "runs"
 
+    def schedule(self, project: str) -> Path:
+        """What is known of the times of each scheduled command, and how it ended last."""
+        return self.project(project) / "schedule.json"
+
+    def schedule_locks(self, project: str) -> Path:
+        """A file per scheduled command, held by who runs it, and one by who writes the record."""
+        return self.project(project) / "schedule"
+
     def run_env_files(self, project: str, run: str) -> Path:
         """Secret environment values of a version that is not deployed yet, for one run."""
         return self.project_env_files(project) / run

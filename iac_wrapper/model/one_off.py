@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-Purpose = Literal["run", "detached", "release"]
-"""Whose it is: a person's who waits for it, one's who does not, a deploy's."""
+Purpose = Literal["run", "detached", "release", "schedule"]
+"""Whose it is: a person's who waits for it, one's who does not, a deploy's, the clock's."""
 
 RUNNER = "/opt/iac/runner/bin/python"
 """The runner's own Python, in images of ours."""
@@ -45,6 +45,14 @@ def has_runner(entrypoint: Sequence[str]) -> bool:
 def as_program(argv: Sequence[str]) -> tuple[str, ...]:
     """`argv` with the user, environment and secrets of the service's program."""
     return (*_EXECUTE, "--", *argv)
+
+
+def shell_line(line: str) -> tuple[str, ...]:
+    """A line for the shell of an image.
+
+    With one stream: the engine reads two apart, and what failed would not be the last line.
+    """
+    return ("/bin/sh", "-c", f"exec 2>&1; {line}")
 
 
 def ending(identifier: str) -> tuple[str, ...]:

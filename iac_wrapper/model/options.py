@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from iac_wrapper.model import exposure, forms, tcp, volumes
+from iac_wrapper.model import exposure, forms, schedule, tcp, volumes
 from iac_wrapper.model.exposure import Exposures
 from iac_wrapper.model.key import Key
 
@@ -38,7 +38,8 @@ class Options:
     are seconds; `memory_mb` is MiB; `cpus` is processors; `tmpfs` maps absolute paths of writable
     memory to MiB; `expose` are the addresses under which people reach it; `tcp` are ports that
     other services may reach over any protocol; `volumes` maps names of volumes to absolute paths;
-    `needs` are services; `release` is a line for a shell. Of images only: `command` is a command
+    `needs` are services; `release` is a line for a shell; `schedule` are lines of a crontab by
+    name. Of images only: `command` is a command
     line, `capabilities` are names with spaces between them, `user` is a name or uid, with a group
     or gid behind a colon if one is said.
     """
@@ -231,6 +232,18 @@ class Options:
             "postgres",
             no_default=OF_AN_IMAGE,
             only_image=True,
+        ),
+    )
+
+    schedule: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata=_key(
+            "schedule",
+            schedule.lines(),
+            "[commands at times](docs/one-offs.md#schedule) of a crontab (UTC), by name",
+            "none",
+            '{backup: "0 3 * * * python backup.py"}',
+            no_default="what a service does at times is its own",
         ),
     )
 

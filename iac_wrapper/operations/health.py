@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from iac_wrapper.errors import BusyError
 from iac_wrapper.model.report import ProjectReport
+from iac_wrapper.operations import schedules
 from iac_wrapper.operations.heal import heal, needs_healing, warn_of_missing
 from iac_wrapper.operations.run import tidy
 from iac_wrapper.operations.verify import verify
@@ -24,6 +25,7 @@ def health(workspace: Workspace, *, wait: float = 0) -> ProjectReport:
     tidy(workspace)
     healed = _heal_unless_busy(workspace)
     missing = warn_of_missing(workspace)
+    schedules.warn(workspace)
     longer = healed and not missing and not wait
     if longer:
         return verify(workspace, lock, wait=workspace.settings.health_timeout)

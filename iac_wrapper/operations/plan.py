@@ -18,7 +18,7 @@ from iac_wrapper.model.service_change import ServiceChange
 from iac_wrapper.model.service_changes import Observations, service_changes
 from iac_wrapper.model.slug import Slug
 from iac_wrapper.model.users import Users
-from iac_wrapper.operations import release_command, releases, users, volumes
+from iac_wrapper.operations import release_command, releases, schedules, users, volumes
 from iac_wrapper.operations.deploy import gather
 from iac_wrapper.operations.heal import STOPPED
 from iac_wrapper.operations.infrastructure import file_hash, make_plan
@@ -72,6 +72,7 @@ def plan(workspace: Workspace, intent: Intent, *, full: bool = False) -> PlanRes
     Raises:
         IacError: a step failed, as in deploy.
     """
+    schedules.warn(workspace)
     with workspace.hold("iac plan"):
         found = gather(workspace, replace(intent, prune=True)).lock
         values, known = secret_values(workspace, found), releases.load_releases(workspace)

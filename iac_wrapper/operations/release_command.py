@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from iac_wrapper.adapters import planned_containers
-from iac_wrapper.model import crash_patterns
+from iac_wrapper.model import crash_patterns, one_off
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.certificate import spiffe_id
 from iac_wrapper.model.crash_patterns import Finding
@@ -96,8 +96,7 @@ def _run(
     captured = runs.capture(
         workspace,
         recipe,
-        # One stream: the engine reads two apart, and what failed would not be the last line.
-        ("/bin/sh", "-c", f"exec 2>&1; {app.options.release}"),
+        one_off.shell_line(app.options.release or ""),
         "release",
         limit=workspace.settings.release_timeout,
         told=told,

@@ -21,7 +21,7 @@ from iac_wrapper.model.health import Health
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.needs import awaited
 from iac_wrapper.model.report import ServiceReport
-from iac_wrapper.operations import failed_logs
+from iac_wrapper.operations import failed_logs, schedules
 from iac_wrapper.operations.workspace import Workspace
 
 NamedServices = frozenset[str]
@@ -234,6 +234,7 @@ def finish(workspace: Workspace, lock: LockFile, releases: Releases) -> None:
     names = {app.name for app in lock.apps}
     known = releases.only(names)
     save_releases(workspace, known)
+    schedules.keep(workspace, lock)
     _prune_images(workspace, lock, known)
     failed_logs.only(workspace, names)
 

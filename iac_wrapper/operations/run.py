@@ -84,14 +84,17 @@ def capture(  # noqa: PLR0913 - keywords that differ for each caller
     purpose: Purpose,
     *,
     limit: float,
-    told: Callable[[str], None],
+    told: Callable[[str], None] = lambda _: None,
+    begun: Callable[[Record], None] = lambda _: None,
 ) -> Captured:
     """Run a command without input; its output goes to `told`, line by line, and is kept.
 
     Args:
         limit: seconds after which it is ended.
+        begun: is told of it before it starts.
     """
     with _recorded(workspace, recipe, command, purpose) as (record, _):
+        begun(record)
         running = one_offs.start(workspace, recipe, record, terminal=False, attached=False)
         ended, timed_out = follow(workspace, record, running.app, limit=limit, told=told)
     return Captured(ended, timed_out)
@@ -137,7 +140,7 @@ def follow(
     finally:
         timer.cancel()
         one_offs.stop(workspace, record.id)
-    run_folder.prune(workspace, record.service)
+    run_folder.prune(workspace, record)
     return ended, timed_out.is_set()
 
 

@@ -22,7 +22,7 @@ from iac_wrapper.model.one_off import Purpose, Record
 from iac_wrapper.operations.workspace import Workspace
 
 KEPT = 20
-"""Ended runs of a service whose logs are kept, the newest."""
+"""Ended runs of a service, and of each line of its schedule, whose logs are kept, the newest."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,17 @@ def records(workspace: Workspace) -> list[Record]:
     return sorted((record for record in found if record), key=lambda record: record.started)
 
 
-def prune(workspace: Workspace, service: str) -> None:
-    """Remove the folders of ended one-offs of `service` but the newest."""
-    ended = [r for r in records(workspace) if r.service == service and r.ended]
+def prune(workspace: Workspace, latest: Record) -> None:
+    """Remove the folders of ended one-offs like `latest` but the newest."""
+    ended = [r for r in records(workspace) if _kind(r) == _kind(latest) and r.ended]
     for record in ended[:-KEPT]:
         folder(workspace, record.id).remove()
+
+
+def _kind(record: Record) -> tuple[object, ...]:
+    """What runs each minute must not push out what runs each night, or a person's."""
+    scheduled = record.purpose == "schedule"
+    return (record.service, record.command) if scheduled else (record.service,)
 
 
 def let_go(lock: int) -> None:

@@ -228,6 +228,12 @@ class Settings:
         forms.whole_number(1, 86_400),
         "Seconds that a `release:` command may take.",
     )
+    schedule_timeout = Setting(
+        "IAC_SCHEDULE_TIMEOUT",
+        "3600",
+        forms.whole_number(1, 86_400),
+        "Seconds that a `schedule:` command may take.",
+    )
     otlp_endpoint = Setting(
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         "",

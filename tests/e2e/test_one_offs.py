@@ -31,6 +31,7 @@ ENTRIES = """\
   port: 8080
   env: {TOKEN: "${TEST_TOKEN}"}
   release: python migrate.py "$TOKEN"
+  schedule: {tick: '* * * * * echo ticked $TOKEN; exit 3'}
 - slug: gh:acme/cache
   port: 8080
 """
@@ -209,11 +210,33 @@ def test_exec_says_what_is_not_there(first: dict[str, Any], project: Project) ->
     assert b"service cache is not running" in stopped.stderr
 
 
+def test_what_is_due_runs_as_the_service(first: dict[str, Any], project: Project) -> None:
+    """Once, with its secrets; that it failed is said until the next time."""
+    before = project.container_ids()
+    path = project.directory / "schedule.json"
+    record = json.loads(path.read_text())
+    record["web.tick"]["settled"] = "2026-01-01T00:00:00+00:00"  # nobody has looked since
+    path.write_text(json.dumps(record))
+
+    done = project.run(project.argv("schedule", "run-due"))
+    (listed,) = json.loads(project.iac("services", "--json").stdout)["schedule"]
+    identifier = listed["last"]["run"]
+
+    assert done.returncode == 7
+    assert done.stdout.startswith("web.tick: exit code 3 after ")
+    assert (
+        f"exit code 3 after {listed['last']['seconds']:.1f} s; iac logs {identifier}"
+        in listed["warnings"][0]
+    )
+    assert f"{identifier} | ticked [redacted]\n" in project.iac("logs", identifier).stdout
+    assert project.container_ids() == before
+
+
 def test_what_nobody_waits_for_goes(first: dict[str, Any], project: Project) -> None:
     """A detached run leaves its log and nothing else; what kill -9 of iac left goes with the next
     command that looks, which leaves alone what still runs."""
     before = project.container_ids()
-    script = "echo begun $TOKEN; sleep 5; echo done; exit 4"
+    script = "trap 'echo done; exit 4' TERM; echo begun $TOKEN; sleep 1000 & wait"
     detached = project.run([*project.argv("run", "web", "--detach"), "--", "sh", "-c", script])
     identifier = detached.stdout.strip()
     killed = subprocess.Popen(
@@ -229,14 +252,16 @@ def test_what_nobody_waits_for_goes(first: dict[str, Any], project: Project) -> 
         killed.kill()
     assert len(project.container_ids()) == len(before) + 4
 
-    assert set(project.health()) == {"cache", "web"}
+    looked = project.iac("health", "--json")
     left = project.container_ids().keys() - before.keys()
+    project.container(identifier, "run-app").kill("SIGTERM")
     followed = project.iac("logs", identifier, "--follow").stdout
     deadline = time.monotonic() + 20
     while project.container_ids() != before and time.monotonic() < deadline:
         time.sleep(0.1)
     kept = project.iac("logs", identifier).stdout
 
+    assert "scheduled web.tick failed" in looked.stderr
     assert left == {f"{project.name}-{identifier}-run-{role}" for role in ("app", "envoy")}
     said = f"{identifier} | begun [redacted]\n{identifier} | done\n"
     assert followed.endswith(said)
@@ -260,7 +285,7 @@ def test_run_is_the_service_and_nobody_finds_it(first: dict[str, Any], project: 
     assert wrong.returncode == 127
     assert b"cannot start nosuch" in wrong.stderr
     assert project.container_ids() == before
-    assert {record["purpose"] for record in _runs(project)} == {"release", "detached"}
+    assert {record["purpose"] for record in _runs(project)} == {"release", "detached", "schedule"}
 
 
 def test_a_release_command_that_fails_keeps_the_old_version(

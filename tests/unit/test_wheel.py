@@ -61,6 +61,8 @@ def test_the_systemd_units_are_in_the_wheel(shipped: set[str]) -> None:
         "packaging/systemd/iac-heal.service",
         "packaging/systemd/iac-renew.service",
         "packaging/systemd/iac-renew.timer",
+        "packaging/systemd/iac-schedule.service",
+        "packaging/systemd/iac-schedule.timer",
     }
 
 

@@ -125,3 +125,14 @@ def test_the_systemd_timer_renews_twice_a_day() -> None:
     timer = (units / "iac-renew.timer").read_text().splitlines()
     assert "OnCalendar=*-*-* 00,12:00" in timer
     assert "WantedBy=timers.target" in timer
+
+
+def test_the_systemd_timer_looks_at_the_schedule_each_minute() -> None:
+    """Exactly: what is due a minute late is late for everybody."""
+    units = Path(__file__).parents[3] / "packaging" / "systemd"
+    service = (units / "iac-schedule.service").read_text().splitlines()
+    assert 'ExecStart="@IAC@" schedule run-due --all' in service
+    assert "TimeoutStartSec=infinity" in service
+    timer = (units / "iac-schedule.timer").read_text().splitlines()
+    assert "OnCalendar=*-*-* *:*:00" in timer
+    assert "AccuracySec=1s" in timer

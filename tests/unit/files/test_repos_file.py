@@ -126,6 +126,15 @@ def test_options(tmp_path: Path) -> None:
         "volumes: {a: /srv}\n  tmpfs: {/srv: 1m}",
         "release: ' '",
         'release: "a\\nb"',
+        "schedule: 0 3 * * * true",
+        "schedule: {backup: 0 3 * * true}",
+        "schedule: {backup: 0 3 * * *}",
+        'schedule: {backup: "@daily true"}',
+        "schedule: {Backup: 0 3 * * * true}",
+        "schedule: {backup: 61 3 * * * true}",
+        "schedule: {backup: 0 3 30 2 * true}",
+        "schedule: {backup: 0 0 */20 * 1L true}",
+        'schedule: {backup: "0 3 * * * a\\nb"}',
     ],
 )
 def test_bad_options_name_line_and_form(tmp_path: Path, line: str) -> None:

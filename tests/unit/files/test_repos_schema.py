@@ -47,6 +47,7 @@ NOT_IN_A_SCHEMA = {
     "with `tcp:` is too long": "a name may be made of a slug",
     "a quote of this command does not end": "quotes come in pairs",
     "has a meaning for images only": "another mapping may make the service an image",
+    "no time of a crontab": "a date of a calendar",
     "not valid": "no YAML",
     "nested too deep": "no YAML",
 }

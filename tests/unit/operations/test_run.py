@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
 
@@ -83,11 +84,23 @@ def test_old_logs_go(workspace: Workspace) -> None:
         at = start + timedelta(hours=number)
         ended = replace(record, started=at, ended=None if number == 0 else at)
         run_folder.folder(workspace, record.id).save(ended)
-    run_folder.prune(workspace, "web")
+    run_folder.prune(workspace, record)
     left = run_folder.records(workspace)
     assert len(left) == run_folder.KEPT + 1
     assert left[0].ended is None
     assert left[1].started == start + timedelta(hours=5)
+
+
+def test_what_runs_each_minute_pushes_out_no_other_log(workspace: Workspace) -> None:
+    """Neither that of another line nor a person's."""
+    lines = [("web", "run")] + [("nightly", "schedule")] + [("ping", "schedule")] * 25
+    for line, purpose in lines:
+        record, lock = run_folder.begin(workspace, "web", [line], cast(Purpose, purpose))
+        run_folder.let_go(lock)
+        run_folder.folder(workspace, record.id).save(replace(record, ended=record.started))
+    run_folder.prune(workspace, record)
+    left = [record.command[0] for record in run_folder.records(workspace)]
+    assert left == ["web", "nightly", *["ping"] * run_folder.KEPT]
 
 
 def test_an_unknown_id_is_refused_with_those_there_are(workspace: Workspace) -> None:
