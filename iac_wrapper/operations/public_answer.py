@@ -5,13 +5,17 @@ from __future__ import annotations
 import http.client
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from iac_wrapper.files.layout import ingress_name
 from iac_wrapper.identity import public_certificates
 from iac_wrapper.model import exposure
 from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.crash_patterns import Finding
+from iac_wrapper.model.diagnosis import Diagnosis
 from iac_wrapper.model.exposure import PublicPorts, Route
 from iac_wrapper.model.lock import LockFile
+from iac_wrapper.model.report import UrlFault
 from iac_wrapper.operations import ingress
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.settings.ingress import public_ports
@@ -25,10 +29,13 @@ PATIENCE = 5.0
 """Seconds in which an ingress that was just made, or told of a route, has it."""
 
 
-def remarks(
+def faults(
     workspace: Workspace, lock: LockFile, app: ResolvedApp, *, serves: bool, patience: float
-) -> Iterator[str]:
-    """A sentence for each address of `app` at which people get nothing of it.
+) -> Iterator[UrlFault]:
+    """Each address of `app` at which people get nothing of it.
+
+    Where a certificate could not be had yet, or the program serves nothing, that is no outage: it
+    has never been otherwise, and trying again, or another `expose:`, is what helps.
 
     Args:
         serves: it answers requests at all.
@@ -40,11 +47,23 @@ def remarks(
     for route in exposure.routes([(app.name, app.options.expose)]):
         url = exposure.url_of(route, ports)
         if not serves:
-            yield f"{url} leads to a program that listens nowhere"
+            yield UrlFault(url, "leads to a program that listens nowhere", outage=False)
         elif _is_secure(route) and not _has_certificate(workspace, route):
-            yield f"{url} does not answer: {route.host} has no certificate yet"
+            yield UrlFault(url, _no_certificate(workspace, route), outage=False)
         elif why := _fault(workspace, route, ports, time.monotonic() + patience):
-            yield f"{url} does not answer: {why}"
+            yield UrlFault(url, f"does not answer: {why}", outage=True)
+
+
+def diagnose(workspace: Workspace, faults: Sequence[UrlFault]) -> Diagnosis | None:
+    """What to do where a service is good and people do not get it; None if they do."""
+    outage = next((fault for fault in faults if fault.outage), None)
+    if outage is None:
+        return None
+    project = workspace.project
+    logs = f"`docker logs {ingress_name(project)}` has what the ingress says"
+    text = f"people do not reach it: {outage.url} {outage.why}"
+    found = Finding("unreached", text, "", f"iac heal --project {project}; {logs}")
+    return Diagnosis(found, "serves other services")
 
 
 def _is_secure(route: Route) -> bool:
@@ -54,6 +73,16 @@ def _is_secure(route: Route) -> bool:
 def _has_certificate(workspace: Workspace, route: Route) -> bool:
     layout, project = workspace.layout, workspace.project
     return public_certificates.current(layout, project, route.host) is not None
+
+
+def _no_certificate(workspace: Workspace, route: Route) -> str:
+    """With what the ACME server said, if it did."""
+    from iac_wrapper.operations.public_certificates import (  # noqa: PLC0415 - ACME: 0.3 s
+        last_refusal,
+    )
+
+    said = last_refusal(workspace, route.host)
+    return "no certificate yet" + (f": {said}" if said else "")
 
 
 def _fault(workspace: Workspace, route: Route, ports: PublicPorts, until: float) -> str:

@@ -8,17 +8,14 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import Project
 from tests.support.git_server import GitServer, Repository
+from tests.support.people import plain, requests
 from tests.support.rollouts import server
 
 pytestmark = pytest.mark.integration
@@ -59,53 +56,6 @@ def get(project: Project, host: str) -> tuple[int, str]:
         return answer.status, answer.read().decode()
     finally:
         connection.close()
-
-
-@dataclass
-class Requests:
-    """What became of requests to one host over connections that stay open."""
-
-    done: int = 0
-    failed: list[str] = field(default_factory=list)
-    connections: int = 0
-
-
-@contextmanager
-def requests(project: Project, host: str) -> Iterator[Requests]:
-    """`RATE` requests a second while the block runs."""
-    at, stop, seen, lock = port(project), threading.Event(), Requests(), threading.Lock()
-
-    def run(number: int) -> None:
-        connection, due = None, time.monotonic() + number / RATE
-        while not stop.is_set():
-            time.sleep(max(0.0, due - time.monotonic()))
-            due = max(due + THREADS / RATE, time.monotonic() - 1)
-            try:
-                if connection is None:
-                    connection = http.client.HTTPConnection("127.0.0.1", at, timeout=10)
-                    with lock:
-                        seen.connections += 1
-                connection.request("GET", "/", headers={"Host": host})
-                answer = connection.getresponse()
-                body = answer.read()
-                bad = answer.status != 200 or answer.will_close
-                with lock:
-                    seen.done += 1
-                    seen.failed += [f"{answer.status} {body[:80]!r}"] if bad else []
-            except Exception as error:
-                with lock:
-                    seen.failed.append(f"{type(error).__name__} {error}")
-                connection = None
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(THREADS)]
-    for one in threads:
-        one.start()
-    try:
-        yield seen
-    finally:
-        stop.set()
-        for one in threads:
-            one.join(15)
 
 
 def test_an_exposed_service_has_a_url(first: dict[str, Any], project: Project) -> None:
@@ -153,7 +103,8 @@ def test_services_come_change_and_go_unnoticed_by_others(
     before = project.container_ids()
     Repository(git_server.folder / "acme" / "moved").commit({"main.py": server("two")})
     project.file.write_text(entries(web=EXPOSED, late=EXPOSED, moved=EXPOSED, old=HIDDEN))
-    with requests(project, "web.localhost") as seen:
+    connect = partial(plain, port(project))
+    with requests(connect, "web.localhost", rate=RATE, threads=THREADS) as seen:
         project.deploy()
         found = [get(project, f"{name}.localhost") for name in ("late", "moved", "old")]
     assert [found[0], found[1], found[2][0]] == [(200, "late"), (200, "two"), 421]
