@@ -79,9 +79,8 @@ class Pebble:
 
     def root(self) -> bytes:
         """The authority that its certificates end at, PEM."""
-        return requests.get(
-            f"{self.management}/roots/0", timeout=5, verify=str(self.bundle)
-        ).content
+        url, bundle = f"{self.management}/roots/0", str(self.bundle)
+        return requests.get(url, timeout=5, verify=bundle).content
 
 
 def tools() -> Path:
