@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import Iterator, Sequence
 
+from constructs_lib import ingress_http
 from iac_wrapper.files.layout import ingress_name
 from iac_wrapper.identity import public_certificates
 from iac_wrapper.model import exposure
@@ -21,9 +22,12 @@ from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.settings.ingress import public_ports
 
 _LOOPBACK = "127.0.0.1"
-_MISDIRECTED = 421
-_SECONDS = 2.0
-"""For one connection of this machine to itself."""
+_MISDIRECTED, _UNAVAILABLE = 421, 503
+_SECONDS = 3.0
+"""For one connection of this machine to itself, and its TLS."""
+
+_ANSWER_SECONDS = 10.0
+"""For an answer of the program: as long as in the proof."""
 
 PATIENCE = 5.0
 """Seconds in which an ingress that was just made, or told of a route, has it."""
@@ -88,8 +92,7 @@ def _no_certificate(workspace: Workspace, route: Route) -> str:
 def _fault(workspace: Workspace, route: Route, ports: PublicPorts, until: float) -> str:
     while True:
         try:
-            status = _status(workspace, route, ports)
-            why = "the ingress does not know it" if status == _MISDIRECTED else ""
+            why = _look(workspace, route, ports)
         except (OSError, http.client.HTTPException) as error:
             why = str(error) or type(error).__name__
         if not why or time.monotonic() >= until:
@@ -97,8 +100,8 @@ def _fault(workspace: Workspace, route: Route, ports: PublicPorts, until: float)
         time.sleep(0.2)
 
 
-def _status(workspace: Workspace, route: Route, ports: PublicPorts) -> int:
-    """The status of an answer under the name that people use."""
+def _look(workspace: Workspace, route: Route, ports: PublicPorts) -> str:
+    """Ask under the name that people use; empty if the program answers, whatever it says."""
     port, address = ports.local or 0, _LOOPBACK
     if not route.is_local:
         port = ports.https if _is_secure(route) else ports.http
@@ -109,8 +112,16 @@ def _status(workspace: Workspace, route: Route, ports: PublicPorts) -> int:
         if _is_secure(route):
             connection.sock = _unverified().wrap_socket(connection.sock, server_hostname=route.host)
         headers = {"Host": f"{route.host}:{port}"}
-        connection.request("HEAD", route.exposure.path, headers=headers)
-        return connection.getresponse().status
+        connection.sock.settimeout(_ANSWER_SECONDS)
+        connection.request("GET", route.exposure.path, headers=headers)
+        answer = connection.getresponse()
+        if answer.status == _MISDIRECTED:
+            return "the ingress does not know it"
+        if answer.status == _UNAVAILABLE and ingress_http.NO_ANSWER in answer.read(200).decode(
+            errors="replace"
+        ):
+            return "the ingress does not reach the service"
+        return ""
     finally:
         connection.close()
 

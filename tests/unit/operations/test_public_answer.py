@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from constructs_lib import ingress_http
 from iac_wrapper.model.exposure import LOCAL, Exposure, Exposures
 from iac_wrapper.model.options import Options
 from iac_wrapper.operations.public_answer import faults
@@ -19,12 +20,15 @@ from tests.support.running import running
 
 
 class Ingress(http.server.BaseHTTPRequestHandler):
-    """Knows one name; its service is not well."""
+    """Knows three names; the service of one is not well, and that of another does not answer."""
 
-    def do_HEAD(self) -> None:
-        known = (self.headers["Host"] or "").startswith(("web.localhost:", "plain.example.com:"))
-        self.send_response(500 if known else 421)
+    def do_GET(self) -> None:
+        name = (self.headers["Host"] or "").partition(":")[0]
+        known = {"web.localhost": 500, "plain.example.com": 503, "down.localhost": 503}
+        self.send_response(known.get(name, 421))
         self.end_headers()
+        said = "it is being repaired" if name.startswith("plain") else ingress_http.NO_ANSWER
+        self.wfile.write(f"503: {said}\n".encode())
 
     def log_message(self, *_arguments: Any) -> None:
         pass
@@ -54,6 +58,9 @@ def test_what_people_get_is_said(workspace: Workspace, port: int) -> None:
     assert said(workspace, port, "web", (*LOCAL, *plain)) == []
     assert said(workspace, port, "other", LOCAL) == [
         f"http://other.localhost:{port}/ does not answer: the ingress does not know it !"
+    ]
+    assert said(workspace, port, "down", LOCAL) == [
+        f"http://down.localhost:{port}/ does not answer: the ingress does not reach the service !"
     ]
     assert "refused" in said(workspace, 1, "web", LOCAL)[0]
     assert said(workspace, port, "web", LOCAL, serves=False) == [
