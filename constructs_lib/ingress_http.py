@@ -35,6 +35,8 @@ KEEP_SECONDS = 300
 
 _DETAILS = "response.code_details"
 
+NO_ANSWER = "the service does not answer at the moment"
+
 SENTENCES = (
     (
         f"{_DETAILS}.endsWith('headers_too_large') || {_DETAILS}.endsWith('too_many_headers')",
@@ -48,7 +50,7 @@ SENTENCES = (
     ("response.code == 400", "this is not a valid HTTP request"),
     (
         f"response.code >= 500 && {_DETAILS} != 'direct_response'",
-        "the service does not answer at the moment",
+        NO_ANSWER,
     ),
 )
 """(CEL, sentence) for answers that are the ingress's own."""

@@ -197,10 +197,14 @@ def renew(
     if everything and hosts:
         raise click.UsageError("name hosts, or --all: every project")
     projects = state.projects(workspace.layout) if everything else [workspace.project]
-    found = {
-        project: operation(replace(workspace, project=project), hosts, force=force)
-        for project in projects
-    }
+    found, errors = {}, {}
+    for project in projects:
+        try:
+            found[project] = operation(replace(workspace, project=project), hosts, force=force)
+        except IacError as error:  # of one project, which is not to keep others from renewing
+            if not everything:
+                raise
+            errors[project] = error
     results = [result for each in found.values() for result in each]
     data = {project: [result.to_dict() for result in each] for project, each in found.items()}
     text = dumps({"projects": data}) if as_json else plain(render.certificates_table(results))
@@ -209,8 +213,12 @@ def renew(
     for result in results:
         if result.error:
             click.echo(plain(str(result.error)), err=True)
+    for project, failure in errors.items():
+        click.echo(plain(f"project {project}: {failure}"), err=True)
     if not all(result.good for result in results):
         sys.exit(CertificateError.exit_code)
+    if errors:
+        sys.exit(next(iter(errors.values())).exit_code)
 
 
 @verb

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -206,7 +206,7 @@ def report_table(report: ProjectReport, width: int = WIDTH) -> str:
     verdict = click.style(_verdict(report), fg="green" if report.good else "red")
     shown = [(service.app, service.identity) for service in report.services]
     lines = [_fitted(report.services, width), "", *_in_common(shown), verdict]
-    lines += [f"{service.app.name}: {url}" for service in report.services for url in service.urls]
+    lines += [line for service in report.services for line in _url_lines(service)]
     lines += [
         f"{service.app.name}: the previous version ({_version(service.previous)})"
         f" {'was put back' if service.put_back else 'still serves'}."
@@ -298,6 +298,12 @@ def _in_common(services: Sequence[tuple[ResolvedApp, str]]) -> list[str]:
     return [f"Identities: {identity}<service>. Images: {image}<service>:<image>."]
 
 
+def _url_lines(service: ServiceReport) -> Iterator[str]:
+    """Where people reach a service, and where they do not."""
+    faults = {fault.url: f" ({fault.why})" for fault in service.url_faults}
+    return (f"{service.app.name}: {url}{faults.get(url, '')}" for url in service.urls)
+
+
 def _verdict(report: ProjectReport) -> str:
     """How many services are good; what serves nothing is not called SERVING."""
     total = len(report.services)
@@ -308,7 +314,9 @@ def _verdict(report: ProjectReport) -> str:
         counts = ", ".join(f"{ways[way]} {way}" for way in _WAYS if ways[way])
         healthy = f"{ways.total()} of {total} services healthy: {counts}"
     refused = sum(service.probe.refused is True for service in report.services)
-    return f"{healthy}; {refused} of {total} refused a caller without a certificate."
+    unreached = sum(service.good and not service.reached for service in report.services)
+    reached = f"; {unreached} of {total} not reached by people" if unreached else ""
+    return f"{healthy}; {refused} of {total} refused a caller without a certificate{reached}."
 
 
 def _short(text: str, width: int) -> str:

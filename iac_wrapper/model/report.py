@@ -12,6 +12,19 @@ from iac_wrapper.model.health import Health, Probe
 
 
 @dataclass(frozen=True)
+class UrlFault:
+    """A URL at which people do not get the service. `outage`: it should have answered."""
+
+    url: str
+    why: str
+    outage: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {"url": self.url, "why": self.why, "outage": self.outage}
+
+
+@dataclass(frozen=True)
 class ServiceReport:
     """What was proven about one service.
 
@@ -20,7 +33,8 @@ class ServiceReport:
     `broken_before`: it neither did that nor named the service, which was not good before either.
     `previous` is the version that serves in place of this one, which failed; `put_back`: it did
     not go on serving, but was stopped for this one and then started again. `warnings` are
-    sentences on one that is good. `urls` are those under which people reach it.
+    sentences on one that is good. `urls` are those under which people reach it, `url_faults` those
+    of them that do not lead to it though it is good.
     """
 
     app: ResolvedApp
@@ -35,6 +49,12 @@ class ServiceReport:
     warnings: tuple[str, ...] = ()
     put_back: bool = False
     urls: tuple[str, ...] = ()
+    url_faults: tuple[UrlFault, ...] = ()
+
+    @property
+    def reached(self) -> bool:
+        """Whether people get it wherever they should."""
+        return not any(fault.outage for fault in self.url_faults)
 
     @property
     def good(self) -> bool:
@@ -75,6 +95,7 @@ class ServiceReport:
                 "put_back": self.put_back,
             },
             "urls": list(self.urls),
+            "url_faults": [fault.to_dict() for fault in self.url_faults],
             "run": self.app.run,
             "notes": list(self.app.notes),
             "warnings": list(self.warnings),
@@ -93,13 +114,13 @@ class ProjectReport:
 
     @property
     def good(self) -> bool:
-        """True if every service is that counts."""
+        """True if every service is that counts, and people reach it."""
         return not self.failed
 
     @property
     def failed(self) -> tuple[ServiceReport, ...]:
-        """The services that are not good and count."""
-        bad = (service for service in self.services if not service.good)
+        """The services that are not good and count, and those that people do not reach."""
+        bad = (service for service in self.services if not (service.good and service.reached))
         return tuple(service for service in bad if self.strict or not service.broken_before)
 
     @property

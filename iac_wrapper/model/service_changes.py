@@ -49,13 +49,15 @@ class Observations:
     """What neither locks nor plan tell.
 
     `values`: service -> variables whose secret value differs from the one the container has.
-    `due`: owners of certificates that a deploy issues anew. `stopped`: (service, role) of
+    `due`: owners of certificates that a deploy issues anew. `public_due`: public hosts for which it
+    installs a certificate or asks for one. `stopped`: (service, role) of
     containers that a deploy starts. `commits`: service -> how many lie between old and new.
     `volumes`: service -> what becomes of its data, sentences.
     """
 
     values: Mapping[str, Collection[str]] = field(default_factory=dict)
     due: Collection[str] = ()
+    public_due: Sequence[str] = ()
     stopped: Collection[tuple[str, str]] = ()
     commits: Mapping[str, int] = field(default_factory=dict)
     volumes: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -72,7 +74,7 @@ def service_changes(
     stopped = {service for service, _ in seen.stopped}
     names = {*before, *after, *stopped, *(r.service for r in resources)}
     if before:  # on a first deploy everything is new, this too
-        names |= {CONTROL_PLANE, INGRESS} & set(seen.due)
+        names |= {CONTROL_PLANE, INGRESS} & {*seen.due, *([INGRESS] if seen.public_due else [])}
     found = (
         _one(name, before.get(name), after.get(name), _of(name, resources), seen)
         for name in sorted(names)
@@ -140,6 +142,8 @@ def _reasons(
     goes_on = not {"create", "delete"} & {resource.action for resource in resources}
     if (old and new) or name == CONTROL_PLANE or (name == INGRESS and goes_on):
         yield from (Reason("certificate", "certificate renewed") for due in seen.due if due == name)
+    if name == INGRESS and goes_on:
+        yield from (Reason("certificate", f"new certificate for {h}") for h in seen.public_due)
     for service, role in sorted(seen.stopped):
         if service == name:
             yield Reason("drift", f"{_whose(role)} is stopped")

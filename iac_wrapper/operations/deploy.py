@@ -148,12 +148,15 @@ class DeployUnhealthyError(UnhealthyError):
 
 
 def _sentence(report: ProjectReport, failed: Sequence[ServiceReport]) -> str:
-    text = f"{len(failed)} of {len(report.services)} services are not healthy"
+    bad = [service for service in failed if not service.good]
+    parts = {"are not healthy": len(bad), "are not reached by people": len(failed) - len(bad)}
+    of_all = f"of {len(report.services)} services"
+    text = "; ".join(f"{count} {of_all} {what}" for what, count in parts.items() if count)
     back = [service.put_back for service in failed if service.previous]
     ways = {"still serves": back.count(False), "was put back": back.count(True)}
     for way, count in ways.items():
         if count:
-            of = "" if count == len(failed) else f"for {count} of them "
+            of = "" if count == len(bad) else f"for {count} of them "
             text += f"; {of}the previous version {way}"
     return text
 
@@ -166,7 +169,8 @@ def _groups(moved: Sequence[str], failed: Sequence[ServiceReport]) -> str:
         "deployed": moved,
         "stayed on the previous version": [s.app.name for s in kept if not s.put_back],
         "put back to the previous version": [s.app.name for s in kept if s.put_back],
-        "not healthy": [s.app.name for s in failed if not s.previous and s not in held],
+        "not healthy": [s.app.name for s in failed if not (s.good or s.previous) and s not in held],
+        "not reached by people": [s.app.name for s in failed if s.good],
         "not started": [s.app.name for s in held],
     }
     return "; ".join(f"{what}: {', '.join(names)}" for what, names in groups.items() if names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -18,7 +18,14 @@ from iac_wrapper.model.service_change import ServiceChange
 from iac_wrapper.model.service_changes import Observations, service_changes
 from iac_wrapper.model.slug import Slug
 from iac_wrapper.model.users import Users
-from iac_wrapper.operations import release_command, releases, schedules, users, volumes
+from iac_wrapper.operations import (
+    public_hosts,
+    release_command,
+    releases,
+    schedules,
+    users,
+    volumes,
+)
 from iac_wrapper.operations.deploy import gather
 from iac_wrapper.operations.heal import STOPPED
 from iac_wrapper.operations.infrastructure import file_hash, make_plan
@@ -134,10 +141,21 @@ def _observe(
     return Observations(
         values,
         due=due_certificates(workspace, wanted, owners),
+        public_due=_public_due(workspace, wanted),
         stopped=_stopped(workspace, resting),
         commits=_commits(workspace, wanted),
         volumes=volumes.changes(workspace, applied.apps if applied else (), wanted.apps),
     )
+
+
+def _public_due(workspace: Workspace, wanted: LockFile) -> Sequence[str]:
+    """The public hosts for which a deploy of `wanted` installs a certificate, or asks for one."""
+    hosts = public_hosts.hosts(workspace, wanted)
+    if not hosts:
+        return ()
+    from iac_wrapper.operations.public_certificates import due  # noqa: PLC0415 - ACME takes 0.3 s
+
+    return due(workspace, hosts)
 
 
 def _stopped(workspace: Workspace, resting: frozenset[str]) -> set[tuple[str, str]]:

@@ -5,30 +5,41 @@ from __future__ import annotations
 import http.client
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from constructs_lib import ingress_http
+from iac_wrapper.files.layout import ingress_name
 from iac_wrapper.identity import public_certificates
 from iac_wrapper.model import exposure
 from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.crash_patterns import Finding
+from iac_wrapper.model.diagnosis import Diagnosis
 from iac_wrapper.model.exposure import PublicPorts, Route
 from iac_wrapper.model.lock import LockFile
+from iac_wrapper.model.report import UrlFault
 from iac_wrapper.operations import ingress
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.settings.ingress import public_ports
 
 _LOOPBACK = "127.0.0.1"
-_MISDIRECTED = 421
-_SECONDS = 2.0
-"""For one connection of this machine to itself."""
+_MISDIRECTED, _UNAVAILABLE = 421, 503
+_SECONDS = 3.0
+"""For one connection of this machine to itself, and its TLS."""
+
+_ANSWER_SECONDS = 10.0
+"""For an answer of the program: as long as in the proof."""
 
 PATIENCE = 5.0
 """Seconds in which an ingress that was just made, or told of a route, has it."""
 
 
-def remarks(
+def faults(
     workspace: Workspace, lock: LockFile, app: ResolvedApp, *, serves: bool, patience: float
-) -> Iterator[str]:
-    """A sentence for each address of `app` at which people get nothing of it.
+) -> Iterator[UrlFault]:
+    """Each address of `app` at which people get nothing of it.
+
+    Where a certificate could not be had yet, or the program serves nothing, that is no outage: it
+    has never been otherwise, and trying again, or another `expose:`, is what helps.
 
     Args:
         serves: it answers requests at all.
@@ -40,11 +51,23 @@ def remarks(
     for route in exposure.routes([(app.name, app.options.expose)]):
         url = exposure.url_of(route, ports)
         if not serves:
-            yield f"{url} leads to a program that listens nowhere"
+            yield UrlFault(url, "leads to a program that listens nowhere", outage=False)
         elif _is_secure(route) and not _has_certificate(workspace, route):
-            yield f"{url} does not answer: {route.host} has no certificate yet"
+            yield UrlFault(url, _no_certificate(workspace, route), outage=False)
         elif why := _fault(workspace, route, ports, time.monotonic() + patience):
-            yield f"{url} does not answer: {why}"
+            yield UrlFault(url, f"does not answer: {why}", outage=True)
+
+
+def diagnose(workspace: Workspace, faults: Sequence[UrlFault]) -> Diagnosis | None:
+    """What to do where a service is good and people do not get it; None if they do."""
+    outage = next((fault for fault in faults if fault.outage), None)
+    if outage is None:
+        return None
+    project = workspace.project
+    logs = f"`docker logs {ingress_name(project)}` has what the ingress says"
+    text = f"people do not reach it: {outage.url} {outage.why}"
+    found = Finding("unreached", text, "", f"iac heal --project {project}; {logs}")
+    return Diagnosis(found, "serves other services")
 
 
 def _is_secure(route: Route) -> bool:
@@ -56,11 +79,20 @@ def _has_certificate(workspace: Workspace, route: Route) -> bool:
     return public_certificates.current(layout, project, route.host) is not None
 
 
+def _no_certificate(workspace: Workspace, route: Route) -> str:
+    """With what the ACME server said, if it did."""
+    from iac_wrapper.operations.public_certificates import (  # noqa: PLC0415 - ACME: 0.3 s
+        last_refusal,
+    )
+
+    said = last_refusal(workspace, route.host)
+    return "no certificate yet" + (f": {said}" if said else "")
+
+
 def _fault(workspace: Workspace, route: Route, ports: PublicPorts, until: float) -> str:
     while True:
         try:
-            status = _status(workspace, route, ports)
-            why = "the ingress does not know it" if status == _MISDIRECTED else ""
+            why = _look(workspace, route, ports)
         except (OSError, http.client.HTTPException) as error:
             why = str(error) or type(error).__name__
         if not why or time.monotonic() >= until:
@@ -68,8 +100,8 @@ def _fault(workspace: Workspace, route: Route, ports: PublicPorts, until: float)
         time.sleep(0.2)
 
 
-def _status(workspace: Workspace, route: Route, ports: PublicPorts) -> int:
-    """The status of an answer under the name that people use."""
+def _look(workspace: Workspace, route: Route, ports: PublicPorts) -> str:
+    """Ask under the name that people use; empty if the program answers, whatever it says."""
     port, address = ports.local or 0, _LOOPBACK
     if not route.is_local:
         port = ports.https if _is_secure(route) else ports.http
@@ -80,8 +112,16 @@ def _status(workspace: Workspace, route: Route, ports: PublicPorts) -> int:
         if _is_secure(route):
             connection.sock = _unverified().wrap_socket(connection.sock, server_hostname=route.host)
         headers = {"Host": f"{route.host}:{port}"}
-        connection.request("HEAD", route.exposure.path, headers=headers)
-        return connection.getresponse().status
+        connection.sock.settimeout(_ANSWER_SECONDS)
+        connection.request("GET", route.exposure.path, headers=headers)
+        answer = connection.getresponse()
+        if answer.status == _MISDIRECTED:
+            return "the ingress does not know it"
+        if answer.status == _UNAVAILABLE and ingress_http.NO_ANSWER in answer.read(200).decode(
+            errors="replace"
+        ):
+            return "the ingress does not reach the service"
+        return ""
     finally:
         connection.close()
 

@@ -83,9 +83,12 @@ def ensure(
         return [run.result(host) for host in hosts]
 
 
-def certify(workspace: Workspace, lock: LockFile) -> None:
+def certify(workspace: Workspace, lock: LockFile, told: set[str]) -> None:
     """`ensure` for the hosts of `lock`, which is deployed; what fails is said, and tried again by
     the next deploy or renewal.
+
+    Args:
+        told: hosts of which that was said; grows.
 
     Raises:
         CertificateError: the secrets cannot be used.
@@ -93,10 +96,18 @@ def certify(workspace: Workspace, lock: LockFile) -> None:
     hosts = public_hosts.hosts(workspace, lock)
     results = ensure(workspace, hosts, public_hosts.answers(workspace))
     for each in results:
-        if each.error:
+        if each.error and each.host not in told:
+            told.add(each.host)
             workspace.warn(f"{each.host} has no new certificate: {each.error}")
     if any(each.is_new for each in results):
         public_hosts.reload(workspace)
+
+
+def last_refusal(workspace: Workspace, host: str) -> str:
+    """Why the ACME server gave no certificate for `host` when it was last asked, in its own words;
+    empty if it did."""
+    pause = backoff.load(_account_folder(workspace), host)
+    return pause.found.partition("\n")[0] if pause else ""
 
 
 def renew(

@@ -106,6 +106,7 @@ class _Rollout:
         self._waiting = set(wanted.gates)  # those of them that were not started yet
         self._stopped: dict[str, ServiceReport] = {}  # what never served
         self._held: dict[str, ServiceReport] = {}  # what was not started
+        self._uncertified: set[str] = set()  # public hosts without new certificate: said once
 
     def run(self) -> RolloutResult:
         workspace, wanted = self._workspace, self._wanted
@@ -346,7 +347,7 @@ class _Rollout:
                 certify,
             )
 
-            certify(workspace, going.lock)
+            certify(workspace, going.lock, self._uncertified)
 
     def _put_back(
         self,

@@ -20,7 +20,7 @@ from iac_wrapper.model.diagnosis import Diagnosis, DiagnosisFacts, diagnose
 from iac_wrapper.model.health import Health, Probe
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.proof import ProofQuestion
-from iac_wrapper.model.report import ProjectReport, ServiceReport
+from iac_wrapper.model.report import ProjectReport, ServiceReport, UrlFault
 from iac_wrapper.operations import ingress, public_answer, releases
 from iac_wrapper.operations.failing import FailingCheck
 from iac_wrapper.operations.foreign_program import ask_of
@@ -206,22 +206,21 @@ def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first,
     if report.good:
         log = partial(_log_of, workspace, target)
         memory_mb = _memory_mb(workspace, app)
-        said = [
-            *remarks(report, memory_mb, log),
-            *_unanswered(workspace, lock, target, report, wait),
-        ]
-        return replace(report, warnings=tuple(said))
+        faults = tuple(_url_faults(workspace, lock, target, report, wait))
+        said = tuple(remarks(report, memory_mb, log))
+        report = replace(report, warnings=said, url_faults=faults)
+        return replace(report, diagnosis=public_answer.diagnose(workspace, faults))
     return replace(report, diagnosis=_diagnose(workspace, report, target, limit))
 
 
-def _unanswered(
+def _url_faults(
     workspace: Workspace, lock: LockFile, target: Target, report: ServiceReport, wait: float
-) -> Iterator[str]:
+) -> Iterator[UrlFault]:
     """Where people do not reach a service; one that is only tried has no address yet."""
     if target.containers:
         return iter(())
     serves, patience = report.health.port is not None, public_answer.PATIENCE if wait else 0.0
-    return public_answer.remarks(workspace, lock, target.app, serves=serves, patience=patience)
+    return public_answer.faults(workspace, lock, target.app, serves=serves, patience=patience)
 
 
 def _ask(  # noqa: PLR0913, PLR0917 - only `_prove_one` calls it

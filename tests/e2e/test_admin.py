@@ -46,6 +46,7 @@ class Server:
             **os.environ,
             **project.environment,
             "IAC_PROJECT": project.name,
+            "IAC_ACME_DIRECTORY": "https://127.0.0.1:1/",  # it renews all projects of the folder
             "IAC_ADMIN_BIND": "127.0.0.1:0",
             "IAC_ADMIN_GRPC": "off",
             "IAC_ADMIN_SOCKET": str(self.socket),

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
-import threading
+import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import Project
+from tests.support.certificate_lab import Issuer, write
 from tests.support.git_server import GitServer, Repository
+from tests.support.pebble import Pebble, free_port, pebble
+from tests.support.people import plain, requests, secure, serial
 from tests.support.rollouts import server
 
 pytestmark = pytest.mark.integration
@@ -33,6 +37,16 @@ def entries(**exposed: str) -> str:
 
 
 WEB = entries(web=EXPOSED)
+APP, OWN, LOST = "app.example.com", "own.example.com", "lost.example.com"
+PUBLIC = f"""
+- slug: gh:acme/web
+  port: 8080
+  expose:
+    - host: {APP}
+    - {{host: {OWN}, tls: files, cert: certs/fullchain.pem, key: certs/privkey.pem}}
+    - host: {LOST}
+"""
+CA = Issuer("Test CA")
 
 
 @pytest.fixture(scope="module")
@@ -59,53 +73,6 @@ def get(project: Project, host: str) -> tuple[int, str]:
         return answer.status, answer.read().decode()
     finally:
         connection.close()
-
-
-@dataclass
-class Requests:
-    """What became of requests to one host over connections that stay open."""
-
-    done: int = 0
-    failed: list[str] = field(default_factory=list)
-    connections: int = 0
-
-
-@contextmanager
-def requests(project: Project, host: str) -> Iterator[Requests]:
-    """`RATE` requests a second while the block runs."""
-    at, stop, seen, lock = port(project), threading.Event(), Requests(), threading.Lock()
-
-    def run(number: int) -> None:
-        connection, due = None, time.monotonic() + number / RATE
-        while not stop.is_set():
-            time.sleep(max(0.0, due - time.monotonic()))
-            due = max(due + THREADS / RATE, time.monotonic() - 1)
-            try:
-                if connection is None:
-                    connection = http.client.HTTPConnection("127.0.0.1", at, timeout=10)
-                    with lock:
-                        seen.connections += 1
-                connection.request("GET", "/", headers={"Host": host})
-                answer = connection.getresponse()
-                body = answer.read()
-                bad = answer.status != 200 or answer.will_close
-                with lock:
-                    seen.done += 1
-                    seen.failed += [f"{answer.status} {body[:80]!r}"] if bad else []
-            except Exception as error:
-                with lock:
-                    seen.failed.append(f"{type(error).__name__} {error}")
-                connection = None
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(THREADS)]
-    for one in threads:
-        one.start()
-    try:
-        yield seen
-    finally:
-        stop.set()
-        for one in threads:
-            one.join(15)
 
 
 def test_an_exposed_service_has_a_url(first: dict[str, Any], project: Project) -> None:
@@ -153,7 +120,8 @@ def test_services_come_change_and_go_unnoticed_by_others(
     before = project.container_ids()
     Repository(git_server.folder / "acme" / "moved").commit({"main.py": server("two")})
     project.file.write_text(entries(web=EXPOSED, late=EXPOSED, moved=EXPOSED, old=HIDDEN))
-    with requests(project, "web.localhost") as seen:
+    connect = partial(plain, port(project))
+    with requests(connect, "web.localhost", rate=RATE, threads=THREADS) as seen:
         project.deploy()
         found = [get(project, f"{name}.localhost") for name in ("late", "moved", "old")]
     assert [found[0], found[1], found[2][0]] == [(200, "late"), (200, "two"), 421]
@@ -188,6 +156,124 @@ def test_a_public_port_that_is_taken_is_refused(first: dict[str, Any], project: 
     assert "a free one for app.example.com (web)" in said
     assert "the program " in said
     assert project.container_ids() == ids
+
+
+@pytest.fixture(scope="module")
+def acme(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pebble]:
+    """It fetches proofs from the project's own HTTP port, and cannot resolve one of the names."""
+    ports = {"IAC_HTTP_PORT": str(free_port()), "IAC_HTTPS_PORT": str(free_port())}
+    project.environment |= ports | {"IAC_INGRESS_ADDRESS": "127.0.0.1"}
+    folder = tmp_path_factory.mktemp("pebble")
+    with pebble(folder, http_port=int(ports["IAC_HTTP_PORT"])) as running:
+        running.lose(LOST)
+        project.environment |= running.settings()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def trusted(acme: Pebble, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pebble's authority and the one of the user's certificates."""
+    path = tmp_path_factory.mktemp("roots") / "roots.pem"
+    path.write_bytes(acme.root() + CA.pem)
+    return path
+
+
+def bring(project: Project) -> Path:
+    """Put a new certificate of the user's beside the repos file; its key."""
+    pair = CA.pair(OWN)
+    files = write(project.folder / "certs", pair.chain, pair.key)
+    return files.key
+
+
+def https_port(project: Project) -> int:
+    return int(project.environment["IAC_HTTPS_PORT"])
+
+
+def curl(project: Project, url: str, *more: str) -> str:
+    """Status, version of HTTP and Location of an answer, whose certificate must be trusted."""
+    shown = "%{http_code} %{http_version} %{redirect_url}"
+    here = [word for host in (APP, OWN, LOST) for word in ("--connect-to", f"{host}::127.0.0.1:")]
+    argv = ["curl", "-sS", "-o", "/dev/null", "-w", shown, *here, *more, url]
+    return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=20).stdout
+
+
+def test_public_hosts_have_certificates_that_are_trusted(
+    first: dict[str, Any], project: Project, acme: Pebble, trusted: Path
+) -> None:
+    """One of an ACME server, one of the user's; plain HTTP leads to HTTPS. A host for which none
+    can be had says why, once as a warning and beside its URL, and is in nobody's way."""
+    bring(project)
+    project.file.write_text(PUBLIC + entries(late=EXPOSED, moved=EXPOSED, old=HIDDEN))
+    said = project.iac("deploy", "--file", str(project.file))
+    at, http = https_port(project), project.environment["IAC_HTTP_PORT"]
+    assert f"web: https://{APP}:{at}/\n" in said.stdout
+    ca = ("--cacert", str(trusted))
+    assert curl(project, f"https://{APP}:{at}/", *ca) == "200 2 "
+    assert curl(project, f"https://{APP}:{at}/", *ca, "--http1.1") == "200 1.1 "
+    assert curl(project, f"https://{OWN}:{at}/", *ca) == "200 2 "
+    assert curl(project, f"http://{APP}:{http}/a?b") == f"308 1.1 https://{APP}:{at}/a?b"
+    assert curl(project, f"http://{LOST}:{http}/") == "503 1.1 "
+    (line,) = [each for each in said.stdout.splitlines() if f"https://{LOST}:" in each]
+    assert "/ (no certificate yet: connection: " in line
+    assert len(re.findall(rf"^warning: .*{LOST}", said.stderr, re.M)) == 1, said.stderr
+
+
+def test_a_renewal_fails_nobody(first: dict[str, Any], project: Project, trusted: Path) -> None:
+    """Open connections are told that they end, new ones get the new certificate; nothing is left
+    to do for a plan."""
+    at = https_port(project)
+    before, connect = serial(at, APP, trusted), partial(secure, at, APP, trusted)
+    with (
+        requests(connect, APP, rate=100, threads=2) as kept,
+        requests(connect, APP, rate=50, threads=2, keep=False) as anew,
+    ):
+        project.iac("renew", APP, "--force")
+        until = time.monotonic() + 5
+        while serial(at, APP, trusted) == before and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(0.2)
+    assert serial(at, APP, trusted) != before
+    assert [*kept.failed, *anew.failed] == []
+    assert kept.connections <= 2 * 2
+    assert min(kept.done, anew.done) > 50
+    project.iac("plan", "--file", str(project.file), "--detailed-exitcode")
+
+
+def test_a_changed_certificate_is_served_after_a_deploy(
+    first: dict[str, Any], project: Project, acme: Pebble, trusted: Path
+) -> None:
+    """The plan says it. A key of another one is refused before anything changes; and no ACME server
+    is asked, not even for the host that failed a moment ago."""
+    at, ids, orders = https_port(project), project.container_ids(), acme.orders
+    before, key = serial(at, OWN, trusted), project.folder / "certs" / "privkey.pem"
+    old = key.read_bytes()
+    bring(project)
+    said = project.iac("plan", "--file", str(project.file), "--detailed-exitcode", code=2).stdout
+    assert f"~ ingress: no restart (new certificate for {OWN})" in said
+    new = key.read_bytes()
+    key.write_bytes(old)
+    refused = project.iac("deploy", "--file", str(project.file), code=4).stderr
+    assert "privkey.pem" in refused
+    assert serial(at, OWN, trusted) == before
+    key.write_bytes(new)
+    assert project.deploy()["plan"]["empty"]
+    assert serial(at, OWN, trusted) != before
+    assert (project.container_ids(), acme.orders) == (ids, orders)
+    assert orders > 2
+
+
+def test_an_ingress_that_does_not_answer_is_not_good(
+    first: dict[str, Any], project: Project, trusted: Path
+) -> None:
+    """Whatever services say among themselves: people get nothing."""
+    ingress = project.engine.containers.get(f"{project.name}-ingress")
+    ingress.pause()
+    try:
+        done = project.iac("health", code=7)
+    finally:
+        ingress.unpause()
+    assert f"https://{APP}:{https_port(project)}/ (does not answer: " in done.stdout
+    assert "web: people do not reach it: " in done.stderr
 
 
 def test_without_an_exposed_service_the_ingress_goes(

@@ -49,6 +49,11 @@ class Issuer:
     def __post_init__(self) -> None:
         self.certificate = (self.above or self).sign(self.name, self.key, authority=True)
 
+    @property
+    def pem(self) -> bytes:
+        """Its own certificate."""
+        return pem(self.certificate)
+
     def sign(
         self,
         name: str,

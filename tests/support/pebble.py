@@ -1,7 +1,7 @@
 """Pebble, the ACME server that Let's Encrypt tests clients with: strict, and refusing at random.
 
-It resolves every name to this machine and fetches proofs from `Answering`, a small web server. Go
-builds it once into `.iac/test-tools`.
+It resolves every name to this machine and fetches proofs from `Answering`, a small web server, or
+from the port that it is told. Go builds it once into `.iac/test-tools`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from iac_wrapper.files import file_lock
 from iac_wrapper.identity.certificates import ensure_ca, ensure_leaf
@@ -52,15 +53,34 @@ class Answering:
 
 @dataclass(frozen=True)
 class Pebble:
-    """A running server: its directory, the bundle that it is checked against, and its log."""
+    """A running server: its directory, the bundle that it is checked against, and its log.
+
+    `names` and `management` are the addresses at which its name service and it itself are managed.
+    """
 
     directory: str
     bundle: Path
     log: Path
     web: Answering
+    names: str
+    management: str
 
     def settings(self, **more: str) -> dict[str, str]:
         return {"IAC_ACME_DIRECTORY": self.directory, "IAC_ACME_CA": str(self.bundle), **more}
+
+    @property
+    def orders(self) -> int:
+        """How many were ever made."""
+        return self.log.read_text().count("Added order ")
+
+    def lose(self, host: str) -> None:
+        """Let the name service fail for `host`."""
+        requests.post(f"{self.names}/set-servfail", json={"host": host}, timeout=5)
+
+    def root(self) -> bytes:
+        """The authority that its certificates end at, PEM."""
+        url, bundle = f"{self.management}/roots/0", str(self.bundle)
+        return requests.get(url, timeout=5, verify=bundle).content
 
 
 def tools() -> Path:
@@ -78,8 +98,15 @@ def tools() -> Path:
 
 
 @contextmanager
-def pebble(folder: Path, *, binding: bool = False) -> Iterator[Pebble]:
-    """A server of its own; `binding`: it wants an external account binding."""
+def pebble(
+    folder: Path, *, binding: bool = False, http_port: int | None = None
+) -> Iterator[Pebble]:
+    """A server of its own.
+
+    Args:
+        binding: it wants an external account binding.
+        http_port: where it fetches proofs; None: from `Pebble.web`.
+    """
     built = tools()
     leaf = ensure_leaf(
         ensure_ca(folder / "ca"),
@@ -89,12 +116,13 @@ def pebble(folder: Path, *, binding: bool = False) -> Iterator[Pebble]:
         owner_uid=os.geteuid(),
     )
     with answering() as web:
-        port, dns, manage = _free(), _free(), _free()
+        port, dns, manage, roots = (free_port() for _ in range(4))
         config: dict[str, Any] = {
             "listenAddress": f"127.0.0.1:{port}",
+            "managementListenAddress": f"127.0.0.1:{roots}",
             "certificate": str(leaf.certificate),
             "privateKey": str(leaf.key),
-            "httpPort": web.port,
+            "httpPort": http_port or web.port,
             "tlsPort": 1,
             "externalAccountBindingRequired": binding,
             "externalAccountMACKeys": BINDING if binding else {},
@@ -122,9 +150,16 @@ def pebble(folder: Path, *, binding: bool = False) -> Iterator[Pebble]:
                 subprocess.Popen(each, env=environ, stdout=file, stderr=file) for each in commands
             ]
             try:
-                for each in (port, manage):
+                for each in (port, manage, roots):
                     _wait(each)
-                yield Pebble(f"https://localhost:{port}/dir", leaf.trusted, log, web)
+                yield Pebble(
+                    f"https://localhost:{port}/dir",
+                    leaf.trusted,
+                    log,
+                    web,
+                    names=f"http://127.0.0.1:{manage}",
+                    management=f"https://localhost:{roots}",
+                )
             finally:
                 for process in running:
                     process.kill()
@@ -161,7 +196,8 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
             server.shutdown()
 
 
-def _free() -> int:
+def free_port() -> int:
+    """One of loopback that nobody has at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

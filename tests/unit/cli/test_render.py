@@ -13,7 +13,7 @@ from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.health import Health, Phase, Probe
 from iac_wrapper.model.plain import plain
 from iac_wrapper.model.plan import TerraformChange
-from iac_wrapper.model.report import ProjectReport, ServiceReport
+from iac_wrapper.model.report import ProjectReport, ServiceReport, UrlFault
 from iac_wrapper.model.service_change import Reason, ServiceChange
 from iac_wrapper.operations.releases import StoppedService
 from iac_wrapper.operations.services import ServiceRow
@@ -317,3 +317,21 @@ def test_urls_of_exposed_services_follow_the_verdict() -> None:
     lines = plain(render.report_table(ProjectReport("p", (exposed,)))).splitlines()
     assert lines[-2:] == [f"web: {url}" for url in urls]
     assert exposed.to_dict()["urls"] == list(urls)
+
+
+def test_a_url_that_leads_nowhere_says_why() -> None:
+    """Only an outage spoils the verdict: a certificate that could not be had may be had later."""
+    health = Health("web", "SERVING", "RUNNING", "spiffe://p/web")
+    web = _service("web", health, Probe("web", refused=True, message=""), None)
+    url = "https://app.example.com/"
+    none = UrlFault(url, "no certificate yet: unauthorized", outage=False)
+    report = ProjectReport("p", (replace(web, urls=(url,), url_faults=(none,)),))
+    text = plain(render.report_table(report)).splitlines()
+    assert text[-1] == f"web: {url} (no certificate yet: unauthorized)"
+    assert report.good
+    dead = UrlFault(url, "does not answer: timed out", outage=True)
+    report = ProjectReport("p", (replace(web, urls=(url,), url_faults=(none, dead)),))
+    text = plain(render.report_table(report)).splitlines()
+    assert text[-2].endswith("caller without a certificate; 1 of 1 not reached by people.")
+    assert report.to_dict()["verdict"] == "unhealthy"
+    assert report.to_dict()["services"][0]["url_faults"][1]["outage"] is True

@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from iac_wrapper import cli
+from iac_wrapper.adapters import workspace_lock
+from iac_wrapper.errors import BusyError
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.public_host import PublicHost
 from iac_wrapper.operations import public_hosts
@@ -80,3 +82,16 @@ def test_all_is_every_project_of_the_folder(folder: Path) -> None:
     results = {project: [host["result"] for host in hosts] for project, hosts in found.items()}
     assert results == {"demo": ["installed"], "demo-staging": ["installed"]}
     assert _iac("--all", HOST).exit_code == 2
+
+
+def test_a_project_that_is_busy_keeps_no_other_from_renewing(folder: Path) -> None:
+    """The timer is for all of them; the exit code makes it try again."""
+    layout = Layout(folder)
+    for name in ("a", "b"):
+        layout.state(name).parent.mkdir(parents=True)
+        layout.state(name).write_text("{}")
+    with workspace_lock.hold(layout.project("a"), "iac deploy"):
+        result = _iac("--all", "--json")
+    assert list(json.loads(result.stdout)["projects"]) == ["b"]
+    assert "project a: " in result.stderr
+    assert result.exit_code == BusyError.exit_code

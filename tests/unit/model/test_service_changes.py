@@ -393,6 +393,9 @@ def test_the_first_and_the_last_route_come_and_go_with_the_ingress() -> None:
     assert change.action == "remove"
     (change,) = service_changes((WEB,), (WEB,), (), Observations(due=("ingress",)))
     assert (change.service, change.action) == ("ingress", "renew")
+    (change,) = service_changes((WEB,), (WEB,), (), Observations(public_due=("a.b",)))
+    assert (change.service, change.action) == ("ingress", "renew")
+    assert [reason.text for reason in change.reasons] == ["new certificate for a.b"]
 
 
 def test_what_somebody_added_is_told_apart() -> None:

@@ -11,7 +11,7 @@ from iac_wrapper.files import host
 from iac_wrapper.model.health import Health, Probe
 from iac_wrapper.model.intent import Intent
 from iac_wrapper.model.plan import TerraformPlan
-from iac_wrapper.model.report import ProjectReport, ServiceReport
+from iac_wrapper.model.report import ProjectReport, ServiceReport, UrlFault
 from iac_wrapper.operations import intent
 from iac_wrapper.operations.deploy import DeployResult, DeployUnhealthyError, deploy, lock
 from iac_wrapper.operations.plan import plan
@@ -44,6 +44,21 @@ def test_the_error_tells_an_outage_from_a_version_that_stayed() -> None:
     assert error.message.endswith("for 1 of them the previous version still serves")
     assert error.found == "stayed on the previous version: c; not healthy: d"
     assert _error(_row("d")).message == "1 of 1 services are not healthy"
+
+
+def test_the_error_tells_what_people_do_not_reach_from_what_does_not_serve() -> None:
+    """The service itself is what was deployed."""
+    health, fault = Health("a", "SERVING", "RUNNING"), UrlFault("https://a.b/", "is silent", True)
+    row = ServiceReport(app("a"), "", health, Probe("a", True, ""), True, None)
+    row = replace(row, url_faults=(fault,))
+    error = _error(row, moved=("a",))
+    assert error.message == "1 of 1 services are not reached by people"
+    assert error.found == "deployed: a; not reached by people: a"
+    both = _error(row, _row("c", previous=True), moved=("a",))
+    assert both.message == (
+        "1 of 2 services are not healthy; 1 of 2 services are not reached by people;"
+        " the previous version still serves"
+    )
 
 
 @pytest.mark.parametrize("operation", [deploy, lock, plan])
