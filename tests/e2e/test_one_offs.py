@@ -14,6 +14,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -69,6 +70,12 @@ def _run(
         check=False,
         timeout=timeout,
     )
+
+
+def _at_once(project: Project, *calls: tuple[str, ...]) -> list[subprocess.CompletedProcess[bytes]]:
+    """Several of them at the same time, which takes as long as the slowest."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda arguments: _run(project, *arguments), calls))
 
 
 def _runs(project: Project) -> list[dict[str, Any]]:
@@ -199,9 +206,8 @@ def test_exec_ends_when_nobody_reads_it(first: dict[str, Any], project: Project)
 
 def test_exec_says_what_is_not_there(first: dict[str, Any], project: Project) -> None:
     """A service of no such name; one that is stopped (the health of the next test starts it)."""
-    unknown = _run(project, "exec", "nosuch", "true")
     project.container("cache", "app").stop()
-    stopped = _run(project, "exec", "cache", "true")
+    unknown, stopped = _at_once(project, ("exec", "nosuch", "true"), ("exec", "cache", "true"))
 
     assert unknown.returncode == 2
     assert b"no service nosuch in project" in unknown.stderr
@@ -218,11 +224,10 @@ def test_what_is_due_runs_as_the_service(first: dict[str, Any], project: Project
     record["web.tick"]["settled"] = "2026-01-01T00:00:00+00:00"  # nobody has looked since
     path.write_text(json.dumps(record))
 
-    done = project.run(project.argv("schedule", "run-due"))
+    done = project.iac("schedule", "run-due", code=7)
     (listed,) = json.loads(project.iac("services", "--json").stdout)["schedule"]
     identifier = listed["last"]["run"]
 
-    assert done.returncode == 7
     assert done.stdout.startswith("web.tick: exit code 3 after ")
     assert (
         f"exit code 3 after {listed['last']['seconds']:.1f} s; iac logs {identifier}"
@@ -276,8 +281,11 @@ def test_run_is_the_service_and_nobody_finds_it(first: dict[str, Any], project: 
     ask = "; ".join([ASK, *[ASK.replace("cache", "web")] * 6])
     script = f'python -m http.server 8080 >/dev/null 2>&1 & sleep 1; python -c "{ask}"'
 
-    asked = _run(project, "run", "web", "sh", "-c", f'{script}; echo "$TOKEN"; exit 5')
-    wrong = _run(project, "run", "web", "nosuch")
+    asked, wrong = _at_once(
+        project,
+        ("run", "web", "sh", "-c", f'{script}; echo "$TOKEN"; exit 5'),
+        ("run", "web", "nosuch"),
+    )
 
     told = ["cache one", *["web one"] * 6, SECRET, ""]
     assert asked.stdout.decode().split("\n") == told, asked.stderr
