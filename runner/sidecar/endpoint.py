@@ -14,7 +14,7 @@ from pathlib import Path
 from runner import listeners
 from runner.listeners import MESH_PORTS, Listener
 from runner.settings import RunnerSettings
-from runner.sidecar import threads, watch
+from runner.sidecar import threads
 from runner.sidecar.environment import ANY_UID, SidecarEnvironment
 from runner.sidecar.log import say
 
@@ -109,6 +109,9 @@ def follow(wanted: SidecarEnvironment, directory: Path) -> None:
 
     has_runner = wanted.app_uid != ANY_UID
     if not has_runner:
+        # Its HTTP server takes 5 MiB and time at each start (measured); few services need it.
+        from runner.sidecar import watch  # noqa: PLC0415
+
         watch.serve(watch.Watch(_settings(wanted), look))
     follower = Follower(wanted.port, wanted.port_declared, directory / FILE, look)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from runner.sidecar import (
@@ -12,6 +16,8 @@ from runner.sidecar import (
 from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.refused import Refused
 from tests.unit.runner.sidecar.conftest import GOOD
+
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.mark.parametrize(
@@ -47,3 +53,12 @@ def test_it_never_touches_the_firewall_of_a_host(
     assert start.main() == start.EX_CONFIG
     assert touched == []
     assert "not PID 1" in capsys.readouterr().err
+
+
+def test_a_start_loads_no_http_server() -> None:
+    """Each service has a sidecar: what few of them need is loaded there alone."""
+    code = "import sys, runner.sidecar.start; print({'http.server', 'ssl'} & {*sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"
