@@ -223,12 +223,13 @@ def report_table(report: ProjectReport, width: int = WIDTH) -> str:
 
 
 def next_line(report: ProjectReport, options: str) -> str:
-    """What a person types to see what was deployed: for the first web service, else the first that
-    speaks gRPC; empty where nothing can be looked at. `options` end the command."""
+    """What a person types to see what was deployed: for the first web service, one with a URL
+    before others, else for the first that speaks gRPC; empty where nothing can be looked at.
+    `options` end the command."""
     if not report.good:
         return ""  # each failure has its own next step
     for protocol, verb in (("HTTP", "open"), ("GRPC", "proxy")):
-        for service in report.services:
+        for service in sorted(report.services, key=lambda service: not service.urls):
             if service.good and service.health.listening and service.health.protocol == protocol:
                 return f"Next: iac {verb} {service.app.name}{options}"
     return ""

@@ -161,7 +161,7 @@ def test_a_row_that_is_not_good_says_the_cause_not_the_phase() -> None:
 
 
 def test_a_deploy_ends_with_what_to_type_next() -> None:
-    """For the first web service, else for one that speaks gRPC; nothing where there is neither."""
+    """For the first web service, a URL first, else for one of gRPC, else nothing."""
     job, web = _good("a-job", "COMPLETED"), _good("web", "RUNNING", "127.0.0.1:5000")
     web = replace(web, health=replace(web.health, protocol="HTTP"))
     grpc = replace(web, app=replace(web.app, name="b"), health=replace(web.health, protocol="GRPC"))
@@ -171,6 +171,8 @@ def test_a_deploy_ends_with_what_to_type_next() -> None:
         return render.next_line(ProjectReport("p", rows), options)
 
     assert line(job, grpc, web, options=" --project p") == "Next: iac open web --project p"
+    exposed = replace(web, app=replace(web.app, name="z"), urls=("http://z.localhost:1/",))
+    assert line(web, exposed) == "Next: iac open z"
     assert line(job, grpc) == "Next: iac proxy b"
     assert line(job) == line(web, bad) == line() == ""
 
