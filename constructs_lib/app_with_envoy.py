@@ -239,7 +239,7 @@ class AppWithEnvoy(Construct):
             memory_mb=self._props.memory,
             cpus=options.cpus if self._props.cpus is None else self._props.cpus,
             user=f"{users.program}:{GROUP}",
-            tmpfs=_tmpfs({**TMPFS, **options.tmpfs}),
+            tmpfs=_tmpfs(options.tmpfs, users.program),
             stop_seconds=(options.stop_grace or STOP_GRACE) + STOP_MARGIN,
             mounts=(passwd, values) if environment.has_references else (passwd,),
             volumes=tuple(volume.mount for volume in self.volumes),
@@ -265,7 +265,7 @@ class AppWithEnvoy(Construct):
             memory_mb=self._props.memory,
             cpus=options.cpus if self._props.cpus is None else self._props.cpus,
             user=f"{uid}:{gid}",
-            tmpfs=_tmpfs({**TMPFS, **options.tmpfs}),
+            tmpfs=_tmpfs(options.tmpfs, uid),
             stop_seconds=options.stop_grace or foreign_container.STOP_GRACE,
             capabilities=app.capabilities,
             mounts=(values,) if foreign_container.has_values(app) else (),
@@ -288,5 +288,12 @@ def _aliases(app: ResolvedApp) -> tuple[str, ...]:
     return (app.name, app.name + ALIAS) if app.options.tcp else (app.name,)
 
 
-def _tmpfs(sizes: Mapping[str, int]) -> dict[str, str]:
-    return {path: f"size={size}m,mode=1777" for path, size in sizes.items()}
+def _tmpfs(sizes: Mapping[str, int], uid: int) -> dict[str, str]:
+    """Mount options by path. Where the image has a folder, runc gives the mount that folder's mode
+    whatever `mode` says (0755, mostly), so it must be the program's. `/tmp` is everybody's.
+    """
+    owner = {path: "" if path in TMPFS else f",uid={uid}" for path in sizes}
+    return {
+        path: f"size={size}m,mode=1777{owner.get(path, '')}"
+        for path, size in {**TMPFS, **sizes}.items()
+    }

@@ -7,7 +7,7 @@ contexts and certificates.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -90,6 +90,7 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
     foreign = foreign_images.find(workspace, checkouts, images, selection.pinned_lock)
     all_apps = [*resolved.values(), *others, *foreign.apps, *selection.kept_apps]
     apps = tuple(sorted(all_apps, key=lambda app: app.name))
+    _check_exposed(selection.fresh, apps)
     running = {app.name for app in applied.apps} if applied else set()
     missing = [b for b in builds.values() if not workspace.engine.has_image(b.image)]
     capacity.warn(workspace, len({app.name for app in apps} - running), len(missing))
@@ -100,6 +101,26 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
         ingress_port = choose_ingress_port(workspace, applied, selection.lock_on_disk)
         lock = replace(lock, ingress_port=ingress_port)
     return ProjectFacts(lock, {**builds, **foreign.builds})
+
+
+def _check_exposed(specs: Iterable[AppSpec], apps: Iterable[ResolvedApp]) -> None:
+    """Refuse an address for people of a service that nobody can ask over HTTP: it would be proven
+    by its TCP ports, and its URL would never answer.
+
+    Raises:
+        ConfigError: a service with `expose` offers TCP ports alone.
+    """
+    places = {spec.name: spec.where for spec in specs}
+    for app in apps:
+        if app.options.expose and app.tcp_only and app.name in places:
+            ports = ", ".join(map(str, app.options.tcp))
+            raise ConfigError(
+                f"{app.name} has `expose:`, and nothing of it is known to speak HTTP",
+                where=places[app.name] or None,
+                found=f"tcp: [{ports}], and neither `port:`, `health:` nor `run: web`",
+                expected="`expose:` for a service that answers over HTTP",
+                next_step="write `port:` with its HTTP port, or delete `expose:`",
+            )
 
 
 def materialize(workspace: Workspace, found: ProjectFacts) -> None:

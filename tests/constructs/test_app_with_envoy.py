@@ -169,7 +169,10 @@ def test_options_of_a_service_reach_its_container() -> None:
     assert (container["cpu_period"], container["cpu_quota"]) == (100_000, 150_000)
     assert container["stop_timeout"] == container["destroy_grace_seconds"] == 42
     assert environment(container)["IAC_STOP_GRACE"] == "40"
-    assert container["tmpfs"] == {p: f"size={n}m,mode=1777" for p, n in sizes.items()}
+    assert container["tmpfs"] == {
+        "/tmp": "size=256m,mode=1777",  # noqa: S108
+        "/app/x": f"size=8m,mode=1777,uid={container['user'].partition(':')[0]}",
+    }
 
 
 def test_without_options_everything_is_as_before(service: dict[str, Any]) -> None:

@@ -62,8 +62,9 @@ def test_it_is_as_recorded(snapshot: SnapshotAssertion) -> None:
 
 
 def test_its_own_user_and_program_under_the_same_hardening() -> None:
-    """Nothing of ours is in its environment, and nothing is mounted."""
-    app, found, envoy = synth(image())
+    """Nothing of ours is in its environment, nothing is mounted; it owns its folders of memory."""
+    app, found, envoy = synth(image(options=Options(tmpfs={"/run/postgresql": 16})))
+    assert app["tmpfs"]["/run/postgresql"] == "size=16m,mode=1777,uid=999"
     assert (app["user"], app["read_only"], app["memory"]) == ("999:998", True, 512)
     assert app["capabilities"] == {"drop": ["ALL"]}
     assert app["security_opts"] == ["no-new-privileges:true"]

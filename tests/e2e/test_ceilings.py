@@ -52,6 +52,8 @@ def two(project: Project) -> dict[str, Any]:
     """`plain` says nothing of how it runs, `special` everything that concerns its container."""
     (project.folder / "app").mkdir()
     (project.folder / "app" / "main.py").write_text(PROGRAM)
+    (project.folder / "app" / "cache").mkdir()
+    (project.folder / "app" / "cache" / "README").write_text("a folder that the image has\n")
     project.file.write_text(
         "- {slug: ./app, name: plain, port: 8080}\n"
         "- {slug: ./app, name: special, port: 8080, tmpfs: {/tmp: 100m, /app/cache: 1m},"
@@ -124,7 +126,9 @@ def test_a_thread_bomb_ends_at_its_own_limit(two: dict[str, Any], project: Proje
 
 
 SIZES = """
-import json, shutil
+import json, pathlib, shutil
+for path in ("/tmp", "/app/cache"):
+    pathlib.Path(path, "written").touch()
 print(json.dumps([shutil.disk_usage(path).total // 2**20 for path in ("/tmp", "/app/cache")]))
 """
 

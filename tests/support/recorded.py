@@ -1,7 +1,8 @@
 """A small project as commit 771072e left it: its facts, and the stack that it made of them.
 
 `tests/data/before-own-apps` was written by that commit's own code, for a project in /project: a web
-server as it comes, and one with every option that shows in a container.
+server as it comes, and one with every option that shows in a container. One thing is later: its
+`tmpfs` has an owner (`uid=`), so the label `fixed` another value; programs could not write there.
 """
 
 from __future__ import annotations

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.model.app import AppSpec
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.exposure import Exposure
 from iac_wrapper.model.options import Options, Run
 from iac_wrapper.model.slug import Slug
-from iac_wrapper.operations.prepare import _check_live_names
+from iac_wrapper.operations.prepare import _check_exposed, _check_live_names
 from iac_wrapper.operations.process_apps import wanted_run
+from tests.support import deployed
 
 
 def test_no_service_has_the_name_of_anothers_candidate() -> None:
@@ -46,3 +50,15 @@ def test_tcp_ports_are_all_there_is_unless_more_is_said(detected: Run | None) ->
     assert wanted_run(spec, entrypoint) is None
     both = AppSpec("db", spec.slug, port=8080, options=Options(tcp=(5432,)))
     assert wanted_run(both, entrypoint) == "web"
+
+
+def test_tcp_alone_is_not_exposed() -> None:
+    """Its TCP ports would be proven, and its URL would never answer."""
+    options = Options(tcp=(5432,), expose=(Exposure(),))
+    spec = AppSpec("db", Slug.parse("gh:acme/db"), options=options, where="repos.yaml:1")
+    db = replace(deployed.app("db"), options=options, run=None)
+    with pytest.raises(ConfigError, match="db has `expose:`") as caught:
+        _check_exposed([spec], [db])
+    assert caught.value.where == "repos.yaml:1"
+    _check_exposed([spec], [replace(db, run="web")])
+    _check_exposed([spec], [replace(db, options=replace(options, expose=()))])
