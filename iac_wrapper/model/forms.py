@@ -266,7 +266,8 @@ def mount_path() -> Text:
     """A path in the container: absolute, shortest form, clear of what the tool puts there."""
     return Text(
         parse=lambda text: text if is_mountable(text) else None,
-        expected="an absolute path such as /tmp or /app/cache, without a final slash",
+        expected="an absolute path such as /tmp or /app/cache, without a final slash, and no folder"
+        " of the system or of KarstKit, such as /usr or /run/iac",
         schema={"pattern": rf"^(?!{_NOT_MOUNTED})(?!.*/\.\.?(?:/|$))(?:/[\w.-]+)+$"},
     )
 

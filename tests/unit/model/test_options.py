@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from iac_wrapper.files import repos_file
+from iac_wrapper.model import forms
 from iac_wrapper.model.exposure import LOCAL, Exposure
 from iac_wrapper.model.options import KEYS, Options
 
@@ -54,3 +55,9 @@ def test_every_key_can_be_written() -> None:
     assert set(EVERY.written()) == {key.name for key in KEYS.values()}
     assert EVERY.written()["tmpfs"] == "{/app/cache: 64m, /data: 256m}"
     assert Options().written() == {}
+
+
+def test_a_folder_of_the_system_is_refused_in_words_that_fit() -> None:
+    """`/usr` is an absolute path without a final slash, so the rest of the rule is said as well."""
+    assert not forms.is_mountable("/usr")
+    assert "no folder of the system" in forms.mount_path().expected
