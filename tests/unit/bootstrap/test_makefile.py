@@ -34,8 +34,8 @@ def test_the_demo_names_its_project() -> None:
     """What it says to do next is about the project that it deployed."""
     for words, named in (([], ""), (["PROJECT=x"], " --project x")):
         said = _dry_run("demo", *words)
-        for verb in ("health", "logs --service flask-app", "destroy"):
-            assert re.search(rf"iac {verb}{named}[,\"]", said), said
+        for verb in ("services", "logs flask-app", "destroy"):
+            assert re.search(rf"iac {verb}{named}[,;]", said), said
 
 
 def test_apply_removes_only_on_request() -> None:
