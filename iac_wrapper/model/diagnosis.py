@@ -189,9 +189,13 @@ def _too_slow(facts: DiagnosisFacts, code: str) -> Finding:
     if code != "no-listener":
         text = f"not SERVING within {waited} s: {facts.health.message}"
         return Finding(code, text, "", step)
-    port = f"on port {facts.app.port}" if facts.app.port_declared else "anywhere"
+    known = facts.app.port_declared or facts.app.tcp_only
+    port = f"on port {facts.app.expected_port}" if known else "anywhere"
     text = f"alive for {waited} s and not listening {port}"
-    return Finding(code, text, "", f"write `run: worker` if it is not a server; {step}")
+    # `run: worker` beside `tcp:` is refused.
+    other = "correct `tcp:`" if facts.app.options.tcp else "write `run: worker`"
+    reason = "it listens on other ports" if facts.app.options.tcp else "it is not a server"
+    return Finding(code, text, "", f"{other} if {reason}; {step}")
 
 
 def _last_words(runs: Sequence[Sequence[str]]) -> list[str]:

@@ -208,6 +208,12 @@ def test_who_listens_nowhere_may_be_a_worker() -> None:
     assert found.cause == "alive for 60 s and not listening anywhere"
     assert found.next_step.startswith("write `run: worker` if it is not a server")
 
+    known = facts(silent)
+    tcp = replace(known, app=replace(known.app, run=None, options=Options(tcp=(6000,))))
+    found = diagnose(tcp).finding
+    assert found.cause == "alive for 60 s and not listening on port 6000"
+    assert found.next_step.startswith("correct `tcp:` if it listens on other ports")
+
 
 def test_the_runners_own_advice_is_passed_on() -> None:
     """Its cause is the evidence, too."""
