@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
-from cronsim import CronSim, CronSimError
 
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.model.key import ByName, Text
@@ -55,11 +54,7 @@ def _parse(text: str) -> str | None:
     if not (re.fullmatch(_LINE, text) and text.isprintable()):
         return None
     when = Entry("", "", text).when
-    try:
-        ever = next(CronSim(when, datetime.now(UTC)), None)
-    except CronSimError as error:
-        raise _bad_time(when, str(error).lower()) from None
-    if ever is None:
+    if next(_times(when, datetime.now(UTC)), None) is None:
         raise _bad_time(when, "no such day in 50 years")
     return text
 
@@ -103,12 +98,27 @@ class Entry:
 
     def next_time(self, after: datetime) -> datetime | None:
         """The first time after `after`."""
-        return next(CronSim(self.when, after), None)
+        return next(_times(self.when, after), None)
 
     def last_time(self, until: datetime, since: datetime) -> datetime | None:
         """The last time after `since` and not after `until`; None: there is none."""
-        found = next(CronSim(self.when, until + timedelta(seconds=1), reverse=True), None)
+        found = next(_times(self.when, until + timedelta(seconds=1), reverse=True), None)
         return found if found and found > since else None
+
+
+def _times(when: str, start: datetime, *, reverse: bool = False) -> Iterator[datetime]:
+    """The times of five fields of a crontab after `start`, or back from it.
+
+    Raises:
+        ConfigError: they are none.
+    """
+    # Not for who synthesizes: an app of somebody's own needs no more than its cdktf.
+    from cronsim import CronSim, CronSimError  # noqa: PLC0415
+
+    try:
+        return CronSim(when, start, reverse=reverse)
+    except CronSimError as error:
+        raise _bad_time(when, str(error).lower()) from None
 
 
 @dataclass(frozen=True)
