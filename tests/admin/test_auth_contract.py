@@ -22,6 +22,8 @@ from tests.support.auth_server import (
 )
 from tests.support.auth_server import compact as forge
 
+pytestmark = pytest.mark.slow  # hundreds of tokens, each against a real server
+
 ALL = frozenset(("read", "deploy", "destroy"))
 
 

@@ -24,6 +24,8 @@ from tests.support.auth_server import (
     public_jwk,
 )
 
+pytestmark = pytest.mark.slow  # hundreds of tokens, each against a real server
+
 
 @pytest.fixture
 def trap() -> Iterator[AuthServer]:

@@ -109,6 +109,7 @@ _BAD += [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", _BAD)
 def test_what_the_parser_refuses_fits_no_editor_either(text: str) -> None:
     """Every bad file of the parser's own tests, unless no schema of values could tell."""
@@ -298,6 +299,7 @@ def _has_a_number(key: str, value: Any) -> bool:
     return is_text and isinstance(value, bool | int | float)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", ["web", "worker", "job"])
 @pytest.mark.parametrize("key", [key for key in KEYS if key not in ("run", "slug")])
 def test_what_contradicts_run_is_known(run: str, key: str) -> None:
