@@ -11,8 +11,18 @@ from pathlib import Path
 
 import pytest
 
+LONGEST = "test_notes.py"
+"""One test of minutes: the last file alone would leave the other workers idle."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with Docker first, then those with many tests, as pytest-xdist has it."""
+    """Files with Docker first, the longest before all; then those with many tests, as pytest-xdist
+    has it."""
     tests: Counter[Path] = Counter(item.path for item in items)
-    items.sort(key=lambda item: (not item.get_closest_marker("integration"), -tests[item.path]))
+    items.sort(
+        key=lambda item: (
+            not item.get_closest_marker("integration"),
+            item.path.name != LONGEST,
+            -tests[item.path],
+        )
+    )
