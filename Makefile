@@ -14,8 +14,7 @@ TEST = PYTHONDONTWRITEBYTECODE= PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -
 
 # One worker waits for Docker most of the time, so there is one more than cores; fuzzing is slow, and
 # loading its library alone takes each process three seconds.
-ONE_MORE = --numprocesses $$(expr $$(getconf _NPROCESSORS_ONLN) + 1)
-QUICK = $(ONE_MORE) --ignore tests/admin/test_fuzz.py \
+QUICK = --numprocesses $$(expr $$(getconf _NPROCESSORS_ONLN) + 1) --ignore tests/admin/test_fuzz.py \
   -p no:schemathesis -p no:hypothesispytest
 
 NAMED = $(if $(IAC_PROJECT), --project $(IAC_PROJECT))
@@ -68,7 +67,7 @@ test: bootstrap ## Run the fast tests and the core ones with Docker
 
 test-all: bootstrap node_modules/.done ## Run the others too, and the fast ones for coverage (at least 80 %)
 	$(TEST) -m "not integration and not reliability" --cov
-	$(TEST) $(ONE_MORE) -m "integration and not core"
+	$(TEST) -m "integration and not core"
 
 test-cov: bootstrap ## Run the fast tests and write htmlcov/
 	$(TEST) -m "not integration and not reliability" --cov --cov-report=term --cov-report=html
