@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from tests.support import debian_images, mesh_lab
+from tests.support import foreign_images, mesh_lab
 from tests.support.mesh_lab import Lab, eventually
 
 SERVER = """
@@ -171,7 +171,7 @@ def server_and_client(
     lab: Lab, name: str, port: str, command: list[str], environment: dict[str, str]
 ) -> None:
     """Start a service NAME with its program, and a client's container of the same image at `a`."""
-    image = debian_images.build(name)
+    image = foreign_images.built(name)
     lab.sidecar(name, name, name, f"{name}_tcp", IAC_TCP=port, IAC_TCP_ONLY="1")
     for short, place, words in (
         (f"{name}-app", name, command),

@@ -16,7 +16,7 @@ from typing import Any
 from constructs_lib import ingress_http
 from constructs_lib.envoy_config import TYPES, extension
 from iac_wrapper.model.exposure import Route
-from iac_wrapper.model.ingress import CertificateFiles, Ingress, Shown
+from iac_wrapper.model.ingress import Ingress, ServedCertificate, Shown
 from iac_wrapper.model.mesh import ENTRANCES, INGRESS_DIRECTORY, PORTS
 
 LISTENERS = "listeners.json"
@@ -107,7 +107,7 @@ def _source(entrance: str) -> _Json:
     return {"resource_api_version": "V3", "path_config_source": {"path": path}}
 
 
-def _tls(certificate: CertificateFiles) -> _Json:
+def _tls(certificate: ServedCertificate) -> _Json:
     pair = {
         "certificate_chain": {"filename": certificate.cert},
         "private_key": {"filename": certificate.key},

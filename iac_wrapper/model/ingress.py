@@ -64,7 +64,7 @@ class Ingress:
 
 
 @dataclass(frozen=True)
-class CertificateFiles:
+class ServedCertificate:
     """A host's certificate as the ingress sees it: paths in its container."""
 
     cert: str
@@ -76,5 +76,5 @@ class Shown:
     """What changes without a deploy: certificates by host, and the answers to ACME's HTTP-01
     challenges by token (RFC 8555, 8.3)."""
 
-    certificates: Mapping[str, CertificateFiles] = field(default_factory=dict)
+    certificates: Mapping[str, ServedCertificate] = field(default_factory=dict)
     challenges: Mapping[str, str] = field(default_factory=dict)

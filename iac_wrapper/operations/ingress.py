@@ -20,7 +20,7 @@ from iac_wrapper.files.layout import Layout
 from iac_wrapper.identity import public_certificates
 from iac_wrapper.model import exposure
 from iac_wrapper.model.app import ResolvedApp
-from iac_wrapper.model.ingress import CertificateFiles, Ingress, Shown
+from iac_wrapper.model.ingress import Ingress, ServedCertificate, Shown
 from iac_wrapper.model.intent import Selection
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.mesh import PUBLIC_DIRECTORY
@@ -151,7 +151,7 @@ def _shown(layout: Layout, ingress: Ingress) -> Shown:
     hosts = {r.host for r in exposure.public(ingress.routes) if r.exposure.tls != "off"}
     root = layout.public_certificates(ingress.project)
     certificates = {
-        host: CertificateFiles(*(f"{PUBLIC_DIRECTORY}/{p.relative_to(root)}" for p in found))
+        host: ServedCertificate(*(f"{PUBLIC_DIRECTORY}/{p.relative_to(root)}" for p in found))
         for host in sorted(hosts)
         if (found := _certificate(layout, ingress.project, host))
     }

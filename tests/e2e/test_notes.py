@@ -12,7 +12,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.e2e.conftest import ROOT, Project
-from tests.support import debian_images
+from tests.support import foreign_images
 from tests.support.browser import browser
 from tests.support.git_server import GitServer, Repository
 
@@ -42,8 +42,8 @@ def deployed(project: Project, repository: Repository) -> Project:
     """The example, with a repository for its folder and Debian's PostgreSQL and Redis."""
     text = (NOTES / "repos.yaml").read_text()
     for said, here in (
-        ("postgres:17", debian_images.build("postgres")),
-        ("redis:7", debian_images.build("redis")),
+        ("postgres:17", foreign_images.built("postgres")),
+        ("redis:7", foreign_images.built("redis")),
         ("./app", "gh:acme/notes"),
     ):
         assert said in text

