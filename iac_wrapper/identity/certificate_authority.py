@@ -203,7 +203,7 @@ def _check_chain(certificates: tuple[x509.Certificate, ...], path: Path, chain: 
                 next_step="put a CA there, or remove ca.pem and ca.key; then deploy all",
             )
     for lower, upper in pairwise(certificates):
-        if not _issued_by(lower, upper):
+        if not issued_by(lower, upper):
             raise CertificateError(
                 "the CA's chain is broken",
                 where=str(chain),
@@ -220,7 +220,8 @@ def _check_chain(certificates: tuple[x509.Certificate, ...], path: Path, chain: 
         )
 
 
-def _issued_by(lower: x509.Certificate, upper: x509.Certificate) -> bool:
+def issued_by(lower: x509.Certificate, upper: x509.Certificate) -> bool:
+    """Whether `upper` names itself the issuer of `lower`, and its key signed it."""
     try:
         lower.verify_directly_issued_by(upper)
     except (InvalidSignature, ValueError, TypeError):
@@ -229,7 +230,7 @@ def _issued_by(lower: x509.Certificate, upper: x509.Certificate) -> bool:
 
 
 def _is_root(certificate: x509.Certificate) -> bool:
-    return _issued_by(certificate, certificate)
+    return issued_by(certificate, certificate)
 
 
 def _may_sign(certificate: x509.Certificate) -> bool:

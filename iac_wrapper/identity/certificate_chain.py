@@ -13,11 +13,11 @@ from pathlib import Path
 
 from certifi import where
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from iac_wrapper.errors import CertificateError
+from iac_wrapper.identity.certificate_authority import issued_by
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.S)
 
@@ -45,7 +45,7 @@ def check_chain(
     for each in certificates:
         _check_dates(each, where)
     for lower, upper in pairwise(certificates):
-        if not _issued_by(lower, upper):
+        if not issued_by(lower, upper):
             raise _broken(certificates, lower, where)
     if complete and not _anchored(certificates[-1]):
         raise _missing(certificates[-1], where)
@@ -87,14 +87,14 @@ def title(name: x509.Name) -> str:
 def pem(certificates: Sequence[x509.Certificate]) -> bytes:
     """As PEM; a root at the end is left out, as clients have theirs."""
     sent = certificates
-    if len(sent) > 1 and _issued_by(sent[-1], sent[-1]):
+    if len(sent) > 1 and issued_by(sent[-1], sent[-1]):
         sent = sent[:-1]
     return b"".join(each.public_bytes(serialization.Encoding.PEM) for each in sent)
 
 
 def _check_leaf(certificates: Sequence[x509.Certificate], where: str) -> None:
     leaf, *others = certificates
-    if _is_authority(leaf) and not _issued_by(leaf, leaf):
+    if _is_authority(leaf) and not issued_by(leaf, leaf):
         raise CertificateError(
             "the first certificate is an authority's",
             where=where,
@@ -152,7 +152,7 @@ def _broken(
     certificates: Sequence[x509.Certificate], lower: x509.Certificate, where: str
 ) -> CertificateError:
     """The one after `lower` did not issue it."""
-    if any(each is not lower and _issued_by(lower, each) for each in certificates):
+    if any(each is not lower and issued_by(lower, each) for each in certificates):
         message, step = "the certificates are in the wrong order", "put them in this order"
     elif _anchored(lower):
         message = "a certificate does not belong to the chain"
@@ -178,11 +178,9 @@ def _missing(last: x509.Certificate, where: str) -> CertificateError:
 
 def _anchored(certificate: x509.Certificate) -> bool:
     """Whether nothing is missing above it."""
-    if _issued_by(certificate, certificate):
+    if issued_by(certificate, certificate):
         return True
-    return any(
-        _issued_by(certificate, root) for root in _roots(where()).get(certificate.issuer, ())
-    )
+    return any(issued_by(certificate, root) for root in _roots(where()).get(certificate.issuer, ()))
 
 
 @cache
@@ -196,14 +194,6 @@ def _roots(bundle: str) -> dict[x509.Name, list[x509.Certificate]]:
                 root = x509.load_pem_x509_certificate(block)
                 found.setdefault(root.subject, []).append(root)
     return found
-
-
-def _issued_by(lower: x509.Certificate, upper: x509.Certificate) -> bool:
-    try:
-        lower.verify_directly_issued_by(upper)
-    except (InvalidSignature, ValueError, TypeError):
-        return False
-    return True
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:

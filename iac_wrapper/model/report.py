@@ -133,11 +133,6 @@ class ProjectReport:
         known = {row.app.name: row for row in (*self.services, *rows)}
         return replace(self, services=tuple(known[name] for name in sorted(known)))
 
-    def with_more(self, rows: Iterable[ServiceReport]) -> ProjectReport:
-        """The same with `rows`, in place of those of the same services or beside the others."""
-        every = {row.app.name: row for row in (*self.services, *rows)}
-        return replace(self, services=tuple(every[name] for name in sorted(every)))
-
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
         return {

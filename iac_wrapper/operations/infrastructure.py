@@ -18,7 +18,7 @@ from iac_wrapper.files.atomic import write_text
 from iac_wrapper.model import labels
 from iac_wrapper.model.plan import TerraformPlan
 from iac_wrapper.model.provider import PROVIDER_SOURCE, PROVIDER_VERSION
-from iac_wrapper.operations import candidates, operators
+from iac_wrapper.operations import candidates
 from iac_wrapper.operations.workspace import Workspace
 
 
@@ -151,8 +151,11 @@ def sweep_orphans(workspace: Workspace) -> None:
     made them.
     """
     known = state.resource_ids(workspace.layout.state(workspace.project))
-    known |= operators.running(workspace)
-    known |= {c.id for c in workspace.engine.containers(workspace.project) if c.is_one_off}
+    known |= {
+        c.id
+        for c in workspace.engine.containers(workspace.project)
+        if c.is_one_off or (c.role == labels.OPERATOR and c.running)
+    }
     for pair in candidates.pairs(workspace).values():
         known |= {container.id for container in pair.containers}
     for removed in workspace.engine.sweep(workspace.project, keep=known):

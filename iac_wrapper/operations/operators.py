@@ -9,12 +9,6 @@ from iac_wrapper.model import labels
 from iac_wrapper.operations.workspace import Workspace
 
 
-def running(workspace: Workspace) -> set[str]:
-    """The ids of their containers."""
-    containers = workspace.engine.containers(workspace.project)
-    return {c.id for c in containers if c.role == labels.OPERATOR and c.running}
-
-
 def end_all(workspace: Workspace) -> None:
     """End them all: they are on the project's network, which is about to go."""
     for container in workspace.engine.containers(workspace.project):

@@ -94,6 +94,7 @@ class _Rollout:
         self._workspace = workspace
         self._wanted = wanted
         self._before = workspace.applied_lock()
+        self._old = {app.name: app for app in self._before.apps} if self._before else {}
         self._releases = releases.load_releases(workspace)
         self._now = self._before  # what is deployed at the moment
         self._failed: dict[str, ServiceReport] = {}
@@ -143,7 +144,7 @@ class _Rollout:
 
     @property
     def _services(self) -> frozenset[str]:
-        return frozenset(app.name for app in self._before.apps) if self._before else frozenset()
+        return frozenset(self._old)
 
     @property
     def _untouched(self) -> frozenset[str]:
@@ -217,15 +218,14 @@ class _Rollout:
         failed, self._releases = release_command.run_due(
             self._workspace, planned, self._wanted.values, self._releases, but=self._untouched
         )
-        old = {app.name: app for app in self._before.apps} if self._before else {}
         going = {app.name: app for app in planned.lock.apps}
         rows = {row.app.group: row for row in failed.values()}
         stays = failed.keys() | {name for name in changed if going[name].group in rows}
         for name in stays:
             app = going[name]
-            self._stays(replace(rows[app.group], app=app), old.get(name))
+            self._stays(replace(rows[app.group], app=app), self._old.get(name))
         if self._before:
-            keep_certificates(self._workspace, self._before, stays & old.keys())
+            keep_certificates(self._workspace, self._before, stays & self._old.keys())
         return {name: change for name, change in changed.items() if name not in stays}
 
     def _try(self, part: Mapping[str, VersionChange]) -> bool:
@@ -304,8 +304,7 @@ class _Rollout:
             apps = (a if a.name in self._later else new[a.name] for a in self._before.apps)
             lock = replace(lock, apps=tuple(apps))
         if self._waiting:
-            old = {app.name: app for app in self._before.apps} if self._before else {}
-            now = (old.get(a.name) if a.name in self._waiting else a for a in lock.apps)
+            now = (self._old.get(a.name) if a.name in self._waiting else a for a in lock.apps)
             lock = replace(lock, apps=tuple(app for app in now if app))
         never = self._failed.keys() - self._kept.keys()
         lock = replace(lock, apps=tuple(app for app in lock.apps if app.name not in never))
@@ -448,7 +447,7 @@ class _Rollout:
             )
             for name, failed in self._failed.items()
         ]
-        return report.with_rows([*self._stopped.values(), *told]).with_more(self._held.values())
+        return report.with_rows([*self._stopped.values(), *told, *self._held.values()])
 
     def _keep_log(self, app: ResolvedApp, role: str) -> None:
         found = [

@@ -129,7 +129,7 @@ def test_the_row_of_what_was_not_started_says_what_is_missing(workspace: Workspa
         "  next: fix web, then iac deploy --file repos.yaml --project demo",
         "  app container: was not started",
     ]
-    beside = nothing.with_more([row])
+    beside = nothing.with_rows([row])
     assert [r.app.name for r in beside.services] == ["late"]
     assert beside.failed == (row,)
     again = first_starts.held(workspace, lock, "web", ["late"], beside)
