@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from runner.listeners import PROGRAMS
+
 A, AAAA = 1, 28
 _SERVFAIL = 2
 _OPT = b"\x00\x29"
@@ -17,6 +19,16 @@ class DnsQuestion:
     label: str
     kind: int
     end: int
+
+
+def source(server: str) -> str:
+    """The address from which PID 1 asks a name server: not the one that programs ask from.
+
+    The kernel sends what comes from an address and port the way of what came from there before,
+    for 30 s over UDP, and does not look at its owner again: a program that was given a port which
+    PID 1 had used would get the engine's answer, and PID 1 its own.
+    """
+    return PROGRAMS if server.startswith("127.") else ""
 
 
 def question(query: bytes) -> DnsQuestion | None:

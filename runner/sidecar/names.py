@@ -159,6 +159,7 @@ class Names:
     def _ask(self, entry: _Waiting, query: bytes, what: str) -> None:
         upstream = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         entry.sockets.append(upstream)
+        upstream.bind((dns.source(self._upstream[0]), 0))
         upstream.connect(self._upstream)
         self._selector.register(upstream, selectors.EVENT_READ, (entry, what))
         upstream.send(query)

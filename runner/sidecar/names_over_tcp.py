@@ -49,7 +49,8 @@ def _answer(query: bytes, names: Address, upstream: Address) -> bytes:
             asked.connect(names)
             asked.send(query)
             return asked.recv(65535)
-    with socket.create_connection(upstream, IDLE_SECONDS) as server:
+    own = (dns.source(upstream[0]), 0)
+    with socket.create_connection(upstream, IDLE_SECONDS, source_address=own) as server:
         send(server, query)
         return receive(server)
 

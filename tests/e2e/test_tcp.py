@@ -168,6 +168,9 @@ def rate(name, per_second, seconds):
             except BlockingIOError:
                 time.sleep(0.001)
         return [sent, answers, time.monotonic() - begin]
+def addresses(name, count):
+    found = [over_udp(name, 1)[2] for _ in range(count)]
+    return sum(64 <= int(each[2:4], 16) < 128 and each[:2] == "7f" for each in found)
 print(json.dumps(eval(sys.argv[1])))
 """
 
@@ -273,6 +276,12 @@ def test_a_thousand_names_a_second_are_answered(lab: Lab, record_property: Any) 
         sent, answers, seconds = ask(lab, f"rate({name!r}, 1000, 1)")
         record_property(f"{name}: seconds for 1000", seconds)
         assert (sent, answers) == (1000, 1000)
+
+
+def test_no_question_of_a_program_goes_the_way_of_one_of_the_sidecar(lab: Lab) -> None:
+    """The kernel keeps the way of a question by its ports, also when another asks from these: of
+    800, each from a port of its own after three questions of the sidecar's, some had that luck."""
+    assert ask(lab, "addresses('db', 800)") == 800
 
 
 def test_another_port_is_refused_and_logged_with_the_caller(lab: Lab) -> None:
