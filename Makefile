@@ -78,8 +78,9 @@ e2e-test: bootstrap node_modules/.done ## Run the tests that need Docker, Terraf
 reliability: bootstrap ## Run what takes many minutes: 60 services, rollouts of every kind under load
 	PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest -v -s tests/reliability
 
-bench: bootstrap ## Print what TCP through the mesh costs: bytes, PostgreSQL, Redis (about five minutes)
+bench: bootstrap ## Print what TCP through the mesh and 1,000 requests/s through the ingress cost (six minutes)
 	@$(BIN)/python -m bench.tcp
+	@$(BIN)/python -m bench.ingress
 
 interop: bootstrap ## Compare with the official provider, where the Terraform registry answers
 	PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest -v -rs tests/e2e/test_interop.py
