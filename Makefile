@@ -66,8 +66,8 @@ test: bootstrap ## Run the fast tests and the core ones with Docker
 	$(TEST) $(QUICK) -m "core or not (integration or reliability or slow)"
 
 test-all: bootstrap node_modules/.done ## Run the others too, and the fast ones for coverage (at least 80 %)
-	$(TEST) -m "not integration and not reliability" --cov
-	$(TEST) -m "integration and not core"
+	$(TEST) $(QUICK) -m "not (integration or reliability or slow)" --cov
+	$(TEST) -m "(integration and not core) or (slow and not reliability)"
 
 test-cov: bootstrap ## Run the fast tests and write htmlcov/
 	$(TEST) -m "not integration and not reliability" --cov --cov-report=term --cov-report=html
