@@ -23,7 +23,7 @@ ifneq ($(PROJECT),)
 export IAC_PROJECT := $(PROJECT)
 endif
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo proto schema plan apply destroy test test-all test-cov e2e-test reliability bench interop lint fmt dev install provider-wheel lock clean
+.PHONY: help bootstrap demo proto schema plan apply destroy test test-all test-cov e2e-test reliability bench detect-score interop lint fmt dev install provider-wheel lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,10 @@ reliability: bootstrap ## Run what takes many minutes: 60 services, rollouts of 
 bench: bootstrap ## Print what TCP through the mesh and 1,000 requests/s through the ingress cost (six minutes)
 	@$(BIN)/python -m bench.tcp
 	@$(BIN)/python -m bench.ingress
+
+detect-score: ## Print how many layouts of tests/detection get the plan that is expected
+	@scripts/venv
+	@$(BIN)/python -m tests.detection.score
 
 interop: bootstrap ## Compare with the official provider, where the Terraform registry answers
 	PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest -v -rs tests/e2e/test_interop.py
