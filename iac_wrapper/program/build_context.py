@@ -26,9 +26,10 @@ from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.dependencies import Dependencies, find_dependencies
 from iac_wrapper.program.detection import django
 from iac_wrapper.program.detection.project import Project
-from iac_wrapper.program.dockerfile import DockerfileProps, render
+from iac_wrapper.program.dockerfile import APT, DockerfileProps, render
 from iac_wrapper.program.own_dockerfile import DockerfileBuild
 from iac_wrapper.program.python_version import PythonChoice, choose_python
+from iac_wrapper.program.system_packages import SystemPackages, find_system_packages
 from iac_wrapper.settings import Settings
 from iac_wrapper.sources.source_copy import copy_source
 
@@ -80,12 +81,18 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
     chosen = _python(checkout, entrypoint, host, settings)
     python = chosen.version if chosen else None
     base = _base(host, python or settings.python_version)
-    props = _props(checkout, entrypoint, base, dependencies, chosen)
-    key = _key(checkout.tree, base.runtime_image, render(props), dependencies.inline)
+    system = find_system_packages(
+        checkout.path, dependencies, checkout.spec.options.packages, python=chosen is not None
+    )
+    props = replace(_props(checkout, entrypoint, base, dependencies, chosen), system=system)
+    beside = {"requirements.txt": dependencies.inline} if dependencies.inline else {}
+    parts = [checkout.tree, base.runtime_image, render(props), dependencies.inline]
+    if system:
+        beside[APT.name] = APT.read_text(encoding="utf-8")
+        parts.append(beside[APT.name])
+    key = _key(*parts)
     image = f"iac/{project}-{checkout.spec.name}:{key}"
-    files = {"Dockerfile": render(replace(props, key=key, labels=_labels(checkout)))}
-    if dependencies.inline:
-        files["requirements.txt"] = dependencies.inline
+    dockerfile = render(replace(props, key=key, labels=_labels(checkout)))
     return AppBuild(
         image=image,
         entrypoint=entrypoint,
@@ -94,11 +101,12 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         base=base.runtime_image,
         source=checkout.path,
         context=layout.context(project, image),
-        files=files,
-        made_from=_made_from(chosen, dependencies),
+        files={"Dockerfile": dockerfile, **beside},
+        made_from=_made_from(chosen, dependencies, system),
         notes=(
             *(chosen.notes if chosen else ()),
             *dependencies.notes,
+            *system.notes,
             *((django.SERVED_BY_US,) if props.static_files else ()),
         ),
     )
@@ -126,9 +134,11 @@ def _props(
     )
 
 
-def _made_from(python: PythonChoice | None, dependencies: Dependencies) -> str:
+def _made_from(
+    python: PythonChoice | None, dependencies: Dependencies, system: SystemPackages
+) -> str:
     version = f"python {python.version} ({python.reason}), " if python else ""
-    return f"{version}dependencies: {dependencies.reason}"
+    return f"{version}dependencies: {dependencies.reason}{system.words}"
 
 
 def write(build: AppBuild | DockerfileBuild) -> Path:
