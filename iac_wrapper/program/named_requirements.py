@@ -31,11 +31,6 @@ class NamedRequirements:
     from_source: frozenset[str] = frozenset()
     git_urls: tuple[str, ...] = ()
 
-    @property
-    def from_git(self) -> bool:
-        """Whether something comes out of a git repository."""
-        return bool(self.git_urls)
-
     def is_from_source(self, name: str) -> bool:
         """Whether a wheel of it is not to be used."""
         return bool(self.from_source & {name, ":all:"})

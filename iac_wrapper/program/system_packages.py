@@ -35,14 +35,15 @@ _BUILDS = re.compile(
 class SystemPackages:
     """Debian packages: `build` for the build alone, `final` for the image.
 
-    `compiles` says that there is something to compile, `git` that git has to be there; either
-    needs a stage of its own. `notes` are sentences on lines that are not followed.
+    `compiles` says that there is something to compile, `git_urls` are repositories among the
+    requirements; either needs a stage of its own. `notes` are sentences on lines that are not
+    followed.
     """
 
     build: tuple[str, ...] = ()
     final: tuple[str, ...] = ()
     compiles: bool = False
-    git: bool = False
+    git_urls: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
@@ -54,9 +55,20 @@ class SystemPackages:
         return self.compiles or self.git
 
     @property
+    def git(self) -> bool:
+        """Whether git has to be there."""
+        return bool(self.git_urls)
+
+    @property
     def tools(self) -> tuple[str, ...]:
         """What the first stage begins with; one of two texts, so that builds share the layer."""
         return _TOOLS if self.compiles else ("git",)
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """Those of `build` that belong to a library."""
+        names = (name.partition("=")[0] for name in self.build)
+        return tuple(name for name in names if name.endswith("-dev"))
 
     @property
     def words(self) -> str:
@@ -91,7 +103,7 @@ def find_system_packages(
         build=_unique(name for name in build if name not in _TOOLS),
         final=_unique(final),
         compiles=compiles,
-        git=compiles or found.from_git,
+        git_urls=found.git_urls,
         notes=notes,
     )
 
