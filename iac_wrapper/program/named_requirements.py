@@ -58,10 +58,7 @@ def _names(file: str, text: str) -> Iterator[str]:
     elif file.endswith((".toml", ".lock")):
         yield from _names_of_toml(_toml(text))
     elif file.endswith((".py", ".cfg")):
-        # What is quoted, or alone on a line: a list of requirements, whatever else there is.
-        yield from _requirements(
-            re.findall(r"""["']([A-Za-z][^"'\n]*)["']|^\s*(\S+)$""", text, re.M)
-        )
+        yield from _requirements(map("".join, _QUOTED.findall(text)))
     else:
         yield from _requirements(text.splitlines())
 
@@ -118,12 +115,12 @@ def git_urls(text: str) -> Iterator[str]:
 def _json(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
 
 
 def _toml(text: str) -> Mapping[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return {}
