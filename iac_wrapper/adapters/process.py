@@ -126,7 +126,10 @@ def stream(command: Command, on_line: Callable[[str], None]) -> CommandResult:
 
 
 def stream_all(
-    commands: Sequence[Command], on_line: Callable[[Command, str], None]
+    commands: Sequence[Command],
+    on_line: Callable[[Command, str], None],
+    *,
+    at_once: int | None = None,
 ) -> list[CommandResult]:
     """Run commands side by side and hand each line of their output (both streams, merged) over.
 
@@ -139,10 +142,12 @@ def stream_all(
         on_line: called with one line at a time, from other threads. If it raises, its program is
             asked to stop (never killed: Terraform must save its state) and the exception goes on
             once all have ended.
+        at_once: how many run at a time; None for all.
 
     Raises:
         CommandError: a program cannot be started.
     """
+    slots = threading.Semaphore(at_once or max(len(commands), 1))
     running: list[_Running] = []
     guard = threading.Lock()
 
@@ -152,7 +157,8 @@ def stream_all(
 
     try:
         for command in commands:
-            running.append(_Running(command, handle))
+            slots.acquire()
+            running.append(_Running(command, handle, slots.release))
         for program in running:
             program.join()
     except BaseException:
@@ -188,9 +194,15 @@ def start_alone(command: Command, *, keep_open: int | None = None) -> None:
 class _Running:
     """A started program whose output a thread reads."""
 
-    def __init__(self, command: Command, on_line: Callable[[Command, str], None]) -> None:
+    def __init__(
+        self,
+        command: Command,
+        on_line: Callable[[Command, str], None],
+        on_end: Callable[[], None],
+    ) -> None:
         self._command = command
         self._on_line = on_line
+        self._on_end = on_end
         self._lines: list[str] = []
         self._error: BaseException | None = None
         try:
@@ -227,10 +239,13 @@ class _Running:
 
     def _read(self) -> None:
         assert self.process.stdout is not None  # noqa: S101 - PIPE was asked for above
-        for line in self.process.stdout:
-            self._lines.append(line)
-            if self._error is None:
-                self._handle(line.rstrip("\n"))
+        try:
+            for line in self.process.stdout:
+                self._lines.append(line)
+                if self._error is None:
+                    self._handle(line.rstrip("\n"))
+        finally:
+            self._on_end()
 
     def _handle(self, line: str) -> None:
         try:

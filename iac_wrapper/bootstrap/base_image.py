@@ -14,6 +14,7 @@ from iac_wrapper.bootstrap.docker_images import BASE_LABEL, EngineImage
 from iac_wrapper.bootstrap.machine import Machine
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.machine_home import setup_command
+from iac_wrapper.program import apt_settings
 
 PULL_TIMEOUT = 600.0
 """Seconds; an engine without a registry says so by itself, after 15 s in the worst case."""
@@ -110,7 +111,10 @@ def _build(context: BootstrapRun, docker: Path, python: str) -> EngineImage:
         archive = Path(folder) / "root.tar"
         Path(folder).chmod(0o755)  # mmdebstrap drops to the user _apt inside
         command = debian.bootstrap_command(
-            python, archive, sources=_sources(context.machine, python), apt_options=_apt_options()
+            python,
+            archive,
+            sources=_sources(context.machine, python),
+            apt_options=apt_settings.apt_options(),
         )
         log = docker_images.log_name(reference)
         context.run_logged(
@@ -146,14 +150,5 @@ def _sources(machine: Machine, python: str) -> list[str]:
     """This machine's own Debian mirrors; none on another distribution."""
     if machine.distribution != "debian" or not machine.codename:
         return []
-    etc = Path("/etc/apt")
-    files = [etc / "sources.list", *sorted((etc / "sources.list.d").glob("*.list"))]
-    files += sorted((etc / "sources.list.d").glob("*.sources"))
-    texts = [path.read_text(errors="replace") for path in files if path.is_file()]
-    return debian.host_sources(texts, machine.codename, debian.suite(python))
-
-
-def _apt_options() -> list[str]:
-    if not shutil.which("apt-config"):
-        return []
-    return debian.proxy_options(process.run(Command(("apt-config", "dump"))).stdout)
+    texts = apt_settings.source_texts()
+    return apt_settings.host_sources(texts, machine.codename, debian.suite(python))

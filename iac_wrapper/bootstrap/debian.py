@@ -6,8 +6,7 @@ For machines that reach a Debian mirror but no image registry.
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from iac_wrapper.adapters.process import Command, argv
@@ -96,54 +95,3 @@ def import_command(python: str, archive: Path, docker: Path, reference: str) -> 
     changes = (*_CHANGES, f"LABEL {BASE_LABEL}={recipe_hash(python)}")
     flags = [part for change in changes for part in ("--change", change)]
     return Command(argv((docker, "import"), flags, (archive, reference)))
-
-
-def host_sources(texts: Iterable[str], codename: str, wanted: str) -> list[str]:
-    """This machine's Debian mirrors as sources.list lines for another (or the same) release.
-
-    ``bookworm-security`` becomes ``trixie-security`` and so on; sources of third parties (any
-    whose suite is not of this machine's release, or that lack ``main``) are left out.
-
-    Args:
-        texts: contents of sources.list and sources.list.d, of either format.
-        codename: the release of this machine.
-        wanted: the release to build.
-    """
-    lines = dict.fromkeys(
-        f"deb {uri} {suite_name.replace(codename, wanted, 1)} main"
-        for text in texts
-        for uri, suite_name, components in (*_one_line(text), *_deb822(text))
-        if "main" in components and suite_name in _suites_of(codename)
-    )
-    return list(lines)
-
-
-def proxy_options(dump: str) -> list[str]:
-    """The lines of ``apt-config dump`` that say how this machine reaches its mirrors."""
-    return [
-        line.rstrip(";")
-        for line in dump.splitlines()
-        if re.match(r"Acquire::https?::(\S+::)?(Proxy|CAInfo|CAPath|Verify-\w+)\b", line)
-    ]
-
-
-def _suites_of(codename: str) -> tuple[str, ...]:
-    return (codename, f"{codename}-updates", f"{codename}-security")
-
-
-def _one_line(text: str) -> Iterable[tuple[str, str, list[str]]]:
-    for line in text.splitlines():
-        match = re.match(r"deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)\s+(.+)", line)
-        if match:
-            yield match[1], match[2], match[3].split()
-
-
-def _deb822(text: str) -> Iterable[tuple[str, str, list[str]]]:
-    for stanza in re.split(r"\n\s*\n", text):
-        pairs = re.findall(r"^([\w-]+):[ \t]*(.*)$", stanza, re.MULTILINE)
-        fields = {key.lower(): value.split() for key, value in pairs}
-        if "deb" not in fields.get("types", []) or fields.get("enabled") == ["no"]:
-            continue
-        for uri in fields.get("uris", []):
-            for name in fields.get("suites", []):
-                yield uri, name, fields.get("components", [])

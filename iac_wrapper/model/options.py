@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from iac_wrapper.model import exposure, forms, schedule, tcp, volumes
+from iac_wrapper.model import debian_package, exposure, forms, schedule, tcp, volumes
 from iac_wrapper.model.exposure import Exposures
 from iac_wrapper.model.key import Key
 
@@ -39,9 +39,9 @@ class Options:
     memory to MiB; `expose` are the addresses under which people reach it; `tcp` are ports that
     other services may reach over any protocol; `volumes` maps names of volumes to absolute paths;
     `needs` are services; `release` is a line for a shell; `schedule` are lines of a crontab by
-    name. Of images only: `command` is a command
-    line, `capabilities` are names with spaces between them, `user` is a name or uid, with a group
-    or gid behind a colon if one is said.
+    name; `packages` are Debian packages of the image that is made. Of images only: `command` is a
+    command line, `capabilities` are names with spaces between them, `user` is a name or uid, with a
+    group or gid behind a colon if one is said.
     """
 
     run: Run | None = field(
@@ -244,6 +244,18 @@ class Options:
             "none",
             '{backup: "0 3 * * * python backup.py"}',
             no_default="what a service does at times is its own",
+        ),
+    )
+
+    packages: tuple[str, ...] = field(
+        default=(),
+        metadata=_key(
+            "packages",
+            debian_package.packages(),
+            "[Debian packages](docs/builds.md#debian-packages) of its image",
+            "by its requirements",
+            "[ffmpeg]",
+            no_default="they belong to the code that a slug names",
         ),
     )
 

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from iac_wrapper.adapters import foreign_images, image_builder
+from iac_wrapper.adapters import foreign_images
 from iac_wrapper.adapters.foreign_images import ImageFacts
 from iac_wrapper.errors import CommandError, ConfigError, IacError, SourceError
 from iac_wrapper.model.app import DEFAULT_PORT, AppSpec, Checkout, ResolvedApp
@@ -18,6 +18,7 @@ from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.foreign_image import ForeignImage, UserFrom, needs_shell, values_by_shell
 from iac_wrapper.model.image_reference import is_pinned, repository
 from iac_wrapper.model.lock import LockFile
+from iac_wrapper.operations.image_builds import build_images
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.program import build_context
 from iac_wrapper.program.index_settings import write_build_secrets
@@ -282,13 +283,7 @@ def _build(workspace: Workspace, checkout: Checkout, build: DockerfileBuild) -> 
     workspace.progress(f"{name}: building {build.image} by its {build.dockerfile}")
     block = build.block(workspace.project, name, checkout.tree, layout.build_secrets)
     try:
-        image_builder.build_all(
-            workspace.host.docker,
-            [{"name": build.image, "build": block}],
-            workspace.directory / "log",
-            workspace.progress,
-            workspace.redactor(),
-        )
+        build_images(workspace, [{"name": build.image, "build": block}])
     except IacError as error:
         error.next_step = f"fix {build.dockerfile} of {name}, then run the command again"
         raise

@@ -12,6 +12,7 @@ from iac_wrapper.files import lock_file
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.plan import TerraformPlan
 from iac_wrapper.operations import operators
+from iac_wrapper.operations.image_builds import build_images
 from iac_wrapper.operations.infrastructure import file_hash, make_plan, sweep_orphans
 from iac_wrapper.operations.workspace import Workspace
 
@@ -45,13 +46,7 @@ def build(workspace: Workspace, step: Step) -> None:
     if missing:
         names = ", ".join(image["name"] for image in missing)
         workspace.step(f"Building {len(missing)} image{'s' * (len(missing) != 1)}: {names}")
-        image_builder.build_all(
-            workspace.host.docker,
-            missing,
-            workspace.directory / "log",
-            workspace.progress,
-            workspace.redactor(),
-        )
+        build_images(workspace, missing)
 
 
 def apply(workspace: Workspace, step: Step) -> None:

@@ -11,8 +11,8 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from iac_wrapper.errors import ConfigError
@@ -23,12 +23,19 @@ from iac_wrapper.files.public_tree import PLAIN
 from iac_wrapper.model.app import DEFAULT_PORT, Checkout
 from iac_wrapper.model.base_url import without_credentials
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.remote import Remote
 from iac_wrapper.program.dependencies import Dependencies, find_dependencies
 from iac_wrapper.program.detection import django
 from iac_wrapper.program.detection.project import Project
-from iac_wrapper.program.dockerfile import DockerfileProps, render
+from iac_wrapper.program.dockerfile import APT, DockerfileProps, render
 from iac_wrapper.program.own_dockerfile import DockerfileBuild
+from iac_wrapper.program.private_requirements import (
+    FOLDER,
+    private_repositories,
+    write_repositories,
+)
 from iac_wrapper.program.python_version import PythonChoice, choose_python
+from iac_wrapper.program.system_packages import SystemPackages, find_system_packages
 from iac_wrapper.settings import Settings
 from iac_wrapper.sources.source_copy import copy_source
 
@@ -45,7 +52,8 @@ class AppBuild:
     `image` is ``iac/<project>-<service>:<12 hex>``; `base` the reference of the runtime base, whose
     tag is a hash of its content (its image id has the time of its build in it, and differs between
     machines); `python` its minor version (None for a program that is not Python); `context` the
-    directory that Docker gets; `files` the texts in it beside the source, by name. `notes` are
+    directory that Docker gets; `files` the texts in it beside the source, by name, and
+    `repositories` what is fetched into it, by the URL that a requirement has. `notes` are
     sentences on what was ignored or replaced; `made_from` is one on what was read.
     """
 
@@ -59,6 +67,7 @@ class AppBuild:
     files: Mapping[str, str]
     made_from: str = ""
     notes: tuple[str, ...] = ()
+    repositories: Mapping[str, Remote] = field(default_factory=dict)
 
 
 def describe(  # noqa: PLR0913 - one app and the four things that decide how it is built
@@ -80,12 +89,23 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
     chosen = _python(checkout, entrypoint, host, settings)
     python = chosen.version if chosen else None
     base = _base(host, python or settings.python_version)
-    props = _props(checkout, entrypoint, base, dependencies, chosen)
-    key = _key(checkout.tree, base.runtime_image, render(props), dependencies.inline)
+    system = find_system_packages(
+        checkout.path, dependencies, checkout.spec.options.packages, python=chosen is not None
+    )
+    repositories = private_repositories(system.git_urls, settings.hosts)
+    props = replace(
+        _props(checkout, entrypoint, base, dependencies, chosen),
+        system=system,
+        git=bool(repositories),
+    )
+    beside = {"requirements.txt": dependencies.inline} if dependencies.inline else {}
+    parts = [checkout.tree, base.runtime_image, render(props), dependencies.inline]
+    if system:
+        beside[APT.name] = APT.read_text(encoding="utf-8")
+        parts.append(beside[APT.name])
+    key = _key(*parts)
     image = f"iac/{project}-{checkout.spec.name}:{key}"
-    files = {"Dockerfile": render(replace(props, key=key, labels=_labels(checkout)))}
-    if dependencies.inline:
-        files["requirements.txt"] = dependencies.inline
+    dockerfile = render(replace(props, key=key, labels=_labels(checkout)))
     return AppBuild(
         image=image,
         entrypoint=entrypoint,
@@ -94,11 +114,13 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         base=base.runtime_image,
         source=checkout.path,
         context=layout.context(project, image),
-        files=files,
-        made_from=_made_from(chosen, dependencies),
+        files={"Dockerfile": dockerfile, **beside},
+        made_from=_made_from(chosen, dependencies, system, repositories),
+        repositories=repositories,
         notes=(
             *(chosen.notes if chosen else ()),
             *dependencies.notes,
+            *system.notes,
             *((django.SERVED_BY_US,) if props.static_files else ()),
         ),
     )
@@ -126,9 +148,15 @@ def _props(
     )
 
 
-def _made_from(python: PythonChoice | None, dependencies: Dependencies) -> str:
+def _made_from(
+    python: PythonChoice | None,
+    dependencies: Dependencies,
+    system: SystemPackages,
+    repositories: Collection[str],
+) -> str:
     version = f"python {python.version} ({python.reason}), " if python else ""
-    return f"{version}dependencies: {dependencies.reason}"
+    fetched = f", fetched by this machine: {' '.join(repositories)}" if repositories else ""
+    return f"{version}dependencies: {dependencies.reason}{system.words}{fetched}"
 
 
 def write(build: AppBuild | DockerfileBuild) -> Path:
@@ -151,6 +179,8 @@ def _write_new(build: AppBuild | DockerfileBuild) -> None:
     with tempfile.TemporaryDirectory(prefix=".new-", dir=parent) as temporary:
         draft = Path(temporary) / "context"
         copy_source(build.source, draft / "app")
+        if isinstance(build, AppBuild) and build.repositories:
+            write_repositories(build.repositories, draft / FOLDER)
         for name, text in build.files.items():
             (draft / name).write_text(text, encoding="utf-8")
             (draft / name).chmod(PLAIN)

@@ -5,6 +5,7 @@ It must not know cdktf, the disk, or how an entrypoint or dependencies were foun
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -16,12 +17,20 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection.django import StaticFiles
+from iac_wrapper.program.system_packages import SystemPackages
 from provider.image import KEY_LABEL
 
 _UV = """\
 UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 \\
     UV_PYTHON=/venv/bin/python UV_PROJECT_ENVIRONMENT=/venv /opt/iac/bin/uv"""
 """uv on the app's environment only: it never downloads a Python, nor heeds .python-version."""
+
+
+APT = Path(__file__).with_name("templates") / "apt.sh"
+"""What steps that install Debian packages run; it lies beside the Dockerfile."""
+
+PLACEHOLDERS = {"SETUPTOOLS_SCM_PRETEND_VERSION": "0", "PBR_VERSION": "0"}
+"""Version numbers for build backends that would read them from git."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,8 @@ class DockerfileProps:
     sees only `files` (and `inline`: the context has a requirements.txt of its own). Without
     `python` there is no virtual environment at all. `requires` is a version range that the base's
     Python is held against. `static_files` are those that Django would
-    not serve. `labels` are added as they are.
+    not serve. `labels` are added as they are. `late_environment` are variables of the late step;
+    `system` are Debian packages; `git` says that the context has repositories in ``git/``.
     """
 
     runtime_image: str
@@ -49,6 +59,9 @@ class DockerfileProps:
     requires: str = ""
     static_files: StaticFiles | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    late_environment: Mapping[str, str] = field(default_factory=lambda: PLACEHOLDERS)
+    system: SystemPackages = field(default_factory=SystemPackages)
+    git: bool = False
 
 
 def render(props: DockerfileProps) -> str:
@@ -57,8 +70,17 @@ def render(props: DockerfileProps) -> str:
     # One line: a file's name in it must not become an instruction.
     reason = " ".join(props.reason.split())
     facts = {**vars(props), "reason": reason, "key_label": KEY_LABEL}
-    text = _template().render(**facts, command=command, uv=_uv)
+    text = _template().render(**facts, command=command, uv=_uv, cache=_cache(props))
     return text.rstrip() + "\n"
+
+
+def _cache(props: DockerfileProps) -> str:
+    """The name of uv's cache. It keeps what was compiled: that may only be used again where the
+    same libraries are, and never where nothing is compiled."""
+    if not props.system.compiles:
+        return "iac-uv"
+    compiled_with = " ".join((props.runtime_image, *props.system.build))
+    return f"iac-uv-{hashlib.sha256(compiled_with.encode()).hexdigest()[:12]}"
 
 
 def _uv(arguments: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.atomic import write_bytes, write_text
 from iac_wrapper.files.private_files import private_directory
+from iac_wrapper.program import apt_settings
 
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 PASSED_ON = (
@@ -50,7 +51,8 @@ def write_build_secrets(folder: Path, environ: Mapping[str, str], *, ca_bundle: 
     private_directory(folder)
     bundle = find_ca_bundle(environ, ca_bundle)
     write_bytes(folder / "ca", bundle.read_bytes() if bundle else b"", mode=0o600)
-    write_text(folder / "env", exports(build_variables(environ)), mode=0o600)
+    variables = build_variables(environ) | apt_settings.build_variables()
+    write_text(folder / "env", exports(variables), mode=0o600)
 
 
 def find_ca_bundle(

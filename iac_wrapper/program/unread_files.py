@@ -20,7 +20,7 @@ from iac_wrapper.program.python_project import (
 _NOT_READ = (
     *("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile", "Pipfile.lock"),
     *("environment.yml", "environment.yaml", "conda-lock.yml"),
-    *("package.json", "Aptfile", "apt.txt", "packages.txt"),
+    "package.json",
 )
 """Statements of other tools: locks, conda environments, packages of Node and of Debian."""
 

@@ -138,6 +138,12 @@ class Settings:
         forms.whole_number(1, 100_000, unit=10**6),
         "Largest unpacked source, MB (10^6 bytes).",
     )
+    builds = Setting(
+        "IAC_BUILDS",
+        "",
+        forms.optional(forms.whole_number(1, 64)),
+        "How many images are built at a time. Empty: as many as this machine has cores.",
+    )
     ca_bundle = Setting(
         "IAC_CA_BUNDLE",
         "",

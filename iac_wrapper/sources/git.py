@@ -247,3 +247,23 @@ def local(folder: Path, *arguments: str, isolated: bool = True) -> CommandResult
 def _origin_url(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def mirror(remote: Remote, folder: Path) -> None:
+    """Every branch and tag of a repository, as a bare one in the new folder `folder`.
+
+    Commits that no branch or tag points at can be fetched from it as well.
+
+    Raises:
+        SourceError: as `ls_remote`.
+    """
+    default = ls_remote(remote).default
+    folder.mkdir(parents=True)
+    local(folder, "init", "--quiet", "--bare", ".").check("cannot make a git repository")
+    _network(remote, folder, "fetch", "--quiet", "--no-tags", refspecs=_ALL_REFS)
+    for settings in (
+        ("config", "uploadpack.allowAnySHA1InWant", "true"),
+        *((("symbolic-ref", "HEAD", default),) if default else ()),
+    ):
+        local(folder, *settings).check("cannot set a git repository up")
+    (folder / "FETCH_HEAD").unlink(missing_ok=True)  # it has the time in it, and the order

@@ -13,6 +13,7 @@ from iac_wrapper.errors import SourceError
 from iac_wrapper.program.dependencies import Dependencies, find_dependencies
 from iac_wrapper.program.detection import Detection, detect
 from iac_wrapper.program.python_version import PythonChoice, choose_python
+from iac_wrapper.program.system_packages import SystemPackages, find_system_packages
 
 HERE = Path(__file__).parent
 NOT_YET = HERE / "not_yet.txt"
@@ -53,10 +54,12 @@ class Plan:
     detection: Detection
     python: PythonChoice
     dependencies: Dependencies
+    system: SystemPackages
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return (*self.detection.notes, *self.python.notes, *self.dependencies.notes)
+        own = (*self.detection.notes, *self.python.notes)
+        return (*own, *self.dependencies.notes, *self.system.notes)
 
 
 def read_layouts() -> tuple[Layout, ...]:
@@ -80,7 +83,10 @@ def plan(layout: Layout, root: Path) -> Plan:
     program = detection.entrypoint
     script = program.target if program.kind == "script" else None
     python = choose_python(root, default="3.11", available=BASES, script=script)
-    return Plan(detection, python, find_dependencies(root, program))
+    dependencies = find_dependencies(root, program)
+    is_python = program.kind != "binary"
+    system = find_system_packages(root, dependencies, (), python=is_python)
+    return Plan(detection, python, dependencies, system)
 
 
 def judge(layout: Layout, root: Path) -> tuple[Outcome, list[str]]:
@@ -120,7 +126,7 @@ def _actual(key: str, found: Plan) -> Any:
         "program": program.display,
         "python": found.python.version,
         "dependencies": found.dependencies.reason,
-        "packages": getattr(found.dependencies, "packages", ()),
+        "packages": found.system.final,
         "notes": found.notes,
         "variables": dict(getattr(program, "variables", ())),
     }

@@ -8,6 +8,7 @@ import pytest
 
 from iac_wrapper.bootstrap import debian
 from iac_wrapper.errors import ConfigError
+from iac_wrapper.program import apt_settings
 
 DEB822 = """\
 # comment
@@ -42,7 +43,7 @@ deb https://pinned.example/apt ./ main
 
 
 def test_the_machines_own_mirrors_serve_another_release() -> None:
-    assert debian.host_sources([DEB822], "bookworm", "trixie") == [
+    assert apt_settings.host_sources([DEB822], "bookworm", "trixie") == [
         "deb http://mirror.example/debian trixie main",
         "deb http://mirror.example/debian trixie-updates main",
         "deb http://mirror.example/debian-security trixie-security main",
@@ -50,7 +51,7 @@ def test_the_machines_own_mirrors_serve_another_release() -> None:
 
 
 def test_third_parties_and_disabled_sources_are_left_out() -> None:
-    assert debian.host_sources([ONE_LINE], "bookworm", "bookworm") == [
+    assert apt_settings.host_sources([ONE_LINE], "bookworm", "bookworm") == [
         "deb http://one.example/debian bookworm main"
     ]
 
@@ -62,7 +63,7 @@ def test_only_the_way_to_the_mirrors_is_taken_from_apt() -> None:
         'Acquire::https::mirror.example::CAInfo "/etc/ca.pem";\n'
         'Acquire::Check-Date "false";\n'
     )
-    assert debian.proxy_options(dump) == [
+    assert apt_settings.proxy_options(dump) == [
         'Acquire::http::Proxy "http://proxy.example:3142"',
         'Acquire::https::mirror.example::CAInfo "/etc/ca.pem"',
     ]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,13 +29,15 @@ EVERY = Options(
     writable=True,
     user="999:998",
     schedule={"backup": "0 3 * * * python backup.py 'all of it'", "ping": "* * * * * true"},
+    packages=("ffmpeg", "libpq-dev"),
 )
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        EVERY,
+        replace(EVERY, packages=()),
+        Options(packages=("ffmpeg", "libpq-dev")),
         Options(memory_mb=65, health_timeout=3600, stop_grace=1, cpus=0.25, expose=LOCAL),
         Options(
             expose=(Exposure("a.example.com", tls="files", cert="a", key="b", redirect=False),)
@@ -44,7 +47,8 @@ EVERY = Options(
 def test_written_options_are_read_as_what_they_were(options: Options) -> None:
     """Keys and units are those of repos.yaml."""
     lines = "".join(f"  {key}: {text}\n" for key, text in options.written().items())
-    text = f"- image: postgres:16\n  name: r\n{lines}- gh:o/db\n- gh:o/cache\n"
+    source = "slug: gh:o/r" if options.packages else "image: postgres:16"
+    text = f"- {source}\n  name: r\n{lines}- gh:o/db\n- gh:o/cache\n"
     spec, *_ = repos_file.parse_entries(text, Path("repos.yaml"))
     assert spec.options == options
     assert Options.from_dict(options.to_dict()) == options
