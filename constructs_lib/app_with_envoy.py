@@ -223,7 +223,7 @@ class AppWithEnvoy(Construct):
             port=app.expected_port,
             declared=app.port_declared or app.tcp_only,
             tcp=app.options.tcp,
-            wanted={**app.env, **own},
+            wanted={**app.entrypoint.environment(app.expected_port), **app.env, **own},
             probation=self._facts.probation,
             run=app.run,
             otlp_endpoint=self._facts.otlp_endpoint,
