@@ -24,7 +24,7 @@ LOCK_VERSION = 1
 
 _OPTIONAL = (
     *("run", "options", "notes", "web_object", "command", "process_of", "foreign"),
-    *("variables", "supplied"),
+    *("variables", "writable", "supplied"),
 )
 
 _DEFAULT_SOURCE: EntrypointSource = "repository"
@@ -167,7 +167,7 @@ def app_from_json(name: str, data: Mapping[str, Any]) -> ResolvedApp:
         KeyError, TypeError, AttributeError, ValueError: it is not an entry of this version.
     """
     entrypoint = dict(data["entrypoint"])
-    for key in ("rejected", "args"):
+    for key in ("rejected", "args", "writable"):
         entrypoint[key] = tuple(entrypoint.get(key, ()))
     entrypoint["variables"] = tuple(entrypoint.get("variables", {}).items())
     entrypoint.setdefault("source", _OLD_REASONS.get(entrypoint["reason"], _DEFAULT_SOURCE))

@@ -36,8 +36,9 @@ class Entrypoint:
     application that lies beside a program which may not serve. `command` is the command line that a
     person wrote for it, None if it was named in another way.
     `variables` is environment that its framework needs, in which ``$PORT`` stands for the app's
-    port as well; `supplied` is the server that the runtime image brings because the requirements
-    name none (``gunicorn``, ``uvicorn``).
+    port as well, and `writable` are folders of the image that it writes to; `supplied` is the
+    server that the runtime image brings because the requirements name none (``gunicorn``,
+    ``uvicorn``).
     """
 
     kind: EntrypointKind
@@ -51,6 +52,7 @@ class Entrypoint:
     source: EntrypointSource = "repository"
     command: str | None = None
     variables: tuple[tuple[str, str], ...] = ()
+    writable: tuple[str, ...] = ()
     supplied: str | None = None
 
     @property

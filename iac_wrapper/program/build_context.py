@@ -81,6 +81,7 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
     python = chosen.version if chosen else None
     base = _base(host, python or settings.python_version)
     props = _props(checkout, entrypoint, base, dependencies, chosen)
+    static = props.static_files
     key = _key(checkout.tree, base.runtime_image, render(props), dependencies.inline)
     image = f"iac/{project}-{checkout.spec.name}:{key}"
     files = {"Dockerfile": render(replace(props, key=key, labels=_labels(checkout)))}
@@ -99,7 +100,7 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         notes=(
             *(chosen.notes if chosen else ()),
             *dependencies.notes,
-            *((django.SERVED_BY_US,) if props.static_files else ()),
+            *((django.SERVED_BY_US,) if static and static.are_served else ()),
         ),
     )
 

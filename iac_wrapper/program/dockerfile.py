@@ -32,8 +32,8 @@ class DockerfileProps:
     image's tag. `early` and `late` are uv arguments before and after the source is copied; `early`
     sees only `files` (and `inline`: the context has a requirements.txt of its own). Without
     `python` there is no virtual environment at all. `requires` is a version range that the base's
-    Python is held against. `static_files` are those that Django would
-    not serve. `labels` are added as they are.
+    Python is held against. `static_files` are those of Django that
+    are collected or served by us. `labels` are added as they are.
     """
 
     runtime_image: str

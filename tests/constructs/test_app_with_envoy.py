@@ -351,3 +351,13 @@ def test_variables_of_a_framework_reach_the_container() -> None:
     stack = synth(props(app(entrypoint=entrypoint, env={"UI_THEME": "light"})))
     found = environment(only(stack, "docker_container", "svc-a_app"))
     assert {"UI_HEADLESS": "true", "UI_PORT": "50051", "UI_THEME": "light"}.items() <= found.items()
+
+
+def test_folders_that_a_framework_writes_to_are_memory() -> None:
+    """Unless a volume is mounted there."""
+    entrypoint = Entrypoint("module", "ui", None, "", writable=("/app/.files", "/app/instance"))
+    options = Options(volumes={"instance": "/app/instance"})
+    stack = synth(props(app(entrypoint=entrypoint, options=options)))
+    folders = set(only(stack, "docker_container", "svc-a_app")["tmpfs"])
+    assert folders >= {"/app/.files"}
+    assert "/app/instance" not in folders

@@ -61,6 +61,10 @@ class Origins:
         """Top-level packages that the file imports."""
         return {origin.split(".")[0] for origin in self._imports.values()}
 
+    def own_imports(self) -> frozenset[str]:
+        """Dotted names that it takes from files of the repository."""
+        return frozenset(name for name in self._imports.values() if name.startswith(OWN_FILE))
+
     def _name(self, name: str, seen: frozenset[str]) -> str:
         if name in self._imports:
             return self._imports[name]

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from iac_wrapper.model.options import Run
+from iac_wrapper.program.detection.frameworks import Mark, marks
 from iac_wrapper.program.detection.origins import Origins
 from iac_wrapper.program.detection.serving import Serving, functions_that_run
 from iac_wrapper.program.detection.syntax import (
@@ -39,6 +40,8 @@ class PythonSource:
     arguments and nothing mentions it; `acts` that running the file does more than define things.
     `run` is what running it certainly is, `functions` the same for calling a function, `may_serve`
     that some way through it serves, `serves_on_import` that importing it does not come back.
+    `marks` make it a program of frameworks with a tool; `own_imports` are the dotted names
+    (`origins`) that it takes from files of the repository.
     `fault` is a sentence with the line if the file does not parse.
     """
 
@@ -53,6 +56,8 @@ class PythonSource:
     may_serve: bool = False
     serves_on_import: bool = False
     web_apps: tuple[WebApp, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    own_imports: frozenset[str] = frozenset()
     objects: frozenset[str] = frozenset()
     open_ended: bool = False
     fault: str | None = None
@@ -125,6 +130,8 @@ class _SourceReader:
                 definitions=self.definitions,
                 stem=self.stem,
             ),
+            marks=marks(self.tree, self.origins),
+            own_imports=self.origins.own_imports(),
             objects=frozenset({*self.assigned, *self.imported}),
             open_ended=self.open_ended,
         )

@@ -46,6 +46,7 @@ def test_options_and_notes(tmp_path: Path) -> None:
     """What was said of how a service runs is kept; a lock that says nothing has no such keys."""
     entrypoint = replace(APP.entrypoint, run="web", web_object="web:app")
     served = {"variables": (("A", "1"), ("B", "$PORT")), "supplied": "gunicorn"}
+    served["writable"] = ("/app/instance",)
     entrypoint = replace(entrypoint, **served)  # type: ignore[arg-type]
     options = Options(run="web", tmpfs={"/app/tmp": 9})
     said = replace(APP, run="web", options=options, notes=("a note",), entrypoint=entrypoint)
