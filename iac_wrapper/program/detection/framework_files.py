@@ -16,8 +16,11 @@ from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.served_objects import own_servers
 
 _WORDS = re.compile("|".join(filter(None, (row.imports for row in FRAMEWORKS))).encode())
-_STEMS = re.compile(r"(^|_)(app|main|home|index|server|dashboard|locustfile|celery)(_|$)", re.I)
+_STEMS = re.compile(r"(^|_)(app|main|home|index|server|locustfile|celery)(_|$)", re.I)
 """Names that people give to the file that is run."""
+
+_TASKS = ("tasks.py", "*/tasks.py", "src/*/tasks.py")
+"""Files that hold commands for developers, or a queue."""
 
 Rank = list[Candidate]
 
@@ -41,7 +44,9 @@ def framework_files(project: Project, *, last: bool) -> Iterator[Rank]:
 
 
 def _marked(project: Project, *, last: bool) -> Iterator[tuple[str, Mark]]:
-    for relative in project.files_with(_WORDS):
+    tasks = (path for pattern in _TASKS for path in project.root.glob(pattern))
+    queues = [path.relative_to(project.root).as_posix() for path in tasks] if last else []
+    for relative in [*project.files_with(_WORDS), *sorted(queues)]:
         source = project.source(relative)
         for mark in marked(source) if source else ():
             row = mark.framework
