@@ -60,7 +60,7 @@ def program(project: Project) -> Entrypoint | None:
         kinds.reverse()
     found = [each for kind in kinds if (each := _object(project, site, kind))]
     if not found:
-        return None
+        return _without_object(project, site)
     declared = (each for each in found if declared_server(each[0], project.declared))
     app, module, relative = next(declared, found[0])
     chosen = served(project, app, module, relative)
@@ -71,6 +71,15 @@ def program(project: Project) -> Entrypoint | None:
         return None
     reason = f"{chosen.reason}, in the one folder with a {MANAGE}"
     return replace(chosen, args=(*chosen.args, option, site.folder), reason=reason)
+
+
+def _without_object(project: Project, site: Site) -> Entrypoint | None:
+    """What Django itself makes, for a project whose author left the usual file out."""
+    if site.folder or site.settings is None:
+        return None
+    app = WebApp("wsgi", _FACTORY["wsgi"], factory=True)
+    chosen = served(project, app, "django.core.wsgi", f"{MANAGE} names {site.settings};")
+    return replace(chosen, variables=(("DJANGO_SETTINGS_MODULE", site.settings),))
 
 
 def _object(project: Project, site: Site, kind: Kind) -> tuple[WebApp, str, str] | None:

@@ -188,7 +188,7 @@ class Follower:
             tree = ast.parse(path.read_bytes(), filename=path.name)
         except (SyntaxError, ValueError, MemoryError, RecursionError):
             return None
-        beside = frozenset(p.stem for p in path.parent.iterdir())
+        beside = frozenset(p.stem for p in path.parent.iterdir()) - {path.stem}
         statements = list(module_level(tree.body))
         imports = [s for s in statements if isinstance(s, ast.Import | ast.ImportFrom)]
         found = _File(

@@ -24,6 +24,12 @@ _TASKS = ("tasks.py", "*/tasks.py", "src/*/tasks.py")
 
 Rank = list[Candidate]
 
+_NO_FUNCTION = Candidate(
+    "functions-framework",
+    note="no function is marked with @functions_framework.http: write `entrypoint:"
+    " functions-framework --target FUNCTION --source main.py --port $PORT` in its entry",
+)
+
 
 def framework_files(project: Project, *, last: bool) -> Iterator[Rank]:
     """Candidates, those nearest to the root and of telling names first.
@@ -34,6 +40,8 @@ def framework_files(project: Project, *, last: bool) -> Iterator[Rank]:
             requirements do not name it or a file serves by itself.
     """
     found = list(_marked(project, last=last))
+    if not last and "functions-framework" in project.declared and not found:
+        yield [_NO_FUNCTION]
     if not found or (last and any(True for _ in own_servers(project))):
         return
     imported = set(_imported(project, {relative for relative, _ in found}))
@@ -82,7 +90,8 @@ def with_surroundings(project: Project, entrypoint: Entrypoint) -> Entrypoint:
     if entrypoint.kind in ("binary", "image"):
         return entrypoint
     rows = [row for row in FRAMEWORKS if _is_of(row, project, entrypoint)]
-    variables = {name: value for row in rows for name, value in row.variables}
+    variables = dict(entrypoint.variables)
+    variables |= {name: value for row in rows for name, value in row.variables}
     writable = {f"/app/{path}" for row in rows for path in _writable(row, project)}
     return replace(
         entrypoint,

@@ -211,7 +211,7 @@ FRAMEWORKS = (
         "one function with @functions_framework.http or cloud_event",
         mark=r"functions_framework\.(http|cloud_event|typed)",
         command=(
-            *("functions-framework", "--source", "{file}", "--target", "{name}"),
+            *("functions-framework", "--target", "{name}", "--source", "{file}"),
             *_ADDRESS,
         ),
     ),
@@ -280,7 +280,7 @@ FRAMEWORKS = (
         "tool",
         "Celery() in a file, beside no other program",
         mark=r"celery\.Celery",
-        command=("celery", "--app", "{module}", "worker", "--loglevel", "INFO"),
+        command=("celery", "-A", "{module}", "worker", "--loglevel", "INFO"),
         run="worker",
         is_last=True,
     ),

@@ -63,7 +63,7 @@ class Project:
         path = inside(self.root, relative)
         if path is None:
             return None
-        beside = frozenset(p.stem for p in path.parent.glob("*.py"))
+        beside = frozenset(p.stem for p in path.parent.glob("*.py")) - {path.stem}
         found = python_source.read_source(path, self.local | beside)
         if any(app.kind != "unknown" for app in found.web_apps) or not _may_follow(found):
             return found

@@ -93,7 +93,7 @@ class _Reach:
         path = inside(self.project.root, relative)
         if path is None or path.stat().st_size > MAX_BYTES:
             return None
-        beside = frozenset(p.stem for p in path.parent.iterdir())
+        beside = frozenset(p.stem for p in path.parent.iterdir()) - {path.stem}
         try:
             tree = ast.parse(path.read_bytes(), filename=path.name)
         except (SyntaxError, ValueError, MemoryError):

@@ -93,7 +93,7 @@ class _Talk:
             tree = ast.parse(path.read_bytes())
         except (SyntaxError, ValueError, MemoryError, RecursionError):
             return None
-        beside = {p.stem for p in path.parent.iterdir()}
+        beside = {p.stem for p in path.parent.iterdir()} - {path.stem}
         functions = {n.name: n for n in tree.body if isinstance(n, Function)}
         return _File(relative, tree, Origins(tree, self.project.local | beside), functions)
 

@@ -36,8 +36,9 @@ SPIDER = "import scrapy\nclass Quotes(scrapy.Spider):\n    name = 'quotes'\n"
         ("app.py", "from shiny import App\napp = App(ui, server)\n", "shiny", f"shiny run app.py {ADDRESS}", "web"),
         ("app.py", "from shiny.express import ui\nui.input_slider('n')\n", "shiny", f"shiny run app.py {ADDRESS}", "web"),
         ("page.py", "import solara\n@solara.component\ndef Page(): ...\n", "solara", f"solara run page.py --production {ADDRESS}", "web"),
-        ("main.py", FUNCTION, "functions-framework", f"functions-framework --source main.py --target hello {ADDRESS}", "web"),
-        ("jobs/tasks.py", CELERY, "celery", "celery --app jobs.tasks worker --loglevel INFO", "worker"),
+        ("main.py", FUNCTION, "functions-framework", f"functions-framework --target hello --source main.py {ADDRESS}", "web"),
+        ("jobs/tasks.py", CELERY, "celery", "celery -A jobs.tasks worker --loglevel INFO", "worker"),
+        ("shop/celery.py", CELERY, "celery", "celery -A shop.celery worker --loglevel INFO", "worker"),
         ("locustfile.py", "from locust import HttpUser\nclass U(HttpUser): ...\n", "locust", "locust --locustfile locustfile.py --web-host 127.0.0.1 --web-port $PORT", "web"),
     ],
 )  # fmt: skip
