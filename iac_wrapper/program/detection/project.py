@@ -11,7 +11,6 @@ from iac_wrapper.program.detection import python_source
 from iac_wrapper.program.detection.followed import Follower
 from iac_wrapper.program.detection.python_files import python_files
 from iac_wrapper.program.detection.python_source import PythonSource
-from iac_wrapper.program.detection.web_objects import FACTORIES
 from iac_wrapper.program.python_project import declared_packages, inside
 
 MANAGE = "manage.py"
@@ -65,7 +64,7 @@ class Project:
             return None
         beside = frozenset(p.stem for p in path.parent.glob("*.py")) - {path.stem}
         found = python_source.read_source(path, self.local | beside)
-        if any(app.kind != "unknown" for app in found.web_apps) or not _may_follow(found):
+        if any(app.kind != "unknown" for app in found.web_apps) or not found.may_follow:
             return found
         followed = self._follower.web_apps(relative)
         if followed and PurePosixPath(relative).stem not in _IMPORTERS:
@@ -75,8 +74,3 @@ class Project:
     @cached_property
     def _follower(self) -> Follower:
         return Follower(self.root, self.local)
-
-
-def _may_follow(source: PythonSource) -> bool:
-    """Whether an application may come from elsewhere: something is bound, or a factory defined."""
-    return bool(source.objects) or bool(source.names & set(FACTORIES))
