@@ -41,6 +41,9 @@ STOP_MARGIN = 2
 TMPFS = {"/tmp": 64}  # noqa: S108 - inside the container
 """Writable memory of every app: path -> MiB. It counts as memory of the container."""
 
+_FOLDER_MB = 64
+"""The same for each folder that a framework writes to."""
+
 
 @dataclass(frozen=True)
 class AppWithEnvoyProps:
@@ -223,7 +226,7 @@ class AppWithEnvoy(Construct):
             port=app.expected_port,
             declared=app.port_declared or app.tcp_only,
             tcp=app.options.tcp,
-            wanted={**app.env, **own},
+            wanted={**app.entrypoint.environment(app.expected_port), **app.env, **own},
             probation=self._facts.probation,
             run=app.run,
             otlp_endpoint=self._facts.otlp_endpoint,
@@ -239,7 +242,7 @@ class AppWithEnvoy(Construct):
             memory_mb=self._props.memory,
             cpus=options.cpus if self._props.cpus is None else self._props.cpus,
             user=f"{users.program}:{GROUP}",
-            tmpfs=_tmpfs(options.tmpfs, users.program),
+            tmpfs=_tmpfs({**_writable(app), **options.tmpfs}, users.program),
             stop_seconds=(options.stop_grace or STOP_GRACE) + STOP_MARGIN,
             mounts=(passwd, values) if environment.has_references else (passwd,),
             volumes=tuple(volume.mount for volume in self.volumes),
@@ -286,6 +289,12 @@ class AppWithEnvoy(Construct):
 
 def _aliases(app: ResolvedApp) -> tuple[str, ...]:
     return (app.name, app.name + ALIAS) if app.options.tcp else (app.name,)
+
+
+def _writable(app: ResolvedApp) -> dict[str, int]:
+    """MiB of memory for each folder that its framework writes to and no volume holds."""
+    held = app.options.volumes.values()
+    return {path: _FOLDER_MB for path in app.entrypoint.writable if path not in held}
 
 
 def _tmpfs(sizes: Mapping[str, int], uid: int) -> dict[str, str]:

@@ -3,6 +3,10 @@
     python launch.py module pkg.mod [function] [-- arguments]
     python launch.py script path.py [function] [-- arguments]
     python launch.py command program [-- arguments]
+    python launch.py supplied gunicorn [-- arguments]
+
+`supplied` is a module that this image brings because the program's requirements name none: it and
+what it needs are looked for after everything that the program has.
 
 Executed by the app's interpreter, which may be as old as 3.9 and has none of our packages: only
 the standard library here until the program's own code runs. The program must see what it would
@@ -31,13 +35,18 @@ if TYPE_CHECKING:
 TELEMETRY = Path(__file__).with_name("telemetry.py")
 """Not imported by name: the program may have a module of that name."""
 
+SERVERS = Path(__file__).with_name("servers")
+"""Servers for web applications, and what they need."""
+
+KINDS = ("module", "script", "command", "supplied")
+
 
 def main(argv: list[str]) -> Any:
     """Run what `argv` names; returns the value for sys.exit."""
     end = argv.index("--") if "--" in argv else len(argv)
     argv, arguments = argv[:end], argv[end + 1 :]
-    if len(argv) not in (2, 3) or argv[0] not in ("module", "script", "command"):
-        raise SystemExit("usage: launch.py module|script|command TARGET [FUNCTION] [-- ARGUMENTS]")
+    if len(argv) not in (2, 3) or argv[0] not in KINDS:
+        raise SystemExit(f"usage: launch.py {'|'.join(KINDS)} TARGET [FUNCTION] [-- ARGUMENTS]")
     kind, target = argv[:2]
     function = argv[2] if len(argv) == 3 else None
     sys.excepthook = _print_exception
@@ -48,6 +57,8 @@ def main(argv: list[str]) -> Any:
         kind = "script"
     sys.argv = [target, *arguments]
     _set_path([str(script.parent)] if kind == "script" else [], root)
+    if kind == "supplied":
+        sys.path.append(str(SERVERS))
     with _traced(target if not function else f"{target}:{function}"):
         if kind == "script":
             return _run_script(script, function)

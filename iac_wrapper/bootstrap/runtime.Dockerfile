@@ -19,9 +19,10 @@ RUN --mount=type=secret,id=ca --mount=type=secret,id=env --mount=type=cache,id=i
 # The runner's packages live apart from the app's: /opt/iac/runner is a virtual environment of its
 # own, /opt/iac/otel a directory that telemetry.py adds to the end of the app's sys.path, and
 # /opt/iac/otlp what the exporter needs besides, which it adds only where spans are exported.
-# /opt/iac/static is on the path of Django programs that have nothing to serve static files with.
+# /opt/iac/static is on the path of Django programs that have nothing to serve static files with,
+# /opt/iac/servers at the end of the path of web applications that name no server.
 COPY runner/requirements.txt runner/otel-requirements.txt runner/otlp-requirements.txt \
-    runner/static-requirements.txt /tmp/
+    runner/static-requirements.txt runner/server-requirements.txt /tmp/
 ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1
 RUN --mount=type=secret,id=ca --mount=type=secret,id=env --mount=type=cache,id=iac-uv,target=/root/.cache/uv \
     set -eu; \
@@ -37,6 +38,8 @@ RUN --mount=type=secret,id=ca --mount=type=secret,id=env --mount=type=cache,id=i
         --python "$python" --target /opt/iac/otlp -r /tmp/otlp-requirements.txt; \
     $uv pip install --quiet --only-binary :all: --require-hashes --compile-bytecode \
         --python "$python" --target /opt/iac/static -r /tmp/static-requirements.txt; \
+    $uv pip install --quiet --only-binary :all: --require-hashes --compile-bytecode \
+        --python "$python" --target /opt/iac/servers -r /tmp/server-requirements.txt; \
     (cd /opt/iac/otel && find . -type f -print0) | (cd /opt/iac/otlp && xargs -0 rm -f)
 
 # The runner finds its code by a .pth file, not by PYTHONPATH: nothing leaks to the user's program,

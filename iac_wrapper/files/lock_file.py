@@ -22,7 +22,10 @@ from iac_wrapper.model.options import Options
 
 LOCK_VERSION = 1
 
-_OPTIONAL = ("run", "options", "notes", "web_object", "command", "process_of", "foreign")
+_OPTIONAL = (
+    *("run", "options", "notes", "web_object", "command", "process_of", "foreign"),
+    *("variables", "writable", "supplied"),
+)
 
 _DEFAULT_SOURCE: EntrypointSource = "repository"
 
@@ -131,6 +134,7 @@ def app_to_json(app: ResolvedApp) -> dict[str, Any]:
         data["foreign"] = {
             k: v for k, v in data["foreign"].items() if v is not False and v not in ("", ())
         }
+    data["entrypoint"]["variables"] = dict(app.entrypoint.variables)
     data["entrypoint"] = _without_empty(data["entrypoint"])
     if app.entrypoint.source == _DEFAULT_SOURCE:
         del data["entrypoint"]["source"]
@@ -163,8 +167,9 @@ def app_from_json(name: str, data: Mapping[str, Any]) -> ResolvedApp:
         KeyError, TypeError, AttributeError, ValueError: it is not an entry of this version.
     """
     entrypoint = dict(data["entrypoint"])
-    for key in ("rejected", "args"):
+    for key in ("rejected", "args", "writable"):
         entrypoint[key] = tuple(entrypoint.get(key, ()))
+    entrypoint["variables"] = tuple(entrypoint.get("variables", {}).items())
     entrypoint.setdefault("source", _OLD_REASONS.get(entrypoint["reason"], _DEFAULT_SOURCE))
     changes = {
         "name": name,

@@ -118,5 +118,7 @@ def _image(old: ResolvedApp, new: ResolvedApp) -> Iterator[Reason]:
     """Nothing that a person wrote differs; if the image does all the same, this tool changed."""
     if old.base != new.base:
         yield Reason("tool", "KarstKit's runtime image changed")
+    elif old.entrypoint.variables != new.entrypoint.variables:
+        yield Reason("tool", "KarstKit sets other variables for its framework")
     elif old.image != new.image:
         yield Reason("tool", "KarstKit builds the image in another way")

@@ -35,6 +35,10 @@ class Entrypoint:
     `web_object` is what `entrypoint:` would have to say (``module:object``) to serve a web
     application that lies beside a program which may not serve. `command` is the command line that a
     person wrote for it, None if it was named in another way.
+    `variables` is environment that its framework needs, in which ``$PORT`` stands for the app's
+    port as well, and `writable` are folders of the image that it writes to; `supplied` is the
+    server that the runtime image brings because the requirements name none (``gunicorn``,
+    ``uvicorn``).
     """
 
     kind: EntrypointKind
@@ -47,12 +51,19 @@ class Entrypoint:
     web_object: str | None = None
     source: EntrypointSource = "repository"
     command: str | None = None
+    variables: tuple[tuple[str, str], ...] = ()
+    writable: tuple[str, ...] = ()
+    supplied: str | None = None
 
     @property
     def display(self) -> str:
         """``pkg.mod:main``, ``main.py``, ``/app/main``, ``gunicorn app:app`` or a shell's line."""
         name = f"{self.target}:{self.function}" if self.function else self.target
         return " ".join((name, *self.args)).strip()
+
+    def environment(self, port: int) -> dict[str, str]:
+        """Its `variables`, ``$PORT`` replaced by `port`."""
+        return {name: value.replace("$PORT", str(port)) for name, value in self.variables}
 
     def argv(self, port: int) -> tuple[str, ...]:
         """The words that start the program inside its image, ``$PORT`` replaced by `port`."""
@@ -64,4 +75,5 @@ class Entrypoint:
         function = (self.function,) if self.function else ()
         rest = ("--", *args) if args else ()
         launcher = ("/venv/bin/python", "/opt/iac/launch.py")
-        return (*launcher, self.kind, self.target, *function, *rest)
+        kind = "supplied" if self.supplied else self.kind
+        return (*launcher, kind, self.target, *function, *rest)

@@ -98,6 +98,7 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         system=system,
         git=bool(repositories),
     )
+    static = props.static_files
     beside = {"requirements.txt": dependencies.inline} if dependencies.inline else {}
     parts = [checkout.tree, base.runtime_image, render(props), dependencies.inline]
     if system:
@@ -121,7 +122,7 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
             *(chosen.notes if chosen else ()),
             *dependencies.notes,
             *system.notes,
-            *((django.SERVED_BY_US,) if props.static_files else ()),
+            *((django.SERVED_BY_US,) if static and static.are_served else ()),
         ),
     )
 

@@ -41,9 +41,9 @@ class DockerfileProps:
     image's tag. `early` and `late` are uv arguments before and after the source is copied; `early`
     sees only `files` (and `inline`: the context has a requirements.txt of its own). Without
     `python` there is no virtual environment at all. `requires` is a version range that the base's
-    Python is held against. `static_files` are those that Django would
-    not serve. `labels` are added as they are. `late_environment` are variables of the late step;
-    `system` are Debian packages; `git` says that the context has repositories in ``git/``.
+    Python is held against. `static_files` are those of Django that are collected or served by us.
+    `labels` are added as they are. `late_environment` are variables of the late step; `system` are
+    Debian packages; `git` says that the context has repositories in ``git/``.
     """
 
     runtime_image: str

@@ -342,3 +342,22 @@ def test_other_projects_have_their_own_paths_and_names() -> None:
         "/project/secrets/shop.env/svc-a",
         "/project/secrets/shop/svc-a",
     ]
+
+
+def test_variables_of_a_framework_reach_the_container() -> None:
+    """With the port filled in; what repos.yaml says of the same variable wins."""
+    variables = (("UI_HEADLESS", "true"), ("UI_PORT", "$PORT"), ("UI_THEME", "dark"))
+    entrypoint = Entrypoint("module", "ui", None, "", variables=variables)
+    stack = synth(props(app(entrypoint=entrypoint, env={"UI_THEME": "light"})))
+    found = environment(only(stack, "docker_container", "svc-a_app"))
+    assert {"UI_HEADLESS": "true", "UI_PORT": "50051", "UI_THEME": "light"}.items() <= found.items()
+
+
+def test_folders_that_a_framework_writes_to_are_memory() -> None:
+    """Unless a volume is mounted there."""
+    entrypoint = Entrypoint("module", "ui", None, "", writable=("/app/.files", "/app/instance"))
+    options = Options(volumes={"instance": "/app/instance"})
+    stack = synth(props(app(entrypoint=entrypoint, options=options)))
+    folders = set(only(stack, "docker_container", "svc-a_app")["tmpfs"])
+    assert folders >= {"/app/.files"}
+    assert "/app/instance" not in folders

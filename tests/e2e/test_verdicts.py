@@ -179,6 +179,12 @@ def test_static_files_of_django_are_served(
     assert "django-gunicorn: static files are served by WhiteNoise" in deployed.stderr
 
 
+def test_servers_that_are_supplied_are_said(deployed: subprocess.CompletedProcess[str]) -> None:
+    """Where the requirements name one, there is nothing to say."""
+    supplied = re.findall(r"warning: (\S+): (\w+) is supplied to serve", deployed.stderr)
+    assert sorted(supplied) == [("django-alone", "gunicorn"), ("fastapi", "uvicorn")]
+
+
 def test_other_protocols_are_proven_by_their_port(services: dict[str, dict[str, Any]]) -> None:
     """Without `tcp:` only HTTP and gRPC are carried: no caller could tell more."""
     for name in ("speaks-first", "speaks-later"):

@@ -197,10 +197,7 @@ PROJECTS: dict[str, dict[str, str]] = {
     },
     "django-gunicorn": {**DJANGO_WITH_STATIC_FILES, "requirements.txt": DJANGO + GUNICORN},
     "django-alone": {**DJANGO_SITE, "requirements.txt": DJANGO},
-    "fastapi": {
-        "main.py": FASTAPI_APP,
-        "requirements.txt": "fastapi==0.115.6\nuvicorn==0.34.0\n",
-    },
+    "fastapi": {"main.py": FASTAPI_APP, "requirements.txt": "fastapi==0.115.6\n"},
     "procfile": {
         "Procfile": "web: python web.py\n",
         "web.py": serve(PORT),

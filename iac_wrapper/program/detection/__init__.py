@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 from iac_wrapper.errors import EntrypointError
 from iac_wrapper.model.entrypoint import Entrypoint
-from iac_wrapper.program.detection import django, procfile, reach
+from iac_wrapper.program.detection import procfile, reach
 from iac_wrapper.program.detection.candidate import Candidate
 from iac_wrapper.program.detection.candidates import Rank, binary, later, ranked, scan, served
+from iac_wrapper.program.detection.framework_files import (
+    framework_files,
+    kept_in_memory,
+    with_surroundings,
+)
 from iac_wrapper.program.detection.override import Override, overrides, resolve
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.refusals import does_not_parse, nothing_to_run, several
-from iac_wrapper.program.detection.served_objects import served_objects
+from iac_wrapper.program.detection.served_objects import served_objects, supplied
+from iac_wrapper.program.detection.talk import only_talks
 
 __all__ = ["Detection", "detect", "process_program"]
 
@@ -90,6 +97,7 @@ def process_program(root: Path, name: str, command: str | None, where: str) -> E
         wish = Override(command.strip(), where, key, "in repos.yaml", "repos-file")
         chosen = resolve(project, wish)
     run = chosen.run or reach.run(project, chosen)
+    chosen = with_surroundings(project, chosen)
     return replace(chosen, run=run or ("worker" if name == "worker" else None))
 
 
@@ -111,26 +119,47 @@ def _detected(project: Project, where: str, slug: str, notes: list[str]) -> Dete
     chosen: Entrypoint | None = None
     for rank in _ranks(project):
         if chosen is None:
-            chosen = _winner(rank, where, slug)
+            able = [_unless_it_only_talks(project, candidate) for candidate in rank]
+            chosen = _winner(able, where, slug)
+        else:
+            able = rank
         names = {c.name for c in seen}
-        seen += [c for c in rank if c.name not in names]
+        seen += [c for c in able if c.name not in names]
     if chosen is None:
         raise nothing_to_run(project.root, where, seen)
-    if chosen == django.development(project):
-        notes = [*notes, django.NO_SERVER]
     return _finished(project, chosen, seen, [], notes)
 
 
 def _ranks(project: Project) -> Iterator[Rank]:
     """Every place in order; the search of all files only if nothing else could be run."""
     found = False
-    for places in (ranked, served, later):
-        for rank in places(project):
-            found |= any(c.entrypoint or c.fault for c in rank)
-            yield rank
+    for rank in _places(project):
+        found |= any(c.entrypoint or c.fault for c in rank)
+        yield rank
     if not found:
         yield from scan(project)
     yield [binary(project)]
+
+
+def _places(project: Project) -> Iterator[Rank]:
+    yield from ranked(project)
+    yield from served(project)
+    yield from framework_files(project, last=False)
+    yield from later(project)
+    for _, group in groupby(supplied(project), key=lambda one: one[0]):
+        yield [candidate for _, candidate in group]
+    yield from framework_files(project, last=True)
+
+
+def _unless_it_only_talks(project: Project, candidate: Candidate) -> Candidate:
+    """What prints and ends is not the program of a repository that has something to serve."""
+    found = candidate.entrypoint
+    if found is None or found.run or not only_talks(project, found):
+        return candidate
+    served = _web_object(project)
+    if served is None:
+        return candidate
+    return replace(candidate, entrypoint=None, note=f"only prints and ends; {served} serves")
 
 
 def _winner(rank: Rank, where: str, slug: str) -> Entrypoint | None:
@@ -166,7 +195,15 @@ def _finished(
         chosen = replace(chosen, run=reach.run(project, chosen))
     if chosen.run is None and chosen.kind != "binary":
         chosen = replace(chosen, web_object=_web_object(project))
-    return Detection(replace(chosen, rejected=tuple(losers)), tuple(notes))
+    chosen = with_surroundings(project, replace(chosen, rejected=tuple(losers)))
+    said = [*notes, *_supply(chosen), *kept_in_memory(chosen)]
+    return Detection(chosen, tuple(said))
+
+
+def _supply(chosen: Entrypoint) -> Iterator[str]:
+    if chosen.supplied:
+        served = next(arg for arg in chosen.args if ":" in arg)
+        yield (f"{chosen.supplied} is supplied to serve {served}: the requirements name no server")
 
 
 def _without_why(entrypoint: Entrypoint) -> Entrypoint:

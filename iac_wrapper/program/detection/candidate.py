@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.program.detection import reach
+from iac_wrapper.program.detection.frameworks import Mark
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.python_source import PythonSource
 from iac_wrapper.program.detection.web_objects import WebApp
-from iac_wrapper.program.detection.web_server import choose_server, server_arguments, servers_for
+from iac_wrapper.program.detection.web_server import choose_server, server_arguments
 
 MISSING = "no such file"
 
@@ -64,13 +66,15 @@ class _Judge:
     reason: str
 
     def candidate(self) -> Candidate:
+        tools = [mark for mark in marked(self.source) if not mark.framework.is_last]
+        return self._by_tool(tools[0]) if len(tools) == 1 else self._by_code()
+
+    def _by_code(self) -> Candidate:
         source = self.source
         if source.calls_main_missing:
             return self._runs("defines main() and never calls it, so it is called", "main")
-        if source.web_apps and not source.may_serve and (source.talks or not source.guard):
-            served = self._served(source.web_apps[0])
-            if served.entrypoint or not source.guard:
-                return served
+        if self._waits_for_a_server():
+            return self._served(source.web_apps[0])
         if source.guard:
             return replace(self._runs("has a __main__ guard"), guarded=True)
         if source.acts:
@@ -79,6 +83,19 @@ class _Judge:
             note = "main() is never called and cannot be without arguments"
             return Candidate(self.relative, note=note)
         return Candidate(self.relative, note="defines things but runs none of them")
+
+    def _by_tool(self, mark: Mark) -> Candidate:
+        module = self.module or module_name(self.relative)
+        found = mark.framework.entrypoint(self.relative, module, mark.name)
+        return Candidate(self.relative, found, found.reason, write=self.relative)
+
+    def _waits_for_a_server(self) -> bool:
+        """Whether it makes an application and leaves serving it to others."""
+        source = self.source
+        if not source.web_apps or source.may_serve or (source.guard and not source.talks):
+            return False
+        script = Entrypoint("script", self.relative, None, "")
+        return reach.run(self.project, script) is None
 
     def _runs(self, what: str, function: str | None = None) -> Candidate:
         reason = f"{self.reason} {what}"
@@ -93,7 +110,7 @@ class _Judge:
 
 
 def serve(project: Project, app: WebApp, module: str, relative: str, reason: str = "") -> Candidate:
-    """A web application object: by the server the project asks for.
+    """A web application object as a candidate.
 
     Args:
         project: the checkout.
@@ -101,17 +118,29 @@ def serve(project: Project, app: WebApp, module: str, relative: str, reason: str
         module: the dotted name to import it from.
         reason: said before the rest; the file's name by default.
     """
-    found = f"{reason or relative} defines the web application {app.name}"
+    entrypoint = served(project, app, module, reason or relative)
+    return Candidate(relative, entrypoint, entrypoint.reason, write=f"{module}:{app.name}")
+
+
+def served(project: Project, app: WebApp, module: str, reason: str) -> Entrypoint:
+    """The same as a program: by the server that the project asks for, else by one of ours."""
     server = choose_server(app, project.declared)
-    write = f"{module}:{app.name}"
-    if server is None:
-        needed = " or ".join(servers_for(app, project.declared))
-        note = f"{found} and nothing serves it: add {needed} to the requirements"
-        return Candidate(relative, note=note, write=write)
-    note = f"{found}, {server} serves it"
-    args = server_arguments(server, app, module)
-    entrypoint = Entrypoint("module", server, None, note, (), args, "web")
-    return Candidate(relative, entrypoint, note, write=write)
+    return Entrypoint(
+        "module",
+        server.module,
+        None,
+        f"{reason} defines the web application {app.name}, {server.module} serves it",
+        args=server_arguments(server.module, app, module),
+        run="web",
+        supplied=server.module if server.is_supplied else None,
+    )
+
+
+def marked(source: PythonSource) -> list[Mark]:
+    """What has the file run by a tool of its framework, unless it serves by itself."""
+    if source.fault or source.run or source.may_serve:
+        return []
+    return [mark for mark in source.marks if source.acts or not mark.framework.draws]
 
 
 def module_name(relative: str) -> str:

@@ -60,6 +60,8 @@ class CommandLine:
         program, *args = words
         if _PYTHON.fullmatch(program):
             return self._python(args)
+        if program.endswith(".py") and inside(self.project.root, program):
+            return self._python(words)
         if "/" in program and not program.startswith("/"):
             path = program.removeprefix("./")
             file = self._file(path)

@@ -12,7 +12,7 @@ import sys
 _SERVING = """
 apiflask bentoml bjoern bokeh bottle cheroot cherrypy connexion daphne dash emmett eve fasthtml
 flask flask_openapi3 flask_socketio gradio granian gunicorn hypercorn justpy klein litserve
-livereload marimo meinheld mesop nicegui panel pywebio quart quart_trio remi robyn sanic shiny
+livereload meinheld mesop nicegui panel pywebio quart quart_trio remi robyn sanic shiny
 simple_websocket_server socketify solara spyne streamlit taipy uvicorn waitress web
 websocket_server websockets
 """

@@ -7,12 +7,15 @@ to know a server by what it is made of, and a wrong guess needs two things of on
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Iterator
 
 from iac_wrapper.program.detection.syntax import Function
 
 OWN = "?"
 """The first part of a dotted name that comes from the repository itself or from nowhere we see."""
+
+_BUILTINS = frozenset(dir(builtins))
 
 OWN_FILE = f"{OWN}/"
 """How a dotted name begins that is imported from a file of the repository; the rest is as it is
@@ -32,6 +35,7 @@ class Origins:
         self._imports: dict[str, str] = {}
         self._values: dict[str, ast.expr] = {}
         self._classes: dict[str, ast.ClassDef] = {}
+        self._all_of: set[str] = set()
         self.functions: dict[str, list[list[ast.stmt]]] = {}
         self.registered: dict[str, list[list[ast.stmt]]] = {}
         for node in ast.walk(tree):
@@ -61,6 +65,10 @@ class Origins:
         """Top-level packages that the file imports."""
         return {origin.split(".")[0] for origin in self._imports.values()}
 
+    def own_imports(self) -> frozenset[str]:
+        """Dotted names that it takes from files of the repository."""
+        return frozenset(name for name in self._imports.values() if name.startswith(OWN_FILE))
+
     def _name(self, name: str, seen: frozenset[str]) -> str:
         if name in self._imports:
             return self._imports[name]
@@ -70,12 +78,16 @@ class Origins:
             return self.dotted(value, seen | {name})
         if (definition := self._classes.get(name)) and definition.bases:
             return self.dotted(definition.bases[0], seen | {name})
+        if len(self._all_of) == 1 and name not in {*self.functions, *self._classes, *_BUILTINS}:
+            return f"{min(self._all_of)}.{name}"
         return f"{OWN}.{name}"
 
     def _collect(self, node: ast.AST) -> None:
         match node:
             case ast.Import() | ast.ImportFrom():
                 self._imports |= dict(self._imported(node))
+                if everything := self._imports.get("*", "").removesuffix(".*"):
+                    self._all_of |= {everything} - {OWN}
             case ast.Assign(targets=targets, value=value):
                 for target in targets:
                     self._bind(target, value)

@@ -11,13 +11,12 @@ from pathlib import Path, PurePosixPath
 from iac_wrapper.errors import EntrypointError
 from iac_wrapper.model.entrypoint import Entrypoint, EntrypointSource
 from iac_wrapper.program.detection import commands, django
-from iac_wrapper.program.detection.candidate import judge, module_name, serve
+from iac_wrapper.program.detection.candidate import judge, module_name, served
 from iac_wrapper.program.detection.command_line import CommandLine
 from iac_wrapper.program.detection.project import MANAGE, Project
 from iac_wrapper.program.detection.python_source import PythonSource
 from iac_wrapper.program.detection.serving import surely
 from iac_wrapper.program.detection.web_objects import WELL_KNOWN, WebApp
-from iac_wrapper.program.detection.web_server import servers_for
 from iac_wrapper.program.python_project import inside, read_text
 
 FORMS = (
@@ -64,6 +63,8 @@ def resolve(project: Project, override: Override) -> Entrypoint:
         EntrypointError: it has none of the forms, or names what the checkout has not.
     """
     found = _Resolver(project, override).entrypoint()
+    if found.kind == "command" and found.command is None:  # by the tool of its framework
+        found = replace(found, command=override.value)
     return replace(found, reason=override.reason, source=override.source)
 
 
@@ -146,8 +147,8 @@ class _Resolver:
         """
         source = self.project.source(relative) or PythonSource()
         if function is None:
-            if relative == MANAGE and (server := django.development(self.project)):
-                return server
+            if PurePosixPath(relative).name == MANAGE and (site := django.program(self.project)):
+                return replace(site, command=relative)
             judged = judge(self.project, relative, module=module)
             if judged.entrypoint:
                 return judged.entrypoint
@@ -161,15 +162,7 @@ class _Resolver:
 
     def _served(self, relative: str, module: str | None, app: WebApp) -> Entrypoint:
         name = module or module_name(relative)
-        candidate = serve(self.project, app, name, relative)
-        if candidate.entrypoint is None:
-            servers = " or ".join(servers_for(app, self.project.declared))
-            raise self._bad(
-                f"{app.name} is a web application, and the requirements name no server for it",
-                f"{servers} in the requirements",
-                f"add {servers} to the requirements",
-            )
-        return candidate.entrypoint
+        return served(self.project, app, name, relative)
 
     def _check_function(self, source: PythonSource, relative: str, function: str) -> None:
         name = function.partition(".")[0]

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from iac_wrapper.program.detection import python_source
+from iac_wrapper.program.detection.followed import Follower
 from iac_wrapper.program.detection.python_files import python_files
 from iac_wrapper.program.detection.python_source import PythonSource
 from iac_wrapper.program.python_project import declared_packages, inside
 
 MANAGE = "manage.py"
 """Django's command: its folder is where a project's imports start."""
+
+_IMPORTERS = {
+    *("__init__", "app", "application", "asgi", "index", "main", "run", "serve", "server"),
+    *("web", "wsgi"),
+}
+"""Files that import an application to have it served; others import it to use it."""
 
 
 @dataclass(frozen=True)
@@ -55,5 +62,15 @@ class Project:
         path = inside(self.root, relative)
         if path is None:
             return None
-        beside = frozenset(p.stem for p in path.parent.glob("*.py"))
-        return python_source.read_source(path, self.local | beside)
+        beside = frozenset(p.stem for p in path.parent.glob("*.py")) - {path.stem}
+        found = python_source.read_source(path, self.local | beside)
+        if any(app.kind != "unknown" for app in found.web_apps) or not found.may_follow:
+            return found
+        followed = self._follower.web_apps(relative)
+        if followed and PurePosixPath(relative).stem not in _IMPORTERS:
+            followed = tuple(app for app in followed if app.imported is None)
+        return replace(found, web_apps=followed) if followed else found
+
+    @cached_property
+    def _follower(self) -> Follower:
+        return Follower(self.root, self.local)

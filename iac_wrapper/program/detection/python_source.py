@@ -9,7 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from iac_wrapper.model.options import Run
-from iac_wrapper.program.detection.origins import Origins
+from iac_wrapper.program.detection.frameworks import Mark, marks
+from iac_wrapper.program.detection.origins import OWN, Origins
 from iac_wrapper.program.detection.serving import Serving, functions_that_run
 from iac_wrapper.program.detection.syntax import (
     Definition,
@@ -24,7 +25,7 @@ from iac_wrapper.program.detection.syntax import (
     required_arguments,
     target_names,
 )
-from iac_wrapper.program.detection.web_objects import WebApp, web_objects
+from iac_wrapper.program.detection.web_objects import FACTORIES, WELL_KNOWN, WebApp, web_objects
 
 _MAX_BYTES = 1_000_000
 """Larger files are generated; parsing one costs about a second a megabyte."""
@@ -39,6 +40,9 @@ class PythonSource:
     arguments and nothing mentions it; `acts` that running the file does more than define things.
     `run` is what running it certainly is, `functions` the same for calling a function, `may_serve`
     that some way through it serves, `serves_on_import` that importing it does not come back.
+    `may_follow` says that its web application may be made by other code of the repository.
+    `marks` make it a program of frameworks with a tool; `own_imports` are the dotted names
+    (`origins`) that it takes from files of the repository.
     `fault` is a sentence with the line if the file does not parse.
     """
 
@@ -53,6 +57,9 @@ class PythonSource:
     may_serve: bool = False
     serves_on_import: bool = False
     web_apps: tuple[WebApp, ...] = ()
+    may_follow: bool = False
+    marks: tuple[Mark, ...] = ()
+    own_imports: frozenset[str] = frozenset()
     objects: frozenset[str] = frozenset()
     open_ended: bool = False
     fault: str | None = None
@@ -125,6 +132,9 @@ class _SourceReader:
                 definitions=self.definitions,
                 stem=self.stem,
             ),
+            may_follow=self._may_follow(),
+            marks=marks(self.tree, self.origins),
+            own_imports=self.origins.own_imports(),
             objects=frozenset({*self.assigned, *self.imported}),
             open_ended=self.open_ended,
         )
@@ -147,6 +157,12 @@ class _SourceReader:
                     self.open_ended |= alias.name == "*"
             case ast.If() if is_guard(statement.test):
                 self.guards.append(statement)
+
+    def _may_follow(self) -> bool:
+        usual = {*self.assigned, *self.imported} & set(WELL_KNOWN)
+        values = filter(None, self.assigned.values())
+        own = any(self.origins.dotted(value).startswith(OWN) for value in values)
+        return bool(usual) or own or bool(self.definitions.keys() & set(FACTORIES))
 
     def _used(self) -> set[str]:
         """Names and attributes that running the file would touch, through local functions too."""

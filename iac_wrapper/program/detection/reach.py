@@ -11,12 +11,12 @@ import ast
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import PurePosixPath
 
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.options import Run
 from iac_wrapper.program.detection import commands
-from iac_wrapper.program.detection.origins import OWN_FILE, Origins
+from iac_wrapper.program.detection.origins import Origins
+from iac_wrapper.program.detection.own_files import located, module_file
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.serving import Serving, surely
 from iac_wrapper.program.python_project import inside
@@ -61,7 +61,8 @@ class _Reach:
         is_imported = entrypoint.kind == "module" and entrypoint.function is not None
         relative = entrypoint.target
         if entrypoint.kind == "module":
-            relative = self.module(entrypoint.target.split("."), "", main=not is_imported)[0]
+            parts = entrypoint.target.split(".")
+            relative = module_file(self.project.root, parts, "", main=not is_imported)[0]
         file = self.file(relative, imported=is_imported)
         if file is None:
             return set()
@@ -92,7 +93,7 @@ class _Reach:
         path = inside(self.project.root, relative)
         if path is None or path.stat().st_size > MAX_BYTES:
             return None
-        beside = frozenset(p.stem for p in path.parent.iterdir())
+        beside = frozenset(p.stem for p in path.parent.iterdir()) - {path.stem}
         try:
             tree = ast.parse(path.read_bytes(), filename=path.name)
         except (SyntaxError, ValueError, MemoryError):
@@ -100,35 +101,6 @@ class _Reach:
         origins = Origins(tree, self.project.local | beside)
         serving = Serving(origins, _From(self, relative), imported=imported)
         return _File(relative, tree.body, serving)
-
-    def module(self, parts: list[str], near: str, *, main: bool = False) -> tuple[str, list[str]]:
-        """The file of the longest part of a dotted name that is a module, and what is left of it.
-
-        Args:
-            near: a folder to look in first, relative to the root.
-            main: whether it is run as ``python -m``, which runs ``__main__`` of a package.
-        """
-        ends = (".py", "/__main__.py") if main else (".py", "/__init__.py")
-        for length in range(len(parts), 0, -1):
-            for folder in dict.fromkeys((near, "", "src")):
-                path = PurePosixPath(folder, *parts[:length])
-                for end in ends:
-                    if inside(self.project.root, f"{path}{end}"):
-                        return f"{path}{end}", parts[length:]
-        return "", []
-
-    def located(self, dotted: str, by: str) -> tuple[str, list[str]]:
-        """The file that a name of `OWN_FILE` in the file `by` is from, and its name there."""
-        written = dotted.removeprefix(OWN_FILE)
-        name = written.lstrip(".")
-        parts = [part.removesuffix("()") for part in name.split(".") if part]
-        folder = PurePosixPath(by).parent
-        for _ in range(len(written) - len(name) - 1):
-            folder = folder.parent
-        found, rest = self.module(parts, str(folder))
-        if not found and written != name:  # ``from . import x``, where x is in __init__
-            return f"{folder}/__init__.py", parts
-        return found, rest
 
     def once(self, key: tuple[str, str, bool], ask: Callable[[], set[Run]]) -> set[Run]:
         """What `ask` says, asked once: files may import one another."""
@@ -146,7 +118,7 @@ class _From:
     relative: str
 
     def named(self, dotted: str, *, certain: bool) -> set[Run]:
-        relative, rest = self.reach.located(dotted, self.relative)
+        relative, rest = located(self.reach.project.root, dotted, self.relative)
         file = self.reach.file(relative, imported=True) if rest else None
         if file is None:
             return set()
@@ -154,13 +126,13 @@ class _From:
         return self.reach.once(key, partial(file.serving.named, rest, certain=certain))
 
     def imported(self, dotted: str, *, certain: bool) -> set[Run]:
-        relative, _ = self.reach.located(dotted, self.relative)
+        relative, _ = located(self.reach.project.root, dotted, self.relative)
         return self._body(relative, certain, imported=True)
 
     def program(self, target: str, *, certain: bool) -> set[Run]:
         relative = target.removeprefix("./").removeprefix("/app/")
         if not relative.endswith(".py"):
-            relative, _ = self.reach.module(target.split("."), "", main=True)
+            relative, _ = module_file(self.reach.project.root, target.split("."), "", main=True)
         return self._body(relative, certain, imported=False)
 
     def _body(self, relative: str, certain: bool, *, imported: bool) -> set[Run]:

@@ -45,8 +45,12 @@ def all_mentions(definition: Definition) -> Iterator[str]:
 
 
 def is_guard(test: ast.expr) -> bool:
-    """``__name__ == "__main__"``, either way round, also inside ``and``."""
+    """``__name__ == "__main__"``, either way round, also inside ``and``; or in a set with it."""
     for node in ast.walk(test):
+        if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In):
+            names = {ast.dump(each) for each in ast.walk(node.comparators[0])}
+            if ast.dump(node.left) == ast.dump(_NAME) and ast.dump(_MAIN) in names:
+                return True
         if isinstance(node, ast.Compare) and any(isinstance(op, ast.Eq) for op in node.ops):
             sides = {ast.dump(side) for side in (node.left, *node.comparators)}
             if {ast.dump(_NAME), ast.dump(_MAIN)} <= sides:
@@ -68,7 +72,7 @@ def only_talks(body: list[ast.stmt]) -> bool:
     return all(isinstance(s, ast.Pass | ast.Import | ast.ImportFrom) or _talks(s) for s in body)
 
 
-_SPEAKERS = {"print", "echo", "info", "warning", "error", "debug", "write"}
+_SPEAKERS = {"print", "echo", "exit", "info", "warning", "error", "debug", "write"}
 
 
 def _talks(statement: ast.stmt) -> bool:

@@ -11,10 +11,12 @@ from typing import Literal
 from iac_wrapper.program.detection.origins import Origins
 from iac_wrapper.program.detection.syntax import Definition, Function, last_name, required_arguments
 
-Kind = Literal["flask", "wsgi", "asgi", "unknown"]
+Kind = Literal["flask", "wsgi", "asgi", "aiohttp", "sanic", "unknown"]
+"""What a server must speak to it; aiohttp and Sanic objects need one of their own."""
 
 _APPS: dict[str, Kind] = {
     "Flask": "flask",
+    "APIFlask": "flask",
     "get_wsgi_application": "wsgi",
     "make_wsgi_app": "wsgi",
     "default_app": "wsgi",
@@ -27,6 +29,10 @@ _APPS: dict[str, Kind] = {
     "get_asgi_application": "asgi",
     "ProtocolTypeRouter": "asgi",
     "ASGIApp": "asgi",
+    "WsgiToAsgi": "asgi",
+    "FastHTML": "asgi",
+    "fast_app": "asgi",
+    "Sanic": "sanic",
 }
 """Calls that make a web application object, and the interface that object speaks."""
 
@@ -35,11 +41,12 @@ _DOTTED: dict[str, Kind] = {
     "falcon.API()": "wsgi",
     "falcon.asgi.App()": "asgi",
     "blacksheep.Application()": "asgi",
+    "aiohttp.web.Application()": "aiohttp",
     "dash.Dash().server": "wsgi",
 }
 """The same for names that alone say nothing."""
 
-_DOTTED_WORDS = ("falcon", "blacksheep", "Dash")
+_DOTTED_WORDS = ("falcon", "blacksheep", "Dash", "aiohttp")
 
 _SIGNATURES: dict[tuple[str, ...], Kind] = {
     ("environ", "start_response"): "wsgi",
@@ -50,12 +57,21 @@ _SIGNATURES: dict[tuple[str, ...], Kind] = {
 _FACTORIES = ("create_app", "make_app")
 """Names by which `flask run` itself finds an application factory."""
 
+FACTORIES = (
+    *_FACTORIES,
+    *("get_app", "build_app", "init_app", "app_factory", "create_application", "make_application"),
+    *("get_application", "build_application", "application_factory"),
+)
+"""Names of a function that is a factory if an application is certainly what it returns."""
+
 _FLASK = {"flask", "flask_restful", "apiflask"}
 _ASGI = {"fastapi", "starlette", "quart", "litestar"}
 
 WORDS = re.compile(
     rb"(^|/)[aw]sgi\.py$|"
-    + "|".join((*_APPS, *_DOTTED_WORDS, *_FACTORIES, "start_response", "receive")).encode()
+    + "|".join((*_APPS, *_DOTTED_WORDS, *FACTORIES, "start_response", "receive")).encode()
+    + rb"|^(app|application|api)\b[^=\n]*=|^from \S+ import .*\b(app|application|api)\b",
+    re.M,
 )
 """One of these is in every file that has an object, or in its name."""
 
@@ -65,11 +81,17 @@ WELL_KNOWN = ("app", "application", "api", "asgi_app", "wsgi_app")
 
 @dataclass(frozen=True)
 class WebApp:
-    """An application object (or, with `factory`, a function that makes one) at module level."""
+    """An application object (or, with `factory`, a function that makes one) at module level.
+
+    `is_async`: the factory is a coroutine; `imported` is the file and the name there that an
+    object was imported from.
+    """
 
     kind: Kind
     name: str
     factory: bool = False
+    is_async: bool = False
+    imported: tuple[str, str] | None = None
 
 
 def web_objects(
@@ -102,9 +124,8 @@ def _assigned(assigned: Mapping[str, ast.expr | None], origins: Origins) -> Iter
             continue
         kind = _DOTTED.get(origins.dotted(value))
         if kind is None and isinstance(value, ast.Call):
-            made_by = last_name(value)
-            kind = _APPS.get(made_by) or _APPS.get(_class(value, origins))
-            if kind is None and made_by in _FACTORIES:
+            kind = made_kind(value, origins)
+            if kind is None and last_name(value) in _FACTORIES:
                 kind = _speaks(origins) or "unknown"
         if kind:
             yield WebApp(kind, name)
@@ -118,9 +139,17 @@ def _functions(definitions: Mapping[str, Definition]) -> Iterator[WebApp]:
                 yield WebApp(kind, name)
 
 
-def _class(value: ast.Call, origins: Origins) -> str:
-    """``FastAPI`` for a call of a class of this file that derives from it."""
-    return origins.dotted(value).removesuffix("()").rpartition(".")[2]
+def made_kind(call: ast.Call, origins: Origins) -> Kind | None:
+    """What a call makes, also of a class of its file that derives from a framework's."""
+    dotted = origins.dotted(call)
+    return _DOTTED.get(dotted) or _APPS.get(last_name(call)) or class_kind(dotted)
+
+
+def class_kind(dotted: str) -> Kind | None:
+    """The same by the dotted name of the call: ``fastapi.FastAPI()``."""
+    if not dotted.endswith("()"):
+        return _DOTTED.get(dotted)
+    return _DOTTED.get(dotted) or _APPS.get(dotted.removesuffix("()").rpartition(".")[2])
 
 
 def _factories(origins: Origins, definitions: Mapping[str, Definition]) -> Iterator[WebApp]:

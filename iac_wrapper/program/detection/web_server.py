@@ -1,9 +1,13 @@
 """How to serve a web application object that its own file does not serve.
 
-Only servers the project itself asks for: nothing is added to its environment.
+By a server that the project asks for. Where it asks for none, by one that the runtime image brings
+at the end of the program's path: nothing is added to the project's environment.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from iac_wrapper.program.detection.web_objects import WebApp
 
@@ -13,8 +17,21 @@ _HOST = "127.0.0.1"
 ASGI_SERVERS = ("uvicorn", "hypercorn", "granian", "daphne")
 WSGI_SERVERS = ("gunicorn", "waitress", "granian")
 
-_BRING_UVICORN = {"fastapi[standard]", "fastapi[all]"}
+_BROUGHT: Mapping[str, tuple[str, ...]] = {
+    "uvicorn": ("fastapi[standard]", "fastapi[all]", "litestar[standard]", "python-fasthtml"),
+    "sanic": ("sanic",),
+}
+"""Packages that bring a server with them."""
+
 _ASGI_FRAMEWORKS = {"fastapi", "starlette", "quart", "litestar"}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A module that serves; `is_supplied`: by the runtime image."""
+
+    module: str
+    is_supplied: bool = False
 
 
 def servers_for(app: WebApp, declared: frozenset[str]) -> tuple[str, ...]:
@@ -22,6 +39,10 @@ def servers_for(app: WebApp, declared: frozenset[str]) -> tuple[str, ...]:
     kind = app.kind
     if kind == "unknown":
         kind = "asgi" if declared & _ASGI_FRAMEWORKS and "flask" not in declared else "wsgi"
+    if kind == "sanic":
+        return ("sanic", *ASGI_SERVERS)
+    if kind == "aiohttp":
+        return ("gunicorn",)
     return ASGI_SERVERS if kind == "asgi" else WSGI_SERVERS
 
 
@@ -33,21 +54,23 @@ def declared_server(app: WebApp, declared: frozenset[str]) -> str | None:
         declared: canonical names of the packages the project asks for.
     """
     for server in servers_for(app, declared):
-        if server in declared or (server == "uvicorn" and declared & _BRING_UVICORN):
+        if server in declared or declared & set(_BROUGHT.get(server, ())):
             return server
     return None
 
 
-def choose_server(app: WebApp, declared: frozenset[str]) -> str | None:
-    """As `declared_server`; for a Flask object also the server that Flask brings."""
-    is_flask = app.kind == "flask" or (app.kind == "unknown" and "flask" in declared)
-    return declared_server(app, declared) or ("flask" if is_flask else None)
+def choose_server(app: WebApp, declared: frozenset[str]) -> Server:
+    """As `declared_server`, else the one that is supplied: gunicorn, or uvicorn for ASGI."""
+    if server := declared_server(app, declared):
+        return Server(server)
+    is_asgi = "uvicorn" in servers_for(app, declared)
+    return Server("uvicorn" if is_asgi else "gunicorn", is_supplied=True)
 
 
 def server_arguments(server: str, app: WebApp, module: str) -> tuple[str, ...]:
     """The arguments of ``python -m server``; ``$PORT`` stands for the app's port."""
     name = f"{module}:{app.name}"
-    call = f"{name}()" if app.factory else name
+    call = f"{name}()" if app.factory and not app.is_async else name
     factory = ("--factory",) if app.factory else ()
     if server == "uvicorn":
         return (name, *factory, "--host", _HOST, "--port", "$PORT")
@@ -62,6 +85,7 @@ def server_arguments(server: str, app: WebApp, module: str) -> tuple[str, ...]:
     if server == "waitress":
         call_it = ("--call",) if app.factory else ()
         return (*call_it, f"--listen={_HOST}:$PORT", name)
-    if server == "flask":
-        return ("--app", name, "run", "--host", _HOST, "--port", "$PORT")
-    return (call, "--bind", f"{_HOST}:$PORT")
+    if server == "sanic":
+        return (name, *factory, "--host", _HOST, "--port", "$PORT", "--single-process")
+    worker = ("--worker-class", "aiohttp.GunicornWebWorker") if app.kind == "aiohttp" else ()
+    return (call, *worker, "--bind", f"{_HOST}:$PORT")

@@ -45,13 +45,16 @@ def test_round_trip(tmp_path: Path) -> None:
 def test_options_and_notes(tmp_path: Path) -> None:
     """What was said of how a service runs is kept; a lock that says nothing has no such keys."""
     entrypoint = replace(APP.entrypoint, run="web", web_object="web:app")
+    served = {"variables": (("A", "1"), ("B", "$PORT")), "supplied": "gunicorn"}
+    served["writable"] = ("/app/instance",)
+    entrypoint = replace(entrypoint, **served)  # type: ignore[arg-type]
     options = Options(run="web", tmpfs={"/app/tmp": 9})
     said = replace(APP, run="web", options=options, notes=("a note",), entrypoint=entrypoint)
     lock_file.save_lock(replace(LOCK, apps=(said,)), tmp_path / "x.json")
     assert lock_file.load_lock(tmp_path / "x.json").apps == (said,)
     silent = json.loads(lock_file.dump(LOCK))["apps"]["b"]
     assert {"run", "options", "notes"}.isdisjoint(silent)
-    assert {"run", "web_object"}.isdisjoint(silent["entrypoint"])
+    assert {"run", "web_object", "variables", "supplied"}.isdisjoint(silent["entrypoint"])
 
 
 def test_a_foreign_image_is_kept_whole(tmp_path: Path) -> None:

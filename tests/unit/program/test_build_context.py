@@ -239,6 +239,14 @@ DJANGO = {
         ({}, True, False),
         ({"shop/settings.py": DJANGO["shop/settings.py"] + "STATIC_ROOT = 'x'\n"}, True, True),
         ({"requirements.txt": "Django\nwhitenoise\n"}, False, False),
+        (
+            {
+                "requirements.txt": "Django\nwhitenoise\n",
+                "shop/settings.py": DJANGO["shop/settings.py"] + "STATIC_ROOT = 'x'\n",
+            },
+            False,
+            True,
+        ),
         ({"requirements.txt": "flask\n"}, False, False),
         ({"shop/settings.py": "INSTALLED_APPS = []\n"}, False, False),
     ],

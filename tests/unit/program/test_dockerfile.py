@@ -116,6 +116,10 @@ def test_port_and_command() -> None:
             Entrypoint("command", "gunicorn", None, "", args=("app:app", "-b", ":$PORT")),
             "/venv/bin/python /opt/iac/launch.py command gunicorn -- app:app -b :8080",
         ),
+        (
+            Entrypoint("module", "gunicorn", None, "", args=("app:app",), supplied="gunicorn"),
+            "/venv/bin/python /opt/iac/launch.py supplied gunicorn -- app:app",
+        ),
         (Entrypoint("shell", "a && exec b $PORT", None, ""), "/bin/sh -c a && exec b $PORT"),
     ],
 )

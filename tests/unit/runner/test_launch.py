@@ -87,6 +87,20 @@ def test_module_runs_like_python_dash_m(app: App) -> None:
     assert app.run("module", "pkg").stdout == "package found\n"
 
 
+def test_a_supplied_server_comes_after_all_that_the_program_has(app: App, tmp_path: Path) -> None:
+    """What both have is the program's own."""
+    shutil.copy(LAUNCH, tmp_path / "launch.py")
+    supplied = tmp_path / "servers"
+    for name, text in {"serve": "import sys, kit; print(kit.WHO, sys.argv[1:])", "kit": ""}.items():
+        (supplied / name).mkdir(parents=True)
+        (supplied / name / "__init__.py").write_text("WHO = 'the supplied'")
+        (supplied / name / "__main__.py").write_text(text)
+    app.write("kit.py", "WHO = 'the own'")
+    argv = [BASE_PYTHON, str(tmp_path / "launch.py"), "supplied", "serve", "--", "a:b"]
+    done = subprocess.run(argv, cwd=app.folder, capture_output=True, text=True, check=True)
+    assert done.stdout == "the own ['a:b']\n"
+
+
 def test_arguments_follow_a_double_dash(app: App) -> None:
     """Everything after ``--`` is the program's, an option or another ``--`` included."""
     app.write("tool.py", "import sys; print(sys.argv[1:])")

@@ -123,7 +123,6 @@ def test_a_file_that_works_by_itself_is_run_as_it_is(tmp_path: Path, text: str) 
         ("X = 1\n", "runs none"),
         ("def main(path):\n    pass\n", "cannot be without arguments"),
         ("def main(*, path):\n    pass\n", "cannot be without arguments"),
-        ("from fastapi import FastAPI\napp = FastAPI()\n", "add uvicorn or hypercorn"),
     ],
 )
 def test_a_file_that_would_do_nothing_loses(tmp_path: Path, text: str, note: str) -> None:
@@ -142,7 +141,7 @@ ASGI_FACTORY = "from starlette.applications import Starlette\ndef make_app(): ..
 @pytest.mark.parametrize(
     ("text", "requirements", "display"),
     [
-        (FLASK, "flask", "flask --app app:app run --host 127.0.0.1 --port $PORT"),
+        (FLASK, "flask", "gunicorn app:app --bind 127.0.0.1:$PORT"),
         (FLASK, "-r web.txt", "gunicorn app:app --bind 127.0.0.1:$PORT"),
         (FLASK, "waitress==3", "waitress --listen=127.0.0.1:$PORT app:app"),
         (FACTORY, "flask\nwaitress", "waitress --call --listen=127.0.0.1:$PORT app:create_app"),

@@ -14,6 +14,7 @@ from tests.unit.program.detection.test_detection import FACTORY, FLASK, GUARDED,
 
 RUNS = FLASK + "if __name__ == '__main__':\n    app.run(port=8000)\n"
 FASTAPI = "from fastapi import FastAPI\napp = FastAPI()\n"
+WORKS = "import shop\nif __name__ == '__main__':\n    shop.sync()\n"
 TALKS = FASTAPI + "if __name__ == '__main__':\n    print('run: uvicorn web:app')\n"
 MANAGE = "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'site.settings')\n" + GUARDED
 WSGI = "from django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n"
@@ -50,7 +51,7 @@ UVICORN = " --host 127.0.0.1 --port $PORT"
             "gunicorn\ndaphne\nchannels",
             "daphne site.asgi:application --bind 127.0.0.1 --port $PORT",
         ),
-        ({**DJANGO, "hello.py": GUARDED}, "django", "manage.py runserver 0.0.0.0:$PORT --noreload"),
+        ({**DJANGO, "hello.py": GUARDED}, "django", "gunicorn site.wsgi:application" + BIND),
     ],
 )
 def test_a_declared_server_serves_the_object(
@@ -63,7 +64,7 @@ def test_a_declared_server_serves_the_object(
 
 def test_the_contract_comes_first(tmp_path: Path) -> None:
     """A root main.py with a real guard runs, and the object beside it is named for later."""
-    files = {"main.py": GUARDED, "web.py": FASTAPI, "requirements.txt": "uvicorn"}
+    files = {"main.py": WORKS, "web.py": FASTAPI, "requirements.txt": "uvicorn"}
     found = detect(tree(tmp_path, files))
     assert (found.display, found.run, found.web_object) == ("main.py", None, "web:app")
     assert f"web.py: comes after {found.display}" in found.rejected
@@ -83,7 +84,7 @@ def test_a_django_project_in_a_folder_is_one_of_its_own(tmp_path: Path) -> None:
     with pytest.raises(EntrypointError, match="nothing to run") as caught:
         detect(tree(tmp_path, {**files, "requirements.txt": "gunicorn"}))
     assert "add the folder to the slug, …#:backend" in str(caught.value.next_step)
-    assert detect(tmp_path / "backend").display.startswith("manage.py runserver")
+    assert detect(tmp_path / "backend").display == "gunicorn site.wsgi:application" + BIND
 
 
 def test_importing_must_not_serve(tmp_path: Path) -> None:
@@ -92,16 +93,19 @@ def test_importing_must_not_serve(tmp_path: Path) -> None:
     assert detect(tree(tmp_path, files)).display == "app.py"
 
 
-def test_the_development_server_of_django_is_said(tmp_path: Path) -> None:
-    """Nothing else is there to serve it, and the user should know; it can be asked for, too."""
-    notes = detection.detect(tree(tmp_path, DJANGO)).notes
-    assert len(notes) == 1
-    assert notes[0].startswith("no WSGI server in the requirements: runs Django's development")
-    (tmp_path / "main.py").write_text(GUARDED)
-    found = detect(tmp_path)
-    assert (found.display, found.web_object) == ("main.py", "manage.py")
+def test_django_is_never_served_by_its_development_server(tmp_path: Path) -> None:
+    """A server is supplied and said; manage.py can be asked for, too."""
+    found = detection.detect(tree(tmp_path, DJANGO))
+    (note,) = found.notes
+    supplied = (
+        "gunicorn is supplied to serve site.wsgi:application: the requirements name no server"
+    )
+    assert (note, found.entrypoint.supplied) == (supplied, "gunicorn")
+    (tmp_path / "main.py").write_text(WORKS)
+    contract = detect(tmp_path)
+    assert (contract.display, contract.web_object) == ("main.py", "manage.py")
     asked = detect(tmp_path, entrypoint="manage.py")
-    assert asked.display == "manage.py runserver 0.0.0.0:$PORT --noreload"
+    assert asked.display == found.entrypoint.display
     assert detect(tmp_path, entrypoint=str(written_entrypoint(asked))) == asked
 
 
@@ -136,13 +140,11 @@ def test_equal_candidates_are_a_question(
 
 
 def test_an_object_by_name(tmp_path: Path) -> None:
-    """`entrypoint: module:object` serves the object; without a server it says which to add."""
+    """`entrypoint: module:object` serves the object, by a supplied server if none is named."""
     files = {"web.py": "from kit import build\napp = build()\n", "tool.py": "def run(): ...\n"}
     root = tree(tmp_path, {**files, "requirements.txt": "gunicorn"})
     assert detect(root, entrypoint="web:app").display == "gunicorn web:app" + BIND
     assert detect(root, entrypoint="web.py:app").display == "gunicorn web:app" + BIND
     assert detect(root, entrypoint="tool:run").display == "tool:run"
     (root / "requirements.txt").write_text("")
-    with pytest.raises(EntrypointError, match="name no server for it") as caught:
-        detect(root, entrypoint="web:app")
-    assert "add gunicorn or waitress" in str(caught.value.next_step)
+    assert detect(root, entrypoint="web:app").supplied == "gunicorn"

@@ -1,0 +1,127 @@
+"""Files that a tool of their framework runs, and what frameworks need around their program."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import groupby
+from pathlib import PurePosixPath
+
+from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.program.detection.candidate import Candidate, marked, module_name
+from iac_wrapper.program.detection.frameworks import FRAMEWORKS, Framework, Mark
+from iac_wrapper.program.detection.own_files import located
+from iac_wrapper.program.detection.project import Project
+from iac_wrapper.program.detection.served_objects import own_servers
+
+_WORDS = re.compile("|".join(filter(None, (row.imports for row in FRAMEWORKS))).encode())
+_STEMS = re.compile(r"(^|_)(app|main|home|index|server|locustfile|celery)(_|$)", re.I)
+"""Names that people give to the file that is run."""
+
+_TASKS = ("tasks.py", "*/tasks.py", "src/*/tasks.py")
+"""Files that hold commands for developers, or a queue."""
+
+Rank = list[Candidate]
+
+_NO_FUNCTION = Candidate(
+    "functions-framework",
+    note="no function is marked with @functions_framework.http: write `entrypoint:"
+    " functions-framework --target FUNCTION --source main.py --port $PORT` in its entry",
+)
+
+
+def framework_files(project: Project, *, last: bool) -> Iterator[Rank]:
+    """Candidates, those nearest to the root and of telling names first.
+
+    Args:
+        project: the checkout.
+        last: those of frameworks whose files lie beside other programs as well; none if the
+            requirements do not name it or a file serves by itself.
+    """
+    found = list(_marked(project, last=last))
+    if not last and "functions-framework" in project.declared and not found:
+        yield [_NO_FUNCTION]
+    if not found or (last and any(True for _ in own_servers(project))):
+        return
+    imported = set(_imported(project, {relative for relative, _ in found}))
+    left = [one for one in found if one[0] not in imported and "pages" not in one[0].split("/")]
+    ordered = sorted(left, key=_distance)
+    for _, group in groupby(ordered, key=_distance):
+        yield [_candidate(relative, mark) for relative, mark in group]
+
+
+def _marked(project: Project, *, last: bool) -> Iterator[tuple[str, Mark]]:
+    tasks = (path for pattern in _TASKS for path in project.root.glob(pattern))
+    queues = [path.relative_to(project.root).as_posix() for path in tasks] if last else []
+    for relative in [*project.files_with(_WORDS), *sorted(queues)]:
+        source = project.source(relative)
+        for mark in marked(source) if source else ():
+            row = mark.framework
+            is_wanted = row.is_last == last and (not last or project.declared & set(row.packages))
+            if is_wanted and (not row.needs or (project.root / row.needs).is_file()):
+                yield relative, mark
+
+
+def _imported(project: Project, files: set[str]) -> Iterator[str]:
+    """Those of the files that another of them imports."""
+    for relative in files:
+        source = project.source(relative)
+        for dotted in source.own_imports if source else ():
+            other = located(project.root, dotted, relative)[0]
+            if other in files and other != relative:
+                yield other
+
+
+def _distance(one: tuple[str, Mark]) -> tuple[int, bool]:
+    path = PurePosixPath(one[0])
+    return len(path.parts) - (path.parts[0] == "src"), _STEMS.search(path.stem) is None
+
+
+def _candidate(relative: str, mark: Mark) -> Candidate:
+    found = mark.framework.entrypoint(relative, module_name(relative), mark.name)
+    write = found.display if mark.framework.is_named or mark.framework.is_last else relative
+    return Candidate(relative, found, found.reason, write=write)
+
+
+def with_surroundings(project: Project, entrypoint: Entrypoint) -> Entrypoint:
+    """The program with the variables and the writable folders of the frameworks that the
+    requirements name or that it is run by."""
+    if entrypoint.kind in ("binary", "image"):
+        return entrypoint
+    rows = [row for row in FRAMEWORKS if _is_of(row, project, entrypoint)]
+    variables = dict(entrypoint.variables)
+    variables |= {name: value for row in rows for name, value in row.variables}
+    writable = {f"/app/{path}" for row in rows for path in _writable(row, project)}
+    return replace(
+        entrypoint,
+        variables=tuple(sorted(variables.items())),
+        writable=tuple(sorted(writable)),
+    )
+
+
+def _is_of(row: Framework, project: Project, entrypoint: Entrypoint) -> bool:
+    is_run = bool(row.command) and entrypoint.target in (row.command[0], row.imports)
+    return is_run or bool(project.declared & set(row.packages))
+
+
+def _writable(row: Framework, project: Project) -> Iterator[str]:
+    if not row.writable or (row.writes and not project.files_with(re.compile(row.writes.encode()))):
+        return
+    free = [path for path in row.writable if not (project.root / path).exists()]
+    for path in free:
+        if str(PurePosixPath(path).parent) not in free:
+            yield path
+
+
+def kept_in_memory(entrypoint: Entrypoint) -> list[str]:
+    """A sentence for each folder that only is in memory."""
+    return [
+        f"{path} is writable and in memory only: `volumes: {{{_volume(path)}: {path}}}` in its"
+        " entry keeps what is written there"
+        for path in entrypoint.writable
+    ]
+
+
+def _volume(path: str) -> str:
+    return PurePosixPath(path).name.strip(".")
