@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from iac_wrapper.model.app import DEFAULT_PROBATION, ResolvedApp
 from iac_wrapper.model.crash_patterns import Finding, find, unix_lines
 from iac_wrapper.model.health import Health, Probe
+from iac_wrapper.model.usage import may_be_usage, usage_finding, usage_line
 
 SHOWN_LINES = 20
 """How much of the program's last words is shown."""
@@ -85,6 +86,7 @@ def diagnose(facts: DiagnosisFacts) -> Diagnosis:
     finding = (
         _around(facts)
         or _memory(facts)
+        or _usage(facts, runs)
         or (_said_by_the_program(facts, runs) if _has_failed(facts.health) else None)
         or _said_by_the_runner(facts, runs)
     )
@@ -126,6 +128,14 @@ def processes(killed: int) -> str:
 def more_memory(limit: int) -> str:
     """What to do about a limit, in MiB, that was too low."""
     return f"write `memory: {2 * limit}m` in its entry, or set IAC_MEMORY_MB for all"
+
+
+def _usage(facts: DiagnosisFacts, runs: Sequence[Sequence[str]]) -> Finding | None:
+    """A command line that got no arguments."""
+    shown = next((line for run in runs[-2:] if (line := usage_line(run))), "")
+    return (
+        usage_finding(facts.app, shown) if shown and may_be_usage(facts.app, facts.health) else None
+    )
 
 
 def _has_failed(health: Health) -> bool:

@@ -21,6 +21,7 @@ from iac_wrapper.model.health import Health, Probe
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.proof import ProofQuestion
 from iac_wrapper.model.report import ProjectReport, ServiceReport, UrlFault
+from iac_wrapper.model.usage import may_be_usage, not_completed, usage_line
 from iac_wrapper.operations import ingress, public_answer, releases
 from iac_wrapper.operations.failing import FailingCheck
 from iac_wrapper.operations.foreign_program import ask_of
@@ -193,6 +194,8 @@ def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first,
         limit = float(app.options.health_timeout or wait) if wait else 0.0
     narrator = Narrator(app.name, workspace.progress, limit)
     health = _ask(workspace, client, target, limit, stop, narrator.changed)
+    if health.way == "COMPLETED" and may_be_usage(app, health):
+        health = not_completed(health) if usage_line(_log_of(workspace, target)) else health
     narrator.result(health)
     report = ServiceReport(
         app=app,

@@ -34,6 +34,7 @@ TABLE = {
     "loops": "exited with code 1",
     "picky": "400 in N ms on 7400",
     "ends": "ended with exit code 0; nothing listens on port 8080",
+    "tool": "a command-line program: it printed its usage and ended",
     "elsewhere": "listens on 0.0.0.0:9000, requests go to 8080",
     "forgotten": "the module requests is missing",
     "hungry": "out of memory: its limit is 128 MiB; the kernel killed N of its processes",

@@ -32,6 +32,14 @@ class IPv6(http.server.ThreadingHTTPServer):
     address_family = socket.AF_INET6
 """
 
+TOOL = """
+import argparse
+parser = argparse.ArgumentParser(prog="tool")
+parser.add_argument("command", nargs="?")
+if not parser.parse_args().command:
+    parser.print_help()
+"""
+
 
 def serve(address: str, *, kind: str = "http.server.ThreadingHTTPServer", before: str = "") -> str:
     """A program of the standard library that serves on `address` after the statement `before`."""
@@ -203,6 +211,7 @@ PROJECTS: dict[str, dict[str, str]] = {
     "daemon": {"main.py": serve('("127.0.0.1", 7100)', before=DAEMONIZE)},
     "picky": {"main.py": PICKY},
     "ends": {"main.py": "print('nothing to serve')\n"},
+    "tool": {"main.py": TOOL},
     "late": {"main.py": serve('("127.0.0.1", 7200)', before="time.sleep(6)")},
     "elsewhere": {"main.py": serve('("0.0.0.0", 9000)')},
     "forgotten": {"app.py": IMPORTS_AT_REQUEST, "requirements.txt": FLASK},
