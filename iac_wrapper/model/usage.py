@@ -48,7 +48,8 @@ def may_be_usage(app: ResolvedApp, health: Health) -> bool:
 
 def not_completed(health: Health) -> Health:
     """`health` of a program whose end was no success."""
-    return replace(health, status="NOT_SERVING", cause=CAUSE, hopeless=True)
+    said = f"it printed its usage and ended ({health.message})"
+    return replace(health, status="NOT_SERVING", cause=CAUSE, message=said, hopeless=True)
 
 
 def usage_finding(app: ResolvedApp, line: str) -> Finding:
