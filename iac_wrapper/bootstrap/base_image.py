@@ -110,7 +110,7 @@ def _build(context: BootstrapRun, docker: Path, python: str) -> EngineImage:
         archive = Path(folder) / "root.tar"
         Path(folder).chmod(0o755)  # mmdebstrap drops to the user _apt inside
         command = debian.bootstrap_command(
-            python, archive, sources=_sources(context.machine, python), apt_options=_apt_options()
+            python, archive, sources=sources(context.machine, python), apt_options=_apt_options()
         )
         log = docker_images.log_name(reference)
         context.run_logged(
@@ -142,7 +142,7 @@ def _install_mmdebstrap(context: BootstrapRun) -> None:
     apt.install(context, ("mmdebstrap", "debian-archive-keyring"))
 
 
-def _sources(machine: Machine, python: str) -> list[str]:
+def sources(machine: Machine, python: str) -> list[str]:
     """This machine's own Debian mirrors; none on another distribution."""
     if machine.distribution != "debian" or not machine.codename:
         return []

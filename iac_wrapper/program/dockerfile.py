@@ -32,7 +32,8 @@ class DockerfileProps:
     image's tag. `early` and `late` are uv arguments before and after the source is copied; `early`
     sees only `files` (and `inline`: the context has a requirements.txt of its own). Without
     `python` there is no virtual environment at all. `requires` is a version range that the base's
-    Python is held against. `static_files` are those that Django would
+    Python is held against. `variables` and `pkg_info` tell the `late` step the version
+    (`VcsVersion`). `static_files` are those that Django would
     not serve. `labels` are added as they are.
     """
 
@@ -47,6 +48,8 @@ class DockerfileProps:
     late: Sequence[str] = ()
     inline: bool = False
     requires: str = ""
+    variables: Sequence[tuple[str, str]] = ()
+    pkg_info: str = ""
     static_files: StaticFiles | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
 

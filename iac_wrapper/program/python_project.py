@@ -63,6 +63,16 @@ def read_pyproject(root: Path) -> dict[str, Any]:
         ) from None
 
 
+def toml_or_empty(text: str | None) -> dict[str, Any]:
+    """The text of a TOML file as a dictionary, empty for what is none: the tool whose file it is
+    says more about that than we could.
+    """
+    try:
+        return tomllib.loads(text or "")
+    except tomllib.TOMLDecodeError:
+        return {}
+
+
 def table(data: Any, *keys: str) -> dict[str, Any]:
     """The nested table `keys`, empty when it is missing or no table."""
     for key in keys:
