@@ -28,6 +28,7 @@ from iac_wrapper.program.dockerfile import DockerfileProps, render
 from iac_wrapper.program.own_dockerfile import DockerfileBuild
 from iac_wrapper.program.python_version import PythonChoice, choose_python
 from iac_wrapper.program.pythons import OnlyThose, Pythons
+from iac_wrapper.program.setuptools_seed import setuptools_seed
 from iac_wrapper.program.vcs_version import VcsVersion, vcs_version
 from iac_wrapper.settings import Settings
 from iac_wrapper.sources.description import describe as describe_commit
@@ -102,6 +103,7 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         _props(checkout, entrypoint, base, dependencies, chosen),
         variables=version.variables,
         pkg_info=version.pkg_info,
+        seed=setuptools_seed(checkout.path, python) if python else None,
     )
     key = _key(checkout.tree, base.runtime_image, render(props), dependencies.inline)
     image = f"iac/{project}-{checkout.spec.name}:{key}"
@@ -122,6 +124,7 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
             *(chosen.notes if chosen else ()),
             *version.notes,
             *dependencies.notes,
+            *((props.seed.note,) if props.seed else ()),
             *((django.SERVED_BY_US,) if props.static_files else ()),
         ),
     )

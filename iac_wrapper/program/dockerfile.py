@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection.django import StaticFiles
+from iac_wrapper.program.setuptools_seed import SEED, SetuptoolsSeed
 from provider.image import KEY_LABEL
 
 _UV = """\
@@ -33,8 +34,8 @@ class DockerfileProps:
     sees only `files` (and `inline`: the context has a requirements.txt of its own). Without
     `python` there is no virtual environment at all. `requires` is a version range that the base's
     Python is held against. `variables` and `pkg_info` tell the `late` step the version
-    (`VcsVersion`). `static_files` are those that Django would
-    not serve. `labels` are added as they are.
+    (`VcsVersion`). `seed` is what setuptools is missed for. `static_files` are those that Django
+    would not serve. `labels` are added as they are.
     """
 
     runtime_image: str
@@ -50,6 +51,7 @@ class DockerfileProps:
     requires: str = ""
     variables: Sequence[tuple[str, str]] = ()
     pkg_info: str = ""
+    seed: SetuptoolsSeed | None = None
     static_files: StaticFiles | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
 
@@ -59,7 +61,12 @@ def render(props: DockerfileProps) -> str:
     command = ["--", *props.entrypoint.argv(props.port)]
     # One line: a file's name in it must not become an instruction.
     reason = " ".join(props.reason.split())
-    facts = {**vars(props), "reason": reason, "key_label": KEY_LABEL}
+    facts = {
+        **vars(props),
+        "reason": reason,
+        "key_label": KEY_LABEL,
+        "seed_requirement": shlex.quote(SEED),
+    }
     text = _template().render(**facts, command=command, uv=_uv)
     return text.rstrip() + "\n"
 

@@ -23,13 +23,16 @@ _DEPTH = 3
 
 _SKIPPED = re.compile(r"\..*|node_modules|__pycache__|tests?|docs|examples")
 
-_SHORT = 8
-"""Digits of a commit in a version."""
+_SHORT = 9
+"""Digits of a commit in a version, as setuptools-scm has them."""
 
-_TAG = re.compile(r"(?:^|[-_/a-z])[vV]?(\d+(?:\.\d+)*[^/]*)$")
+_TAG = re.compile(r"(?:\D*[-_/])?[vV]?(\d[^/]*)")
 """``v1.2``, ``release-1.2``, ``shop/v1.2``: what a tag has before its version."""
 
 _SCM = frozenset({"setuptools-scm", "hatch-vcs", "flit-scm", "vcs-versioning"})
+_NAMELESS = frozenset({"hatch-vcs", "flit-scm"})
+"""Those of them that do not say which project they ask for."""
+
 _DUNAMAI = {
     "uv-dynamic-versioning": "UV_DYNAMIC_VERSIONING_BYPASS",
     "poetry-dynamic-versioning": "POETRY_DYNAMIC_VERSIONING_BYPASS",
@@ -147,7 +150,8 @@ def _variables(project: _Project, found: Description) -> Iterator[tuple[str, str
     version = _version(project.backend, found)
     if project.backend in _SCM:
         # With the name: what is built for this project from source must keep its own version.
-        name = re.sub(r"[^A-Z0-9]+", "_", project.name.upper())
+        named = "" if project.backend in _NAMELESS else project.name.upper()
+        name = re.sub(r"[^A-Z0-9]+", "_", named)
         yield "SETUPTOOLS_SCM_PRETEND_VERSION" + (f"_FOR_{name}" if name else ""), version
     elif project.backend in _DUNAMAI:
         yield _DUNAMAI[project.backend], version
@@ -158,7 +162,7 @@ def _variables(project: _Project, found: Description) -> Iterator[tuple[str, str
 
 
 def _tagged(found: Description) -> Version | None:
-    match = _TAG.search(found.tag or "")
+    match = _TAG.fullmatch(found.tag or "")
     try:
         return Version(match[1]) if match else None
     except InvalidVersion:
@@ -177,7 +181,12 @@ def _origin(found: Description) -> str:
 
 
 def _version(backend: str, found: Description) -> str:
-    """The version as `backend` makes it from a tag when nothing else is configured."""
+    """The version as `backend` makes it from a tag when nothing else is configured, normalized
+    (PEP 440)."""
+    return str(Version(_made(backend, found)))
+
+
+def _made(backend: str, found: Description) -> str:
     sha = found.sha[:_SHORT]
     dirty = ["dirty"] if found.dirty else []
     tagged = _tagged(found)
