@@ -17,7 +17,6 @@ from iac_wrapper.model.plain import plain
 from iac_wrapper.model.redact import Redactor
 
 if TYPE_CHECKING:
-    from iac_wrapper.bootstrap.pythons import MachinePythons
     from iac_wrapper.operations.workspace import Workspace
 
 
@@ -28,6 +27,7 @@ def open_workspace(
 
     With an `environment` it is that one's project, which is said.
     """
+    from iac_wrapper.bootstrap.pythons import MachinePythons
     from iac_wrapper.operations.workspace import Workspace
 
     root = find_root(Path.cwd(), machine_home.checkout())

@@ -16,7 +16,14 @@ from packaging.version import Version
 
 from iac_wrapper.model.pythons import number
 from iac_wrapper.program.detection.python_files import python_files
-from iac_wrapper.program.python_project import REQUIREMENTS, inside, requirement_files
+from iac_wrapper.program.python_project import (
+    REQUIREMENTS,
+    inside,
+    read_pyproject,
+    requirement_files,
+    strings,
+    table,
+)
 
 SEED = "setuptools<82"
 """The last that has `pkg_resources`."""
@@ -61,11 +68,14 @@ def setuptools_seed(root: Path, python: str) -> SetuptoolsSeed | None:
     """What the checkout `root` misses on Python `python` (``3.12``), None if nothing.
 
     Raises:
-        SourceError: a requirements file is no text.
+        SourceError: a requirements file is no text, or pyproject.toml no TOML.
     """
     missing = {_RESOURCES} | ({_DISTUTILS} if number(python) >= (3, 12) else set())
-    lines = requirement_files(root, REQUIREMENTS).lines if inside(root, REQUIREMENTS) else ()
-    wanted = (*_of_code(root), *_of_requirements(lines))
+    listed = requirement_files(root, REQUIREMENTS).lines if inside(root, REQUIREMENTS) else ()
+    project = table(read_pyproject(root), "project")
+    lines = (*listed, *strings(project.get("dependencies")))
+    wanted = [*_of_code(root), *_of_requirements(lines)]
+    wanted.sort(key=lambda seed: seed.module == _DISTUTILS)  # a newer setuptools has that one too
     return next((seed for seed in wanted if seed.module in missing), None)
 
 

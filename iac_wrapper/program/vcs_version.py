@@ -174,10 +174,9 @@ def _origin(found: Description) -> str:
     at = f"commit {found.sha[:_SHORT]}" if found.sha else "the source, which is in no repository,"
     if _tagged(found) is None:
         return f"no tag with a version leads to {at}"
-    after = (
-        f"{found.distance} commits after tag {found.tag}" if found.distance else f"tag {found.tag}"
-    )
-    return after + (", with changes" if found.dirty else "")
+    plural = "" if found.distance == 1 else "s"
+    after = f"{found.distance} commit{plural} after " if found.distance else ""
+    return f"{after}tag {found.tag}" + (", with changes" if found.dirty else "")
 
 
 def _version(backend: str, found: Description) -> str:

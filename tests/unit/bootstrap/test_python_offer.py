@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from iac_wrapper.bootstrap import python_offer, setup
+from iac_wrapper.bootstrap import base_image, python_offer, setup
 from iac_wrapper.files import host
 from iac_wrapper.files.host import Host, PythonBase
 from tests.unit.bootstrap.conftest import Rig
@@ -71,7 +71,7 @@ def test_without_a_registry_the_mirror_is_asked(
     rig.tool("apt-get", "#!/bin/sh\n")
     rig.tool("apt-cache", f"#!/bin/sh\necho '{printed}'\n")
     rig.tool("mmdebstrap", "#!/bin/sh\n")
-    monkeypatch.setattr(python_offer.base_image, "sources", lambda *_: ["deb http://m s main"])
+    monkeypatch.setattr(base_image, "sources", lambda *_: ["deb http://m s main"])
     assert python_offer.offered(rig.context) == ["3.13"]
 
 

@@ -20,6 +20,16 @@ from iac_wrapper.program.setuptools_seed import setuptools_seed
         ({"requirements.txt": "gunicorn==20.1.0  # old\n"}, "3.11", "gunicorn 20.1.0"),
         ({"requirements.txt": "Django[argon2]==2.2.28 ; python_version>'3'\n"}, "3.12", "Django"),
         ({"requirements.txt": "Django==2.2.28\n"}, "3.11", None),
+        (
+            {"pyproject.toml": "[project]\ndependencies = ['fs==1', 'razorpay==1.2']"},
+            "3.11",
+            "razorpay",
+        ),
+        (
+            {"requirements.txt": "gunicorn==20.0.4\n", "shop.py": "import distutils\n"},
+            "3.12",
+            "gunicorn",
+        ),
         ({"requirements.txt": "gunicorn==23.0.0\n"}, "3.12", None),
         ({"requirements.txt": "gunicorn\n"}, "3.12", None),
         ({"requirements.txt": "gunicorn===20\ngunicorn==20.*\n== ==\n"}, "3.12", None),
