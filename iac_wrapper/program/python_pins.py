@@ -18,7 +18,8 @@ from iac_wrapper.program.python_ranges import Range
 _VERSION = re.compile(
     r"(?:(?:cpython|python)[-@]?)?(?:latest:|prefix:)?"
     r"(?P<major>\d+)(?:\.(?P<minor>\d+))?(?P<patch>\.\d+)?(?P<any>\.[*x])?"
-    r"(?P<threads>t|\+freethreaded)?(?:(?:-|a|b|rc|\+|/)[\w.+/-]*)?"
+    r"(?P<threads>t|\+freethreaded)?(?:(?:-|a|b|rc|\+|/)[\w.+/-]*)?",
+    re.ASCII,
 )
 _CONDA = ("environment.yml", "environment.yaml")
 _ANY = ("system", "*")
@@ -107,7 +108,7 @@ def _conda(text: str | None) -> Iterator[str]:
     """``python=3.12``, ``python>=3.9``, ``conda-forge::python 3.12.*`` among the dependencies."""
     try:
         found = yaml.safe_load(text or "")
-    except (yaml.YAMLError, ValueError):
+    except (yaml.YAMLError, ValueError, RecursionError):
         return
     listed = found.get("dependencies") if isinstance(found, dict) else None
     for line in strings([one for one in listed if isinstance(one, str)] if listed else []):

@@ -54,7 +54,7 @@ def read_pyproject(root: Path) -> dict[str, Any]:
     text = read_text(root, PYPROJECT)
     try:
         return tomllib.loads(text or "")
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # too long a number, too deep a table
         raise SourceError(
             "not valid TOML",
             where=PYPROJECT,
@@ -69,7 +69,7 @@ def toml_or_empty(text: str | None) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(text or "")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return {}
 
 

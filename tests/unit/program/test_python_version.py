@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from iac_wrapper.errors import EntrypointError
+from iac_wrapper.errors import EntrypointError, SourceError
 from iac_wrapper.program.python_version import PythonChoice, choose_python
 
 INLINE = '# /// script\n# requires-python = ">=3.12"\n# dependencies = ["idna"]\n# ///\nprint()\n'
@@ -128,6 +128,9 @@ def test_every_range_holds(tmp_path: Path, files: dict[str, str]) -> None:
         ("environment.yml", CONDA.format("python>=3.9,<3.12"), "3.11"),
         ("environment.yml", CONDA.format("python-dateutil=3.13"), "3.11"),
         ("environment.yml", "dependencies: [", "3.11"),
+        ("environment.yml", "[" * 3000, "3.11"),
+        ("mise.toml", "a = " + "9" * 5000, "3.11"),
+        ("Pipfile", "a = " + "[" * 3000, "3.11"),
     ],
 )
 def test_version_files(tmp_path: Path, name: str, text: str, version: str) -> None:
@@ -219,6 +222,8 @@ def test_what_is_not_met_is_said(
         ({".python-version": "2.7"}, ".python-version", ["Python 2.7 cannot be had", "3.11"]),
         ({".python-version": "3.999"}, ".python-version", ["write one of these in"]),
         ({".python-version": "pypy3.10"}, ".python-version", ["no version of CPython"]),
+        ({".python-version": "\u0663"}, ".python-version", ["no version of CPython"]),
+        ({".python-version": "9" * 400}, ".python-version", ["cannot be had"]),
         ({".python-version": "newish"}, ".python-version", ["newish", "no version of CPython"]),
         ({"Pipfile": '[requires]\npython_version = "3.7"\n'}, "Pipfile", ["3.7"]),
         ({"environment.yml": CONDA.format("python=3.8")}, "environment.yml", ["3.8"]),
@@ -310,3 +315,11 @@ def test_a_lock_without_wheels_for_the_newest(tmp_path: Path, name: str, text: s
     chosen = choose(tmp_path, "3.11", "3.12", "3.13")
     assert chosen.version == "3.12"
     assert chosen.reason.endswith(f"; numpy in {name} has no wheel for 3.13")
+
+
+@pytest.mark.parametrize("text", ["a = " + "9" * 5000, "a = " + "[" * 3000])
+def test_a_project_file_that_cannot_be_read(tmp_path: Path, text: str) -> None:
+    """Numbers and tables without end are an error of ours, too."""
+    write(tmp_path, {"pyproject.toml": text})
+    with pytest.raises(SourceError, match="not valid TOML"):
+        choose(tmp_path, "3.11")
