@@ -26,6 +26,7 @@ from iac_wrapper.errors import IacError, file_error
 from iac_wrapper.files import file_lock
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model import references
+from iac_wrapper.model.event import Event
 from iac_wrapper.model.redact import is_masked
 
 if TYPE_CHECKING:
@@ -126,9 +127,12 @@ def _operate(
     job: Job, layout: Layout, chosen: settings.Settings, lock: Lock, sink: Sink
 ) -> Outcome:
     """Run the operation. Each is imported when it is wanted: that takes up to half a second."""
+    from iac_wrapper.bootstrap.pythons import MachinePythons  # noqa: PLC0415
     from iac_wrapper.operations.workspace import Workspace  # noqa: PLC0415
 
-    workspace = Workspace(layout, chosen, job.request.project, sink.emit, held_lock=lock)
+    pythons = MachinePythons(chosen, lambda line: sink.emit(Event("progress", line)))
+    project = job.request.project
+    workspace = Workspace(layout, chosen, project, sink.emit, held_lock=lock, pythons=pythons)
     operations = {"destroy": _destroy, "plan": _plan, "deploy": _deploy, "remove": _remove}
     return operations[job.request.kind](workspace, job.request, sink)
 

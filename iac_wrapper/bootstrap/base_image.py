@@ -113,7 +113,7 @@ def _build(context: BootstrapRun, docker: Path, python: str) -> EngineImage:
         command = debian.bootstrap_command(
             python,
             archive,
-            sources=_sources(context.machine, python),
+            sources=sources(context.machine, python),
             apt_options=apt_settings.apt_options(),
         )
         log = docker_images.log_name(reference)
@@ -146,7 +146,7 @@ def _install_mmdebstrap(context: BootstrapRun) -> None:
     apt.install(context, ("mmdebstrap", "debian-archive-keyring"))
 
 
-def _sources(machine: Machine, python: str) -> list[str]:
+def sources(machine: Machine, python: str) -> list[str]:
     """This machine's own Debian mirrors; none on another distribution."""
     if machine.distribution != "debian" or not machine.codename:
         return []

@@ -95,3 +95,35 @@ def import_command(python: str, archive: Path, docker: Path, reference: str) -> 
     changes = (*_CHANGES, f"LABEL {BASE_LABEL}={recipe_hash(python)}")
     flags = [part for change in changes for part in ("--change", change)]
     return Command(argv((docker, "import"), flags, (archive, reference)))
+
+
+def ask_commands(folder: Path, sources: Sequence[str]) -> tuple[Command, Command]:
+    """apt in `folder`, beside this machine's own: get package lists, print the versions of python3.
+
+    Args:
+        folder: an empty directory.
+        sources: sources.list lines, one for each release.
+    """
+    listed = folder / "sources.list"
+    listed.write_text("\n".join((*sources, "")), encoding="utf-8")
+    (folder / "lists" / "partial").mkdir(parents=True)
+    options = {
+        "Dir::Etc::SourceList": listed,
+        "Dir::Etc::SourceParts": "/dev/null",
+        "Dir::State::Lists": folder / "lists",
+        "Dir::Cache": folder,
+        "Acquire::Languages": "none",
+        "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled": "false",
+        "APT::Sandbox::User": "root",
+    }
+    flags = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
+    return (
+        Command(argv("apt-get", flags, "--quiet", "update")),
+        Command(argv("apt-cache", flags, "madison", "python3")),
+    )
+
+
+def pythons(madison: str) -> list[str]:
+    """The minor versions that a base can be built of, from what ``apt-cache madison`` prints."""
+    found = re.findall(r"(?m)^\s*python3 \|\s*(\d+\.\d+)\.\S+ \|", madison)
+    return [python for python in SUITES if python in found]

@@ -7,7 +7,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from uv import find_uv_bin
@@ -114,6 +114,28 @@ def run(context: BootstrapRun) -> BootstrapReport:
             *_units(),
         ],
     )
+
+
+def add_python(context: BootstrapRun, python: str) -> PythonBase:
+    """The base of one more Python on a machine that is set up; made unless it is recorded.
+
+    Raises:
+        IacError: it cannot be made here; its next_step says how a person can.
+    """
+    with _alone(context):
+        record = host.load_host(context.home)
+        if python not in record.bases:
+            docker = Path(record.docker)
+            images.warn_of_disk(context, docker)
+            index_settings.write_build_secrets(
+                context.home.build_secrets, context.environ, ca_bundle=context.settings.ca_bundle
+            )
+            base = base_image.ensure(context, docker, python, None)
+            runtime = images.ensure_runtime(context, docker, python, base)
+            made = PythonBase(base.reference, runtime.reference)
+            record = replace(record, bases={**record.bases, python: made})
+            host.save_host(record, context.home)
+    return record.bases[python]
 
 
 def _units() -> list[tuple[str, ...]]:

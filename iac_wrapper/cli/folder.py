@@ -27,6 +27,7 @@ def open_workspace(
 
     With an `environment` it is that one's project, which is said.
     """
+    from iac_wrapper.bootstrap.pythons import MachinePythons
     from iac_wrapper.operations.workspace import Workspace
 
     root = find_root(Path.cwd(), machine_home.checkout())
@@ -39,7 +40,8 @@ def open_workspace(
     if environment is not None:  # an empty one, of an unset variable, is a mistake
         name = settings.check_environment(name, environment)
         emit(Event("step", f"Project {name} (environment {environment})"))
-    return Workspace(Layout(root), loaded, name, emit, environment=environment)
+    pythons = MachinePythons(loaded, lambda line: emit(Event("progress", line)))
+    return Workspace(Layout(root), loaded, name, emit, environment=environment, pythons=pythons)
 
 
 def find_root(start: Path, own: Path | None) -> Path:

@@ -78,6 +78,12 @@ class Refs:
             detail="\n".join([*(f"{name} {found[0]}" for name in names), *others]),
         )
 
+    def tags(self, commit: str) -> list[str]:
+        """The tags of a commit, by their short names."""
+        prefix = "refs/tags/"
+        tagged = [name for name, sha in self.commits.items() if sha == commit]
+        return [name.removeprefix(prefix) for name in tagged if name.startswith(prefix)]
+
     def near(self, ref: str) -> list[str]:
         """Branches and tags to offer instead of a missing `ref`."""
         names = [

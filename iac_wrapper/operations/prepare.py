@@ -307,6 +307,7 @@ def _describe(
         layout=workspace.layout,
         settings=workspace.settings,
         project=workspace.project,
+        pythons=workspace.pythons,
     )
     workspace.progress(f"{spec.name}: {build.made_from}")
     notes = (*detected.notes, *build.notes, *volumes.hidden(checkout))

@@ -19,6 +19,7 @@ from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.event import Emit, Event
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.redact import Redactor
+from iac_wrapper.program.pythons import Pythons
 from iac_wrapper.settings import Settings
 
 
@@ -27,7 +28,8 @@ class Workspace:
     """A project, its folder, its settings and a sink for events.
 
     `held` is the project's lock if this process was given it for its whole life. `environment` is
-    the one of a repos file that was named.
+    the one of a repos file that was named. `pythons` makes bases that this machine does not have
+    yet; None: nobody does.
     """
 
     layout: Layout
@@ -36,6 +38,7 @@ class Workspace:
     emit: Emit
     held_lock: Lock | None = None
     environment: str | None = None
+    pythons: Pythons | None = None
 
     @cached_property
     def engine(self) -> Engine:

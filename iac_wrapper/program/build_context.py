@@ -15,10 +15,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.host import Host, PythonBase
 from iac_wrapper.files.layout import Layout
-from iac_wrapper.files.machine_home import setup_command
 from iac_wrapper.files.public_tree import PLAIN
 from iac_wrapper.model.app import DEFAULT_PORT, Checkout
 from iac_wrapper.model.base_url import without_credentials
@@ -36,7 +34,11 @@ from iac_wrapper.program.private_requirements import (
 )
 from iac_wrapper.program.python_version import PythonChoice, choose_python
 from iac_wrapper.program.system_packages import SystemPackages, find_system_packages
+from iac_wrapper.program.pythons import OnlyThose, Pythons
+from iac_wrapper.program.setuptools_seed import setuptools_seed
+from iac_wrapper.program.vcs_version import VcsVersion, vcs_version
 from iac_wrapper.settings import Settings
+from iac_wrapper.sources.description import describe as describe_commit
 from iac_wrapper.sources.source_copy import copy_source
 
 KEPT_CONTEXTS = 3
@@ -78,17 +80,34 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
     layout: Layout,
     settings: Settings,
     project: str,
+    pythons: Pythons | None = None,
 ) -> AppBuild:
     """What building `checkout` would mean. Reads the checkout; writes nothing.
 
+    Args:
+        checkout: the source.
+        entrypoint: what runs.
+        host: this machine's record.
+        layout: the project folder's paths.
+        settings: of the project folder.
+        project: its name.
+        pythons: makes the base of a Python that `host` has none for; None: nobody does.
+
     Raises:
-        SourceError: the dependencies cannot be installed, or need a Python that is not here.
+        SourceError: the dependencies cannot be installed, or need a Python that cannot be had.
         ConfigError: this machine has no base image.
+        CommandError: a base image cannot be made.
     """
+    pythons = pythons or OnlyThose(host.bases)
     dependencies = find_dependencies(checkout.path, entrypoint)
-    chosen = _python(checkout, entrypoint, host, settings)
+    chosen = _python(checkout, entrypoint, settings, pythons)
     python = chosen.version if chosen else None
-    base = _base(host, python or settings.python_version)
+    base = pythons.base(python or settings.python_version)
+    version = VcsVersion()
+    if dependencies.late:
+        version = vcs_version(
+            checkout.path, lambda: describe_commit(checkout, settings.hosts, layout.cache)
+        )
     system = find_system_packages(
         checkout.path, dependencies, checkout.spec.options.packages, python=chosen is not None
     )
@@ -97,6 +116,9 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         _props(checkout, entrypoint, base, dependencies, chosen),
         system=system,
         git=bool(repositories),
+        variables=version.variables,
+        pkg_info=version.pkg_info,
+        seed=setuptools_seed(checkout.path, python) if python else None,
     )
     static = props.static_files
     beside = {"requirements.txt": dependencies.inline} if dependencies.inline else {}
@@ -116,12 +138,15 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         source=checkout.path,
         context=layout.context(project, image),
         files={"Dockerfile": dockerfile, **beside},
-        made_from=_made_from(chosen, dependencies, system, repositories),
+        made_from=_made_from(chosen, dependencies, system, repositories)
+        + (version.said and f", {version.said}"),
         repositories=repositories,
         notes=(
             *(chosen.notes if chosen else ()),
+            *version.notes,
             *dependencies.notes,
             *system.notes,
+            *((props.seed.note,) if props.seed else ()),
             *((django.SERVED_BY_US,) if static and static.are_served else ()),
         ),
     )
@@ -202,24 +227,16 @@ def _prune(context: Path) -> None:
 
 
 def _python(
-    checkout: Checkout, entrypoint: Entrypoint, host: Host, settings: Settings
+    checkout: Checkout, entrypoint: Entrypoint, settings: Settings, pythons: Pythons
 ) -> PythonChoice | None:
     if entrypoint.kind == "binary":
         return None
-    script = entrypoint.target if entrypoint.kind == "script" else None
     return choose_python(
-        checkout.path, default=settings.python_version, available=host.bases, script=script
-    )
-
-
-def _base(host: Host, version: str) -> PythonBase:
-    if version in host.bases:
-        return host.bases[version]
-    raise ConfigError(
-        f"no base image for Python {version} on this machine",
-        where="IAC_PYTHON_VERSION",
-        found=", ".join(sorted(host.bases)) or "no base image at all",
-        next_step=setup_command(),
+        checkout.path,
+        default=settings.python_version,
+        available=pythons.here,
+        script=entrypoint.target if entrypoint.kind == "script" else None,
+        more=pythons.offered,
     )
 
 

@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection.django import StaticFiles
 from iac_wrapper.program.system_packages import SystemPackages
+from iac_wrapper.program.setuptools_seed import SEED, SetuptoolsSeed
 from provider.image import KEY_LABEL
 
 _UV = """\
@@ -29,9 +30,6 @@ UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS
 APT = Path(__file__).with_name("templates") / "apt.sh"
 """What steps that install Debian packages run; it lies beside the Dockerfile."""
 
-PLACEHOLDERS = {"SETUPTOOLS_SCM_PRETEND_VERSION": "0", "PBR_VERSION": "0"}
-"""Version numbers for build backends that would read them from git."""
-
 
 @dataclass(frozen=True)
 class DockerfileProps:
@@ -41,9 +39,10 @@ class DockerfileProps:
     image's tag. `early` and `late` are uv arguments before and after the source is copied; `early`
     sees only `files` (and `inline`: the context has a requirements.txt of its own). Without
     `python` there is no virtual environment at all. `requires` is a version range that the base's
-    Python is held against. `static_files` are those of Django that are collected or served by us.
-    `labels` are added as they are. `late_environment` are variables of the late step; `system` are
-    Debian packages; `git` says that the context has repositories in ``git/``.
+    Python is held against. `variables` and `pkg_info` tell the `late` step the version
+    (`VcsVersion`). `seed` is what setuptools is missed for. `static_files` are those of Django that
+    are collected or served by us. `labels` are added as they are. `system` are Debian packages;
+    `git` says that the context has repositories in ``git/``.
     """
 
     runtime_image: str
@@ -57,9 +56,11 @@ class DockerfileProps:
     late: Sequence[str] = ()
     inline: bool = False
     requires: str = ""
+    variables: Sequence[tuple[str, str]] = ()
+    pkg_info: str = ""
+    seed: SetuptoolsSeed | None = None
     static_files: StaticFiles | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
-    late_environment: Mapping[str, str] = field(default_factory=lambda: PLACEHOLDERS)
     system: SystemPackages = field(default_factory=SystemPackages)
     git: bool = False
 
@@ -69,7 +70,12 @@ def render(props: DockerfileProps) -> str:
     command = ["--", *props.entrypoint.argv(props.port)]
     # One line: a file's name in it must not become an instruction.
     reason = " ".join(props.reason.split())
-    facts = {**vars(props), "reason": reason, "key_label": KEY_LABEL}
+    facts = {
+        **vars(props),
+        "reason": reason,
+        "key_label": KEY_LABEL,
+        "seed_requirement": shlex.quote(SEED),
+    }
     text = _template().render(**facts, command=command, uv=_uv, cache=_cache(props))
     return text.rstrip() + "\n"
 

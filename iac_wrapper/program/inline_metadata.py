@@ -30,7 +30,7 @@ def inline_metadata(root: Path, script: str) -> dict[str, Any]:
         raise _bad(script, f"{len(blocks)} blocks")
     try:
         return tomllib.loads(content)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise _bad(script, str(error)) from None
 
 

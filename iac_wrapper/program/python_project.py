@@ -54,13 +54,23 @@ def read_pyproject(root: Path) -> dict[str, Any]:
     text = read_text(root, PYPROJECT)
     try:
         return tomllib.loads(text or "")
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # too long a number, too deep a table
         raise SourceError(
             "not valid TOML",
             where=PYPROJECT,
             found=str(error),
             next_step="correct that line in the repository",
         ) from None
+
+
+def toml_or_empty(text: str | None) -> dict[str, Any]:
+    """The text of a TOML file as a dictionary, empty for what is none: the tool whose file it is
+    says more about that than we could.
+    """
+    try:
+        return tomllib.loads(text or "")
+    except (ValueError, RecursionError):
+        return {}
 
 
 def table(data: Any, *keys: str) -> dict[str, Any]:

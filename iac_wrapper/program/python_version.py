@@ -1,27 +1,22 @@
-"""Which Python an app's image gets: what the project asks for, out of what this machine has."""
+"""Which Python an app's image gets: what the project asks for, out of what can be had here."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from iac_wrapper.errors import EntrypointError
 from iac_wrapper.files.machine_home import setup_command
-from iac_wrapper.program.inline_metadata import inline_metadata
+from iac_wrapper.model.pythons import SUPPORTED, newest_first
+from iac_wrapper.program.locked_wheels import Wheels, locked_wheels, without_wheel
 from iac_wrapper.program.python_pins import Pin, python_pins
-from iac_wrapper.program.python_project import PYPROJECT, read_pyproject, table
-
-_PATCHES = range(40)
-"""Patch releases to try: a base knows its minor version only, the installer checks the rest."""
+from iac_wrapper.program.python_ranges import Range, python_ranges
 
 
 @dataclass(frozen=True)
 class PythonChoice:
-    """A minor version (``3.11``), one sentence fragment why, and sentences on wishes not met.
+    """A minor version (``3.11``), one sentence fragment why, and sentences on what was not met.
 
     `check` is the range to hold the image's Python against, empty if any patch release is in it.
     """
@@ -32,30 +27,13 @@ class PythonChoice:
     check: str = ""
 
 
-@dataclass(frozen=True)
-class _Required:
-    """What a range says, where it stands, and as which alternatives it is read."""
-
-    where: str = ""
-    text: str = ""
-    ranges: tuple[SpecifierSet, ...] = (SpecifierSet(),)
-
-    def allows(self, minor: str) -> bool:
-        return any(
-            spec.contains(f"{minor}.{patch}", prereleases=True)
-            for spec in self.ranges
-            for patch in _PATCHES
-        )
-
-    def check(self, minor: str) -> str:
-        """The range, if it allows some patch releases of `minor` only."""
-        spec = self.ranges[0]
-        every = all(spec.contains(f"{minor}.{patch}", prereleases=True) for patch in _PATCHES)
-        return "" if every or len(self.ranges) > 1 else str(spec)
-
-
 def choose_python(
-    root: Path, *, default: str, available: Iterable[str], script: str | None = None
+    root: Path,
+    *,
+    default: str,
+    available: Iterable[str],
+    script: str | None = None,
+    more: Callable[[], Iterable[str]] = tuple,
 ) -> PythonChoice:
     """The Python for the checkout `root`.
 
@@ -64,110 +42,173 @@ def choose_python(
         default: the version of the settings, taken when nothing speaks against it.
         available: minor versions that this machine has a base image for.
         script: the Python file that is run, whose own metadata (PEP 723) counts too.
+        more: gives the minor versions that one could be made for; asked only if it matters.
 
     Raises:
-        EntrypointError: no available version is allowed by the project's requires-python.
+        EntrypointError: nothing that can be had is what the project asks for.
+        SourceError: pyproject.toml or a script's metadata is not TOML.
     """
-    bases = sorted({*available}, key=_key, reverse=True)
-    required = _required(root, script)
-    allowed = [version for version in bases if required.allows(version)]
-    if not allowed:
-        raise _unmet(required, bases, default)
-    pins = python_pins(root)
-    wanted = next((pin for pin in pins if pin.minor in allowed), None)
-    if wanted and wanted.minor:
-        reason = f"{wanted.where} asks for it"
-        return PythonChoice(wanted.minor, reason, _patch_note(wanted), required.check(wanted.minor))
-    if default not in bases:
-        raise EntrypointError(
-            f"no base image for Python {default} on this machine",
-            where="IAC_PYTHON_VERSION",
-            found=", ".join(bases),
-            next_step=setup_command(IAC_PYTHON_VERSION=default),
-        )
-    if default in allowed:
-        version, reason = default, "the default"
-    else:
-        version = allowed[0]
-        reason = f"requires-python {required.text} in {required.where}"
-    notes = _unmet_wish(version, pins, required)
-    return PythonChoice(version, reason, notes, required.check(version))
-
-
-def _unmet(required: _Required, bases: list[str], default: str) -> EntrypointError:
-    return EntrypointError(
-        "the project needs a Python that this machine has no base image for",
-        where=required.where or None,
-        found=f"requires-python {required.text!r}" if required.where else "no base image",
-        expected="a range that includes " + (" or ".join(bases) or default),
-        next_step=setup_command(IAC_PYTHON_VERSION="…") + " with a version in that range, if it is"
-        " one of 3.11, 3.12 and 3.13",
+    files, (lock, wheels) = python_pins(root), locked_wheels(root)
+    asked = _Asked(default, python_ranges(root, script), files[0] if files else (), lock, wheels)
+    versions = newest_first(available)
+    found = asked.best(versions)
+    if found is None or not asked.is_certain(found):
+        versions = newest_first([*versions, *more()])
+        found = asked.best(versions)
+    if found is None:
+        raise _unmet(asked, versions)
+    return PythonChoice(
+        found.version,
+        asked.reason(found),
+        (*_pin_notes(asked, found), *_other_files(files, found)),
+        asked.check(found.version),
     )
 
 
-def _patch_note(pin: Pin) -> tuple[str, ...]:
-    if not pin.has_patch:
-        return ()
-    said = f"{pin.where} asks for {pin.text}, the patch release is that of the base image"
-    return (f"python {pin.minor}: {said}",)
+@dataclass(frozen=True)
+class _Found:
+    """A version, the pin that it meets, and a fragment on why a newer one was passed over."""
+
+    version: str
+    pin: Pin | None = None
+    newer: str = ""
 
 
-def _unmet_wish(version: str, pins: tuple[Pin, ...], required: _Required) -> tuple[str, ...]:
-    """One sentence on version files none of whose versions is taken."""
-    if not pins:
-        return ()
-    wished = " or ".join(pin.text for pin in pins)
-    minors = [pin.minor for pin in pins if pin.minor]
-    excluded = minors and not any(required.allows(minor) for minor in minors)
-    why = f"which requires-python {required.text} excludes" if excluded else "not available here"
-    return (f"python {version}: {pins[0].where} asks for {wished}, {why}",)
+@dataclass(frozen=True)
+class _Asked:
+    """Everything that is asked for: `ranges` all hold, of `pins` the first that can be met.
+
+    `wheels` are those that the file `lock` names.
+    """
+
+    default: str
+    ranges: tuple[Range, ...]
+    pins: tuple[Pin, ...]
+    lock: str
+    wheels: Wheels
+
+    def best(self, versions: Sequence[str]) -> _Found | None:
+        """What is taken of `versions`, newest first.
+
+        A pin that cannot be met is given up only for a range, in which the author says that other
+        versions do.
+        """
+        allowed = [version for version in versions if self.allows(version)]
+        for pin in self.pins:
+            if fits := [version for version in allowed if pin.allows(version)]:
+                return replace(self._preferred(fits), pin=pin)
+        if self.pins and not self.ranges:
+            return None
+        if not self.ranges:
+            return _Found(self.default) if self.default in versions else None
+        return self._preferred(allowed) if allowed else None
+
+    def is_certain(self, found: _Found) -> bool:
+        """Whether no other version could be taken instead."""
+        if not (self.pins or self.ranges):
+            return True
+        return bool(found.pin and found.pin == self.pins[0] and found.pin.minor)
+
+    def allows(self, version: str) -> bool:
+        """Whether all ranges have it."""
+        return all(one.allows(version) for one in self.ranges)
+
+    def partly(self, version: str) -> list[Range]:
+        """The ranges that hold for some patch releases of it only."""
+        return [one for one in self.ranges if not one.allows_all(version)]
+
+    def check(self, version: str) -> str:
+        """What the installer has to hold the patch release of `version` against."""
+        partly = [one.alternatives for one in self.partly(version)]
+        return ",".join(str(alternatives[0]) for alternatives in partly if len(alternatives) == 1)
+
+    def reason(self, found: _Found) -> str:
+        """Why it was taken, as a fragment."""
+        if found.pin:
+            return f"{found.pin.where} asks for it{found.newer}"
+        if not self.ranges:
+            return "the default"
+        return " and ".join(one.said for one in self.ranges) + found.newer
+
+    def _preferred(self, fits: Sequence[str]) -> _Found:
+        """The newest: among those that fit whatever their patch release is, and of these among
+        those for which the lock has wheels."""
+        sure = [version for version in fits if not self.partly(version)] or fits
+        lacking = {version: without_wheel(self.wheels, version) for version in sure}
+        best = next((version for version in sure if not lacking[version]), sure[0])
+        newer = f"; {lacking[sure[0]]} in {self.lock} has no wheel for {sure[0]}"
+        return _Found(best, newer=newer if best != sure[0] else "")
 
 
-def _required(root: Path, script: str | None) -> _Required:
-    """The first requires-python that is stated; by default any Python will do."""
-    pyproject = read_pyproject(root)
-    stated = [(PYPROJECT, table(pyproject, "project").get("requires-python"))]
-    if script:
-        stated.insert(0, (script, inline_metadata(root, script).get("requires-python")))
-    for where, text in stated:
-        if isinstance(text, str):
-            return _Required(where, text, (_parse(where, text),))
-    poetry = table(pyproject, "tool", "poetry", "dependencies").get("python")
-    if isinstance(poetry, str):
-        ranges = tuple(_parse(PYPROJECT, _poetry(part)) for part in re.split(r"\|\|?", poetry))
-        return _Required(PYPROJECT, poetry, ranges)
-    return _Required()
+def _unmet(asked: _Asked, versions: Sequence[str]) -> EntrypointError:
+    """Nothing fits: what was asked for and where, what there is, and what would help."""
+    there = " or ".join(versions) or "none at all"
+    if asked.pins and not asked.ranges:
+        names = " or ".join(pin.text for pin in asked.pins)
+        other = all(pin.range is None for pin in asked.pins)
+        return EntrypointError(
+            f"Python {names} cannot be had here"
+            + (": it is no version of CPython" if other else ""),
+            where=asked.pins[0].where,
+            found=names,
+            expected=f"a version that can be had: {there}",
+            next_step=_help(asked, f"write one of these in {asked.pins[0].where}"),
+        )
+    if not asked.ranges:
+        return EntrypointError(
+            f"no base image for Python {asked.default} on this machine",
+            where="IAC_PYTHON_VERSION",
+            found=there,
+            next_step=setup_command(IAC_PYTHON_VERSION=asked.default),
+        )
+    return EntrypointError(
+        "the project needs a Python that cannot be had here",
+        where=asked.ranges[0].where,
+        found="; ".join(one.said for one in asked.ranges),
+        expected=f"a range that includes {there}",
+        next_step=_help(asked, "widen the range in the repository"),
+    )
 
 
-def _parse(where: str, text: str) -> SpecifierSet:
-    try:
-        return SpecifierSet(text)
-    except InvalidSpecifier:
-        raise EntrypointError(
-            "requires-python is not a version range",
-            where=where,
-            found=repr(text),
-            expected='a range such as ">=3.11"',
-            next_step="correct it in the repository",
-        ) from None
+def _help(asked: _Asked, edit: str) -> str:
+    """An edit, and for what the tool could run the image that the engine would need."""
+    wanted = [
+        version
+        for version in SUPPORTED
+        if asked.allows(version)
+        and (not asked.pins or any(pin.allows(version) for pin in asked.pins))
+    ]
+    if not wanted:
+        return edit
+    image = f"python:{wanted[0]}-slim"
+    return f"docker pull {image} (or docker load from a file), then the same command; or {edit}"
 
 
-def _poetry(text: str) -> str:
-    """One alternative of Poetry's own notation as a range of the standard one."""
-    parts = re.split(r"\s*,\s*|(?<=[\w*])\s+(?=[<>=!~^])", text.strip())
-    return ",".join(_poetry_part(part.strip()) for part in parts)
+def _pin_notes(asked: _Asked, found: _Found) -> list[str]:
+    """What the version file that counts asks for and does not get."""
+    start = f"python {found.version}: "
+    if pin := found.pin:
+        notes = []
+        if pin.patch:
+            notes.append(f"{pin.text}, the patch release is that of the base image")
+        if pin.threads:
+            notes.append(f"{pin.text}, base images have no free-threaded build")
+        return [f"{start}{pin.where} asks for {note}" for note in notes]
+    if not asked.pins:
+        return []
+    wished = " or ".join(pin.text for pin in asked.pins)
+    minors = [pin.minor for pin in asked.pins if pin.minor]
+    excluding = [one for one in asked.ranges if minors and not any(map(one.allows, minors))]
+    why = f"which {excluding[0].said} excludes" if excluding else "which cannot be had here"
+    allowed = "" if excluding else f"; {asked.ranges[0].said} allows others"
+    return [f"{start}{asked.pins[0].where} asks for {wished}, {why}{allowed}"]
 
 
-def _poetry_part(text: str) -> str:
-    """``^3.11``, ``~3.11``, ``3.11`` and ``3.*``; anything else Poetry writes is a range."""
-    if match := re.fullmatch(r"\^\s*(\d+)(\.[\d.]+)?", text):
-        return f">={match[1]}{match[2] or ''},<{int(match[1]) + 1}"
-    if match := re.fullmatch(r"~\s*(\d+)\.(\d+)[\d.]*", text):
-        return f"=={match[1]}.{match[2]}.*"
-    if text == "*":
-        return ""
-    return re.sub(r"^(\d[\d.]*)(?:\.\*)?$", r"==\1.*", text)
-
-
-def _key(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
+def _other_files(files: Sequence[Sequence[Pin]], found: _Found) -> list[str]:
+    """A note on each version file after the first that asks for another version."""
+    return [
+        f"python {found.version}: {pins[0].where} asks for {' or '.join(pin.text for pin in pins)},"
+        f" and {files[0][0].where} counts before it"
+        for pins in files[1:]
+        if not any(pin.allows(found.version) for pin in pins)
+    ]

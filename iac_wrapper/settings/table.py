@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from iac_wrapper.files import machine_home
 from iac_wrapper.files.machine_home import MachineHome
+from iac_wrapper.model import pythons
 from iac_wrapper.model.hosts import GitHost, Hosts
 from iac_wrapper.model.options import MIN_MEMORY_MB
 from iac_wrapper.settings import forms
@@ -97,8 +98,8 @@ class Settings:
     python_version = Setting(
         "IAC_PYTHON_VERSION",
         "3.11",
-        forms.one_of("3.11", "3.12", "3.13"),
-        "Python of the app images (3.11, 3.12, 3.13).",
+        forms.one_of(*reversed(pythons.SUPPORTED)),
+        f"Python of app images that ask for no other ({', '.join(reversed(pythons.SUPPORTED))}).",
     )
     base_images = Setting(
         "IAC_BASE_IMAGES",

@@ -130,11 +130,24 @@ def find_commits(remote: Remote, short: str, scratch: Path) -> list[str]:
     Raises:
         SourceError: as `ls_remote`.
     """
+    with history(remote, scratch) as repository:
+        done = local(repository, "rev-parse", f"--disambiguate={short}")
+        return [sha for sha in done.stdout.split() if _is_commit(repository, sha)]
+
+
+@contextmanager
+def history(remote: Remote, scratch: Path) -> Iterator[Path]:
+    """A bare repository with all branches, tags and commits, for as long as a block runs.
+
+    No file is fetched where the server can filter.
+
+    Raises:
+        SourceError: as `ls_remote`.
+    """
     scratch.mkdir(parents=True, exist_ok=True)
     with _repository(scratch) as repository:
         _network(remote, repository, "fetch", "--filter=tree:0", "--no-tags", refspecs=_ALL_REFS)
-        done = local(repository, "rev-parse", f"--disambiguate={short}")
-        return [sha for sha in done.stdout.split() if _is_commit(repository, sha)]
+        yield repository
 
 
 def count_commits(remote: Remote, old: str, new: str) -> int | None:

@@ -8,6 +8,7 @@ import pytest
 
 from iac_wrapper.files import lock_file
 from tests.e2e.conftest import Project
+from tests.support.git_server import Repository
 
 pytestmark = pytest.mark.integration
 
@@ -16,6 +17,17 @@ APP = (
     "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
     "    return [b'served']\n"
 )
+TAGGED = """\
+[build-system]
+requires = ["setuptools", "setuptools-scm>=8"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "shop.web"
+dynamic = ["version"]
+[tool.setuptools]
+py-modules = ["web"]
+[tool.setuptools_scm]
+"""
 ASK = "import urllib.request as u; print(u.urlopen('http://{}:50051/').read().decode())"
 
 
@@ -28,7 +40,10 @@ def _write(folder: Path, files: dict[str, str | bytes]) -> None:
 
 @pytest.fixture(scope="module")
 def deployed(project: Project) -> Project:
-    """One service started from words, one by a shell; requirements as Windows writes them."""
+    """One service started from words, one by a shell; requirements as Windows writes them.
+
+    The second has its version from a tag, and a gunicorn from before setuptools lost pkg_resources.
+    """
     command = "gunicorn web:app --bind 127.0.0.1:${PORT:-5000}"
     common: dict[str, str | bytes] = {
         "web.py": APP,
@@ -39,7 +54,9 @@ def deployed(project: Project) -> Project:
     words = {"Procfile": f"release: python cron_task.py\nweb: {command}\n"}
     shell = {"Procfile": f"web: python cron_task.py && {command}\n"}
     _write(project.folder / "words", {**common, **words})
-    _write(project.folder / "shell", {**common, **shell})
+    tagged = Repository.create(project.folder / "shell")
+    tagged.commit({**common, **shell, "base.txt": "gunicorn==20.1.0\n", "pyproject.toml": TAGGED})
+    tagged.git("tag", "v1.2.3")
     project.file.write_text("- {slug: ./words, env: {OTEL_TRACES_EXPORTER: console}}\n- ./shell\n")
     project.deploy()
     return project
@@ -71,6 +88,17 @@ def test_a_command_is_traced_and_no_shell_stays(deployed: Project) -> None:
     commands = [line[-1] for line in deployed.container("shell", "app").top()["Processes"]]
     assert not [command for command in commands if command.startswith("/bin/sh")]
     assert any("gunicorn web:app" in command for command in commands)
+
+
+def test_a_version_from_a_tag(deployed: Project) -> None:
+    """The image has what git would have said, and setuptools for a server that misses it."""
+    asked = "import importlib.metadata as m, pkg_resources; print(m.version('shop.web'))"
+    answer = deployed.container("shell", "app").exec_run(
+        ["/venv/bin/python", "-Wignore", "-c", asked]
+    )
+    assert answer.output.decode().strip() == "1.2.3"
+    lock = lock_file.load_lock(deployed.folder / "repos.lock.json")
+    assert any(note.startswith("gunicorn 20.1.0 imports pkg_res") for note in lock.apps[0].notes)
 
 
 def test_a_patch_release_that_is_not_there(deployed: Project) -> None:

@@ -111,4 +111,4 @@ def test_a_failed_build_names_its_log(rig: Rig) -> None:
 
 def test_other_distributions_use_debians_default_mirror() -> None:
     ubuntu = replace(DEBIAN_ROOT, distribution="ubuntu", codename="noble")
-    assert base_image._sources(ubuntu, "3.11") == []
+    assert base_image.sources(ubuntu, "3.11") == []

@@ -99,3 +99,16 @@ def test_the_import_labels_the_image_with_the_recipe() -> None:
     argv = debian.import_command("3.11", Path("r.tar"), Path("docker"), "iac/python:3.11-slim").argv
     assert f"LABEL org.karstkit.base={debian.recipe_hash('3.11')}" in argv
     assert argv[-2:] == ("r.tar", "iac/python:3.11-slim")
+
+
+def test_the_mirror_says_which_pythons_it_has(tmp_path: Path) -> None:
+    """By the package lists of its releases, which apt keeps in a folder of their own."""
+    printed = (
+        "   python3 |   3.13.5-1 | http://m/debian trixie/main amd64 Packages\n"
+        "   python3 |   3.14.7-3 | http://m/debian sid/main amd64 Packages\n"
+    )
+    assert debian.pythons(printed) == ["3.13"]
+    update, listed = debian.ask_commands(tmp_path, ["deb http://m/debian trixie main"])
+    assert (tmp_path / "sources.list").read_text() == "deb http://m/debian trixie main\n"
+    assert f"Dir::State::Lists={tmp_path}/lists" in update.argv
+    assert listed.argv[-2:] == ("madison", "python3")

@@ -10,7 +10,6 @@ from iac_wrapper.errors import SourceError
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.dependencies import Dependencies, find_dependencies
 from iac_wrapper.program.python_project import declared_packages
-from iac_wrapper.program.python_version import choose_python
 
 SCRIPT = Entrypoint("script", "main.py", None, "")
 
@@ -219,74 +218,3 @@ def test_poetry_without_package_mode_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="package-mode") as caught:
         find(tmp_path, pyproject_toml=BUILD + "[tool.poetry]\npackage-mode = false\n")
     assert "poetry export" in str(caught.value.next_step)
-
-
-def choose(root: Path, *available: str, default: str = "3.11", script: str | None = None) -> str:
-    return choose_python(root, default=default, available=available, script=script).version
-
-
-@pytest.mark.parametrize(
-    ("spec", "version"),
-    [
-        ("^3.12", "3.13"),
-        ("~3.12", "3.12"),
-        ("3.12", "3.12"),
-        (">=3.9", "3.11"),
-        ("^2||^3.12", "3.13"),
-        ("^3.9, <3.13, !=3.11.*", "3.12"),
-        (">=3.12 <3.13", "3.12"),
-        ("*", "3.11"),
-        ("3.12.*", "3.12"),
-    ],
-)
-def test_poetry_ranges(tmp_path: Path, spec: str, version: str) -> None:
-    """Poetry's carets and tildes are ranges too."""
-    (tmp_path / "pyproject.toml").write_text(f'[tool.poetry.dependencies]\npython = "{spec}"\n')
-    assert choose(tmp_path, "3.11", "3.12", "3.13") == version
-
-
-@pytest.mark.parametrize(
-    ("files", "notes"),
-    [
-        (
-            {".python-version": "3.14"},
-            ["python 3.11: .python-version asks for 3.14, not available here"],
-        ),
-        (
-            {".python-version": "3.9\n3.14"},
-            ["python 3.11: .python-version asks for 3.9 or 3.14, not available here"],
-        ),
-        (
-            {".python-version": "pypy3.10"},
-            ["python 3.11: .python-version asks for pypy3.10, not available here"],
-        ),
-        (
-            {"runtime.txt": "python-3.11.9"},
-            [
-                "python 3.11: runtime.txt asks for python-3.11.9,"
-                " the patch release is that of the base image"
-            ],
-        ),
-        (
-            {".python-version": "3.9", "pyproject.toml": '[project]\nrequires-python = ">=3.11"\n'},
-            ["python 3.11: .python-version asks for 3.9, which requires-python >=3.11 excludes"],
-        ),
-        ({".python-version": "3.11"}, []),
-    ],
-)
-def test_a_wish_that_is_not_met_is_said(
-    tmp_path: Path, files: dict[str, str], notes: list[str]
-) -> None:
-    """One line says what was asked for, what there is, and why."""
-    for name, text in files.items():
-        (tmp_path / name).write_text(text)
-    assert choose_python(tmp_path, default="3.11", available=["3.11"]).notes == tuple(notes)
-
-
-@pytest.mark.parametrize(
-    ("spec", "check"), [(">=3.11", ""), ("~=3.11", ""), (">=3.11.4", ">=3.11.4"), ("<4", "")]
-)
-def test_a_patch_release_is_left_to_the_image(tmp_path: Path, spec: str, check: str) -> None:
-    """A base is known by its minor version: only its own Python can tell the rest."""
-    (tmp_path / "pyproject.toml").write_text(f'[project]\nrequires-python = "{spec}"\n')
-    assert choose_python(tmp_path, default="3.11", available=["3.11"]).check == check

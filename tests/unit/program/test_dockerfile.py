@@ -9,6 +9,7 @@ import pytest
 
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.dockerfile import DockerfileProps, render
+from iac_wrapper.program.setuptools_seed import SetuptoolsSeed
 
 MAIN = Entrypoint("script", "main.py", "main", "")
 BINARY = Entrypoint("binary", "/app/main", None, "")
@@ -136,8 +137,28 @@ def test_labels_are_quoted() -> None:
     )
 
 
+def test_a_build_is_told_its_version() -> None:
+    """Only where the project itself is built, and by a file only for as long as that takes."""
+    props = replace(PROPS, variables=(("PBR_VERSION", "1.2"),), pkg_info="1.2+g1")
+    early, late = (line for line in instructions(render(props)) if "uv pip install" in line)
+    assert "PBR_VERSION" not in early
+    assert "export PBR_VERSION=1.2;" in late
+    assert "trap 'rm /app/PKG-INFO' EXIT" in late
+
+
+def test_setuptools_only_where_nothing_brings_it() -> None:
+    """The image is asked: a requirement may bring one that does."""
+    seed = SetuptoolsSeed("distutils", "shop.py")
+    last = [line for line in instructions(render(replace(PROPS, seed=seed))) if "uv pip" in line][
+        -1
+    ]
+    assert "-c 'import distutils' 2> /dev/null ||" in last
+    assert last.endswith("pip install 'setuptools<82'")
+
+
 def test_names_from_the_source_cannot_become_instructions() -> None:
     """A file name with a newline stays inside its comment and its JSON."""
     evil = "a.py\nUSER root\n"
-    text = render(replace(PROPS, reason=evil, entrypoint=Entrypoint("script", evil, None, "")))
+    props = replace(PROPS, reason=evil, seed=SetuptoolsSeed("pkg_resources", evil))
+    text = render(replace(props, entrypoint=Entrypoint("script", evil, None, "")))
     assert "USER root" not in text.splitlines()

@@ -1,0 +1,165 @@
+"""Which Pythons a project says that it runs with: requires-python and what was there before it.
+
+Reads, never runs; knows nothing of what is available.
+"""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from iac_wrapper.errors import EntrypointError
+from iac_wrapper.program.inline_metadata import inline_metadata
+from iac_wrapper.program.python_project import PYPROJECT, read_pyproject, read_text, table
+
+_PATCHES = range(40)
+"""Patch releases to try: a base knows its minor version only, the installer checks the rest."""
+
+_LOCKS = (
+    ("uv.lock", r'(?m)^requires-python = "([^"]+)"'),
+    ("pdm.lock", r'(?m)^requires_python = "([^"]+)"'),
+    ("pylock.toml", r'(?m)^requires-python = "([^"]+)"'),
+    ("poetry.lock", r'(?ms)^\[metadata\]$.*^python-versions = "([^"]+)"'),
+)
+"""Where a lock file names its range: parsing all of a large one would take seconds."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """A range, where it stands, and the alternatives as which it is read."""
+
+    where: str
+    text: str
+    alternatives: tuple[SpecifierSet, ...]
+
+    @property
+    def said(self) -> str:
+        """As a person would look for it."""
+        return f"requires-python {self.text} in {self.where}"
+
+    def allows(self, minor: str) -> bool:
+        """Whether some patch release of `minor` is in it."""
+        return any(self._patches(minor))
+
+    def allows_all(self, minor: str) -> bool:
+        """Whether every patch release of `minor` is in it."""
+        return all(self._patches(minor))
+
+    def _patches(self, minor: str) -> list[bool]:
+        versions = [f"{minor}.{patch}" for patch in _PATCHES]
+        return [
+            any(spec.contains(version, prereleases=True) for spec in self.alternatives)
+            for version in versions
+        ]
+
+
+def python_ranges(root: Path, script: str | None) -> tuple[Range, ...]:
+    """Every range that is stated for the checkout `root`, each once; all of them hold.
+
+    Args:
+        root: the checkout's directory.
+        script: the Python file that is run; if it states a range of its own (PEP 723), that alone
+            counts, as only its own requirements are installed.
+
+    Raises:
+        EntrypointError: one is no range.
+        SourceError: pyproject.toml is not TOML.
+    """
+    stated = inline_metadata(root, script).get("requires-python") if script else None
+    if script and isinstance(stated, str):
+        return (_standard(script, stated),)
+    found = [*_of_project(root), *_of_setuptools(root), *_of_locks(root)]
+    return tuple({one.alternatives: one for one in reversed(found)}.values())[::-1]
+
+
+def _of_project(root: Path) -> Iterator[Range]:
+    pyproject = read_pyproject(root)
+    text = table(pyproject, "project").get("requires-python")
+    if isinstance(text, str):
+        yield _standard(PYPROJECT, text)
+    text = table(pyproject, "tool", "poetry", "dependencies").get("python")
+    if isinstance(text, dict):
+        text = text.get("version")
+    if isinstance(text, str):
+        yield _poetry(PYPROJECT, text)
+
+
+def _of_setuptools(root: Path) -> Iterator[Range]:
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        parser.read_string(read_text(root, "setup.cfg") or "")
+        text = parser.get("options", "python_requires", fallback="").strip()
+    except configparser.Error:  # setuptools says it in the build
+        text = ""
+    if text:
+        yield _standard("setup.cfg", text)
+    if text := _setup_py(read_text(root, "setup.py") or ""):
+        yield _standard("setup.py", text)
+
+
+def _setup_py(source: str) -> str:
+    """What `python_requires` is in the call of `setup`, if it is written out."""
+    if "python_requires" not in source:
+        return ""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    for word in (word for call in calls for word in call.keywords):
+        if word.arg == "python_requires" and isinstance(word.value, ast.Constant):
+            return str(word.value.value or "")
+    return ""
+
+
+def _of_locks(root: Path) -> Iterator[Range]:
+    for name, pattern in _LOCKS:
+        if match := re.search(pattern, read_text(root, name) or ""):
+            read = _poetry if name == "poetry.lock" else _standard
+            yield read(name, match[1])
+
+
+def _standard(where: str, text: str) -> Range:
+    return Range(where, text, (_parse(where, text, text),))
+
+
+def _poetry(where: str, text: str) -> Range:
+    """Poetry's own notation: alternatives, each of them a range of the standard one."""
+    parts = re.split(r"\|\|?", text)
+    return Range(where, text, tuple(_parse(where, text, _poetry_range(part)) for part in parts))
+
+
+def _parse(where: str, text: str, standard: str) -> SpecifierSet:
+    try:
+        return SpecifierSet(standard)
+    except InvalidSpecifier:
+        raise EntrypointError(
+            "requires-python is not a version range",
+            where=where,
+            found=repr(text),
+            expected='a range such as ">=3.11"',
+            next_step="correct it in the repository",
+        ) from None
+
+
+def _poetry_range(text: str) -> str:
+    parts = re.split(r"\s*,\s*|(?<=[\w*])\s+(?=[<>=!~^])", text.strip())
+    return ",".join(_poetry_part(part.strip()) for part in parts)
+
+
+def _poetry_part(text: str) -> str:
+    """``^3.11``, ``~3.11``, ``3.11`` and ``3.*``; anything else Poetry writes is a range."""
+    if match := re.fullmatch(r"\^\s*(\d+)(\.[\d.]+)?", text):
+        return f">={match[1]}{match[2] or ''},<{int(match[1]) + 1}"
+    if match := re.fullmatch(r"~\s*(\d+)(?:\.(\d+)(\.\d+)?)?", text):
+        minor = f"{match[1]}.{match[2]}" if match[2] else match[1]
+        return f"=={minor}.*" + (f",>={minor}{match[3]}" if match[3] else "")
+    if text == "*":
+        return ""
+    return re.sub(r"^(\d[\d.]*?)(?:\.\*)?$", r"==\1.*", text)
