@@ -78,6 +78,17 @@ class Refs:
             detail="\n".join([*(f"{name} {found[0]}" for name in names), *others]),
         )
 
+    def longer(self, ref: str, subdir: str) -> tuple[str, str] | None:
+        """The branch or tag that `ref` and the first folders of `subdir` name together, and the
+        other folders: ``feature`` and ``x/apps`` may mean the branch ``feature/x``.
+        """
+        folders = subdir.split("/")
+        for count in range(1, len(folders) + 1):
+            name = "/".join((ref, *folders[:count]))
+            if self._names(name):
+                return name, "/".join(folders[count:])
+        return None
+
     def near(self, ref: str) -> list[str]:
         """Branches and tags to offer instead of a missing `ref`."""
         names = [

@@ -13,7 +13,10 @@ PROCFILE = "Procfile"
 """In place of a command: the line of the process's name in the repository's Procfile."""
 
 _OF_THE_ENTRY = frozenset(
-    ("slug", "name", "subdir", "entrypoint", "image", "build", KEY, "release", "schedule")
+    (
+        *("slug", "name", "subdir", "lfs", "submodules", "entrypoint", "image", "build"),
+        *(KEY, "release", "schedule"),
+    )
 )
 """Keys that say what the one image is, or that are done once for it."""
 

@@ -20,6 +20,11 @@ class Remote:
     _token: str = field(default="", repr=False)
 
     @property
+    def is_here(self) -> bool:
+        """Whether it lies on this machine's disk."""
+        return self.url.startswith("file:")
+
+    @property
     def has_token(self) -> bool:
         """Whether requests carry credentials."""
         return bool(self._token)
@@ -48,12 +53,20 @@ class Remote:
 def remote_of(slug: Slug, hosts: Hosts) -> Remote:
     """The remote of a slug that is not a path.
 
+    Raises:
+        ConfigError: the base URL of a host is not usable.
+    """
+    return remote_at(slug.clone_url(hosts), hosts)
+
+
+def remote_at(url: str, hosts: Hosts) -> Remote:
+    """The remote at a clone URL.
+
     A token goes with a URL of exactly the scheme, host and port of its host's base URL.
 
     Raises:
         ConfigError: the base URL of a host is not usable.
     """
-    url = slug.clone_url(hosts)
     for host in hosts.values():
         if origin(url) == origin(host.url):
             return Remote(url, host.token_setting, host.user, host.token)

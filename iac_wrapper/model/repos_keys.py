@@ -210,7 +210,10 @@ IDLE = ("worker", "job")
 SOURCES = (SLUG.name, IMAGE.name)
 """The keys that say which service an entry is; it has one of them."""
 
-OF_A_SLUG = ("subdir", BUILD.name)
+OF_A_FETCH = ("lfs", "submodules")
+"""The keys that say what of a repository is fetched besides its files."""
+
+OF_A_SLUG = ("subdir", BUILD.name, *OF_A_FETCH)
 """The keys that belong to a repository."""
 
 OF_ONE_KIND = ("entrypoint", BUILD.name, *(key.name for key in KEYS.values() if key.only_image))

@@ -88,9 +88,10 @@ def test_locked_takes_every_commit(workspace: Workspace, repos: Path) -> None:
     lock_file.save_lock(lock, repos.with_name("repos.lock.json"))
     assert select(workspace, from_files(repos, locked=True)).pinned_lock == lock
     repos.write_text("- gh:acme/a#v2\n- gh:acme/b\n- gh:acme/new\n")
-    with pytest.raises(ConfigError, match="does not match") as caught:
+    with pytest.raises(ConfigError, match="not what is to be deployed") as caught:
         select(workspace, from_files(repos, locked=True))
-    assert "a, new" in (caught.value.found or "")
+    wanted = "a: gh:acme/a#v2, in the lock gh:acme/a; new: not in the lock; c: not in"
+    assert wanted in (caught.value.found or "")
 
 
 def test_several_files_are_one_list(workspace: Workspace, repos: Path) -> None:
