@@ -136,9 +136,10 @@ class GitServer(Running):
     Switches, to be set at any time: `archives` (False: 404 for every archive), `archive_body`
     (bytes to send in place of every archive), `token` (demanded as the password of Basic
     authorization or as PRIVATE-TOKEN), `redirects` (path prefix -> new URL prefix),
-    `allow_any_sha` (False: only commits that a ref points at may be fetched; protocol v0), `refusals`
-    (answers that the next requests get, whatever they ask for), `cut` (bytes after which the next
-    pack ends), `delay` (seconds before each answer), `lfs_headers` (of the addresses of LFS content).
+    `allow_any_sha` (False: only commits that a ref points at may be fetched; protocol v0),
+    `refusals` (answers that the next requests get, whatever they ask for), `cut` (bytes after which
+    the next pack ends), `delay` (seconds before each answer), `lfs_place` and `lfs_headers` (of the
+    addresses of LFS content).
     `requests` lists ``METHOD path`` of everything asked; `url` is the base without a final slash.
     """
 

@@ -204,7 +204,7 @@ def test_a_pasted_address_is_of_its_own_host() -> None:
     """Where gh: stands for another host, a page of github.com is not taken for one of it."""
     slug = Slug.parse("https://github.com/o/r").with_subdir("x")
     assert slug.clone_url(Settings().hosts) == "https://github.com/o/r.git"
-    with pytest.raises(ConfigError, match="not at https://github.com here") as caught:
+    with pytest.raises(ConfigError, match=r"not at https://github\.com here") as caught:
         slug.clone_url(Settings(IAC_GITHUB_URL="https://gh.test").hosts)
     assert "git+https://github.com/o/r.git" in (caught.value.next_step or "")
 

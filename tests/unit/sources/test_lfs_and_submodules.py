@@ -19,6 +19,8 @@ from iac_wrapper.sources.submodules import SubmoduleRules
 from iac_wrapper.sources.unpack import SourceLimits
 from tests.support.git_server import GitServer, Link, Repository
 
+pytestmark = pytest.mark.slow
+
 LFS = "*.bin filter=lfs diff=lfs merge=lfs -text\n"
 TOKEN = "sentinel-token-of-a-host"
 
@@ -173,7 +175,7 @@ def test_submodules_and_what_is_in_them(
     server: GitServer, cache: SourceCache, nested: tuple[Repository, str]
 ) -> None:
     """Relative URLs, nested ones, the same host by ssh: with the token of the host."""
-    app, sha = nested
+    _, sha = nested
     without = cache.fetch(_commit(server, "a/app", sha))
     assert [one.kind for one in without.omissions] == ["dangling", "submodule"]
     full = cache.fetch(_commit(server, "a/app", sha, submodules=True, lfs=True))

@@ -18,6 +18,8 @@ from iac_wrapper.sources import archive, retries
 from iac_wrapper.sources.resolve import resolve
 from tests.support.git_server import GitServer
 
+pytestmark = pytest.mark.slow
+
 
 class Host:
     """A git server, and `resolve` against it."""
