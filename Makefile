@@ -14,7 +14,7 @@ TEST = PYTHONDONTWRITEBYTECODE= PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -
 
 # One worker waits for Docker most of the time, so there is one more than cores; fuzzing is slow, and
 # loading its library alone takes each process three seconds.
-QUICK = --numprocesses $$(expr $$(getconf _NPROCESSORS_ONLN) + 1) --ignore tests/admin/test_fuzz.py \
+QUICK = --numprocesses $$(expr $$(getconf _NPROCESSORS_ONLN) + 1) --ignore tests/admin/test_fuzz.py --ignore tests/unit/test_fuzz.py \
   -p no:schemathesis -p no:hypothesispytest
 
 NAMED = $(if $(IAC_PROJECT), --project $(IAC_PROJECT))

@@ -1,7 +1,7 @@
 """A git host over ssh on a loopback port: Debian's sshd, and git behind a forced command.
 
-It answers as forges do: the login says nothing but which key it is, and the path is relative to where
-the repositories are.
+It answers as forges do: the login says nothing but which key it is, and the path is relative to
+where the repositories are.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -86,9 +85,9 @@ def _process_list() -> Iterator[set[str]]:
 
     def look() -> None:
         while not stop.is_set():
-            for pid in filter(str.isdigit, os.listdir("/proc")):
+            for process in Path("/proc").glob("[0-9]*"):
                 try:
-                    seen.add(Path("/proc", pid, "cmdline").read_bytes().decode("latin-1"))
+                    seen.add((process / "cmdline").read_bytes().decode("latin-1"))
                 except OSError:
                     continue
 
