@@ -1,7 +1,9 @@
 """What others write, in any form: it is read, or refused in our words. Never a traceback.
 
-FUZZ_EXAMPLES=5000 (``make fuzz``) looks longer; what it finds becomes an ``@example``.
+``make fuzz`` looks longer; what it finds becomes an ``@example``.
 """
+
+# ruff: noqa: PT017 - to be read and to be refused are both good ends
 
 from __future__ import annotations
 
@@ -204,7 +206,7 @@ FILES = {
 
 
 @hypothesis.given(
-    st.fixed_dictionaries({}, optional={name: text for name, text in FILES.items()}),
+    st.fixed_dictionaries({}, optional=dict(FILES)),
     st.binary(max_size=8),
 )
 def test_projects(files: Mapping[str, str], noise: bytes) -> None:

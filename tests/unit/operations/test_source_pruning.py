@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from iac_wrapper.adapters import state
 from iac_wrapper.files import lock_file
+from iac_wrapper.files.lock_file import LOCK_OUTPUT
 from iac_wrapper.model.app import AppSpec, Checkout
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.slug import Slug
@@ -36,8 +36,8 @@ def _commit(workspace: Workspace, digit: str, *, days: float, size: int = 1000) 
     return _cached(workspace, f"{'0' * 16}-{digit * 40}", days=days, size=size)
 
 
-def _prune(workspace: Workspace, **settings: str) -> set[str]:
-    limited = replace(workspace, settings=Settings(**settings))
+def _prune(workspace: Workspace, max_mb: str = "") -> set[str]:
+    limited = replace(workspace, settings=Settings(IAC_CACHE_MAX_MB=max_mb))
     return {path.name for path in source_pruning.prune(limited, (), None)}
 
 
@@ -57,9 +57,9 @@ def test_what_is_too_much_goes(workspace: Workspace) -> None:
     """What was used longest ago first; a build may be reading what was used within the hour."""
     for digit, days in (("a", 3.0), ("b", 2.0), ("c", 1.0), ("d", 0.0)):
         _commit(workspace, digit, days=days, size=600_000)
-    assert _prune(workspace, IAC_CACHE_MAX_MB="2") == {f"{'0' * 16}-{'a' * 40}"}
-    assert len(_prune(workspace, IAC_CACHE_MAX_MB="1")) == 2
-    assert _prune(workspace, IAC_CACHE_MAX_MB="1") == set()
+    assert _prune(workspace, max_mb="2") == {f"{'0' * 16}-{'a' * 40}"}
+    assert len(_prune(workspace, max_mb="1")) == 2
+    assert _prune(workspace, max_mb="1") == set()
 
 
 def test_what_a_lock_or_a_proven_version_is_made_from_stays(workspace: Workspace) -> None:
@@ -71,7 +71,7 @@ def test_what_a_lock_or_a_proven_version_is_made_from_stays(workspace: Workspace
     other = workspace.layout.state("third")
     other.parent.mkdir(parents=True)
     text = lock_file.dump(replace(lock, apps=(apps["b"],)))
-    other.write_text(json.dumps({"outputs": {state.LOCK_OUTPUT: {"value": text}}}))
+    other.write_text(json.dumps({"outputs": {LOCK_OUTPUT: {"value": text}}}))
     third = replace(workspace, project="third")
     releases.save_releases(third, releases.Releases().proven([apps["c"]], keep=3))
     now = Checkout(AppSpec("web", Slug.parse("gh:o/r")), paths["d"], "sha256:x", "d" * 40, "clone")

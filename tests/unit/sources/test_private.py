@@ -15,7 +15,7 @@ import pytest
 from iac_wrapper.errors import SourceError
 from iac_wrapper.files import repos_file
 from iac_wrapper.model.app import Checkout
-from iac_wrapper.settings import Settings
+from iac_wrapper.settings.sources import load_settings
 from iac_wrapper.sources.resolve import resolve
 from tests.support.git_server import GitServer
 from tests.support.ssh_server import SshServer, ssh_server
@@ -59,7 +59,7 @@ class Run:
         file.write_text("".join(f"{line}\n" for line in (f"- slug: {slug}", *keys)))
         (done,) = resolve(
             repos_file.load_entries(file),
-            Settings(**settings),
+            load_settings(None, settings),
             cache=self.folder / "cache",
             progress=self.lines.append,
         )
