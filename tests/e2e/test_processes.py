@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 from typing import Any
 
 import pytest
@@ -111,14 +110,13 @@ def test_a_secret_within_text_is_shown_nowhere(first: dict[str, Any], project: P
 
 
 def test_the_token_of_a_host_is_shown_nowhere(first: dict[str, Any], project: Project) -> None:
-    """Not in the verdict, lock, plan, state, stack, contexts, caches, images, containers or logs."""
-    shutil.rmtree(ROOT / ".iac" / "cache")
-    planned = project.iac("plan", "--full", "--file", str(project.file), "--locked", code=0)
+    """Not in the verdict, lock, plan, state, stack, contexts, cache, images, containers or logs."""
+    planned = project.iac("plan", "--full", "--file", str(project.file), "--locked")
     pair = base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()
     folders = [
         project.directory,
         project.folder,
-        *(ROOT / ".iac").glob("cache"),
+        ROOT / ".iac" / "cache",
         ROOT / "cdktf.out",
     ]
     folders += [ROOT / ".iac" / "build" / project.name, ROOT / "secrets" / "build"]
