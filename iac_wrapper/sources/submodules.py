@@ -59,7 +59,8 @@ class SubmoduleRules:
         if place == origin(parent.url) and (own.scheme != "file" or _is_relative(url)):
             return replace(parent, url=target)
         host = parts.netloc.rpartition("@")[2]
-        secure = parts.scheme in {"https", "ssh"} or is_loopback(parts.hostname or "")
+        in_clear = parts.scheme == "http" and is_loopback(parts.hostname or "")
+        secure = parts.scheme in {"https", "ssh"} or in_clear
         by_https = same_host and own.scheme == "ssh" and place[2] == 443
         if secure and host and not host.startswith("-") and (by_https or host in self.allowed):
             return remote_at(target, self.hosts)

@@ -132,9 +132,10 @@ def _with(value: Any, place: tuple[Any, ...], new: Any) -> Any:
 
 @hypothesis.given(st.sampled_from(_places(LOCK)), VALUES)
 def test_lock_files(place: tuple[Any, ...], new: Any) -> None:
-    """One value of a good lock is another."""
+    """One value of a good lock is another; what is read is written as it was read."""
     try:
-        lock_file.parse_lock(json.dumps(_with(LOCK, place, new)), where="x.lock.json")
+        read = lock_file.parse_lock(json.dumps(_with(LOCK, place, new)), where="x.lock.json")
+        assert lock_file.parse_lock(lock_file.dump(read), where="again") == read
     except ConfigError as error:
         assert error.next_step
 

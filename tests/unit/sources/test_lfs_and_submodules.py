@@ -214,7 +214,9 @@ def test_a_way_out_through_two_trees_is_closed(server: GitServer, cache: SourceC
     assert ("link", "out") in [(one.kind, one.path) for one in full.omissions]
 
 
-RULES = SubmoduleRules(Settings(GITHUB_TOKEN=TOKEN).hosts, frozenset({"github.com", "git.test"}))
+RULES = SubmoduleRules(
+    Settings(GITHUB_TOKEN=TOKEN).hosts, frozenset({"github.com", "git.test", "localhost"})
+)
 
 
 @pytest.mark.parametrize(
@@ -245,6 +247,7 @@ def test_where_a_submodule_comes_from(parent: str, url: str, found: str, token: 
         "https://gh.test:8443/x",
         "http://gh.test/x",
         "http://git.test/x",
+        "git://localhost/x",
         "git@evil.test:x",
         "file:///etc",
         "/etc",
