@@ -14,7 +14,8 @@ TEST = PYTHONDONTWRITEBYTECODE= PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -
 
 # One worker waits for Docker most of the time, so there is one more than cores; fuzzing is slow, and
 # loading its library alone takes each process three seconds.
-QUICK = --numprocesses $$(expr $$(getconf _NPROCESSORS_ONLN) + 1) --ignore tests/admin/test_fuzz.py \
+QUICK = --numprocesses $$(expr $$(getconf _NPROCESSORS_ONLN) + 1) \
+  --ignore tests/admin/test_fuzz.py --ignore tests/unit/test_fuzz.py \
   -p no:schemathesis -p no:hypothesispytest
 
 NAMED = $(if $(IAC_PROJECT), --project $(IAC_PROJECT))
@@ -23,7 +24,7 @@ ifneq ($(PROJECT),)
 export IAC_PROJECT := $(PROJECT)
 endif
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo proto schema plan apply destroy test test-all test-cov e2e-test reliability bench detect-score interop lint fmt dev install provider-wheel lock clean
+.PHONY: help bootstrap demo proto schema plan apply destroy test test-all test-cov e2e-test reliability fuzz bench detect-score interop lint fmt dev install provider-wheel lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +78,9 @@ e2e-test: bootstrap node_modules/.done ## Run the tests that need Docker, Terraf
 
 reliability: bootstrap ## Run what takes many minutes: 60 services, rollouts of every kind under load
 	PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest -v -s tests/reliability
+
+fuzz: bootstrap ## Look longer for input that is neither read nor refused in our words (about ten minutes)
+	FUZZ_EXAMPLES=5000 PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest -v tests/unit/test_fuzz.py
 
 bench: bootstrap ## Print what TCP through the mesh and 1,000 requests/s through the ingress cost (six minutes)
 	@$(BIN)/python -m bench.tcp

@@ -32,7 +32,16 @@ _file = click.option(
     " Of several, a later one wins over those before it.",
 )
 _slugs = click.argument("slugs", nargs=-1, metavar="[SLUG]...")
-_locked = click.option("--locked", is_flag=True, help="Deploy the commits of the lock file.")
+_locked = click.option(
+    "--locked",
+    is_flag=True,
+    help="Take the commits of the lock; an error if it is not of these entries.",
+)
+_offline = click.option(
+    "--offline",
+    is_flag=True,
+    help="Take the commits of the lock from the cache; ask no server for a source.",
+)
 _yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 _prune = click.option(
     "--prune", is_flag=True, help="Remove services that the file does not list, without asking."
@@ -47,6 +56,7 @@ def _plan_instead(_ctx: click.Context, _option: click.Parameter, given: bool) ->
 @verb
 @_file
 @_locked
+@_offline
 @_prune
 @click.option(
     "--all",
@@ -61,6 +71,7 @@ def deploy(
     as_json: bool,
     files: tuple[Path, ...],
     locked: bool,
+    offline: bool,
     prune: bool,
     everything: bool,
     slugs: tuple[str, ...],
@@ -78,7 +89,7 @@ def deploy(
         return operation.deploy(workspace, intent, everything=everything)
 
     try:
-        intent = _intent(workspace, files, slugs, locked, prune=prune)
+        intent = _intent(workspace, files, slugs, locked, offline, prune=prune)
         _show_deployed(ask.with_consent(run, intent), as_json, options=_options(workspace))
     except operation.DeployUnhealthyError as error:
         _show_deployed(error.deployed, as_json, error)
@@ -88,6 +99,7 @@ def deploy(
 @verb
 @_file
 @_locked
+@_offline
 @_slugs
 @click.option(
     "--detailed-exitcode",
@@ -100,6 +112,7 @@ def plan(
     as_json: bool,
     files: tuple[Path, ...],
     locked: bool,
+    offline: bool,
     slugs: tuple[str, ...],
     detailed_exitcode: bool,
     full: bool,
@@ -109,7 +122,7 @@ def plan(
 
     ctx = click.get_current_context()
     ctx.meta["detailed_exitcode"] = detailed_exitcode
-    planned = operation(workspace, _intent(workspace, files, slugs, locked), full=full)
+    planned = operation(workspace, _intent(workspace, files, slugs, locked, offline), full=full)
     data = {"project": workspace.project, **planned.to_dict()}
     text = planned.full or render.plan_text(planned.services, planned.others, empty=planned.empty)
     click.echo(dumps(data) if as_json else plain(text))
@@ -120,25 +133,40 @@ def plan(
 @verb
 @_file
 @_locked
+@_offline
 @_prune
+@click.option(
+    "--update",
+    is_flag=True,
+    help="Look anew at the refs of the entries that are named, of all if none is; the default.",
+)
 @_slugs
 def lock(
     workspace: Workspace,
     as_json: bool,
     files: tuple[Path, ...],
     locked: bool,
+    offline: bool,
     prune: bool,
+    update: bool,
     slugs: tuple[str, ...],
 ) -> None:
     """Resolve, fetch and detect; write the lock file, certificates and build contexts.
 
     This is the step before `cdktf synth`, `cdktf diff` and `cdktf deploy`. As these make the
     project be what the lock holds, it asks before it leaves out a service that runs.
+
+    Each ref is looked at anew. With --update NAME…, only those of the named entries of the file
+    are; with --locked or --offline, none is.
     """
     from iac_wrapper.files import lock_file
     from iac_wrapper.operations.deploy import lock as operation
 
-    intent = _intent(workspace, files, slugs, locked, prune=prune)
+    if update and (locked or offline):
+        raise click.UsageError("--update looks at refs anew; --locked and --offline do not")
+    if update and slugs:  # names are those of the file, not of what is deployed
+        files = files or (Path("repos.yaml"),)
+    intent = _intent(workspace, files, slugs, locked, offline, prune=prune)
     written = ask.with_consent(partial(operation, workspace), intent)
     count = len(written.apps)
     text = f"Locked {count} app{'s' * (count != 1)} in {_relative(intent.lock_path)}"
@@ -246,6 +274,7 @@ def _intent(
     files: tuple[Path, ...],
     slugs: tuple[str, ...],
     locked: bool,
+    offline: bool,
     *,
     prune: bool = False,
 ) -> Intent:
@@ -258,12 +287,13 @@ def _intent(
                 found="slugs alone, which are added to what the project runs",
                 next_step="name the list with --file",
             )
-        return from_slugs(workspace, slugs, cwd=Path.cwd(), locked=locked)
+        return from_slugs(workspace, slugs, cwd=Path.cwd(), locked=locked, offline=offline)
     return from_files(
         *(files or [Path("repos.yaml")]),
         environment=workspace.environment,
         chosen=slugs,
         locked=locked,
+        offline=offline,
         prune=prune,
     )
 

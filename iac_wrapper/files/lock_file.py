@@ -14,6 +14,7 @@ from typing import Any
 
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.atomic import write_text
+from iac_wrapper.files.typed import checked
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.entrypoint import Entrypoint, EntrypointSource
 from iac_wrapper.model.foreign_image import ForeignImage
@@ -149,15 +150,17 @@ def _without_empty(data: Mapping[str, Any]) -> dict[str, Any]:
 def _from_json(data: Mapping[str, Any]) -> LockFile:
     if data["version"] != LOCK_VERSION:
         raise ValueError(f"version {data['version']!r}")
-    return LockFile(
+    network = data["network"]
+    found = LockFile(
         project=data["project"],
-        network=data["network"]["name"],
-        subnet=str(ipaddress.IPv4Network(data["network"]["subnet"])),
-        gateway_port=int(data["gateway_port"]),
+        network=network["name"],
+        subnet=str(ipaddress.IPv4Network(str(network["subnet"]))),
+        gateway_port=data["gateway_port"],
         apps=tuple(app_from_json(name, app) for name, app in sorted(data["apps"].items())),
         environment=data.get("environment"),
         ingress_port=data.get("ingress_port"),
     )
+    return checked(found)
 
 
 def app_from_json(name: str, data: Mapping[str, Any]) -> ResolvedApp:
@@ -173,15 +176,15 @@ def app_from_json(name: str, data: Mapping[str, Any]) -> ResolvedApp:
     entrypoint.setdefault("source", _OLD_REASONS.get(entrypoint["reason"], _DEFAULT_SOURCE))
     changes = {
         "name": name,
-        "entrypoint": Entrypoint(**entrypoint),
-        "options": Options.from_dict(data.get("options", {})),
+        "entrypoint": checked(Entrypoint(**entrypoint)),
+        "options": checked(Options.from_dict(data.get("options", {}))),
         "notes": tuple(data.get("notes", ())),
         "foreign": _foreign(data["foreign"]) if "foreign" in data else None,
     }
-    return ResolvedApp(**{**data, **changes})
+    return checked(ResolvedApp(**{**data, **changes}))
 
 
 def _foreign(data: Mapping[str, Any]) -> ForeignImage:
-    return ForeignImage(
-        **{"pinned": "", **data, "volumes": tuple(data.get("volumes", ()))},
+    return checked(
+        ForeignImage(**{"pinned": "", **data, "volumes": tuple(data.get("volumes", ()))})
     )

@@ -38,6 +38,15 @@ def spec(name: str, said: KeyValues, reader: Reader, base: Path | None, where: s
     if "tcp" in said:
         with reader.at(said["tcp"].node):
             tcp.check(name, values.get("port"), values["tcp"])
+    on_disk = _slug(said, reader).kind == "path"
+    if on_disk and (fetched := next((k for k in repos_keys.OF_A_FETCH if values.get(k)), None)):
+        raise reader.error(
+            said[fetched].node,
+            "a local path is deployed as it lies on disk",
+            found=f"{fetched}: true",
+            expected=f"`{fetched}` for a repository that is fetched",
+            next_step=f"delete `{fetched}:`, or write git+file:///absolute/path for its commit",
+        )
     chosen = {f: values[key.name] for f, key in options.KEYS.items() if key.name in values}
     return AppSpec(
         name=name,

@@ -84,6 +84,17 @@ class Refs:
         tagged = [name for name, sha in self.commits.items() if sha == commit]
         return [name.removeprefix(prefix) for name in tagged if name.startswith(prefix)]
 
+    def longer(self, ref: str, subdir: str) -> tuple[str, str] | None:
+        """The branch or tag that `ref` and the first folders of `subdir` name together, and the
+        other folders: ``feature`` and ``x/apps`` may mean the branch ``feature/x``.
+        """
+        folders = subdir.split("/")
+        for count in range(1, len(folders) + 1):
+            name = "/".join((ref, *folders[:count]))
+            if self._names(name):
+                return name, "/".join(folders[count:])
+        return None
+
     def near(self, ref: str) -> list[str]:
         """Branches and tags to offer instead of a missing `ref`."""
         names = [

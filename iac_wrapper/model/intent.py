@@ -15,6 +15,7 @@ class Intent:
 
     `specs` are entries of a file, or slugs; `chosen` those of them to bring up to date (all if
     empty). `additive`: what the project runs besides stays. `locked`: take the lock's commits.
+    `offline`: those too, and ask no other machine for a source.
     `lock_path` is where the facts are written; `files` are the lists as they were named, for
     people, and `environment` is the one of theirs that is meant. Services that are not listed may
     go if `prune` is set, or if they are among the `agreed` ones.
@@ -25,6 +26,7 @@ class Intent:
     chosen_specs: tuple[AppSpec, ...] = ()
     additive: bool = False
     locked: bool = False
+    offline: bool = False
     files: tuple[str, ...] = ()
     environment: str | None = None
     prune: bool = False
@@ -51,7 +53,8 @@ class Intent:
 @dataclass(frozen=True)
 class Selection:
     """An intent against what is known: `fresh` apps are resolved (at `pinned`'s commits where it
-    has one), `kept` ones stay as locked; `written` is the project's lock beside the file;
+    has one, without asking another machine if `offline`), `kept` ones stay as locked; `written` is
+    the project's lock beside the file;
     `environment` is the one of the file that the project is.
     """
 
@@ -60,3 +63,4 @@ class Selection:
     pinned_lock: LockFile | None
     lock_on_disk: LockFile | None
     environment: str | None = None
+    offline: bool = False

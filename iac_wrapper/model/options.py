@@ -21,6 +21,8 @@ Rollout = Literal["beside", "replace"]
 
 OF_AN_IMAGE = "it belongs to the image that an entry names"
 
+OF_A_REPOSITORY = "it belongs to the repository that a slug names"
+
 MIN_MEMORY_MB = 6
 """Docker refuses less."""
 
@@ -39,9 +41,10 @@ class Options:
     memory to MiB; `expose` are the addresses under which people reach it; `tcp` are ports that
     other services may reach over any protocol; `volumes` maps names of volumes to absolute paths;
     `needs` are services; `release` is a line for a shell; `schedule` are lines of a crontab by
-    name; `packages` are Debian packages of the image that is made. Of images only: `command` is a
-    command line, `capabilities` are names with spaces between them, `user` is a name or uid, with a
-    group or gid behind a colon if one is said.
+    name; `packages` are Debian packages of the image that is made; `lfs` and `submodules` are
+    whether the source has them. Of images only: `command` is a command line, `capabilities` are
+    names with spaces between them, `user` is a name or uid, with a group or gid behind a colon if
+    one is said.
     """
 
     run: Run | None = field(
@@ -256,6 +259,28 @@ class Options:
             "by its requirements",
             "[ffmpeg]",
             no_default="they belong to the code that a slug names",
+        ),
+    )
+    lfs: bool | None = field(
+        default=None,
+        metadata=_key(
+            "lfs",
+            forms.yes_or_no(),
+            "whether files get their [Git LFS content](docs/sources.md#git-lfs-and-submodules)",
+            "`false`",
+            "true",
+            no_default=OF_A_REPOSITORY,
+        ),
+    )
+    submodules: bool | None = field(
+        default=None,
+        metadata=_key(
+            "submodules",
+            forms.yes_or_no(),
+            "whether its [submodules](docs/sources.md#git-lfs-and-submodules) are part of it",
+            "`false`",
+            "true",
+            no_default=OF_A_REPOSITORY,
         ),
     )
 

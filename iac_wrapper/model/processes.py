@@ -14,16 +14,8 @@ PROCFILE = "Procfile"
 
 _OF_THE_ENTRY = frozenset(
     (
-        "slug",
-        "name",
-        "subdir",
-        "entrypoint",
-        "image",
-        "build",
-        "packages",
-        KEY,
-        "release",
-        "schedule",
+        *("slug", "name", "subdir", "lfs", "submodules", "packages"),
+        *("entrypoint", "image", "build", KEY, "release", "schedule"),
     )
 )
 """Keys that say what the one image is, or that are done once for it."""

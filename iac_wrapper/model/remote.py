@@ -20,6 +20,11 @@ class Remote:
     _token: str = field(default="", repr=False)
 
     @property
+    def is_here(self) -> bool:
+        """Whether it lies on this machine's disk."""
+        return self.url.startswith("file:")
+
+    @property
     def has_token(self) -> bool:
         """Whether requests carry credentials."""
         return bool(self._token)

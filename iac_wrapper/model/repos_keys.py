@@ -212,7 +212,10 @@ SOURCES = (SLUG.name, IMAGE.name)
 
 PACKAGES = "packages"
 
-OF_A_SLUG = ("subdir", BUILD.name, PACKAGES)
+OF_A_FETCH = ("lfs", "submodules")
+"""The keys that say what of a repository is fetched besides its files."""
+
+OF_A_SLUG = ("subdir", BUILD.name, PACKAGES, *OF_A_FETCH)
 """The keys that belong to a repository."""
 
 OF_ONE_KIND = (

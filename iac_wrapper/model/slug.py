@@ -7,23 +7,24 @@ repository, a ref or a path exists.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.model.base_url import is_loopback, without_credentials
+from iac_wrapper.model.base_url import is_loopback, origin, without_credentials
 from iac_wrapper.model.hosts import Hosts
 from iac_wrapper.model.image_reference import check_reference, repository
 from iac_wrapper.model.slug_hints import near_miss
+from iac_wrapper.model.slug_pasted import Pasted, pasted
 
 SlugKind = Literal["gh", "gl", "bb", "git", "path", "image"]
 
 EXPECTED = (
     "gh:owner/repo, gl:group/repo, bb:owner/repo, git+https://…, git+ssh://…, git+file:///…"
     " or a path (./x, ../x, /x, ~/x), each with an optional #ref or #ref:subdir"
-    "; or image:NAME[:TAG]"
+    "; or the address of a repository's page; or image:NAME[:TAG]"
 )
 MAX_LENGTH = 1024
 """Longest slug in characters; git hosts cap owner and repository far below."""
@@ -40,10 +41,11 @@ _URL_SCHEMES = ("https", "http", "ssh", "file")
 class Slug:
     """A parsed slug.
 
-    `text` is what was written; `location` is ``owner/repo`` (gh, gl with nested groups, bb), a
-    clone URL without the ``git+`` prefix (git), a path as written (path), or the name of an image
-    (image; it has neither ref nor subdir). `ref` is a branch,
-    tag or (short) SHA, None for the default branch; `subdir` is relative and stays inside.
+    `text` is what was written, or the slug that a pasted address means; `location` is
+    ``owner/repo`` (gh, gl with nested groups, bb), a clone URL without the ``git+`` prefix (git), a
+    path as written (path), or the name of an image (image; it has neither ref nor subdir). `ref` is
+    a branch, tag or (short) SHA, None for the default branch; `subdir` is relative and stays
+    inside. `site` is the scheme and host of a pasted address, where the slug does not name them.
     """
 
     text: str
@@ -51,6 +53,7 @@ class Slug:
     location: str
     ref: str | None = None
     subdir: str | None = None
+    site: str = field(default="", compare=False)
 
     @classmethod
     def parse(cls, text: str) -> Slug:
@@ -61,6 +64,8 @@ class Slug:
         """
         if not text or len(text) > MAX_LENGTH or not text.isprintable() or text != text.strip():
             raise _bad("a slug is one line without spaces around it", text)
+        if address := pasted(text):
+            return _of_an_address(text, address)
         if text.startswith(IMAGE):
             return cls(text, "image", check_reference(text.removeprefix(IMAGE)))
         head, mark, fragment = text.partition("#")
@@ -98,13 +103,14 @@ class Slug:
         if self.kind == "image":
             raise _bad("an image has no subdir", self.text, expected="an image, or a slug with one")
         head = self.text.partition("#")[0]
-        return Slug.parse(f"{head}#{self.ref or ''}:{subdir}")
+        return replace(Slug.parse(f"{head}#{self.ref or ''}:{subdir}"), site=self.site)
 
     def clone_url(self, hosts: Hosts) -> str:
         """What git clones.
 
         Raises:
-            ConfigError: the base URL of its host is not https (or http to this machine).
+            ConfigError: the base URL of its host is not https (or http to this machine), or is
+                another one than that of the address that was pasted.
             ValueError: the slug is a local path or an image.
         """
         if self.kind in {"path", "image"}:
@@ -113,7 +119,17 @@ class Slug:
             )
         if self.kind == "git":
             return self.location
-        return f"{hosts[self.kind].url}/{self.location}.git"
+        host = hosts[self.kind]
+        if self.site and origin(self.site) != origin(host.url):
+            raise ConfigError(
+                f"{self.text} is not at {self.site} here",
+                where=host.base_setting,
+                found=host.url,
+                expected=f"{self.site}, whose address was given",
+                next_step=f"write git+{self.site}/{self.location}.git for that host,"
+                f" or {self.text} for {host.url}",
+            )
+        return f"{host.url}/{self.location}.git"
 
     def archive_url(self, hosts: Hosts, sha: str) -> str | None:
         """Where the host offers the commit as .tar.gz, None if it has no such address."""
@@ -129,6 +145,17 @@ class Slug:
 def dns_label(name: str) -> str:
     """`name` bent into a DNS label (``a-z0-9-``, at most 63 octets); may be empty."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63].rstrip("-")
+
+
+def _of_an_address(text: str, address: Pasted) -> Slug:
+    """The slug of an address that was pasted."""
+    why, step = address.unclear, f"write {address.slug}"
+    if not why:
+        try:
+            return replace(Slug.parse(address.slug), site=address.site)
+        except ConfigError as error:
+            why, step = error.message, error.next_step or ""
+    raise _bad(f"no source can be made of this address: {why}", text, next_step=step)
 
 
 def _location(text: str, head: str) -> tuple[SlugKind, str]:

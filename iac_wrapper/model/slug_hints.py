@@ -12,24 +12,22 @@ _HOSTS = {"github": "gh", "gitlab": "gl", "bitbucket": "bb"}
 def near_miss(text: str, head: str) -> str | None:
     """The right spelling of `text`, whose part before '#' is `head`; None if there is no guess."""
     fragment = text[len(head) :]
-    return _host(head, fragment) or _url(text, head, fragment) or _bare(text, head)
+    return _host(head, fragment) or _url(text, head) or _bare(text, head)
 
 
 def _host(head: str, fragment: str) -> str | None:
-    """``GitHub:owner/repo``, ``https://github.com/owner/repo``, ``git@github.com:owner/repo``."""
+    """``GitHub:owner/repo``, ``github.com/owner/repo``."""
     prefix, _, rest = head.partition(":")
     short = _HOSTS.get(prefix.lower(), prefix.lower())
     if short in _HOSTS.values() and not rest.startswith("//"):
         return f"{short}:{rest.lstrip('/')}{fragment}"
-    web = re.fullmatch(r"(?:https?://|git@|ssh://git@)?(?:www\.)?(\w+)\.\w+[:/](.+)", head)
+    web = re.fullmatch(r"(?:https?://)?(?:www\.)?(\w+)\.\w+/(.+)", head)
     known = _HOSTS.get(web[1].lower()) if web else None
     return _from_web_path(known, web[2], fragment) if web and known else None
 
 
-def _url(text: str, head: str, fragment: str) -> str | None:
-    if scp := re.fullmatch(r"([\w.-]+@[\w.-]+):(?!//)(.+)", head):
-        return f"git+ssh://{scp[1]}/{scp[2]}{fragment}"
-    if re.match(r"(https|ssh|file)://", head):
+def _url(text: str, head: str) -> str | None:
+    if re.match(r"(https|file)://", head):
         return f"git+{without_credentials(text)}"
     return None
 

@@ -6,6 +6,7 @@ docs/decisions/0027-repos-file-schema.md.
 
 from __future__ import annotations
 
+from iac_wrapper.model import slug_pasted
 from iac_wrapper.model.image_reference import PATTERN
 
 _PART = r"(?!\.{1,2}[/#])[A-Za-z0-9_.][A-Za-z0-9_.-]*"
@@ -23,6 +24,8 @@ _REMOTE = "|".join(
         f"git\\+http://{_LOOPBACK}{_PATH}",
         f"git\\+ssh://{_USER}{_HOST}{_PATH}",
         f"git\\+file://{_PATH}",
+        slug_pasted.SCP,
+        slug_pasted.CLONED,
     )
 )
 
@@ -33,11 +36,13 @@ _REF = (
 _SUBDIR = r"(?![/~])(?!(?:[^/]*/)*\.\.(?:/|$))(?!(?:\.?/)*\.?$)[^\\]+"
 _LOCAL = r"(?:\.{1,2}|~|(?=[/#]))(?:/[^#]*)?"
 
+_PAGE = r"https?://(?:www\.)?(?:github\.com|gitlab\.com|bitbucket\.org)/[^\s/?#]+/[^\s/?#]+[^\s]*"
+
 _ONE_LINE = r"(?!\s)(?!.*\s$)(?=[^\x00-\x1f\x7f]*$)"
 
 SLUG = (
     f"^{_ONE_LINE}(?:(?:{_REMOTE})(?:#(?:{_REF}(?::|:{_SUBDIR})?|:{_SUBDIR}))?"
-    f"|{_LOCAL}(?:#:{_SUBDIR})?|image:{PATTERN})$"
+    f"|{_LOCAL}(?:#:{_SUBDIR})?|{_PAGE}|image:{PATTERN})$"
 )
 """A slug."""
 

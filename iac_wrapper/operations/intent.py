@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from iac_wrapper.model import exposure
 from iac_wrapper.model.app import AppSpec, ResolvedApp
 from iac_wrapper.model.intent import Intent, Selection
 from iac_wrapper.model.lock import LockFile
+from iac_wrapper.model.slug_pasted import pasted
 from iac_wrapper.operations.recorded_entries import entries_of
 from iac_wrapper.operations.workspace import Workspace
 
@@ -21,6 +22,7 @@ def from_files(
     environment: str | None = None,
     chosen: Sequence[str] = (),
     locked: bool = False,
+    offline: bool = False,
     prune: bool = False,
 ) -> Intent:
     """All entries of repos files; with `chosen` (slugs or names), only those are resolved anew,
@@ -47,6 +49,7 @@ def from_files(
         lock_path=lock_file.default_lock_path(paths[0], environment).absolute(),
         chosen_specs=tuple(spec for spec in specs if spec.group in groups),
         locked=locked,
+        offline=offline,
         files=tuple(map(str, paths)),
         environment=environment,
         prune=prune,
@@ -54,7 +57,12 @@ def from_files(
 
 
 def from_slugs(
-    workspace: Workspace, slugs: Sequence[str], *, cwd: Path, locked: bool = False
+    workspace: Workspace,
+    slugs: Sequence[str],
+    *,
+    cwd: Path,
+    locked: bool = False,
+    offline: bool = False,
 ) -> Intent:
     """Slugs added to what the project runs; one with a known name replaces that service.
 
@@ -70,6 +78,7 @@ def from_slugs(
         lock_path=workspace.directory / "slugs.lock.json",
         additive=True,
         locked=locked,
+        offline=offline,
     )
 
 
@@ -106,7 +115,7 @@ def select(workspace: Workspace, intent: Intent) -> Selection:
     names = {spec.name for spec in intent.specs}
     locked = {app.name: app for app in known.apps} if known else {}
     if intent.locked:
-        _check_locked(intent, locked)
+        _check_locked(intent, known)
     if intent.additive:
         kept = [app for app in locked.values() if app.name not in names]
         _check_kept(workspace, kept)
@@ -132,6 +141,7 @@ def select(workspace: Workspace, intent: Intent) -> Selection:
         lock_on_disk=written,
         environment=intent.environment
         or (known.environment if known and intent.additive else None),
+        offline=intent.offline,
     )
 
 
@@ -143,8 +153,8 @@ def _from_here(workspace: Workspace, spec: AppSpec) -> AppSpec:
 
 
 def _pins(intent: Intent, known: LockFile | None) -> LockFile | None:
-    """Everything with --locked; with chosen entries, the others."""
-    if known is None or intent.locked:
+    """Everything with --locked and --offline; with chosen entries, the others."""
+    if known is None or intent.locked or intent.offline:
         return known
     if not intent.chosen_specs:
         return None
@@ -178,20 +188,36 @@ def _buildable(workspace: Workspace, app: ResolvedApp) -> bool:
     return context.is_dir() or pulled or workspace.engine.has_image(app.image)
 
 
-def _check_locked(intent: Intent, locked: Mapping[str, ResolvedApp]) -> None:
-    """With ``--locked`` nothing may be resolved that the lock does not hold."""
-    changed = [
-        spec.name
-        for spec in intent.specs
-        if spec.name not in locked or locked[spec.name].slug != spec.slug.text
-    ]
-    if changed:
+def _check_locked(intent: Intent, lock: LockFile | None) -> None:
+    """With ``--locked`` the lock must have the very sources that are asked for, and no others."""
+    locked = {app.name: app for app in lock.apps} if lock else {}
+    asked = {spec.name for spec in intent.specs}
+    pairs = [(spec, locked.get(spec.name)) for spec in intent.specs]
+    found = [f"{spec.name}: {why}" for spec, app in pairs if (why := _unlike(spec, app))]
+    if not intent.additive:
+        found += [f"{name}: not in {intent.list_name}" for name in locked if name not in asked]
+    if found:
+        again = "run the command once without --locked"
         raise ConfigError(
-            "the lock does not match what is to be deployed",
+            "the lock is not what is to be deployed",
             where=str(intent.lock_path),
-            found=f"another slug, or none, for {', '.join(changed)}",
-            next_step="run the command once without --locked",
+            found="; ".join(found),
+            expected="with --locked, an entry of the lock for each, and no other",
+            next_step=again if intent.additive else f"{again}, or iac lock {intent.arguments}",
         )
+
+
+def _unlike(spec: AppSpec, app: ResolvedApp | None) -> str:
+    """How the source of an entry differs from that of the lock; empty if it does not."""
+    if app is None:
+        return "not in the lock"
+    if app.slug != spec.slug.text:
+        return f"{spec.slug.text}, in the lock {app.slug}"
+    for key in ("lfs", "submodules"):
+        if bool(getattr(spec.options, key)) != bool(getattr(app.options, key)):
+            return f"another `{key}:` than in the lock"
+    dockerfile = app.foreign.dockerfile if app.foreign else ""
+    return "" if (spec.dockerfile or "") == dockerfile else "another `build:` than in the lock"
 
 
 def _check_kept(workspace: Workspace, kept: Sequence[ResolvedApp]) -> None:
@@ -205,4 +231,5 @@ def _check_kept(workspace: Workspace, kept: Sequence[ResolvedApp]) -> None:
 
 
 def _is(spec: AppSpec, text: str) -> bool:
-    return text in (spec.name, spec.slug.text)
+    address = pasted(text)
+    return (address.slug if address else text) in (spec.name, spec.slug.text)

@@ -24,7 +24,7 @@ from iac_wrapper.model.exposure import check_claims
 from iac_wrapper.model.intent import Selection
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.redact import UNMASKED, is_masked
-from iac_wrapper.operations import capacity, foreign_images, users, volumes
+from iac_wrapper.operations import capacity, foreign_images, source_pruning, users, volumes
 from iac_wrapper.operations.leaves import ensure_certificates
 from iac_wrapper.operations.network import (
     choose_gateway_port,
@@ -71,8 +71,10 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
         workspace.settings,
         cache=workspace.layout.cache,
         locked=_commits(selection.pinned_lock),
+        offline=selection.offline,
         progress=workspace.progress,
     )
+    source_pruning.prune(workspace, checkouts, selection.lock_on_disk)
     for checkout in checkouts:
         for note in checkout.spec.notes:
             workspace.progress(f"{checkout.spec.name}: {note}")

@@ -145,6 +145,26 @@ class Settings:
         forms.optional(forms.whole_number(1, 64)),
         "How many images are built at a time. Empty: as many as this machine has cores.",
     )
+    submodule_hosts = Setting(
+        "IAC_SUBMODULE_HOSTS",
+        "",
+        forms.words,
+        "Hosts that `submodules: true` may fetch from besides the repository's own, separated by"
+        " commas.",
+    )
+    cache_age = Setting(
+        "IAC_CACHE_DAYS",
+        "30",
+        forms.whole_number(1, 10_000, unit=24 * 3600),
+        "How long a fetched commit stays in the cache after its last use, days.",
+    )
+    cache_max_bytes = Setting(
+        "IAC_CACHE_MAX_MB",
+        "5000",
+        forms.whole_number(1, 10_000_000, unit=10**6),
+        "How large the cache of fetched commits may be, MB (10^6 bytes). What a lock or a proven"
+        " version of a project is made from stays all the same.",
+    )
     ca_bundle = Setting(
         "IAC_CA_BUNDLE",
         "",

@@ -10,7 +10,8 @@ import requests
 
 from iac_wrapper.errors import SourceError
 from iac_wrapper.sources import http_source
-from iac_wrapper.sources.http_source import SourceUnavailableError
+from iac_wrapper.sources.http_source import SourceBusyError, SourceUnavailableError
+from iac_wrapper.sources.retries import retry_after
 
 TOTAL_TIMEOUT = 600.0
 """Seconds for one whole download."""
@@ -35,11 +36,7 @@ def download(url: str, headers: Mapping[str, str], to: Path, *, max_bytes: int) 
     response = http_source.open_stream(url, headers)
     with response:
         if response.status_code != requests.codes.ok:
-            raise SourceUnavailableError(
-                f"the archive answers HTTP {response.status_code}",
-                found=url,
-                retryable=response.status_code >= 500 or response.status_code == 429,
-            )
+            raise _refusal(response, url)
         try:
             _save(response, to, max_bytes, url)
         except requests.RequestException as error:
@@ -49,6 +46,16 @@ def download(url: str, headers: Mapping[str, str], to: Path, *, max_bytes: int) 
     with to.open("rb") as file:
         if file.read(2) != _GZIP_MAGIC:
             raise SourceUnavailableError("the archive is not gzip", found=url)
+
+
+def _refusal(response: requests.Response, url: str) -> SourceUnavailableError:
+    status, message = response.status_code, f"the archive answers HTTP {response.status_code}"
+    wait = retry_after(response.headers.get("Retry-After"))
+    if status == requests.codes.too_many_requests or (wait is not None and status >= 500):
+        busy = SourceBusyError(message, found=url, next_step="try again later", retryable=True)
+        busy.wait = wait
+        return busy
+    return SourceUnavailableError(message, found=url, retryable=status >= 500)
 
 
 def _save(response: requests.Response, to: Path, max_bytes: int, url: str) -> None:

@@ -7,12 +7,15 @@ a downloaded archive. It must not know slugs or the cache.
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from iac_wrapper.adapters import process
@@ -21,7 +24,8 @@ from iac_wrapper.errors import CommandError, SourceError
 from iac_wrapper.model.git_refs import Refs, parse_ls_remote
 from iac_wrapper.model.remote import Remote
 from iac_wrapper.sources.git_errors import explain
-from iac_wrapper.sources.http_source import moved_on_same_origin
+from iac_wrapper.sources.http_source import asked_to_wait, moved_on_same_origin
+from iac_wrapper.sources.retries import TransientError
 
 LIST_TIMEOUT = 60.0
 """Seconds for `ls-remote`: a handshake and one list."""
@@ -38,7 +42,6 @@ _NETWORK_CONFIG = (
     "http.followRedirects=false",
     "http.lowSpeedLimit=1000",
     "http.lowSpeedTime=30",
-    "core.sshCommand=ssh -oBatchMode=yes -oConnectTimeout=15",
     "submodule.recurse=false",
     "fetch.recurseSubmodules=false",
     "gc.auto=0",
@@ -99,7 +102,7 @@ def export_commit(remote: Remote, commit: str, to: Path) -> None:
     Raises:
         SourceError: as `ls_remote`, or the repository has no such commit.
     """
-    with _repository(to.parent) as repository:
+    with empty_repository(to.parent) as repository:
         _fetch_commit(remote, commit, repository)
         (repository / "info").mkdir(exist_ok=True)
         (repository / "info" / "attributes").write_text(_AS_COMMITTED, encoding="ascii")
@@ -115,11 +118,38 @@ def list_commit(remote: Remote, commit: str, scratch: Path) -> dict[str, tuple[s
     Raises:
         SourceError: as `export_commit`.
     """
-    with _repository(scratch) as repository:
+    with empty_repository(scratch) as repository:
         _fetch_commit(remote, commit, repository, "--filter=blob:none")
         listed = local(repository, "ls-tree", "-r", "-z", commit).check(f"cannot list {commit}")
     entries = (line.partition("\t") for line in listed.stdout.split("\0") if line)
     return {name: (fact[:6], fact.split()[2]) for fact, _, name in entries}
+
+
+def lfs_authenticate(remote: Remote) -> dict[str, Any]:
+    """What the ssh server of `remote` says of its Git LFS server: ``href`` and ``header``.
+
+    Raises:
+        SourceError: it does not know Git LFS, or refuses the login.
+    """
+    parts = urlsplit(remote.url)
+    login = f"{parts.username}@{parts.hostname}" if parts.username else str(parts.hostname)
+    port = ("-p", str(parts.port)) if parts.port else ()
+    asked = f"git-lfs-authenticate {shlex.quote(unquote(parts.path).lstrip('/'))} download"
+    # As git does with it: the command may have options.
+    run = ("sh", "-c", 'eval "${GIT_SSH_COMMAND:-$IAC_SSH} \\"\\$@\\""', "ssh")
+    environment = {**_ENVIRONMENT, "IAC_SSH": _ssh_command()}
+    command = Command((*run, *port, "--", login, asked), env=environment)
+    done = process.run(command, timeout=LIST_TIMEOUT)
+    try:
+        return dict(json.loads(done.stdout))
+    except (ValueError, TypeError, RecursionError):
+        raise explain(done, remote) from None
+
+
+def _ssh_command() -> str:
+    """The user's own ssh command (a key or a port may be in it), which must not ask questions."""
+    found = local(Path("/"), "config", "--get", "core.sshCommand", isolated=False).stdout.strip()
+    return f"{found or 'ssh'} -oBatchMode=yes -oConnectTimeout=15"
 
 
 def find_commits(remote: Remote, short: str, scratch: Path) -> list[str]:
@@ -145,7 +175,7 @@ def history(remote: Remote, scratch: Path) -> Iterator[Path]:
         SourceError: as `ls_remote`.
     """
     scratch.mkdir(parents=True, exist_ok=True)
-    with _repository(scratch) as repository:
+    with empty_repository(scratch) as repository:
         _network(remote, repository, "fetch", "--filter=tree:0", "--no-tags", refspecs=_ALL_REFS)
         yield repository
 
@@ -163,6 +193,8 @@ def count_commits(remote: Remote, old: str, new: str) -> int | None:
     return int(ahead) if counted.returncode == 0 and behind == "0" else None
 
 
+_BUSY = re.compile(r"returned error: (429|5\d\d)")
+
 _ALL_REFS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 
@@ -172,7 +204,7 @@ _AS_COMMITTED = "* -export-ignore -export-subst\n"
 
 
 @contextmanager
-def _repository(scratch: Path) -> Iterator[Path]:
+def empty_repository(scratch: Path) -> Iterator[Path]:
     """An empty bare repository below `scratch`, for as long as a block runs."""
     with tempfile.TemporaryDirectory(prefix=".tmp-git-", dir=scratch) as folder:
         repository = Path(folder)
@@ -218,7 +250,10 @@ def _network(
     Not as GIT_CONFIG_KEY_0: the user's own GIT_CONFIG_COUNT (a proxy, insteadOf) stays in force.
     """
     config = [part for setting in _NETWORK_CONFIG for part in ("-c", setting)]
-    environment = {**_ENVIRONMENT, "GIT_ALLOW_PROTOCOL": urlsplit(remote.url).scheme}
+    scheme = urlsplit(remote.url).scheme
+    environment = {**_ENVIRONMENT, "GIT_ALLOW_PROTOCOL": scheme}
+    if scheme == "ssh":
+        config += ["-c", f"core.sshCommand={_ssh_command()}"]
     if remote.git_header:
         config += [f"--config-env=http.{_origin_url(remote.url)}/.extraHeader={_HEADER}"]
         environment[_HEADER] = remote.git_header
@@ -234,7 +269,10 @@ def _network(
     if done.returncode and (moved := _moved(done, remote)):
         return _network(moved, repository, *arguments, refspecs=refspecs, timeout=timeout)
     if done.returncode:
-        raise explain(done, remote)
+        failure = explain(done, remote)
+        if isinstance(failure, TransientError) and _BUSY.search(done.stderr):
+            failure.wait = asked_to_wait(remote.url, remote.archive_headers)
+        raise failure
     return done
 
 
@@ -246,7 +284,9 @@ def _moved(done: CommandResult, remote: Remote) -> Remote | None:
     return replace(remote, url=url) if url else None
 
 
-def local(folder: Path, *arguments: str, isolated: bool = True) -> CommandResult:
+def local(
+    folder: Path, *arguments: str, isolated: bool = True, stdin: str | None = None
+) -> CommandResult:
     """A git command in `folder`, without network; a failure is in what it returns.
 
     `fsmonitor` names a program that a repository wants run: never. `isolated` leaves the
@@ -254,7 +294,8 @@ def local(folder: Path, *arguments: str, isolated: bool = True) -> CommandResult
     """
     argv = process.argv("git", "-c", "core.fsmonitor=false", "-c", _NETWORK_CONFIG[0], arguments)
     environment = _ISOLATED if isolated else _ENVIRONMENT
-    return process.run(Command(argv, cwd=folder, env=environment), timeout=FETCH_TIMEOUT)
+    command = Command(argv, cwd=folder, env=environment, stdin=stdin)
+    return process.run(command, timeout=FETCH_TIMEOUT)
 
 
 def _origin_url(url: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from iac_wrapper.adapters.process import LOOK, TAIL_LINES, CommandResult
 from iac_wrapper.errors import SourceError
 from iac_wrapper.model.remote import Remote
+from iac_wrapper.sources.retries import TransientError
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,11 @@ class _Case:
     message: str
     next_step: str
     retryable: bool = False
+    transient: bool = False  # and worth another try at once
 
+
+_BROKE_OFF = "the connection broke off before all had come"
+_BROKE_OFF_STEP = "try again; a proxy on the way may end connections that are long or large"
 
 # In order: the first pattern that matches wins.
 _CASES = (
@@ -50,7 +55,7 @@ _CASES = (
         r"returned error: (429|5\d\d)",
         "the server is busy or failing",
         "try again later",
-        retryable=True,
+        transient=True,
     ),
     _Case(
         r"could not read (Username|Password)|Authentication failed|returned error: 40[134]"
@@ -59,12 +64,33 @@ _CASES = (
         "check the spelling; if it is private, set {token}",
     ),
     _Case(
-        r"[Ff]ailed to connect|Connection refused|Couldn't connect|Connection (timed out|reset)"
-        r"|timed out|too slow|No route to host|Network is unreachable|hung up|early EOF",
+        r"[Ff]ailed to connect|Connection refused|Couldn't connect|(Connection|Operation) timed out"
+        r"|No route to host|Network is unreachable",
         "the server does not answer",
         "check the network and HTTPS_PROXY of this machine, then try again",
         retryable=True,
     ),
+    _Case(
+        r"too slow|timed out",
+        "the server stopped sending",
+        "check the network of this machine, then try again",
+        transient=True,
+    ),
+    _Case(
+        r"early EOF|unexpected (disconnect|EOF)|transfer closed|Connection (reset|closed)"
+        r"|Empty reply|bytes? of (body|length header)|expected flush",
+        _BROKE_OFF,
+        _BROKE_OFF_STEP,
+        transient=True,
+    ),
+    _Case(
+        r"inflate|corrupt|index-pack|bad pack|SHA1 mismatch|bad object|signature mismatch"
+        r"|missing (blob|tree|commit)|bad line length",
+        "the data that came is damaged",
+        "try again; if it stays so, the repository on the server is damaged: `git fsck` there",
+        transient=True,
+    ),
+    _Case(r"hung up|RPC failed", _BROKE_OFF, _BROKE_OFF_STEP, transient=True),
     _Case(
         r"dubious ownership",
         "another user owns this repository, so git refuses to read it",
@@ -87,13 +113,14 @@ def explain(done: CommandResult, remote: Remote) -> SourceError:
     """The error for a git command on `remote` that failed."""
     text = done.stderr.strip()
     case = next((case for case in _CASES if re.search(case.pattern, text)), None)
-    token = remote.token_setting or "up a credential helper or use git+ssh://"
+    token = remote.token_setting or "up a credential helper or ~/.netrc, or use git+ssh://"
     if remote.has_token:
         token = f"a {token} that may read it"
-    return SourceError(
+    kind = TransientError if case and case.transient else SourceError
+    return kind(
         case.message if case else "git failed",
         found=remote.url,
         next_step=case.next_step.replace("{token}", token) if case else LOOK,
         detail="\n".join(text.splitlines()[-TAIL_LINES:]) or None,
-        retryable=bool(case and case.retryable),
+        retryable=bool(case and (case.retryable or case.transient)),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -16,8 +16,9 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from iac_wrapper.errors import SourceError
-from iac_wrapper.model.base_url import origin
+from iac_wrapper.model.base_url import is_loopback, origin
 from iac_wrapper.sources.own_headers import OwnHeaders
+from iac_wrapper.sources.retries import TransientError, retry_after
 
 TIMEOUT = (10.0, 60.0)
 """Seconds to connect, and between two bytes."""
@@ -29,14 +30,20 @@ class SourceUnavailableError(SourceError):
     """This address gives nothing: git may still have the commit."""
 
 
+class SourceBusyError(SourceUnavailableError, TransientError):
+    """This address asks to be left alone for a while."""
+
+
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-def open_stream(url: str, headers: Mapping[str, str]) -> requests.Response:
+def open_stream(
+    url: str, headers: Mapping[str, str], *, redirects: Callable[[str, str], bool] | None = None
+) -> requests.Response:
     """GET `url` and return the final response, body unread; the caller closes it.
 
-    Redirects stay on the host (scheme and port too) or go to ``codeload.<host>``; `headers` are
-    sent to the first origin only.
+    `headers` are sent to the first origin only. `redirects` says whether a download that began at
+    one address may go on at another; None: `may_redirect`.
 
     Raises:
         SourceUnavailableError: the server cannot be reached, or redirects to where it must not.
@@ -50,7 +57,7 @@ def open_stream(url: str, headers: Mapping[str, str]) -> requests.Response:
                 return response
             location = urljoin(url, response.headers.get("Location", ""))
             response.close()
-            if not may_redirect(first, location):
+            if not (redirects or may_redirect)(first, location):
                 raise SourceUnavailableError(
                     "the server redirects to another place",
                     found=f"{url} -> {location.partition('?')[0]}",
@@ -63,18 +70,35 @@ def open_stream(url: str, headers: Mapping[str, str]) -> requests.Response:
     )
 
 
+_REFS = "/info/refs"
+
+
 def moved_on_same_origin(url: str, headers: Mapping[str, str]) -> str | None:
     """Where a repository's clone URL redirects on its own origin (renames; ``.git`` added)."""
-    suffix = "/info/refs"
-    with _session() as session:
-        response = _get(session, f"{url}{suffix}?service=git-upload-pack", headers)
-        location = urljoin(url, response.headers.get("Location", ""))
-        response.close()
+    suffix = _REFS
+    response = _refs(url, headers)
+    location = urljoin(url, response.headers.get("Location", ""))
     target = location.partition("?")[0]
     if response.status_code not in _REDIRECTS or not target.endswith(suffix):
         return None
     target = target.removesuffix(suffix)
     return target if origin(target) == origin(url) and target != url else None
+
+
+def asked_to_wait(url: str, headers: Mapping[str, str]) -> float | None:
+    """Seconds for which the server of a clone URL asks to be left alone: git does not tell."""
+    try:
+        return retry_after(_refs(url, headers).headers.get("Retry-After"))
+    except SourceUnavailableError:
+        return None
+
+
+def _refs(url: str, headers: Mapping[str, str]) -> requests.Response:
+    """The answer that git gets first, without its body."""
+    with _session() as session:
+        response = _get(session, f"{url}{_REFS}?service=git-upload-pack", headers)
+        response.close()
+        return response
 
 
 def may_redirect(first: str, target: str) -> bool:
@@ -89,6 +113,21 @@ def may_redirect(first: str, target: str) -> bool:
         return False
     # A public name that leads to a private address is DNS rebinding, or a trap.
     return _is_private(old[1]) or not _is_private(new[1])
+
+
+def may_lead(first: str, target: str) -> bool:
+    """Whether a server asked at `first` may name `target` for content whose hash is known.
+
+    Any host may have it, over TLS; a public server must not lead into a private network.
+    """
+    try:
+        old, new = origin(first), origin(target)
+    except ValueError:
+        return False
+    if old == new:
+        return new[0] in {"http", "https"}
+    secure = new[0] == "https" or (new[0] == "http" and is_loopback(new[1]) and is_loopback(old[1]))
+    return secure and bool(new[1]) and (_is_private(old[1]) or not _is_private(new[1]))
 
 
 def explain(error: requests.RequestException, url: str) -> SourceUnavailableError:
@@ -109,10 +148,36 @@ def explain(error: requests.RequestException, url: str) -> SourceUnavailableErro
     )
 
 
+def post(url: str, headers: Mapping[str, str], body: bytes) -> requests.Response:
+    """POST `body` and return the response, body unread; the caller closes it. It follows nothing.
+
+    Raises:
+        SourceUnavailableError: the server cannot be reached.
+    """
+    with _session() as session:
+        return _send(session, "POST", url, headers, body)
+
+
 def _get(session: requests.Session, url: str, headers: Mapping[str, str]) -> requests.Response:
+    return _send(session, "GET", url, headers)
+
+
+def _send(
+    session: requests.Session,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes | None = None,
+) -> requests.Response:
     try:
-        return session.get(
-            url, stream=True, allow_redirects=False, timeout=TIMEOUT, auth=OwnHeaders(headers)
+        return session.request(
+            method,
+            url,
+            data=body,
+            stream=True,
+            allow_redirects=False,
+            timeout=TIMEOUT,
+            auth=OwnHeaders(headers),
         )
     except requests.RequestException as error:
         raise explain(error, url) from None

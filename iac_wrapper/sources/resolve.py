@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
@@ -21,7 +22,9 @@ from iac_wrapper.model.remote import Remote, remote_of
 from iac_wrapper.model.slug import Slug
 from iac_wrapper.settings import Settings
 from iac_wrapper.sources import git
+from iac_wrapper.sources.retries import patiently
 from iac_wrapper.sources.source_cache import CachedTree, Commit, SourceCache
+from iac_wrapper.sources.submodules import SubmoduleRules
 from iac_wrapper.sources.unpack import SourceLimits
 
 MAX_PARALLEL = 8
@@ -35,12 +38,13 @@ LockedCommits = Mapping[str, tuple[str, str]]
 T = TypeVar("T")
 
 
-def resolve(
+def resolve(  # noqa: PLR0913 - one keyword for each thing that a run is told
     specs: Sequence[AppSpec],
     settings: Settings,
     *,
     cache: Path,
     locked: LockedCommits | None = None,
+    offline: bool = False,
     progress: Progress = lambda _: None,
 ) -> list[Checkout]:
     """Fetch the source of every app.
@@ -51,6 +55,8 @@ def resolve(
         cache: the source cache directory.
         locked: commits to keep for apps whose slug is still the locked one; their refs are not
             asked for, and with a warm cache nothing touches the network.
+        offline: ask nothing of another machine: what is not locked, or not in the cache, is an
+            error.
         progress: gets one line per fact, from several threads but one at a time.
 
     Returns:
@@ -62,7 +68,9 @@ def resolve(
         ConfigError: a base URL in the settings is not usable.
     """
     say = _one_at_a_time(progress)
-    store = SourceCache(cache, SourceLimits(settings.fetch_max_bytes), say)
+    limits = SourceLimits(settings.fetch_max_bytes)
+    rules = SubmoduleRules(settings.hosts, frozenset(settings.submodule_hosts))
+    store = SourceCache(cache, limits, say, rules, offline)
     run = _Run(settings.hosts, store, locked or {})
     with ThreadPoolExecutor(MAX_PARALLEL, "resolve") as pool:
         futures = [pool.submit(run.checkout, spec) for spec in specs]
@@ -107,11 +115,11 @@ class _Run:
         if spec.slug.kind == "path":
             return self._local(spec)
         remote = remote_of(spec.slug, self._hosts)
-        commit = self._commit(spec, remote)
-        cached = self._once((remote.url, commit), lambda: self._fetch(spec.slug, remote, commit))
+        wanted = self._wanted(spec, remote, self._commit(spec, remote))
+        cached = self._once(wanted.key, lambda: self._store.fetch(wanted))
         path = _inside(cached.path, spec.slug.subdir)
         part = cached if path == cached.path else cached.part(path)
-        return _checkout(spec, part, commit)
+        return _checkout(spec, part, wanted.sha)
 
     def _local(self, spec: AppSpec) -> Checkout:
         path = (spec.base / Path(spec.slug.location).expanduser()).absolute()
@@ -133,25 +141,33 @@ class _Run:
         ref = spec.slug.ref
         if ref and FULL_SHA.fullmatch(ref):
             return ref  # the fetch proves that it exists
-        refs = self._once(remote.url, lambda: git.ls_remote(remote))
+        if self._store.offline and not remote.is_here:
+            raise _not_locked(spec.slug, remote)
+        refs = self._once(remote.url, lambda: self._refs(remote))
         found = refs.resolve(ref)
         if ref and SHORT_SHA.fullmatch(ref) and not (found and found[0].startswith(ref)):
             # The digits of a commit that no ref points at, or a name that may be such digits too.
             found = refs.resolve_short(ref, self._find(remote, ref))
         if found is None:
-            raise _no_such_ref(ref or "HEAD", refs, remote)
+            raise _no_such_ref(spec.slug, refs, remote)
         self._progress(f"{spec.name}: {found[1]} is {found[0][:12]}")
         return found[0]
+
+    def _refs(self, remote: Remote) -> Refs:
+        return patiently(lambda: git.ls_remote(remote), self._progress)
 
     def _find(self, remote: Remote, short: str) -> list[str]:
         def look() -> list[str]:
             self._progress(f"{remote.url}: looking for {short} in the history")
-            return git.find_commits(remote, short, self._store.folder)
+            find = partial(git.find_commits, remote, short, self._store.folder)
+            return patiently(find, self._progress)
 
         return self._once((remote.url, short), look)
 
-    def _fetch(self, slug: Slug, remote: Remote, commit: str) -> CachedTree:
-        return self._store.fetch(Commit(remote, commit, slug.archive_url(self._hosts, commit)))
+    def _wanted(self, spec: AppSpec, remote: Remote, sha: str) -> Commit:
+        options = spec.options
+        archive_url = spec.slug.archive_url(self._hosts, sha)
+        return Commit(remote, sha, archive_url, bool(options.lfs), bool(options.submodules))
 
 
 def _checkout(spec: AppSpec, cached: CachedTree, commit: str | None) -> Checkout:
@@ -174,12 +190,26 @@ def _inside(root: Path, subdir: str | None) -> Path:
     )
 
 
-def _no_such_ref(ref: str, refs: Refs, remote: Remote) -> SourceError:
+def _not_locked(slug: Slug, remote: Remote) -> SourceError:
+    return SourceError(
+        "what this ref is now is known only to its server, which is not asked",
+        found=f"{slug.ref or 'the default branch'!r} of {remote.url}",
+        expected="with --offline, a commit of the lock, or a full SHA in the slug",
+        next_step="run the command once without --offline",
+    )
+
+
+def _no_such_ref(slug: Slug, refs: Refs, remote: Remote) -> SourceError:
+    ref = slug.ref or "HEAD"
+    step = "correct the #ref in the slug, or push it"
+    if longer := refs.longer(ref, slug.subdir or ""):
+        name, subdir = longer
+        step = f"write {slug.text.partition('#')[0]}#{name}{subdir and f':{subdir}'}"
     return SourceError(
         "no such branch, tag or commit",
         found=f"{ref!r} in {remote.url}",
         expected="one of the refs below, or a commit SHA of at least 7 digits",
-        next_step="correct the #ref in the slug, or push it",
+        next_step=step,
         detail="\n".join(refs.near(ref)),
     )
 

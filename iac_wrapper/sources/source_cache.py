@@ -17,16 +17,19 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from iac_wrapper.errors import SourceError
 from iac_wrapper.model.omission import Omission, below
 from iac_wrapper.model.remote import Remote
-from iac_wrapper.sources import archive, git, working_tree
+from iac_wrapper.sources import archive, git, lfs, submodules, working_tree
 from iac_wrapper.sources.http_source import SourceUnavailableError
-from iac_wrapper.sources.survey import first_difference, survey
+from iac_wrapper.sources.retries import patiently
+from iac_wrapper.sources.submodules import MAX_DEPTH, SubmoduleRules
+from iac_wrapper.sources.survey import SUBMODULE, first_difference, survey
 from iac_wrapper.sources.tree import copy_local, leaving_links, tree_hash
 from iac_wrapper.sources.unpack import SourceLimits, unpack
 
@@ -38,9 +41,11 @@ STALE_AFTER = 24 * 3600.0
 SNAPSHOT_KEPT = 7 * 24 * 3600.0
 """Seconds without use after which the copy of a local directory is removed: each edit makes one."""
 
-_STAGING = ".tmp-"
-_LOCAL = "local-"
+STAGING = ".tmp-"
+"""How the name of work under way begins."""
 
+LOCAL = "local-"
+"""How that of a copy of a local directory begins; 40 digits of its tree's hash follow."""
 
 _FORMAT = 2
 """Of the record beside a tree. Trees of format 1 lack what the host's archive left out."""
@@ -66,16 +71,23 @@ class CachedTree:
 
 @dataclass(frozen=True)
 class Commit:
-    """One commit to fetch: `sha` in full; `archive_url` where its host offers it as .tar.gz."""
+    """One commit to fetch: `sha` in full; `archive_url` where its host offers it as .tar.gz.
+
+    `lfs` and `submodules`: with the content of Git LFS and with submodules.
+    """
 
     remote: Remote
     sha: str
     archive_url: str | None
+    lfs: bool = False
+    submodules: bool = False
 
     @property
     def key(self) -> str:
         """Name in the cache."""
-        return f"{hashlib.sha256(self.remote.url.encode()).hexdigest()[:16]}-{self.sha}"
+        place = hashlib.sha256(self.remote.url.encode()).hexdigest()[:16]
+        more = ("lfs" * self.lfs, "submodules" * self.submodules)
+        return "-".join((place, self.sha, *filter(None, more)))
 
 
 @dataclass(frozen=True)
@@ -83,25 +95,40 @@ class SourceCache:
     """The cache in `folder` (made if missing).
 
     `limits` are the caps of an unpacked tree; `progress` is told why an archive was not used, or
-    that a cached tree was altered.
+    that a cached tree was altered; `rules` say where submodules may come from. With `offline`
+    nothing is asked of another machine.
     """
 
     folder: Path
     limits: SourceLimits
     progress: Callable[[str], None]
+    rules: SubmoduleRules = field(default_factory=SubmoduleRules)
+    offline: bool = False
 
-    def fetch(self, commit: Commit) -> CachedTree:
+    def fetch(self, commit: Commit, depth: int = 0) -> CachedTree:
         """The tree of a commit: the cached one if it is unaltered, else by archive, else by git.
+
+        Args:
+            commit: which one, and with what.
+            depth: how many repositories it is a submodule of.
 
         Raises:
             SourceError: neither way gives the commit, or what came is refused.
         """
         final = self.folder / commit.key
         if cached := _lookup(final, self.progress):
+            _note_use(final)
             return cached
+        if self.offline and not commit.remote.is_here:
+            raise _not_cached(commit)
         with _staging(self.folder) as staging:
             method, links = self._obtain(commit, staging)
             tree = staging / "tree"
+            if commit.submodules:
+                links = (*links, *self._add_submodules(commit, staging, depth))
+                links = tuple(one for one in links if not _mended(one, tree))
+            if commit.lfs:
+                lfs.fill(tree, commit.remote, self.limits, staging, self.progress)
             omissions = survey(tree, links, working_tree.submodule_urls(tree))
             return _publish(staging, CachedTree(final / "tree", tree_hash(tree), method, omissions))
 
@@ -116,14 +143,37 @@ class SourceCache:
         with _staging(self.folder) as staging:
             omissions = copy_local(source, staging / "tree", self.limits)
             tree = tree_hash(staging / "tree")
-            final = self.folder / f"{_LOCAL}{tree.removeprefix('sha256:')[:40]}"
+            final = self.folder / f"{LOCAL}{tree.removeprefix('sha256:')[:40]}"
             if cached := _lookup(final, self.progress):
-                with contextlib.suppress(OSError):
-                    final.touch()
+                _note_use(final)
                 return replace(cached, omissions=omissions)
             made = _publish(staging, CachedTree(final / "tree", tree, "local", omissions))
         _remove_unused(self.folder)
         return made
+
+    def _add_submodules(self, commit: Commit, staging: Path, depth: int) -> tuple[Omission, ...]:
+        """Put the submodules of a commit into its tree; returns what they lack."""
+        tree = staging / "tree"
+        urls = working_tree.written_urls(tree)
+        if not urls:
+            return ()
+        if depth >= MAX_DEPTH:
+            raise SourceError(
+                "submodules are nested too deep",
+                found=f"more than {MAX_DEPTH} within each other, at {commit.remote.url}",
+                next_step="write `submodules: false`",
+            )
+        listing = patiently(
+            partial(git.list_commit, commit.remote, commit.sha, staging), self.progress
+        )
+        modules = {path: sha for path, (mode, sha) in listing.items() if mode == SUBMODULE}
+
+        def fetch(url: str, sha: str) -> tuple[Path, tuple[Omission, ...]]:
+            remote = self.rules.remote(commit.remote, url)
+            made = self.fetch(Commit(remote, sha, None, commit.lfs, submodules=True), depth + 1)
+            return made.path, made.omissions
+
+        return submodules.fill(tree, modules, urls, fetch, self.limits)
 
     def _obtain(self, commit: Commit, staging: Path) -> tuple[Method, tuple[Omission, ...]]:
         if commit.archive_url:
@@ -131,7 +181,8 @@ class SourceCache:
             if links is not None:
                 return "archive", links
         exported = staging / "source.tar"
-        git.export_commit(commit.remote, commit.sha, exported)
+        export = partial(git.export_commit, commit.remote, commit.sha, exported)
+        patiently(export, self.progress)
         links = unpack(exported, staging / "tree", self.limits, strip_top=False, commit=commit.sha)
         exported.unlink()
         return "clone", links
@@ -144,7 +195,8 @@ class SourceCache:
         """
         tree = staging / "tree"
         with ThreadPoolExecutor(1, "list") as pool:
-            listing = pool.submit(git.list_commit, commit.remote, commit.sha, staging)
+            listed = partial(git.list_commit, commit.remote, commit.sha, staging)
+            listing = pool.submit(patiently, listed, self.progress)
             links = self._download(commit, url, staging)
             if links is None:
                 return None
@@ -162,7 +214,8 @@ class SourceCache:
         tree, file = staging / "tree", staging / "source.tar.gz"
         headers = commit.remote.archive_headers
         try:
-            archive.download(url, headers, file, max_bytes=self.limits.max_bytes)
+            load = partial(archive.download, url, headers, file, max_bytes=self.limits.max_bytes)
+            patiently(load, self.progress)
             return unpack(file, tree, self.limits, strip_top=True, commit=commit.sha)
         except SourceError as error:
             # What is refused for its content would be refused from git too.
@@ -175,6 +228,26 @@ class SourceCache:
             file.unlink(missing_ok=True)
 
 
+def _mended(one: Omission, tree: Path) -> bool:
+    """Whether a link that pointed nowhere points at something since the submodules are there."""
+    return one.kind == "dangling" and (tree / one.path).exists()
+
+
+def _not_cached(commit: Commit) -> SourceError:
+    return SourceError(
+        "the source is not in the cache of this folder, and nothing is fetched",
+        found=f"commit {commit.sha[:12]} of {commit.remote.url}",
+        expected="with --offline, a commit that was fetched before",
+        next_step="run the command once without --offline",
+    )
+
+
+def _note_use(final: Path) -> None:
+    """What was used last goes last, see `cache_pruning`."""
+    with contextlib.suppress(OSError):
+        final.touch()
+
+
 def _lookup(final: Path, progress: Callable[[str], None]) -> CachedTree | None:
     """A cached tree that still hashes to what was recorded; any other is thrown away."""
     try:
@@ -185,7 +258,7 @@ def _lookup(final: Path, progress: Callable[[str], None]) -> CachedTree | None:
             if tree_hash(cached.path) == cached.tree:
                 return cached
         elif "format" not in record and record.get("tree"):
-            _discard(final)  # of an earlier version
+            discard(final)  # of an earlier version
             return None
     except FileNotFoundError:
         if not final.exists():
@@ -193,13 +266,13 @@ def _lookup(final: Path, progress: Callable[[str], None]) -> CachedTree | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SourceError):
         pass  # unreadable is altered too
     progress(f"{final.name}: the cached source was altered; fetching it again")
-    _discard(final)
+    discard(final)
     return None
 
 
-def _discard(final: Path) -> None:
+def discard(final: Path) -> None:
     """Take the name away first, in one step: nobody must see a tree that is being removed."""
-    away = Path(tempfile.mkdtemp(prefix=_STAGING, dir=final.parent))
+    away = Path(tempfile.mkdtemp(prefix=STAGING, dir=final.parent))
     with contextlib.suppress(FileNotFoundError):  # another process was quicker
         final.rename(away / "altered")
     shutil.rmtree(away, ignore_errors=True)
@@ -231,7 +304,7 @@ def _staging(cache: Path) -> Iterator[Path]:
     """A work directory on the cache's own file system, gone at the end unless it was published."""
     cache.mkdir(parents=True, exist_ok=True)
     _remove_stale(cache)
-    folder = Path(tempfile.mkdtemp(prefix=_STAGING, dir=cache))
+    folder = Path(tempfile.mkdtemp(prefix=STAGING, dir=cache))
     folder.chmod(0o755)
     try:
         yield folder
@@ -240,13 +313,13 @@ def _staging(cache: Path) -> Iterator[Path]:
 
 
 def _remove_stale(cache: Path) -> None:
-    for path in _older(cache, _STAGING, STALE_AFTER):
+    for path in _older(cache, STAGING, STALE_AFTER):
         shutil.rmtree(path, ignore_errors=True)
 
 
 def _remove_unused(cache: Path) -> None:
-    for path in _older(cache, _LOCAL, SNAPSHOT_KEPT):
-        _discard(path)
+    for path in _older(cache, LOCAL, SNAPSHOT_KEPT):
+        discard(path)
 
 
 def _older(cache: Path, prefix: str, seconds: float) -> Iterator[Path]:

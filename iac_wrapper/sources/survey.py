@@ -10,11 +10,14 @@ from pathlib import Path
 
 from iac_wrapper.model.omission import Omission
 
-_LFS = b"version https://git-lfs.github.com/spec/v1\n"
+POINTER = b"version https://git-lfs.github.com/spec/v1\n"
+"""How a Git LFS pointer begins."""
+
 _LFS_SIZE = 1024  # bytes below which a pointer is; both from the pointer's specification
 
 _LINK = "120000"
-_SUBMODULE = "160000"
+SUBMODULE = "160000"
+"""The mode by which git lists a submodule."""
 
 
 def survey(
@@ -37,7 +40,7 @@ def survey(
             found.append(Omission("submodule", here, submodules.get(here, "")))
         for name in names:
             path = Path(folder, name)
-            if _is_pointer(path):
+            if is_pointer(path):
                 found.append(Omission("lfs", str(path.relative_to(root))))
     return tuple(sorted(found))
 
@@ -54,10 +57,20 @@ def first_difference(
     """
     left_out = {one.path for one in known if one.kind == "link"}
     for name, (mode, sha) in sorted(entries.items()):
-        if mode != _SUBMODULE and name not in left_out and not _is(root / name, mode, sha):
+        if mode != SUBMODULE and name not in left_out and not _is(root / name, mode, sha):
             return name
     added = (name for name in _files(root) if name not in entries)
     return min(added, default=None)
+
+
+def tree_size(root: Path) -> int:
+    """Bytes of the files below `root`."""
+    return sum((root / name).lstat().st_size for name in _files(root))
+
+
+def tree_entries(root: Path) -> int:
+    """How many files, directories and links are below `root`."""
+    return sum(len(directories) + len(names) for _, directories, names in os.walk(root))
 
 
 def _files(root: Path) -> Iterator[str]:
@@ -89,9 +102,10 @@ def _blob_header(size: int, content: bytes = b"") -> hashlib._Hash:
     return hashlib.sha1(b"blob %d\0%b" % (size, content), usedforsecurity=False)
 
 
-def _is_pointer(path: Path) -> bool:
+def is_pointer(path: Path) -> bool:
+    """Whether a file is a Git LFS pointer."""
     found = path.lstat()
     if not stat.S_ISREG(found.st_mode) or found.st_size > _LFS_SIZE:
         return False
     with path.open("rb") as file:
-        return file.read(len(_LFS)) == _LFS
+        return file.read(len(POINTER)) == POINTER

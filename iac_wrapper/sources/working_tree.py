@@ -5,7 +5,7 @@ It must not know what becomes of them, and never runs what a repository's config
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -65,6 +65,11 @@ def read_working_tree(folder: Path, junk: tuple[str, ...]) -> WorkingTree | None
 
 def submodule_urls(root: Path) -> dict[str, str]:
     """Path -> URL of the submodules that ``.gitmodules`` in `root` names, without credentials."""
+    return {path: without_credentials(url) for path, url in written_urls(root).items()}
+
+
+def written_urls(root: Path) -> dict[str, str]:
+    """Path -> URL of the submodules in ``.gitmodules`` of `root`, as it is written there."""
     file = root / ".gitmodules"
     if file.is_symlink() or not file.is_file():
         return {}
@@ -76,10 +81,30 @@ def submodule_urls(root: Path) -> dict[str, str]:
         name, _, variable = key.rpartition(".")
         found.setdefault(name, {})[variable] = value
     return {
-        str(PurePosixPath(module["path"])): without_credentials(module.get("url", ""))
+        str(PurePosixPath(module["path"])): module.get("url", "")
         for module in found.values()
         if module.get("path")
     }
+
+
+def with_filter(tree: Path, paths: Sequence[Path], name: str, scratch: Path) -> list[Path]:
+    """Those of `paths` in `tree` that its .gitattributes give to the filter `name`."""
+    names = [text for path in paths if (text := str(path.relative_to(tree))).isprintable()]
+    with git.empty_repository(scratch) as repository:
+        places = (f"--git-dir={repository}", f"--work-tree={tree}")
+        asked = ("check-attr", "-z", "--stdin", "filter")
+        done = git.local(tree, *places, *asked, stdin="\0".join(names))
+    words = done.check("cannot read .gitattributes").stdout.split("\0")
+    values = zip(words[0::3], words[2::3], strict=False)  # after the last one comes nothing
+    return [tree / path for path, value in values if value == name]
+
+
+def config_value(file: Path, key: str) -> str | None:
+    """The value of `key` in a file of git's form; None if it has none, or is no such file."""
+    if file.is_symlink() or not file.is_file():
+        return None
+    asked = ("config", "--no-includes", "-f", str(file), "--get", key)
+    return git.local(file.parent, *asked).stdout.strip() or None
 
 
 def _list(folder: Path, *options: str) -> list[str]:

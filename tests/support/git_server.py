@@ -14,16 +14,20 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from tests.support.running import Running
@@ -132,7 +136,10 @@ class GitServer(Running):
     Switches, to be set at any time: `archives` (False: 404 for every archive), `archive_body`
     (bytes to send in place of every archive), `token` (demanded as the password of Basic
     authorization or as PRIVATE-TOKEN), `redirects` (path prefix -> new URL prefix),
-    `allow_any_sha` (False: only commits that a ref points at may be fetched; protocol v0).
+    `allow_any_sha` (False: only commits that a ref points at may be fetched; protocol v0),
+    `refusals` (answers that the next requests get, whatever they ask for), `cut` (bytes after which
+    the next pack ends), `delay` (seconds before each answer), `lfs_place` and `lfs_headers` (of the
+    addresses of LFS content).
     `requests` lists ``METHOD path`` of everything asked; `url` is the base without a final slash.
     """
 
@@ -143,6 +150,12 @@ class GitServer(Running):
         self.token: str | None = None
         self.redirects: dict[str, str] = {}
         self.allow_any_sha = True
+        self.refusals: list[tuple[int, dict[str, str]]] = []
+        self.cut: int | None = None
+        self.delay = 0.0
+        self.lfs: dict[str, bytes] = {}
+        self.lfs_headers: dict[str, str] = {}
+        self.lfs_place = ""
         self.requests: list[str] = []
         self.authorizations: list[str] = []
         self._lock = Lock()
@@ -154,6 +167,13 @@ class GitServer(Running):
     def repository(self, name: str, *, branch: str = "main") -> Repository:
         """Make ``owner/repo`` (or ``group/subgroup/repo``)."""
         return Repository.create(self.folder / name, branch=branch)
+
+    def lfs_pointer(self, content: bytes) -> str:
+        """Keep `content` as a Git LFS object and return its pointer."""
+        oid = hashlib.sha256(content).hexdigest()
+        self.lfs[oid] = content
+        size = len(content)
+        return f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {size}\n"
 
     def count(self, pattern: str) -> int:
         """How many requests match a regular expression, such as ``info/refs``."""
@@ -193,13 +213,21 @@ class _Handler(BaseHTTPRequestHandler):
         authorization = self.headers["Authorization"] or self.headers["PRIVATE-TOKEN"] or ""
         body = self._body()
         self._owner.note(f"{self.command} {self.path}", authorization)
+        time.sleep(self._owner.delay)
+        if self._owner.refusals:
+            self._send(*self._owner.refusals.pop(0))
+            return
         for prefix, target in self._owner.redirects.items():
             if self.path.startswith(prefix):
                 self._send(302, {"Location": target + self.path.removeprefix(prefix)})
                 return
         path = unquote(urlsplit(self.path).path)
         archive = next((m for p in _ARCHIVES if (m := re.fullmatch(p, path))), None)
-        if archive:
+        if path.endswith("/info/lfs/objects/batch"):
+            self._lfs_batch(body)
+        elif path.startswith("/lfs-content/"):
+            self._lfs_content(path.rpartition("/")[2])
+        elif archive:
             self._archive(archive["repo"], archive["sha"])
         elif match := re.fullmatch(_GIT, path):
             self._git(match["repo"], match["rest"], body)
@@ -242,7 +270,35 @@ class _Handler(BaseHTTPRequestHandler):
         head, _, content = done.stdout.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if line)
         status = int(headers.pop("Status", "200").split()[0])
+        cut, packed = self._owner.cut, rest == "git-upload-pack" and b"PACK" in content
+        if packed and cut is not None:
+            self._owner.cut = None
+            content = content[: content.index(b"PACK") + cut]
         self._send(status, headers, content)
+
+    def _lfs_batch(self, body: bytes) -> None:
+        if not self._admitted():
+            self._send(401)
+            return
+        place = self._owner.lfs_place or self._owner.url
+        found = []
+        for one in json.loads(body)["objects"]:
+            answer: dict[str, Any] = dict(one)
+            if one["oid"] in self._owner.lfs:
+                action: dict[str, Any] = {"href": f"{place}/lfs-content/{one['oid']}"}
+                action |= {"header": self._owner.lfs_headers} if self._owner.lfs_headers else {}
+                answer["actions"] = {"download": action}
+            else:
+                answer["error"] = {"code": 404, "message": "Object does not exist"}
+            found.append(answer)
+        text = json.dumps({"transfer": "basic", "objects": found}).encode()
+        self._send(200, {"Content-Type": "application/vnd.git-lfs+json"}, text)
+
+    def _lfs_content(self, oid: str) -> None:
+        if not self._admitted() or oid not in self._owner.lfs:
+            self._send(404)
+        else:
+            self._send(200, {}, self._owner.lfs[oid])
 
     def _cgi(self, path: str, length: int) -> dict[str, str]:
         free = self._owner.allow_any_sha

@@ -251,6 +251,18 @@ def test_removing_takes_yes_where_nobody_can_be_asked(folder: Path, engine_doubl
     assert engine_double.calls == []
 
 
+@pytest.mark.parametrize("other", ["--locked", "--offline"])
+def test_a_lock_is_updated_or_kept(folder: Path, other: str) -> None:
+    """Not both; --update names entries of the file, also without --file."""
+    result = _iac("lock", "--update", other)
+    assert result.exit_code == 2
+    assert "--update looks at refs anew" in result.stderr
+    (folder / "repos.yaml").write_text("- gh:acme/jobs\n")
+    result = _iac("lock", "--update", "web")
+    assert result.exit_code == 2
+    assert "web is not in the file" in result.stderr
+
+
 def test_remove_of_an_unknown_service_names_the_known(folder: Path, engine_double: Daemon) -> None:
     """Exit 2, before anything is asked or done."""
     del engine_double

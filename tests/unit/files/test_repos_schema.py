@@ -47,6 +47,7 @@ NOT_IN_A_SCHEMA = {
     "with `tcp:` is too long": "a name may be made of a slug",
     "a quote of this command does not end": "quotes come in pairs",
     "has a meaning for images only": "another mapping may make the service an image",
+    "no source can be made of this address": "pages of hosts have no grammar",
     "no time of a crontab": "a date of a calendar",
     "not valid": "no YAML",
     "nested too deep": "no YAML",
@@ -130,6 +131,8 @@ _SLUGS += [f"gh:a/b#{ref}" for ref in _cases(test_slug.test_bad_ref)]
 _SLUGS += [f"gh:a/b#:{subdir}" for subdir in _cases(test_slug.test_bad_subdir)]
 _SLUGS += [text for text, _ in _cases(test_slug.test_near_miss)]
 _SLUGS += [text for text, _ in _cases(test_slug.test_label)]
+_SLUGS += [text for text, _ in _cases(test_slug.test_pasted_addresses)]
+_SLUGS += [text for text, _ in _cases(test_slug.test_pasted_addresses_that_are_not_one_source)]
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,8 @@ EVERY = Options(
     capabilities="CHOWN SETUID",
     writable=True,
     user="999:998",
+    lfs=True,
+    submodules=False,
     schedule={"backup": "0 3 * * * python backup.py 'all of it'", "ping": "* * * * * true"},
     packages=("ffmpeg", "libpq-dev"),
 )
@@ -47,8 +49,8 @@ EVERY = Options(
 def test_written_options_are_read_as_what_they_were(options: Options) -> None:
     """Keys and units are those of repos.yaml."""
     lines = "".join(f"  {key}: {text}\n" for key, text in options.written().items())
-    source = "slug: gh:o/r" if options.packages else "image: postgres:16"
-    text = f"- {source}\n  name: r\n{lines}- gh:o/db\n- gh:o/cache\n"
+    kind = "" if options.packages else "  build: dockerfile\n"
+    text = f"- slug: gh:o/r\n{kind}{lines}- gh:o/db\n- gh:o/cache\n"
     spec, *_ = repos_file.parse_entries(text, Path("repos.yaml"))
     assert spec.options == options
     assert Options.from_dict(options.to_dict()) == options

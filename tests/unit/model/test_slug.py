@@ -136,13 +136,7 @@ def test_path_has_no_ref() -> None:
         ("github:owner/repo", "gh:owner/repo"),
         ("GH:owner/repo#v1", "gh:owner/repo#v1"),
         ("gitlab:a/b/c", "gl:a/b/c"),
-        ("https://github.com/owner/repo", "gh:owner/repo"),
-        ("https://github.com/owner/repo.git#v1", "gh:owner/repo#v1"),
-        ("https://github.com/owner/repo/tree/main/apps/web", "gh:owner/repo#main:apps/web"),
-        ("https://gitlab.com/g/r/-/tree/main", "gl:g/r#main"),
         ("github.com/owner/repo", "gh:owner/repo"),
-        ("git@github.com:owner/repo.git", "gh:owner/repo"),
-        ("git@example.org:a/b.git#x", "git+ssh://git@example.org/a/b.git#x"),
         ("https://git.example.org/a/b#x", "git+https://git.example.org/a/b#x"),
         ("owner/repo", "gh:owner/repo"),
         ("owner/repo#v1", "gh:owner/repo#v1"),
@@ -154,6 +148,65 @@ def test_near_miss(text: str, meant: str) -> None:
     with pytest.raises(ConfigError) as caught:
         Slug.parse(text)
     assert meant in str(caught.value.next_step)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("https://github.com/owner/repo", "gh:owner/repo"),
+        ("https://github.com/owner/repo/", "gh:owner/repo"),
+        ("https://github.com/owner/repo?tab=readme-ov-file", "gh:owner/repo"),
+        ("https://github.com/owner/repo.git#v1:app", "gh:owner/repo#v1:app"),
+        ("https://www.github.com/owner/repo/tree/main", "gh:owner/repo#main"),
+        ("https://github.com/owner/repo/tree/main/apps/web", "gh:owner/repo#main:apps/web"),
+        ("https://github.com/owner/repo/tree/feature%2Fx/app", "gh:owner/repo#feature/x:app"),
+        ("https://github.com/owner/repo/commit/0123abc", "gh:owner/repo#0123abc"),
+        ("https://github.com/owner/repo/releases/tag/v1.2", "gh:owner/repo#v1.2"),
+        ("https://gitlab.com/g/s/repo", "gl:g/s/repo"),
+        ("https://gitlab.com/g/r/-/tree/main/a/b?ref_type=heads", "gl:g/r#main:a/b"),
+        ("https://bitbucket.org/team/repo/src/main/", "bb:team/repo#main"),
+        ("https://bitbucket.org/team/repo/src/main/app/", "bb:team/repo#main:app"),
+        ("git@github.com:owner/repo.git", "git+ssh://git@github.com/owner/repo.git"),
+        ("git@example.org:a/b.git#x:y", "git+ssh://git@example.org/a/b.git#x:y"),
+        ("ssh://git@example.org:2222/a/b.git", "git+ssh://git@example.org:2222/a/b.git"),
+        ("https://git.example.org/a/b.git#x", "git+https://git.example.org/a/b.git#x"),
+    ],
+)
+def test_pasted_addresses(text: str, meant: str) -> None:
+    """What a browser or a host's Clone button shows is read as the slug that it means."""
+    slug = Slug.parse(text)
+    assert (slug, slug.text) == (Slug.parse(meant), meant)
+
+
+@pytest.mark.parametrize(
+    ("text", "step"),
+    [
+        ("https://github.com/owner/repo/blob/main/app/x.py", "write gh:owner/repo#main:app"),
+        ("https://github.com/owner/repo/blob/main/x.py", "write gh:owner/repo#main"),
+        ("https://github.com/owner/repo/pull/7/files", "write gh:owner/repo"),
+        ("https://gitlab.com/g/s/r/-/merge_requests/1", "write gl:g/s/r"),
+        ("https://github.com/owner/repo/tree/main/app#install", "write gh:owner/repo#main:app"),
+        ("https://github.com/owner/repo/tree/main/%2e%2e/x", ""),
+        ("https://github.com/owner/re%20po", ""),
+        ("ssh://-oProxyCommand=id/x", ""),
+        ("ssh://git:sentinel-7@example.org/x", ""),
+    ],
+)
+def test_pasted_addresses_that_are_not_one_source(text: str, step: str) -> None:
+    """They are answered with the slug to write, where there is one."""
+    with pytest.raises(ConfigError, match="no source can be made of this address") as caught:
+        Slug.parse(text)
+    assert step in (caught.value.next_step or "")
+    assert "sentinel-7" not in str(caught.value)
+
+
+def test_a_pasted_address_is_of_its_own_host() -> None:
+    """Where gh: stands for another host, a page of github.com is not taken for one of it."""
+    slug = Slug.parse("https://github.com/o/r").with_subdir("x")
+    assert slug.clone_url(Settings().hosts) == "https://github.com/o/r.git"
+    with pytest.raises(ConfigError, match=r"not at https://github\.com here") as caught:
+        slug.clone_url(Settings(IAC_GITHUB_URL="https://gh.test").hosts)
+    assert "git+https://github.com/o/r.git" in (caught.value.next_step or "")
 
 
 @pytest.mark.parametrize(

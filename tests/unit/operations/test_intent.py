@@ -88,9 +88,33 @@ def test_locked_takes_every_commit(workspace: Workspace, repos: Path) -> None:
     lock_file.save_lock(lock, repos.with_name("repos.lock.json"))
     assert select(workspace, from_files(repos, locked=True)).pinned_lock == lock
     repos.write_text("- gh:acme/a#v2\n- gh:acme/b\n- gh:acme/new\n")
-    with pytest.raises(ConfigError, match="does not match") as caught:
+    with pytest.raises(ConfigError, match="not what is to be deployed") as caught:
         select(workspace, from_files(repos, locked=True))
-    assert "a, new" in (caught.value.found or "")
+    wanted = "a: gh:acme/a#v2, in the lock gh:acme/a; new: not in the lock; c: not in"
+    assert wanted in (caught.value.found or "")
+
+
+def test_locked_compares_what_a_source_is(workspace: Workspace, repos: Path) -> None:
+    """With LFS and submodules, or by another Dockerfile, it is another one; `env:` may change."""
+    lock = _lock(workspace, _app(workspace, "a"))
+    lock_file.save_lock(lock, repos.with_name("repos.lock.json"))
+    repos.write_text("- slug: https://github.com/acme/a\n  env: {X: new}\n  memory: 1g\n")
+    assert select(workspace, from_files(repos, locked=True)).pinned_lock == lock
+    for line in ("lfs: true", "submodules: true", "build: dockerfile"):
+        repos.write_text(f"- slug: gh:acme/a\n  {line}\n")
+        with pytest.raises(ConfigError, match="not what is to be deployed") as caught:
+            select(workspace, from_files(repos, locked=True))
+        assert line.partition(":")[0] in (caught.value.found or "")
+        assert f"iac lock --file {repos}" in (caught.value.next_step or "")
+
+
+def test_offline_takes_every_commit_that_the_lock_has(workspace: Workspace, repos: Path) -> None:
+    """And lets the others be looked for in the cache; so it does for chosen entries."""
+    lock = _lock(workspace, *(_app(workspace, name) for name in ("a", "b")))
+    lock_file.save_lock(lock, repos.with_name("repos.lock.json"))
+    for chosen in ([], ["a"], ["https://github.com/acme/a"]):
+        found = select(workspace, from_files(repos, offline=True, chosen=chosen))
+        assert (found.pinned_lock, found.offline) == (lock, True)
 
 
 def test_several_files_are_one_list(workspace: Workspace, repos: Path) -> None:

@@ -27,12 +27,15 @@ class Host:
         self.hello.tag("v1", annotated=True)
         self.second = self.hello.commit({"main.py": "two\n"})
 
-    def resolve(self, *slugs: str, locked: LockedCommits | None = None) -> list[Checkout]:
+    def resolve(
+        self, *slugs: str, locked: LockedCommits | None = None, offline: bool = False
+    ) -> list[Checkout]:
         return resolve(
             from_slugs(slugs, base_dir=self.folder),
             Settings(IAC_GITHUB_URL=self.server.url),
             cache=self.folder / "cache",
             locked=locked,
+            offline=offline,
             progress=self.lines.append,
         )
 
@@ -123,6 +126,40 @@ def test_locked_commit_is_kept(host: Host) -> None:
     assert host.resolve("gh:acme/hello", locked=locked)[0].commit == host.first
     assert len(host.server.requests) == asked
     assert host.resolve("gh:acme/hello#main", locked=locked)[0].commit == host.second
+
+
+def test_offline_asks_nobody(host: Host) -> None:
+    """A locked commit or a full SHA comes from the cache, a local path and git+file: from the disk;
+    the others name the command that fetches them."""
+    host.resolve("gh:acme/hello")
+    asked = len(host.server.requests)
+    locked = {"hello": ("gh:acme/hello", host.second)}
+    assert host.resolve("gh:acme/hello", locked=locked, offline=True)[0].commit == host.second
+    assert host.resolve(f"gh:acme/hello#{host.second}", offline=True)[0].method == "archive"
+    here = f"git+file://{host.hello.path}"
+    assert host.resolve(here, offline=True)[0].commit == host.second
+    for slug, words in (
+        ("gh:acme/hello", "known only to its server"),
+        (f"gh:acme/hello#{host.first[:9]}", "known only to its server"),
+        (f"gh:acme/hello#{host.first}", "not in the cache"),
+    ):
+        with pytest.raises(SourceError, match=words) as caught:
+            host.resolve(slug, offline=True)
+        assert caught.value.next_step == "run the command once without --offline"
+    assert len(host.server.requests) == asked
+
+
+def test_a_branch_with_a_slash_that_was_pasted(host: Host) -> None:
+    """Of /tree/feature/x/app nobody can tell the branch without the refs: then it is told."""
+    host.hello.branch("feature/x")
+    host.hello.commit({"main.py": "x"})
+    for slug, meant in (
+        ("gh:acme/hello#feature:x/app/web", "gh:acme/hello#feature/x:app/web"),
+        ("gh:acme/hello#feature:x", "gh:acme/hello#feature/x"),
+    ):
+        with pytest.raises(SourceError, match="no such branch") as caught:
+            host.resolve(slug)
+        assert caught.value.next_step == f"write {meant}"
 
 
 def test_one_error_names_its_place(host: Host) -> None:

@@ -80,6 +80,34 @@ HARD: dict[str, dict[str, Content]] = {
     "lfs": {"a.bin": LFS, "b/c.bin": LFS},
     "links": {"out": Link("/etc/passwd"), "d/up": Link("../../x"), "none": Link("n"), "a/b": "x"},
     "keys and caches": {"certs/ca.key": "k", ".venv/x": "x", ".iac/y": "y", "__pycache__/z": "z"},
+    "line ends that git keeps": {".gitattributes": "* -text\n", "a.txt": "a\r\nb\n", "b": "c\r"},
+    "line ends that git chooses": {".gitattributes": "* text=auto eol=crlf\n", "a.txt": "a\nb\n"},
+    "an encoding": {
+        ".gitattributes": "*.rc text working-tree-encoding=UTF-16LE eol=crlf\n",
+        "a.rc": "a\nb\n".encode("utf-16-le"),
+    },
+    "ident": {".gitattributes": "a.c ident\n", "a.c": "$Id$\n"},
+    "attributes of a folder": {
+        "d/.gitattributes": "v export-subst\n",
+        "d/v": "$Format:%H$",
+        "v": "x",
+    },
+    "modes": {"run": Executable("#!/bin/sh\n"), "plain": "#!/bin/sh\n", "d/l": Link("../run")},
+    "names": {
+        "caf\u00e9": "one form",
+        "cafe\u0301": "the other",
+        "\u65e5\u672c/\U0001f600 \"q\" 'x'": "x",
+        "-rf": "x",
+        "two\nlines": "x",
+        "tab\there/ trailing ": "x",
+        "\u540d": Link("caf\u00e9"),
+    },
+    "long names": {
+        f"{'d' * 120}/{'e' * 120}/{'f' * 200}": "x",
+        "l": Link(f"{'d' * 120}/{'e' * 120}/{'f' * 200}"),
+    },
+    "empty files": {"a": "", "d/__init__.py": ""},
+    "a version": {".gitattributes": "v.txt export-subst\n", "v.txt": "$Format:%d %an %H$\n"},
     "nothing": {},
 }
 """Commits whose archive, clone and checkout differ, or were refused, unless care is taken."""
