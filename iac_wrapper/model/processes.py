@@ -13,14 +13,17 @@ PROCFILE = "Procfile"
 """In place of a command: the line of the process's name in the repository's Procfile."""
 
 _OF_THE_ENTRY = frozenset(
-    ("slug", "name", "subdir", "entrypoint", "image", "build", KEY, "release", "schedule")
+    (
+        *("slug", "name", "subdir", "entrypoint", "image", "build", KEY, "release", "schedule"),
+        "dependencies",
+    )
 )
 """Keys that say what the one image is, or that are done once for it."""
 
 _NOT_INHERITED = frozenset(
     (
         *("entrypoint", "run", "rollout", "port", "health", "expose", "tcp", "volumes"),
-        *(COMMAND, KEY, "release", "schedule"),
+        *(COMMAND, KEY, "release", "schedule", "dependencies"),
     )
 )
 """What the entry's own program has, and another program of its image has not."""

@@ -210,10 +210,16 @@ IDLE = ("worker", "job")
 SOURCES = (SLUG.name, IMAGE.name)
 """The keys that say which service an entry is; it has one of them."""
 
-OF_A_SLUG = ("subdir", BUILD.name)
+OF_OUR_IMAGE = "dependencies"
+"""The key that says what KarstKit installs into an image that it makes."""
+
+OF_A_SLUG = ("subdir", BUILD.name, OF_OUR_IMAGE)
 """The keys that belong to a repository."""
 
-OF_ONE_KIND = ("entrypoint", BUILD.name, *(key.name for key in KEYS.values() if key.only_image))
+OF_ONE_KIND = (
+    *("entrypoint", BUILD.name, OF_OUR_IMAGE),
+    *(key.name for key in KEYS.values() if key.only_image),
+)
 """The keys that say how what an entry is starts: a repository in one way, an image in another."""
 
 
@@ -229,6 +235,9 @@ def misplaced(said: Collection[str]) -> tuple[Key, str] | None:
         for name in OF_A_SLUG:
             if name in said:
                 return KEYS[name], f"{name} belongs to a repository, and this entry is an image"
+    if BUILD.name in said and OF_OUR_IMAGE in said:
+        why = "a Dockerfile says itself what is installed"
+        return KEYS[OF_OUR_IMAGE], why
     if processes.KEY in said and {IMAGE.name, BUILD.name} & set(said):
         why = "each program of such an image is an entry of its own, with `command:`"
         return KEYS[processes.KEY], why

@@ -13,17 +13,18 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.host import Host, PythonBase
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.files.machine_home import setup_command
-from iac_wrapper.files.public_tree import PLAIN
+from iac_wrapper.files.public_tree import DIRECTORY, PLAIN
 from iac_wrapper.model.app import DEFAULT_PORT, Checkout
 from iac_wrapper.model.base_url import without_credentials
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.dependencies import Dependencies, find_dependencies
+from iac_wrapper.program.dependency_plan import Beside
 from iac_wrapper.program.detection import django
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.dockerfile import DockerfileProps, render
@@ -35,8 +36,6 @@ from iac_wrapper.sources.source_copy import copy_source
 KEPT_CONTEXTS = 3
 """Contexts of a service that stay: the current one, and two to go back to."""
 
-_INLINE = ("pip", "install", "-r", "/deps/requirements.txt")
-
 
 @dataclass(frozen=True)
 class AppBuild:
@@ -45,8 +44,9 @@ class AppBuild:
     `image` is ``iac/<project>-<service>:<12 hex>``; `base` the reference of the runtime base, whose
     tag is a hash of its content (its image id has the time of its build in it, and differs between
     machines); `python` its minor version (None for a program that is not Python); `context` the
-    directory that Docker gets; `files` the texts in it beside the source, by name. `notes` are
-    sentences on what was ignored or replaced; `made_from` is one on what was read.
+    directory that Docker gets; `files` the texts in it beside the source, by name; `beside` what of
+    the source around it the installation needs. `notes` are sentences on what was ignored or
+    replaced; `made_from` is one on what was read.
     """
 
     image: str
@@ -57,6 +57,7 @@ class AppBuild:
     source: Path
     context: Path
     files: Mapping[str, str]
+    beside: Beside | None = None
     made_from: str = ""
     notes: tuple[str, ...] = ()
 
@@ -76,16 +77,20 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         SourceError: the dependencies cannot be installed, or need a Python that is not here.
         ConfigError: this machine has no base image.
     """
-    dependencies = find_dependencies(checkout.path, entrypoint)
+    dependencies = find_dependencies(
+        checkout.path,
+        entrypoint,
+        asked=checkout.spec.options.dependencies,
+        source=checkout.source,
+    )
     chosen = _python(checkout, entrypoint, host, settings)
     python = chosen.version if chosen else None
     base = _base(host, python or settings.python_version)
     props = _props(checkout, entrypoint, base, dependencies, chosen)
-    key = _key(checkout.tree, base.runtime_image, render(props), dependencies.inline)
+    key = _key(checkout.tree, base.runtime_image, render(props), *_installed_from(dependencies))
     image = f"iac/{project}-{checkout.spec.name}:{key}"
     files = {"Dockerfile": render(replace(props, key=key, labels=_labels(checkout)))}
-    if dependencies.inline:
-        files["requirements.txt"] = dependencies.inline
+    files |= {f"deps/{name}": text for name, text in dependencies.written.items()}
     return AppBuild(
         image=image,
         entrypoint=entrypoint,
@@ -95,6 +100,7 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         source=checkout.path,
         context=layout.context(project, image),
         files=files,
+        beside=dependencies.beside,
         made_from=_made_from(chosen, dependencies),
         notes=(
             *(chosen.notes if chosen else ()),
@@ -118,12 +124,21 @@ def _props(
         python=python is not None,
         reason=dependencies.reason,
         files=dependencies.files,
-        early=_INLINE if dependencies.inline else dependencies.early,
+        early=dependencies.early,
         late=dependencies.late,
-        inline=bool(dependencies.inline),
+        written=tuple(dependencies.written),
+        around=dependencies.beside.folder if dependencies.beside else "",
+        early_folder=dependencies.early_folder,
         requires=python.check if python else "",
         static_files=django.static_files(Project(checkout.path)) if python else None,
     )
+
+
+def _installed_from(dependencies: Dependencies) -> tuple[str, ...]:
+    """What goes into the image beside the source and the Dockerfile."""
+    beside = (dependencies.beside.digest,) if dependencies.beside else ()
+    written = "\n".join(f"{name}\n{text}" for name, text in dependencies.written.items())
+    return (written, *beside)
 
 
 def _made_from(python: PythonChoice | None, dependencies: Dependencies) -> str:
@@ -151,7 +166,10 @@ def _write_new(build: AppBuild | DockerfileBuild) -> None:
     with tempfile.TemporaryDirectory(prefix=".new-", dir=parent) as temporary:
         draft = Path(temporary) / "context"
         copy_source(build.source, draft / "app")
+        if isinstance(build, AppBuild) and build.beside:
+            _copy_parts(build.beside, draft / "beside")
         for name, text in build.files.items():
+            _make_folders(draft, PurePosixPath(name).parent)
             (draft / name).write_text(text, encoding="utf-8")
             (draft / name).chmod(PLAIN)
         try:
@@ -159,6 +177,24 @@ def _write_new(build: AppBuild | DockerfileBuild) -> None:
         except OSError:  # another deploy was faster; its context is the same by construction
             if not build.context.is_dir():
                 raise
+
+
+def _copy_parts(beside: Beside, target: Path) -> None:
+    for part in beside.parts:
+        path = beside.root / part
+        _make_folders(target, PurePosixPath(part).parent)
+        if path.is_dir():
+            copy_source(path, target / part)
+        else:
+            shutil.copyfile(path, target / part)
+            (target / part).chmod(PLAIN)
+
+
+def _make_folders(root: Path, relative: PurePosixPath) -> None:
+    """Make `root` and the folders of `relative` in it, with one mode whatever the umask."""
+    for folder in (root, *(root / one for one in reversed((relative, *relative.parents)))):
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(DIRECTORY)
 
 
 def _prune(context: Path) -> None:

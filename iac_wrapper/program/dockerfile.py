@@ -30,7 +30,9 @@ class DockerfileProps:
 
     `runtime_image` is a Docker reference; `port` the TCP port of user code; `key` the hash in the
     image's tag. `early` and `late` are uv arguments before and after the source is copied; `early`
-    sees only `files` (and `inline`: the context has a requirements.txt of its own). Without
+    sees only `files`, and `written`, which the context has in deps/. With `around` the context has
+    in beside/ what the installation needs besides the app: `files` are there, `around` is the
+    app's folder in it, and `early` runs in `early_folder` of it. Without
     `python` there is no virtual environment at all. `requires` is a version range that the base's
     Python is held against. `static_files` are those that Django would
     not serve. `labels` are added as they are.
@@ -45,7 +47,9 @@ class DockerfileProps:
     files: Sequence[str] = ()
     early: Sequence[str] = ()
     late: Sequence[str] = ()
-    inline: bool = False
+    written: Sequence[str] = ()
+    around: str = ""
+    early_folder: str = ""
     requires: str = ""
     static_files: StaticFiles | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -62,7 +66,7 @@ def render(props: DockerfileProps) -> str:
 
 
 def _uv(arguments: Sequence[str]) -> str:
-    return " ".join((_UV, *arguments))
+    return " ".join((_UV, *map(shlex.quote, arguments)))
 
 
 def _quoted(value: str) -> str:

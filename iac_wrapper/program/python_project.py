@@ -6,6 +6,7 @@ Shared by detection and dependencies. Reads, never runs; it must not know about 
 from __future__ import annotations
 
 import codecs
+import posixpath
 import re
 import tomllib
 from collections.abc import Iterator
@@ -79,13 +80,14 @@ def strings(value: Any) -> tuple[str, ...]:
 class RequirementFiles:
     """A requirements file and those it includes, and every line of them.
 
-    `need_source` is true when some line points into the source, or an included file is not there:
-    then nothing can be installed from these files alone.
+    `need_source` is true when some line points into the source, or an included file is not there
+    (`missing`): then not everything can be installed from these files alone.
     """
 
     files: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
     need_source: bool = False
+    missing: bool = False
 
 
 _INCLUDES = re.compile(r"(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)")
@@ -110,19 +112,27 @@ def requirement_files(root: Path, name: str) -> RequirementFiles:
             continue
         text = read_text(root, name)
         if text is None or not _PLAIN_NAME.fullmatch(name) or ".." in name.split("/"):
-            found = replace(found, need_source=True)
+            found = replace(found, need_source=True, missing=True)
             continue
         if "\0" in text or "\ufffd" in text:
             raise _not_text(name)
         lines = _requirement_lines(text)
         folder = PurePosixPath(name).parent
-        waiting.extend(str(folder / m[1]) for line in lines if (m := _INCLUDES.match(line)))
-        found = RequirementFiles(
+        waiting.extend(
+            posixpath.normpath(folder / m[1]) for line in lines if (m := _INCLUDES.match(line))
+        )
+        found = replace(
+            found,
             files=(*found.files, name),
             lines=(*found.lines, *lines),
-            need_source=found.need_source or any(map(_NEEDS_SOURCE.match, lines)),
+            need_source=found.need_source or any(map(needs_source, lines)),
         )
     return found
+
+
+def needs_source(line: str) -> bool:
+    """Whether a line of a requirements file points into the source."""
+    return bool(_NEEDS_SOURCE.match(line))
 
 
 def _not_text(name: str) -> SourceError:

@@ -109,9 +109,7 @@ class _Run:
         remote = remote_of(spec.slug, self._hosts)
         commit = self._commit(spec, remote)
         cached = self._once((remote.url, commit), lambda: self._fetch(spec.slug, remote, commit))
-        path = _inside(cached.path, spec.slug.subdir)
-        part = cached if path == cached.path else cached.part(path)
-        return _checkout(spec, part, commit)
+        return _checkout(spec, cached, commit)
 
     def _local(self, spec: AppSpec) -> Checkout:
         path = (spec.base / Path(spec.slug.location).expanduser()).absolute()
@@ -122,7 +120,7 @@ class _Run:
                 expected="a directory; relative paths start at the folder of the repos file",
                 next_step="correct the path",
             )
-        path = _inside(path, spec.slug.subdir)
+        _inside(path, spec.slug.subdir)
         cached = self._once(path, lambda: self._store.snapshot(path))
         return _checkout(spec, cached, None)
 
@@ -155,8 +153,11 @@ class _Run:
 
 
 def _checkout(spec: AppSpec, cached: CachedTree, commit: str | None) -> Checkout:
-    notes = sentences(cached.omissions)
-    return Checkout(spec, cached.path, cached.tree, commit, cached.method, notes)
+    path = _inside(cached.path, spec.slug.subdir)
+    whole = path == cached.path
+    part = cached if whole else cached.part(path)
+    notes, source = sentences(part.omissions), None if whole else cached.path
+    return Checkout(spec, part.path, part.tree, commit, part.method, notes, source)
 
 
 def _inside(root: Path, subdir: str | None) -> Path:

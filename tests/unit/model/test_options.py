@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ EVERY = Options(
     release="python manage.py migrate",
     tcp=(5432, 6379),
     expose=(Exposure("app.example.com", "/api", hsts=3600), Exposure("a.example.com", tls="off")),
+    dependencies="requirements/prod.txt",
     command="serve --slow 'two words'",
     capabilities="CHOWN SETUID",
     writable=True,
@@ -34,7 +36,8 @@ EVERY = Options(
 @pytest.mark.parametrize(
     "options",
     [
-        EVERY,
+        replace(EVERY, dependencies=None),
+        Options(dependencies="pyproject.toml[web, bot]"),
         Options(memory_mb=65, health_timeout=3600, stop_grace=1, cpus=0.25, expose=LOCAL),
         Options(
             expose=(Exposure("a.example.com", tls="files", cert="a", key="b", redirect=False),)
@@ -44,7 +47,8 @@ EVERY = Options(
 def test_written_options_are_read_as_what_they_were(options: Options) -> None:
     """Keys and units are those of repos.yaml."""
     lines = "".join(f"  {key}: {text}\n" for key, text in options.written().items())
-    text = f"- image: postgres:16\n  name: r\n{lines}- gh:o/db\n- gh:o/cache\n"
+    source = "slug: gh:o/r" if options.dependencies else "image: postgres:16"
+    text = f"- {source}\n  name: r\n{lines}- gh:o/db\n- gh:o/cache\n"
     spec, *_ = repos_file.parse_entries(text, Path("repos.yaml"))
     assert spec.options == options
     assert Options.from_dict(options.to_dict()) == options

@@ -163,7 +163,8 @@ def test_modes_do_not_depend_on_the_umask(
     modes = {str(p.relative_to(context)): p.stat().st_mode & 0o7777 for p in context.rglob("*")}
     assert modes == {
         "Dockerfile": 0o644,
-        "requirements.txt": 0o644,
+        "deps": 0o755,
+        "deps/main.py": 0o644,
         "app": 0o755,
         "app/main.py": 0o644,
         "app/package": 0o755,
@@ -221,8 +222,8 @@ def test_inline_requirements_are_a_file_of_the_context(describe_it: Describe, so
     """They lie beside the source, not in it."""
     (source / "main.py").write_text('# /// script\n# dependencies = ["idna"]\n# ///\nprint()\n')
     context = write(describe_it())
-    assert (context / "requirements.txt").read_text() == "idna\n"
-    assert not (context / "app" / "requirements.txt").exists()
+    assert (context / "deps" / "main.py").read_text().startswith("# /// script\n")
+    assert "print()" not in (context / "deps" / "main.py").read_text()
 
 
 DJANGO = {
