@@ -24,7 +24,7 @@ _PYPI = re.compile(r"https?://pypi\.\w+/simple/?")
 class Pin:
     """One package: a version with the hashes of its files, or where it comes from.
 
-    `url` is a direct reference (``git+https://…@sha``, ``https://….whl``); `path` a file or folder
+    Pipenv leaves a package of another platform without a version. `url` is a direct reference (``git+https://…@sha``, ``https://….whl``); `path` a file or folder
     of the source, relative to the project; `condition` where it is wanted.
     """
 
@@ -37,7 +37,8 @@ class Pin:
 
     def line(self) -> str:
         """Its line of a requirements file."""
-        target = f" @ {self.url}" if self.url else f"=={self.version}"
+        version = f"=={self.version}" if self.version else ""
+        target = f" @ {self.url}" if self.url else version
         marker = markers.text(self.condition)
         hashes = "".join(f" \\\n    --hash={one}" for one in sorted(self.hashes))
         return f"{canonical(self.name)}{target}{f' ; {marker}' if marker else ''}{hashes}"
@@ -110,7 +111,7 @@ def _check(pin: Pin, lock: str) -> None:
         raise _broken(lock, pin.name)
     if pin.url and not _ADDRESS.fullmatch(pin.url):
         raise _broken(lock, f"{pin.name}: {pin.url}")
-    if not (pin.url or pin.path):
+    if pin.version and not (pin.url or pin.path):
         try:
             Version(pin.version)
         except InvalidVersion:

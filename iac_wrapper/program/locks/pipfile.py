@@ -70,7 +70,7 @@ def _pin(name: str, entry: Mapping[str, Any]) -> Pin:
     if path := entry.get("path"):
         return Pin(name, path=str(path), condition=condition)
     hashes = tuple(strings(entry.get("hashes")))
-    version = str(entry.get("version") or "").removeprefix("==")
+    version = str(entry.get("version") or "").removeprefix("==").strip("*")
     url = _url(entry)
     return Pin(name, version, () if url.startswith("git+") else hashes, url, condition=condition)
 
