@@ -1,4 +1,4 @@
-"""Small locks of every tool, each of idna 3.6 as its tool writes it, and the projects they are of."""
+"""Small locks of every tool, each of idna 3.6 as its tool writes it, and their projects."""
 
 from __future__ import annotations
 

@@ -24,8 +24,9 @@ _PYPI = re.compile(r"https?://pypi\.\w+/simple/?")
 class Pin:
     """One package: a version with the hashes of its files, or where it comes from.
 
-    Pipenv leaves a package of another platform without a version. `url` is a direct reference (``git+https://…@sha``, ``https://….whl``); `path` a file or folder
-    of the source, relative to the project; `condition` where it is wanted.
+    Pipenv leaves a package of another platform without a version. `url` is a direct reference
+    (``git+https://…@sha``, ``https://….whl``); `path` a file or folder of the source, relative to
+    the project; `condition` where it is wanted.
     """
 
     name: str

@@ -129,7 +129,10 @@ optional = false
 [package.dependencies]
 click = ">=8"
 colors = {version = "*", markers = "sys_platform == \\"win32\\""}
-fast = {version = ">=1", optional = true, markers = "sys_platform != \\"win32\\" and extra == \\"all\\""}
+[package.dependencies.fast]
+version = ">=1"
+optional = true
+markers = "sys_platform != \\"win32\\" and extra == \\"all\\""
 [package.extras]
 all = ["fast (>=1)", "missing (>=1)"]
 [[package]]
@@ -380,7 +383,7 @@ def test_a_stale_lock_gives_way_to_one_that_fits(tmp_path: Path) -> None:
 
 
 def test_two_locks(tmp_path: Path) -> None:
-    """That of the tool which the project names; the others are said, with the way to choose them."""
+    """That of the tool which the project names; the others are said, and how to choose them."""
     files = {"pdm_lock": locks.PDM, "poetry_lock": locks.POETRY, "requirements_txt": "flask\n"}
     found = find(tmp_path, pyproject_toml=locks.PDM_PROJECT, **files)
     assert found.reason == "pdm.lock"
@@ -421,13 +424,12 @@ def test_what_cannot_be_chosen(tmp_path: Path, asked: str, message: str) -> None
 def test_a_lock_says_nothing_but_packages(tmp_path: Path, package: dict[str, object]) -> None:
     """What would be an option of the installer is an error that names the lock."""
     (tmp_path / "pyproject.toml").write_text("[tool.poetry]\n")
-    lock = {"package": [{**package, "groups": ["main"]}], "metadata": {}}
-    (tmp_path / "poetry.lock").write_text(_toml(lock))
+    (tmp_path / "poetry.lock").write_text(_toml({**package, "groups": ["main"]}))
     with pytest.raises(SourceError, match=r"^poetry\.lock: "):
         find_dependencies(tmp_path, MAIN)
 
 
-def _toml(lock: dict[str, list[dict[str, object]]]) -> str:
+def _toml(package: dict[str, object]) -> str:
     def value(one: object) -> str:
         if isinstance(one, dict):
             return "{" + ", ".join(f"{k} = {value(v)}" for k, v in one.items()) + "}"
@@ -435,7 +437,4 @@ def _toml(lock: dict[str, list[dict[str, object]]]) -> str:
             return "[" + ", ".join(map(value, one)) + "]"
         return json.dumps(one)
 
-    return "".join(
-        "[[package]]\n" + "".join(f"{k} = {value(v)}\n" for k, v in package.items())
-        for package in lock["package"]
-    )
+    return "[[package]]\n" + "".join(f"{k} = {value(v)}\n" for k, v in package.items())
