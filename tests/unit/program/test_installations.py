@@ -21,6 +21,8 @@ MAIN = Entrypoint("script", "main.py", None, "")
 
 BUILD = '[build-system]\nrequires = ["flit_core"]\nbuild-backend = "flit_core.buildapi"\n'
 
+PACKAGE = f'{BUILD}[project]\nname = "board"\nversion = "1"\ndescription = "x"\n'
+
 
 def install(tmp_path: Path, root: Path, found: Dependencies) -> Path:
     """Early with its own files alone, then late in a copy of the source; the interpreter."""
@@ -67,7 +69,7 @@ def version(python: Path, package: str) -> str:
         {"pyproject_toml": locks.PDM_PROJECT, "pdm_lock": locks.PDM},
         {"Pipfile": locks.PIPFILE, "Pipfile_lock": locks.PIPENV},
         {
-            "pyproject_toml": f'{BUILD}[project]\nname = "board"\nversion = "1"\ndescription = "x"\n',
+            "pyproject_toml": PACKAGE,
             "board__init_py": "",
             "pylock_toml": locks.PYLOCK,
         },
@@ -76,7 +78,7 @@ def version(python: Path, package: str) -> str:
         {
             "requirements_txt": "idna==3.6\n-e ./lib\n",
             "lib__board_py": "",
-            "lib__pyproject_toml": f'{BUILD}[project]\nname = "board"\nversion = "1"\ndescription = "x"\n',
+            "lib__pyproject_toml": PACKAGE,
         },
         {
             "pyproject_toml": '[project]\nname = "p"\nversion = "1"\ndescription = "x"\n'
