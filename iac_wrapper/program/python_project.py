@@ -87,7 +87,7 @@ class RequirementFiles:
     files: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
     need_source: bool = False
-    missing: bool = False
+    missing: tuple[str, ...] = ()
 
 
 _INCLUDES = re.compile(r"(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)")
@@ -112,14 +112,16 @@ def requirement_files(root: Path, name: str) -> RequirementFiles:
             continue
         text = read_text(root, name)
         if text is None or not _PLAIN_NAME.fullmatch(name) or ".." in name.split("/"):
-            found = replace(found, need_source=True, missing=True)
+            found = replace(found, need_source=True, missing=(*found.missing, name))
             continue
         if "\0" in text or "\ufffd" in text:
             raise _not_text(name)
         lines = _requirement_lines(text)
         folder = PurePosixPath(name).parent
         waiting.extend(
-            posixpath.normpath(folder / m[1]) for line in lines if (m := _INCLUDES.match(line))
+            posixpath.normpath(folder / m[1])
+            for line in lines
+            if (m := _INCLUDES.match(line)) and "://" not in m[1]
         )
         found = replace(
             found,

@@ -45,6 +45,9 @@ def read_requirements(
             next_step="correct `dependencies:` of its entry",
         )
     found = _merged([requirement_files(project.root, name) for name in names])
+    for name in found.missing:
+        if re.fullmatch(r"[\w./-]+", name) and not name.startswith("..") and name not in names:
+            raise _no_such_file(names[0], name)
     said = " and ".join(names)
     files = tuple(word for name in names for word in ("-r", name))
     install = ("pip", "install", *options(found.lines), *files)
@@ -53,6 +56,16 @@ def read_requirements(
     late = _INSTALL_PROJECT if _is_buildable(project) else ()
     also = f", then the project of {PYPROJECT}" if late else ""
     return Dependencies(said + also, files=found.files, early=install, late=late)
+
+
+def _no_such_file(name: str, included: str) -> SourceError:
+    return SourceError(
+        "a file that it includes is not there",
+        where=name,
+        found=f"-r or -c {included}",
+        expected="a file of the repository",
+        next_step=f"add {included} to the repository, or delete that line",
+    )
 
 
 def _with_source(
@@ -80,7 +93,7 @@ def _merged(parts: list[RequirementFiles]) -> RequirementFiles:
         files=tuple(dict.fromkeys(file for part in parts for file in part.files)),
         lines=tuple(line for part in parts for line in part.lines),
         need_source=any(part.need_source for part in parts),
-        missing=any(part.missing for part in parts),
+        missing=tuple(name for part in parts for name in part.missing),
     )
 
 

@@ -75,9 +75,7 @@ def test_requirements_that_point_into_the_source(tmp_path: Path, line: str) -> N
     assert found.late == ("pip", "install", "-r", "requirements.txt")
 
 
-@pytest.mark.parametrize(
-    "line", ["-f ./wheels", "-r missing.txt", "-r 'a b.txt'", "-c limits.txt\n-e ."]
-)
+@pytest.mark.parametrize("line", ["-f ./wheels", "-r 'a b.txt'", "-c limits.txt\n-e ."])
 def test_requirements_that_are_not_told_apart(tmp_path: Path, line: str) -> None:
     """Wheels in the source may be of any line, and limits hold for all: nothing is early."""
     (tmp_path / "limits.txt").write_text("idna<4\n")
@@ -89,6 +87,14 @@ def test_requirements_that_are_not_told_apart(tmp_path: Path, line: str) -> None
 def test_addresses_need_no_source(tmp_path: Path, line: str) -> None:
     """A URL has slashes, but does not point into the source."""
     assert find(tmp_path, requirements_txt=f"{line}\n").early
+
+
+def test_requirements_that_are_not_there(tmp_path: Path) -> None:
+    """The line is named before anything is built; an address is for uv to read."""
+    assert find(tmp_path, requirements_txt="-r https://host.test/more.txt\n").early
+    with pytest.raises(SourceError, match=r"requirements.txt: a file that it includes") as caught:
+        find(tmp_path, requirements_txt="-r more.txt\n")
+    assert caught.value.found == "-r or -c more.txt"
 
 
 def test_a_project_without_a_build_backend_is_not_built(tmp_path: Path) -> None:
