@@ -18,8 +18,13 @@ from iac_wrapper.program.dependency_project import Project
 from iac_wrapper.program.inline_metadata import inline_dependencies
 from iac_wrapper.program.locked_dependencies import LOCKS, Reading, read_lock, uv_root
 from iac_wrapper.program.locks import pipfile, uv
-from iac_wrapper.program.python_project import PYPROJECT, inside, read_pyproject, table
-from iac_wrapper.program.requirements import requirements_of
+from iac_wrapper.program.python_project import (
+    PYPROJECT,
+    inside,
+    read_pyproject,
+    requirements_of,
+    table,
+)
 from iac_wrapper.program.stated_dependencies import read_project, read_requirements
 from iac_wrapper.program.unread_files import unread_files
 

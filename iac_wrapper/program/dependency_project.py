@@ -113,7 +113,7 @@ def parsed(text: str, name: str) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SourceError(
             "not valid TOML",
             where=name,

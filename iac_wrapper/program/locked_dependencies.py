@@ -16,7 +16,7 @@ from iac_wrapper.program.locks import pdm, pipfile, poetry, pylock, uv
 from iac_wrapper.program.locks.names import canonical
 from iac_wrapper.program.locks.pins import Locked
 from iac_wrapper.program.locks.selection import Selection, select
-from iac_wrapper.program.python_project import PYPROJECT, inside, read_text, table
+from iac_wrapper.program.python_project import PYPROJECT, inside, read_text, strings, table
 from iac_wrapper.program.requirements import BEST_OF_ALL
 
 WRITTEN = "requirements.txt"
@@ -139,8 +139,7 @@ def _locked(project: Project, name: str, asked: Collection[str]) -> Locked:
 
 
 def _of_pylock(lock: dict[str, Any], asked: Collection[str], name: str) -> Selection:
-    groups = [text for text in lock.get("dependency-groups", ()) if isinstance(text, str)]
-    extras = [text for text in lock.get("extras", ()) if isinstance(text, str)]
+    groups, extras = strings(lock.get("dependency-groups")), strings(lock.get("extras"))
     return select(asked, groups, extras, name)
 
 

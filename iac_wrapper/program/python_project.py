@@ -18,6 +18,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from iac_wrapper.errors import SourceError
+from iac_wrapper.program import requirement_names
 
 PYPROJECT = "pyproject.toml"
 REQUIREMENTS = "requirements.txt"
@@ -74,6 +75,11 @@ def table(data: Any, *keys: str) -> dict[str, Any]:
 def strings(value: Any) -> tuple[str, ...]:
     """The strings of a TOML array, nothing for any other value."""
     return tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else ()
+
+
+def tables(value: Any) -> tuple[dict[str, Any], ...]:
+    """The tables of a TOML array, nothing for any other value."""
+    return tuple(v for v in value if isinstance(v, dict)) if isinstance(value, list) else ()
 
 
 @dataclass(frozen=True)
@@ -154,6 +160,25 @@ def _requirement_lines(text: str) -> list[str]:
     return [line for line in lines if line]
 
 
+def requirements_of(root: Path) -> tuple[str, ...]:
+    """The requirements files to install from: requirements.txt, else by the names of the others.
+
+    Files for development and tests are never among them. Empty if nothing is certain.
+    """
+    if inside(root, REQUIREMENTS):
+        return (REQUIREMENTS,)
+    paths = {path for pattern in requirement_names.PATTERNS for path in root.glob(pattern)}
+    names = [path.relative_to(root).as_posix() for path in paths]
+    there = [name for name in names if inside(root, name)]
+    chosen = requirement_names.for_production(there)
+    if chosen is None:
+        return ("requirements.in",) if inside(root, "requirements.in") else ()
+    base = requirement_names.for_all(there)
+    if base is None or base in requirement_files(root, chosen).files:
+        return (chosen,)
+    return (base, chosen)
+
+
 def declared_packages(root: Path) -> frozenset[str]:
     """Canonical names of the packages the project asks for, extras as ``name[extra]`` beside them.
 
@@ -161,11 +186,22 @@ def declared_packages(root: Path) -> frozenset[str]:
     """
     pyproject = read_pyproject(root)
     texts = [
-        *requirement_files(root, REQUIREMENTS).lines,
+        *(line for name in requirements_of(root) for line in requirement_files(root, name).lines),
         *strings(table(pyproject, "project").get("dependencies")),
         *table(pyproject, "tool", "poetry", "dependencies"),
+        *_of_pipfile(root),
     ]
     return frozenset(name for text in texts for name in _names(text))
+
+
+def _of_pipfile(root: Path) -> Iterator[str]:
+    try:
+        pipfile = tomllib.loads(read_text(root, "Pipfile") or "")
+    except tomllib.TOMLDecodeError:
+        return  # said where it is installed from
+    for name, value in table(pipfile, "packages").items():
+        extras = strings(value.get("extras")) if isinstance(value, dict) else ()
+        yield f"{name}[{','.join(extras)}]"
 
 
 def _names(text: str) -> Iterator[str]:

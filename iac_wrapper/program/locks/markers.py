@@ -39,7 +39,7 @@ def decided(text: str, extras: Collection[str], groups: Collection[str] = ()) ->
         return ALWAYS
     try:
         parsed = Marker(text)
-    except InvalidMarker:
+    except (InvalidMarker, RecursionError):
         raise SourceError(
             "not an environment marker",
             found=repr(text),

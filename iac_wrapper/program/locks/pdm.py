@@ -16,7 +16,7 @@ from iac_wrapper.program.locks.names import canonical
 from iac_wrapper.program.locks.pins import Locked, Pin
 from iac_wrapper.program.locks.poetry_project import git_url
 from iac_wrapper.program.locks.selection import Selection
-from iac_wrapper.program.python_project import strings, table
+from iac_wrapper.program.python_project import strings, table, tables
 
 LOCK = "pdm.lock"
 _MAIN = "default"
@@ -28,7 +28,7 @@ def read(pyproject: dict[str, Any], lock: dict[str, Any], chosen: Selection) -> 
     Raises:
         SourceError: the lock holds what PDM does not write.
     """
-    packages = [one for one in lock.get("package", ()) if isinstance(one, dict)]
+    packages = tables(lock.get("package"))
     metadata = table(lock, "metadata")
     wanted = {_MAIN, *chosen.names}
     if "inherit_metadata" in strings(metadata.get("strategy")):
@@ -80,7 +80,7 @@ def _allows(requirement: Requirement) -> Any:
     return lambda version: requirement.specifier.contains(version, prereleases=True)
 
 
-def _walked(packages: list[dict[str, Any]], roots: list[Wanted]) -> list[Condition]:
+def _walked(packages: tuple[dict[str, Any], ...], roots: list[Wanted]) -> list[Condition]:
     nodes: dict[tuple[str, str], Node] = {}
     for package in sorted(packages, key=lambda one: bool(one.get("extras"))):
         key = _key(package)
@@ -114,20 +114,18 @@ def _pin(package: Mapping[str, Any], condition: Condition) -> Pin:
         return Pin(name, version, url=url, condition=condition)
     if path := package.get("path"):
         return Pin(name, version, path=str(path), condition=condition)
-    files = package.get("files") or ()
-    hashes = tuple(str(one["hash"]) for one in files if isinstance(one, dict) and "hash" in one)
+    hashes = tuple(str(one["hash"]) for one in tables(package.get("files")) if "hash" in one)
     return Pin(name, version, hashes, str(package.get("url") or ""), condition=condition)
 
 
 def _indexes(pyproject: dict[str, Any]) -> tuple[str, ...]:
     """Of ``[[tool.pdm.source]]``: one called pypi takes the place of the default."""
-    sources = table(pyproject, "tool", "pdm").get("source")
-    found = sources if isinstance(sources, list) else []
-    return tuple(
-        str(one["url"])
-        for one in found
-        if isinstance(one, dict) and "url" in one and one.get("type", "index") == "index"
-    )
+    found = tables(table(pyproject, "tool", "pdm").get("source"))
+    return tuple(str(one["url"]) for one in found if "url" in one and _is_index(one))
+
+
+def _is_index(source: Mapping[str, Any]) -> bool:
+    return bool(source.get("type", "index") == "index")
 
 
 def _is_package(pyproject: dict[str, Any]) -> bool:
@@ -159,9 +157,13 @@ def _content_hashes(pyproject: dict[str, Any]) -> set[str]:
         "requires-python": project.get("requires-python", ""),
     }
     own = table(pdm, "dev-dependencies")
-    everything = {canonical(k): [*v] for k, v in table(pyproject, "dependency-groups").items()}
+    everything = {
+        canonical(k): [*v]
+        for k, v in table(pyproject, "dependency-groups").items()
+        if isinstance(v, list)
+    }
     for name, lines in own.items():
-        everything.setdefault(canonical(name), []).extend(lines)
+        everything.setdefault(canonical(name), []).extend(strings(lines))
     forms: list[dict[str, Any]] = [
         {"resolution": resolution},
         {"overrides": resolution.get("overrides", {})},

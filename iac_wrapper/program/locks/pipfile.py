@@ -12,7 +12,7 @@ from iac_wrapper.program.locks.names import canonical
 from iac_wrapper.program.locks.pins import Locked, Pin
 from iac_wrapper.program.locks.poetry_project import git_url
 from iac_wrapper.program.locks.selection import Selection
-from iac_wrapper.program.python_project import strings, table
+from iac_wrapper.program.python_project import strings, table, tables
 
 LOCK = "Pipfile.lock"
 PIPFILE = "Pipfile"
@@ -82,8 +82,7 @@ def _url(entry: Mapping[str, Any]) -> str:
 
 
 def _indexes(sources: Any) -> tuple[str, ...]:
-    found = sources if isinstance(sources, list) else []
-    return tuple(str(one["url"]) for one in found if isinstance(one, dict) and "url" in one)
+    return tuple(str(one["url"]) for one in tables(sources) if "url" in one)
 
 
 def _stale(pipfile: dict[str, Any], lock: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from iac_wrapper.program.locks.markers import NEVER, Condition
 from iac_wrapper.program.locks.names import canonical
 from iac_wrapper.program.locks.pins import Locked, Pin
 from iac_wrapper.program.locks.selection import Selection
-from iac_wrapper.program.python_project import strings, table
+from iac_wrapper.program.python_project import strings, table, tables
 
 LOCK = "poetry.lock"
 
@@ -35,7 +35,7 @@ def read(root: Path, pyproject: dict[str, Any], lock: dict[str, Any], chosen: Se
     Raises:
         SourceError: the lock holds what Poetry does not write.
     """
-    packages = [one for one in lock.get("package", ()) if isinstance(one, dict)]
+    packages = tables(lock.get("package"))
     wanted_groups = {project.MAIN, *chosen.groups}
     if any("groups" in one for one in packages):
         where = [_said(one, wanted_groups, chosen.extras) for one in packages]
@@ -73,7 +73,7 @@ def _said(
 
 
 def _walked(
-    packages: list[dict[str, Any]],
+    packages: tuple[dict[str, Any], ...],
     groups: Mapping[str, list[project.Dependency]],
     wanted: Collection[str],
     pyproject: dict[str, Any],
@@ -145,7 +145,7 @@ def _pin(package: Mapping[str, Any], condition: Condition, hashes: Mapping[str, 
     if kind in {"directory", "file"}:
         return Pin(name, version, path=url, condition=condition)
     files = package.get("files") or hashes.get(str(package.get("name"))) or ()
-    found = tuple(str(one["hash"]) for one in files if isinstance(one, dict) and "hash" in one)
+    found = tuple(str(one["hash"]) for one in tables(files) if "hash" in one)
     return Pin(name, version, found, url if kind == "url" else "", condition=condition)
 
 

@@ -16,7 +16,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from iac_wrapper.program.locks import markers, poetry_versions
 from iac_wrapper.program.locks.graph import Wanted
 from iac_wrapper.program.locks.names import canonical
-from iac_wrapper.program.python_project import strings, table
+from iac_wrapper.program.python_project import strings, table, tables
 
 MAIN = "main"
 
@@ -119,15 +119,14 @@ def in_extras(pyproject: dict[str, Any], extras: Collection[str]) -> frozenset[s
         **table(pyproject, "project", "optional-dependencies"),
     }
     wanted = {canonical(extra) for extra in extras}
-    names = [text for key in stated if canonical(key) in wanted for text in stated[key]]
+    names = [text for key in stated if canonical(key) in wanted for text in strings(stated[key])]
     return frozenset(canonical(re.split(r"[^\w.-]", text)[0]) for text in names)
 
 
 def indexes(pyproject: dict[str, Any]) -> tuple[str, ...]:
     """The addresses of ``[[tool.poetry.source]]``."""
-    stated = table(pyproject, "tool", "poetry").get("source")
-    found = stated if isinstance(stated, list) else []
-    return tuple(str(one["url"]) for one in found if isinstance(one, dict) and "url" in one)
+    found = tables(table(pyproject, "tool", "poetry").get("source"))
+    return tuple(str(one["url"]) for one in found if "url" in one)
 
 
 def is_package(root: Path, pyproject: dict[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from iac_wrapper.program.locks.names import canonical
 from iac_wrapper.program.locks.pins import Locked, Pin
 from iac_wrapper.program.locks.poetry_project import git_url
 from iac_wrapper.program.locks.selection import PRODUCTION, Selection
-from iac_wrapper.program.python_project import strings, table
+from iac_wrapper.program.python_project import strings, table, tables
 
 
 def read(lock: dict[str, Any], chosen: Selection) -> Locked:
@@ -22,7 +22,7 @@ def read(lock: dict[str, Any], chosen: Selection) -> Locked:
     Raises:
         SourceError: the lock holds what the format has not.
     """
-    packages = [one for one in lock.get("packages", ()) if isinstance(one, dict)]
+    packages = tables(lock.get("packages"))
     default = {*strings(lock.get("default-groups"))}
     groups = {*chosen.groups, *(name for name in default if name in PRODUCTION)}
     found = [
@@ -51,9 +51,8 @@ def _pin(package: Mapping[str, Any], condition: Condition) -> Pin:
         if path := archive.get("path"):
             return Pin(name, version, hashes, path=str(path), condition=condition)
         return Pin(name, version, hashes, str(archive.get("url")), condition=condition)
-    wheels = package.get("wheels")
-    files = [*(wheels if isinstance(wheels, list) else ()), table(package, "sdist")]
-    hashes = tuple(one for file in files if isinstance(file, dict) for one in _hashes(file))
+    files = (*tables(package.get("wheels")), table(package, "sdist"))
+    hashes = tuple(one for file in files for one in _hashes(file))
     return Pin(name, version, hashes, condition=condition)
 
 

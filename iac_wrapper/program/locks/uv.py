@@ -15,7 +15,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from iac_wrapper.program.locks.names import canonical
-from iac_wrapper.program.python_project import strings, table
+from iac_wrapper.program.python_project import strings, table, tables
 
 LOCK = "uv.lock"
 _LOCAL = ("editable", "virtual", "directory", "path")
@@ -89,13 +89,11 @@ def needed_folders(lock: dict[str, Any], name: str) -> tuple[str, ...]:
 def _needs(package: Mapping[str, Any]) -> list[str]:
     lists = [package.get("dependencies"), *table(package, "optional-dependencies").values()]
     lists += table(package, "dev-dependencies").values()
-    entries = [entry for one in lists if isinstance(one, list) for entry in one]
-    return [canonical(str(one.get("name"))) for one in entries if isinstance(one, dict)]
+    return [canonical(str(entry.get("name"))) for one in lists for entry in tables(one)]
 
 
-def _packages(lock: dict[str, Any]) -> list[dict[str, Any]]:
-    found = lock.get("package")
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+def _packages(lock: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    return tables(lock.get("package"))
 
 
 def _is_own(package: Mapping[str, Any], name: str) -> bool:
@@ -116,10 +114,9 @@ def _groups(pyproject: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def _difference(lines: Iterable[str], recorded: Any, sources: set[str]) -> str:
-    entries = recorded if isinstance(recorded, list) else []
     locked: dict[str, set[SpecifierSet]] = {}
     direct = set(sources)
-    for entry in (one for one in entries if isinstance(one, dict)):
+    for entry in tables(recorded):
         name = canonical(str(entry.get("name")))
         locked.setdefault(name, set()).add(_specifiers(str(entry.get("specifier") or "")))
         if {*entry} - {"name", "specifier", "extras", "marker", "index"}:

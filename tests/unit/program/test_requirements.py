@@ -8,6 +8,7 @@ import pytest
 
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.dependencies import Dependencies, find_dependencies
+from iac_wrapper.program.python_project import declared_packages
 from tests.support import locks
 
 MAIN = Entrypoint("script", "main.py", None, "")
@@ -52,6 +53,14 @@ def test_production_with_its_base(tmp_path: Path) -> None:
     found = find(tmp_path, {"requirements/prod.txt": "-r base.txt\n"})
     assert found.early[2:] == ("-r", "requirements/prod.txt")
     assert found.files == ("requirements/prod.txt", "requirements/base.txt")
+
+
+def test_what_the_program_can_be_served_by(tmp_path: Path) -> None:
+    """The choice of a server sees the packages of these files, and of a Pipfile."""
+    locks.write(tmp_path, requirements__prod_txt="gunicorn\n")
+    assert declared_packages(tmp_path) == {"gunicorn"}
+    locks.write(tmp_path, Pipfile='[packages]\nuvicorn = {extras = ["standard"]}\n')
+    assert {"uvicorn", "uvicorn[standard]"} <= declared_packages(tmp_path)
 
 
 def test_the_files_of_a_project_that_states_its_own(tmp_path: Path) -> None:
