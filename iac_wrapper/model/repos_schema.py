@@ -18,11 +18,13 @@ from iac_wrapper.model.environment import ENVIRONMENT
 from iac_wrapper.model.key import JsonSchema, Key
 from iac_wrapper.model.limits import MAX_ENTRIES, MAX_ENVIRONMENTS
 from iac_wrapper.model.repos_keys import (
+    BUILD,
     IDLE,
     IMAGE,
     KEYS,
     NAME,
     OF_A_SLUG,
+    OF_OUR_IMAGE,
     SLUG,
     SOURCES,
 )
@@ -127,10 +129,12 @@ def _kept() -> dict[str, Any]:
 
 def _source() -> dict[str, Any]:
     """`misplaced`, as a schema."""
-    others = (SLUG.name, *OF_A_SLUG)
+    excluded = {IMAGE.name: (SLUG.name, *OF_A_SLUG), BUILD.name: (OF_OUR_IMAGE,)}
     return {
-        "if": {"required": [IMAGE.name]},
-        "then": {"properties": dict.fromkeys(others, False)},
+        "allOf": [
+            {"if": {"required": [one]}, "then": {"properties": dict.fromkeys(others, False)}}
+            for one, others in excluded.items()
+        ]
     }
 
 
