@@ -130,11 +130,14 @@ def _asked(project: Project, asked: str) -> Dependencies:
             expected=", ".join(_statements(project)) or "a file of the repository",
             next_step="correct `dependencies:` of its entry, or delete it",
         )
-    if name in LOCKS or re.fullmatch(r"pylock(\.[^.]+)?\.toml", name):
+    found: Dependencies | None = None
+    if name == uv.LOCK and uv_root(project) is None:
+        pass  # a lock without a project
+    elif name in LOCKS or re.fullmatch(r"pylock(\.[^.]+)?\.toml", name):
         reading = read_lock(project, name, names)
         if reading.stale:
             raise _stale(reading)
-        found: Dependencies | None = reading.dependencies
+        found = reading.dependencies
     elif name in {PYPROJECT, pipfile.PIPFILE, *_SETUP}:
         found = read_project(project, name, names)
     else:

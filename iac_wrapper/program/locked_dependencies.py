@@ -51,9 +51,9 @@ def _of_tool(tool: str) -> Callable[[Project], bool]:
     return is_own
 
 
-def _is_there(name: str, *, stated_by: str = PYPROJECT) -> Callable[[Project], bool]:
+def _is_there(name: str) -> Callable[[Project], bool]:
     def is_there(project: Project) -> bool:
-        return bool(inside(project.root, name) and inside(project.root, stated_by))
+        return bool(inside(project.root, name) and inside(project.root, PYPROJECT))
 
     return is_there
 
@@ -181,11 +181,12 @@ def _uv(project: Project, asked: Collection[str]) -> Reading:
         there = [f for f in files if (project.source / at / f).is_file()]
         beside = project.beside([posixpath.join(at, p) for p in (*there, *folders)], at)
     package = ("--package", name) if is_member else ()
-    own_lock = posixpath.join(at, uv.LOCK) if beside else uv.LOCK
-    files_ = (posixpath.join(at, PYPROJECT), own_lock) if beside else (PYPROJECT, uv.LOCK)
+    folder = at if beside else "."
     dependencies = Dependencies(
         f"{uv.LOCK} of the workspace, for its member {name}" if is_member else uv.LOCK,
-        files=tuple(posixpath.normpath(one) for one in files_),
+        files=tuple(
+            posixpath.normpath(posixpath.join(folder, name)) for name in (PYPROJECT, uv.LOCK)
+        ),
         early=(*_SYNC, *which, *whole, *package, "--no-install-local"),
         late=late if built or "build-system" in project.pyproject else (),
         sources=(PYPROJECT, uv.LOCK),

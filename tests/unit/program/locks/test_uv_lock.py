@@ -94,6 +94,14 @@ def test_a_stale_lock_is_refused_before_anything_is_built(tmp_path: Path) -> Non
     assert str(caught.value.next_step).startswith("run `uv lock` and commit uv.lock")
 
 
+def test_a_lock_without_a_project(tmp_path: Path) -> None:
+    """Chosen by name it is an error; else a note says that it is not read."""
+    locks.write(tmp_path, uv_lock=LOCK, pyproject_toml="[tool.black]\n")
+    assert find_dependencies(tmp_path, MAIN).notes == ("uv.lock is not read",)
+    with pytest.raises(SourceError, match="the file states no dependencies"):
+        find_dependencies(tmp_path, MAIN, asked="uv.lock")
+
+
 def test_groups_and_extras(tmp_path: Path) -> None:
     """Those in brackets, whichever they are; one that says it is for production without asking."""
     project = PROJECT.replace("[dependency-groups]\n", "[dependency-groups]\nprod = []\n")
