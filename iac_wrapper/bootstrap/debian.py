@@ -6,6 +6,7 @@ For machines that reach a Debian mirror but no image registry.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 

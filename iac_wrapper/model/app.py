@@ -68,7 +68,8 @@ class Checkout:
 
     `commit` is the full 40-digit SHA, None for a local path; `tree` is ``sha256:<hex>`` over the
     files below `path` (names, modes, contents), so it is the same however the files came.
-    `notes` are sentences on what the source has and the checkout lacks.
+    `notes` are sentences on what the source has and the checkout lacks. `source` is the whole
+    source that `path` is a folder of, None if `path` is all of it.
     """
 
     spec: AppSpec
@@ -77,6 +78,7 @@ class Checkout:
     commit: str | None
     method: Literal["archive", "clone", "local"]
     notes: tuple[str, ...] = ()
+    source: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,18 @@ def capabilities() -> Text:
     )
 
 
+def statement() -> Text:
+    """A file of the repository, and names of groups or extras in brackets behind it."""
+    name = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+    folder = r"(?:[A-Za-z0-9_][A-Za-z0-9._-]*/)*"
+    expression = rf"{folder}{name}(?:\[{name}(?:, ?{name})*\])?"
+    return pattern(
+        expression,
+        "a file of the repository, with names of its groups or extras in brackets:"
+        " requirements/prod.txt, pyproject.toml[web]",
+    )
+
+
 def one_of(*words: str) -> Text:
     """One of some words."""
     return Text(

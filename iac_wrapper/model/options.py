@@ -40,7 +40,8 @@ class Options:
     are seconds; `memory_mb` is MiB; `cpus` is processors; `tmpfs` maps absolute paths of writable
     memory to MiB; `expose` are the addresses under which people reach it; `tcp` are ports that
     other services may reach over any protocol; `volumes` maps names of volumes to absolute paths;
-    `needs` are services; `release` is a line for a shell; `schedule` are lines of a crontab by
+    `needs` are services; `release` is a line for a shell; `dependencies` is a file of the
+    repository, with names in brackets; `schedule` are lines of a crontab by
     name; `packages` are Debian packages of the image that is made; `lfs` and `submodules` are
     whether the source has them. Of images only: `command` is a command line, `capabilities` are
     names with spaces between them, `user` is a name or uid, with a group or gid behind a colon if
@@ -186,6 +187,19 @@ class Options:
             "[a command](docs/one-offs.md#release) that runs once before each new version",
             "none",
             "python manage.py migrate",
+        ),
+    )
+
+    dependencies: str | None = field(
+        default=None,
+        metadata=_key(
+            "dependencies",
+            forms.statement(),
+            "[the file](docs/dependencies.md) that its Python packages are installed from, with"
+            " groups or extras in brackets",
+            "[found](docs/dependencies.md)",
+            "poetry.lock",
+            no_default="it belongs to the code that a slug names",
         ),
     )
 

@@ -14,7 +14,7 @@ PROCFILE = "Procfile"
 
 _OF_THE_ENTRY = frozenset(
     (
-        *("slug", "name", "subdir", "lfs", "submodules", "packages"),
+        *("slug", "name", "subdir", "lfs", "submodules", "packages", "dependencies"),
         *("entrypoint", "image", "build", KEY, "release", "schedule"),
     )
 )
@@ -23,7 +23,7 @@ _OF_THE_ENTRY = frozenset(
 _NOT_INHERITED = frozenset(
     (
         *("entrypoint", "run", "rollout", "port", "health", "expose", "tcp", "volumes"),
-        *(COMMAND, KEY, "packages", "release", "schedule"),
+        *(COMMAND, KEY, "packages", "dependencies", "release", "schedule"),
     )
 )
 """What the entry's own program has, and another program of its image has not."""

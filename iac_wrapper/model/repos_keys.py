@@ -210,18 +210,17 @@ IDLE = ("worker", "job")
 SOURCES = (SLUG.name, IMAGE.name)
 """The keys that say which service an entry is; it has one of them."""
 
-PACKAGES = "packages"
+OF_OUR_IMAGE = ("dependencies", "packages")
+"""The keys that say what KarstKit installs into an image that it makes."""
 
 OF_A_FETCH = ("lfs", "submodules")
 """The keys that say what of a repository is fetched besides its files."""
 
-OF_A_SLUG = ("subdir", BUILD.name, PACKAGES, *OF_A_FETCH)
+OF_A_SLUG = ("subdir", BUILD.name, *OF_OUR_IMAGE, *OF_A_FETCH)
 """The keys that belong to a repository."""
 
 OF_ONE_KIND = (
-    "entrypoint",
-    BUILD.name,
-    PACKAGES,
+    *("entrypoint", BUILD.name, *OF_OUR_IMAGE),
     *(key.name for key in KEYS.values() if key.only_image),
 )
 """The keys that say how what an entry is starts: a repository in one way, an image in another."""
@@ -239,8 +238,10 @@ def misplaced(said: Collection[str]) -> tuple[Key, str] | None:
         for name in OF_A_SLUG:
             if name in said:
                 return KEYS[name], f"{name} belongs to a repository, and this entry is an image"
-    if PACKAGES in said and BUILD.name in said:
-        return KEYS[PACKAGES], "its Dockerfile says itself what is installed"
+    if BUILD.name in said:
+        for name in OF_OUR_IMAGE:
+            if name in said:
+                return KEYS[name], "a Dockerfile says itself what is installed"
     if processes.KEY in said and {IMAGE.name, BUILD.name} & set(said):
         why = "each program of such an image is an entry of its own, with `command:`"
         return KEYS[processes.KEY], why

@@ -24,7 +24,7 @@ from iac_wrapper.model.repos_keys import (
     KEYS,
     NAME,
     OF_A_SLUG,
-    PACKAGES,
+    OF_OUR_IMAGE,
     SLUG,
     SOURCES,
 )
@@ -129,11 +129,11 @@ def _kept() -> dict[str, Any]:
 
 def _source() -> dict[str, Any]:
     """`misplaced`, as a schema."""
-    others = {IMAGE.name: (SLUG.name, *OF_A_SLUG), BUILD.name: (PACKAGES,)}
+    excluded = {IMAGE.name: (SLUG.name, *OF_A_SLUG), BUILD.name: OF_OUR_IMAGE}
     return {
         "allOf": [
-            {"if": {"required": [name]}, "then": {"properties": dict.fromkeys(without, False)}}
-            for name, without in others.items()
+            {"if": {"required": [one]}, "then": {"properties": dict.fromkeys(others, False)}}
+            for one, others in excluded.items()
         ]
     }
 

@@ -13,16 +13,17 @@ import shutil
 import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from iac_wrapper.files.host import Host, PythonBase
 from iac_wrapper.files.layout import Layout
-from iac_wrapper.files.public_tree import PLAIN
+from iac_wrapper.files.public_tree import DIRECTORY, PLAIN
 from iac_wrapper.model.app import DEFAULT_PORT, Checkout
 from iac_wrapper.model.base_url import without_credentials
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.remote import Remote
 from iac_wrapper.program.dependencies import Dependencies, find_dependencies
+from iac_wrapper.program.dependency_plan import Beside
 from iac_wrapper.program.detection import django
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.dockerfile import APT, DockerfileProps, render
@@ -33,9 +34,9 @@ from iac_wrapper.program.private_requirements import (
     write_repositories,
 )
 from iac_wrapper.program.python_version import PythonChoice, choose_python
-from iac_wrapper.program.system_packages import SystemPackages, find_system_packages
 from iac_wrapper.program.pythons import OnlyThose, Pythons
 from iac_wrapper.program.setuptools_seed import setuptools_seed
+from iac_wrapper.program.system_packages import SystemPackages, find_system_packages
 from iac_wrapper.program.vcs_version import VcsVersion, vcs_version
 from iac_wrapper.settings import Settings
 from iac_wrapper.sources.description import describe as describe_commit
@@ -43,8 +44,6 @@ from iac_wrapper.sources.source_copy import copy_source
 
 KEPT_CONTEXTS = 3
 """Contexts of a service that stay: the current one, and two to go back to."""
-
-_INLINE = ("pip", "install", "-r", "/deps/requirements.txt")
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,10 @@ class AppBuild:
     `image` is ``iac/<project>-<service>:<12 hex>``; `base` the reference of the runtime base, whose
     tag is a hash of its content (its image id has the time of its build in it, and differs between
     machines); `python` its minor version (None for a program that is not Python); `context` the
-    directory that Docker gets; `files` the texts in it beside the source, by name, and
-    `repositories` what is fetched into it, by the URL that a requirement has. `notes` are
-    sentences on what was ignored or replaced; `made_from` is one on what was read.
+    directory that Docker gets; `files` the texts in it beside the source, by name; `beside` what of
+    the source around it the installation needs; `repositories` what is fetched into it, by the URL
+    that a requirement has. `notes` are sentences on what was ignored or replaced; `made_from` is
+    one on what was read.
     """
 
     image: str
@@ -67,6 +67,7 @@ class AppBuild:
     source: Path
     context: Path
     files: Mapping[str, str]
+    beside: Beside | None = None
     made_from: str = ""
     notes: tuple[str, ...] = ()
     repositories: Mapping[str, Remote] = field(default_factory=dict)
@@ -99,7 +100,12 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         CommandError: a base image cannot be made.
     """
     pythons = pythons or OnlyThose(host.bases)
-    dependencies = find_dependencies(checkout.path, entrypoint)
+    dependencies = find_dependencies(
+        checkout.path,
+        entrypoint,
+        asked=checkout.spec.options.dependencies,
+        source=checkout.source,
+    )
     chosen = _python(checkout, entrypoint, settings, pythons)
     python = chosen.version if chosen else None
     base = pythons.base(python or settings.python_version)
@@ -121,14 +127,14 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         seed=setuptools_seed(checkout.path, python) if python else None,
     )
     static = props.static_files
-    beside = {"requirements.txt": dependencies.inline} if dependencies.inline else {}
-    parts = [checkout.tree, base.runtime_image, render(props), dependencies.inline]
+    files = {f"deps/{name}": text for name, text in dependencies.written.items()}
+    parts = [checkout.tree, base.runtime_image, render(props), *_installed_from(dependencies)]
     if system:
-        beside[APT.name] = APT.read_text(encoding="utf-8")
-        parts.append(beside[APT.name])
+        files[APT.name] = APT.read_text(encoding="utf-8")
+        parts.append(files[APT.name])
     key = _key(*parts)
     image = f"iac/{project}-{checkout.spec.name}:{key}"
-    dockerfile = render(replace(props, key=key, labels=_labels(checkout)))
+    files["Dockerfile"] = render(replace(props, key=key, labels=_labels(checkout)))
     return AppBuild(
         image=image,
         entrypoint=entrypoint,
@@ -137,7 +143,8 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         base=base.runtime_image,
         source=checkout.path,
         context=layout.context(project, image),
-        files={"Dockerfile": dockerfile, **beside},
+        files=files,
+        beside=dependencies.beside,
         made_from=_made_from(chosen, dependencies, system, repositories)
         + (version.said and f", {version.said}"),
         repositories=repositories,
@@ -166,12 +173,21 @@ def _props(
         python=python is not None,
         reason=dependencies.reason,
         files=dependencies.files,
-        early=_INLINE if dependencies.inline else dependencies.early,
+        early=dependencies.early,
         late=dependencies.late,
-        inline=bool(dependencies.inline),
+        written=tuple(dependencies.written),
+        around=dependencies.beside.folder if dependencies.beside else "",
+        early_folder=dependencies.early_folder,
         requires=python.check if python else "",
         static_files=django.static_files(Project(checkout.path)) if python else None,
     )
+
+
+def _installed_from(dependencies: Dependencies) -> tuple[str, ...]:
+    """What goes into the image beside the source and the Dockerfile."""
+    beside = (dependencies.beside.digest,) if dependencies.beside else ()
+    written = "\n".join(f"{name}\n{text}" for name, text in dependencies.written.items())
+    return (written, *beside)
 
 
 def _made_from(
@@ -207,7 +223,10 @@ def _write_new(build: AppBuild | DockerfileBuild) -> None:
         copy_source(build.source, draft / "app")
         if isinstance(build, AppBuild) and build.repositories:
             write_repositories(build.repositories, draft / FOLDER)
+        if isinstance(build, AppBuild) and build.beside:
+            _copy_parts(build.beside, draft / "beside")
         for name, text in build.files.items():
+            _make_folders(draft, PurePosixPath(name).parent)
             (draft / name).write_text(text, encoding="utf-8")
             (draft / name).chmod(PLAIN)
         try:
@@ -215,6 +234,24 @@ def _write_new(build: AppBuild | DockerfileBuild) -> None:
         except OSError:  # another deploy was faster; its context is the same by construction
             if not build.context.is_dir():
                 raise
+
+
+def _copy_parts(beside: Beside, target: Path) -> None:
+    for part in beside.parts:
+        path = beside.root / part
+        _make_folders(target, PurePosixPath(part).parent)
+        if path.is_dir():
+            copy_source(path, target / part)
+        else:
+            shutil.copyfile(path, target / part)
+            (target / part).chmod(PLAIN)
+
+
+def _make_folders(root: Path, relative: PurePosixPath) -> None:
+    """Make `root` and the folders of `relative` in it, with one mode whatever the umask."""
+    for folder in (root, *(root / one for one in reversed((relative, *relative.parents)))):
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(DIRECTORY)
 
 
 def _prune(context: Path) -> None:

@@ -1,163 +1,173 @@
-"""What has to be installed before an app runs, as uv commands; says what it found and why.
+"""Which of a checkout's statements its dependencies are installed from, and why.
 
-Commands are values: nothing is installed here, and nothing here knows about images.
+A lock before ranges, a lock that fits before a stale one, and what `dependencies:` names before all
+(decision 0037).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from iac_wrapper.errors import SourceError
 from iac_wrapper.model.entrypoint import Entrypoint
-from iac_wrapper.program.inline_metadata import inline_metadata
+from iac_wrapper.program.dependency_plan import Dependencies
+from iac_wrapper.program.dependency_project import Project
+from iac_wrapper.program.inline_metadata import inline_dependencies
+from iac_wrapper.program.locked_dependencies import LOCKS, Reading, read_lock, uv_root
+from iac_wrapper.program.locks import pipfile, uv
 from iac_wrapper.program.python_project import (
     PYPROJECT,
-    REQUIREMENTS,
     inside,
     read_pyproject,
-    requirement_files,
-    strings,
+    requirements_of,
     table,
 )
+from iac_wrapper.program.stated_dependencies import read_project, read_requirements
 from iac_wrapper.program.unread_files import unread_files
 
-_INSTALL_PROJECT = ("pip", "install", "--no-deps", ".")
-_BUILT_FROM = (PYPROJECT, "setup.py", "setup.cfg")
-_SYNC = ("sync", "--frozen", "--no-dev")
+__all__ = ["Dependencies", "find_dependencies"]
+
+_SETUP = ("setup.py", "setup.cfg")
 
 
-@dataclass(frozen=True)
-class Dependencies:
-    """How to fill the app's virtual environment.
-
-    `early` are uv arguments that need `files` only (relative to the source), so their layer
-    outlives a change of the code; `late` run in the source itself, where they read `sources`.
-    `inline` is the text of a requirements file of its own, for a script that states its
-    requirements in a comment.
-    `reason` is one sentence fragment for people; `notes` are sentences on files that state
-    dependencies and are not read.
-    """
-
-    reason: str
-    files: tuple[str, ...] = ()
-    early: tuple[str, ...] = ()
-    late: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ()
-    inline: str = ""
-    notes: tuple[str, ...] = ()
-
-
-def find_dependencies(root: Path, entrypoint: Entrypoint) -> Dependencies:
+def find_dependencies(
+    root: Path, entrypoint: Entrypoint, *, asked: str | None = None, source: Path | None = None
+) -> Dependencies:
     """What the checkout `root` wants installed to run `entrypoint`.
 
+    Args:
+        root: the folder that is deployed; only read.
+        entrypoint: its program.
+        asked: what `dependencies:` says, such as ``poetry.lock`` or ``pyproject.toml[web]``.
+        source: the whole source that `root` lies in, None if it is `root`.
+
     Raises:
-        SourceError: the project states its dependencies in a way that cannot be installed.
+        SourceError: the project states its dependencies in a way that cannot be installed, or its
+            lock is not of what it states.
     """
-    found = _find(root, entrypoint)
-    return replace(found, notes=unread_files(root, {*found.files, *found.sources}))
+    project = Project(root, read_pyproject(root), entrypoint, source or root)
+    found = _find(project, asked)
+    read = {*found.files, *found.sources}
+    usable = {*_locks(project), *requirements_of(root)}
+    return replace(found, notes=(*found.notes, *unread_files(root, read, usable)))
 
 
-def _find(root: Path, entrypoint: Entrypoint) -> Dependencies:
+def _find(project: Project, asked: str | None) -> Dependencies:
+    root, entrypoint = project.root, project.entrypoint
     if entrypoint.kind == "binary":
-        return Dependencies("none: not a Python program")
-    if entrypoint.kind == "script" and (wanted := inline_metadata(root, entrypoint.target)):
-        lines = strings(wanted.get("dependencies"))
-        reason = f"inline script metadata in {entrypoint.target}"
-        return Dependencies(reason, inline="\n".join((*lines, "")) if lines else "")
-    pyproject = read_pyproject(root)
-    if inside(root, "uv.lock") and "project" in pyproject:
-        return _uv_lock(pyproject)
-    if inside(root, REQUIREMENTS):
-        return _requirements(root, pyproject)
-    return _project(pyproject) or _setup(root)
+        notes = ("`dependencies:` is not used: its program is no Python program",) if asked else ()
+        return Dependencies("none: not a Python program", notes=notes)
+    if asked:
+        return _asked(project, asked)
+    if entrypoint.kind == "script" and (inline := inline_dependencies(root, entrypoint.target)):
+        return inline
+    if locks := _locks(project):
+        return _first_that_fits(project, locks)
+    if files := _requirements(project):
+        return read_requirements(project, files)
+    found = read_project(project)
+    return found or Dependencies(f"none: no requirements.txt, {PYPROJECT} or setup.py")
 
 
-def _uv_lock(pyproject: dict[str, Any]) -> Dependencies:
-    """uv's own lock; a workspace or a path needs the whole source, so there is no early layer."""
-    found = Dependencies("uv.lock", late=(*_SYNC, "--no-editable"))
-    if "workspace" in table(pyproject, "tool", "uv") or "path" in str(
-        table(pyproject, "tool", "uv", "sources")
-    ):
-        return replace(
-            found, reason="uv.lock, with members in the source", sources=(PYPROJECT, "uv.lock")
-        )
-    return replace(
-        found,
-        files=(PYPROJECT, "uv.lock"),
-        early=(*_SYNC, "--no-install-project"),
-        late=found.late if "build-system" in pyproject else (),
+def _requirements(project: Project) -> tuple[str, ...]:
+    """requirements.txt; files of other names only where pyproject.toml states nothing."""
+    files = requirements_of(project.root)
+    stated = table(project.pyproject, "project").get("dependencies") or table(
+        project.pyproject, "tool", "poetry", "dependencies"
     )
+    return () if stated and files != ("requirements.txt",) else files
 
 
-def _requirements(root: Path, pyproject: dict[str, Any]) -> Dependencies:
-    """requirements.txt, and the project itself if it can be built."""
-    install = ("pip", "install", "-r", REQUIREMENTS)
-    included = requirement_files(root, REQUIREMENTS)
-    if included.need_source:
-        reason = f"{REQUIREMENTS}, with paths into the source"
-        return Dependencies(reason, late=install, sources=included.files)
-    late = _INSTALL_PROJECT if _is_buildable(pyproject) else ()
-    also = f", then the project of {PYPROJECT}" if late else ""
-    return Dependencies(REQUIREMENTS + also, files=included.files, early=install, late=late)
+def _locks(project: Project) -> list[str]:
+    """The locks that are there with what they lock, the one of the project's own tool first."""
+    names = [name for name, lock in LOCKS.items() if lock.is_there(project)]
+    names += [name for name in _pylocks(project.root) if name not in names]
+    return sorted(names, key=lambda name: not (name in LOCKS and LOCKS[name].is_own(project)))
 
 
-def _project(pyproject: dict[str, Any]) -> Dependencies | None:
-    project = table(pyproject, "project")
-    static = "dependencies" not in strings(project.get("dynamic"))
-    if project and static:
-        late = _INSTALL_PROJECT if _is_buildable(pyproject) else ()
-        return Dependencies(
-            f"[project] of {PYPROJECT}" + (", built and installed" if late else ""),
-            files=(PYPROJECT,),
-            early=("pip", "install", "-r", PYPROJECT),
-            late=late,
-        )
-    if "build-system" in pyproject:
-        _refuse_poetry_without_package(pyproject)
-        return Dependencies(
-            f"{PYPROJECT}, built and installed by its build backend",
-            late=("pip", "install", "."),
-            sources=_BUILT_FROM,
-        )
-    return None
+def _pylocks(root: Path) -> list[str]:
+    """pylock.toml; without it the one for production, or the only one."""
+    if inside(root, "pylock.toml"):
+        return ["pylock.toml"]
+    names = sorted(path.name for path in root.glob("pylock.*.toml") if inside(root, path.name))
+    for word in ("production", "prod", "main", "base"):
+        if f"pylock.{word}.toml" in names:
+            return [f"pylock.{word}.toml"]
+    others = [name for name in names if name.split(".")[1] not in ("dev", "test", "tests", "docs")]
+    return others if len(others) == 1 else []
 
 
-def _setup(root: Path) -> Dependencies:
-    """A project from before pyproject.toml, or nothing at all."""
-    for name in ("setup.py", "setup.cfg"):
-        if inside(root, name):
-            reason = f"{name}, built and installed"
-            return Dependencies(reason, late=("pip", "install", "."), sources=_BUILT_FROM)
-    _refuse_pipfile(root)
-    return Dependencies(f"none: no {REQUIREMENTS}, {PYPROJECT} or setup.py")
+def _first_that_fits(project: Project, names: list[str]) -> Dependencies:
+    """The first lock; where it is stale, another one that is not."""
+    first = read_lock(project, names[0])
+    if not first.stale:
+        return first.dependencies
+    for name in names[1:]:
+        try:
+            other = read_lock(project, name)
+        except SourceError:
+            continue
+        if not other.stale:
+            note = f"{names[0]} is not up to date ({first.stale}), so {name} is installed from"
+            found = other.dependencies
+            return replace(found, notes=(note, *found.notes))
+    raise _stale(first)
 
 
-def _is_buildable(pyproject: dict[str, Any]) -> bool:
-    """Only a project that names its build backend is built, as uv sees it too.
-
-    Without one setuptools would guess, and refuse every flat layout with two directories.
-    """
-    return "build-system" in pyproject and "project" in pyproject
-
-
-def _refuse_poetry_without_package(pyproject: dict[str, Any]) -> None:
-    if table(pyproject, "tool", "poetry").get("package-mode") is False:
+def _asked(project: Project, asked: str) -> Dependencies:
+    """What `dependencies:` names: a file, and groups or extras in brackets."""
+    match = re.fullmatch(r"([^\[\]]+)(?:\[([^\[\]]+)\])?", asked)
+    assert match  # noqa: S101 - the form of the key
+    name, names = match[1], [one.strip() for one in (match[2] or "").split(",") if one.strip()]
+    if not (inside(project.root, name) or (name == uv.LOCK and uv_root(project))):
         raise SourceError(
-            "Poetry's package-mode is off, so its dependencies cannot be installed from outside",
-            where=PYPROJECT,
-            found="package-mode = false",
-            expected=f"a [project] table with dependencies, or a {REQUIREMENTS}",
-            next_step=f"poetry export --output {REQUIREMENTS}, and commit the file",
+            "there is no such file to install from",
+            where="dependencies:",
+            found=name,
+            expected=", ".join(_statements(project)) or "a file of the repository",
+            next_step="correct `dependencies:` of its entry, or delete it",
         )
-
-
-def _refuse_pipfile(root: Path) -> None:
-    if inside(root, "Pipfile"):
+    found: Dependencies | None = None
+    if name == uv.LOCK and uv_root(project) is None:
+        pass  # a lock without a project
+    elif name in LOCKS or re.fullmatch(r"pylock(\.[^.]+)?\.toml", name):
+        reading = read_lock(project, name, names)
+        if reading.stale:
+            raise _stale(reading)
+        found = reading.dependencies
+    elif name in {PYPROJECT, pipfile.PIPFILE, *_SETUP}:
+        found = read_project(project, name, names)
+    else:
+        found = read_requirements(project, (name,), names)
+    if found is None:
         raise SourceError(
-            "Pipfile is not read",
-            where="Pipfile",
-            expected=f"{REQUIREMENTS} or {PYPROJECT}",
-            next_step=f"pipenv requirements > {REQUIREMENTS}, and commit the file",
+            "the file states no dependencies",
+            where="dependencies:",
+            found=name,
+            expected=", ".join(_statements(project)) or "a file that does",
+            next_step="correct `dependencies:` of its entry, or delete it",
         )
+    return replace(found, reason=f"{found.reason}, as `dependencies:` says")
+
+
+def _statements(project: Project) -> Iterable[str]:
+    """The files that one could write."""
+    files = (PYPROJECT, pipfile.PIPFILE, *_SETUP)
+    there = (name for name in files if inside(project.root, name))
+    return dict.fromkeys((*_locks(project), *requirements_of(project.root), *there))
+
+
+def _stale(reading: Reading) -> SourceError:
+    other = pipfile.PIPFILE if reading.name == pipfile.LOCK else PYPROJECT
+    command = LOCKS[reading.name].command
+    return SourceError(
+        f"{reading.name} is not up to date",
+        where=reading.name,
+        found=reading.stale,
+        expected="a lock of what the project states now",
+        next_step=f"run `{command}` and commit {reading.name}; or write `dependencies: {other}` in"
+        " its entry to install the newest versions that are allowed",
+    )

@@ -17,8 +17,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection.django import StaticFiles
-from iac_wrapper.program.system_packages import SystemPackages
 from iac_wrapper.program.setuptools_seed import SEED, SetuptoolsSeed
+from iac_wrapper.program.system_packages import SystemPackages
 from provider.image import KEY_LABEL
 
 _UV = """\
@@ -37,7 +37,9 @@ class DockerfileProps:
 
     `runtime_image` is a Docker reference; `port` the TCP port of user code; `key` the hash in the
     image's tag. `early` and `late` are uv arguments before and after the source is copied; `early`
-    sees only `files` (and `inline`: the context has a requirements.txt of its own). Without
+    sees only `files`, and `written`, which the context has in deps/. With `around` the context has
+    in beside/ what the installation needs besides the app: `files` are there, `around` is the
+    app's folder in it, and `early` runs in `early_folder` of it. Without
     `python` there is no virtual environment at all. `requires` is a version range that the base's
     Python is held against. `variables` and `pkg_info` tell the `late` step the version
     (`VcsVersion`). `seed` is what setuptools is missed for. `static_files` are those of Django that
@@ -54,7 +56,9 @@ class DockerfileProps:
     files: Sequence[str] = ()
     early: Sequence[str] = ()
     late: Sequence[str] = ()
-    inline: bool = False
+    written: Sequence[str] = ()
+    around: str = ""
+    early_folder: str = ""
     requires: str = ""
     variables: Sequence[tuple[str, str]] = ()
     pkg_info: str = ""
@@ -90,7 +94,7 @@ def _cache(props: DockerfileProps) -> str:
 
 
 def _uv(arguments: Sequence[str]) -> str:
-    return " ".join((_UV, *arguments))
+    return " ".join((_UV, *map(shlex.quote, arguments)))
 
 
 def _quoted(value: str) -> str:

@@ -7,6 +7,7 @@ names an index: without settings the tools' own defaults hold.
 from __future__ import annotations
 
 import configparser
+import re
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
@@ -23,8 +24,12 @@ PASSED_ON = (
     *(name.upper() for name in _PROXIES),
     *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST"),
     *("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INSECURE_HOST"),
+    *("UV_INDEX_STRATEGY", "UV_PRERELEASE", "UV_EXCLUDE_NEWER", "UV_HTTP_TIMEOUT"),
 )
 """Variables that image builds need to reach the same places as this machine."""
+
+_INDEX_LOGIN = re.compile("UV_INDEX_[A-Z0-9_]+_(?:USERNAME|PASSWORD)")
+"""Who one is at the index that a project calls by a name."""
 
 _BUNDLE_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _SYSTEM_BUNDLES = (
@@ -78,16 +83,35 @@ def find_ca_bundle(
 
 
 def build_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables of `PASSED_ON` that are set, and the index for whichever tool lacks it."""
-    chosen = {name: environ[name] for name in PASSED_ON if environ.get(name)}
-    index = pip_index(environ)
+    """The variables of `PASSED_ON` that are set, and pip's settings for uv, which reads none."""
+    chosen = {
+        name: text
+        for name, text in environ.items()
+        if text and (name in PASSED_ON or _INDEX_LOGIN.fullmatch(name))
+    }
+    index = pip_setting(environ, "index-url")
     if index:
         chosen.setdefault("PIP_INDEX_URL", index)
         if "UV_INDEX_URL" not in chosen:
             chosen.setdefault("UV_DEFAULT_INDEX", index)
     elif "UV_DEFAULT_INDEX" in chosen:
         chosen["PIP_INDEX_URL"] = chosen["UV_DEFAULT_INDEX"]
-    return chosen
+    return chosen | _uv_like_pip(environ, chosen)
+
+
+def _uv_like_pip(environ: Mapping[str, str], chosen: Mapping[str, str]) -> dict[str, str]:
+    """Further indexes with pip's meaning: of all of them the best version. Hosts without TLS."""
+    said: dict[str, str] = {}
+    extra = pip_setting(environ, "extra-index-url")
+    if extra and not {"UV_INDEX", "UV_EXTRA_INDEX_URL"} & chosen.keys():
+        said["UV_INDEX"] = " ".join(extra.split())
+        said["PIP_EXTRA_INDEX_URL"] = said["UV_INDEX"]
+        if "UV_INDEX_STRATEGY" not in chosen:
+            said["UV_INDEX_STRATEGY"] = "unsafe-best-match"
+    hosts = pip_setting(environ, "trusted-host")
+    if hosts and "UV_INSECURE_HOST" not in chosen:
+        said["UV_INSECURE_HOST"] = " ".join(hosts.split())
+    return said
 
 
 def exports(variables: Mapping[str, str]) -> str:
@@ -95,22 +119,25 @@ def exports(variables: Mapping[str, str]) -> str:
     return "".join(f"export {name}={shlex.quote(text)}\n" for name, text in variables.items())
 
 
-def pip_index(environ: Mapping[str, str], files: Iterable[Path] | None = None) -> str | None:
-    """The index URL pip would use if one is set: its variable, else its files, last one wins.
+def pip_setting(
+    environ: Mapping[str, str], name: str, files: Iterable[Path] | None = None
+) -> str | None:
+    """A setting as pip would find it: its variable, else its files, the last one wins.
 
     Args:
-        environ: may hold ``PIP_INDEX_URL`` and ``PIP_CONFIG_FILE``.
+        environ: may hold the variable (``PIP_INDEX_URL``) and ``PIP_CONFIG_FILE``.
+        name: as it is in pip's files, such as ``index-url``.
         files: instead of pip's own files (tests).
     """
-    if environ.get("PIP_INDEX_URL"):
-        return environ["PIP_INDEX_URL"]
+    if said := environ.get(f"PIP_{name.upper().replace('-', '_')}"):
+        return said
     parser = configparser.RawConfigParser()
     try:
         parser.read(_pip_files(environ) if files is None else files, encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError):
         return None  # pip itself says what is wrong with its file
     for section in ("install", "global"):
-        value = parser.get(section, "index-url", fallback="").strip()
+        value = parser.get(section, name, fallback="").strip()
         if value:
             return value
     return None
@@ -119,7 +146,7 @@ def pip_index(environ: Mapping[str, str], files: Iterable[Path] | None = None) -
 def uv_environment(environ: Mapping[str, str], ca_bundle: str = "") -> dict[str, str]:
     """What uv must be told of pip's settings: it reads neither its files nor its variables."""
     added = {"UV_PYTHON_DOWNLOADS": "never"}
-    index = pip_index(environ)
+    index = pip_setting(environ, "index-url")
     if index and not environ.get("UV_DEFAULT_INDEX") and not environ.get("UV_INDEX_URL"):
         added["UV_DEFAULT_INDEX"] = index
     bundle = find_ca_bundle(environ, ca_bundle)

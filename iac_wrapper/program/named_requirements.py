@@ -39,7 +39,8 @@ class NamedRequirements:
 def named_requirements(root: Path, dependencies: Dependencies) -> NamedRequirements:
     """What the files of `dependencies` name, in the checkout `root`."""
     files = dict.fromkeys((*dependencies.files, *dependencies.sources))
-    texts = [("", dependencies.inline), *((name, read_text(root, name) or "") for name in files)]
+    in_source = ((name, read_text(root, name) or "") for name in files)
+    texts = [*dependencies.written.items(), *in_source]
     return NamedRequirements(
         names=frozenset(name for file, text in texts for name in _names(file, text)),
         from_source=frozenset(_from_source(text for _, text in texts)),

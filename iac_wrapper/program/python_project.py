@@ -6,6 +6,7 @@ Shared by detection and dependencies. Reads, never runs; it must not know about 
 from __future__ import annotations
 
 import codecs
+import posixpath
 import re
 import tomllib
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from iac_wrapper.errors import SourceError
+from iac_wrapper.program import requirement_names
 
 PYPROJECT = "pyproject.toml"
 REQUIREMENTS = "requirements.txt"
@@ -85,17 +87,23 @@ def strings(value: Any) -> tuple[str, ...]:
     return tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else ()
 
 
+def tables(value: Any) -> tuple[dict[str, Any], ...]:
+    """The tables of a TOML array, nothing for any other value."""
+    return tuple(v for v in value if isinstance(v, dict)) if isinstance(value, list) else ()
+
+
 @dataclass(frozen=True)
 class RequirementFiles:
     """A requirements file and those it includes, and every line of them.
 
-    `need_source` is true when some line points into the source, or an included file is not there:
-    then nothing can be installed from these files alone.
+    `need_source` is true when some line points into the source, or an included file is not there
+    (`missing`): then not everything can be installed from these files alone.
     """
 
     files: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
     need_source: bool = False
+    missing: tuple[str, ...] = ()
 
 
 _INCLUDES = re.compile(r"(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)")
@@ -120,19 +128,29 @@ def requirement_files(root: Path, name: str) -> RequirementFiles:
             continue
         text = read_text(root, name)
         if text is None or not _PLAIN_NAME.fullmatch(name) or ".." in name.split("/"):
-            found = replace(found, need_source=True)
+            found = replace(found, need_source=True, missing=(*found.missing, name))
             continue
         if "\0" in text or "\ufffd" in text:
             raise _not_text(name)
         lines = _requirement_lines(text)
         folder = PurePosixPath(name).parent
-        waiting.extend(str(folder / m[1]) for line in lines if (m := _INCLUDES.match(line)))
-        found = RequirementFiles(
+        waiting.extend(
+            posixpath.normpath(folder / m[1])
+            for line in lines
+            if (m := _INCLUDES.match(line)) and "://" not in m[1]
+        )
+        found = replace(
+            found,
             files=(*found.files, name),
             lines=(*found.lines, *lines),
-            need_source=found.need_source or any(map(_NEEDS_SOURCE.match, lines)),
+            need_source=found.need_source or any(map(needs_source, lines)),
         )
     return found
+
+
+def needs_source(line: str) -> bool:
+    """Whether a line of a requirements file points into the source."""
+    return bool(_NEEDS_SOURCE.match(line))
 
 
 def _not_text(name: str) -> SourceError:
@@ -152,6 +170,25 @@ def _requirement_lines(text: str) -> list[str]:
     return [line for line in lines if line]
 
 
+def requirements_of(root: Path) -> tuple[str, ...]:
+    """The requirements files to install from: requirements.txt, else by the names of the others.
+
+    Files for development and tests are never among them. Empty if nothing is certain.
+    """
+    if inside(root, REQUIREMENTS):
+        return (REQUIREMENTS,)
+    paths = {path for pattern in requirement_names.PATTERNS for path in root.glob(pattern)}
+    names = [path.relative_to(root).as_posix() for path in paths]
+    there = [name for name in names if inside(root, name)]
+    chosen = requirement_names.for_production(there)
+    if chosen is None:
+        return ("requirements.in",) if inside(root, "requirements.in") else ()
+    base = requirement_names.for_all(there)
+    if base is None or base in requirement_files(root, chosen).files:
+        return (chosen,)
+    return (base, chosen)
+
+
 def declared_packages(root: Path) -> frozenset[str]:
     """Canonical names of the packages the project asks for, extras as ``name[extra]`` beside them.
 
@@ -159,11 +196,22 @@ def declared_packages(root: Path) -> frozenset[str]:
     """
     pyproject = read_pyproject(root)
     texts = [
-        *requirement_files(root, REQUIREMENTS).lines,
+        *(line for name in requirements_of(root) for line in requirement_files(root, name).lines),
         *strings(table(pyproject, "project").get("dependencies")),
         *table(pyproject, "tool", "poetry", "dependencies"),
+        *_of_pipfile(root),
     ]
     return frozenset(name for text in texts for name in _names(text))
+
+
+def _of_pipfile(root: Path) -> Iterator[str]:
+    try:
+        pipfile = tomllib.loads(read_text(root, "Pipfile") or "")
+    except tomllib.TOMLDecodeError:
+        return  # said where it is installed from
+    for name, value in table(pipfile, "packages").items():
+        extras = strings(value.get("extras")) if isinstance(value, dict) else ()
+        yield f"{name}[{','.join(extras)}]"
 
 
 def _names(text: str) -> Iterator[str]:

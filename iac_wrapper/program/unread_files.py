@@ -25,9 +25,22 @@ _NOT_READ = (
 """Statements of other tools: locks, conda environments, packages of Node and of Debian."""
 
 
-def unread_files(root: Path, read: Collection[str]) -> tuple[str, ...]:
-    """A sentence for each file that states dependencies and is not among `read`."""
-    found = [f"{name} is not read" for name in _NOT_READ if inside(root, name) and name not in read]
+def unread_files(
+    root: Path, read: Collection[str], usable: Collection[str] = ()
+) -> tuple[str, ...]:
+    """A sentence for each file that states dependencies and is not among `read`.
+
+    Args:
+        root: the checkout.
+        read: the files that were.
+        usable: those that could be chosen in their place.
+    """
+    others = sorted({*usable} - {*read})
+    read = {*read, *others}
+    found = [f"{name} found, not used: `dependencies: {name}` chooses it" for name in others]
+    found += [
+        f"{name} is not read" for name in _NOT_READ if inside(root, name) and name not in read
+    ]
     if PYPROJECT not in read and _pyproject_states(root):
         found.append(f"the dependencies in {PYPROJECT} are not read")
     found += [

@@ -117,9 +117,7 @@ class _Run:
         remote = remote_of(spec.slug, self._hosts)
         wanted = self._wanted(spec, remote, self._commit(spec, remote))
         cached = self._once(wanted.key, lambda: self._store.fetch(wanted))
-        path = _inside(cached.path, spec.slug.subdir)
-        part = cached if path == cached.path else cached.part(path)
-        return _checkout(spec, part, wanted.sha)
+        return _checkout(spec, cached, wanted.sha)
 
     def _local(self, spec: AppSpec) -> Checkout:
         path = (spec.base / Path(spec.slug.location).expanduser()).absolute()
@@ -130,7 +128,7 @@ class _Run:
                 expected="a directory; relative paths start at the folder of the repos file",
                 next_step="correct the path",
             )
-        path = _inside(path, spec.slug.subdir)
+        _inside(path, spec.slug.subdir)
         cached = self._once(path, lambda: self._store.snapshot(path))
         return _checkout(spec, cached, None)
 
@@ -171,8 +169,11 @@ class _Run:
 
 
 def _checkout(spec: AppSpec, cached: CachedTree, commit: str | None) -> Checkout:
-    notes = sentences(cached.omissions)
-    return Checkout(spec, cached.path, cached.tree, commit, cached.method, notes)
+    path = _inside(cached.path, spec.slug.subdir)
+    whole = path == cached.path
+    part = cached if whole else cached.part(path)
+    notes, source = sentences(part.omissions), None if whole else cached.path
+    return Checkout(spec, part.path, part.tree, commit, part.method, notes, source)
 
 
 def _inside(root: Path, subdir: str | None) -> Path:

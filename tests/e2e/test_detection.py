@@ -8,6 +8,7 @@ import pytest
 
 from iac_wrapper.files import lock_file
 from tests.e2e.conftest import Project
+from tests.support import locks, own_venv
 from tests.support.git_server import Repository
 
 pytestmark = pytest.mark.integration
@@ -38,11 +39,49 @@ def _write(folder: Path, files: dict[str, str | bytes]) -> None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
+SHOWS = (
+    "from importlib.metadata import version\n"
+    "from wsgiref.simple_server import make_server\n"
+    "TEXT = f'idna {version(\"idna\")}'\n"
+    "def app(environ, start_response):\n"
+    "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
+    "    return [TEXT.encode()]\n"
+    "if __name__ == '__main__':\n"
+    "    make_server('', 50051, app).serve_forever()\n"
+)
+"""A program that needs nothing to serve, and answers with the version that was installed."""
+
+BUILD = '[build-system]\nrequires = ["flit_core"]\nbuild-backend = "flit_core.buildapi"\n'
+ONE = 'version = "1"\ndescription = "x"\nrequires-python = ">=3.11"\n'
+
+LOCKED: dict[str, dict[str, str | bytes]] = {
+    "poetry": {"pyproject.toml": locks.POETRY_PROJECT, "poetry.lock": locks.POETRY},
+    "pdm": {"pyproject.toml": locks.PDM_PROJECT, "pdm.lock": locks.PDM},
+    "pipenv": {"Pipfile": locks.PIPFILE, "Pipfile.lock": locks.PIPENV},
+    "pylock": {
+        "pyproject.toml": f'{BUILD}[project]\nname = "board"\n{ONE}',
+        "board.py": "",
+        "pylock.toml": locks.PYLOCK,
+    },
+}
+WORKSPACE: dict[str, str | bytes] = {
+    "pyproject.toml": '[tool.uv.workspace]\nmembers = ["libs/core", "libs/other", "member"]\n',
+    "member/main.py": f"import core\n{SHOWS}",
+    "member/pyproject.toml": f'[project]\nname = "member"\n{ONE}dependencies = ["core"]\n'
+    "[tool.uv.sources]\ncore = { workspace = true }\n",
+    "libs/core/core.py": "",
+    "libs/core/pyproject.toml": f'{BUILD}[project]\nname = "core"\n{ONE}'
+    'dependencies = ["idna==3.6"]\n',
+    "libs/other/pyproject.toml": f'{BUILD}[project]\nname = "other"\n{ONE}',
+}
+
+
 @pytest.fixture(scope="module")
 def deployed(project: Project) -> Project:
     """One service started from words, one by a shell; requirements as Windows writes them.
 
     The second has its version from a tag, and a gunicorn from before setuptools lost pkg_resources.
+    And one for each kind of lock.
     """
     command = "gunicorn web:app --bind 127.0.0.1:${PORT:-5000}"
     common: dict[str, str | bytes] = {
@@ -57,15 +96,37 @@ def deployed(project: Project) -> Project:
     tagged = Repository.create(project.folder / "shell")
     tagged.commit({**common, **shell, "base.txt": "gunicorn==20.1.0\n", "pyproject.toml": TAGGED})
     tagged.git("tag", "v1.2.3")
-    project.file.write_text("- {slug: ./words, env: {OTEL_TRACES_EXPORTER: console}}\n- ./shell\n")
+    for name, files in LOCKED.items():
+        _write(project.folder / name, {"main.py": SHOWS, **files})
+    _write(project.folder / "workspace", WORKSPACE)
+    own_venv.uv("lock", "--quiet", cwd=project.folder / "workspace")
+    project.file.write_text(ENTRIES)
     project.deploy()
     return project
+
+
+ENTRIES = "".join(
+    f"- {entry}\n"
+    for entry in (
+        *("{slug: ./words, env: {OTEL_TRACES_EXPORTER: console}}", "./shell"),
+        *(f"./{name}" for name in LOCKED),
+        '"./workspace#:member"',
+    )
+)
+
+
+def test_every_lock_is_honoured(deployed: Project) -> None:
+    """The version of the lock answers, also of a workspace's for a member without its own."""
+    for name in (*LOCKED, "member"):
+        python = ["/venv/bin/python", "-c", ASK.format(name)]
+        answer = deployed.container("words", "app").exec_run(python)
+        assert (name, answer.output.decode().strip()) == (name, "idna 3.6")
 
 
 def test_a_procfile_is_run(deployed: Project) -> None:
     """Each answers over the mesh, and the lock says what runs, what for, and what does not."""
     lock = lock_file.load_lock(deployed.folder / "repos.lock.json")
-    shell, words = lock.apps
+    shell, words = (app for app in lock.apps if app.name in {"shell", "words"})
     assert (words.entrypoint.kind, words.run) == ("command", "web")
     (note,) = words.notes
     assert note.startswith("Procfile: release: python cron_task.py is not run from there; ")
@@ -105,7 +166,7 @@ def test_a_patch_release_that_is_not_there(deployed: Project) -> None:
     """requires-python is held against the image's own Python, before anything changes."""
     pinned = '[project]\nname = "x"\nversion = "1"\nrequires-python = "==3.11.39"\n'
     _write(deployed.folder / "pinned", {"main.py": "print()\n", "pyproject.toml": pinned})
-    deployed.file.write_text("- ./words\n- ./shell\n- ./pinned\n")
+    deployed.file.write_text(f"{ENTRIES}- ./pinned\n")
     before = deployed.container_ids()
     done = deployed.iac("deploy", "--file", str(deployed.file), code=5)
     assert "words: python 3.11 (the default), dependencies: requirements.txt" in done.stderr

@@ -71,6 +71,7 @@ def test_options(tmp_path: Path) -> None:
   cpus: 0.5
   tmpfs: {/app/tmp: 256m, /data: 64}
   release: "python manage.py migrate && echo done"
+  dependencies: requirements/prod.txt
 - gh:owner/other
 """
     first, second = _load(tmp_path, text)
@@ -84,6 +85,7 @@ def test_options(tmp_path: Path) -> None:
         0.5,
         {"/app/tmp": 256, "/data": 64},
         release="python manage.py migrate && echo done",
+        dependencies="requirements/prod.txt",
     )
     assert second.options == Options()
 
@@ -125,6 +127,12 @@ def test_options(tmp_path: Path) -> None:
         "volumes: {a: /srv/x, b: /srv}",
         "volumes: {a: /srv}\n  tmpfs: {/srv: 1m}",
         "release: ' '",
+        "dependencies: ../requirements.txt",
+        "dependencies: /requirements.txt",
+        "dependencies: pyproject.toml[]",
+        "dependencies: [a.txt, b.txt]",
+        "dependencies: 'a.txt; rm'",
+        "processes: {worker: {command: x, dependencies: a.txt}}",
         'release: "a\\nb"',
         "schedule: 0 3 * * * true",
         "schedule: {backup: 0 3 * * true}",

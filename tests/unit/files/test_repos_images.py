@@ -56,6 +56,12 @@ def test_a_dockerfile_of_the_repository() -> None:
         ("- slug: gh:o/r\n  image: redis\n", 2, "a slug or an image, not both"),
         ("- image: redis\n  subdir: x\n", 2, "subdir belongs to a repository"),
         ("- image: redis\n  build: dockerfile\n", 2, "build belongs to a repository"),
+        ("- image: redis\n  dependencies: x\n", 2, "dependencies belongs to a repository"),
+        (
+            "- slug: gh:o/r\n  dependencies: x\n  build: dockerfile\n",
+            2,
+            "a Dockerfile says itself what is installed",
+        ),
         ("- image: Redis\n", 1, "bad name of an image"),
         ("- image: redis\n  capabilities: [NET_ADMIN]\n", 2, "these capabilities cannot be had"),
         ('- image: redis\n  command: "it\'s"\n', 2, "a quote of this command does not end"),

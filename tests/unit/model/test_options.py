@@ -24,6 +24,7 @@ EVERY = Options(
     release="python manage.py migrate",
     tcp=(5432, 6379),
     expose=(Exposure("app.example.com", "/api", hsts=3600), Exposure("a.example.com", tls="off")),
+    dependencies="requirements/prod.txt",
     command="serve --slow 'two words'",
     capabilities="CHOWN SETUID",
     writable=True,
@@ -38,8 +39,8 @@ EVERY = Options(
 @pytest.mark.parametrize(
     "options",
     [
-        replace(EVERY, packages=()),
-        Options(packages=("ffmpeg", "libpq-dev")),
+        replace(EVERY, dependencies=None, packages=()),
+        Options(dependencies="pyproject.toml[web, bot]", packages=("ffmpeg", "libpq-dev")),
         Options(memory_mb=65, health_timeout=3600, stop_grace=1, cpus=0.25, expose=LOCAL),
         Options(
             expose=(Exposure("a.example.com", tls="files", cert="a", key="b", redirect=False),)

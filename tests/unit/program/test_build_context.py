@@ -13,6 +13,7 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.host import Host, PythonBase
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.app import AppSpec, Checkout
+from iac_wrapper.model.options import Options
 from iac_wrapper.model.slug import Slug
 from iac_wrapper.program.build_context import KEPT_CONTEXTS, AppBuild, describe, write
 from iac_wrapper.program.detection import detect
@@ -41,9 +42,14 @@ def describe_it(tmp_path: Path, source: Path) -> Describe:
     """`describe` with defaults; each keyword changes one input."""
 
     def call(
-        *, host: Host = HOST, spec: AppSpec = SPEC, tree: str = "sha256:01", project: str = "p"
+        *,
+        host: Host = HOST,
+        spec: AppSpec = SPEC,
+        tree: str = "sha256:01",
+        project: str = "p",
+        around: Path | None = None,
     ) -> AppBuild:
-        checkout = Checkout(spec, source, tree, "c" * 40, "archive")
+        checkout = Checkout(spec, source, tree, "c" * 40, "archive", source=around)
         return describe(
             checkout,
             detect(source, entrypoint=spec.entrypoint).entrypoint,
@@ -163,7 +169,8 @@ def test_modes_do_not_depend_on_the_umask(
     modes = {str(p.relative_to(context)): p.stat().st_mode & 0o7777 for p in context.rglob("*")}
     assert modes == {
         "Dockerfile": 0o644,
-        "requirements.txt": 0o644,
+        "deps": 0o755,
+        "deps/main.py": 0o644,
         "app": 0o755,
         "app/main.py": 0o644,
         "app/package": 0o755,
@@ -221,8 +228,33 @@ def test_inline_requirements_are_a_file_of_the_context(describe_it: Describe, so
     """They lie beside the source, not in it."""
     (source / "main.py").write_text('# /// script\n# dependencies = ["idna"]\n# ///\nprint()\n')
     context = write(describe_it())
-    assert (context / "requirements.txt").read_text() == "idna\n"
-    assert not (context / "app" / "requirements.txt").exists()
+    assert (context / "deps" / "main.py").read_text().startswith("# /// script\n")
+    assert "print()" not in (context / "deps" / "main.py").read_text()
+
+
+def test_what_lies_around_the_folder_goes_along(describe_it: Describe, source: Path) -> None:
+    """A part of the context that no image has, and that the tag depends on."""
+    (source / "requirements.txt").write_text("-r ../common.txt\n")
+    common = source.parent / "common.txt"
+    common.write_text("idna\n")
+    build = describe_it(around=source.parent)
+    context = write(build)
+    assert (context / "beside" / "common.txt").read_text() == "idna\n"
+    assert (context / "beside" / source.name / "main.py").is_file()
+    assert not (context / "app" / "common.txt").exists()
+    common.write_text("idna==3.6\n")
+    assert tag(describe_it(around=source.parent)) != tag(build)
+
+
+def test_a_file_that_the_entry_names(describe_it: Describe, source: Path) -> None:
+    """`dependencies:` chooses what is installed, and so the image."""
+    (source / "requirements.txt").write_text("idna\n")
+    (source / "requirements").mkdir()
+    (source / "requirements" / "bot.txt").write_text("six\n")
+    options = Options(dependencies="requirements/bot.txt")
+    build = describe_it(spec=replace(SPEC, options=options))
+    assert build.made_from.endswith("requirements/bot.txt, as `dependencies:` says")
+    assert tag(build) != tag(describe_it())
 
 
 DJANGO = {

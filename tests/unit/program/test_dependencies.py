@@ -17,6 +17,18 @@ BUILD = '[build-system]\nrequires = ["hatchling"]\n'
 
 PROJECT = '[project]\nname = "p"\ndependencies = ["idna"]\n'
 
+UV_LOCK = """\
+version = 1
+[[package]]
+name = "p"
+source = { virtual = "." }
+dependencies = [{ name = "idna" }]
+[package.metadata]
+requires-dist = [{ name = "idna" }]
+[[package]]
+name = "idna"
+"""
+
 INLINE = '# /// script\n# requires-python = ">=3.12"\n# dependencies = ["idna"]\n# ///\nprint()\n'
 
 
@@ -31,9 +43,8 @@ def test_a_binary_has_none(tmp_path: Path) -> None:
     """requirements.txt of a repository whose program is a binary is for somebody else."""
     (tmp_path / "requirements.txt").write_text("idna\n")
     found = find_dependencies(tmp_path, Entrypoint("binary", "/app/main", None, ""))
-    assert found == Dependencies(
-        "none: not a Python program", notes=("requirements.txt found, not used",)
-    )
+    note = "requirements.txt found, not used: `dependencies: requirements.txt` chooses it"
+    assert found == Dependencies("none: not a Python program", notes=(note,))
 
 
 def test_nothing_declared(tmp_path: Path) -> None:
@@ -53,20 +64,20 @@ def test_requirements_and_what_they_include(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line",
-    [
-        "-e .",
-        "./wheels/x.whl",
-        "wheels/x.whl",
-        "x @ file:///app/x",
-        "-f ./wheels",
-        "-r ../other.txt",
-        "-r missing.txt",
-        "-r 'a b.txt'",
-    ],
+    "line", ["-e .", "./wheels/x.whl", "wheels/x.whl", "x @ file:///app/x", "-e ./lib[web]"]
 )
 def test_requirements_that_point_into_the_source(tmp_path: Path, line: str) -> None:
-    """Such a line can only be installed once the source is there: no early layer."""
+    """Such a line is installed once the source is there; the others outlive a change of it."""
+    found = find(tmp_path, requirements_txt=f"idna\n{line}\n")
+    assert found.early == ("pip", "install", "-r", "requirements.txt")
+    assert (found.files, found.written) == ((), {"requirements.txt": "idna\n"})
+    assert found.late == ("pip", "install", "-r", "requirements.txt")
+
+
+@pytest.mark.parametrize("line", ["-f ./wheels", "-r 'a b.txt'", "-c limits.txt\n-e ."])
+def test_requirements_that_are_not_told_apart(tmp_path: Path, line: str) -> None:
+    """Wheels in the source may be of any line, and limits hold for all: nothing is early."""
+    (tmp_path / "limits.txt").write_text("idna<4\n")
     found = find(tmp_path, requirements_txt=f"idna\n{line}\n")
     assert (found.early, found.late) == ((), ("pip", "install", "-r", "requirements.txt"))
 
@@ -75,6 +86,14 @@ def test_requirements_that_point_into_the_source(tmp_path: Path, line: str) -> N
 def test_addresses_need_no_source(tmp_path: Path, line: str) -> None:
     """A URL has slashes, but does not point into the source."""
     assert find(tmp_path, requirements_txt=f"{line}\n").early
+
+
+def test_requirements_that_are_not_there(tmp_path: Path) -> None:
+    """The line is named before anything is built; an address is for uv to read."""
+    assert find(tmp_path, requirements_txt="-r https://host.test/more.txt\n").early
+    with pytest.raises(SourceError, match=r"requirements.txt: a file that it includes") as caught:
+        find(tmp_path, requirements_txt="-r more.txt\n")
+    assert caught.value.found == "-r or -c more.txt"
 
 
 def test_a_project_without_a_build_backend_is_not_built(tmp_path: Path) -> None:
@@ -103,9 +122,8 @@ def test_a_project_with_a_build_backend_is_installed(tmp_path: Path) -> None:
 )
 def test_only_the_build_backend_knows_the_dependencies(tmp_path: Path, toml: str) -> None:
     """Dynamic dependencies and Poetry's own tables: one late step builds and installs."""
-    found = find(tmp_path, pyproject_toml=toml, poetry_lock="")
+    found = find(tmp_path, pyproject_toml=toml)
     assert (found.early, found.late) == ((), ("pip", "install", "."))
-    assert found.notes == ("poetry.lock is not read",)
 
 
 def test_pyproject_of_tools_only(tmp_path: Path) -> None:
@@ -121,9 +139,9 @@ def test_old_projects(tmp_path: Path, name: str) -> None:
 
 def test_uv_lock(tmp_path: Path) -> None:
     """uv.lock wins over requirements.txt; an early layer holds everything but the project."""
-    found = find(tmp_path, pyproject_toml=PROJECT, uv_lock="", requirements_txt="x\n")
+    found = find(tmp_path, pyproject_toml=PROJECT, uv_lock=UV_LOCK, requirements_txt="x\n")
     assert found.files == ("pyproject.toml", "uv.lock")
-    assert found.early == ("sync", "--frozen", "--no-dev", "--no-install-project")
+    assert found.early == ("sync", "--frozen", "--no-dev", "--no-install-local")
     assert found.late == ()
     built = find(tmp_path, pyproject_toml=PROJECT + BUILD)
     assert built.late == ("sync", "--frozen", "--no-dev", "--no-editable")
@@ -133,15 +151,20 @@ def test_uv_lock(tmp_path: Path) -> None:
     "more", ['[tool.uv.workspace]\nmembers = ["a"]\n', '[tool.uv.sources]\na = {path = "a"}\n']
 )
 def test_uv_lock_with_members_in_the_source(tmp_path: Path, more: str) -> None:
-    """Workspaces and path sources need the whole tree, so nothing is early."""
-    found = find(tmp_path, pyproject_toml=PROJECT + more, uv_lock="")
-    assert (found.early, found.late[0]) == ((), "sync")
+    """What lies in the source is built late; what comes from an index is early all the same."""
+    project = PROJECT.replace('["idna"]', '["idna", "a"]')
+    lock = UV_LOCK.replace('[{ name = "idna" }]', '[{ name = "idna" }, { name = "a" }]')
+    lock += '[[package]]\nname = "a"\nsource = { editable = "a" }\n'
+    found = find(tmp_path, pyproject_toml=project + more, uv_lock=lock)
+    assert found.early[-1] == "--no-install-local"
+    assert found.late == ("sync", "--frozen", "--no-dev", "--no-editable")
 
 
 def test_inline_script_metadata(tmp_path: Path) -> None:
-    """The script's own requirements win over the project's files."""
+    """The script's own requirements win over the project's files; its block is all that is read."""
     found = find(tmp_path, main_py=INLINE, requirements_txt="flask\n")
-    assert found.inline == "idna\n"
+    assert found.written == {"main.py": INLINE.removesuffix("print()\n")}
+    assert found.early == ("sync", "--active", "--script", "main.py")
     assert find(tmp_path, main_py="# /// script\n# ///\n").reason == "requirements.txt"
 
 
@@ -182,12 +205,10 @@ def test_files_that_are_not_read_are_said(tmp_path: Path) -> None:
     """A line for each file that states dependencies and that nothing is installed from."""
     (tmp_path / "requirements").mkdir()
     (tmp_path / "requirements" / "prod.txt").write_text("x\n")
-    files = {"poetry_lock": "", "Pipfile_lock": "", "package_json": "{}", "environment_yml": ""}
+    files = {"package_json": "{}", "environment_yml": ""}
     more = {"setup_cfg": "[flake8]\n", "setup_py": "setup(install_requires=[])"}
     found = find(tmp_path, requirements_txt="x\n", pyproject_toml=PROJECT, **files, **more)
     assert found.notes == (
-        "poetry.lock is not read",
-        "Pipfile.lock is not read",
         "environment.yml is not read",
         "package.json is not read",
         "the dependencies in pyproject.toml are not read",
@@ -200,21 +221,30 @@ def test_files_that_are_not_read_are_said(tmp_path: Path) -> None:
 
 def test_what_is_read_is_not_said_to_be_ignored(tmp_path: Path) -> None:
     """A lock or a build file that the installation does read is no note."""
-    assert find(tmp_path, pyproject_toml=PROJECT, uv_lock="").notes == ()
+    assert find(tmp_path, pyproject_toml=PROJECT, uv_lock=UV_LOCK).notes == ()
     (tmp_path / "uv.lock").unlink()
     built = find(tmp_path, pyproject_toml=BUILD, setup_cfg="install_requires = x")
     assert (built.late, built.notes) == (("pip", "install", "."), ())
 
 
-def test_pipfile_is_refused_with_the_way_out(tmp_path: Path) -> None:
-    """Pipfile is not read, and running without its packages would fail later and obscurely."""
-    with pytest.raises(SourceError) as caught:
-        find(tmp_path, Pipfile="")
-    assert "pipenv requirements > requirements.txt" in str(caught.value.next_step)
+def test_a_pipfile_without_its_lock(tmp_path: Path) -> None:
+    """Its ranges are as good as those of requirements.txt."""
+    packages = (
+        'flask = "*"\nredis = {version = ">=5", extras = ["hiredis"]}\nlib = {path = "./lib"}\n'
+    )
+    found = find(tmp_path, Pipfile=f"[packages]\n{packages}[dev-packages]\npytest = '*'\n")
+    assert found.written == {"requirements.txt": "flask\nredis[hiredis]>=5\n"}
+    assert found.late == ("pip", "install", "./lib")
 
 
-def test_poetry_without_package_mode_is_refused(tmp_path: Path) -> None:
-    """Its backend cannot say the dependencies; the export command can."""
-    with pytest.raises(SourceError, match="package-mode") as caught:
-        find(tmp_path, pyproject_toml=BUILD + "[tool.poetry]\npackage-mode = false\n")
-    assert "poetry export" in str(caught.value.next_step)
+def test_poetry_without_a_package_and_without_a_lock(tmp_path: Path) -> None:
+    """Its dependencies are in its tables; there is nothing to build."""
+    toml = BUILD + "[tool.poetry]\npackage-mode = false\n[tool.poetry.dependencies]\n"
+    toml += 'python = "^3.11"\nflask = "^3.0"\nsix = {version = "~1.16", optional = true}\n'
+    toml += 'tzdata = {version = "*", markers = "sys_platform == \'win32\'", python = "<3.13"}\n'
+    found = find(tmp_path, pyproject_toml=toml)
+    assert found.written["requirements.txt"].splitlines() == [
+        "flask<4,>=3.0",
+        "tzdata ; (python_version < \"3.13\") and (sys_platform == 'win32')",
+    ]
+    assert (found.early[-1], found.late) == ("requirements.txt", ())

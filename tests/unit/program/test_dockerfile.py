@@ -86,10 +86,25 @@ def test_a_binary_gets_no_python_environment() -> None:
     assert 'CMD ["--", "/app/main"]' in text
 
 
-def test_requirements_of_the_script_itself() -> None:
-    """Inline requirements are a file of the context."""
-    text = render(replace(PROPS, inline=True, files=()))
-    assert "COPY requirements.txt /deps/requirements.txt\n" in text
+def test_requirements_of_ours() -> None:
+    """What we write is mounted from the context for the early step, and is in no layer."""
+    text = render(replace(PROPS, written=["requirements.txt"], files=()))
+    assert "--mount=type=bind,source=deps/requirements.txt,target=/deps/requirements.txt" in text
+    assert "COPY requirements.txt" not in text
+
+
+def test_what_lies_around_the_app() -> None:
+    """Files come from beside the app, and the late step runs in its folder among them."""
+    around = replace(PROPS, around="services/api", early_folder=".", files=["uv.lock"])
+    text = render(replace(around, late=["sync"]))
+    assert "--mount=type=bind,source=beside/uv.lock,target=/deps/uv.lock" in text
+    assert "--mount=type=bind,source=beside,target=/src,rw" in text
+    assert "cd /src/services/api; " in text
+
+
+def test_words_of_a_command_are_quoted() -> None:
+    """A name of a group or folder is never shell."""
+    assert "--group 'a b'" in render(replace(PROPS, early=["sync", "--group", "a b"]))
 
 
 def test_port_and_command() -> None:
@@ -143,7 +158,7 @@ def test_a_build_is_told_its_version() -> None:
     early, late = (line for line in instructions(render(props)) if "uv pip install" in line)
     assert "PBR_VERSION" not in early
     assert "export PBR_VERSION=1.2;" in late
-    assert "trap 'rm /app/PKG-INFO' EXIT" in late
+    assert "trap 'rm \"$PWD/PKG-INFO\"' EXIT" in late
 
 
 def test_setuptools_only_where_nothing_brings_it() -> None:

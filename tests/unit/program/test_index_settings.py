@@ -89,25 +89,50 @@ def test_find_links_never_reaches_a_build(environ: dict[str, str]) -> None:
     assert "PIP_FIND_LINKS" not in chosen
 
 
+@pytest.mark.parametrize("by", ["variable", "file"])
+def test_further_indexes_mean_what_pip_means(tmp_path: Path, by: str) -> None:
+    """uv reads none of pip's settings, and would take the first index that has a package."""
+    environ = {"HOME": str(tmp_path)}
+    if by == "variable":
+        environ |= {"PIP_EXTRA_INDEX_URL": "https://a.test https://b.test"}
+        environ |= {"PIP_TRUSTED_HOST": "a.test"}
+    else:
+        config = tmp_path / "pip.conf"
+        text = "[global]\nextra-index-url =\n  https://a.test\n  https://b.test\n"
+        config.write_text(f"{text}trusted-host = a.test\n")
+        environ |= {"PIP_CONFIG_FILE": str(config)}
+    chosen = index_settings.build_variables(environ)
+    assert chosen["UV_INDEX"] == "https://a.test https://b.test"
+    assert chosen["UV_INDEX_STRATEGY"] == "unsafe-best-match"
+    assert chosen["UV_INSECURE_HOST"] == "a.test"
+    own = index_settings.build_variables({**environ, "UV_INDEX_STRATEGY": "first-index"})
+    assert own["UV_INDEX_STRATEGY"] == "first-index"
+
+
+def test_who_one_is_at_an_index_reaches_the_build(environ: dict[str, str]) -> None:
+    named = {"UV_INDEX_INTERNAL_USERNAME": "me", "UV_INDEX_INTERNAL_PASSWORD": "sentinel"}
+    assert named.items() <= index_settings.build_variables({**environ, **named}).items()
+
+
 def test_the_index_in_pips_files(tmp_path: Path) -> None:
     site, user = tmp_path / "site.conf", tmp_path / "user.conf"
     site.write_text("[global]\nindex-url = https://site.example\n")
     user.write_text("[global]\nindex-url = https://user.example/100%\n")
-    assert index_settings.pip_index({}, [site, user]) == "https://user.example/100%"
-    assert index_settings.pip_index({}, [tmp_path / "none"]) is None
+    assert index_settings.pip_setting({}, "index-url", [site, user]) == "https://user.example/100%"
+    assert index_settings.pip_setting({}, "index-url", [tmp_path / "none"]) is None
 
 
 def test_pips_own_config_file_variable_is_read(tmp_path: Path) -> None:
     config = tmp_path / "pip.conf"
     config.write_text("[install]\nindex-url = https://install.example\n")
     environ = {"HOME": str(tmp_path), "PIP_CONFIG_FILE": str(config)}
-    assert index_settings.pip_index(environ) == "https://install.example"
+    assert index_settings.pip_setting(environ, "index-url") == "https://install.example"
 
 
 def test_a_broken_pip_file_is_pips_business(tmp_path: Path) -> None:
     broken = tmp_path / "pip.conf"
     broken.write_text("index-url without a section")
-    assert index_settings.pip_index({}, [broken]) is None
+    assert index_settings.pip_setting({}, "index-url", [broken]) is None
 
 
 def test_uv_is_told_index_and_bundle(tmp_path: Path, environ: dict[str, str]) -> None:

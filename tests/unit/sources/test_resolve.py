@@ -181,6 +181,19 @@ def test_all_errors_at_once(host: Host, tmp_path: Path) -> None:
     assert "v9" in text
 
 
+def test_a_folder_knows_the_source_around_it(host: Host, tmp_path: Path) -> None:
+    """What it is installed with may lie there; a source that is wanted whole has nothing around."""
+    (tmp_path / "shop" / "api").mkdir(parents=True)
+    (tmp_path / "shop" / "api" / "main.py").write_text("print()\n")
+    (tmp_path / "shop" / "uv.lock").write_text("")
+    part, whole = host.resolve("./shop#:api", "./shop")
+    (alone,) = host.resolve("./shop/api")
+    assert part.source == whole.path
+    assert part.path == whole.path / "api"
+    assert (whole.source, alone.source) == (None, None)
+    assert part.tree == alone.tree
+
+
 def test_shared_failure_is_told_for_each(host: Host) -> None:
     """Two slugs of one missing repository each have their own place in the error."""
     with pytest.raises(SourceError) as caught:
