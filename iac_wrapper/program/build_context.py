@@ -24,7 +24,7 @@ from iac_wrapper.model.app import DEFAULT_PORT, Checkout
 from iac_wrapper.model.base_url import without_credentials
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.dependencies import Dependencies, find_dependencies
-from iac_wrapper.program.detection import django
+from iac_wrapper.program.detection import django, surroundings
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.dockerfile import DockerfileProps, render
 from iac_wrapper.program.own_dockerfile import DockerfileBuild
@@ -100,6 +100,7 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         notes=(
             *(chosen.notes if chosen else ()),
             *dependencies.notes,
+            *surroundings.linked(props.links),
             *((django.SERVED_BY_US,) if static and static.are_served else ()),
         ),
     )
@@ -124,6 +125,7 @@ def _props(
         inline=bool(dependencies.inline),
         requires=python.check if python else "",
         static_files=django.static_files(Project(checkout.path)) if python else None,
+        links=surroundings.links(Project(checkout.path)) if python else (),
     )
 
 

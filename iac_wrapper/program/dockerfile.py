@@ -32,8 +32,8 @@ class DockerfileProps:
     image's tag. `early` and `late` are uv arguments before and after the source is copied; `early`
     sees only `files` (and `inline`: the context has a requirements.txt of its own). Without
     `python` there is no virtual environment at all. `requires` is a version range that the base's
-    Python is held against. `static_files` are those of Django that
-    are collected or served by us. `labels` are added as they are.
+    Python is held against. `static_files` are those of Django that are collected or served by us;
+    `links` are files at the root that the program writes. `labels` are added as they are.
     """
 
     runtime_image: str
@@ -48,6 +48,7 @@ class DockerfileProps:
     inline: bool = False
     requires: str = ""
     static_files: StaticFiles | None = None
+    links: Sequence[str] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -11,16 +11,11 @@ from iac_wrapper.program.detection import python_source
 from iac_wrapper.program.detection.followed import Follower
 from iac_wrapper.program.detection.python_files import python_files
 from iac_wrapper.program.detection.python_source import PythonSource
+from iac_wrapper.program.detection.web_objects import IMPORTERS
 from iac_wrapper.program.python_project import declared_packages, inside
 
 MANAGE = "manage.py"
 """Django's command: its folder is where a project's imports start."""
-
-_IMPORTERS = {
-    *("__init__", "app", "application", "asgi", "index", "main", "run", "serve", "server"),
-    *("web", "wsgi"),
-}
-"""Files that import an application to have it served; others import it to use it."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +62,7 @@ class Project:
         if any(app.kind != "unknown" for app in found.web_apps) or not found.may_follow:
             return found
         followed = self._follower.web_apps(relative)
-        if followed and PurePosixPath(relative).stem not in _IMPORTERS:
+        if followed and PurePosixPath(relative).stem not in IMPORTERS:
             followed = tuple(app for app in followed if app.imported is None)
         return replace(found, web_apps=followed) if followed else found
 
