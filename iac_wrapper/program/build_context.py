@@ -113,6 +113,7 @@ def _props(
     dependencies: Dependencies,
     python: PythonChoice | None,
 ) -> DockerfileProps:
+    project = Project(checkout.path)
     return DockerfileProps(
         runtime_image=base.runtime_image,
         entrypoint=entrypoint,
@@ -124,8 +125,8 @@ def _props(
         late=dependencies.late,
         inline=bool(dependencies.inline),
         requires=python.check if python else "",
-        static_files=django.static_files(Project(checkout.path)) if python else None,
-        links=surroundings.links(Project(checkout.path)) if python else (),
+        static_files=django.static_files(project) if python else None,
+        links=surroundings.links(project) if python else (),
     )
 
 

@@ -17,6 +17,9 @@ from iac_wrapper.program.python_project import declared_packages, inside
 MANAGE = "manage.py"
 """Django's command: its folder is where a project's imports start."""
 
+_KEPT_BYTES = 100_000
+"""Larger files are read anew for each question."""
+
 
 @dataclass(frozen=True)
 class Project:
@@ -38,14 +41,29 @@ class Project:
 
     def files_with(self, words: re.Pattern[bytes]) -> list[str]:
         """Python files that may be programs and hold one of `words`: parsing costs far more."""
-        found = []
-        for relative in python_files(self.root):
-            path = inside(self.root, relative)
-            if path is None or self._is_of_another(relative):
-                continue
-            if words.search(relative.encode()) or words.search(path.read_bytes()):
-                found.append(relative)
-        return found
+        return [
+            relative
+            for relative, path in self._files
+            if words.search(relative.encode()) or words.search(self._text(relative, path))
+        ]
+
+    @cached_property
+    def _files(self) -> list[tuple[str, Path]]:
+        found = ((relative, inside(self.root, relative)) for relative in python_files(self.root))
+        return [(r, path) for r, path in found if path and not self._is_of_another(r)]
+
+    def _text(self, relative: str, path: Path) -> bytes:
+        """What a file holds; read once, unless it is large."""
+        text = self._texts.get(relative)
+        if text is None:
+            text = path.read_bytes()
+            if len(text) <= _KEPT_BYTES:
+                self._texts[relative] = text
+        return text
+
+    @cached_property
+    def _texts(self) -> dict[str, bytes]:
+        return {}
 
     def _is_of_another(self, relative: str) -> bool:
         """Whether a file belongs to a Django project in a folder: its imports start from there."""
