@@ -24,7 +24,7 @@ from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.remote import Remote
 from iac_wrapper.program.dependencies import Dependencies, find_dependencies
 from iac_wrapper.program.dependency_plan import Beside
-from iac_wrapper.program.detection import django
+from iac_wrapper.program.detection import django, surroundings
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.dockerfile import APT, DockerfileProps, render
 from iac_wrapper.program.own_dockerfile import DockerfileBuild
@@ -154,6 +154,7 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
             *dependencies.notes,
             *system.notes,
             *((props.seed.note,) if props.seed else ()),
+            *surroundings.linked(props.links),
             *((django.SERVED_BY_US,) if static and static.are_served else ()),
         ),
     )
@@ -166,6 +167,7 @@ def _props(
     dependencies: Dependencies,
     python: PythonChoice | None,
 ) -> DockerfileProps:
+    project = Project(checkout.path)
     return DockerfileProps(
         runtime_image=base.runtime_image,
         entrypoint=entrypoint,
@@ -179,7 +181,8 @@ def _props(
         around=dependencies.beside.folder if dependencies.beside else "",
         early_folder=dependencies.early_folder,
         requires=python.check if python else "",
-        static_files=django.static_files(Project(checkout.path)) if python else None,
+        static_files=django.static_files(project) if python else None,
+        links=surroundings.links(project) if python else (),
     )
 
 

@@ -43,8 +43,8 @@ class DockerfileProps:
     `python` there is no virtual environment at all. `requires` is a version range that the base's
     Python is held against. `variables` and `pkg_info` tell the `late` step the version
     (`VcsVersion`). `seed` is what setuptools is missed for. `static_files` are those of Django that
-    are collected or served by us. `labels` are added as they are. `system` are Debian packages;
-    `git` says that the context has repositories in ``git/``.
+    are collected or served by us; `links` are files at the root that the program writes. `labels`
+    are added as they are. `system` are Debian packages; `git` says that the context has repositories in ``git/``.
     """
 
     runtime_image: str
@@ -64,6 +64,7 @@ class DockerfileProps:
     pkg_info: str = ""
     seed: SetuptoolsSeed | None = None
     static_files: StaticFiles | None = None
+    links: Sequence[str] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     system: SystemPackages = field(default_factory=SystemPackages)
     git: bool = False

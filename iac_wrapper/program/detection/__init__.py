@@ -12,15 +12,12 @@ from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection import procfile, reach
 from iac_wrapper.program.detection.candidate import Candidate
 from iac_wrapper.program.detection.candidates import Rank, binary, later, ranked, scan, served
-from iac_wrapper.program.detection.framework_files import (
-    framework_files,
-    kept_in_memory,
-    with_surroundings,
-)
+from iac_wrapper.program.detection.framework_files import framework_files
 from iac_wrapper.program.detection.override import Override, overrides, resolve
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.refusals import does_not_parse, nothing_to_run, several
 from iac_wrapper.program.detection.served_objects import served_objects, supplied
+from iac_wrapper.program.detection.surroundings import kept_in_memory, with_surroundings
 from iac_wrapper.program.detection.talk import only_talks
 
 __all__ = ["Detection", "detect", "process_program"]

@@ -1,16 +1,14 @@
-"""Files that a tool of their framework runs, and what frameworks need around their program."""
+"""Files that a tool of their framework runs."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import groupby
 from pathlib import PurePosixPath
 
-from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection.candidate import Candidate, marked, module_name
-from iac_wrapper.program.detection.frameworks import FRAMEWORKS, Framework, Mark
+from iac_wrapper.program.detection.frameworks import FRAMEWORKS, Mark
 from iac_wrapper.program.detection.own_files import located
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.served_objects import own_servers
@@ -82,46 +80,3 @@ def _candidate(relative: str, mark: Mark) -> Candidate:
     found = mark.framework.entrypoint(relative, module_name(relative), mark.name)
     write = found.display if mark.framework.is_named or mark.framework.is_last else relative
     return Candidate(relative, found, found.reason, write=write)
-
-
-def with_surroundings(project: Project, entrypoint: Entrypoint) -> Entrypoint:
-    """The program with the variables and the writable folders of the frameworks that the
-    requirements name or that it is run by."""
-    if entrypoint.kind in ("binary", "image"):
-        return entrypoint
-    rows = [row for row in FRAMEWORKS if _is_of(row, project, entrypoint)]
-    variables = dict(entrypoint.variables)
-    variables |= {name: value for row in rows for name, value in row.variables}
-    writable = {f"/app/{path}" for row in rows for path in _writable(row, project)}
-    return replace(
-        entrypoint,
-        variables=tuple(sorted(variables.items())),
-        writable=tuple(sorted(writable)),
-    )
-
-
-def _is_of(row: Framework, project: Project, entrypoint: Entrypoint) -> bool:
-    is_run = bool(row.command) and entrypoint.target in (row.command[0], row.imports)
-    return is_run or bool(project.declared & set(row.packages))
-
-
-def _writable(row: Framework, project: Project) -> Iterator[str]:
-    if not row.writable or (row.writes and not project.files_with(re.compile(row.writes.encode()))):
-        return
-    free = [path for path in row.writable if not (project.root / path).exists()]
-    for path in free:
-        if str(PurePosixPath(path).parent) not in free:
-            yield path
-
-
-def kept_in_memory(entrypoint: Entrypoint) -> list[str]:
-    """A sentence for each folder that only is in memory."""
-    return [
-        f"{path} is writable and in memory only: `volumes: {{{_volume(path)}: {path}}}` in its"
-        " entry keeps what is written there"
-        for path in entrypoint.writable
-    ]
-
-
-def _volume(path: str) -> str:
-    return PurePosixPath(path).name.strip(".")

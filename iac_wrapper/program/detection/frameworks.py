@@ -33,7 +33,8 @@ class Framework:
     `draws`: only a file that does its work when it is run is a program.
     `variables` tell it port, address and what else it must know; ``$PORT`` stands for the port.
     `writable` are folders below the root that it writes to, where the repository has none of the
-    name, and only if a file holds one of `writes`, if that is said.
+    name, and only if a file holds one of `writes`, if that is said; `links` are files that it
+    writes at the root, likewise.
     `run` is what its program is for. `is_last`: such files lie beside other programs as well, and
     are run only where there is no other.
     """
@@ -50,6 +51,7 @@ class Framework:
     variables: tuple[tuple[str, str], ...] = ()
     writable: tuple[str, ...] = ()
     writes: str = ""
+    links: tuple[str, ...] = ()
     run: Run = "web"
     is_last: bool = False
 
@@ -157,6 +159,7 @@ FRAMEWORKS = (
         mark=r"chainlit\.(on_\w+|set_\w+|set_starters|password_auth_callback)",
         command=("chainlit", "run", "{file}", "--headless", *_ADDRESS),
         writable=(".chainlit", ".chainlit/translations", ".files"),
+        links=("chainlit.md",),
     ),
     Framework(
         "Panel",
@@ -258,6 +261,7 @@ FRAMEWORKS = (
         "object",
         "FastHTML() or fast_app(); a file that calls serve() runs itself",
         serves="uvicorn",
+        links=(".sesskey",),
     ),
     Framework("Sanic", ("sanic",), "object", "Sanic(), or what makes it", serves="sanic"),
     Framework(

@@ -11,16 +11,14 @@ from iac_wrapper.program.detection import python_source
 from iac_wrapper.program.detection.followed import Follower
 from iac_wrapper.program.detection.python_files import python_files
 from iac_wrapper.program.detection.python_source import PythonSource
+from iac_wrapper.program.detection.web_objects import IMPORTERS
 from iac_wrapper.program.python_project import declared_packages, inside
 
 MANAGE = "manage.py"
 """Django's command: its folder is where a project's imports start."""
 
-_IMPORTERS = {
-    *("__init__", "app", "application", "asgi", "index", "main", "run", "serve", "server"),
-    *("web", "wsgi"),
-}
-"""Files that import an application to have it served; others import it to use it."""
+_KEPT_BYTES = 100_000
+"""Larger files are read anew for each question."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +41,29 @@ class Project:
 
     def files_with(self, words: re.Pattern[bytes]) -> list[str]:
         """Python files that may be programs and hold one of `words`: parsing costs far more."""
-        found = []
-        for relative in python_files(self.root):
-            path = inside(self.root, relative)
-            if path is None or self._is_of_another(relative):
-                continue
-            if words.search(relative.encode()) or words.search(path.read_bytes()):
-                found.append(relative)
-        return found
+        return [
+            relative
+            for relative, path in self._files
+            if words.search(relative.encode()) or words.search(self._text(relative, path))
+        ]
+
+    @cached_property
+    def _files(self) -> list[tuple[str, Path]]:
+        found = ((relative, inside(self.root, relative)) for relative in python_files(self.root))
+        return [(r, path) for r, path in found if path and not self._is_of_another(r)]
+
+    def _text(self, relative: str, path: Path) -> bytes:
+        """What a file holds; read once, unless it is large."""
+        text = self._texts.get(relative)
+        if text is None:
+            text = path.read_bytes()
+            if len(text) <= _KEPT_BYTES:
+                self._texts[relative] = text
+        return text
+
+    @cached_property
+    def _texts(self) -> dict[str, bytes]:
+        return {}
 
     def _is_of_another(self, relative: str) -> bool:
         """Whether a file belongs to a Django project in a folder: its imports start from there."""
@@ -67,7 +80,7 @@ class Project:
         if any(app.kind != "unknown" for app in found.web_apps) or not found.may_follow:
             return found
         followed = self._follower.web_apps(relative)
-        if followed and PurePosixPath(relative).stem not in _IMPORTERS:
+        if followed and PurePosixPath(relative).stem not in IMPORTERS:
             followed = tuple(app for app in followed if app.imported is None)
         return replace(found, web_apps=followed) if followed else found
 

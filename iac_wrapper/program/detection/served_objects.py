@@ -14,6 +14,10 @@ from iac_wrapper.program.detection.web_server import declared_server
 
 Rank = tuple[int, ...]
 
+_Object = tuple[Rank, WebApp, Candidate]
+
+_GUARD = re.compile(rb"__main__")
+
 _NAMES = {"wsgi": 0, "asgi": 1, "app": 2, "main": 2, "application": 2}
 """Files that hold the object by convention, in the order in which they are believed."""
 
@@ -45,11 +49,6 @@ def own_servers(project: Project) -> Iterator[str]:
         source = project.source(relative)
         if source and source.guard and source.run == "web":
             yield relative
-
-
-_GUARD = re.compile(rb"__main__")
-
-_Object = tuple[Rank, WebApp, Candidate]
 
 
 def _once(found: Iterable[_Object]) -> Iterator[tuple[Rank, Candidate]]:

@@ -67,10 +67,15 @@ FACTORIES = (
 _FLASK = {"flask", "flask_restful", "apiflask"}
 _ASGI = {"fastapi", "starlette", "quart", "litestar"}
 
+IMPORTERS = ("app", "application", "asgi", "index", "main", "run", "serve", "server", "web", "wsgi")
+"""Files that import an application to have it served; others import it to use it."""
+
 WORDS = re.compile(
     rb"(^|/)[aw]sgi\.py$|"
     + "|".join((*_APPS, *_DOTTED_WORDS, *FACTORIES, "start_response", "receive")).encode()
-    + rb"|^(app|application|api)\b[^=\n]*=|^from \S+ import .*\b(app|application|api)\b",
+    + rb"|^(app|application|api)\b[^=\n]*=|(^|/)("
+    + "|".join(IMPORTERS).encode()
+    + rb")\.py$",
     re.M,
 )
 """One of these is in every file that has an object, or in its name."""

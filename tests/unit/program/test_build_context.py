@@ -294,3 +294,14 @@ def test_static_files_of_django(
     assert any("WhiteNoise" in note for note in build.notes) == supplied
     assert ("karstkit_static_files" in build.files["Dockerfile"]) == supplied
     assert ("collectstatic" in build.files["Dockerfile"]) == collected
+
+
+def test_files_that_a_framework_writes_are_links(describe_it: Describe, source: Path) -> None:
+    """Unless the repository has them; that they do not stay is said."""
+    (source / "main.py").write_text("from fasthtml.common import *\nserve()\n")
+    (source / "requirements.txt").write_text("python-fasthtml\n")
+    build = describe_it()
+    assert "RUN ln -s /tmp/.sesskey /app/.sesskey\n" in build.files["Dockerfile"]
+    assert ".sesskey is written to memory: every container has its own" in build.notes
+    (source / ".sesskey").write_text("x")
+    assert "ln -s" not in describe_it().files["Dockerfile"]
