@@ -102,13 +102,13 @@ def test_a_note_outlives_redeploys_and_a_destroy(
     deployed.environment["IAC_SPARE_IMAGES"] = "100"
     image = deployed.health()["notes"]["image"]
     kept = json.loads(deployed.iac("destroy", "--yes", "--json").stdout)
-    del deployed.environment["IAC_SPARE_IMAGES"]
     assert f"{deployed.name}-db-data" in kept["volumes_kept"]
     assert image in kept["images_kept"]
     assert deployed.image_tags() == [image]
     there = json.loads(deployed.iac("images", "--json").stdout)["images"]
     assert {row["why"] for row in there if row["name"] in kept["images_kept"]} == {"spare"}
     deployed.deploy()
+    del deployed.environment["IAC_SPARE_IMAGES"]
     assert not [*(deployed.directory / "log").glob("iac_*")], "a build has its log there"
     see(chromium, url(deployed), "buy two apples (3 words)")
     assert PASSWORD not in "".join(
