@@ -2,10 +2,10 @@
 
     python -m bench.detect            # `make bench` does not run it; half a minute
 
-`git` is a ``git clone`` of its own objects and a ``git grep`` in it for what a program needs: a copy that
-is hashed, and a look into each file, as detection needs them. Both run warm, one after the other, the
-best of the rounds counts; the last line splits `iac detect` into its parts, in seconds of processor
-time, of which a machine that does other work as well needs more.
+`git` is a ``git clone`` of all objects and a ``git grep`` in it for what a program needs: a copy
+that is hashed, and a look into each file, as detection needs them. Both run warm, one after the
+other, and the best of the rounds counts; the last lines split `iac detect` into its parts, in
+seconds of processor time, cold and warm.
 """
 
 from __future__ import annotations

@@ -191,8 +191,11 @@ def _facts(spec: AppSpec, build: AppBuild) -> dict[str, Fact]:
         "program": Fact(program.display, program.reason, program.rejected),
         "purpose": _purpose(spec, program, run),
         "port": _port(spec, run),
-        "python": Fact(build.python, build.python_reason or "this is not a Python program"),
+        "supplied": Fact(getattr(program, "supplied", None)),
+        "variables": Fact(dict(getattr(program, "variables", ()))),
+        "python": Fact(build.python),
         "dependencies": Fact(build.dependencies.reason),
+        "built from": Fact(build.made_from),
     }
 
 

@@ -46,8 +46,7 @@ class AppBuild:
     tag is a hash of its content (its image id has the time of its build in it, and differs between
     machines); `python` its minor version (None for a program that is not Python); `context` the
     directory that Docker gets; `files` the texts in it beside the source, by name. `notes` are
-    sentences on what was ignored or replaced; `made_from` is one on what was read, and
-    `python_reason` says why it is that Python.
+    sentences on what was ignored or replaced; `made_from` is one on what was read.
     """
 
     image: str
@@ -59,7 +58,6 @@ class AppBuild:
     context: Path
     files: Mapping[str, str]
     made_from: str = ""
-    python_reason: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -98,7 +96,6 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         context=layout.context(project, image),
         files=files,
         made_from=_made_from(chosen, dependencies),
-        python_reason=chosen.reason if chosen else "",
         notes=(
             *(chosen.notes if chosen else ()),
             *dependencies.notes,

@@ -15,8 +15,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from iac_wrapper.model.entrypoint import Entrypoint
-from iac_wrapper.model.labels import IMAGE_KEY
 from iac_wrapper.program.detection.django import StaticFiles
+from provider.image import KEY_LABEL
 
 _UV = """\
 UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 \\
@@ -56,7 +56,7 @@ def render(props: DockerfileProps) -> str:
     command = ["--", *props.entrypoint.argv(props.port)]
     # One line: a file's name in it must not become an instruction.
     reason = " ".join(props.reason.split())
-    facts = {**vars(props), "reason": reason, "key_label": IMAGE_KEY}
+    facts = {**vars(props), "reason": reason, "key_label": KEY_LABEL}
     text = _template().render(**facts, command=command, uv=_uv)
     return text.rstrip() + "\n"
 

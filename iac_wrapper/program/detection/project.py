@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from iac_wrapper.program.detection import python_source
@@ -36,27 +36,18 @@ class Project:
 
     def files_with(self, words: re.Pattern[bytes]) -> list[str]:
         """Python files that may be programs and hold one of `words`: parsing costs far more."""
-        return [
-            relative
-            for relative, text in self._texts.items()
-            if words.search(relative.encode()) or words.search(text)
-        ]
-
-    @cached_property
-    def _texts(self) -> dict[str, bytes]:
-        """The Python files that may be programs, but for large ones: each is read once."""
-        is_another, found = cache(self._is_another), {}
+        found = []
         for relative in python_files(self.root):
             path = inside(self.root, relative)
-            if path is None or path.stat().st_size > python_source.MAX_BYTES:
+            if path is None or self._is_of_another(relative):
                 continue
-            if not is_another(str(PurePosixPath(relative).parent)):
-                found[relative] = path.read_bytes()
+            if words.search(relative.encode()) or words.search(path.read_bytes()):
+                found.append(relative)
         return found
 
-    def _is_another(self, folder: str) -> bool:
-        """Whether it lies in a Django project below the root: its imports start from there."""
-        folders = (PurePosixPath(folder), *PurePosixPath(folder).parents)
+    def _is_of_another(self, relative: str) -> bool:
+        """Whether a file belongs to a Django project in a folder: its imports start from there."""
+        folders = PurePosixPath(relative).parents
         return any(f.name and inside(self.root, f"{f}/{MANAGE}") for f in folders)
 
     def source(self, relative: str) -> PythonSource | None:

@@ -26,7 +26,7 @@ from iac_wrapper.program.detection.syntax import (
 )
 from iac_wrapper.program.detection.web_objects import WebApp, web_objects
 
-MAX_BYTES = 1_000_000
+_MAX_BYTES = 1_000_000
 """Larger files are generated; parsing one costs about a second a megabyte."""
 
 
@@ -67,8 +67,8 @@ def read_source(path: Path, local: frozenset[str] = frozenset()) -> PythonSource
         local: top-level modules of its repository.
     """
     status = path.stat()
-    if status.st_size > MAX_BYTES:
-        return PythonSource(fault=f"larger than {MAX_BYTES} bytes")
+    if status.st_size > _MAX_BYTES:
+        return PythonSource(fault=f"larger than {_MAX_BYTES} bytes")
     return _read(path, local, status.st_mtime_ns, status.st_size)
 
 

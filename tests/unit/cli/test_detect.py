@@ -67,7 +67,7 @@ def test_each_choice_has_its_reason_and_its_losers(folder: Path) -> None:
     assert shown["dependencies"] == "requirements.txt"
     text = "\n".join(line.strip() for line in lines)
     assert "web: in the Procfile" in text
-    assert ".python-version asks for it" in text
+    assert "python 3.12 (.python-version asks for it), dependencies: requirements.txt" in text
     assert "Procfile: worker: python jobs.py is not run" in text
     assert "this machine is not set up yet: Python 3." in text
     assert sorted(shop.rglob("*")) == before
