@@ -106,12 +106,11 @@ def settle(
     needs[workspace.project] = _needed(lock, load_releases(workspace)) if lock else {}
     rows = _judged(workspace, [image for image in images if not _why(needs, image)], needs)
     own = [row for row in rows if row.image.project == workspace.project]
+    others = [row for row in rows if row not in own and now - row.used_at > UNDISTURBED]
     removed = [
         row.image.name
-        for row in rows
-        if row.why == "surplus"
-        and (row in own or now - row.used_at > UNDISTURBED)
-        and engine_changes.remove_image(engine, row.image.name)
+        for row in (*own, *others)
+        if row.why == "surplus" and engine_changes.remove_image(engine, row.image.name)
     ]
     for name in removed:
         workspace.progress(f"removed image {name}: nothing needs it")

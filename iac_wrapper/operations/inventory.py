@@ -19,7 +19,8 @@ class UnknownProjectError(ConfigError):
 class Inventory:
     """Names of what there is; a destroy leaves `volumes` unless it is told. `others` are resources
     of the stack that somebody added; `files`: keys, state or logs lie in the folder. Images alone
-    are no project: a destroy leaves the last of each service for a next deploy."""
+    are no project: a destroy leaves the last of each service, with `spares_images`.
+    """
 
     services: tuple[str, ...]
     networks: tuple[str, ...]
@@ -27,6 +28,7 @@ class Inventory:
     images: tuple[str, ...]
     files: bool
     others: tuple[str, ...] = ()
+    spares_images: bool = True
 
     @property
     def empty(self) -> bool:
@@ -45,10 +47,11 @@ class Inventory:
 
     def describe(self, *, volumes: bool) -> str:
         """What goes, and which data stays; with `volumes` that goes, too."""
+        stay = ", the last of each service stays for a next deploy" if self.spares_images else ""
         kinds = {
             "services": self.services,
             "networks": self.networks,
-            "images, the last of each service stays for a next deploy": self.images,
+            f"images{stay}": self.images,
             "of your own in main.py": self.others,
             "volumes, with all their data" if volumes else "volumes stay": self.volumes,
         }
@@ -70,6 +73,7 @@ def take(workspace: Workspace) -> Inventory:
         images=tuple(engine.image_tags(project)),
         files=_has_files(workspace),
         others=_others(workspace),
+        spares_images=bool(workspace.settings.spare_images and workspace.settings.spare_days),
     )
 
 
