@@ -42,7 +42,7 @@ proto: ## Regenerate the committed protobuf code from proto/ and provider/proto/
 	@scripts/venv
 	@scripts/protoc
 
-schema: ## Write what follows from the declared keys of repos.yaml
+schema: ## Write what follows from the code into documents: keys of repos.yaml, rules of detection
 	@scripts/venv
 	@$(BIN)/python scripts/schema.py
 

@@ -1,6 +1,7 @@
-"""Writes what follows from the declared keys of repos.yaml; `--check` only says what is stale.
+"""Writes what follows from the code into documents; `--check` only says what is stale.
 
-That is repos.schema.json, and the parts between markers of README.md and admin/openapi.yaml.
+From the declared keys of repos.yaml that is repos.schema.json, and the parts between markers of
+README.md and admin/openapi.yaml; from the rules of detection the tables of docs/entrypoints.md.
 """
 
 from __future__ import annotations
@@ -14,22 +15,28 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from iac_wrapper.model import repos_schema  # noqa: E402
+from iac_wrapper.program.detection import documented  # noqa: E402
 
 
 def wanted() -> dict[Path, str]:
     """What each file should hold."""
     readme, api = ROOT / "README.md", ROOT / "admin" / "openapi.yaml"
+    detection = ROOT / "docs" / "entrypoints.md"
+    tables = detection.read_text("utf-8")
+    for name, table in documented.TABLES.items():
+        tables = _between("<!-- ", name, tables, table().rstrip("\n"))
     return {
         ROOT / "repos.schema.json": repos_schema.dump(),
-        readme: _between("<!-- ", readme.read_text("utf-8"), repos_schema.readme_table()),
-        api: _between("# ", api.read_text("utf-8"), repos_schema.api_properties()),
+        readme: _between("<!-- ", "keys", readme.read_text("utf-8"), repos_schema.readme_table()),
+        api: _between("# ", "keys", api.read_text("utf-8"), repos_schema.api_properties()),
+        detection: tables,
     }
 
 
-def _between(comment: str, text: str, lines: str) -> str:
-    """`text` with `lines` between its markers, indented as they are."""
+def _between(comment: str, name: str, text: str, lines: str) -> str:
+    """`text` with `lines` between the markers `name`, indented as they are."""
     marked = re.compile(
-        rf"^( *){comment}keys: begin.*?\n(.*?)^ *{comment}keys: end", re.MULTILINE | re.DOTALL
+        rf"^( *){comment}{name}: begin.*?\n(.*?)^ *{comment}{name}: end", re.MULTILINE | re.DOTALL
     )
     (match,) = marked.finditer(text)
     return text[: match.start(2)] + indent(lines, match[1]) + "\n" + text[match.end(2) :]

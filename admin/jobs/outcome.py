@@ -52,12 +52,14 @@ def unhealthy(result: DeployResult, error: IacError) -> Outcome:
 def destroyed(project: str, result: DestroyResult) -> Outcome:
     """A project is gone."""
     text = f"Project {project} is gone: {result.resources} resources destroyed; nothing is left"
-    if result.volumes_kept:
-        text += f" but its volumes: {', '.join(result.volumes_kept)}"
+    kinds = {"volumes": result.volumes_kept, "images": result.images_kept}
+    if kept := [f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names]:
+        text += f" but its {' and its '.join(kept)}"
     data = {
         "resources": result.resources,
         "swept": list(result.swept),
         "volumes_kept": list(result.volumes_kept),
+        "images_kept": list(result.images_kept),
     }
     return Outcome("succeeded", text, {"destroyed": data})
 

@@ -238,15 +238,6 @@ class Engine:
                 removed.append(f"volume {volume}")
         return removed
 
-    def sweep_images(self, project: str) -> list[str]:
-        """Remove image tags that carry the project's label; return which."""
-        removed: list[str] = []
-        with _translated():
-            for tag in self.image_tags(project):
-                self._api.remove_image(tag, noprune=False)
-                removed.append(f"image {tag}")
-        return removed
-
     def has_image(self, name: str) -> bool:
         """True if a tag exists; app images are tagged by a hash of their content."""
         with _translated():

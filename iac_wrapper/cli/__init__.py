@@ -4,7 +4,30 @@ Operations are imported inside the verbs: `iac --help` must not pay for grpc or 
 """
 
 # The imports add their verbs to `main`.
-from iac_wrapper.cli import begin, change, describe, enter, look, reach, schedule, volumes
+from iac_wrapper.cli import (
+    begin,
+    change,
+    describe,
+    detect,
+    enter,
+    images,
+    look,
+    reach,
+    schedule,
+    volumes,
+)
 from iac_wrapper.cli.group import main
 
-__all__ = ["begin", "change", "describe", "enter", "look", "main", "reach", "schedule", "volumes"]
+__all__ = [
+    "begin",
+    "change",
+    "describe",
+    "detect",
+    "enter",
+    "images",
+    "look",
+    "main",
+    "reach",
+    "schedule",
+    "volumes",
+]

@@ -100,6 +100,23 @@ def about_remove(project: str, names: Sequence[str]) -> None:
     _confirm(f"Remove {', '.join(names)} from project {project}, with keys and secret values?")
 
 
+def about_images(project: str, names: Sequence[str], *, everything: bool) -> None:
+    """Ask whether images may go.
+
+    Raises:
+        ConfigError: there is nobody to ask, or the answer was no.
+    """
+    if not _at_a_terminal():
+        which = "--all" if everything else f"--project {project}"
+        raise ConfigError(
+            "removing images needs a confirmation, and no terminal is there to ask",
+            found=", ".join(names),
+            next_step=f"iac images prune --yes {which}",
+        )
+    click.echo(plain("\n".join(names)), err=True)
+    _confirm("Remove these images? A next deploy builds what it needs anew.")
+
+
 def _typed(question: str, name: str) -> None:
     typed = click.prompt(plain(question), default="", show_default=False, err=True)
     if typed.strip() != name:

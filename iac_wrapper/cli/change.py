@@ -199,10 +199,9 @@ def destroy(workspace: Workspace, as_json: bool, yes: bool, volumes: bool, if_ex
         "swept": list(done.swept),
         "left": [],
         "volumes_kept": list(done.volumes_kept),
+        "images_kept": list(done.images_kept),
     }
-    text = render.destroyed_text(
-        workspace.project, done.resources, len(done.swept), done.volumes_kept
-    )
+    text = render.destroyed_text(workspace.project, done)
     if found.empty:
         text = f"There is no project {workspace.project}."
     click.echo(dumps(data) if as_json else text)

@@ -36,7 +36,7 @@ def open_workspace(
     redact = ctx.meta["redact"] = Redactor(loaded.secrets)
     name = settings.check_project(project, where="--project") if project else loaded.project
     quiet = ctx.meta["as_json"] and not ctx.obj
-    emit = _printer(redact, quiet=quiet)
+    emit = printer(redact, quiet=quiet)
     if environment is not None:  # an empty one, of an unset variable, is a mistake
         name = settings.check_environment(name, environment)
         emit(Event("step", f"Project {name} (environment {environment})"))
@@ -62,7 +62,7 @@ def find_root(start: Path, own: Path | None) -> Path:
     )
 
 
-def _printer(redact: Redactor, *, quiet: bool) -> Emit:
+def printer(redact: Redactor, *, quiet: bool) -> Emit:
     """Progress goes to stderr, so that stdout holds only the result."""
     prefix = {"step": "==> ", "progress": "    ", "warning": "warning: "}
     said: set[Event] = set()

@@ -19,6 +19,7 @@ from iac_wrapper.model.service_change import ServiceAction, ServiceChange, summa
 from iac_wrapper.model.text_table import text_table
 
 if TYPE_CHECKING:
+    from iac_wrapper.operations.destroy import DestroyResult
     from iac_wrapper.operations.schedules import State as ScheduleState
     from iac_wrapper.operations.services import ServiceRow
     from iac_wrapper.operations.volume_copies import Copied
@@ -99,18 +100,24 @@ def _other_line(change: TerraformChange) -> str:
     return f"  {sign} {change.address}: {words} (of your own in main.py)"
 
 
-def destroyed_text(project: str, resources: int, swept: int, volumes: Sequence[str]) -> str:
-    """What a destroy removed: resources of the state, and what it found by label besides; and the
-    `volumes` that it left."""
-    strays = f", {swept} more found by label" if swept else ""
-    gone = f"Project {project} is gone: {resources} resources destroyed{strays}; nothing is left"
-    if not volumes:
-        return f"{gone}."
-    return (
-        f"{gone} but its volumes: {', '.join(volumes)}.\n"
-        "The next deploy finds their data;"
-        f" `iac destroy --volumes --project {project}` removes them."
-    )
+def destroyed_text(project: str, done: DestroyResult) -> str:
+    """What a destroy removed, and what it left."""
+    strays = f", {len(done.swept)} more found by label" if done.swept else ""
+    gone = f"Project {project} is gone: {done.resources} resources destroyed{strays}; nothing is"
+    kinds = {"volumes": done.volumes_kept, "images": done.images_kept}
+    kept = " and its ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names)
+    said = [f"{gone} left but its {kept}." if kept else f"{gone} left."]
+    if done.volumes_kept:
+        said.append(
+            "The next deploy finds their data;"
+            f" `iac destroy --volumes --project {project}` removes them."
+        )
+    if done.images_kept:
+        said.append(
+            "The next deploy need not build the images;"
+            f" `iac images prune --project {project}` removes them."
+        )
+    return "\n".join(said)
 
 
 def volumes_table(project: str, rows: Sequence[VolumeRow]) -> str:
@@ -255,12 +262,12 @@ def _service_row(row: ServiceRow, now: datetime, digits: int) -> tuple[str, ...]
         row.urls[0] + (" …" if row.urls[1:] else "") if row.urls else "-",
         f"{(expires - now).days} days" if expires else "-",
         row.app.image.rpartition(":")[2][:digits],
-        _span(now - row.since) if row.since else "-",
+        age_text(now - row.since) if row.since else "-",
         str(row.restarts),
     )
 
 
-def _span(span: timedelta) -> str:
+def age_text(span: timedelta) -> str:
     """The two largest units of a time, as in ``3d 4h``."""
     seconds = max(0, int(span.total_seconds()))
     sizes = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))

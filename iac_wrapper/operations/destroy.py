@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from iac_wrapper.adapters import state, workspace_lock
 from iac_wrapper.errors import CommandError, ConfigError
 from iac_wrapper.identity import certificates
-from iac_wrapper.operations import candidates, one_offs, operators, users
+from iac_wrapper.model.lock import LockFile
+from iac_wrapper.operations import candidates, images, one_offs, operators, users
 from iac_wrapper.operations.infrastructure import check_own, destroyer
 from iac_wrapper.operations.workspace import Workspace
 
@@ -17,16 +18,18 @@ from iac_wrapper.operations.workspace import Workspace
 @dataclass(frozen=True)
 class DestroyResult:
     """What a destroy removed: resources of the state, and strays found by their label; and the data
-    volumes that it left."""
+    volumes and images that it left."""
 
     resources: int
     swept: tuple[str, ...]
     volumes_kept: tuple[str, ...] = ()
+    images_kept: tuple[str, ...] = ()
 
 
 def destroy(workspace: Workspace, *, volumes: bool = False) -> DestroyResult:
-    """Remove containers, network, images, certificates and state of the project, with `volumes` its
-    data volumes as well; else these stay, and with them the uids of their services.
+    """Remove containers, network, certificates and state of the project, with `volumes` its data
+    volumes as well; else these stay, and with them the uids of their services. The last image of
+    each service stays for a next deploy, as long as `images` says.
 
     Works from the state and the labels alone; repos.lock.json and `secrets/ca.*` stay. Safe to
     repeat, and after an apply that was cut off.
@@ -37,22 +40,31 @@ def destroy(workspace: Workspace, *, volumes: bool = False) -> DestroyResult:
     workspace.engine.ping()
     with workspace.hold("iac destroy"):
         check_own(workspace)
+        before = _last_lock(workspace)
         # They are on the network that Terraform removes.
         candidates.discard(workspace, live=True)
         one_offs.discard(workspace)
         operators.end_all(workspace)
         resources = _destroy_state(workspace)
         workspace.step("Removing what else has the project's label")
-        swept = [
-            *workspace.engine.sweep(workspace.project),
-            *workspace.engine.sweep_images(workspace.project),
-            *(workspace.engine.sweep_volumes(workspace.project) if volumes else ()),
-        ]
+        swept = workspace.engine.sweep(workspace.project)
+        settled = images.settle(workspace, None, before=before)
+        swept += [f"image {name}" for name in settled.removed]
+        swept += workspace.engine.sweep_volumes(workspace.project) if volumes else []
         kept = tuple(sorted(workspace.engine.volumes(workspace.project)))
-        _check_nothing_left(workspace, but=[f"volume {name}" for name in kept if not volumes])
+        left = [f"volume {name}" for name in kept if not volumes]
+        _check_nothing_left(workspace, but=[*left, *(f"image {name}" for name in settled.spare)])
         users.release(workspace, None)
         _remove_files(workspace)
-    return DestroyResult(resources, tuple(swept), kept)
+    return DestroyResult(resources, tuple(swept), kept, tuple(settled.spare))
+
+
+def _last_lock(workspace: Workspace) -> LockFile | None:
+    """What is deployed, as far as that is known."""
+    try:
+        return workspace.applied_lock()
+    except ConfigError:  # a state that cannot be read must not stand in the way
+        return None
 
 
 def _destroy_state(workspace: Workspace) -> int:

@@ -18,7 +18,9 @@ class UnknownProjectError(ConfigError):
 @dataclass(frozen=True)
 class Inventory:
     """Names of what there is; a destroy leaves `volumes` unless it is told. `others` are resources
-    of the stack that somebody added; `files`: keys, state or logs lie in the folder."""
+    of the stack that somebody added; `files`: keys, state or logs lie in the folder. Images alone
+    are no project: a destroy leaves the last of each service, with `spares_images`.
+    """
 
     services: tuple[str, ...]
     networks: tuple[str, ...]
@@ -26,34 +28,34 @@ class Inventory:
     images: tuple[str, ...]
     files: bool
     others: tuple[str, ...] = ()
+    spares_images: bool = True
 
     @property
     def empty(self) -> bool:
         """True if nothing anywhere belongs to the project."""
-        return not (self._removed or self.volumes or self.files)
+        return not (self._removed or self.volumes)
 
     @property
     def only_volumes(self) -> bool:
         """True if a destroy that keeps data has nothing to do."""
-        return bool(self.volumes) and not (self._removed or self.files)
+        return bool(self.volumes) and not self._removed
 
     @property
-    def _removed(self) -> dict[str, tuple[str, ...]]:
-        """Names by kind of what every destroy removes; kinds that there is nothing of are out."""
-        kinds = {
-            "services": self.services,
-            "networks": self.networks,
-            "images": self.images,
-            "of your own in main.py": self.others,
-        }
-        return {kind: names for kind, names in kinds.items() if names}
+    def _removed(self) -> bool:
+        """Whether there is what every destroy removes."""
+        return bool(self.services or self.networks or self.others or self.files)
 
     def describe(self, *, volumes: bool) -> str:
         """What goes, and which data stays; with `volumes` that goes, too."""
-        kinds = self._removed or {}
-        if self.volumes:
-            kinds |= {"volumes, with all their data" if volumes else "volumes stay": self.volumes}
-        named = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds.items())
+        stay = ", the last of each service stays for a next deploy" if self.spares_images else ""
+        kinds = {
+            "services": self.services,
+            "networks": self.networks,
+            f"images{stay}": self.images,
+            "of your own in main.py": self.others,
+            "volumes, with all their data" if volumes else "volumes stay": self.volumes,
+        }
+        named = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names)
         return named or "nothing but files: keys, state or logs"
 
 
@@ -71,6 +73,7 @@ def take(workspace: Workspace) -> Inventory:
         images=tuple(engine.image_tags(project)),
         files=_has_files(workspace),
         others=_others(workspace),
+        spares_images=bool(workspace.settings.spare_images and workspace.settings.spare_days),
     )
 
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from iac_wrapper.adapters.engine import Container
-from iac_wrapper.errors import ConfigError, IacError
+from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import env_files
 from iac_wrapper.files.layout import live_name, network_name
 from iac_wrapper.files.private_files import private_directory
@@ -25,6 +25,7 @@ from iac_wrapper.model.intent import Selection
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.redact import UNMASKED, is_masked
 from iac_wrapper.operations import capacity, foreign_images, source_pruning, users, volumes
+from iac_wrapper.operations.app_plan import plan_app
 from iac_wrapper.operations.leaves import ensure_certificates
 from iac_wrapper.operations.network import (
     choose_gateway_port,
@@ -34,8 +35,6 @@ from iac_wrapper.operations.network import (
 from iac_wrapper.operations.process_apps import process_app, wanted_run
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.program import build_context
-from iac_wrapper.program.detection import detect
-from iac_wrapper.program.detection.procfile import RELEASE
 from iac_wrapper.program.index_settings import write_build_secrets
 from iac_wrapper.program.own_dockerfile import DockerfileBuild
 from iac_wrapper.sources.resolve import resolve
@@ -276,46 +275,20 @@ def _masking(values: Mapping[str, str]) -> str:
 def _build(
     workspace: Workspace, checkout: Checkout, declared: Sequence[tuple[str, str]]
 ) -> build_context.AppBuild:
-    """Detect what to run and how to build it; errors name the service."""
-    spec = checkout.spec
-    try:
-        processes = [process for service, process in declared if service == spec.name]
-        return _describe(workspace, checkout, processes)
-    except IacError as error:
-        own = f"{spec.where}: {spec.name}" if spec.where else spec.name
-        if not (error.where or "").startswith(spec.where or spec.name):
-            error.where = f"{own}: {error.where}" if error.where else own
-        raise
-
-
-def _describe(
-    workspace: Workspace, checkout: Checkout, declared: Sequence[str]
-) -> build_context.AppBuild:
-    spec = checkout.spec
-    detected = detect(
-        checkout.path,
-        entrypoint=spec.entrypoint,
-        where=spec.where,
-        slug=spec.slug.text,
-        environment=workspace.settings.entrypoint or None,
-        declared=(*declared, *((RELEASE,) if spec.options.release else ())),
-    )
-    entrypoint = detected.entrypoint
-    workspace.progress(f"{spec.name}: runs {entrypoint.display} ({entrypoint.reason})")
-    build = build_context.describe(
+    name = checkout.spec.name
+    build = plan_app(
         checkout,
-        entrypoint,
         host=workspace.host,
         layout=workspace.layout,
         settings=workspace.settings,
         project=workspace.project,
+        declared=[process for service, process in declared if service == name],
         pythons=workspace.pythons,
+        say=workspace.progress,
     )
-    workspace.progress(f"{spec.name}: {build.made_from}")
-    notes = (*detected.notes, *build.notes, *volumes.hidden(checkout))
-    for note in notes:
-        workspace.warn(f"{spec.name}: {note}")
-    return replace(build, notes=notes)
+    for note in build.notes:
+        workspace.warn(f"{name}: {note}")
+    return build
 
 
 def _resolved(checkout: Checkout, build: build_context.AppBuild) -> ResolvedApp:

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from iac_wrapper.adapters import engine_changes
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import env_files
 from iac_wrapper.files.atomic import write_text
@@ -235,17 +234,7 @@ def finish(workspace: Workspace, lock: LockFile, releases: Releases) -> None:
     known = releases.only(names)
     save_releases(workspace, known)
     schedules.keep(workspace, lock)
-    _prune_images(workspace, lock, known)
     failed_logs.only(workspace, names)
-
-
-def _prune_images(workspace: Workspace, lock: LockFile, releases: Releases) -> None:
-    """Remove the images of the project that no deployed or proven version needs."""
-    wanted = {app.image for app in lock.apps}
-    wanted |= {image for app in lock.apps for image in releases.images(app.name)}
-    for tag in workspace.engine.image_tags(workspace.project):
-        if tag not in wanted and engine_changes.remove_image(workspace.engine, tag):
-            workspace.progress(f"removed image {tag}: no version to go back to needs it")
 
 
 def _latest(

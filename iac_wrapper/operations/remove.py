@@ -14,7 +14,7 @@ from iac_wrapper.files import repos_file
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.plan import TerraformPlan
 from iac_wrapper.model.report import ProjectReport
-from iac_wrapper.operations import candidates, inventory, one_offs, releases, step
+from iac_wrapper.operations import candidates, images, inventory, one_offs, releases, step
 from iac_wrapper.operations.blame import Blame
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.infrastructure import check_own
@@ -129,6 +129,7 @@ def remove(workspace: Workspace, names: Sequence[str]) -> RemoveResult:
             workspace.warn(f"this also changes {said}, because it is not as recorded")
         step.apply(workspace, going)
         releases.finish(workspace, left, known)
+        images.settle(workspace, left, before=applied)
         remove_dropped(workspace, left)
         volumes = workspace.engine.volumes(workspace.project)
         report = _prove(workspace, left, others) if others else None

@@ -26,6 +26,7 @@ from iac_wrapper.operations import (
     candidates,
     failed_logs,
     first_starts,
+    images,
     public_hosts,
     release_command,
     releases,
@@ -135,7 +136,9 @@ class _Rollout:
             lock, report = self._start_in_order(lock, report, blame)
         # The images of what was not started stay as well: the next deploy will want them.
         kept = [row.app for row in self._held.values()]
-        releases.finish(workspace, replace(lock, apps=(*lock.apps, *kept)), self._releases)
+        recorded = replace(lock, apps=(*lock.apps, *kept))
+        releases.finish(workspace, recorded, self._releases)
+        images.settle(workspace, recorded, before=self._before)
         shown = first if early or self._gates else going
         touched = changed.keys() | wanted.gates.keys()
         moved = tuple(s.app.name for s in report.services if s.good and s.app.name in touched)

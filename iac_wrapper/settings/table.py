@@ -217,6 +217,20 @@ class Settings:
         forms.whole_number(1, 1000),
         "How many proven images of a service are kept to go back to, the current one included.",
     )
+    spare_images = Setting(
+        "IAC_SPARE_IMAGES",
+        "100",
+        forms.whole_number(0, 100_000),
+        "How many images that nothing needs are kept on the engine for a next deploy, the last of"
+        " each service that was destroyed, removed or put back. 0: none.",
+    )
+    spare_days = Setting(
+        "IAC_SPARE_DAYS",
+        "7",
+        forms.whole_number(0, 100_000),
+        "Days since its last use after which such an image is removed by the next deploy or"
+        " destroy.",
+    )
     candidates = Setting(
         "IAC_CANDIDATES",
         "8",

@@ -24,6 +24,9 @@ from tests.support.git_server import GitServer
 ROOT = Path(__file__).resolve().parents[2]
 IAC = str(Path(sys.executable).with_name("iac"))
 
+NO_SPARE = {"IAC_SPARE_IMAGES": "0"}
+"""A destroy leaves no image: nobody deploys these projects again."""
+
 
 @dataclass
 class Project:
@@ -52,7 +55,7 @@ class Project:
         done = subprocess.run(
             argv,
             cwd=ROOT,
-            env={**os.environ, **self.environment},
+            env={**os.environ, **NO_SPARE, **self.environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

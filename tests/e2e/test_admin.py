@@ -23,7 +23,7 @@ import pytest
 import requests
 from docker.transport import UnixHTTPAdapter
 
-from tests.e2e.conftest import IAC, ROOT, Project
+from tests.e2e.conftest import IAC, NO_SPARE, ROOT, Project
 from tests.support.auth_server import AuthServer
 from tests.support.git_server import GitServer
 
@@ -44,6 +44,7 @@ class Server:
         self.socket = folder / "api.sock"
         self.environment = {
             **os.environ,
+            **NO_SPARE,
             **project.environment,
             "IAC_PROJECT": project.name,
             "IAC_ACME_DIRECTORY": "https://127.0.0.1:1/",  # it renews all projects of the folder

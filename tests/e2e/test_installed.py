@@ -25,7 +25,7 @@ import pytest
 import requests
 from docker.transport import UnixHTTPAdapter
 
-from tests.e2e.conftest import ROOT
+from tests.e2e.conftest import NO_SPARE, ROOT
 from tests.support.machine import record
 from tests.support.own_venv import build, uv
 
@@ -88,6 +88,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     left_out = re.compile("IAC_|PYTHON|VIRTUAL_ENV|XDG_")
     environment = {k: v for k, v in os.environ.items() if not left_out.match(k)}
     environment |= {
+        **NO_SPARE,
         "XDG_DATA_HOME": str(base / "share"),
         "PATH": f"{python.parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     }

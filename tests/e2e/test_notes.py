@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,9 +99,17 @@ def test_a_note_outlives_redeploys_and_a_destroy(
     see(chromium, address, "buy two apples (3 words)")
     assert chromium.title == "Our notes"
 
-    kept = deployed.iac("destroy", "--yes")
-    assert f"{deployed.name}-db-data" in kept.stdout + kept.stderr
+    deployed.environment["IAC_SPARE_IMAGES"] = "100"
+    image = deployed.health()["notes"]["image"]
+    kept = json.loads(deployed.iac("destroy", "--yes", "--json").stdout)
+    assert f"{deployed.name}-db-data" in kept["volumes_kept"]
+    assert image in kept["images_kept"]
+    assert deployed.image_tags() == [image]
+    there = json.loads(deployed.iac("images", "--json").stdout)["images"]
+    assert {row["why"] for row in there if row["name"] in kept["images_kept"]} == {"spare"}
     deployed.deploy()
+    del deployed.environment["IAC_SPARE_IMAGES"]
+    assert not [*(deployed.directory / "log").glob("iac_*")], "a build has its log there"
     see(chromium, url(deployed), "buy two apples (3 words)")
     assert PASSWORD not in "".join(
         file.read_text(errors="replace") for file in state_files(deployed)

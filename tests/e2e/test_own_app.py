@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import ROOT, Project
+from tests.e2e.conftest import NO_SPARE, ROOT, Project
 from tests.support import own_venv
 from tests.support.documented import own_app
 
@@ -70,7 +70,8 @@ class OwnProject(Project):
 def _environment() -> dict[str, str]:
     """A shell's, in which nothing points into this checkout."""
     ours = ("VIRTUAL_ENV", "PYTHONPATH", "JSII_NODE")
-    return {k: v for k, v in os.environ.items() if k not in ours and not k.startswith("IAC_")}
+    left = {k: v for k, v in os.environ.items() if k not in ours and not k.startswith("IAC_")}
+    return {**left, **NO_SPARE}
 
 
 def _install(folder: Path, wheel: Path) -> None:

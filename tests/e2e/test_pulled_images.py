@@ -38,7 +38,8 @@ def workspace(tmp_path: Path, events: list[Event]) -> Iterator[Workspace]:
     chosen = settings.load_settings(tmp_path)
     made = Workspace(Layout(tmp_path), chosen, f"t{secrets.token_hex(4)}", events.append)
     yield made
-    made.engine.sweep_images(made.project)
+    for name in made.engine.image_tags(made.project):
+        engine_changes.remove_image(made.engine, name)
 
 
 def _spec(text: str) -> AppSpec:

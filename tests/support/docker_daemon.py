@@ -13,6 +13,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._json({"Volumes": [v for v in self.daemon.volumes if _wanted(v, query)]})
         elif path == "/images/json":
             self._json([i for i in self.daemon.images if _wanted(i, query)])
+        elif match := re.fullmatch(r"/images/(.+)/json", path):
+            tagged = [i for i in self.daemon.images if match[1] in i["RepoTags"]]
+            at = {"LastTagTime": tagged[0].get("LastTagTime")} if tagged else {}
+            self._json({"Metadata": at}) if tagged else self._missing()
         else:
             self._missing()
 
@@ -144,6 +149,10 @@ class _Handler(BaseHTTPRequestHandler):
             container.state, container.started_at = "running", "2027-01-01T00:00:00Z"
         elif match := re.fullmatch(r"/containers/([^/]+)/stop", path):
             self.daemon.containers[match[1]].state = "exited"
+        elif match := re.fullmatch(r"/images/(.+)/tag", path):
+            for image in self.daemon.images:
+                if match[1] in image["RepoTags"]:
+                    image["LastTagTime"] = datetime.now(UTC).isoformat()
         elif match := re.fullmatch(r"/containers/([^/]+)/wait", path):
             self._json({"StatusCode": self.daemon.containers[match[1]].exit_code})
         elif match := re.fullmatch(r"/containers/([^/]+)/update", path):

@@ -61,14 +61,14 @@ def test_sweep_removes_apps_before_their_namespace_owners(engine_double: Daemon)
     assert Engine(engine_double.host).leftovers("demo") == ["container demo-b-app"]
 
 
-def test_volumes_and_own_tags_are_swept_apart(engine_double: Daemon) -> None:
+def test_own_tags_are_told_from_others(engine_double: Daemon) -> None:
     """A tag outside the project's name space is left alone even if the image has the label."""
     label = {"org.karstkit.project": "demo"}
     engine_double.volumes = [{"Name": "v", "Labels": label}]
     engine_double.images = [{"RepoTags": ["iac/demo-a:1", "mine:latest"], "Labels": label}]
     engine = Engine(engine_double.host)
-    assert engine.sweep_images("demo") == ["image iac/demo-a:1"]
-    assert engine.leftovers("demo") == ["volume v"]
+    assert engine.image_tags("demo") == ["iac/demo-a:1"]
+    assert engine.leftovers("demo") == ["volume v", "image iac/demo-a:1"]
     assert engine.sweep_volumes("demo") == ["volume v"]
 
 

@@ -25,6 +25,8 @@ def folder(tmp_path: Path, engine_double: Daemon) -> Path:
     deployed(Layout(tmp_path), app("web"), app("jobs"))
     engine_double.add(FakeContainer("1", "demo", "web", "app"))
     (tmp_path / "repos.yaml").write_text("- gh:acme/jobs\n")
+    labels = {"org.karstkit.project": "demo", "org.karstkit.service": "gone"}
+    engine_double.images = [{"RepoTags": ["iac/demo-gone:0123456789ab"], "Labels": labels}]
     return tmp_path
 
 
@@ -61,6 +63,7 @@ def _read(terminal: int) -> bytes:
         (["deploy", "--file", "repos.yaml"], "repos.yaml does not list web. Remove"),
         (["remove", "web"], "Remove web from project demo, with keys and secret values?"),
         (["destroy"], "This removes all of project demo. Type its name to go on"),
+        (["images", "prune"], "iac/demo-gone:0123456789ab\nRemove these images?"),
     ],
 )
 def test_no_is_an_answer(

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,39 @@ def test_destroy_after_a_destroy_is_of_an_unknown_project(
     assert _iac("destroy", "--yes", "--project", "demo").exit_code == 0
     with workspace_lock.hold(folder / ".iac" / "projects" / "demo", "iac plan"):
         pass
+    assert _iac("destroy", "--yes", "--project", "demo").exit_code == 2
+
+
+def test_images_are_listed_with_why_and_pruned_on_request(
+    folder: Path, engine_double: Daemon
+) -> None:
+    """Without a terminal a prune needs --yes; what is deployed stays. A destroy leaves the last
+    image of each service and says so, and images alone are no project."""
+    deployed(Layout(folder), app("web"))
+    for service in ("web", "gone"):
+        labels = {"org.karstkit.project": "demo", "org.karstkit.service": service}
+        name = f"iac/demo-{service}:0123456789ab"
+        made = {"Created": int(time.time()), "Size": 12_300_000}
+        engine_double.images.append({"RepoTags": [name], "Labels": labels, **made})
+
+    table = _iac("images", "--project", "demo").stdout.splitlines()
+    refused = _iac("images", "prune", "--project", "demo")
+    pruned = _iac("images", "prune", "--yes", "--json", "--project", "demo")
+    again = _iac("images", "prune", "--project", "demo")
+
+    assert [line.split()[1:5] for line in table[1:]] == [
+        ["gone", "0123456789ab", "12.3", "MB"],
+        ["web", "0123456789ab", "12.3", "MB"],
+    ]
+    assert [line.split("ago")[1].strip() for line in table[1:]] == ["for a next deploy", "deployed"]
+    assert refused.exit_code == 2
+    assert "iac images prune --yes --project demo" in refused.stderr
+    assert json.loads(pruned.stdout)["removed"] == ["iac/demo-gone:0123456789ab"]
+    assert again.stdout == "There is nothing to remove.\n"
+
+    gone = _iac("destroy", "--yes", "--project", "demo")
+    assert "nothing is left but its images: iac/demo-web:0123456789ab." in gone.stdout, gone.output
+    assert "`iac images prune --project demo` removes them" in gone.stdout
     assert _iac("destroy", "--yes", "--project", "demo").exit_code == 2
 
 

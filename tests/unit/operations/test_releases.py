@@ -45,17 +45,10 @@ def test_a_version_that_is_proven_again_is_one_entry(workspace: Workspace) -> No
     assert [release.app for release in known.good["web"]] == [one, two]
 
 
-def test_images_that_nothing_needs_are_removed(workspace: Workspace, engine_double: Daemon) -> None:
-    """Those of failed versions, of older ones, and of services that are gone."""
-    label = {"org.karstkit.project": "demo"}
-    tags = [*_images(1, 2, 3), "iac/demo-gone:000000000001"]
-    engine_double.images = [{"RepoTags": [tag], "Labels": label} for tag in tags]
-    lock = deployed(workspace.layout, replace(app("web"), image=_images(3)[0]))
-    known = Releases().proven([replace(app("web"), image=_images(2)[0]), app("gone")], keep=3)
-
-    releases.finish(workspace, lock, known)
-
-    assert [i["RepoTags"][0] for i in engine_double.images] == _images(2, 3)
+def test_what_belongs_to_services_that_are_gone_is_dropped(workspace: Workspace) -> None:
+    """Their versions cannot be gone back to."""
+    lock = deployed(workspace.layout, app("web"))
+    releases.finish(workspace, lock, Releases().proven([app("web"), app("gone")], keep=3))
     assert releases.load_releases(workspace).good.keys() == {"web"}
 
 
