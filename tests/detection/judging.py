@@ -76,8 +76,9 @@ def plan(layout: Layout, root: Path) -> Plan:
     detection = detect(root, entrypoint=layout.entrypoint, where="repos.yaml:1", slug="gh:acme/x")
     program = detection.entrypoint
     script = program.target if program.kind == "script" else None
-    python = choose_python(root, default="3.11", available=BASES, script=script)
-    return Plan(detection, python, find_dependencies(root, program))
+    source = root / detection.folder
+    python = choose_python(source, default="3.11", available=BASES, script=script)
+    return Plan(detection, python, find_dependencies(source, program))
 
 
 def judge(layout: Layout, root: Path) -> tuple[Outcome, list[str]]:
