@@ -38,7 +38,7 @@ from iac_wrapper.program.detection import detect
 from iac_wrapper.program.detection.procfile import RELEASE
 from iac_wrapper.program.index_settings import write_build_secrets
 from iac_wrapper.program.own_dockerfile import DockerfileBuild
-from iac_wrapper.sources.resolve import resolve
+from iac_wrapper.sources.resolve import narrowed, resolve
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,9 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
     ours = [checkout for checkout in checkouts if not checkout.spec.dockerfile]
     builds = {c.spec.name: _build(workspace, c, declared) for c in ours}
     resolved = {c.spec.name: _resolved(c, builds[c.spec.name]) for c in ours}
-    paths = {c.spec.name: c.path for c in ours}
     others = [
-        process_app(workspace, spec, resolved[spec.group], paths[spec.group]) for spec in processes
+        process_app(workspace, spec, resolved[spec.group], builds[spec.group].source)
+        for spec in processes
     ]
     foreign = foreign_images.find(workspace, checkouts, images, selection.pinned_lock)
     all_apps = [*resolved.values(), *others, *foreign.apps, *selection.kept_apps]
@@ -298,10 +298,10 @@ def _describe(
         environment=workspace.settings.entrypoint or None,
         declared=(*declared, *((RELEASE,) if spec.options.release else ())),
     )
-    entrypoint = detected.entrypoint
+    entrypoint, source = detected.entrypoint, narrowed(checkout, detected.folder)
     workspace.progress(f"{spec.name}: runs {entrypoint.display} ({entrypoint.reason})")
     build = build_context.describe(
-        checkout,
+        source,
         entrypoint,
         host=workspace.host,
         layout=workspace.layout,
@@ -309,7 +309,8 @@ def _describe(
         project=workspace.project,
     )
     workspace.progress(f"{spec.name}: {build.made_from}")
-    notes = (*detected.notes, *build.notes, *volumes.hidden(checkout))
+    left_out = [note for note in source.notes if note not in checkout.notes]
+    notes = (*detected.notes, *left_out, *build.notes, *volumes.hidden(source))
     for note in notes:
         workspace.warn(f"{spec.name}: {note}")
     return replace(build, notes=notes)
@@ -321,7 +322,7 @@ def _resolved(checkout: Checkout, build: build_context.AppBuild) -> ResolvedApp:
         name=spec.name,
         slug=spec.slug.text,
         commit=checkout.commit,
-        tree=checkout.tree,
+        tree=build.tree,
         entrypoint=build.entrypoint,
         port=spec.port or DEFAULT_PORT,
         port_declared=spec.port is not None,

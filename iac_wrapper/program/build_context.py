@@ -45,8 +45,9 @@ class AppBuild:
     `image` is ``iac/<project>-<service>:<12 hex>``; `base` the reference of the runtime base, whose
     tag is a hash of its content (its image id has the time of its build in it, and differs between
     machines); `python` its minor version (None for a program that is not Python); `context` the
-    directory that Docker gets; `files` the texts in it beside the source, by name. `notes` are
-    sentences on what was ignored or replaced; `made_from` is one on what was read.
+    directory that Docker gets, `tree` the hash of `source`; `files` the texts in it beside the
+    source, by name. `notes` are sentences on what was ignored or replaced; `made_from` is one on
+    what was read.
     """
 
     image: str
@@ -55,6 +56,7 @@ class AppBuild:
     python: str | None
     base: str
     source: Path
+    tree: str
     context: Path
     files: Mapping[str, str]
     made_from: str = ""
@@ -94,6 +96,7 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         python=python,
         base=base.runtime_image,
         source=checkout.path,
+        tree=checkout.tree,
         context=layout.context(project, image),
         files=files,
         made_from=_made_from(chosen, dependencies),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
@@ -157,6 +158,15 @@ class _Run:
 def _checkout(spec: AppSpec, cached: CachedTree, commit: str | None) -> Checkout:
     notes = sentences(cached.omissions)
     return Checkout(spec, cached.path, cached.tree, commit, cached.method, notes)
+
+
+def narrowed(checkout: Checkout, folder: str) -> Checkout:
+    """A folder of a checkout as a source of its own, as if its slug had named that; empty: all."""
+    if not folder:
+        return checkout
+    part = CachedTree(checkout.path, checkout.tree, checkout.method).part(checkout.path / folder)
+    notes = (*checkout.notes, *sentences(part.omissions))
+    return replace(checkout, path=part.path, tree=part.tree, notes=notes)
 
 
 def _inside(root: Path, subdir: str | None) -> Path:
