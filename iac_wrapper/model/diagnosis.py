@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from iac_wrapper.model.app import DEFAULT_PROBATION, ResolvedApp
 from iac_wrapper.model.crash_patterns import Finding, find, unix_lines
 from iac_wrapper.model.health import Health, Probe
+from iac_wrapper.model.usage import CAUSE, COMMAND_LINE, arguments, usage_line
 
 SHOWN_LINES = 20
 """How much of the program's last words is shown."""
@@ -86,6 +87,7 @@ def diagnose(facts: DiagnosisFacts) -> Diagnosis:
         _around(facts)
         or _memory(facts)
         or (_said_by_the_program(facts, runs) if _has_failed(facts.health) else None)
+        or _usage(facts, runs)
         or _said_by_the_runner(facts, runs)
     )
     shown = runs[-2] if facts.health.failures and len(runs) > 1 else (runs or [[]])[-1]
@@ -148,6 +150,32 @@ def _said_by_the_program(facts: DiagnosisFacts, runs: Sequence[Sequence[str]]) -
             text = f"{path} has Windows line ends (CR LF), which no shell reads"
             return Finding("windows-lines", text, evidence, unix_lines(path))
     return found
+
+
+def printed_usage(lines: Sequence[str], exit_code: int | None) -> str:
+    """The line of the last run by which the program, which ended so, told how it is used."""
+    run = _complete(_runs(lines))
+    return "" if any(line.strip() == _TRACEBACK for line in run) else usage_line(run, exit_code)
+
+
+def _complete(runs: Sequence[Sequence[str]]) -> Sequence[str]:
+    """The last run that came to its end, as far as the log tells."""
+    ended = [run for run in runs if _NEW_RUN.match(run[-1])]
+    return (ended or runs or [[]])[-1]
+
+
+def _usage(facts: DiagnosisFacts, runs: Sequence[Sequence[str]]) -> Finding | None:
+    """A program that waits for arguments."""
+    code, entrypoint = facts.health.exit_code, facts.app.entrypoint
+    line = printed_usage(facts.lines, code)
+    if not line or facts.app.foreign:
+        return None
+    step = f"give it arguments, such as {arguments(entrypoint, _complete(runs))}"
+    if entrypoint.web_object:
+        step += f"; `entrypoint: {entrypoint.web_object}` serves the application beside it"
+    if code == 0:
+        step += "; `run: job` if that is all it is to do"
+    return Finding(COMMAND_LINE, CAUSE, _last_line(runs) if code else line, step)
 
 
 def _said_by_the_runner(facts: DiagnosisFacts, runs: Sequence[Sequence[str]]) -> Finding:

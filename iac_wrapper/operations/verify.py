@@ -16,11 +16,17 @@ from iac_wrapper.identity import certificates
 from iac_wrapper.identity.control_plane import UNTRUSTED, ControlPlane
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.certificate import CONTROL_PLANE, spiffe_id
-from iac_wrapper.model.diagnosis import Diagnosis, DiagnosisFacts, diagnose
+from iac_wrapper.model.diagnosis import (
+    Diagnosis,
+    DiagnosisFacts,
+    diagnose,
+    printed_usage,
+)
 from iac_wrapper.model.health import Health, Probe
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.proof import ProofQuestion
 from iac_wrapper.model.report import ProjectReport, ServiceReport, UrlFault
+from iac_wrapper.model.usage import CAUSE, COMMAND_LINE
 from iac_wrapper.operations import ingress, public_answer, releases
 from iac_wrapper.operations.failing import FailingCheck
 from iac_wrapper.operations.foreign_program import ask_of
@@ -193,6 +199,7 @@ def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first,
         limit = float(app.options.health_timeout or wait) if wait else 0.0
     narrator = Narrator(app.name, workspace.progress, limit)
     health = _ask(workspace, client, target, limit, stop, narrator.changed)
+    health = _unless_usage(workspace, target, health)
     narrator.result(health)
     report = ServiceReport(
         app=app,
@@ -258,6 +265,16 @@ def _ask(  # noqa: PLR0913, PLR0917 - only `_prove_one` calls it
         known=known,
         stop=stop,
     )
+
+
+def _unless_usage(workspace: Workspace, target: Target, health: Health) -> Health:
+    """`health`; a program that did nothing but print how it is used has not done its job, unless
+    its author says that it is one."""
+    if health.phase != "COMPLETED" or target.app.run or target.app.foreign:
+        return health
+    if not printed_usage(_log_of(workspace, target), health.exit_code):
+        return health
+    return replace(health, status="NOT_SERVING", message=CAUSE, cause=COMMAND_LINE, hopeless=True)
 
 
 def _serves_its_leaf(workspace: Workspace, health: Health) -> bool:

@@ -16,6 +16,7 @@ APP = (
     "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
     "    return [b'served']\n"
 )
+FILE = "- {slug: ./words, env: {OTEL_TRACES_EXPORTER: console}}\n- ./shell\n- ./mono\n"
 ASK = "import urllib.request as u; print(u.urlopen('http://{}:50051/').read().decode())"
 
 
@@ -28,7 +29,8 @@ def _write(folder: Path, files: dict[str, str | bytes]) -> None:
 
 @pytest.fixture(scope="module")
 def deployed(project: Project) -> Project:
-    """One service started from words, one by a shell; requirements as Windows writes them."""
+    """One service started from words, one by a shell, one that is in the only folder of its
+    repository; requirements as Windows writes them."""
     command = "gunicorn web:app --bind 127.0.0.1:${PORT:-5000}"
     common: dict[str, str | bytes] = {
         "web.py": APP,
@@ -40,7 +42,8 @@ def deployed(project: Project) -> Project:
     shell = {"Procfile": f"web: python cron_task.py && {command}\n"}
     _write(project.folder / "words", {**common, **words})
     _write(project.folder / "shell", {**common, **shell})
-    project.file.write_text("- {slug: ./words, env: {OTEL_TRACES_EXPORTER: console}}\n- ./shell\n")
+    _write(project.folder / "mono" / "site", {**common, **words})
+    project.file.write_text(FILE)
     project.deploy()
     return project
 
@@ -48,14 +51,16 @@ def deployed(project: Project) -> Project:
 def test_a_procfile_is_run(deployed: Project) -> None:
     """Each answers over the mesh, and the lock says what runs, what for, and what does not."""
     lock = lock_file.load_lock(deployed.folder / "repos.lock.json")
-    shell, words = lock.apps
+    mono, shell, words = lock.apps
     assert (words.entrypoint.kind, words.run) == ("command", "web")
     (note,) = words.notes
     assert note.startswith("Procfile: release: python cron_task.py is not run from there; ")
     assert (shell.entrypoint.kind, shell.run) == ("shell", "web")
+    assert (mono.slug, mono.tree, mono.notes[1:]) == ("./mono", words.tree, words.notes)
+    assert mono.notes[0] == "no program at the root: site/ is built, as for the slug ./mono#:site"
     row = deployed.health()["words"]
     assert (row["run"], row["notes"]) == ("web", list(words.notes))
-    for here, there in (("words", "shell"), ("shell", "words")):
+    for here, there in (("words", "shell"), ("shell", "words"), ("words", "mono")):
         python = ["/venv/bin/python", "-c", ASK.format(there)]
         answer = deployed.container(here, "app").exec_run(python)
         assert answer.output.decode().strip() == "served"
@@ -77,10 +82,31 @@ def test_a_patch_release_that_is_not_there(deployed: Project) -> None:
     """requires-python is held against the image's own Python, before anything changes."""
     pinned = '[project]\nname = "x"\nversion = "1"\nrequires-python = "==3.11.39"\n'
     _write(deployed.folder / "pinned", {"main.py": "print()\n", "pyproject.toml": pinned})
-    deployed.file.write_text("- ./words\n- ./shell\n- ./pinned\n")
+    deployed.file.write_text(f"{FILE}- ./pinned\n")
     before = deployed.container_ids()
     done = deployed.iac("deploy", "--file", str(deployed.file), code=5)
     assert "words: python 3.11 (the default), dependencies: requirements.txt" in done.stderr
     assert "warning: words: Procfile: release: python cron_task.py is not run" in done.stderr
     assert "requires-python ==3.11.39 is not met by the base's Python 3.11." in done.stderr
     assert deployed.container_ids() == before
+
+
+TOOL = """import argparse
+parser = argparse.ArgumentParser()
+parser.add_subparsers().add_parser("serve")
+parser.parse_args()
+parser.print_help()
+"""
+
+
+def test_a_command_line_without_arguments_is_no_service(deployed: Project) -> None:
+    """It ends with exit code 0 and has served nobody; `run: job` says that this is all."""
+    _write(deployed.folder / "tool", {"tool.py": TOOL})
+    deployed.file.write_text(f"{FILE}- ./tool\n- {{slug: ./tool, name: once, run: job}}\n")
+    done = deployed.iac("deploy", "--file", str(deployed.file), code=7)
+    once = deployed.health(code=7)["once"]
+    assert (once["status"], once["phase"]) == ("SERVING", "COMPLETED")
+    said = done.stdout + done.stderr
+    assert "tool: a command-line program: it printed its usage and ended" in said
+    assert "evidence: usage: tool.py [-h] {serve} ..." in said
+    assert "such as `entrypoint: python tool.py serve --port $PORT`" in said

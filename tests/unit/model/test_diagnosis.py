@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from iac_wrapper.model.crash_patterns import find
-from iac_wrapper.model.diagnosis import SHOWN_LINES, DiagnosisFacts, diagnose
+from iac_wrapper.model.diagnosis import SHOWN_LINES, DiagnosisFacts, diagnose, printed_usage
+from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.health import Health, Probe
 from iac_wrapper.model.options import Options
+from iac_wrapper.model.usage import COMMAND_LINE
 from tests.support.deployed import app
 
 APP = app("web")
@@ -228,6 +230,72 @@ def test_a_web_object_beside_what_ended_is_named() -> None:
     ended = replace(CRASHED, exit_code=0, cause="ended", message="ended with exit code 0")
     found = diagnose(facts(ended, app=replace(APP, entrypoint=entrypoint))).finding
     assert "`entrypoint: site:app`" in found.next_step
+
+
+CLICK = """Usage: cli.py [OPTIONS] COMMAND [ARGS]...
+
+  Keeps a ledger.
+
+Options:
+  --help  Show this message and exit.
+
+Commands:
+  init   Make a new one.
+  serve  Serve it.""".splitlines()
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "command"),
+    [
+        (Entrypoint("module", "ledger.cli", "main", ""), "ledger.cli:main serve --port $PORT"),
+        (Entrypoint("module", "ledger", None, ""), "python -m ledger serve --port $PORT"),
+        (Entrypoint("script", "main.py", None, ""), "python main.py serve --port $PORT"),
+        (Entrypoint("command", "ledger", None, ""), "ledger serve --port $PORT"),
+    ],
+)
+def test_a_program_that_prints_its_usage_is_given_arguments(
+    entrypoint: Entrypoint, command: str
+) -> None:
+    """Exit code 0 or not: the line to write has one of its own subcommands."""
+    given = replace(APP, entrypoint=replace(entrypoint, web_object="ledger.api:app"))
+    ended = Health("web", "NOT_SERVING", "COMPLETED", exit_code=0, cause=COMMAND_LINE)
+    lines = [*CLICK, "runner: the program is done (exit code 0)"]
+    found = diagnose(facts(ended, app=given, lines=lines)).finding
+    assert (found.code, found.evidence) == (COMMAND_LINE, CLICK[0])
+    assert found.cause == "a command-line program: it printed its usage and ended"
+    assert found.next_step == (
+        f"give it arguments, such as `entrypoint: {command}`;"
+        " `entrypoint: ledger.api:app` serves the application beside it;"
+        " `run: job` if that is all it is to do"
+    )
+    wrong = "cli.py: error: the following arguments are required: --book"
+    again = "runner: the program ended (exited with code 2); starting it again in 1 s"
+    failed = replace(CRASHED, exit_code=2, message="exited with code 2")
+    lines = [*CLICK, wrong, again, *CLICK, wrong, again]
+    found = diagnose(facts(failed, app=given, lines=lines)).finding
+    assert (found.code, found.evidence) == (COMMAND_LINE, wrong)
+    assert "run: job" not in found.next_step
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "is_usage"),
+    [
+        ("usage: tool [-h] {serve,show}", 0, True),
+        (" Usage: tool [OPTIONS] COMMAND [ARGS]...", 0, True),
+        ("Usage:", 1, True),
+        ("SYNOPSIS", 0, True),
+        ("usage: 40 % of the disk", 0, False),
+        ("disk usage: high [now]", 0, False),
+        ("usage: tool [-h]", 137, False),
+        ("usage: tool [-h]", None, False),
+    ],
+)
+def test_only_a_usage_that_a_program_ends_with_counts(
+    line: str, code: int | None, is_usage: bool
+) -> None:
+    """As the usual libraries print it; a crash is a crash whatever it said before."""
+    assert bool(printed_usage(["hello", line], code)) is is_usage
+    assert not printed_usage([line, "Traceback (most recent call last):", "ValueError: x"], code)
 
 
 def test_what_is_around_the_program_comes_first() -> None:
