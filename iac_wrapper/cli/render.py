@@ -64,6 +64,7 @@ _WAYS = {"SERVING": "", "RUNNING": "alive, listens nowhere", "COMPLETED": "exit 
 """How a service can be good, and the words for it where its evidence is none for a table."""
 
 _CAUSES = {
+    "command-line": "printed its usage",
     "envoy": "sidecar failed",
     "own-health": "its own health check",
     "stranger": "clients not verified",

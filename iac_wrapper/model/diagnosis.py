@@ -132,10 +132,10 @@ def more_memory(limit: int) -> str:
 
 def _usage(facts: DiagnosisFacts, runs: Sequence[Sequence[str]]) -> Finding | None:
     """A command line that got no arguments."""
-    shown = next((line for run in runs[-2:] if (line := usage_line(run))), "")
-    return (
-        usage_finding(facts.app, shown) if shown and may_be_usage(facts.app, facts.health) else None
-    )
+    shown, run = next(((line, run) for run in runs[-2:] if (line := usage_line(run))), ("", ()))
+    if not shown or not may_be_usage(facts.app, facts.health):
+        return None
+    return usage_finding(facts.app, shown, run)
 
 
 def _has_failed(health: Health) -> bool:

@@ -27,6 +27,9 @@ _FIRST_LINES = 10
 _CODES = (0, 2, 64)
 """Exit codes: help was printed; arguments are wrong (argparse, click); EX_USAGE of sysexits.h."""
 
+_STAYS = ("serve", "server", "runserver", "start", "run", "web", "api", "up", "worker")
+"""Words by which subcommands that stay are called, the likeliest first."""
+
 _SCRIPT = re.compile(r"\[[\w.]+\] (\S+) is the first script")
 """How detection words the reason of an entry of [project.scripts]."""
 
@@ -52,9 +55,11 @@ def not_completed(health: Health) -> Health:
     return replace(health, status="NOT_SERVING", cause=CAUSE, message=said, hopeless=True)
 
 
-def usage_finding(app: ResolvedApp, line: str) -> Finding:
-    """The verdict on a program that printed its usage, shown by `line`."""
-    step = f"give it arguments, such as `entrypoint: {_command(app)} serve --port $PORT`"
+def usage_finding(app: ResolvedApp, line: str, lines: Sequence[str]) -> Finding:
+    """The verdict on a program that printed its usage, shown by `line`; `lines` are all it said."""
+    words = {word for said in lines for word in re.findall(r"(?<![\w-])[a-z]+(?![\w-])", said)}
+    first = next((word for word in _STAYS if word in words), _STAYS[0])
+    step = f"give it arguments, such as `entrypoint: {_command(app)} {first} --port $PORT`"
     if served := app.entrypoint.web_object:
         step += f"; or write `entrypoint: {served}` to have that served"
     text = "a command-line program: it printed its usage and ended"

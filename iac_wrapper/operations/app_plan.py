@@ -16,6 +16,7 @@ from iac_wrapper.program.detection import detect
 from iac_wrapper.program.detection.procfile import RELEASE
 from iac_wrapper.program.pythons import Pythons
 from iac_wrapper.settings import Settings
+from iac_wrapper.sources.resolve import narrowed
 
 
 def plan_app(  # noqa: PLR0913 - one app and the things that decide how it is built
@@ -54,10 +55,10 @@ def plan_app(  # noqa: PLR0913 - one app and the things that decide how it is bu
             environment=settings.entrypoint or None,
             declared=(*declared, *((RELEASE,) if spec.options.release else ())),
         )
-        entrypoint = detected.entrypoint
+        entrypoint, source = detected.entrypoint, narrowed(checkout, detected.folder)
         say(f"{spec.name}: runs {entrypoint.display} ({entrypoint.reason})")
         build = build_context.describe(
-            checkout,
+            source,
             entrypoint,
             host=host,
             layout=layout,
@@ -71,4 +72,6 @@ def plan_app(  # noqa: PLR0913 - one app and the things that decide how it is bu
             error.where = f"{own}: {error.where}" if error.where else own
         raise
     say(f"{spec.name}: {build.made_from}")
-    return replace(build, notes=(*detected.notes, *build.notes, *volumes.hidden(checkout)))
+    left_out = [note for note in source.notes if note not in checkout.notes]
+    notes = (*detected.notes, *left_out, *build.notes, *volumes.hidden(source))
+    return replace(build, notes=notes)

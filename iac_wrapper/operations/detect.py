@@ -6,7 +6,7 @@ Nothing is decided here: the source comes as for a deploy, and `plan_app` is wha
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +152,7 @@ def detect(
         project=_PROJECT,
         declared=[each.process for each in others],
     )
+    checkout = replace(checkout, path=build.source, tree=build.tree)
     processes = {each.name: _process(each, checkout) for each in others}
     notes = (*spec.notes, *checkout.notes, *build.notes, *assumed)
     return Detected(
@@ -166,8 +167,8 @@ def _host(settings: Settings) -> tuple[Host, tuple[str, ...]]:
     except ConfigError as error:
         bases = {v: PythonBase(f"python:{v}-slim", f"iac/runtime:{v}") for v in SUPPORTED}
         said = (
-            f"{error.message}: Python {SUPPORTED[-1]} to {SUPPORTED[0]} are assumed to be available,"
-            f" as in a registry; `{error.next_step}` finds out"
+            f"{error.message}: Python {SUPPORTED[-1]} to {SUPPORTED[0]} are assumed to be"
+            f" available, as in a registry; `{error.next_step}` finds out"
         )
         return Host("docker", "terraform", "node", "embedded", "", bases), (said,)
 

@@ -84,9 +84,9 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
     ours = [checkout for checkout in checkouts if not checkout.spec.dockerfile]
     builds = {c.spec.name: _build(workspace, c, declared) for c in ours}
     resolved = {c.spec.name: _resolved(c, builds[c.spec.name]) for c in ours}
-    paths = {c.spec.name: c.path for c in ours}
     others = [
-        process_app(workspace, spec, resolved[spec.group], paths[spec.group]) for spec in processes
+        process_app(workspace, spec, resolved[spec.group], builds[spec.group].source)
+        for spec in processes
     ]
     foreign = foreign_images.find(workspace, checkouts, images, selection.pinned_lock)
     all_apps = [*resolved.values(), *others, *foreign.apps, *selection.kept_apps]
@@ -297,7 +297,7 @@ def _resolved(checkout: Checkout, build: build_context.AppBuild) -> ResolvedApp:
         name=spec.name,
         slug=spec.slug.text,
         commit=checkout.commit,
-        tree=checkout.tree,
+        tree=build.tree,
         entrypoint=build.entrypoint,
         port=spec.port or DEFAULT_PORT,
         port_declared=spec.port is not None,

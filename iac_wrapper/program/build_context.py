@@ -53,10 +53,10 @@ class AppBuild:
     `image` is ``iac/<project>-<service>:<12 hex>``; `base` the reference of the runtime base, whose
     tag is a hash of its content (its image id has the time of its build in it, and differs between
     machines); `python` its minor version (None for a program that is not Python); `context` the
-    directory that Docker gets; `files` the texts in it beside the source, by name; `beside` what of
-    the source around it the installation needs; `repositories` what is fetched into it, by the URL
-    that a requirement has. `notes` are sentences on what was ignored or replaced; `made_from` is
-    one on what was read.
+    directory that Docker gets, `tree` the hash of `source`; `files` the texts in it beside the
+    source, by name; `beside` what of the source around it the installation needs; `repositories`
+    what is fetched into it, by the URL that a requirement has. `notes` are sentences on what was
+    ignored or replaced; `made_from` is one on what was read.
     """
 
     image: str
@@ -65,6 +65,7 @@ class AppBuild:
     python: str | None
     base: str
     source: Path
+    tree: str
     context: Path
     files: Mapping[str, str]
     beside: Beside | None = None
@@ -142,6 +143,7 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         python=python,
         base=base.runtime_image,
         source=checkout.path,
+        tree=checkout.tree,
         context=layout.context(project, image),
         files=files,
         beside=dependencies.beside,

@@ -44,7 +44,8 @@ class DockerfileProps:
     Python is held against. `variables` and `pkg_info` tell the `late` step the version
     (`VcsVersion`). `seed` is what setuptools is missed for. `static_files` are those of Django that
     are collected or served by us; `links` are files at the root that the program writes. `labels`
-    are added as they are. `system` are Debian packages; `git` says that the context has repositories in ``git/``.
+    are added as they are. `system` are Debian packages; `git` says that the context has
+    repositories in ``git/``.
     """
 
     runtime_image: str

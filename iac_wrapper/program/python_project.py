@@ -29,9 +29,11 @@ _MAX_TEXT = 4_000_000
 def inside(root: Path, relative: str) -> Path | None:
     """The regular file `relative` of the checkout, or None; links that leave it do not count."""
     path = root / relative
-    if path.is_file() and path.resolve().is_relative_to(root.resolve()):
-        return path
-    return None
+    try:
+        is_there = path.is_file() and path.resolve().is_relative_to(root.resolve())
+    except OSError:  # words that are no name of a file, being too long for one
+        return None
+    return path if is_there else None
 
 
 def read_text(root: Path, relative: str) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -174,6 +175,16 @@ def _checkout(spec: AppSpec, cached: CachedTree, commit: str | None) -> Checkout
     part = cached if whole else cached.part(path)
     notes, source = sentences(part.omissions), None if whole else cached.path
     return Checkout(spec, part.path, part.tree, commit, part.method, notes, source)
+
+
+def narrowed(checkout: Checkout, folder: str) -> Checkout:
+    """A folder of a checkout as a source of its own, as if its slug had named that; empty: all."""
+    if not folder:
+        return checkout
+    part = CachedTree(checkout.path, checkout.tree, checkout.method).part(checkout.path / folder)
+    notes = (*checkout.notes, *sentences(part.omissions))
+    around = checkout.source or checkout.path
+    return replace(checkout, path=part.path, tree=part.tree, notes=notes, source=around)
 
 
 def _inside(root: Path, subdir: str | None) -> Path:

@@ -82,10 +82,11 @@ def plan(layout: Layout, root: Path) -> Plan:
     detection = detect(root, entrypoint=layout.entrypoint, where="repos.yaml:1", slug="gh:acme/x")
     program = detection.entrypoint
     script = program.target if program.kind == "script" else None
-    python = choose_python(root, default="3.11", available=BASES, script=script)
-    dependencies = find_dependencies(root, program)
+    source = root / detection.folder
+    python = choose_python(source, default="3.11", available=BASES, script=script)
+    dependencies = find_dependencies(source, program, source=root if detection.folder else None)
     is_python = program.kind != "binary"
-    system = find_system_packages(root, dependencies, (), python=is_python)
+    system = find_system_packages(source, dependencies, (), python=is_python)
     return Plan(detection, python, dependencies, system)
 
 

@@ -78,7 +78,8 @@ WORKSPACE: dict[str, str | bytes] = {
 
 @pytest.fixture(scope="module")
 def deployed(project: Project) -> Project:
-    """One service started from words, one by a shell; requirements as Windows writes them.
+    """One service started from words, one by a shell, one that is in the only folder of its
+    repository; requirements as Windows writes them.
 
     The second has its version from a tag, and a gunicorn from before setuptools lost pkg_resources.
     And one for each kind of lock.
@@ -96,6 +97,7 @@ def deployed(project: Project) -> Project:
     tagged = Repository.create(project.folder / "shell")
     tagged.commit({**common, **shell, "base.txt": "gunicorn==20.1.0\n", "pyproject.toml": TAGGED})
     tagged.git("tag", "v1.2.3")
+    _write(project.folder / "mono" / "site", {**common, **words})
     for name, files in LOCKED.items():
         _write(project.folder / name, {"main.py": SHOWS, **files})
     _write(project.folder / "workspace", WORKSPACE)
@@ -108,7 +110,7 @@ def deployed(project: Project) -> Project:
 ENTRIES = "".join(
     f"- {entry}\n"
     for entry in (
-        *("{slug: ./words, env: {OTEL_TRACES_EXPORTER: console}}", "./shell"),
+        *("{slug: ./words, env: {OTEL_TRACES_EXPORTER: console}}", "./shell", "./mono"),
         *(f"./{name}" for name in LOCKED),
         '"./workspace#:member"',
     )
@@ -126,14 +128,16 @@ def test_every_lock_is_honoured(deployed: Project) -> None:
 def test_a_procfile_is_run(deployed: Project) -> None:
     """Each answers over the mesh, and the lock says what runs, what for, and what does not."""
     lock = lock_file.load_lock(deployed.folder / "repos.lock.json")
-    shell, words = (app for app in lock.apps if app.name in {"shell", "words"})
+    mono, shell, words = (app for app in lock.apps if app.name in {"mono", "shell", "words"})
     assert (words.entrypoint.kind, words.run) == ("command", "web")
     (note,) = words.notes
     assert note.startswith("Procfile: release: python cron_task.py is not run from there; ")
     assert (shell.entrypoint.kind, shell.run) == ("shell", "web")
+    assert (mono.slug, mono.tree, mono.notes[1:]) == ("./mono", words.tree, words.notes)
+    assert mono.notes[0] == "no program at the root: site/ is built, as for the slug ./mono#:site"
     row = deployed.health()["words"]
     assert (row["run"], row["notes"]) == ("web", list(words.notes))
-    for here, there in (("words", "shell"), ("shell", "words")):
+    for here, there in (("words", "shell"), ("shell", "words"), ("words", "mono")):
         python = ["/venv/bin/python", "-c", ASK.format(there)]
         answer = deployed.container(here, "app").exec_run(python)
         assert answer.output.decode().strip() == "served"

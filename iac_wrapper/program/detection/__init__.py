@@ -12,10 +12,20 @@ from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection import procfile, reach
 from iac_wrapper.program.detection.candidate import Candidate
 from iac_wrapper.program.detection.candidates import Rank, binary, later, ranked, scan, served
+from iac_wrapper.program.detection.folders import Folder, below, label, started_in
 from iac_wrapper.program.detection.framework_files import framework_files
+from iac_wrapper.program.detection.markers import language_marker, requirements
+from iac_wrapper.program.detection.other_kinds import platform_files
 from iac_wrapper.program.detection.override import Override, overrides, resolve
 from iac_wrapper.program.detection.project import Project
-from iac_wrapper.program.detection.refusals import does_not_parse, nothing_to_run, several
+from iac_wrapper.program.detection.ranking import best_purpose
+from iac_wrapper.program.detection.refusals import (
+    does_not_parse,
+    nothing_to_run,
+    several,
+    several_folders,
+    several_processes,
+)
 from iac_wrapper.program.detection.served_objects import served_objects, supplied
 from iac_wrapper.program.detection.surroundings import kept_in_memory, with_surroundings
 from iac_wrapper.program.detection.talk import only_talks
@@ -25,10 +35,14 @@ __all__ = ["Detection", "detect", "process_program"]
 
 @dataclass(frozen=True)
 class Detection:
-    """The program, and sentences on what the repository says and is not done."""
+    """The program, and sentences on what the repository says and is not done.
+
+    `folder` is the one of the checkout that is to be built, as if the slug named it; empty: all.
+    """
 
     entrypoint: Entrypoint
     notes: tuple[str, ...] = ()
+    folder: str = ""
 
 
 def detect(  # noqa: PLR0913 - the checkout and all that is said of what to run
@@ -55,20 +69,35 @@ def detect(  # noqa: PLR0913 - the checkout and all that is said of what to run
             Procfile that names what is not there.
         SourceError: pyproject.toml is not TOML.
     """
-    project = Project(root)
-    wishes = list(overrides(root, entrypoint=entrypoint, where=where, environment=environment))
-    processes = procfile.read_procfile(root)
+    wishes = overrides(root, entrypoint=entrypoint, where=where, environment=environment)
+    project = Project(root, label(slug))
+    found = _found(project, list(wishes), where, slug, declared)
+    if isinstance(found, Detection):
+        return found
+    raise nothing_to_run(project, where, found)
+
+
+def _found(
+    project: Project,
+    wishes: list[Override],
+    where: str,
+    slug: str,
+    declared: Collection[str] = (),
+) -> Detection | list[Candidate]:
+    """The program, or all that was looked for in vain."""
+    processes = procfile.read_procfile(project.root)
     losers = [f"{w.reason} ({w.value}): comes after" for w in wishes[1:]]
     if wishes:
         chosen = resolve(project, wishes[0])
         losers += [f"{p.label}: comes after" for p in processes if p.name == "web"]
         notes = procfile.left_out(processes, None, declared)
-    elif process := procfile.main_process(processes):
+    elif process := procfile.main_process(processes, declared):
         chosen = procfile.entrypoint(project, process)
         notes = procfile.left_out(processes, process, declared)
     else:
         notes = procfile.left_out(processes, None, declared)
-        return _detected(project, where, slug, notes)
+        open_question = [p.name for p in procfile.undecided(processes, declared)]
+        return _detected(project, where, slug, notes, open_question)
     ranks = [*ranked(project), *later(project)]
     return _finished(project, chosen, [c for rank in ranks for c in rank], losers, notes)
 
@@ -94,8 +123,9 @@ def process_program(root: Path, name: str, command: str | None, where: str) -> E
         wish = Override(command.strip(), where, key, "in repos.yaml", "repos-file")
         chosen = resolve(project, wish)
     run = chosen.run or reach.run(project, chosen)
+    is_worker = name == "worker" or command is None  # platforms send requests to ``web`` only
     chosen = with_surroundings(project, chosen)
-    return replace(chosen, run=run or ("worker" if name == "worker" else None))
+    return replace(chosen, run=run or ("worker" if is_worker else None))
 
 
 def _in_procfile(root: Path, name: str, where: str) -> procfile.Process:
@@ -111,28 +141,83 @@ def _in_procfile(root: Path, name: str, where: str) -> procfile.Process:
     )
 
 
-def _detected(project: Project, where: str, slug: str, notes: list[str]) -> Detection:
+def _detected(
+    project: Project, where: str, slug: str, notes: list[str], processes: list[str]
+) -> Detection | list[Candidate]:
+    """By the files; `processes` are names of the Procfile, none better than another."""
     seen: list[Candidate] = []
     chosen: Entrypoint | None = None
-    for rank in _ranks(project):
+    for rank in _ranks(project, where, processes):
         if chosen is None:
             able = [_unless_it_only_talks(project, candidate) for candidate in rank]
-            chosen = _winner(able, where, slug)
+            chosen = _winner(project, able, where, slug)
         else:
             able = rank
         names = {c.name for c in seen}
         seen += [c for c in able if c.name not in names]
     if chosen is None:
-        raise nothing_to_run(project.root, where, seen)
+        return _in_a_folder(project, where, slug, notes) or seen
     return _finished(project, chosen, seen, [], notes)
 
 
-def _ranks(project: Project) -> Iterator[Rank]:
+def _in_a_folder(project: Project, where: str, slug: str, notes: list[str]) -> Detection | None:
+    """What the only folder with a program runs; None if no folder has one.
+
+    Raises:
+        EntrypointError: several have, or one beside a project of another language; or what the only
+            one has cannot be run.
+    """
+    found: dict[Folder, Detection | EntrypointError] = {}
+    for folder in project.folders:
+        if folder.is_python:
+            try:
+                if inner := _of_folder(project, folder, where, below(slug, folder.path)):
+                    found[folder] = inner
+            except EntrypointError as error:
+                found[folder] = error
+    others = [each for each in project.folders if not (each.is_python or each.is_image)]
+    if found and (len(found) > 1 or others or language_marker(project.root)):
+        programs = {f: d.entrypoint for f, d in found.items() if isinstance(d, Detection)}
+        raise several_folders(project, where, slug, programs)
+    for folder, detection in found.items():
+        if isinstance(detection, EntrypointError):
+            if detection.where and detection.where != where:
+                detection.where = f"{folder.path}/{detection.where}"
+            raise detection
+        return replace(detection, notes=(*notes, *detection.notes))
+    return None
+
+
+def _of_folder(project: Project, folder: Folder, where: str, slug: str) -> Detection | None:
+    """What the folder runs by itself; started from the root if only that has requirements, which
+    are installed for what is built there."""
+    root = project.root / folder.path
+    needs_root = requirements(project.root) and not requirements(root)
+    inner = Project(root, label(slug), project.root if needs_root else None)
+    wishes = overrides(root, entrypoint=None, where=where, environment=None)
+    found = _found(inner, list(wishes), where, slug)
+    if not isinstance(found, Detection):
+        return None
+    if needs_root:
+        note = f"the program of {folder.path}/ is started there, with what the root requires"
+        return replace(
+            found,
+            entrypoint=started_in(root, folder.path, found.entrypoint),
+            notes=(*found.notes, note),
+        )
+    path = f"{folder.path}/{found.folder}".rstrip("/")
+    note = f"no program at the root: {folder.path}/ is built, as for the slug {slug}"
+    return replace(found, folder=path, notes=(note, *found.notes))
+
+
+def _ranks(project: Project, where: str, processes: list[str]) -> Iterator[Rank]:
     """Every place in order; the search of all files only if nothing else could be run."""
     found = False
     for rank in _places(project):
         found |= any(c.entrypoint or c.fault for c in rank)
         yield rank
+    if not found and processes:
+        raise several_processes(where, processes)
     if not found:
         yield from scan(project)
     yield [binary(project)]
@@ -159,11 +244,13 @@ def _unless_it_only_talks(project: Project, candidate: Candidate) -> Candidate:
     return replace(candidate, entrypoint=None, note=f"only prints and ends; {served} serves")
 
 
-def _winner(rank: Rank, where: str, slug: str) -> Entrypoint | None:
+def _winner(project: Project, rank: Rank, where: str, slug: str) -> Entrypoint | None:
     """The one of `rank` that can run; None if none can."""
     able = [c for c in rank if c.entrypoint]
     if len(able) > 1:
-        raise several(where, slug, able)
+        able = best_purpose(project, able)
+    if len(able) > 1:
+        raise several(where, slug, able, platform_files(project.root))
     for candidate in rank:
         if candidate.fault and not able:
             raise does_not_parse(candidate)

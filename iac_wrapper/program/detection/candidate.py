@@ -7,7 +7,10 @@ from pathlib import PurePosixPath
 
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection import reach
+from iac_wrapper.program.detection.folders import with_path
 from iac_wrapper.program.detection.frameworks import Mark
+from iac_wrapper.program.detection.imports import module_of, uses_bare_names
+from iac_wrapper.program.detection.own_files import module_name
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.python_source import PythonSource
 from iac_wrapper.program.detection.web_objects import WebApp
@@ -100,12 +103,17 @@ class _Judge:
     def _runs(self, what: str, function: str | None = None) -> Candidate:
         reason = f"{self.reason} {what}"
         run = self.source.functions.get(function) if function else self.source.run
-        kind, target = ("module", self.module) if self.module else ("script", self.relative)
+        module = self._imported_name() if function else self.module
+        kind, target = ("module", module) if module else ("script", self.relative)
         entrypoint = Entrypoint(kind, target, function, reason, run=run)  # type: ignore[arg-type]
-        return Candidate(self.relative, entrypoint, reason, write=self.module or self.relative)
+        return Candidate(self.relative, entrypoint, reason, write=target)
+
+    def _imported_name(self) -> str | None:
+        """``pkg`` of ``pkg.__init__``, by which Python would run that file."""
+        return self.module.removesuffix(".__init__") if self.module else None
 
     def _served(self, app: WebApp) -> Candidate:
-        module = self.module or module_name(self.relative)
+        module = self._imported_name() or module_name(self.relative)
         return serve(self.project, app, module, self.relative, self.reason)
 
 
@@ -118,8 +126,20 @@ def serve(project: Project, app: WebApp, module: str, relative: str, reason: str
         module: the dotted name to import it from.
         reason: said before the rest; the file's name by default.
     """
-    entrypoint = served(project, app, module, reason or relative)
+    entrypoint = served_file(project, app, module, relative, reason)
     return Candidate(relative, entrypoint, entrypoint.reason, write=f"{module}:{app.name}")
+
+
+def served_file(
+    project: Project, app: WebApp, module: str, relative: str, reason: str = ""
+) -> Entrypoint:
+    """The same as a program; the server also looks in the file's folder if it must."""
+    folder = PurePosixPath(relative).parent
+    is_bare = uses_bare_names(project, relative) and module_of(project, relative) is None
+    if not (is_bare and folder.name):
+        return served(project, app, module, reason or relative)
+    stem = PurePosixPath(relative).stem
+    return with_path(served(project, app, stem, reason or relative), str(folder))
 
 
 def served(project: Project, app: WebApp, module: str, reason: str) -> Entrypoint:
@@ -141,13 +161,3 @@ def marked(source: PythonSource) -> list[Mark]:
     if source.fault or source.run or source.may_serve:
         return []
     return [mark for mark in source.marks if source.acts or not mark.framework.draws]
-
-
-def module_name(relative: str) -> str:
-    """The dotted name of a Python file seen from the root: ``src`` and ``__init__`` are no part."""
-    parts = list(PurePosixPath(relative).with_suffix("").parts)
-    if parts[0] == "src" and len(parts) > 1:
-        del parts[0]
-    if parts[-1] == "__init__" and len(parts) > 1:
-        del parts[-1]
-    return ".".join(parts)

@@ -5,21 +5,30 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import groupby
-from pathlib import PurePosixPath
 
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.options import Run
-from iac_wrapper.program.detection.candidate import MISSING, Candidate, absent, judge, module_name
+from iac_wrapper.program.detection.candidate import MISSING, Candidate, absent, judge
+from iac_wrapper.program.detection.imports import module_of, uses_bare_names
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.python_files import may_hold_programs
+from iac_wrapper.program.detection.ranking import STEMS, ordered
+from iac_wrapper.program.detection.refusals import no_such_module
+from iac_wrapper.program.detection.scripts import scripts
 from iac_wrapper.program.detection.served_objects import served_objects
 from iac_wrapper.program.detection.web_objects import WORDS
-from iac_wrapper.program.python_project import PYPROJECT, inside, read_pyproject, table
+from iac_wrapper.program.python_project import inside
 
 BINARY = "main"
 """The program of a repository that is not Python, at its root; /app/main in the image."""
 
-_PROGRAM_WORDS = re.compile(rb"main|" + WORDS.pattern)
+_PROGRAM_WORDS = re.compile(
+    rb"main|^(src/)?[^/]+\.py$|(^|/)(.*_)?("
+    + "|".join(STEMS).encode()
+    + rb")\.py$|"
+    + WORDS.pattern
+)
+"""One of these is in the path or the text of every file that the search looks at."""
 
 Rank = list[Candidate]
 """Candidates of equal right: more than one that could run is a question to the user."""
@@ -46,20 +55,9 @@ def later(project: Project) -> Iterator[Rank]:
 
 
 def scan(project: Project) -> Iterator[Rank]:
-    """Every other Python file that has a __main__ guard or a main(), the nearest to the root first.
-
-    A file with a guard comes before one whose main() would have to be called for it.
-    """
-    files = project.files_with(_PROGRAM_WORDS)
-    found = [_scanned(project, relative) for relative in files]
-    usable = sorted((c for c in found if c.entrypoint and _is_program(c)), key=_distance)
-    for _, group in groupby(usable, key=_distance):
-        yield list(group)
-
-
-def _distance(candidate: Candidate) -> tuple[int, bool]:
-    entrypoint = candidate.entrypoint
-    return candidate.name.count("/"), entrypoint is None or bool(entrypoint.function)
+    """Every other Python file that could be run, see `ranking`."""
+    found = [_scanned(project, relative) for relative in project.files_with(_PROGRAM_WORDS)]
+    yield from ordered(project, [candidate for candidate in found if candidate.entrypoint])
 
 
 def binary(project: Project) -> Candidate:
@@ -80,28 +78,35 @@ def binary(project: Project) -> Candidate:
 
 
 def _scripts(project: Project) -> Iterator[Candidate]:
-    """The first [project.scripts] entry; the others are its losers."""
-    pyproject = read_pyproject(project.root)
-    where = "[project.scripts]"
-    scripts = table(pyproject, "project", "scripts")
-    if not scripts:
-        where = "[tool.poetry.scripts]"
-        scripts = table(pyproject, "tool", "poetry", "scripts")
-    if not scripts:
-        note = f"no such table in {PYPROJECT}" if pyproject else MISSING
-        yield absent("[project.scripts]", note)
-    for position, (name, value) in enumerate(scripts.items()):
+    """The first [project.scripts] entry, or that of an older table; the others are its losers."""
+    where, file, found = scripts(project.root)
+    if not found:
+        yield absent(where, f"no such table in {file}" if file else MISSING)
+    for position, (name, value) in enumerate(found.items()):
         label = f"{where} {name}"
-        module, colon, function = (part.strip() for part in str(value).split("[")[0].partition(":"))
+        module, colon, function = (part.strip() for part in value.split("[")[0].partition(":"))
         if not (colon and module and function):
             yield Candidate(label, note=f"{value!r} is not of the form module:function")
         elif position:
             yield Candidate(label, note="not the first script")
+        elif _is_nowhere(project, module):
+            raise no_such_module(label, value, file)
         else:
-            reason = f"{label} is the first script in {PYPROJECT}"
+            reason = f"{label} is the first script in {file}"
             run = run_of(project, module, function)
             entrypoint = Entrypoint("module", module, function, reason, run=run)
             yield Candidate(label, entrypoint, reason)
+
+
+def _is_nowhere(project: Project, module: str) -> bool:
+    """Whether no file could be meant: neither of the checkout nor of what it requires."""
+    top = module.partition(".")[0]
+    if not top.isidentifier():
+        return True
+    if project.declared & {top.lower(), top.lower().replace("_", "-")}:
+        return False
+    ways = (f"{folders}{top}{end}" for folders in ("", "*/", "*/*/") for end in ("", ".*"))
+    return not any(True for way in ways for _ in project.root.glob(way))
 
 
 def run_of(project: Project, module: str, function: str) -> Run | None:
@@ -116,26 +121,23 @@ def run_of(project: Project, module: str, function: str) -> Run | None:
 def _packages(project: Project, parent: str) -> Iterator[Rank]:
     """``{package}/__main__.py`` below `parent`; the package named like the project first."""
     prefix = f"{parent}/" if parent else ""
-    own = str(table(read_pyproject(project.root), "project").get("name", ""))
     names = sorted(path.parent.name for path in (project.root / parent).glob("*/__main__.py"))
-    programs = [name for name in names if may_hold_programs(name) and name != "src"]
-    named = [name for name in programs if name.lower() == own.lower().replace("-", "_")]
+    own = {"src", *(f.path.removeprefix(prefix) for f in project.folders if f.is_python)}
+    programs = [name for name in names if may_hold_programs(name) and name not in own]
+    named = [name for name in programs if name.lower() in project.names]
     for group in (named, [name for name in programs if name not in named]):
-        judged = [judge(project, f"{prefix}{name}/__main__.py", module=name) for name in group]
+        judged = [_package(project, prefix, name) for name in group]
         if judged:
             yield judged
     if not programs:
         yield [absent(f"{prefix}{{package}}/__main__.py")]
 
 
+def _package(project: Project, prefix: str, name: str) -> Candidate:
+    relative = f"{prefix}{name}/__main__.py"
+    is_script = uses_bare_names(project, relative) and not module_of(project, relative)
+    return judge(project, relative, module=None if is_script else name)
+
+
 def _scanned(project: Project, relative: str) -> Candidate:
-    path = PurePosixPath(relative)
-    packaged = path.parent.name and (project.root / path.parent / "__init__.py").is_file()
-    return judge(project, relative, module=module_name(relative) if packaged else None)
-
-
-def _is_program(candidate: Candidate) -> bool:
-    """The scan takes no file that merely acts: any module with side effects does."""
-    assert candidate.entrypoint is not None  # noqa: S101 - the caller filtered
-    entrypoint = candidate.entrypoint
-    return candidate.guarded or bool(entrypoint.function or entrypoint.args)
+    return judge(project, relative, module=module_of(project, relative))

@@ -6,12 +6,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from iac_wrapper.errors import EntrypointError
 from iac_wrapper.model.entrypoint import Entrypoint, EntrypointKind
 from iac_wrapper.program.detection import commands
+from iac_wrapper.program.detection.own_files import module_file
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.serving import surely
 from iac_wrapper.program.python_project import inside
@@ -21,6 +22,9 @@ _PARAMETER = re.compile(r"\$\{[^{}`()]*\}")
 _PYTHON = re.compile(r"(?:\S*/)?python(?:3(?:\.\d+)?)?")
 _WRAPPERS = re.compile(r"(?:pipenv|poetry|uv|pdm|hatch) run (?=[^-\s])")
 """They would look for an environment of their own; the packages are already on PATH."""
+
+_CALL = re.compile(r"(?<=\s)([\w.]+:[\w.]+\(\))(?=\s|$)")
+"""An application factory, as gunicorn takes it."""
 
 _SHELL_WORDS = {
     *(".", ":", "[", "case", "cd", "eval", "exec", "export", "for", "if", "set", "source"),
@@ -49,7 +53,7 @@ class CommandLine:
         Raises:
             EntrypointError: it cannot be read, or names a file that is not in the checkout.
         """
-        text = _WRAPPERS.sub("", self.text, count=1)
+        text = _quoted(_WRAPPERS.sub("", self.text, count=1))
         plain = _PORT.sub("$PORT", text)
         words = self._words(plain)
         if _needs_shell(plain, words):
@@ -58,6 +62,14 @@ class CommandLine:
 
     def _program(self, words: list[str]) -> Entrypoint:
         program, *args = words
+        where, _, function = program.removeprefix("./").partition(":")
+        if function and all(part.isidentifier() for part in function.split(".")):
+            if where.endswith(".py"):
+                self._file(where)
+                return replace(self._made("script", where, args), function=function)
+            found, rest = module_file(self.project.root, where.split("."), "")
+            if found and not rest:
+                return replace(self._made("module", where, args), function=function)
         if _PYTHON.fullmatch(program):
             return self._python(args)
         if program.endswith(".py") and inside(self.project.root, program):
@@ -111,6 +123,11 @@ class CommandLine:
             expected="a command that runs in the root of the repository",
             next_step=next_step or self.next_step,
         )
+
+
+def _quoted(text: str) -> str:
+    """``gunicorn shop:make()`` as its author means it: to a shell the parentheses are an error."""
+    return text if set(text) & set("'\"") else _CALL.sub(r"'\1'", text)
 
 
 def _needs_shell(text: str, words: list[str]) -> bool:

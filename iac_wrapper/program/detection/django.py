@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from iac_wrapper.model.entrypoint import Entrypoint
-from iac_wrapper.program.detection.candidate import Candidate, module_name, served
+from iac_wrapper.program.detection.candidate import Candidate, served
+from iac_wrapper.program.detection.own_files import module_name
 from iac_wrapper.program.detection.project import MANAGE, Project
 from iac_wrapper.program.detection.web_objects import Kind, WebApp
 from iac_wrapper.program.detection.web_server import declared_server

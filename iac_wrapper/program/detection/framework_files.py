@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import PurePosixPath
 
-from iac_wrapper.program.detection.candidate import Candidate, marked, module_name
+from iac_wrapper.program.detection.candidate import Candidate, marked
 from iac_wrapper.program.detection.frameworks import FRAMEWORKS, Mark
-from iac_wrapper.program.detection.own_files import located
+from iac_wrapper.program.detection.own_files import located, module_name
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.served_objects import own_servers
 

@@ -133,6 +133,18 @@ def imported_names(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str
             yield alias.asname or alias.name, f"{module}{joint}{alias.name}"
 
 
+def imported_modules(tree: ast.Module) -> frozenset[str]:
+    """Everything that the file imports, wherever in it: dotted, with the dots of a relative import;
+    a name that is taken from a module is the last part."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {full for _, full in imported_names(node)}
+    return frozenset(found)
+
+
 def _root(decorator: ast.expr) -> str:
     """``app`` of ``@app.command()``."""
     while isinstance(decorator, ast.Call | ast.Attribute):

@@ -11,8 +11,9 @@ from pathlib import Path, PurePosixPath
 from iac_wrapper.errors import EntrypointError
 from iac_wrapper.model.entrypoint import Entrypoint, EntrypointSource
 from iac_wrapper.program.detection import commands, django
-from iac_wrapper.program.detection.candidate import judge, module_name, served
+from iac_wrapper.program.detection.candidate import judge, served_file
 from iac_wrapper.program.detection.command_line import CommandLine
+from iac_wrapper.program.detection.own_files import module_name
 from iac_wrapper.program.detection.project import MANAGE, Project
 from iac_wrapper.program.detection.python_source import PythonSource
 from iac_wrapper.program.detection.serving import surely
@@ -93,8 +94,9 @@ class _Resolver:
     def _is_command(self) -> bool:
         """Several words. A single one is a module or a path; so is a file with a blank in it."""
         value = self.override.value
-        file = value.removeprefix("/app/").removeprefix("./").partition(":")[0]
-        return len(value.split()) > 1 and inside(self.root, file) is None
+        file, _, function = value.removeprefix("/app/").removeprefix("./").partition(":")
+        has_words = len(value.split()) > 1
+        return has_words and (len(function.split()) > 1 or inside(self.root, file) is None)
 
     def _command(self) -> Entrypoint:
         name, value = self.override.name, self.override.value
@@ -126,6 +128,7 @@ class _Resolver:
 
     def _module(self, module: str, function: str | None) -> Entrypoint:
         """A module of the checkout is checked; any other must come from the dependencies."""
+        module = module.removesuffix(".__init__") if function else module
         base = module.replace(".", "/")
         top = base.split("/", maxsplit=1)[0]
         for prefix in ("", "src/"):
@@ -162,7 +165,7 @@ class _Resolver:
 
     def _served(self, relative: str, module: str | None, app: WebApp) -> Entrypoint:
         name = module or module_name(relative)
-        return served(self.project, app, name, relative)
+        return served_file(self.project, app, name, relative)
 
     def _check_function(self, source: PythonSource, relative: str, function: str) -> None:
         name = function.partition(".")[0]

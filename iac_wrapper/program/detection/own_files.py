@@ -41,3 +41,13 @@ def located(root: Path, dotted: str, by: str) -> tuple[str, list[str]]:
     if not found and written != name:  # ``from . import x``, where x is in __init__
         return f"{folder}/__init__.py", parts
     return found, rest
+
+
+def module_name(relative: str) -> str:
+    """The dotted name of a Python file seen from the root: ``src`` and ``__init__`` are no part."""
+    parts = list(PurePosixPath(relative).with_suffix("").parts)
+    if parts[0] == "src" and len(parts) > 1:
+        del parts[0]
+    if parts[-1] == "__init__" and len(parts) > 1:
+        del parts[-1]
+    return ".".join(parts)

@@ -1,20 +1,23 @@
 """Procfile: the commands by which the author's own platform runs the repository.
 
-A service is the web process or else the worker. Others run where an entry says `processes:`; what
-is not run is said.
+A service is the web process, or else the worker, or else the only one. Others run where an entry
+says `processes:`; what is not run is said.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.options import Run
 from iac_wrapper.program.detection.command_line import CommandLine
+from iac_wrapper.program.detection.markers import language_marker, python_marker
+from iac_wrapper.program.detection.other_kinds import other_kind
 from iac_wrapper.program.detection.project import Project
+from iac_wrapper.program.detection.refusals import not_python
 from iac_wrapper.program.python_project import read_text
 
 PROCFILE = "Procfile"
@@ -48,10 +51,22 @@ def read_procfile(root: Path) -> list[Process]:
     return found
 
 
-def main_process(processes: Sequence[Process]) -> Process | None:
-    """The process that a service is: ``web``, or ``worker`` where there is no ``web``."""
+def main_process(processes: Sequence[Process], declared: Collection[str] = ()) -> Process | None:
+    """The process that a service is: ``web``, else ``worker``, else the only one that there is.
+
+    Args:
+        processes: those of the Procfile.
+        declared: names of those that run as services of their own.
+    """
     by_name = {process.name: process for process in processes}
-    return by_name.get("web") or by_name.get("worker")
+    others = undecided(processes, declared)
+    only = others[0] if len(others) == 1 else None
+    return by_name.get("web") or by_name.get("worker") or only
+
+
+def undecided(processes: Sequence[Process], declared: Collection[str] = ()) -> list[Process]:
+    """Those that could be the service; ``release`` ends."""
+    return [p for p in processes if p.name != RELEASE and p.name not in declared]
 
 
 def left_out(
@@ -83,7 +98,19 @@ def entrypoint(project: Project, process: Process) -> Entrypoint:
         process.command,
         where=f"{PROCFILE}:{process.number}",
         found=f"{process.name}: {process.command}",
-        next_step="correct that line, or write `entrypoint:` in repos.yaml",
+        next_step=_instead(project) or "correct that line, or write `entrypoint:` in repos.yaml",
     ).entrypoint()
-    run: Run = "web" if process.name == "web" else "worker"
-    return replace(found, reason=f"{process.name}: in the {PROCFILE}", run=run)
+    is_elsewhere = found.kind == "command" and not found.target.startswith("/app/")
+    if is_elsewhere and language_marker(project.root) and (instead := _instead(project)):
+        raise not_python(process.command, f"{PROCFILE}:{process.number}", instead)
+    named = _RUNS.get(process.name)
+    return replace(found, reason=f"{process.name}: in the {PROCFILE}", run=named or found.run)
+
+
+_RUNS: Mapping[str, Run] = {"web": "web", "worker": "worker"}
+"""What a process is for, by its name."""
+
+
+def _instead(project: Project) -> str:
+    """What would work for a checkout whose program is in another language."""
+    return "" if python_marker(project.root) else other_kind(project.root)

@@ -7,14 +7,20 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from iac_wrapper.program.detection import python_source
+from iac_wrapper.program.detection import markers, python_source
+from iac_wrapper.program.detection.folders import Folder, find_folders
 from iac_wrapper.program.detection.followed import Follower
 from iac_wrapper.program.detection.python_files import python_files
 from iac_wrapper.program.detection.python_source import PythonSource
 from iac_wrapper.program.detection.web_objects import IMPORTERS
-from iac_wrapper.program.python_project import declared_packages, inside
+from iac_wrapper.program.python_project import (
+    declared_packages,
+    inside,
+    read_pyproject,
+    table,
+)
 
-MANAGE = "manage.py"
+MANAGE = markers.MANAGE
 """Django's command: its folder is where a project's imports start."""
 
 _KEPT_BYTES = 100_000
@@ -23,14 +29,40 @@ _KEPT_BYTES = 100_000
 
 @dataclass(frozen=True)
 class Project:
-    """The checkout `root`; only read."""
+    """The checkout `root`; only read.
+
+    `name` is what its slug calls it; `above` is the folder that says what it needs, None: its own.
+    """
 
     root: Path
+    name: str = ""
+    above: Path | None = None
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """What the project is called, in lower case with underscores."""
+        pyproject = read_pyproject(self.root)
+        tables = table(pyproject, "project"), table(pyproject, "tool", "poetry")
+        given = (self.name, *(str(each.get("name", "")) for each in tables))
+        return frozenset(re.sub(r"[-. ]", "_", name.lower()) for name in given if name)
+
+    @cached_property
+    def folders(self) -> tuple[Folder, ...]:
+        """Folders in it that are projects of their own."""
+        return find_folders(self.root)
+
+    @cached_property
+    def is_python(self) -> bool:
+        """Whether any program in it is likely to be what it is for: it says what it needs of
+        Python, or neither it nor a folder in it is a project of another kind."""
+        if self.above or markers.python_marker(self.root):
+            return True
+        return not (self.folders or markers.language_marker(self.root))
 
     @cached_property
     def declared(self) -> frozenset[str]:
         """Canonical names of the packages that it asks for."""
-        return declared_packages(self.root)
+        return declared_packages(self.above or self.root)
 
     @cached_property
     def local(self) -> frozenset[str]:
@@ -49,8 +81,9 @@ class Project:
 
     @cached_property
     def _files(self) -> list[tuple[str, Path]]:
-        found = ((relative, inside(self.root, relative)) for relative in python_files(self.root))
-        return [(r, path) for r, path in found if path and not self._is_of_another(r)]
+        own = [folder.path for folder in self.folders if folder.is_python]
+        names = python_files(self.root, without=own)
+        return [(name, path) for name in names if (path := inside(self.root, name))]
 
     def _text(self, relative: str, path: Path) -> bytes:
         """What a file holds; read once, unless it is large."""
@@ -64,11 +97,6 @@ class Project:
     @cached_property
     def _texts(self) -> dict[str, bytes]:
         return {}
-
-    def _is_of_another(self, relative: str) -> bool:
-        """Whether a file belongs to a Django project in a folder: its imports start from there."""
-        folders = PurePosixPath(relative).parents
-        return any(f.name and inside(self.root, f"{f}/{MANAGE}") for f in folders)
 
     def source(self, relative: str) -> PythonSource | None:
         """What the Python file `relative` does, None without the file."""

@@ -3,32 +3,54 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
 _NOT_PROGRAMS = {
-    *("alembic", "benchmarks", "build", "dist", "doc", "docs", "env", "example", "examples"),
-    *("migrations", "node_modules", "samples", "scripts", "site-packages", "test", "tests"),
-    "venv",
+    *("alembic", "bench", "benchmark", "benchmarks", "build", "dist", "doc", "docs", "docs_src"),
+    *("e2e", "env", "example", "examples", "fixtures", "migrations", "node_modules", "notebooks"),
+    *("sample", "samples", "scripts", "site-packages", "test", "testing", "tests", "third_party"),
+    *("vendor", "venv"),
 }
 """Directories whose programs serve the project's developers, not its users."""
 
 _NOT_ENTRYPOINTS = {
-    *("setup.py", "conftest.py", "noxfile.py", "fabfile.py", "tasks.py", "tests.py", "manage.py"),
+    *("setup.py", "conftest.py", "noxfile.py", "fabfile.py", "tasks.py", "manage.py"),
+    *("test.py", "tests.py", "example.py", "examples.py", "gunicorn.conf.py"),
 }
 """Files with a guard that wait for a command; without one they print their usage and exit."""
+
+_ASIDE = re.compile(
+    r"""
+    (.*_)?(client|clients|helper|helpers|util|utils|common|constants|version)
+    |(settings|config|conf|logger|logging_config)(_.*)?|(.*_)?(settings|config|conf)
+    |(.*_)?(pre_?start|initial_data|benchmark|bench|backfill|migrations?|fixtures?)(_.*)?
+    |(init|create|seed|setup|reset|drop|populate|wait_for|migrate|load_?test|test|check)(_.*)?
+    |(install|lint|build_docs|release)
+    """,
+    re.X,
+)
+"""Names of what other programs use, or people run beside the service."""
 
 _SCAN_DEPTH = 3
 _SCAN_FILES = 500
 """Bounds of the scan: parsing a file costs about a millisecond."""
 
 
-def python_files(root: Path) -> list[str]:
-    """Paths relative to `root`, with forward slashes; at most `_SCAN_FILES`, `_SCAN_DEPTH` deep."""
+def python_files(root: Path, without: Collection[str] = ()) -> list[str]:
+    """Paths relative to `root`, with forward slashes; at most `_SCAN_FILES`, `_SCAN_DEPTH` deep.
+
+    Args:
+        root: the checkout.
+        without: folders to leave out.
+    """
     files: list[str] = []
     for folder, directories, names in os.walk(root):
         relative = PurePosixPath(Path(folder).relative_to(root).as_posix())
         deep = len(relative.parts) >= _SCAN_DEPTH
         directories[:] = [] if deep else sorted(filter(may_hold_programs, directories))
+        directories[:] = [name for name in directories if str(relative / name) not in without]
         files.extend(str(relative / name) for name in sorted(names) if _may_be_program(name))
         if len(files) >= _SCAN_FILES:
             break
@@ -37,7 +59,12 @@ def python_files(root: Path) -> list[str]:
 
 def may_hold_programs(directory: str) -> bool:
     """False for the name of a folder of tests, examples, documents and the like."""
-    return directory not in _NOT_PROGRAMS and not directory.startswith((".", "_"))
+    return directory.lower() not in _NOT_PROGRAMS and not directory.startswith((".", "_"))
+
+
+def is_aside(stem: str) -> bool:
+    """Whether a file of this name is a helper of the program rather than the program."""
+    return bool(_ASIDE.fullmatch(stem.lower()))
 
 
 def _may_be_program(name: str) -> bool:
@@ -45,5 +72,5 @@ def _may_be_program(name: str) -> bool:
         name.endswith(".py")
         and name not in _NOT_ENTRYPOINTS
         and not name.startswith("test_")
-        and not name.endswith("_test.py")
+        and not name.endswith(("_test.py", "_pb2.py", "_pb2_grpc.py"))
     )

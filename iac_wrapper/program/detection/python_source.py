@@ -10,7 +10,7 @@ from pathlib import Path
 
 from iac_wrapper.model.options import Run
 from iac_wrapper.program.detection.frameworks import Mark, marks
-from iac_wrapper.program.detection.origins import OWN, Origins
+from iac_wrapper.program.detection.origins import OWN, Origins, imported_modules
 from iac_wrapper.program.detection.serving import Serving, functions_that_run
 from iac_wrapper.program.detection.syntax import (
     Definition,
@@ -43,6 +43,7 @@ class PythonSource:
     `may_follow` says that its web application may be made by other code of the repository.
     `marks` make it a program of frameworks with a tool; `own_imports` are the dotted names
     (`origins`) that it takes from files of the repository.
+    `imports` are as `imported_modules` has them.
     `fault` is a sentence with the line if the file does not parse.
     """
 
@@ -61,6 +62,7 @@ class PythonSource:
     marks: tuple[Mark, ...] = ()
     own_imports: frozenset[str] = frozenset()
     objects: frozenset[str] = frozenset()
+    imports: frozenset[str] = frozenset()
     open_ended: bool = False
     fault: str | None = None
     fault_line: int | None = None
@@ -136,6 +138,7 @@ class _SourceReader:
             marks=marks(self.tree, self.origins),
             own_imports=self.origins.own_imports(),
             objects=frozenset({*self.assigned, *self.imported}),
+            imports=imported_modules(self.tree),
             open_ended=self.open_ended,
         )
 

@@ -15,6 +15,7 @@ from functools import partial
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.options import Run
 from iac_wrapper.program.detection import commands
+from iac_wrapper.program.detection.imports import are_alone
 from iac_wrapper.program.detection.origins import Origins
 from iac_wrapper.program.detection.own_files import located, module_file
 from iac_wrapper.program.detection.project import Project
@@ -30,7 +31,10 @@ MAX_BYTES = 500_000
 
 def run(project: Project, entrypoint: Entrypoint) -> Run | None:
     """What the program is for, None if its code does not tell."""
+    if entrypoint.kind == "shell":
+        return None
     reach = _Reach(project)
+    reach.alone = are_alone(project, reach.program(entrypoint))
     try:
         certain = surely(reach.kinds(entrypoint, certain=True))
         if certain:
@@ -52,6 +56,7 @@ class _File:
 @dataclass
 class _Reach:
     project: Project
+    alone: bool = False
     files: dict[tuple[str, bool], _File | None] = field(default_factory=dict)
     known: dict[tuple[str, str, bool], set[Run]] = field(default_factory=dict)
 
@@ -59,17 +64,20 @@ class _Reach:
         if entrypoint.kind in ("binary", "command"):
             return self._script(entrypoint.target)
         is_imported = entrypoint.kind == "module" and entrypoint.function is not None
-        relative = entrypoint.target
-        if entrypoint.kind == "module":
-            parts = entrypoint.target.split(".")
-            relative = module_file(self.project.root, parts, "", main=not is_imported)[0]
-        file = self.file(relative, imported=is_imported)
+        file = self.file(self.program(entrypoint), imported=is_imported)
         if file is None:
             return set()
         found = file.serving.kinds(file.body, certain=certain)
         if entrypoint.function:
             found |= file.serving.named(entrypoint.function.split("."), certain=certain)
         return found
+
+    def program(self, entrypoint: Entrypoint) -> str:
+        """The file that a script or a module of the repository is."""
+        if entrypoint.kind != "module":
+            return entrypoint.target
+        main = entrypoint.function is None
+        return module_file(self.project.root, entrypoint.target.split("."), "", main=main)[0]
 
     def _script(self, target: str) -> set[Run]:
         """An executable file: what its lines start if it is a shell's."""
@@ -99,7 +107,7 @@ class _Reach:
         except (SyntaxError, ValueError, MemoryError):
             return None
         origins = Origins(tree, self.project.local | beside)
-        serving = Serving(origins, _From(self, relative), imported=imported)
+        serving = Serving(origins, _From(self, relative), imported=imported, alone=self.alone)
         return _File(relative, tree.body, serving)
 
     def once(self, key: tuple[str, str, bool], ask: Callable[[], set[Run]]) -> set[Run]:

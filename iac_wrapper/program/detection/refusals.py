@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 from iac_wrapper.errors import EntrypointError
+from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection.candidate import MISSING, Candidate
+from iac_wrapper.program.detection.folders import Folder, below
+from iac_wrapper.program.detection.markers import language_marker
+from iac_wrapper.program.detection.other_kinds import in_language, other_kind, own_dockerfile
+from iac_wrapper.program.detection.project import Project
 
 _WELL_KNOWN = ("__main__.py", "main.py", "app.py", "pyproject.toml", "Procfile")
 _TO_WRITE = "entrypoint: package.module:function"
@@ -28,9 +34,19 @@ def does_not_parse(candidate: Candidate) -> EntrypointError:
     )
 
 
-def several(where: str, slug: str, candidates: list[Candidate]) -> EntrypointError:
-    """More than one candidate of equal right: which one is meant is not ours to guess."""
+def several(
+    where: str, slug: str, candidates: list[Candidate], others: Sequence[str] = ()
+) -> EntrypointError:
+    """More than one candidate of equal right: which one is meant is not ours to guess.
+
+    Args:
+        where: ``file:line`` of the app in repos.yaml.
+        slug: what repos.yaml calls the repository.
+        candidates: those of equal right.
+        others: files by which other platforms know what to start.
+    """
     entries = [f"- slug: {slug}\n  entrypoint: {c.write}    # {c.note}" for c in candidates]
+    entries += (f"or the command that {file} starts: it is not read" for file in others)
     return EntrypointError(
         "several programs could be meant, and nothing in the repository says which",
         where=where or None,
@@ -41,23 +57,88 @@ def several(where: str, slug: str, candidates: list[Candidate]) -> EntrypointErr
     )
 
 
-def nothing_to_run(root: Path, where: str, candidates: list[Candidate]) -> EntrypointError:
+def no_such_module(label: str, value: str, file: str) -> EntrypointError:
+    """The script that the author names is in no file: another program is not what was meant."""
+    return EntrypointError(
+        f"{label} names a module that is not in the checkout",
+        where=file,
+        found=value,
+        expected="a module of the repository",
+        next_step="correct that line in the repository, or write `entrypoint:` in its entry",
+    )
+
+
+def not_python(command: str, where: str, instead: str) -> EntrypointError:
+    """The command starts a program that comes with another language."""
+    return EntrypointError(
+        "the program of that command is not in an image for Python",
+        where=where,
+        found=command,
+        expected="a program of the checkout, or of packages that its requirements name",
+        next_step=instead,
+    )
+
+
+def several_folders(
+    project: Project, where: str, slug: str, programs: Mapping[Folder, Entrypoint]
+) -> EntrypointError:
+    """More than one folder is a project of its own, and the root is none that can be run."""
+    folders = project.folders
+    lines = [_folder_line(project, slug, folder, programs.get(folder)) for folder in folders]
+    if marker := language_marker(project.root):
+        lines.insert(0, f"the root: {in_language(project.root, marker)}")
+    named = [f"{folder.path} ({folder.marker})" for folder in folders]
+    return EntrypointError(
+        "several projects lie in folders of this repository, and none that runs at its root",
+        where=where or None,
+        found=_listing([*([f"the root ({marker})"] if marker else []), *named]),
+        expected="an entry for each folder that is to run",
+        next_step="write the entries that are wanted of these to repos.yaml",
+        detail="\n".join(lines),
+    )
+
+
+def _folder_line(project: Project, slug: str, folder: Folder, program: Entrypoint | None) -> str:
+    line = f"- slug: {below(slug, folder.path)}    # {folder.marker}"
+    if folder.is_python:
+        inner = f"{folder.path}/" if program and program.kind == "script" else ""
+        return f"{line}: runs {inner}{program.display}" if program else line
+    build = own_dockerfile(project.root / folder.path)
+    return (
+        f"{line}: add {build}" if build else f"{line}: needs a Dockerfile and `build: dockerfile`"
+    )
+
+
+def several_processes(where: str, names: Sequence[str]) -> EntrypointError:
+    """The Procfile has processes, and none by the name of the one that a service is."""
+    return EntrypointError(
+        f"the {PROCFILE} has several processes, and neither a `web:` nor a `worker:` among them",
+        where=where or None,
+        found=", ".join(names),
+        expected="one that is the service; the others run as `processes:` of its entry",
+        next_step=f"copy the command of one of them to `entrypoint:` in its entry, or rename it"
+        f" to `web:` or `worker:` in the {PROCFILE}",
+    )
+
+
+def nothing_to_run(project: Project, where: str, candidates: list[Candidate]) -> EntrypointError:
     """No candidate fits."""
+    root = project.root
     names = sorted(path.name for path in root.iterdir() if path.name != ".git")
-    procfile = "no web: or worker: line" if (root / PROCFILE).is_file() else MISSING
+    procfile = "no process but `release:`" if (root / PROCFILE).is_file() else MISSING
     lines = [
         "an override (entrypoint:, ENTRYPOINT, LABEL ENTRYPOINT in the Dockerfile): none",
         f"{PROCFILE}: {procfile}",
         *(f"{c.name}: {c.note}" for c in candidates),
     ]
     _insert(lines, APP, "a web application for which the requirements name a server: none")
-    _insert(lines, BINARY, "any other file with a __main__ guard or main(): none")
+    _insert(lines, BINARY, "any other file that could be a program: none")
     return EntrypointError(
         "nothing to run in the checkout",
         where=where or None,
         found=_listing(names),
         expected="one of the files below, or an entrypoint: of your own",
-        next_step=_hint(root, names),
+        next_step=other_kind(root) or _hint(root, names),
         detail="looked for, in this order:\n" + "\n".join(lines),
     )
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from iac_wrapper.program.detection import django
-from iac_wrapper.program.detection.candidate import Candidate, module_name, serve
+from iac_wrapper.program.detection.candidate import Candidate, serve
+from iac_wrapper.program.detection.own_files import module_name
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.web_objects import WORDS, WebApp
 from iac_wrapper.program.detection.web_server import declared_server

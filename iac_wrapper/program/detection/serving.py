@@ -42,16 +42,23 @@ class Serving:
         elsewhere: where to look for what it takes from other files of the repository; None: there
             nothing is known.
         imported: whether it is imported, so that its ``__main__`` guard is skipped.
+        alone: whether none of the files of the repository that it uses can accept a connection.
     """
 
     def __init__(
-        self, origins: Origins, elsewhere: Elsewhere | None = None, *, imported: bool = False
+        self,
+        origins: Origins,
+        elsewhere: Elsewhere | None = None,
+        *,
+        imported: bool = False,
+        alone: bool = False,
     ) -> None:
         self._origins = origins
         self._elsewhere = elsewhere
         self._imported = imported
         packages = origins.packages()
-        self._alone = packages <= libraries.ALONE
+        self._alone = alone or packages <= libraries.ALONE
+        self._all_alone = alone
         self._has_commands = bool(packages & libraries.COMMAND_LINES)
         self._known: dict[tuple[str, bool], set[Run]] = {}
 
@@ -185,7 +192,7 @@ class Serving:
         """
         if not isinstance(node, ast.While) or not _is_true(node.test):
             return False
-        if certain and self._elsewhere:
+        if certain and self._elsewhere and not self._all_alone:
             return False
         inner = [part for statement in node.body for part in ast.walk(statement)]
         sleeps = any(isinstance(n, ast.Call) and last_name(n) == "sleep" for n in inner)

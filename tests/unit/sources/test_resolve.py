@@ -9,7 +9,7 @@ from iac_wrapper.errors import ConfigError, SourceError
 from iac_wrapper.files.repos_file import from_slugs
 from iac_wrapper.model.app import Checkout
 from iac_wrapper.settings import Settings
-from iac_wrapper.sources.resolve import LockedCommits, resolve
+from iac_wrapper.sources.resolve import LockedCommits, narrowed, resolve
 from tests.support.git_server import GitServer, Link, Repository
 
 pytestmark = pytest.mark.slow
@@ -210,6 +210,14 @@ def test_missing_subdirectory(host: Host, tmp_path: Path, slug: str) -> None:
     with pytest.raises(SourceError, match="no such subdirectory") as caught:
         host.resolve(slug)
     assert caught.value.detail == "app/"
+
+
+def test_a_folder_of_a_checkout_is_what_its_slug_would_be(host: Host) -> None:
+    """The same files and the same tree, so the same image."""
+    whole, part = host.resolve("gh:acme/hello#v1", "gh:acme/hello#v1:app/web")
+    found = narrowed(whole, "app/web")
+    assert (found.path, found.tree, found.commit) == (part.path, part.tree, part.commit)
+    assert narrowed(whole, "") is whole
 
 
 def test_subdirectory_through_a_link(host: Host, tmp_path: Path) -> None:

@@ -39,6 +39,10 @@ def checkout(root: Path) -> Path:
         ("python jobs/run.py --fast", "script", "jobs/run.py", ("--fast",), None),
         ("cd jobs && python run.py", "shell", "cd jobs && exec python run.py", (), None),
         ("sleep 1; exec celery beat", "shell", "sleep 1; exec celery beat", (), "worker"),
+        ("main.py --fast", "script", "main.py", ("--fast",), None),
+        (f"true && echo {'x' * 300}", "shell", f"true && exec echo {'x' * 300}", (), None),
+        ("jobs.run:main --fast", "module", "jobs.run", ("--fast",), None),
+        ("jobs/run.py:main --fast", "script", "jobs/run.py", ("--fast",), None),
         # One word is what it was, and so is a file with a blank in its name.
         ("gunicorn", "module", "gunicorn", (), "web"),
         ("my app.py", "script", "my app.py", (), None),
@@ -62,6 +66,7 @@ def test_commands(  # noqa: PLR0917 - the columns of the table above
         ("python missing.py --fast", "it names missing.py, which is not in the checkout"),
         ("./bin/missing --flag", "it names bin/missing, which is not in the checkout"),
         ("./notes.txt x", "notes.txt is not executable"),
+        ("jobs/missing.py:main --fast", "it names jobs/missing.py, which is not in the checkout"),
         ("gunicorn 'shop", "the command cannot be read: no closing quotation"),
     ],
 )

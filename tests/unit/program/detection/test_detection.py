@@ -189,7 +189,7 @@ def test_the_package_named_like_the_project_comes_first(tmp_path: Path) -> None:
 )
 def test_project_scripts(tmp_path: Path, toml: str, display: str | None) -> None:
     """The first script counts, Poetry's table too; one that is no reference is reported."""
-    root = tree(tmp_path, {"pyproject.toml": toml})
+    root = tree(tmp_path, {"pyproject.toml": toml, "p/__init__.py": ""})
     if display:
         assert detect(root).display == display
         return
@@ -273,7 +273,7 @@ def test_the_error_lists_everything_that_was_looked_for(tmp_path: Path) -> None:
         "a web application for which the requirements name a server",
         "app.py",
         "src/{package}/__main__.py",
-        "any other file with a __main__ guard or main()",
+        "any other file that could be a program",
         "/app/main",
     ]
     assert caught.value.found == "an empty directory"

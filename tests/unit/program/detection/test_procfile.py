@@ -37,6 +37,8 @@ def test_it_comes_before_every_place(tmp_path: Path) -> None:
         ('gunicorn "app:app" --bind "0.0.0.0:${PORT:-5000}"', GUNICORN),
         ("pipenv run gunicorn app:app --bind 0.0.0.0:${PORT}", GUNICORN),
         ("gunicorn 'shop:create_app()'", ("command", "gunicorn", ("shop:create_app()",))),
+        ("gunicorn shop:make() -w 2", ("command", "gunicorn", ("shop:make()", "-w", "2"))),
+        ("sh -c 'gunicorn shop:make() '", ("command", "sh", ("-c", "gunicorn shop:make() "))),
         ("python3 -u -m shop.web --port=$PORT", ("module", "shop.web", ("--port=$PORT",))),
         ("python bin/run.py", ("script", "bin/run.py", ())),
         ("python bin", ("command", "python", ("bin",))),
@@ -80,13 +82,51 @@ def test_other_processes_are_named(tmp_path: Path) -> None:
     assert detect(tmp_path, declared=["worker", "release"]).notes == ()
 
 
-def test_a_worker_alone(tmp_path: Path) -> None:
-    """Without web: the worker is the service; a clock alone leaves it to the other rules."""
-    chosen = found(tmp_path, "worker: celery -A shop worker\n").entrypoint
+def test_without_web_the_worker_is_the_service_else_the_only_process(tmp_path: Path) -> None:
+    """What others are for is read from their command or their code; `release:` ends."""
+    chosen = found(
+        tmp_path, "worker: celery -A shop worker\nbeat: celery -A shop beat\n"
+    ).entrypoint
     assert (chosen.display, chosen.run) == ("celery -A shop worker", "worker")
-    other = found(tmp_path, "clock: python clock.py\n")
-    assert other.entrypoint.target == "main.py"
-    assert other.notes[0].startswith("Procfile: clock: python clock.py is not run")
+    clock = found(tmp_path, "release: python web.py\nclock: python cron_task.py\n").entrypoint
+    assert (clock.display, clock.run, clock.reason) == (
+        "cron_task.py",
+        None,
+        "clock: in the Procfile",
+    )
+    api = found(tmp_path, "api: gunicorn shop:make()\n").entrypoint
+    assert (api.kind, api.display, api.run) == ("command", "gunicorn shop:make()", "web")
+    assert found(tmp_path, "release: python web.py\n").entrypoint.target == "main.py"
+    assert detect(tmp_path, declared=["clock"]).entrypoint.target == "main.py"
+
+
+def test_several_processes_without_web_leave_it_to_other_files(tmp_path: Path) -> None:
+    """None is meant more than another; without a program of another kind that is the answer."""
+    two = "clock: python web.py\nmail: python cron_task.py\n"
+    assert found(tmp_path, two).entrypoint.target == "main.py"
+    (tmp_path / "main.py").unlink()
+    with pytest.raises(EntrypointError, match="several processes") as caught:
+        detect(tmp_path)
+    assert caught.value.found == "clock, mail"
+
+
+def test_a_program_of_another_language_is_not_looked_for_in_vain(tmp_path: Path) -> None:
+    """It is in no image for Python; Python beside it makes the command its own business."""
+    files = {"Procfile": "web: bundle exec rackup -p $PORT\n", "Gemfile": ""}
+    with pytest.raises(EntrypointError, match="not in an image for Python") as caught:
+        detect(tree(tmp_path, files))
+    assert caught.value.where == "Procfile:1"
+    assert "Ruby (Gemfile) needs a Dockerfile" in str(caught.value.next_step)
+    python = tree(tmp_path, {"requirements.txt": "", "a.py": ""})
+    assert detect(python).entrypoint.target == "bundle"
+
+
+def test_a_command_of_another_language_is_answered_with_what_would_work(tmp_path: Path) -> None:
+    """The file that it names comes from a build that is not made here."""
+    files = {"Procfile": "web: bin/shop\n", "go.mod": "module example.test/shop\n"}
+    with pytest.raises(EntrypointError, match="bin/shop, which is not in the checkout") as caught:
+        detect(tree(tmp_path, files))
+    assert "Go (go.mod) needs a Dockerfile" in str(caught.value.next_step)
 
 
 @pytest.mark.parametrize(

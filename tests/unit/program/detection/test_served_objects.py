@@ -79,11 +79,13 @@ def test_a_program_that_serves_names_no_other_object(tmp_path: Path) -> None:
 
 
 def test_a_django_project_in_a_folder_is_one_of_its_own(tmp_path: Path) -> None:
-    """Its imports start from there: it cannot be served from the root, and the error says where."""
+    """Its imports start from there: it is started there, with what the root requires."""
     files = {f"backend/{name}": text for name, text in DJANGO.items()}
-    with pytest.raises(EntrypointError, match="nothing to run") as caught:
-        detect(tree(tmp_path, {**files, "requirements.txt": "gunicorn"}))
-    assert "add the folder to the slug, …#:backend" in str(caught.value.next_step)
+    found = detection.detect(tree(tmp_path, {**files, "requirements.txt": "gunicorn"}))
+    assert found.folder == ""
+    assert found.entrypoint.display == "gunicorn site.wsgi:application" + BIND
+    assert found.entrypoint.variables == (("PYTHONPATH", "/app/backend"),)
+    assert "the program of backend/ is started there, with what the root requires" in found.notes
     assert detect(tmp_path / "backend").display == "gunicorn site.wsgi:application" + BIND
 
 

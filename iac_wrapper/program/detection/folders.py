@@ -1,0 +1,128 @@
+"""Folders of a checkout that are projects of their own: a slug with `#:folder` deploys one."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.slug import Slug
+from iac_wrapper.program.detection.markers import (
+    DOCKERFILE,
+    MANAGE,
+    Marker,
+    language_marker,
+    python_marker,
+)
+from iac_wrapper.program.detection.python_files import may_hold_programs
+from iac_wrapper.program.python_project import inside
+
+_DEPTH = 2
+"""How deep they lie at most: ``services/api``."""
+
+_MAX_FOLDERS = 300
+"""How many folders are looked at: half a dozen look-ups each."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of the checkout, `path` relative to it, with the file that makes it a project."""
+
+    path: str
+    marker: Marker
+
+    @property
+    def is_python(self) -> bool:
+        """Whether its program can be run without a Dockerfile."""
+        return self.marker.language == "Python"
+
+    @property
+    def is_image(self) -> bool:
+        """Whether nothing but a Dockerfile says what it is."""
+        return self.marker.file == DOCKERFILE
+
+
+def find_folders(root: Path) -> tuple[Folder, ...]:
+    """The folders nearest to the root that are projects; what lies below one is part of it."""
+    found: list[Folder] = []
+    level = [root]
+    for _ in range(_DEPTH):
+        inner = [path for folder in level for path in _below(folder)][:_MAX_FOLDERS]
+        markers = {path: _marker(path) for path in inner}
+        found += [
+            Folder(path.relative_to(root).as_posix(), marker)
+            for path, marker in markers.items()
+            if marker
+        ]
+        level = [path for path, marker in markers.items() if not marker]
+    return tuple(sorted(found, key=lambda each: each.path))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Folders in it that may be a project; a link is none."""
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.is_symlink() and may_hold_programs(path.name):
+            yield path
+
+
+def _marker(folder: Path) -> Marker | None:
+    """A package is no project of its own, whatever requirements lie in it: its imports start above.
+
+    A Dockerfile counts beside files that it could copy: one alone often builds what lies above it.
+    """
+    python = python_marker(folder)
+    if python and (python.file == MANAGE or not inside(folder, "__init__.py")):
+        return python
+    if language := language_marker(folder):
+        return language
+    beside = [path for path in folder.iterdir() if path.name not in (DOCKERFILE, ".dockerignore")]
+    if beside and not python and inside(folder, DOCKERFILE):
+        return Marker(DOCKERFILE, "an image")
+    return None
+
+
+def below(slug: str, folder: str) -> str:
+    """The slug of a folder in the source that `slug` names."""
+    try:
+        parsed = Slug.parse(slug)
+        return parsed.with_subdir(f"{parsed.subdir or ''}/{folder}".lstrip("/")).text
+    except ConfigError:  # a folder that somebody named without ./
+        return f"{slug}#:{folder}"
+
+
+def label(slug: str) -> str:
+    """What a slug calls its project; empty: nothing."""
+    try:
+        return Slug.parse(slug).label
+    except ConfigError:
+        return ""
+
+
+def started_in(root: Path, folder: str, entrypoint: Entrypoint) -> Entrypoint:
+    """What a folder runs, found as if the folder were the checkout, for the whole checkout.
+
+    Args:
+        root: the folder on disk.
+        folder: the same, relative to the checkout.
+        entrypoint: what was found.
+    """
+    if entrypoint.kind == "script":
+        return replace(entrypoint, target=f"{folder}/{entrypoint.target}")
+    names_files = any(inside(root, arg) for arg in entrypoint.args)
+    if entrypoint.kind == "module" and (entrypoint.function or not names_files):
+        return with_path(entrypoint, folder)
+    line = entrypoint.target
+    if entrypoint.kind != "shell":
+        start = ("python", "-m") if entrypoint.kind == "module" else ()
+        words = (*start, line, *entrypoint.args)
+        line = "exec " + " ".join(w if "$PORT" in w else shlex.quote(w) for w in words)
+    return replace(entrypoint, kind="shell", target=f"cd {shlex.quote(folder)} && {line}", args=())
+
+
+def with_path(entrypoint: Entrypoint, folder: str) -> Entrypoint:
+    """The same, with a folder of the checkout among those in which Python finds modules."""
+    path = ("PYTHONPATH", f"/app/{folder}")
+    return replace(entrypoint, variables=(*entrypoint.variables, path))

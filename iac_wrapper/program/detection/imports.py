@@ -1,0 +1,116 @@
+"""What the imports of a file tell: which files it uses, and whether it is a module or a script.
+
+A script finds the files of its own folder by their bare names, a module those of its package.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from iac_wrapper.program.detection import libraries
+from iac_wrapper.program.detection.own_files import located, module_file, module_name
+from iac_wrapper.program.detection.project import Project
+from iac_wrapper.program.python_project import inside
+
+_MAX_FILES = 50
+"""How many files are followed, about a millisecond each."""
+
+
+def imported_files(project: Project, relative: str) -> set[str]:
+    """The files of the checkout that the file `relative` imports."""
+    source = project.source(relative)
+    found = (
+        {located(project.root, name, relative)[0] for name in source.imports} if source else set()
+    )
+    return {file for file in found if file and inside(project.root, file)} - {relative}
+
+
+def are_alone(project: Project, relative: str) -> bool:
+    """Whether neither the file nor one that it imports uses anything that accepts connections."""
+    waiting, seen = [relative], {relative}
+    while waiting:
+        file = waiting.pop()
+        source = project.source(file) if inside(project.root, file) else None
+        if source is None or source.fault or len(seen) > _MAX_FILES:
+            return False
+        for name in source.imports:
+            own = located(project.root, name, file)[0]
+            if not own and name.partition(".")[0] not in libraries.ALONE:
+                return False
+            if own and own not in seen:
+                seen.add(own)
+                waiting.append(own)
+    return True
+
+
+def module_of(project: Project, relative: str) -> str | None:
+    """The dotted name to run a file by, None if it is run by its path.
+
+    Its imports decide: relative ones, or those of its own package, need the name; bare names of
+    the files beside it need the path. If they tell nothing, the file of a package is a module.
+    """
+    path = PurePosixPath(relative)
+    if not path.parent.name:
+        return None
+    source = project.source(relative)
+    imports = source.imports if source else frozenset()
+    is_packaged = inside(project.root, f"{path.parent}/__init__.py") is not None
+    is_relative = any(name.startswith(".") for name in imports)
+    if uses_bare_names(project, relative):
+        is_module = is_packaged and is_relative
+    else:
+        is_module = is_relative or _in_package(path, imports, is_packaged)
+    if not is_module:
+        return None
+    has_name = path.parts[0] == "src" and inside(project.root, "src/__init__.py")
+    return ".".join(path.with_suffix("").parts) if has_name else _dotted(relative)
+
+
+def _in_package(path: PurePosixPath, imports: frozenset[str], is_packaged: bool) -> bool:
+    """``src`` is where imports start, and no package."""
+    folders = path.parts[path.parts[0] == "src" : -1]
+    if not folders:
+        return False
+    return is_packaged or any(name.partition(".")[0] == folders[0] for name in imports)
+
+
+def _dotted(relative: str) -> str:
+    name = module_name(relative)
+    return f"{name}.__init__" if relative.endswith("/__init__.py") else name
+
+
+def uses_bare_names(project: Project, relative: str) -> bool:
+    """Whether it imports a file beside it by a name that only its folder makes known, itself or in
+    a file that it imports."""
+    folder = str(PurePosixPath(relative).parent)
+    waiting, seen = [relative], {relative}
+    while waiting and len(seen) < _MAX_FILES:
+        file = waiting.pop()
+        if any(_bare_names(project, folder, file)):
+            return True
+        new = imported_files(project, file) - seen
+        seen |= new
+        waiting += sorted(name for name in new if name.startswith(f"{folder}/"))
+    return False
+
+
+def _bare_names(project: Project, folder: str, file: str) -> Iterator[str]:
+    """Imports of `file` that are found in `folder`, and not from the root."""
+    source = project.source(file)
+    for name in source.imports if source else ():
+        parts = name.split(".")
+        if not parts[0] or parts[0] in sys.stdlib_module_names or _is_installed(project, parts[0]):
+            continue
+        if (
+            module_file(project.root, parts, folder)[0]
+            and not module_file(project.root, parts, "")[0]
+        ):
+            yield name
+
+
+def _is_installed(project: Project, top: str) -> bool:
+    """``telegram`` of python-telegram-bot: a file of that name beside it is not what is meant."""
+    names = (package.removeprefix("python-").split("-")[0] for package in project.declared)
+    return top.lower() in names
