@@ -24,6 +24,7 @@ from iac_wrapper.model.app import DEFAULT_PORT, Checkout
 from iac_wrapper.model.base_url import without_credentials
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.remote import Remote
+from iac_wrapper.program import bytecode
 from iac_wrapper.program.dependencies import Dependencies, find_dependencies
 from iac_wrapper.program.detection import django
 from iac_wrapper.program.detection.project import Project
@@ -53,7 +54,8 @@ class AppBuild:
     tag is a hash of its content (its image id has the time of its build in it, and differs between
     machines); `python` its minor version (None for a program that is not Python); `context` the
     directory that Docker gets; `files` the texts in it beside the source, by name, and
-    `repositories` what is fetched into it, by the URL that a requirement has. `notes` are
+    `repositories` what is fetched into it, by the URL that a requirement has; `compiled` says that
+    bytecode is put beside the source. `notes` are
     sentences on what was ignored or replaced; `made_from` is one on what was read.
     """
 
@@ -68,6 +70,7 @@ class AppBuild:
     made_from: str = ""
     notes: tuple[str, ...] = ()
     repositories: Mapping[str, Remote] = field(default_factory=dict)
+    compiled: bool = False
 
 
 def describe(  # noqa: PLR0913 - one app and the four things that decide how it is built
@@ -105,7 +108,8 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         parts.append(beside[APT.name])
     key = _key(*parts)
     image = f"iac/{project}-{checkout.spec.name}:{key}"
-    dockerfile = render(replace(props, key=key, labels=_labels(checkout)))
+    compiled = python == bytecode.PYTHON and not dependencies.late
+    props = replace(props, key=key, labels=_labels(checkout), compiled=compiled)
     return AppBuild(
         image=image,
         entrypoint=entrypoint,
@@ -114,7 +118,8 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         base=base.runtime_image,
         source=checkout.path,
         context=layout.context(project, image),
-        files={"Dockerfile": dockerfile, **beside},
+        files={"Dockerfile": render(props), **beside},
+        compiled=compiled,
         made_from=_made_from(chosen, dependencies, system, repositories),
         repositories=repositories,
         notes=(
@@ -179,6 +184,8 @@ def _write_new(build: AppBuild | DockerfileBuild) -> None:
     with tempfile.TemporaryDirectory(prefix=".new-", dir=parent) as temporary:
         draft = Path(temporary) / "context"
         copy_source(build.source, draft / "app")
+        if isinstance(build, AppBuild) and build.compiled:
+            bytecode.compile_source(draft / "app")
         if isinstance(build, AppBuild) and build.repositories:
             write_repositories(build.repositories, draft / FOLDER)
         for name, text in build.files.items():

@@ -22,6 +22,7 @@ from provider.image import KEY_LABEL
 
 _UV = """\
 UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 \\
+    PYC_INVALIDATION_MODE=UNCHECKED_HASH PYTHONHASHSEED=0 \\
     UV_PYTHON=/venv/bin/python UV_PROJECT_ENVIRONMENT=/venv /opt/iac/bin/uv"""
 """uv on the app's environment only: it never downloads a Python, nor heeds .python-version."""
 
@@ -43,7 +44,8 @@ class DockerfileProps:
     `python` there is no virtual environment at all. `requires` is a version range that the base's
     Python is held against. `static_files` are those that Django would
     not serve. `labels` are added as they are. `late_environment` are variables of the late step;
-    `system` are Debian packages; `git` says that the context has repositories in ``git/``.
+    `compiled` says that the source comes with its bytecode. `system` are Debian packages; `git`
+    says that the context has repositories in ``git/``.
     """
 
     runtime_image: str
@@ -62,6 +64,7 @@ class DockerfileProps:
     late_environment: Mapping[str, str] = field(default_factory=lambda: PLACEHOLDERS)
     system: SystemPackages = field(default_factory=SystemPackages)
     git: bool = False
+    compiled: bool = False
 
 
 def render(props: DockerfileProps) -> str:
