@@ -44,7 +44,7 @@ def build(tmp_path: Path) -> Iterator[Build]:
     """Builds the app in a folder as a deploy does, but with no cache at all; the image's name."""
     found = host.load_host(machine_home.find(None, os.environ, machine_home.checkout()))
     project = f"t{secrets.token_hex(4)}"
-    made = []
+    made: list[str] = []
 
     def call(source: Path) -> str:
         spec = AppSpec("shop", Slug("./x", "path", "./x"), options=Options(packages=("xxd",)))
