@@ -24,7 +24,7 @@ ifneq ($(PROJECT),)
 export IAC_PROJECT := $(PROJECT)
 endif
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap demo proto schema plan apply destroy test test-all test-cov e2e-test reliability fuzz bench detect-score interop lint fmt dev install provider-wheel lock clean
+.PHONY: help bootstrap demo proto schema plan apply destroy test test-all test-cov e2e-test reliability fuzz bench bench-rebuild detect-score interop lint fmt dev install provider-wheel lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ bench: bootstrap ## Print what TCP through the mesh and 1,000 requests/s through
 detect-score: ## Print how many layouts of tests/detection get the plan that is expected
 	@scripts/venv
 	@$(BIN)/python -m tests.detection.score
+
+bench-rebuild: bootstrap ## Print what a rebuild after a change of code costs, beside a bare copy (about a minute)
+	@$(BIN)/python -m bench.rebuild
 
 interop: bootstrap ## Compare with the official provider, where the Terraform registry answers
 	PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest -v -rs tests/e2e/test_interop.py

@@ -22,6 +22,7 @@ from iac_wrapper.model.app import DEFAULT_PORT, Checkout
 from iac_wrapper.model.base_url import without_credentials
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.remote import Remote
+from iac_wrapper.program import bytecode
 from iac_wrapper.program.dependencies import Dependencies, find_dependencies
 from iac_wrapper.program.dependency_plan import Beside
 from iac_wrapper.program.detection import django, surroundings
@@ -55,8 +56,9 @@ class AppBuild:
     machines); `python` its minor version (None for a program that is not Python); `context` the
     directory that Docker gets, `tree` the hash of `source`; `files` the texts in it beside the
     source, by name; `beside` what of the source around it the installation needs; `repositories`
-    what is fetched into it, by the URL that a requirement has. `notes` are sentences on what was
-    ignored or replaced; `made_from` is one on what was read.
+    what is fetched into it, by the URL that a requirement has; `compiled` says that bytecode is put
+    beside the source. `notes` are sentences on what was ignored or replaced; `made_from` is one on
+    what was read.
     """
 
     image: str
@@ -72,6 +74,7 @@ class AppBuild:
     made_from: str = ""
     notes: tuple[str, ...] = ()
     repositories: Mapping[str, Remote] = field(default_factory=dict)
+    compiled: bool = False
 
 
 def describe(  # noqa: PLR0913 - one app and the four things that decide how it is built
@@ -135,7 +138,9 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         parts.append(files[APT.name])
     key = _key(*parts)
     image = f"iac/{project}-{checkout.spec.name}:{key}"
-    files["Dockerfile"] = render(replace(props, key=key, labels=_labels(checkout)))
+    compiled = python == bytecode.PYTHON and not dependencies.late
+    props = replace(props, key=key, labels=_labels(checkout), compiled=compiled)
+    files["Dockerfile"] = render(props)
     return AppBuild(
         image=image,
         entrypoint=entrypoint,
@@ -147,6 +152,7 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         context=layout.context(project, image),
         files=files,
         beside=dependencies.beside,
+        compiled=compiled,
         made_from=_made_from(chosen, dependencies, system, repositories)
         + (version.said and f", {version.said}"),
         repositories=repositories,
@@ -226,6 +232,8 @@ def _write_new(build: AppBuild | DockerfileBuild) -> None:
     with tempfile.TemporaryDirectory(prefix=".new-", dir=parent) as temporary:
         draft = Path(temporary) / "context"
         copy_source(build.source, draft / "app")
+        if isinstance(build, AppBuild) and build.compiled:
+            bytecode.compile_source(draft / "app")
         if isinstance(build, AppBuild) and build.repositories:
             write_repositories(build.repositories, draft / FOLDER)
         if isinstance(build, AppBuild) and build.beside:

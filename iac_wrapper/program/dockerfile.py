@@ -23,6 +23,7 @@ from provider.image import KEY_LABEL
 
 _UV = """\
 UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 \\
+    PYC_INVALIDATION_MODE=UNCHECKED_HASH PYTHONHASHSEED=0 \\
     UV_PYTHON=/venv/bin/python UV_PROJECT_ENVIRONMENT=/venv /opt/iac/bin/uv"""
 """uv on the app's environment only: it never downloads a Python, nor heeds .python-version."""
 
@@ -44,8 +45,8 @@ class DockerfileProps:
     Python is held against. `variables` and `pkg_info` tell the `late` step the version
     (`VcsVersion`). `seed` is what setuptools is missed for. `static_files` are those of Django that
     are collected or served by us; `links` are files at the root that the program writes. `labels`
-    are added as they are. `system` are Debian packages; `git` says that the context has
-    repositories in ``git/``.
+    are added as they are. `compiled` says that the source comes with its bytecode. `system` are
+    Debian packages; `git` says that the context has repositories in ``git/``.
     """
 
     runtime_image: str
@@ -69,6 +70,7 @@ class DockerfileProps:
     labels: Mapping[str, str] = field(default_factory=dict)
     system: SystemPackages = field(default_factory=SystemPackages)
     git: bool = False
+    compiled: bool = False
 
 
 def render(props: DockerfileProps) -> str:

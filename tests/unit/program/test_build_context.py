@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +16,11 @@ from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.app import AppSpec, Checkout
 from iac_wrapper.model.options import Options
 from iac_wrapper.model.slug import Slug
+from iac_wrapper.program import bytecode
 from iac_wrapper.program.build_context import KEPT_CONTEXTS, AppBuild, describe, write
 from iac_wrapper.program.detection import detect
 from iac_wrapper.settings import Settings
+from tests.support.git_server import GitServer
 
 BASES = {
     version: PythonBase(f"iac/python:{version}-slim", f"iac/runtime:{version}-x")
@@ -147,7 +150,8 @@ def test_the_context_holds_the_whole_source(describe_it: Describe, source: Path)
     (source / "link").symlink_to("bin")
     context = write(describe_it())
     app = context / "app"
-    found = sorted(str(p.relative_to(app)) for p in app.rglob("*") if not p.is_dir())
+    files = (p for p in app.rglob("*") if not p.is_dir() and p.suffix != ".pyc")
+    found = sorted(str(p.relative_to(app)) for p in files)
     keys = [f"{name}/ca.key" for name in (".hg", ".venv", "certs", "secrets")]
     assert found == sorted([*keys, "bin/tool", "main.py"])
     assert (app / "bin" / "tool").stat().st_mode & 0o7777 == 0o755
@@ -167,6 +171,8 @@ def test_modes_do_not_depend_on_the_umask(
     (source / "main.py").write_text('# /// script\n# dependencies = ["idna"]\n# ///\nprint()\n')
     context = write(describe_it())
     modes = {str(p.relative_to(context)): p.stat().st_mode & 0o7777 for p in context.rglob("*")}
+    for cache in [name for name in modes if "__pycache__" in name]:
+        assert modes.pop(cache) == (0o644 if cache.endswith(".pyc") else 0o755)
     assert modes == {
         "Dockerfile": 0o644,
         "deps": 0o755,
@@ -305,3 +311,71 @@ def test_files_that_a_framework_writes_are_links(describe_it: Describe, source: 
     assert ".sesskey is written to memory: every container has its own" in build.notes
     (source / ".sesskey").write_text("x")
     assert "ln -s" not in describe_it().files["Dockerfile"]
+
+
+def test_bytecode_is_made_before_the_build(
+    describe_it: Describe, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where our Python is the image's: equal files whenever it is made, none for what does not
+    compile; the tag is the same as where the image makes it."""
+    monkeypatch.setattr(bytecode, "PYTHON", "3.11")
+    (source / "broken.py").write_text("print 'two'\n")
+    build = describe_it()
+    assert "compileall" not in build.files["Dockerfile"]
+    app = write(build) / "app"
+    compiled = sorted((app / "__pycache__").iterdir())
+    assert [path.name.partition(".")[0] for path in compiled] == ["main"]
+    assert compiled[0].read_bytes()[4:8] == b"\x01\0\0\0"  # PEP 552: by hash, unchecked
+    monkeypatch.setattr(bytecode, "PYTHON", "3.99")
+    elsewhere = describe_it()
+    assert "compileall" in elsewhere.files["Dockerfile"]
+    assert elsewhere.image == build.image
+
+
+def test_debian_packages(describe_it: Describe, source: Path) -> None:
+    """By requirements and by name; what compiles is in a stage of its own. Lines of an Aptfile that
+    are not followed are said."""
+    assert "apt.sh" not in describe_it().files
+    (source / "requirements.txt").write_text("psycopg2\n")
+    (source / "Aptfile").write_text(
+        "ffmpeg # film\n:repo:deb http://x.test y\nhttps://x.test/a.deb\n"
+    )
+    options = replace(SPEC.options, packages=("libyaml-dev", "xxd=2.0"))
+    build = describe_it(spec=replace(SPEC, options=options))
+    stage, _, image = build.files["Dockerfile"].partition("\nFROM ")
+    assert "apt.sh build-essential pkg-config git\n" in stage
+    assert "apt.sh libyaml-dev libpq-dev\n" in stage
+    assert "apt.sh ffmpeg xxd=2.0 libpq5\n" in image
+    assert "COPY --from=build /venv /venv\nCOPY app/ /app/\n" in image
+    assert [note[:10] for note in build.notes[:2]] == ["Aptfile:2:", "Aptfile:3:"]
+
+
+def test_private_requirements_are_fetched_by_this_machine(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The context has the repository and leads git to it; the token is in no file of it."""
+    (tmp_path / "repositories").mkdir()
+    with GitServer(tmp_path / "repositories") as server:
+        sha = server.repository("acme/lib").commit({"lib.py": "X = 1\n"})
+        server.token = "sentinel-token"
+        url = f"{server.url}/acme/lib.git"
+        (source / "requirements.txt").write_text(f"lib @ git+{url}@main\n")
+        build = describe(
+            Checkout(SPEC, source, "sha256:01", None, "archive"),
+            detect(source).entrypoint,
+            host=HOST,
+            layout=Layout(tmp_path),
+            settings=Settings(IAC_GITHUB_URL=server.url, GITHUB_TOKEN=server.token),
+            project="p",
+        )
+        context = write(build)
+    texts = [path.read_bytes() for path in context.rglob("*") if path.is_file()]
+    assert not [text for text in texts if b"sentinel-token" in text]
+    assert "sentinel-token" not in repr(build)
+    config = (context / "git" / "config").read_text().replace("/run/git", str(context / "git"))
+    (tmp_path / "gitconfig").write_text(config)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    listed = subprocess.run(
+        ["git", "ls-remote", url, "HEAD"], capture_output=True, text=True, check=True
+    )
+    assert listed.stdout.split() == [sha, "HEAD"]
