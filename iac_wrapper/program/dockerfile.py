@@ -82,7 +82,7 @@ def render(props: DockerfileProps) -> str:
         **vars(props),
         "reason": reason,
         "key_label": KEY_LABEL,
-        "seed_requirement": shlex.quote(SEED),
+        "seed_requirement": SEED,
     }
     text = _template().render(**facts, command=command, uv=_uv, cache=_cache(props))
     return text.rstrip() + "\n"
