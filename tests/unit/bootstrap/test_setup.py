@@ -15,6 +15,8 @@ from iac_wrapper.errors import EngineError
 from iac_wrapper.files import host
 from tests.unit.bootstrap.conftest import Rig
 
+pytestmark = pytest.mark.slow
+
 TERRAFORM = """\
 #!/bin/sh
 echo '{"terraform_version": "1.11.4", "platform": "linux_amd64"}'

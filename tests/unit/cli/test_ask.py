@@ -14,6 +14,8 @@ from iac_wrapper.files.layout import Layout
 from tests.support.deployed import app, deployed
 from tests.support.docker_daemon import Daemon, FakeContainer
 
+pytestmark = pytest.mark.slow  # each question is put by a program of its own, at a terminal
+
 IAC = [sys.executable, "-c", "from iac_wrapper.cli import main; main()"]
 
 

@@ -155,6 +155,7 @@ def test_a_mistake_in_main_py_is_told_from_there(folder: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_main_py_that_init_writes_says_what_it_lacks(folder: Path) -> None:
     """It is the app: without a lock it ends as the checkout's own does."""
     _iac("init")

@@ -325,6 +325,7 @@ def test_unreadable(tmp_path: Path) -> None:
         repos_file.load_entries(tmp_path / "huge")
 
 
+@pytest.mark.slow
 def test_hostile_files_end_quickly(tmp_path: Path) -> None:
     """Nesting, many entries and alias bombs end in an error, not in a crash."""
     assert "too deep" in str(_refused(tmp_path, "[" * 5_000))

@@ -283,6 +283,7 @@ OTHERS: list[Any] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", KEYS)
 def test_every_key_takes_the_same_values(key: str) -> None:
     """Some hundred values for each key: of its own form, of another key's, and of other types."""

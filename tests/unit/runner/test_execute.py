@@ -13,6 +13,8 @@ import pytest
 from iac_wrapper.model import one_off
 from runner import execute
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 ABOVE = "import sys; from runner import execute; sys.exit(execute._supervise(sys.argv[1:], {}))"
 

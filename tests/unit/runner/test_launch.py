@@ -21,6 +21,8 @@ import pytest
 from runner import launch, telemetry
 from tests.support.running import running
 
+pytestmark = pytest.mark.slow  # a Python for each test
+
 LAUNCH = launch.__file__
 BASE_PYTHON = str(Path(sys.base_prefix) / "bin" / "python3")
 """An interpreter without our packages, like an app's."""

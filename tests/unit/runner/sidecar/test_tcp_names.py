@@ -135,6 +135,7 @@ def test_while_it_is_rolled_out_its_candidate_alone_is_enough(
     assert not dns.has_answer(ask(program, "db"))
 
 
+@pytest.mark.slow
 def test_what_it_offers_is_asked_for_again(
     doors: tuple[socket.socket, socket.socket],
     upstream: Upstream,

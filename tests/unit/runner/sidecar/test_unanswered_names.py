@@ -54,6 +54,7 @@ def test_a_name_that_nobody_has_is_told_once(told: Told) -> None:
     assert len(told.after("nosuch")) == 1
 
 
+@pytest.mark.slow
 def test_a_name_that_somebody_has_is_not_told(told: Told, upstream: Upstream) -> None:
     """A service without an IPv6 address; one that was there, or comes, while it is replaced; a
     short name that a search domain completes; a candidate."""
