@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from constructs_lib.app_environment import ENV_DIRECTORY
 from constructs_lib.text import literal
@@ -60,3 +60,16 @@ def program(app: ResolvedApp) -> tuple[tuple[str, ...], tuple[str, ...]]:
         tuple(shlex.split(app.entrypoint.target)) if app.entrypoint.source == "repos-file" else (),
         tuple(shlex.split(said)) if said else (),
     )
+
+
+def in_place_of_program(entrypoint: Sequence[str], argv: Sequence[str]) -> tuple[str, ...]:
+    """`argv` as what a container starts, with the secret values that its program has.
+
+    Nothing of that program is started: its data may be that of the one which runs beside it.
+
+    Args:
+        entrypoint: of the two of `program`, the first; empty: the image's own.
+    """
+    if any(word.startswith(_SET_VALUES) for word in entrypoint):
+        return ("/bin/sh", "-c", f'{_SET_VALUES}exec "$@"', "sh", *argv)
+    return tuple(argv)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from constructs_lib import foreign_container
 from iac_wrapper.adapters import engine_changes, engine_exec, planned_containers, state
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.adapters.engine_exec import Connection
@@ -219,10 +220,12 @@ def _app_body(workspace: Workspace, recipe: Recipe, record: Record, envoy: str) 
         sources=sources,
         prefix=labels.RUN,
     )
-    body["Cmd"] = list(record.command)
     if one_off.has_runner(engine_exec.image_entrypoint(workspace.engine, recipe.app_image)):
-        first, *rest = one_off.as_program(record.command)
-        body["Entrypoint"], body["Cmd"] = [first], rest
+        argv = one_off.as_program(record.command)
+    else:
+        recorded = recipe.containers["app"].values["entrypoint"] or ()
+        argv = foreign_container.in_place_of_program(recorded, record.command)
+    body["Entrypoint"], body["Cmd"] = [argv[0]], list(argv[1:])
     return _once(body)
 
 

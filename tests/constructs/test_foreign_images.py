@@ -161,3 +161,16 @@ def test_the_uid_of_its_envoy_is_refused() -> None:
     envoy = facts.users(facts.lock(image()))["db"].envoy
     with pytest.raises(ConfigError, match="bad user"):
         synth(image(replace(USER, uid=envoy)))
+
+
+def test_another_command_has_its_values_and_starts_nothing_of_the_program() -> None:
+    """Whatever started the program: a shell that sets values, its ENTRYPOINT, or what we say."""
+    first, _ = foreign_container.program(image(env={"PW": "${PW}"}))
+    found = foreign_container.in_place_of_program(first, ["psql", "-c", "select 1"])
+    assert found[:2] == ("/bin/sh", "-c")
+    assert found[2].startswith("for _f in /run/iac/env/*;")
+    assert found[2].endswith('exec "$@"')
+    assert found[3:] == ("sh", "psql", "-c", "select 1")
+    empty, _ = foreign_container.program(image(options=Options(command="redis-server --save ''")))
+    for without in (empty, ("start.sh",), ()):
+        assert foreign_container.in_place_of_program(without, ["id"]) == ("id",)

@@ -102,6 +102,18 @@ def test_they_run_as_they_were_made(project: Project, verdict: dict[str, dict[st
     assert "GET / HTTP" in project.iac("logs", "keeper").stdout
 
 
+def test_a_one_off_starts_its_command_and_nothing_of_the_program(
+    project: Project, verdict: dict[str, dict[str, Any]]
+) -> None:
+    """A second one of it could write to the data of the first. Secret values are there."""
+    assert verdict
+    script = 'printf "%s|%s" "$PASSWORD" "$0"; tr "\\0" " " </proc/1/cmdline; exit 9'
+    argv = [*project.argv("run", "keeper"), "--", "sh", "-c", script, "mine"]
+    ended = project.run(argv, code=9)
+    assert ended.stdout.startswith(f"{SECRET}|mine")
+    assert "sh -c" in ended.stdout
+
+
 def test_the_second_plan_is_empty(project: Project, verdict: dict[str, dict[str, Any]]) -> None:
     assert verdict
     project.iac("plan", "--file", str(project.file), "--detailed-exitcode")
