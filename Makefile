@@ -34,7 +34,7 @@ bootstrap: ## Set this machine up (Python, Terraform, Node, Docker, base images)
 	@$(BIN)/python -m iac_wrapper.bootstrap
 
 demo: bootstrap ## Bootstrap, then deploy the local examples
-	@$(BIN)/iac deploy --file examples/repos.yaml$(NAMED)
+	@env -u IAC_PROJECT $(BIN)/iac deploy --file examples/repos.yaml$(NAMED)
 	@echo "Also: $(BIN)/iac services$(NAMED), $(BIN)/iac logs flask-app$(NAMED)," \
 	  "$(BIN)/iac destroy$(NAMED); a web application with its database: examples/notes"
 

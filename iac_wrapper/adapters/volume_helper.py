@@ -26,6 +26,11 @@ _CAPABILITIES: dict[Task, tuple[str, ...]] = {
 }
 """Files of a volume belong to others, who need not let anybody in. FSETID keeps setgid bits."""
 
+_STEPS: dict[Task, str] = {
+    "unpack": "take another backup: this one is cut off, damaged or no tar; the volume is as it was"
+}
+"""What to do when a task failed, where there is more to say than to mend what it names."""
+
 
 class VolumeError(CommandError):
     """The helper could not do it; `found` is its own word."""
@@ -63,7 +68,7 @@ class VolumeHelper:
             raise VolumeError(
                 f"cannot {_WORDS[task]} {', '.join(volumes)}",
                 found=told.get("error", last),
-                next_step="mend what it names, then run the command again",
+                next_step=_STEPS.get(task, "mend what it names, then run the command again"),
                 detail="\n".join(more),
             )
         return told["said"]

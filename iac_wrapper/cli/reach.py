@@ -46,11 +46,11 @@ def open_(workspace: Workspace, as_json: bool, service: str, path: str) -> None:
     """Open a service in the browser; without a URL of its own, through a proxy until Ctrl-C."""
     from iac_wrapper.model.way import Way
     from iac_wrapper.operations import ingress
-    from iac_wrapper.operations.proxy import find_service, open_ways
+    from iac_wrapper.operations.proxy import find_web, open_ways
 
     path = f"/{path.removeprefix('/')}"
     lock = workspace.deployed_lock()
-    if urls := ingress.urls(workspace, lock, find_service(lock, service)):
+    if urls := ingress.urls(workspace, lock, find_web(lock, service)):
         _browse(urls[0].removesuffix("/") + path, as_json)
         return
     with quiet_end(), open_ways(workspace, [Way(service)]) as ways:

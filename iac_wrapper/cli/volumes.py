@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import click
 
 from iac_wrapper.cli import ask, render
 from iac_wrapper.cli.group import ListUnlessSaid, dumps, main, verb_of
+from iac_wrapper.errors import ConfigError
 
 if TYPE_CHECKING:
     from iac_wrapper.operations.volume_copies import Copied
@@ -108,6 +110,13 @@ def _written(file: str) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         return
     path = Path(file)
+    if not path.parent.is_dir():
+        raise ConfigError(
+            "no folder for the backup",
+            where=file,
+            found=f"no directory {path.parent}",
+            next_step=f"mkdir -p {shlex.quote(str(path.parent))}, then run the command again",
+        )
     part = path.with_name(f".{path.name}.part")
     try:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:

@@ -22,7 +22,7 @@ def parse_ways(words: Sequence[str]) -> list[Way]:
     """The services that the words name; a number is the local port of the one before it.
 
     Raises:
-        ConfigError: a number stands alone, or is no port.
+        ConfigError: a number stands alone, is no port, or is there twice.
     """
     found: list[Way] = []
     for word in words:
@@ -33,6 +33,9 @@ def parse_ways(words: Sequence[str]) -> list[Way]:
         else:
             service, colon, port = word.partition(":")
             found.append(Way(service, _port(port) if colon else None))
+    local = [way.local for way in found if way.local is not None]
+    if twice := next((port for port in local if local.count(port) > 1), None):
+        raise _bad("two services on one port of this machine", str(twice))
     return found
 
 

@@ -23,6 +23,7 @@ from iac_wrapper.model import labels
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.operator_container import OperatorContainer
+from iac_wrapper.model.repos_keys import IDLE
 from iac_wrapper.model.users import GATEWAY
 from iac_wrapper.model.way import Way, tcp_port
 from iac_wrapper.operations.workspace import Workspace
@@ -132,8 +133,31 @@ def find_service(lock: LockFile, name: str) -> ResolvedApp:
     )
 
 
+def find_web(lock: LockFile, name: str) -> ResolvedApp:
+    """A deployed service that can be looked at in a browser.
+
+    Raises:
+        ConfigError: there is none of that name, or it has nothing that speaks HTTP.
+    """
+    app = find_service(lock, name)
+    if port := tcp_port(app, None):
+        raise ConfigError(
+            f"{name} is reached by its TCP ports, not by a browser",
+            found=f"tcp: {', '.join(map(str, app.options.tcp))}",
+            next_step=f"iac proxy {name}:{port}",
+        )
+    return app
+
+
 def _planned(app: ResolvedApp, way: Way) -> OpenWay:
     port = tcp_port(app, way.port)
+    if not port and app.run in IDLE:
+        raise ConfigError(
+            f"{app.name} gets no requests",
+            found=f"a {app.run}, by `run:` or by what was found to run",
+            expected="a service that listens",
+            next_step=f"iac logs {app.name} shows what it does",
+        )
     local = way.local or free_port()
     if not port_is_free(local):
         raise ConfigError(

@@ -121,7 +121,9 @@ def test_a_backup_is_restored(kept: Project, tmp_path: Path) -> None:
 
     broken = tmp_path / "broken.tar.gz"
     broken.write_bytes(file.read_bytes()[:-40])
-    kept.iac("volumes", "restore", str(broken), name, "--yes", code=5)
+    refused = kept.iac("volumes", "restore", str(broken), name, "--yes", code=5)
+    assert "this one is cut off, damaged or no tar" in refused.stderr
+    kept.iac("volumes", "backup", name, str(tmp_path / "none" / "x.tar"), code=2)
     assert _notes(kept) == ["first", "second"]
     assert "is not empty" in kept.iac("volumes", "restore", str(file), name, code=2).stderr
     kept.iac("volumes", "restore", str(file), name, "--yes")

@@ -27,7 +27,9 @@ def test_a_number_is_the_local_port_of_the_service_before_it(words: str, ways: l
     assert parse_ways(words.split()) == ways
 
 
-@pytest.mark.parametrize("words", ["8000", "web 1 2", "web 0", "web 65536", "web:", "web:http"])
+@pytest.mark.parametrize(
+    "words", ["8000", "web 1 2", "web 8001 api 8001", "web 0", "web 65536", "web:", "web:http"]
+)
 def test_what_is_no_port_is_said(words: str) -> None:
     """With the form that is right."""
     with pytest.raises(ConfigError, match=r"SERVICE\[:PORT\] \[LOCAL\]"):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.model.event import Event
+from iac_wrapper.model.options import Options
 from iac_wrapper.model.way import Way
 from iac_wrapper.operations import heal, operators
 from iac_wrapper.operations.infrastructure import sweep_orphans
-from iac_wrapper.operations.proxy import open_ways
+from iac_wrapper.operations.proxy import find_web, open_ways
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.deployed import app, deployed
 from tests.support.docker_daemon import Daemon, FakeContainer
@@ -45,6 +47,14 @@ def test_what_cannot_be_is_refused_before_anything_starts(
     in_use = _refused(workspace, Way("api"), Way("web", None, taken))
     assert f"port {taken} on 127.0.0.1 is in use" in in_use
     assert "iac proxy web (takes a free port)" in in_use
+    lock = deployed(
+        workspace.layout,
+        replace(app("clock"), run="worker"),
+        replace(app("db"), options=Options(tcp=(5432,))),
+    )
+    assert "clock gets no requests" in _refused(workspace, Way("clock"))
+    with pytest.raises(ConfigError, match="by its TCP ports"):
+        find_web(lock, "db")
     assert engine_double.calls == []
 
 
