@@ -16,7 +16,13 @@ from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.needs import Needs, awaited, with_more
 from iac_wrapper.model.report import ProjectReport, ServiceReport
 from iac_wrapper.operations import release_command
-from iac_wrapper.operations.releases import NamedServices, load_releases, resting, tried_for_others
+from iac_wrapper.operations.releases import (
+    NamedServices,
+    UnstartedService,
+    load_releases,
+    resting,
+    tried_for_others,
+)
 from iac_wrapper.operations.workspace import Workspace
 
 WAITING = "waiting"
@@ -96,6 +102,41 @@ def held(
         rotated=True,
         diagnosis=Diagnosis(finding, "was not started"),
         changed=True,
+    )
+
+
+def unstarted(lock: LockFile, report: ProjectReport) -> dict[str, UnstartedService]:
+    """What `report` has a bad row of, and `lock`, which is what was applied, has not: by name."""
+    deployed = {app.name for app in lock.apps}
+    rows = (row for row in report.services if row.app.name not in deployed and not row.good)
+    return {
+        row.app.name: UnstartedService(
+            row.app,
+            row.health.message,
+            row.diagnosis.finding.next_step if row.diagnosis else row.health.next_step,
+        )
+        for row in rows
+    }
+
+
+def with_unstarted(workspace: Workspace, lock: LockFile, report: ProjectReport) -> ProjectReport:
+    """`report`, with a row for each service that the last deploy was to start and did not."""
+    deployed = {app.name for app in lock.apps}
+    known = load_releases(workspace).unstarted
+    rows = [_unstarted_row(lock, it) for name, it in known.items() if name not in deployed]
+    return report.with_rows(rows)
+
+
+def _unstarted_row(lock: LockFile, known: UnstartedService) -> ServiceReport:
+    name = known.app.name
+    cause = f"the last deploy did not start it: {known.cause}"
+    return ServiceReport(
+        app=known.app,
+        identity=spiffe_id(lock.trust_domain, name),
+        health=Health(name, "UNREACHABLE", message=cause, cause=WAITING),
+        probe=Probe(name, None, "it was not started"),
+        rotated=True,
+        diagnosis=Diagnosis(Finding(WAITING, cause, "", known.next_step), "was not started"),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from iac_wrapper.errors import BusyError
 from iac_wrapper.model.report import ProjectReport
 from iac_wrapper.operations import schedules
+from iac_wrapper.operations.first_starts import with_unstarted
 from iac_wrapper.operations.heal import heal, needs_healing, warn_of_missing
 from iac_wrapper.operations.run import tidy
 from iac_wrapper.operations.verify import verify
@@ -13,6 +14,8 @@ from iac_wrapper.operations.workspace import Workspace
 
 def health(workspace: Workspace, *, wait: float = 0) -> ProjectReport:
     """Ask every deployed service over mTLS; `wait` gives each that many seconds to be SERVING.
+
+    What the last deploy was to start and did not is told as well.
 
     Starts what an engine restart left stopped, first; after that, services get the time
     of a deploy to come up.
@@ -27,9 +30,9 @@ def health(workspace: Workspace, *, wait: float = 0) -> ProjectReport:
     missing = warn_of_missing(workspace)
     schedules.warn(workspace)
     longer = healed and not missing and not wait
-    if longer:
-        return verify(workspace, lock, wait=workspace.settings.health_timeout)
-    return verify(workspace, lock, wait=wait, exactly=True)
+    limit = workspace.settings.health_timeout if longer else wait
+    report = verify(workspace, lock, wait=limit, exactly=not longer)
+    return with_unstarted(workspace, lock, report)
 
 
 def _heal_unless_busy(workspace: Workspace) -> list[str]:

@@ -78,14 +78,25 @@ class StoppedService:
 
 
 @dataclass(frozen=True)
+class UnstartedService:
+    """What the last deploy did not start: its entry, why, and what to do about that."""
+
+    app: ResolvedApp
+    cause: str
+    next_step: str
+
+
+@dataclass(frozen=True)
 class Releases:
     """By service: what was proven, newest first. `stopped`: services that stay down, because no
     version of them was ever proven, until they change or are deployed by name. `released`: what a
-    service's release command last succeeded for, see `release_command.fingerprint`."""
+    service's release command last succeeded for, see `release_command.fingerprint`. `unstarted`:
+    services that the last deploy was to start for the first time, and did not."""
 
     good: Mapping[str, Sequence[Release]] = field(default_factory=dict)
     stopped: Mapping[str, StoppedService] = field(default_factory=dict)
     released: Mapping[str, str] = field(default_factory=dict)
+    unstarted: Mapping[str, UnstartedService] = field(default_factory=dict)
 
     def last_good(self, service: str) -> ResolvedApp | None:
         """The newest proven version."""
@@ -154,6 +165,11 @@ def save_releases(workspace: Workspace, releases: Releases) -> None:
     }
     data = {"version": _VERSION, "good": services, "stopped": stopped}
     data |= {"released": dict(releases.released)} if releases.released else {}
+    unstarted = {
+        name: {"app": app_to_json(it.app), "cause": it.cause, "next_step": it.next_step}
+        for name, it in releases.unstarted.items()
+    }
+    data |= {"unstarted": unstarted} if unstarted else {}
     text = json.dumps(data, indent=2, sort_keys=True) + "\n"
     write_text(workspace.layout.releases(workspace.project), text, mode=0o600)
 
@@ -265,7 +281,11 @@ def _from_json(data: Mapping[str, Any]) -> Releases:
     found = data["stopped"]  # a list of names in records of before the reason was noted
     known = found if isinstance(found, dict) else {name: {} for name in found}
     stopped = {name: _stopped(why) for name, why in known.items()}
-    return Releases(good, stopped, dict(data.get("released", {})))
+    unstarted = {
+        name: UnstartedService(app_from_json(name, it["app"]), it["cause"], it["next_step"])
+        for name, it in data.get("unstarted", {}).items()
+    }
+    return Releases(good, stopped, dict(data.get("released", {})), unstarted)
 
 
 def _stopped(data: Mapping[str, Any]) -> StoppedService:

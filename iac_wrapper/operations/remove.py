@@ -71,12 +71,12 @@ def check_names(workspace: Workspace, names: Sequence[str]) -> tuple[str, ...]:
         ConfigError: nothing is deployed in the project.
     """
     lock = workspace.deployed_lock()
-    there = inventory.services(workspace)
+    there = {*inventory.services(workspace), *releases.load_releases(workspace).unstarted}
     for name in names:
         if name not in there:
             raise UnknownServiceError(
                 f"no service {name} is deployed in project {workspace.project}",
-                found=f"the services {', '.join(there)}" if there else "no services",
+                found=f"the services {', '.join(sorted(there))}" if there else "no services",
                 next_step="name one of them, or another project with --project",
             )
     with_processes = (
@@ -128,7 +128,8 @@ def remove(workspace: Workspace, names: Sequence[str]) -> RemoveResult:
             said = ", ".join(sorted(others))
             workspace.warn(f"this also changes {said}, because it is not as recorded")
         step.apply(workspace, going)
-        releases.finish(workspace, left, known)
+        unstarted = {name: it for name, it in known.unstarted.items() if name not in gone}
+        releases.finish(workspace, left, replace(known, unstarted=unstarted))
         images.settle(workspace, left, before=applied)
         remove_dropped(workspace, left)
         volumes = workspace.engine.volumes(workspace.project)

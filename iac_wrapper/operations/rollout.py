@@ -137,13 +137,20 @@ class _Rollout:
         # The images of what was not started stay as well: the next deploy will want them.
         kept = [row.app for row in self._held.values()]
         recorded = replace(lock, apps=(*lock.apps, *kept))
+        told = self._told(report)
+        unstarted = first_starts.unstarted(lock, told)
+        if wanted.named:  # others are as they were
+            listed = {app.name for app in wanted.lock.apps}
+            before = self._releases.unstarted
+            unstarted |= {name: it for name, it in before.items() if name not in listed}
+        self._releases = replace(self._releases, unstarted=unstarted)
         releases.finish(workspace, recorded, self._releases)
         images.settle(workspace, recorded, before=self._before)
         shown = first if early or self._gates else going
         touched = changed.keys() | wanted.gates.keys()
         moved = tuple(s.app.name for s in report.services if s.good and s.app.name in touched)
         moved = tuple(name for name in moved if name not in self._failed)
-        return RolloutResult(lock, shown.plan, shown.hash, self._told(report), moved)
+        return RolloutResult(lock, shown.plan, shown.hash, told, moved)
 
     @property
     def _services(self) -> frozenset[str]:

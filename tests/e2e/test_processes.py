@@ -81,6 +81,9 @@ def test_what_needs_another_starts_after_it(first: dict[str, Any], project: Proj
     )
     assert rows["late"]["evidence"].startswith("bad is not good: ")
     assert not [name for name in project.container_ids() if "-late-" in name]
+    later = project.health(code=7)["late"]
+    assert later["message"].startswith("the last deploy did not start it: waits for bad")
+    assert later["next_step"] == rows["late"]["next_step"]
 
 
 def test_a_process_is_a_service_that_runs_the_image_of_its_entry(

@@ -115,6 +115,20 @@ def test_what_waits_is_not_started_by_heal(workspace: Workspace, engine_double: 
     assert releases.load_releases(workspace).stopped == {"web": FAILED}
 
 
+def test_health_tells_what_the_last_deploy_did_not_start(workspace: Workspace) -> None:
+    """Until it is there: nothing else in the record of what is applied would show it."""
+    lock = deployed(workspace.layout, DB)
+    report = ProjectReport("demo", ())
+    row = first_starts.held(workspace, replace(lock, apps=(DB, LATE)), "late", ["web"], report)
+    missing = first_starts.unstarted(lock, report.with_rows([row]))
+    releases.save_releases(workspace, Releases(unstarted=missing))
+    (told,) = first_starts.with_unstarted(workspace, lock, report).failed
+    assert (told.app, told.good) == (LATE, False)
+    assert told.health.message == "the last deploy did not start it: waits for web"
+    there = replace(lock, apps=(DB, LATE))
+    assert first_starts.with_unstarted(workspace, there, report) == report
+
+
 def test_the_row_of_what_was_not_started_says_what_is_missing(workspace: Workspace) -> None:
     """Also where that was not started either."""
     lock = LockFile("demo", "iacnet-demo", "172.20.0.0/16", 1, (DB, LATE, WEB))
