@@ -54,7 +54,7 @@ def destroyed(project: str, result: DestroyResult) -> Outcome:
     text = f"Project {project} is gone: {result.resources} resources destroyed; nothing is left"
     kinds = {"volumes": result.volumes_kept, "images": result.images_kept}
     if kept := [f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names]:
-        text += f" but its {' and its '.join(kept)}"
+        text += f" but its {', and its '.join(kept)}"
     data = {
         "resources": result.resources,
         "swept": list(result.swept),

@@ -50,6 +50,7 @@ def detect(
 
     Needs no project, no engine and no set-up, builds nothing, and runs none of the code.
     """
+    from iac_wrapper.bootstrap.pythons import MachinePythons
     from iac_wrapper.operations import detect as operation
 
     if as_json and dockerfile:
@@ -64,9 +65,12 @@ def detect(
         specs = operation.entry_of_files(target, files, environment)
     else:
         specs = operation.entry_of_text(target or ".", Path.cwd())
-    found = operation.detect(
-        specs, chosen, cache=cache, progress=lambda line: emit(Event("progress", line))
-    )
+
+    def progress(line: str) -> None:
+        emit(Event("progress", line))
+
+    pythons = MachinePythons(chosen, progress)
+    found = operation.detect(specs, chosen, cache=cache, progress=progress, pythons=pythons)
     if dockerfile:
         click.echo(redact(found.dockerfile), nl=False)
     elif as_json:

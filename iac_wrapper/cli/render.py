@@ -106,7 +106,9 @@ def destroyed_text(project: str, done: DestroyResult) -> str:
     strays = f", {len(done.swept)} more found by label" if done.swept else ""
     gone = f"Project {project} is gone: {done.resources} resources destroyed{strays}; nothing is"
     kinds = {"volumes": done.volumes_kept, "images": done.images_kept}
-    kept = " and its ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names)
+    kept = ", and its ".join(
+        f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names
+    )
     said = [f"{gone} left but its {kept}." if kept else f"{gone} left."]
     if done.volumes_kept:
         said.append(

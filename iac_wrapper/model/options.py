@@ -53,7 +53,7 @@ class Options:
         metadata=_key(
             "run",
             forms.one_of(*get_args(Run)),
-            "[what it is for](#what-serving-means): `web`, `worker`, `job`",
+            "[what it is for](docs/verdict.md#what-a-program-is-for): `web`, `worker`, `job`",
             "read from the code",
             "worker",
         ),
@@ -64,7 +64,7 @@ class Options:
             "rollout",
             forms.one_of(*get_args(Rollout)),
             "`replace`: stop the old version first",
-            "[`beside`](#a-new-version)",
+            "[`beside`](docs/new-versions.md)",
             "replace",
             only_web="a {run} never runs twice, so no new version is tried beside the old one",
             only_web_but="replace",

@@ -5,12 +5,13 @@ Nothing is decided here: the source comes as for a deploy, and `plan_app` is wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from iac_wrapper.errors import ConfigError
+from iac_wrapper.errors import ConfigError, IacError
 from iac_wrapper.files import host, repos_file
 from iac_wrapper.files.host import Host, PythonBase
 from iac_wrapper.files.layout import Layout
@@ -26,6 +27,7 @@ from iac_wrapper.operations.process_apps import wanted_run
 from iac_wrapper.program import own_dockerfile
 from iac_wrapper.program.build_context import AppBuild
 from iac_wrapper.program.detection import process_program
+from iac_wrapper.program.pythons import Pythons
 from iac_wrapper.settings import Settings
 from iac_wrapper.sources.resolve import resolve
 
@@ -117,6 +119,7 @@ def detect(
     *,
     cache: Path,
     progress: Callable[[str], None] = lambda _: None,
+    pythons: Pythons | None = None,
 ) -> Detected:
     """Fetch the source of an entry, and look at it.
 
@@ -125,6 +128,7 @@ def detect(
         settings: as for a deploy.
         cache: the source cache, which is filled.
         progress: gets what is said while the source is fetched.
+        pythons: those that a deploy could have; none of them is made.
 
     Raises:
         SourceError, EntrypointError, ConfigError: those that a deploy would end with.
@@ -143,6 +147,7 @@ def detect(
     if spec.dockerfile:
         return _by_dockerfile(checkout, spec.dockerfile, layout)
     here, assumed = _host(settings)
+    unmade = _Unmade(here.bases, pythons) if pythons and not assumed else None
     others = [each for each in specs if each.process_of]
     build = plan_app(
         checkout,
@@ -151,6 +156,7 @@ def detect(
         settings=settings,
         project=_PROJECT,
         declared=[each.process for each in others],
+        pythons=unmade,
     )
     checkout = replace(checkout, path=build.source, tree=build.tree)
     processes = {each.name: _process(each, checkout) for each in others}
@@ -160,12 +166,36 @@ def detect(
     )
 
 
+@dataclass(frozen=True)
+class _Unmade:
+    """The Pythons that a deploy would choose from, by name only: see `program.pythons.Pythons`."""
+
+    bases: Mapping[str, PythonBase]
+    machine: Pythons
+
+    @property
+    def here(self) -> Collection[str]:
+        return self.bases.keys()
+
+    def offered(self) -> Iterable[str]:
+        with suppress(IacError):  # no engine is running: then what is here
+            return self.machine.offered()
+        return ()
+
+    def base(self, version: str) -> PythonBase:
+        return self.bases.get(version) or _base(version)
+
+
+def _base(version: str) -> PythonBase:
+    return PythonBase(f"python:{version}-slim", f"iac/runtime:{version}")
+
+
 def _host(settings: Settings) -> tuple[Host, tuple[str, ...]]:
     """The machine's record, else one that is assumed, and a sentence on that."""
     try:
         return host.load_host(settings.machine_home), ()
     except ConfigError as error:
-        bases = {v: PythonBase(f"python:{v}-slim", f"iac/runtime:{v}") for v in SUPPORTED}
+        bases = {version: _base(version) for version in SUPPORTED}
         said = (
             f"{error.message}: Python {SUPPORTED[-1]} to {SUPPORTED[0]} are assumed to be"
             f" available, as in a registry; `{error.next_step}` finds out"
@@ -190,7 +220,9 @@ def _facts(spec: AppSpec, build: AppBuild) -> dict[str, Fact]:
         "purpose": _purpose(spec, program, run),
         "port": _port(spec, run),
         "supplied": Fact(program.supplied),
-        "variables": Fact(dict(program.variables)),
+        "variables": Fact(
+            dict(program.variables), "of its framework; further ones: `env:` of its entry"
+        ),
         "python": Fact(build.python),
         "dependencies": Fact(build.dependencies.reason),
         "built from": Fact(build.made_from),
@@ -203,7 +235,7 @@ def _purpose(spec: AppSpec, program: Entrypoint, run: Run | None) -> Fact:
     elif run and (spec.port is not None or spec.options.health):
         reason = "`port:` or `health:` in its entry"
     elif run:
-        reason = f"by what was chosen to run: {program.display}"
+        reason = f"read from what is run: {program.display}"
     else:
         reason = "neither its entry nor its code tells: what it does when it runs decides"
     return Fact(run or "unknown", reason)

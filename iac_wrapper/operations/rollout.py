@@ -198,7 +198,7 @@ class _Rollout:
     ) -> tuple[LockFile, ProjectReport]:
         """Start `services`, after their release commands; `lock` and `report` are of the others."""
         workspace = self._workspace
-        workspace.step(f"Starting {', '.join(services)}, as what they need is proven")
+        workspace.step(f"Starting {', '.join(services)}: what comes first is proven")
         stopped = self._resting & set(services)
         self._waiting -= set(services)
         self._resting -= stopped

@@ -125,7 +125,7 @@ def _asked(project: Project, asked: str) -> Dependencies:
     if not (inside(project.root, name) or (name == uv.LOCK and uv_root(project))):
         raise SourceError(
             "there is no such file to install from",
-            where="dependencies:",
+            where="dependencies",
             found=name,
             expected=", ".join(_statements(project)) or "a file of the repository",
             next_step="correct `dependencies:` of its entry, or delete it",
@@ -145,7 +145,7 @@ def _asked(project: Project, asked: str) -> Dependencies:
     if found is None:
         raise SourceError(
             "the file states no dependencies",
-            where="dependencies:",
+            where="dependencies",
             found=name,
             expected=", ".join(_statements(project)) or "a file that does",
             next_step="correct `dependencies:` of its entry, or delete it",

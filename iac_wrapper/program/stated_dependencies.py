@@ -39,7 +39,7 @@ def read_requirements(
     if asked:
         raise SourceError(
             "a requirements file has no groups",
-            where="dependencies:",
+            where="dependencies",
             found=f"{names[0]}[{','.join(asked)}]",
             expected="the name of the file alone",
             next_step="correct `dependencies:` of its entry",

@@ -34,18 +34,23 @@ PLACES = (
         " ENTRYPOINT=` in the Dockerfile",
         "what it names: a module, a function or an object of one, a path, or a command line",
     ),
-    Place("procfile", "`Procfile`", "its `web:` line, else `worker:`"),
+    Place(
+        "procfile",
+        "`Procfile`",
+        "its `web:` line, else `worker:`, else the only one but `release:`",
+    ),
     Place("root", "`__main__.py`, then `main.py` at the root", "the file"),
     Place(
         "scripts",
-        "`[project.scripts]`, else `[tool.poetry.scripts]`",
+        "`[project.scripts]`, `[tool.poetry.scripts]`, or console scripts of `setup.cfg` or"
+        " `setup.py`",
         "the first one's function",
     ),
     Place("package", "`{package}/__main__.py`", "the package"),
     Place("served", "a web application for which the requirements name a server", "that server"),
     Place(
         "framework",
-        "a file that a [framework](#the-rules) has a tool for",
+        "a file that a [framework](#frameworks) has a tool for",
         "the tool",
         "frameworks",
     ),

@@ -93,7 +93,7 @@ def several_folders(
         where=where or None,
         found=_listing([*([f"the root ({marker})"] if marker else []), *named]),
         expected="an entry for each folder that is to run",
-        next_step="write the entries that are wanted of these to repos.yaml",
+        next_step="write to repos.yaml those of these entries that are to run",
         detail="\n".join(lines),
     )
 
@@ -132,7 +132,10 @@ def nothing_to_run(project: Project, where: str, candidates: list[Candidate]) ->
         *(f"{c.name}: {c.note}" for c in candidates),
     ]
     _insert(lines, APP, "a web application for which the requirements name a server: none")
-    _insert(lines, BINARY, "any other file that could be a program: none")
+    _insert(lines, APP, "a file that a framework's tool runs, such as `streamlit run`: none")
+    _insert(lines, BINARY, "any other web application: none")
+    _insert(lines, BINARY, "a file of Celery, Locust or Scrapy: none")
+    _insert(lines, BINARY, "any other Python file with a `__main__` guard or a `main()`: none")
     return EntrypointError(
         "nothing to run in the checkout",
         where=where or None,

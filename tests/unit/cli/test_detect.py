@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ SHOP = {
     "Procfile": "web: gunicorn shop:app\nworker: python jobs.py\n",
     "jobs.py": "import time\nwhile True:\n    time.sleep(1)\n",
 }
+
+RANGE = "[project]\nname = 'app'\nversion = '1'\nrequires-python = '>=3.11'\n"
 
 
 @pytest.fixture
@@ -119,6 +122,21 @@ def test_a_set_up_machine_is_asked_instead(folder: Path, tmp_path: Path) -> None
     _write(folder / "app", {"main.py": "print()\n"})
     assert json.loads(_iac("detect", "app", "--json").stdout)["notes"] == []
     assert "iac/runtime:3.11-0123456789ab" in _iac("detect", "app", "--dockerfile").stdout
+
+
+def test_a_python_that_a_deploy_would_make_is_named(folder: Path, tmp_path: Path) -> None:
+    """As a deploy chooses it, from what was offered; nothing is made."""
+    home = MachineHome(tmp_path / "home")
+    bases = {"3.11": PythonBase("python:3.11-slim", "iac/runtime:3.11-0123456789ab")}
+    save_host(Host("docker", "terraform", "node", "embedded", "iac/envoy:1", bases), home)
+    answer = {"mode": "auto", "asked": int(time.time()), "offered": ["3.13", "3.11"]}
+    (home.data / "pythons.json").write_text(json.dumps(answer))
+    _write(folder / "app", {"main.py": "print()\n", "pyproject.toml": RANGE})
+
+    data = json.loads(_iac("detect", "app", "--json").stdout)
+
+    assert data["python"]["value"] == "3.13"
+    assert "iac/runtime:3.13" in _iac("detect", "app", "--dockerfile").stdout
 
 
 @pytest.mark.parametrize(

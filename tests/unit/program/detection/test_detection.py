@@ -271,9 +271,12 @@ def test_the_error_lists_everything_that_was_looked_for(tmp_path: Path) -> None:
         "[project.scripts]",
         "{package}/__main__.py",
         "a web application for which the requirements name a server",
+        "a file that a framework's tool runs, such as `streamlit run`",
         "app.py",
         "src/{package}/__main__.py",
-        "any other file that could be a program",
+        "any other web application",
+        "a file of Celery, Locust or Scrapy",
+        "any other Python file with a `__main__` guard or a `main()`",
         "/app/main",
     ]
     assert caught.value.found == "an empty directory"
