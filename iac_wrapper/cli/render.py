@@ -225,7 +225,7 @@ def report_table(report: ProjectReport, width: int = WIDTH) -> str:
     ]
     if before := report.broken_before:
         names, first = ", ".join(service.app.name for service in before), before[0]
-        step = f"iac logs --service {first.app.name} --project {report.project}"
+        step = f"iac logs {first.app.name} --project {report.project}"
         if first.health.cause == "stopped":  # by a deploy, and only one that names it starts it
             step = first.health.next_step or step
         lines.append(f"Already broken before this deploy: {names}. Next: {step}")

@@ -58,7 +58,7 @@ class DiagnosisFacts:
     @property
     def logs_command(self) -> str:
         """Where to read on."""
-        return f"iac logs --service {self.app.name} --project {self.project}"
+        return f"iac logs {self.app.name} --project {self.project}"
 
 
 @dataclass(frozen=True)

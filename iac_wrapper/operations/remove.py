@@ -57,7 +57,7 @@ class RemoveUnhealthyError(UnhealthyError):
             f"{', '.join(removed.services)} removed; of {len(report.services)} other services that"
             f" this changed {len(failed)} are not healthy",
             found=", ".join(service.app.name for service in failed),
-            next_step=f"iac logs --service {failed[0].app.name} --project {report.project}",
+            next_step=f"iac logs {failed[0].app.name} --project {report.project}",
             detail=unhealthy_detail(failed),
         )
         self.removed = removed

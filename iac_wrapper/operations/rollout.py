@@ -419,7 +419,7 @@ class _Rollout:
             and container.role in ("app", "envoy")
         ]
         for row in rows:
-            logs = f"iac logs --service {row.app.name} --project {workspace.project}"
+            logs = f"iac logs {row.app.name} --project {workspace.project}"
             workspace.warn(f"{row.app.name}: stopped, it never served; `{logs}` says why")
         known = self._releases.stopped
         still = (self._resting | self._stopped.keys()) & known.keys()

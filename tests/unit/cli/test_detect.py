@@ -174,6 +174,15 @@ def test_what_is_no_source_is_said(folder: Path, target: str) -> None:
     assert "next:" in _iac("detect", target, code=code).stderr
 
 
+def test_a_key_that_names_no_file_is_named_once(folder: Path) -> None:
+    """The place of the error reads as one."""
+    entry = "- slug: ./shop\n  dependencies: other.txt\n"
+    _write(folder, {"repos.yaml": entry})
+    _write(folder / "shop", SHOP)
+    said = _iac("detect", "--file", "repos.yaml", code=3).stderr
+    assert "repos.yaml:1: shop: dependencies: there is no such file to install from" in said
+
+
 ENTRIES = """
 - slug: ./shop
   name: counter

@@ -251,7 +251,7 @@ def test_what_was_broken_before_is_told_apart() -> None:
     text = plain(render.report_table(report))
     assert "NOT_SERVING (failed)" in text
     assert text.splitlines()[-1] == (
-        "Already broken before this deploy: old. Next: iac logs --service old --project p"
+        "Already broken before this deploy: old. Next: iac logs old --project p"
     )
     assert report.good
     assert not replace(report, strict=True).good
@@ -261,11 +261,11 @@ def test_what_was_broken_before_is_told_apart() -> None:
 
 def test_what_a_deploy_has_stopped_names_the_command_that_starts_it() -> None:
     """A later deploy leaves it alone, so its table says what to do."""
-    why = StoppedService(cause="GET /: 500", next_step="iac logs --service web --project p")
+    why = StoppedService(cause="GET /: 500", next_step="iac logs web --project p")
     health = why.health("web", "iac deploy --file repos.yaml web --project p")
     bad = replace(_service("web", health, Probe("web", None, ""), None), broken_before=True)
     assert plain(render.report_table(ProjectReport("p", (bad,)))).splitlines()[-1] == (
-        "Already broken before this deploy: web. Next: iac logs --service web --project p; then"
+        "Already broken before this deploy: web. Next: iac logs web --project p; then"
         " iac deploy --file repos.yaml web --project p"
     )
 

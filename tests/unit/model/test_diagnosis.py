@@ -159,7 +159,7 @@ def test_a_traceback_is_shown_once() -> None:
     assert found.log == tuple(run[:-1][-SHOWN_LINES:]), "nor that it was started again"
     assert found.finding.cause == "exited with code 1"
     assert found.finding.evidence == "ValueError: bad"
-    assert found.finding.next_step == "iac logs --service web --project demo"
+    assert found.finding.next_step == "iac logs web --project demo"
 
 
 def test_an_exception_is_evidence_and_the_request_after_it_is_not() -> None:
