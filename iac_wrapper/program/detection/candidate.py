@@ -9,7 +9,7 @@ from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection import reach
 from iac_wrapper.program.detection.folders import with_path
 from iac_wrapper.program.detection.frameworks import Mark
-from iac_wrapper.program.detection.imports import module_of, uses_bare_names
+from iac_wrapper.program.detection.imports import imported_files, module_of, uses_bare_names
 from iac_wrapper.program.detection.own_files import module_name
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.python_source import PythonSource
@@ -71,6 +71,7 @@ class _Judge:
     def candidate(self) -> Candidate:
         tools = [mark for mark in marked(self.source) if not mark.framework.is_last]
         return self._by_tool(tools[0]) if len(tools) == 1 else self._by_code()
+        tools = tools or self._drawn_elsewhere()
 
     def _by_code(self) -> Candidate:
         source = self.source
@@ -93,6 +94,16 @@ class _Judge:
         return Candidate(self.relative, found, found.reason, write=self.relative)
 
     def _waits_for_a_server(self) -> bool:
+    def _drawn_elsewhere(self) -> list[Mark]:
+        """What draws in the files that it imports, if it is run for what they do."""
+        source = self.source
+        if source.run or source.may_serve or not source.acts or source.web_apps:
+            return []
+        files = sorted(imported_files(self.project, self.relative))
+        sources = filter(None, map(self.project.source, files))
+        found = (mark for each in sources for mark in each.marks if mark.framework.draws)
+        return list(dict.fromkeys(found))
+
         """Whether it makes an application and leaves serving it to others."""
         source = self.source
         if not source.web_apps or source.may_serve or (source.guard and not source.talks):
