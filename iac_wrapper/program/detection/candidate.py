@@ -70,9 +70,9 @@ class _Judge:
 
     def candidate(self) -> Candidate:
         tools = [mark for mark in marked(self.source) if not mark.framework.is_last]
-        return self._by_tool(tools[0]) if len(tools) == 1 else self._by_code()
         tools = tools or self._drawn_elsewhere()
 
+        return self._by_tool(tools[0]) if len(tools) == 1 else self._by_code()
     def _by_code(self) -> Candidate:
         source = self.source
         if source.calls_main_missing:
