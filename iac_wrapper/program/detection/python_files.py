@@ -52,9 +52,7 @@ def python_files(root: Path, without: Collection[str] = ()) -> list[str]:
         directories[:] = [] if deep else sorted(filter(may_hold_programs, directories))
         directories[:] = [name for name in directories if str(relative / name) not in without]
         files.extend(str(relative / name) for name in sorted(names) if _may_be_program(name))
-        if len(files) >= _SCAN_FILES:
-            break
-    return files[:_SCAN_FILES]
+    return sorted(files, key=lambda name: name.count("/"))[:_SCAN_FILES]
 
 
 def may_hold_programs(directory: str) -> bool:

@@ -185,3 +185,10 @@ def test_a_package_is_imported_by_its_own_name(tmp_path: Path) -> None:
     """``pkg.__init__`` would be imported a second time."""
     files = {"shop/__init__.py": "def serve(): ...\n"}
     assert detect(tree(tmp_path, files), entrypoint="shop.__init__:serve").target == "shop"
+
+
+def test_many_files_in_one_folder_hide_no_other(tmp_path: Path) -> None:
+    """What is searched is bounded, and begins near the root."""
+    files = {f"a/b/part{number}.py": "x = 1\n" for number in range(500)}
+    root = tree(tmp_path, {**files, "web/board.py": SERVES, "requirements.txt": ""})
+    assert detect(root).target == "web/board.py"
