@@ -57,7 +57,11 @@ def python_files(root: Path, without: Collection[str] = ()) -> list[str]:
 
 def may_hold_programs(directory: str) -> bool:
     """False for the name of a folder of tests, examples, documents and the like."""
-    return directory.lower() not in _NOT_PROGRAMS and not directory.startswith((".", "_"))
+    return (
+        directory.lower() not in _NOT_PROGRAMS
+        and not directory.startswith((".", "_"))
+        and directory.isprintable()
+    )
 
 
 def is_aside(stem: str) -> bool:
@@ -68,6 +72,7 @@ def is_aside(stem: str) -> bool:
 def _may_be_program(name: str) -> bool:
     return (
         name.endswith(".py")
+        and name.isprintable()  # bytes that are no UTF-8, or a new line, are in no entrypoint
         and name not in _NOT_ENTRYPOINTS
         and not name.startswith("test_")
         and not name.endswith(("_test.py", "_pb2.py", "_pb2_grpc.py"))

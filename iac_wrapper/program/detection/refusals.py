@@ -167,7 +167,7 @@ def _listing(names: list[str]) -> str:
 
 
 def _hint(root: Path, names: list[str]) -> str:
-    programs = [name for name in names if name.endswith(".py")]
+    programs = [name for name in names if name.endswith(".py") and name.isprintable()]
     to_write = f"entrypoint: {programs[0]}" if len(programs) == 1 else _TO_WRITE
     write = f"write `{to_write}` in its entry of repos.yaml"
     for name in names:
