@@ -24,8 +24,12 @@ _COMPLAINT = re.compile(r"\S.*\berror: |Error: ")
 _FIRST_LINES = 10
 """A usage text begins the output; a program that worked before it was more than its usage."""
 
-_CODES = (0, 2, 64)
-"""Exit codes: help was printed; arguments are wrong (argparse, click); EX_USAGE of sysexits.h."""
+_CODES = (0, 1, 2, 64)
+"""Exit codes: help was printed; arguments are wrong (docopt and many scripts; argparse, click);
+EX_USAGE of sysexits.h."""
+
+_CRASH = "Traceback (most recent call last):"
+"""A program that printed its usage and crashed has another fault."""
 
 _STAYS = ("serve", "server", "runserver", "start", "run", "web", "api", "up", "worker")
 """Words by which subcommands that stay are called, the likeliest first."""
@@ -37,6 +41,8 @@ _SCRIPT = re.compile(r"\[[\w.]+\] (\S+) is the first script")
 def usage_line(lines: Sequence[str]) -> str:
     """The line that shows that a program printed its usage; empty if it did not."""
     said = [line.strip() for line in lines if line.strip() and not line.startswith("runner: ")]
+    if _CRASH in said:
+        return ""
     found = next((line for line in said[:_FIRST_LINES] if _USAGE.match(line)), "")
     return said[-1] if found and _COMPLAINT.match(said[-1]) else found
 

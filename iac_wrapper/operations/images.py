@@ -27,6 +27,9 @@ UNDISTURBED = timedelta(days=1)
 """Since its last use; an image of another project that is younger may be of a deploy under way,
 which has images before it has containers."""
 
+JUST_USED = timedelta(hours=1)
+"""What another project used so lately is left alone also by a prune that a person asks for."""
+
 Needs = Mapping[str, Why]
 """Name of an image -> why it is needed."""
 
@@ -59,9 +62,16 @@ def list_images(workspace: Workspace, *, everything: bool = False) -> list[KeptI
 
 
 def idle(workspace: Workspace, *, everything: bool = False) -> list[KeptImage]:
-    """Those that a prune removes: what no deployed or proven version needs."""
+    """Those that a prune removes: what no deployed or proven version needs, of other projects
+    unless it was used just now, as by a deploy under way."""
     rows = list_images(workspace, everything=everything)
-    return [row for row in rows if row.why in ("spare", "surplus")]
+    since = datetime.now(UTC) - JUST_USED
+    return [
+        row
+        for row in rows
+        if row.why in ("spare", "surplus")
+        and (row.image.project == workspace.project or row.used_at < since)
+    ]
 
 
 def prune(workspace: Workspace, *, everything: bool = False) -> list[KeptImage]:

@@ -200,6 +200,21 @@ _RULES = (
     ),
 )
 
+_OWN = "The build backend returned an error"
+"""What uv says without a package's name of the project itself."""
+
+_OWN_MODULE = _Rule(
+    r"No module named '(?!distutils|imp'|setuptools|[A-Z_])(\w+)[.\w]*'",
+    "the project needs {0} to be built, and does not say so",
+    'write `requires = ["setuptools", "{0}"]` under [build-system] of its pyproject.toml, or'
+    " have setup.py not import it",
+)
+_OWN_ERROR = _Rule(
+    r"^\s*(\w*(?:Error|Exception): .+)$(?![\s\S]*^\s*\w*(?:Error|Exception): )",
+    "the project cannot be built",
+    "correct that in the repository; the log says where it happened",
+)
+
 _PACKAGE = re.compile(r"Failed to (?:download and )?build:? `([^`]+)`")
 
 
@@ -207,7 +222,8 @@ def explain(lines: Sequence[str]) -> BuildFailure | None:
     """The reason in what a failed step printed; None where nothing is known."""
     shown = lines if len(lines) < _BEGIN + _END else [*lines[:_BEGIN], *lines[-_END:]]
     text = "\n".join(line[:_LINE] for line in shown)
-    for rule in _RULES:
+    is_own = _OWN in text and not _PACKAGE.search(text)
+    for rule in (_OWN_MODULE, *_RULES, _OWN_ERROR) if is_own else _RULES:
         if match := re.search(rule.pattern, text, re.MULTILINE):
             return _failure(rule, match, text)
     return None

@@ -174,16 +174,7 @@ def _check_status(response: requests.Response, remote: Remote, url: str) -> None
     status = response.status_code
     if status == requests.codes.ok:
         return
-    wait = retry_after(response.headers.get("Retry-After"))
-    if status == requests.codes.too_many_requests or status >= 500:
-        busy = TransientError(
-            f"the Git LFS server answers HTTP {status}",
-            found=url,
-            next_step="try again later",
-            retryable=True,
-        )
-        busy.wait = wait
-        raise busy
+    _check_busy(response, f"the Git LFS server answers HTTP {status}", url)
     token = remote.token_setting or "a line for the host in ~/.netrc, or use git+ssh://"
     raise SourceError(
         "Git LFS content is not to be had here",
@@ -191,6 +182,14 @@ def _check_status(response: requests.Response, remote: Remote, url: str) -> None
         expected="a server of Git LFS that lets you read",
         next_step=f"if the repository is private, set {token}; or write `lfs: false`",
     )
+
+
+def _check_busy(response: requests.Response, message: str, found: str) -> None:
+    status = response.status_code
+    if status == requests.codes.too_many_requests or status >= 500:
+        busy = TransientError(message, found=found, next_step="try again later", retryable=True)
+        busy.wait = retry_after(response.headers.get("Retry-After"))
+        raise busy
 
 
 def _fetch(
@@ -220,12 +219,9 @@ def _download(url: str, headers: Mapping[str, str], one: _Object, to: Path) -> N
     response = http_source.open_stream(url, headers, redirects=http_source.may_lead)
     with response:
         if response.status_code != requests.codes.ok:
-            kind = TransientError if response.status_code >= 500 else SourceError
-            raise kind(
-                f"Git LFS content answers HTTP {response.status_code}",
-                found=found,
-                next_step="run the command again",
-            )
+            message = f"Git LFS content answers HTTP {response.status_code}"
+            _check_busy(response, message, found)
+            raise SourceError(message, found=found, next_step="run the command again")
         digest, size = hashlib.sha256(), 0
         try:
             with to.open("wb") as file:

@@ -9,7 +9,7 @@ from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection import reach
 from iac_wrapper.program.detection.folders import with_path
 from iac_wrapper.program.detection.frameworks import Mark
-from iac_wrapper.program.detection.imports import module_of, uses_bare_names
+from iac_wrapper.program.detection.imports import imported_files, module_of, uses_bare_names
 from iac_wrapper.program.detection.own_files import module_name
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.python_source import PythonSource
@@ -17,6 +17,7 @@ from iac_wrapper.program.detection.web_objects import WebApp
 from iac_wrapper.program.detection.web_server import choose_server, server_arguments
 
 MISSING = "no such file"
+DOES_NOT_PARSE = "does not parse"
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def judge(project: Project, relative: str, *, module: str | None, reason: str = 
         return absent(relative)
     if source.fault:
         line = f"{relative}:{source.fault_line}" if source.fault_line else relative
-        return Candidate(relative, note=f"does not parse: {source.fault}", fault=line)
+        return Candidate(relative, note=f"{DOES_NOT_PARSE}: {source.fault}", fault=line)
     return _Judge(project, source, relative, module, reason or relative).candidate()
 
 
@@ -70,6 +71,7 @@ class _Judge:
 
     def candidate(self) -> Candidate:
         tools = [mark for mark in marked(self.source) if not mark.framework.is_last]
+        tools = tools or self._drawn_elsewhere()
         return self._by_tool(tools[0]) if len(tools) == 1 else self._by_code()
 
     def _by_code(self) -> Candidate:
@@ -77,7 +79,7 @@ class _Judge:
         if source.calls_main_missing:
             return self._runs("defines main() and never calls it, so it is called", "main")
         if self._waits_for_a_server():
-            return self._served(source.web_apps[0])
+            return self._served()
         if source.guard:
             return replace(self._runs("has a __main__ guard"), guarded=True)
         if source.acts:
@@ -91,6 +93,16 @@ class _Judge:
         module = self.module or module_name(self.relative)
         found = mark.framework.entrypoint(self.relative, module, mark.name)
         return Candidate(self.relative, found, found.reason, write=self.relative)
+
+    def _drawn_elsewhere(self) -> list[Mark]:
+        """What draws in the files that it imports, if it is run for what they do."""
+        source = self.source
+        if source.run or source.may_serve or not source.acts or source.web_apps:
+            return []
+        files = sorted(imported_files(self.project, self.relative))
+        sources = filter(None, map(self.project.source, files))
+        found = (mark for each in sources for mark in each.marks if mark.framework.draws)
+        return list(dict.fromkeys(found))
 
     def _waits_for_a_server(self) -> bool:
         """Whether it makes an application and leaves serving it to others."""
@@ -112,7 +124,11 @@ class _Judge:
         """``pkg`` of ``pkg.__init__``, by which Python would run that file."""
         return self.module.removesuffix(".__init__") if self.module else None
 
-    def _served(self, app: WebApp) -> Candidate:
+    def _served(self) -> Candidate:
+        app, *others = self.source.web_apps
+        if others:
+            names = ", ".join(each.name for each in self.source.web_apps)
+            return Candidate(self.relative, note=f"defines several web applications: {names}")
         module = self._imported_name() or module_name(self.relative)
         return serve(self.project, app, module, self.relative, self.reason)
 

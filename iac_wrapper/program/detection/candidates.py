@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import groupby
 
 from iac_wrapper.model.entrypoint import Entrypoint
@@ -12,7 +13,7 @@ from iac_wrapper.program.detection.candidate import MISSING, Candidate, absent, 
 from iac_wrapper.program.detection.imports import module_of, uses_bare_names
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.python_files import may_hold_programs
-from iac_wrapper.program.detection.ranking import STEMS, ordered
+from iac_wrapper.program.detection.ranking import STEMS, is_named, ordered
 from iac_wrapper.program.detection.refusals import no_such_module
 from iac_wrapper.program.detection.scripts import scripts
 from iac_wrapper.program.detection.served_objects import served_objects
@@ -29,6 +30,9 @@ _PROGRAM_WORDS = re.compile(
     + WORDS.pattern
 )
 """One of these is in the path or the text of every file that the search looks at."""
+
+_MAX_FAULTS = 5
+"""How many files that do not parse, those nearest to the root, are told of."""
 
 Rank = list[Candidate]
 """Candidates of equal right: more than one that could run is a question to the user."""
@@ -57,7 +61,11 @@ def later(project: Project) -> Iterator[Rank]:
 def scan(project: Project) -> Iterator[Rank]:
     """Every other Python file that could be run, see `ranking`."""
     found = [_scanned(project, relative) for relative in project.files_with(_PROGRAM_WORDS)]
-    yield from ordered(project, [candidate for candidate in found if candidate.entrypoint])
+    faults = [candidate for candidate in found if candidate.fault]
+    named = [each for each in faults if is_named(project, each.name)]
+    yield from ordered(project, [*named, *(each for each in found if each.entrypoint)])
+    others = [replace(each, fault=None) for each in faults if each not in named]
+    yield others[:_MAX_FAULTS]
 
 
 def binary(project: Project) -> Candidate:

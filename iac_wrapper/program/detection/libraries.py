@@ -9,12 +9,12 @@ import ast
 import re
 import sys
 
-_SERVING = """
+_SERVING = r"""
 apiflask bentoml bjoern bokeh bottle cheroot cherrypy connexion daphne dash emmett eve fasthtml
 flask flask_openapi3 flask_socketio gradio granian gunicorn hypercorn justpy klein litserve
 livereload meinheld mesop nicegui panel pywebio quart quart_trio remi robyn sanic shiny
-simple_websocket_server socketify solara spyne streamlit taipy uvicorn waitress web
-websocket_server websockets
+simple_websocket_server socketify solara spyne streamlit\.(web|cli|bootstrap) taipy uvicorn waitress
+web websocket_server websockets
 """
 """Packages that are there to serve: whatever of theirs is run or started accepts connections."""
 

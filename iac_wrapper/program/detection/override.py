@@ -155,6 +155,9 @@ class _Resolver:
             judged = judge(self.project, relative, module=module)
             if judged.entrypoint:
                 return judged.entrypoint
+            if len(source.web_apps) > 1:
+                objects = ", ".join(f"{module or relative}:{app.name}" for app in source.web_apps)
+                raise self._bad("the file defines several web applications", f"one of {objects}")
         elif app := _web_app(source, function):
             return self._served(relative, module, app)
         else:

@@ -52,14 +52,16 @@ def python_files(root: Path, without: Collection[str] = ()) -> list[str]:
         directories[:] = [] if deep else sorted(filter(may_hold_programs, directories))
         directories[:] = [name for name in directories if str(relative / name) not in without]
         files.extend(str(relative / name) for name in sorted(names) if _may_be_program(name))
-        if len(files) >= _SCAN_FILES:
-            break
-    return files[:_SCAN_FILES]
+    return sorted(files, key=lambda name: name.count("/"))[:_SCAN_FILES]
 
 
 def may_hold_programs(directory: str) -> bool:
     """False for the name of a folder of tests, examples, documents and the like."""
-    return directory.lower() not in _NOT_PROGRAMS and not directory.startswith((".", "_"))
+    return (
+        directory.lower() not in _NOT_PROGRAMS
+        and not directory.startswith((".", "_"))
+        and directory.isprintable()
+    )
 
 
 def is_aside(stem: str) -> bool:
@@ -70,6 +72,7 @@ def is_aside(stem: str) -> bool:
 def _may_be_program(name: str) -> bool:
     return (
         name.endswith(".py")
+        and name.isprintable()  # bytes that are no UTF-8, or a new line, are in no entrypoint
         and name not in _NOT_ENTRYPOINTS
         and not name.startswith("test_")
         and not name.endswith(("_test.py", "_pb2.py", "_pb2_grpc.py"))

@@ -20,6 +20,7 @@ from iac_wrapper.program.detection.syntax import (
     is_guard,
     mentions,
     module_level,
+    mounted_names,
     only_passes,
     only_talks,
     required_arguments,
@@ -114,6 +115,7 @@ class _SourceReader:
         used = self._used()
         guards = [node for node in self.guards if not only_passes(node.body)]
         main_missing = not guards and "main" not in used and self._callable_main()
+        mounted = set(mounted_names(self.tree))
         serving = Serving(self.origins)
         unguarded = [node for node in self.tree.body if node not in self.guards]
         return PythonSource(
@@ -129,7 +131,7 @@ class _SourceReader:
             serves_on_import=serving.may_serve(unguarded),
             web_apps=web_objects(
                 self.origins,
-                assigned=self.assigned,
+                assigned={name: v for name, v in self.assigned.items() if name not in mounted},
                 imported=self.imported,
                 definitions=self.definitions,
                 stem=self.stem,

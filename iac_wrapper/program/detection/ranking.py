@@ -75,14 +75,14 @@ def best_purpose(project: Project, candidates: list[Candidate]) -> list[Candidat
 def _purpose(project: Project, candidate: Candidate, *, follow: bool = True) -> int:
     """A number: what serves comes first, then what works without an end, then the rest."""
     entrypoint = candidate.entrypoint
-    if entrypoint is None:
-        return _ENDS
+    if entrypoint is None:  # it does not parse: another one must not take its place
+        return _SERVES
     run = entrypoint.run or (reach.run(project, entrypoint) if follow else None)
     return {"web": _SERVES, "worker": _WORKS}.get(run or "", _ENDS)
 
 
 def _order(project: Project, candidate: Candidate, imported: bool, *, follow: bool) -> Order:
-    stem = PurePosixPath(candidate.name).stem.lower().replace("-", "_")
+    stem = _stem(candidate.name)
     named = _named(project, stem)
     bare = _is_bare(candidate)
     return Order(
@@ -95,6 +95,16 @@ def _order(project: Project, candidate: Candidate, imported: bool, *, follow: bo
         stem=len(STEMS) + 1 if named is None else named,
         uncalled=bool(candidate.entrypoint and candidate.entrypoint.function),
     )
+
+
+def is_named(project: Project, relative: str) -> bool:
+    """Whether a file is called what a program is, and not what a helper is."""
+    stem = _stem(relative)
+    return not is_aside(stem) and _named(project, stem) is not None
+
+
+def _stem(relative: str) -> str:
+    return PurePosixPath(relative).stem.lower().replace("-", "_")
 
 
 def _named(project: Project, stem: str) -> int | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from iac_wrapper.errors import EntrypointError
 from iac_wrapper.model.entrypoint import Entrypoint
-from iac_wrapper.program.detection.candidate import MISSING, Candidate
+from iac_wrapper.program.detection.candidate import DOES_NOT_PARSE, MISSING, Candidate
 from iac_wrapper.program.detection.folders import Folder, below
 from iac_wrapper.program.detection.markers import language_marker
 from iac_wrapper.program.detection.other_kinds import in_language, other_kind, own_dockerfile
@@ -141,9 +141,19 @@ def nothing_to_run(project: Project, where: str, candidates: list[Candidate]) ->
         where=where or None,
         found=_listing(names),
         expected="one of the files below, or an entrypoint: of your own",
-        next_step=other_kind(root) or _hint(root, names),
+        next_step=other_kind(root) or _unread(candidates) or _hint(root, names),
         detail="looked for, in this order:\n" + "\n".join(lines),
     )
+
+
+def _unread(candidates: Sequence[Candidate]) -> str:
+    for candidate in candidates:
+        if candidate.note.startswith(DOES_NOT_PARSE):
+            return (
+                f"if the program is in {candidate.name}, and needs a newer Python than this command"
+                " runs on, name it by `entrypoint:` in its entry of repos.yaml"
+            )
+    return ""
 
 
 def _insert(lines: list[str], place: str, line: str) -> None:
@@ -160,7 +170,7 @@ def _listing(names: list[str]) -> str:
 
 
 def _hint(root: Path, names: list[str]) -> str:
-    programs = [name for name in names if name.endswith(".py")]
+    programs = [name for name in names if name.endswith(".py") and name.isprintable()]
     to_write = f"entrypoint: {programs[0]}" if len(programs) == 1 else _TO_WRITE
     write = f"write `{to_write}` in its entry of repos.yaml"
     for name in names:

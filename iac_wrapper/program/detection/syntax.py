@@ -110,6 +110,14 @@ def target_names(targets: list[ast.expr]) -> Iterator[str]:
             yield from target_names(target.elts)
 
 
+def mounted_names(tree: ast.Module) -> Iterator[str]:
+    """Names that are made a part of something else: ``x`` of ``app.mount("/x", x)``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and last_name(node) in {"mount", "Mount", "add_subapp"}:
+            values = [*node.args, *(keyword.value for keyword in node.keywords)]
+            yield from (value.id for value in values if isinstance(value, ast.Name))
+
+
 def last_name(call: ast.Call) -> str:
     """``Flask`` of ``flask.Flask(…)``; empty for a call of something without a name."""
     function = call.func

@@ -36,6 +36,7 @@ def test_usage_texts_are_known(lines: list[str]) -> None:
         ["memory usage: 12 MiB"],
         [*map(str, range(20)), "usage: ledger"],
         ["usage:12"],
+        ["usage: ledger", "Traceback (most recent call last):", "KeyError: 'LEDGER'"],
         [],
     ],
 )
@@ -64,7 +65,7 @@ def test_the_missing_argument_is_the_better_evidence() -> None:
         (replace(SCRIPT, web_object="ledger.api:app"), "`entrypoint: ledger.api:app`"),
     ],
 )
-@pytest.mark.parametrize("code", [0, 2])
+@pytest.mark.parametrize("code", [0, 1, 2])
 def test_the_verdict_says_what_to_write(entrypoint: Entrypoint, words: str, code: int) -> None:
     health = replace(ENDED, exit_code=code)
     health = not_completed(health) if code == 0 else replace(health, phase="FAILED")
@@ -94,5 +95,5 @@ def test_the_verdict_says_what_to_write(entrypoint: Entrypoint, words: str, code
 def test_a_job_and_a_crash_are_something_else() -> None:
     assert may_be_usage(APP, ENDED)
     assert not may_be_usage(replace(APP, run="job"), ENDED)
-    assert not may_be_usage(APP, replace(ENDED, exit_code=1))
+    assert not may_be_usage(APP, replace(ENDED, exit_code=3))
     assert not may_be_usage(APP, replace(ENDED, exit_code=None))

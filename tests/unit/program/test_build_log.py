@@ -50,6 +50,8 @@ MEANINGS = {
         "no wheels with a matching",
         "sys_platform",
     ),
+    "own_error": ("the project cannot be built", "RuntimeError: needs FOO_HOME", "correct that"),
+    "own_import": ("the project needs flask to be built", "No module named 'flask'", "requires = "),
     "python_2": (
         "mysql-python==1.2.5 is for Python 2",
         "'ConfigParser'",

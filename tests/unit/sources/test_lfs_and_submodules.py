@@ -123,6 +123,20 @@ def test_lfs_content_that_cannot_be_had(
     assert list(cache.folder.iterdir()) == []
 
 
+def test_lfs_content_of_a_busy_server_is_asked_for_again(
+    server: GitServer, cache: SourceCache, tmp_path: Path
+) -> None:
+    """Where the content lies elsewhere, that server may be the busy one."""
+    sha = server.repository("a/b").commit(
+        {".gitattributes": LFS, "m.bin": server.lfs_pointer(b"content")}
+    )
+    with GitServer(tmp_path / "other") as other:
+        other.lfs, server.lfs_place = server.lfs, other.url
+        other.refusals = [(429, {"Retry-After": "0"}), (503, {})]
+        got = cache.fetch(_commit(server, "a/b", sha, lfs=True))
+    assert (got.path / "m.bin").read_bytes() == b"content"
+
+
 def test_lfs_without_the_token(server: GitServer, cache: SourceCache, tmp_path: Path) -> None:
     """The step names the setting that would open it."""
     sha = server.repository("a/b").commit(

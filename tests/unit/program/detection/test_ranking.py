@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -185,3 +186,20 @@ def test_a_package_is_imported_by_its_own_name(tmp_path: Path) -> None:
     """``pkg.__init__`` would be imported a second time."""
     files = {"shop/__init__.py": "def serve(): ...\n"}
     assert detect(tree(tmp_path, files), entrypoint="shop.__init__:serve").target == "shop"
+
+
+def test_many_files_in_one_folder_hide_no_other(tmp_path: Path) -> None:
+    """What is searched is bounded, and begins near the root."""
+    files = {f"a/b/part{number}.py": "x = 1\n" for number in range(500)}
+    root = tree(tmp_path, {**files, "web/board.py": SERVES, "requirements.txt": ""})
+    assert detect(root).target == "web/board.py"
+
+
+@pytest.mark.parametrize("name", [b"b\xff.py", b"b\xff/b.py", b"b\nb.py"])
+def test_a_name_that_nobody_can_write_is_no_program(tmp_path: Path, name: bytes) -> None:
+    """Nor does it end the search: git has such files from before UTF-8."""
+    root = tree(tmp_path, {"board.py": SERVES})
+    path = Path(os.fsdecode(os.fsencode(root) + b"/" + name))
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(SERVES)
+    assert detect(root).target == "board.py"
