@@ -141,13 +141,16 @@ def test_another_project_of_this_folder_keeps_its_own(
 
 
 def test_a_prune_removes_what_no_version_needs(shop: Workspace, engine_double: Daemon) -> None:
-    """Spare ones as well; of other projects only if that is said."""
+    """Spare ones as well; of other projects only if that is said, and not what a deploy that is
+    under way has just built."""
     _add(engine_double, _name(1, project="gone"), hours=1)
+    _add(engine_double, _name(1, project="coming"), hours=0)
     gone = images.prune(shop)
     assert {row.image.name for row in gone} == {_name(1), _name(4), _name(1, "gone")}
-    assert _left(engine_double) == {_name(2), _name(3), _name(1, project="gone")}
+    coming = _name(1, project="coming")
+    assert _left(engine_double) == {_name(2), _name(3), _name(1, project="gone"), coming}
     images.prune(shop, everything=True)
-    assert _left(engine_double) == {_name(2), _name(3)}
+    assert _left(engine_double) == {_name(2), _name(3), coming}
 
 
 def test_a_pulled_image_is_known_by_its_name(workspace: Workspace, engine_double: Daemon) -> None:
