@@ -34,8 +34,8 @@ _CRASH = "Traceback (most recent call last):"
 _STAYS = ("serve", "server", "runserver", "start", "run", "web", "api", "up", "worker")
 """Words by which subcommands that stay are called, the likeliest first."""
 
-_SCRIPT = re.compile(r"\[[\w.]+\] (\S+) is the first script")
-"""How detection words the reason of an entry of [project.scripts]."""
+_SCRIPT = re.compile(r"(?:\[[\w.]+\]|console_scripts) (\S+) is the first script")
+"""How detection words the reason of an entry of [project.scripts] or an older table."""
 
 
 def usage_line(lines: Sequence[str]) -> str:
@@ -77,10 +77,12 @@ def _command(app: ResolvedApp) -> str:
     program = app.entrypoint
     if program.command:
         return program.command
-    if program.kind == "script":
-        return f"python {program.target}"
     if script := _SCRIPT.match(program.reason):
         return script[1]
+    if program.function:  # nothing in the file calls it
+        return f"{program.target}:{program.function}"
+    if program.kind == "script":
+        return f"python {program.target}"
     if program.kind == "module":
         return f"python -m {program.target}"
     return program.target.replace("/app/", "./", 1)

@@ -15,6 +15,7 @@ from tests.support.deployed import app
 SCRIPT = Entrypoint(
     "module", "ledger.cli", "main", "[project.scripts] ledger is the first script in pyproject.toml"
 )
+OLDER = "console_scripts ledger is the first script in setup.py"
 APP = replace(app("ledger"), entrypoint=SCRIPT, run=None)
 ENDED = Health("ledger", "SERVING", "COMPLETED", exit_code=0)
 
@@ -59,7 +60,9 @@ def test_the_missing_argument_is_the_better_evidence() -> None:
         (SCRIPT, "`entrypoint: ledger serve --port $PORT`"),
         (Entrypoint("script", "tool.py", None, ""), "python tool.py serve"),
         (Entrypoint("module", "tool", None, ""), "python -m tool serve"),
-        (Entrypoint("module", "tool.cli", "main", ""), "python -m tool.cli serve"),
+        (replace(SCRIPT, reason=OLDER), "`entrypoint: ledger serve --port $PORT`"),
+        (Entrypoint("module", "tool.cli", "main", ""), "`entrypoint: tool.cli:main serve"),
+        (Entrypoint("script", "tool.py", "main", ""), "`entrypoint: tool.py:main serve"),
         (Entrypoint("binary", "/app/main", None, ""), "./main serve"),
         (Entrypoint("module", "x", None, "", command="python -m x"), "python -m x serve"),
         (replace(SCRIPT, web_object="ledger.api:app"), "`entrypoint: ledger.api:app`"),
