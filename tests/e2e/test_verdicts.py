@@ -20,11 +20,9 @@ pytestmark = pytest.mark.integration
 TABLE = {
     "flask-default": "200 in N ms on 5000",
     "flask-guarded": "200 in N ms on 50051",
-    "django-gunicorn": "200 in N ms on 50051",
     "django-alone": "200 in N ms on 50051",
     "fastapi": "200 in N ms on 50051",
     "procfile": "200 in N ms on 50051",
-    "aiohttp": "200 in N ms on 8080",
     "ipv6": "200 in N ms on 7000",
     "daemon": "200 in N ms on 7100",
     "late": "200 in N ms on 7200",
@@ -161,22 +159,6 @@ def test_the_command_that_mends_a_script_is_told(services: dict[str, dict[str, A
     windows = services["windows"]
     assert "`sed -i 's/\\r$//' bin/start.sh`" in windows["next_step"]
     assert windows["evidence"] == "bin/start.sh: 1: set: Illegal option -"
-
-
-def test_static_files_of_django_are_served(
-    project: Project, deployed: subprocess.CompletedProcess[str]
-) -> None:
-    """Collected in the build, under the names that the pages use, by what is supplied."""
-    fetch = (
-        "import urllib.request as u; home = 'http://django-gunicorn:1'; get = lambda path:"
-        " u.urlopen(home + path).read().decode(); path = get('/'); print(path, get(path))"
-    )
-    argv = ["/venv/bin/python", "-c", fetch]
-    found = project.container("caller", "app").exec_run(argv)
-    assert re.search(
-        r"/static/site\.[0-9a-f]{12}\.css body \{ color: teal \}", found.output.decode()
-    )
-    assert "django-gunicorn: static files are served by WhiteNoise" in deployed.stderr
 
 
 def test_servers_that_are_supplied_are_said(deployed: subprocess.CompletedProcess[str]) -> None:

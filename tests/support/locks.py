@@ -97,6 +97,9 @@ version = "3.6"
 wheels = [{{ name = "idna-3.6-py3-none-any.whl", hashes = {{ sha256 = "{HASHES[1][7:]}" }} }}]
 """
 
+FLASK_OF_POETRY = Path(__file__).parents[1] / "data" / "locks" / "flask-poetry.lock"
+"""A lock of Flask 3.1.0 with all that it needs, as Poetry writes it."""
+
 
 def write(root: Path, **files: str) -> None:
     """Write files; ``_`` in a name is its dot, ``__`` a slash."""

@@ -195,7 +195,6 @@ PROJECTS: dict[str, dict[str, str]] = {
         "app.py": FLASK_APP.format(arguments="port=8000"),
         "requirements.txt": FLASK + GUNICORN,
     },
-    "django-gunicorn": {**DJANGO_WITH_STATIC_FILES, "requirements.txt": DJANGO + GUNICORN},
     "django-alone": {**DJANGO_SITE, "requirements.txt": DJANGO},
     "fastapi": {"main.py": FASTAPI_APP, "requirements.txt": "fastapi==0.115.6\n"},
     "procfile": {
@@ -203,7 +202,6 @@ PROJECTS: dict[str, dict[str, str]] = {
         "web.py": serve(PORT),
         "cron_task.py": "if __name__ == '__main__':\n    print('every night')\n",
     },
-    "aiohttp": {"main.py": AIOHTTP_APP, "requirements.txt": "aiohttp==3.11.11\n"},
     "ipv6": {"main.py": serve('("::1", 7000)', kind="IPv6")},
     "daemon": {"main.py": serve('("127.0.0.1", 7100)', before=DAEMONIZE)},
     "picky": {"main.py": PICKY},
