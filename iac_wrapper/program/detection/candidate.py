@@ -17,7 +17,6 @@ from iac_wrapper.program.detection.web_objects import WebApp
 from iac_wrapper.program.detection.web_server import choose_server, server_arguments
 
 MISSING = "no such file"
-DOES_NOT_PARSE = "does not parse"
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def judge(project: Project, relative: str, *, module: str | None, reason: str = 
         return absent(relative)
     if source.fault:
         line = f"{relative}:{source.fault_line}" if source.fault_line else relative
-        return Candidate(relative, note=f"{DOES_NOT_PARSE}: {source.fault}", fault=line)
+        return Candidate(relative, note=f"does not parse: {source.fault}", fault=line)
     return _Judge(project, source, relative, module, reason or relative).candidate()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from iac_wrapper.errors import EntrypointError
 from iac_wrapper.model.entrypoint import Entrypoint
-from iac_wrapper.program.detection.candidate import DOES_NOT_PARSE, MISSING, Candidate
+from iac_wrapper.program.detection.candidate import MISSING, Candidate
 from iac_wrapper.program.detection.folders import Folder, below
 from iac_wrapper.program.detection.markers import language_marker
 from iac_wrapper.program.detection.other_kinds import in_language, other_kind, own_dockerfile
@@ -148,7 +148,7 @@ def nothing_to_run(project: Project, where: str, candidates: list[Candidate]) ->
 
 def _unread(candidates: Sequence[Candidate]) -> str:
     for candidate in candidates:
-        if candidate.note.startswith(DOES_NOT_PARSE):
+        if candidate.fault:
             return (
                 f"if the program is in {candidate.name}, and needs a newer Python than this command"
                 " runs on, name it by `entrypoint:` in its entry of repos.yaml"
