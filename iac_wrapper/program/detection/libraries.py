@@ -13,7 +13,7 @@ _SERVING = """
 apiflask bentoml bjoern bokeh bottle cheroot cherrypy connexion daphne dash emmett eve fasthtml
 flask flask_openapi3 flask_socketio gradio granian gunicorn hypercorn justpy klein litserve
 livereload meinheld mesop nicegui panel pywebio quart quart_trio remi robyn sanic shiny
-simple_websocket_server socketify solara spyne streamlit taipy uvicorn waitress web
+simple_websocket_server socketify solara spyne taipy uvicorn waitress web
 websocket_server websockets
 """
 """Packages that are there to serve: whatever of theirs is run or started accepts connections."""
@@ -27,6 +27,7 @@ _SERVERS = re.compile(
     rf"""
     ({"|".join(_SERVING.split())})\.(.*\.)?({"|".join(_STARTS.split())})
     |.*\.(serve_forever|run_simple|run_webhook)
+    |streamlit\.(web\.)?(cli|bootstrap)\.(main|run|_?main_run\w*)
     |aiohttp\.web\.(run_app|_run_app)|aiohttp\..*(TCPSite|SockSite)\(\)\.start
     |grpc\.(aio\.)?server\(\)\.(start|wait_for_termination)
     |tornado\..*\.(listen|bind)|gevent\..*Server\(\)\.start
