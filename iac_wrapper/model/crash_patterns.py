@@ -103,14 +103,13 @@ def _ends(line: str, last: str) -> bool:
 
 
 def _module(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
-    module, dot, _ = match[1].partition(".")
+    module, dot, inner = match[1].partition(".")
     package = _DISTRIBUTIONS.get(module, module)
     step = f"add a line `{package}` to its requirements, or a file {module}.py to its source"
     if dot:  # Python names the outermost package that it does not find: the one around is there
-        path = match[1].replace(".", "/")
         step = (
-            f"{module} is there: add {path}.py to its source if that is its own code (a file that"
-            f" git ignores, made from a template?), else require a version of `{package}` that has it"
+            f"{module} is there: add {module}/{inner.replace('.', '/')}.py to its source if it is"
+            f" its own (git may ignore it), else require another version of `{package}`"
         )
     return "missing-module", f"the module {match[1]} is missing", step
 

@@ -20,6 +20,7 @@ from iac_wrapper.program.detection.candidates import (
     scan,
     served,
 )
+from iac_wrapper.program.detection.django import missing_settings
 from iac_wrapper.program.detection.folders import Folder, below, label, started_in
 from iac_wrapper.program.detection.framework_files import framework_files
 from iac_wrapper.program.detection.markers import language_marker, requirements
@@ -295,7 +296,7 @@ def _finished(
     if chosen.run is None and chosen.kind != "binary":
         chosen = replace(chosen, web_object=_web_object(project))
     chosen = with_surroundings(project, replace(chosen, rejected=tuple(losers)))
-    said = [*notes, *_supply(chosen), *kept_in_memory(chosen)]
+    said = [*notes, *_supply(chosen), *kept_in_memory(chosen), *missing_settings(project)]
     return Detection(chosen, tuple(said))
 
 
