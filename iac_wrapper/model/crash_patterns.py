@@ -103,9 +103,14 @@ def _ends(line: str, last: str) -> bool:
 
 
 def _module(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
-    module = match[1].partition(".")[0]
+    module, dot, inner = match[1].partition(".")
     package = _DISTRIBUTIONS.get(module, module)
     step = f"add a line `{package}` to its requirements, or a file {module}.py to its source"
+    if dot:  # Python names the outermost package that it does not find: the one around is there
+        step = (
+            f"{module} is there: add {module}/{inner.replace('.', '/')}.py to its source if it is"
+            f" its own (git may ignore it), else require another version of `{package}`"
+        )
     return "missing-module", f"the module {match[1]} is missing", step
 
 

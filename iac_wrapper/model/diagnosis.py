@@ -27,6 +27,9 @@ _NEW_RUN = re.compile(r"^runner: the program ended \(.*\); starting it again")
 _REQUEST = re.compile(r"\"(?:\x1b\[[0-9;]*m)*[A-Z]+ \S+ HTTP/[\d.]+")
 """A line of an access log."""
 
+_LEAVING = re.compile(r"Reason: (Worker|App) failed to (boot|load)|Application startup failed")
+"""What a server says last when its application could not be imported or started."""
+
 _TRACEBACK = "Traceback (most recent call last):"
 
 _PORT_CAUSES = ("wrong-port", "several-ports", "udp-only")
@@ -179,12 +182,13 @@ def _said_by_the_runner(facts: DiagnosisFacts, runs: Sequence[Sequence[str]]) ->
 
 
 def _last_line(runs: Sequence[Sequence[str]]) -> str:
-    """What the program said last; of a server that goes on to note the request, its exception."""
+    """What the program said last; of a server that goes on to note the request, or that it leaves,
+    its exception."""
     lines = [line for run in runs for line in run if line.strip()]
     said = [line for line in lines if not line.startswith("runner: ")]
     last = said[-1].strip() if said else ""
-    starts = [at for at, line in enumerate(said) if line.strip() == _TRACEBACK]
-    if starts and _REQUEST.search(last):
+    starts = [at for at, line in enumerate(said) if line.strip().endswith(_TRACEBACK)]
+    if starts and (_REQUEST.search(last) or _LEAVING.search(last)):
         raised = (line for line in said[starts[-1] + 1 :] if not line[0].isspace())
         return next(raised, last).strip()
     return last

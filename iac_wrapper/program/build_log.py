@@ -194,6 +194,12 @@ _RULES = (
         " [tool.uv.extra-build-dependencies]",
     ),
     _Rule(
+        r"^error: Failed to build `\S+ @ file:///app[^`]*`"
+        r"[\s\S]*^\s*([\w.]*(?:Error|Exception): [^\n]+)",
+        "the project's own package cannot be built: {0}",
+        "correct that in the repository",
+    ),
+    _Rule(
         r"^error: Failed to (?:download and )?build `([^`]+)`",
         "{package} could not be built",
         f"read the log for the reason; {_ANOTHER}, if there is one",

@@ -99,6 +99,7 @@ ROWS: Mapping[str, Row] = {
     "pyzbar": _runs("libzbar0"),
     "pylibdmtx": _runs("libdmtx0b"),
     "python-magic": _runs("libmagic1"),
+    "gitpython": _runs("git"),
     "pyexiftool": _runs("libimage-exiftool-perl"),
     "lxml": _asked("libxml2-dev libxslt1-dev"),
     "xmlsec": _asked(_XMLSEC, "libxmlsec1-openssl"),

@@ -44,7 +44,7 @@ def unread_files(
     if PYPROJECT not in read and _pyproject_states(root):
         found.append(f"the dependencies in {PYPROJECT} are not read")
     found += [
-        f"{name} is not read"
+        f"the dependencies in {name} are not read"
         for name in ("setup.py", "setup.cfg")
         if _states(root, name) and name not in read
     ]

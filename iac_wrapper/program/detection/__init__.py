@@ -11,7 +11,16 @@ from iac_wrapper.errors import EntrypointError
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection import procfile, reach
 from iac_wrapper.program.detection.candidate import Candidate
-from iac_wrapper.program.detection.candidates import Rank, binary, later, ranked, scan, served
+from iac_wrapper.program.detection.candidates import (
+    Rank,
+    binary,
+    is_helper_script,
+    later,
+    ranked,
+    scan,
+    served,
+)
+from iac_wrapper.program.detection.django import missing_settings
 from iac_wrapper.program.detection.folders import Folder, below, label, started_in
 from iac_wrapper.program.detection.framework_files import framework_files
 from iac_wrapper.program.detection.markers import language_marker, requirements
@@ -149,7 +158,7 @@ def _detected(
     chosen: Entrypoint | None = None
     for rank in _ranks(project, where, processes):
         if chosen is None:
-            able = [_unless_it_only_talks(project, candidate) for candidate in rank]
+            able = [_unless_it_gives_way(project, candidate) for candidate in rank]
             chosen = _winner(project, able, where, slug)
         else:
             able = rank
@@ -233,15 +242,22 @@ def _places(project: Project) -> Iterator[Rank]:
     yield from framework_files(project, last=True)
 
 
-def _unless_it_only_talks(project: Project, candidate: Candidate) -> Candidate:
-    """What prints and ends is not the program of a repository that has something to serve."""
+def _unless_it_gives_way(project: Project, candidate: Candidate) -> Candidate:
+    """What prints and ends, and a script that is called like a helper (``init-db``), are not the
+    programs of a repository that has something to serve."""
     found = candidate.entrypoint
-    if found is None or found.run or not only_talks(project, found):
+    if found is None or found.run:
+        return candidate
+    if is_helper_script(candidate) and reach.run(project, found) is None:
+        what = "is called like a helper and does not serve"
+    elif only_talks(project, found):
+        what = "only prints and ends"
+    else:
         return candidate
     served = _web_object(project)
     if served is None:
         return candidate
-    return replace(candidate, entrypoint=None, note=f"only prints and ends; {served} serves")
+    return replace(candidate, entrypoint=None, note=f"{what}; {served} serves")
 
 
 def _winner(project: Project, rank: Rank, where: str, slug: str) -> Entrypoint | None:
@@ -280,7 +296,7 @@ def _finished(
     if chosen.run is None and chosen.kind != "binary":
         chosen = replace(chosen, web_object=_web_object(project))
     chosen = with_surroundings(project, replace(chosen, rejected=tuple(losers)))
-    said = [*notes, *_supply(chosen), *kept_in_memory(chosen)]
+    said = [*notes, *_supply(chosen), *kept_in_memory(chosen), *missing_settings(project)]
     return Detection(chosen, tuple(said))
 
 

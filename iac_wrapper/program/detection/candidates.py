@@ -12,7 +12,7 @@ from iac_wrapper.model.options import Run
 from iac_wrapper.program.detection.candidate import MISSING, Candidate, absent, judge
 from iac_wrapper.program.detection.imports import module_of, uses_bare_names
 from iac_wrapper.program.detection.project import Project
-from iac_wrapper.program.detection.python_files import may_hold_programs
+from iac_wrapper.program.detection.python_files import is_aside, may_hold_programs
 from iac_wrapper.program.detection.ranking import STEMS, is_named, ordered
 from iac_wrapper.program.detection.refusals import no_such_module
 from iac_wrapper.program.detection.scripts import scripts
@@ -104,6 +104,12 @@ def _scripts(project: Project) -> Iterator[Candidate]:
             run = run_of(project, module, function)
             entrypoint = Entrypoint("module", module, function, reason, run=run)
             yield Candidate(label, entrypoint, reason)
+
+
+def is_helper_script(candidate: Candidate) -> bool:
+    """Whether it is a command of the project with a name that says "beside the service"."""
+    table, _, name = candidate.name.rpartition(" ")
+    return bool(table) and is_aside(name.replace("-", "_"))
 
 
 def _is_nowhere(project: Project, module: str) -> bool:

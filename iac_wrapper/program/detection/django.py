@@ -163,6 +163,24 @@ def static_files(project: Project) -> StaticFiles | None:
     return found if found.are_collected or found.are_served else None
 
 
+def missing_settings(project: Project) -> tuple[str, ...]:
+    """A sentence if manage.py names settings that the checkout does not have, though it has the
+    package around them: everybody is to make their own, or git ignores them."""
+    site = _site(project) if "django" in project.declared else None
+    package, _, name = (site.settings if site and site.settings else "").rpartition(".")
+    folder = project.root / (site.path(package.replace(".", "/")) if site else "")
+    if not package or not folder.is_dir() or inside(folder, f"{name}.py"):
+        return ()
+    if (folder / name).is_dir():
+        return ()
+    others = sorted(path.name for path in folder.glob(f"*{name}*") if path.is_file())
+    like = f" ({others[0]} lies beside them)" if others else ""
+    return (
+        f"{MANAGE} names the settings {package}.{name}, which the repository does not have{like}:"
+        " add them, or name others by `env: {DJANGO_SETTINGS_MODULE: …}` in its entry",
+    )
+
+
 def _site(project: Project) -> Site | None:
     """The project at the root, else in the one folder that has one and states no requirements of
     its own."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.slug import Slug
+from iac_wrapper.program.detection.build_folder import build_folder
 from iac_wrapper.program.detection.markers import (
     DOCKERFILE,
     MANAGE,
@@ -51,7 +52,7 @@ def find_folders(root: Path) -> tuple[Folder, ...]:
     level = [root]
     for _ in range(_DEPTH):
         inner = [path for folder in level for path in _below(folder)][:_MAX_FOLDERS]
-        markers = {path: _marker(path) for path in inner}
+        markers = {path: _marker(root, path) for path in inner}
         found += [
             Folder(path.relative_to(root).as_posix(), marker)
             for path, marker in markers.items()
@@ -68,10 +69,10 @@ def _below(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _marker(folder: Path) -> Marker | None:
+def _marker(root: Path, folder: Path) -> Marker | None:
     """A package is no project of its own, whatever requirements lie in it: its imports start above.
 
-    A Dockerfile counts beside files that it could copy: one alone often builds what lies above it.
+    A Dockerfile counts beside other files, if what it copies lies in its folder or at the root.
     """
     python = python_marker(folder)
     if python and (python.file == MANAGE or not inside(folder, "__init__.py")):
@@ -79,7 +80,8 @@ def _marker(folder: Path) -> Marker | None:
     if language := language_marker(folder):
         return language
     beside = [path for path in folder.iterdir() if path.name not in (DOCKERFILE, ".dockerignore")]
-    if beside and not python and inside(folder, DOCKERFILE):
+    is_built = build_folder(root, folder.relative_to(root).as_posix()) is not None
+    if beside and not python and is_built:
         return Marker(DOCKERFILE, "an image")
     return None
 

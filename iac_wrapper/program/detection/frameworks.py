@@ -129,7 +129,7 @@ FRAMEWORKS = (
         ("streamlit",),
         "tool",
         "a file that draws with streamlit when it is run, and that no other of these imports",
-        mark=r"streamlit\..*",
+        mark=r"streamlit\.(?!(web\.)?(cli|bootstrap)\.).*",
         draws=True,
         command=("streamlit", "run", "{file}"),
         variables=(

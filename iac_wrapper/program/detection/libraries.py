@@ -27,6 +27,7 @@ _SERVERS = re.compile(
     rf"""
     ({"|".join(_SERVING.split())})\.(.*\.)?({"|".join(_STARTS.split())})
     |.*\.(serve_forever|run_simple|run_webhook)
+    |streamlit\.(web\.)?(cli|bootstrap)\.(main|run|_?main_run\w*)
     |aiohttp\.web\.(run_app|_run_app)|aiohttp\..*(TCPSite|SockSite)\(\)\.start
     |grpc\.(aio\.)?server\(\)\.(start|wait_for_termination)
     |tornado\..*\.(listen|bind)|gevent\..*Server\(\)\.start

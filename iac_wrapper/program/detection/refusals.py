@@ -8,9 +8,10 @@ from pathlib import Path
 
 from iac_wrapper.errors import EntrypointError
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.program.detection.build_folder import build_folder
 from iac_wrapper.program.detection.candidate import MISSING, Candidate
 from iac_wrapper.program.detection.folders import Folder, below
-from iac_wrapper.program.detection.markers import language_marker
+from iac_wrapper.program.detection.markers import DOCKERFILE, language_marker
 from iac_wrapper.program.detection.other_kinds import in_language, other_kind, own_dockerfile
 from iac_wrapper.program.detection.project import Project
 
@@ -103,6 +104,11 @@ def _folder_line(project: Project, slug: str, folder: Folder, program: Entrypoin
     if folder.is_python:
         inner = f"{folder.path}/" if program and program.kind == "script" else ""
         return f"{line}: runs {inner}{program.display}" if program else line
+    if build_folder(project.root, folder.path) == "":
+        own = f"{folder.path}/{DOCKERFILE}"
+        return (
+            f"- slug: {slug}    # {folder.marker}: add `build: {own}`, which copies from the root"
+        )
     build = own_dockerfile(project.root / folder.path)
     return (
         f"{line}: add {build}" if build else f"{line}: needs a Dockerfile and `build: dockerfile`"

@@ -32,6 +32,10 @@ KEPT = "such as `volumes: {data: /app/data}`; what need not stay, below /tmp"
 CASES = {
     "ModuleNotFoundError: No module named 'yaml.cyaml'": ("missing-module", "`PyYAML`"),
     "ModuleNotFoundError: No module named 'requests'": ("missing-module", "`requests`"),
+    "ModuleNotFoundError: No module named 'shop.settings'": (
+        "missing-module",
+        "shop is there: add shop/settings.py to its source",
+    ),
     ENVIRON: ("missing-variable", "`env: {DATABASE_URL: …}`"),
     PYDANTIC: ("missing-variable", "`env: {DATABASE_URL: …}`"),
     "ImproperlyConfigured: Set the SECRET_KEY environment variable": (
@@ -171,6 +175,23 @@ def test_an_exception_is_evidence_and_the_request_after_it_is_not() -> None:
     assert diagnose(facts(health, lines=[*lines, noted])).finding.evidence == raised
     assert diagnose(facts(health, lines=[*lines, noted, "later"])).finding.evidence == "later"
     assert diagnose(facts(health, lines=["hello", noted])).finding.evidence == noted
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        ("", "[2030-01-01 00:00:00 +0000] [9] [ERROR] Reason: Worker failed to boot."),
+        ("ERROR:    ", "ERROR:    Application startup failed. Exiting."),
+    ],
+)
+def test_an_exception_is_evidence_and_the_farewell_of_the_server_is_not(
+    first: str, last: str
+) -> None:
+    """The application could not be imported or started, and the server says that it leaves."""
+    raised = "ImportError: Bad git executable."
+    lines = [f"{first}Traceback (most recent call last):", '  File "a.py", line 1', raised]
+    assert diagnose(facts(CRASHED, lines=[*lines, "", "More.", last])).finding.evidence == raised
+    assert diagnose(facts(CRASHED, lines=["hello", last])).finding.evidence == last
 
 
 def test_memory_wins_over_what_the_program_said() -> None:

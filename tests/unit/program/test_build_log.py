@@ -89,3 +89,23 @@ def test_credentials_of_an_index_are_not_repeated() -> None:
     )
     assert failure is not None
     assert "pw" not in failure.line
+
+
+def test_the_exception_of_the_project_s_own_build_backend_is_the_reason() -> None:
+    """Nobody can write another version of the project itself."""
+    found = explain(
+        [
+            "error: Failed to build `shop @ file:///app`",
+            "  cause: The build backend returned an error",
+            "         [stderr]",
+            "         Traceback (most recent call last):",
+            '           File "backend.py", line 3, in readme',
+            "         ValueError: Readme path must be within the project directory: ../README.md",
+        ]
+    )
+    assert found is not None
+    assert found.message == (
+        "the project's own package cannot be built: ValueError: Readme path must be within the"
+        " project directory: ../README.md"
+    )
+    assert found.next_step == "correct that in the repository"

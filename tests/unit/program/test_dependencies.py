@@ -212,7 +212,7 @@ def test_files_that_are_not_read_are_said(tmp_path: Path) -> None:
         "environment.yml is not read",
         "package.json is not read",
         "the dependencies in pyproject.toml are not read",
-        "setup.py is not read",
+        "the dependencies in setup.py are not read",
         "requirements/prod.txt found, not used",
     )
     (tmp_path / "requirements.txt").write_text("-r requirements/prod.txt\n-e .\n")
