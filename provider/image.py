@@ -10,12 +10,10 @@ from . import build as builds
 from . import durations
 from .configuration import cli_candidates, cli_environment, log_directory
 from .engine import EngineRefusedError, name_in_path, registry_of
+from .labels import KEY_LABEL
 from .problems import ProviderError, not_implemented
 from .resource import ProviderContext, Resource
 from .values import UNKNOWN, Values, is_empty
-
-KEY_LABEL = "org.karstkit.image-key"
-"""An image that carries its own tag here was built for exactly that tag: no need to build again."""
 
 DEFAULT_TIMEOUT = 20 * 60.0
 """Seconds a build may take, as in the official provider."""

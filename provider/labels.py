@@ -15,3 +15,7 @@ def to_api(blocks: list[Values] | None) -> dict[str, str]:
 def to_state(labels: Mapping[str, str] | None) -> list[Values]:
     """The blocks of a label map, sorted by name."""
     return [{"label": name, "value": value} for name, value in sorted((labels or {}).items())]
+
+
+KEY_LABEL = "org.karstkit.image-key"
+"""An image that carries its own tag here was built for exactly that tag: no need to build again."""

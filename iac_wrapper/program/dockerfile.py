@@ -19,7 +19,7 @@ from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection.django import StaticFiles
 from iac_wrapper.program.setuptools_seed import SEED, SetuptoolsSeed
 from iac_wrapper.program.system_packages import SystemPackages
-from provider.image import KEY_LABEL
+from provider.labels import KEY_LABEL
 
 _UV = """\
 UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 \\

@@ -10,8 +10,8 @@ import requests
 
 from iac_wrapper.errors import SourceError
 from iac_wrapper.sources import http_source
-from iac_wrapper.sources.http_source import SourceBusyError, SourceUnavailableError
 from iac_wrapper.sources.retries import retry_after
+from iac_wrapper.sources.unavailable import SourceBusyError, SourceUnavailableError
 
 TOTAL_TIMEOUT = 600.0
 """Seconds for one whole download."""

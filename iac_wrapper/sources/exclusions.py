@@ -49,18 +49,18 @@ def junk(root: Path) -> Iterator[str]:
 
 
 def left_out(
-    source: Path, copy: Path, ignored: Collection[str], known: Collection[str]
+    source: Path, there: Collection[str], ignored: Collection[str], known: Collection[str]
 ) -> Iterator[Omission]:
-    """What `copy` lacks and a program may miss: known kinds of `ignored`, and empty folders.
+    """What a copy lacks and a program may miss: known kinds of `ignored`, and empty folders.
 
     Args:
-        source: the folder that was copied.
-        copy: what came of it.
+        source: the folder that is copied.
+        there: relative paths of what is in the copy.
         ignored: relative paths that are no part of a source; of a folder, its own path alone.
         known: relative paths of folders that are not looked into.
     """
     for name in ignored:
-        if _fits(PurePath(name).name, _MISSED) and not os.path.lexists(copy / name):
+        if _fits(PurePath(name).name, _MISSED) and name not in there:
             yield Omission("own", name)
     closed = {*ignored, *known}
     for folder, directories, names in os.walk(source):

@@ -24,7 +24,6 @@ from iac_wrapper.errors import CommandError, SourceError
 from iac_wrapper.model.git_refs import Refs, parse_ls_remote
 from iac_wrapper.model.remote import Remote
 from iac_wrapper.sources.git_errors import explain
-from iac_wrapper.sources.http_source import asked_to_wait, moved_on_same_origin
 from iac_wrapper.sources.retries import TransientError
 
 LIST_TIMEOUT = 60.0
@@ -271,7 +270,9 @@ def _network(
     if done.returncode:
         failure = explain(done, remote)
         if isinstance(failure, TransientError) and _BUSY.search(done.stderr):
-            failure.wait = asked_to_wait(remote.url, remote.archive_headers)
+            from iac_wrapper.sources import http_source
+
+            failure.wait = http_source.asked_to_wait(remote.url, remote.archive_headers)
         raise failure
     return done
 
@@ -280,7 +281,9 @@ def _moved(done: CommandResult, remote: Remote) -> Remote | None:
     """The new place of a renamed repository, if it is on the same scheme, host and port."""
     if not re.search(r"returned error: 30[12378]", done.stderr):
         return None
-    url = moved_on_same_origin(remote.url, remote.archive_headers)
+    from iac_wrapper.sources import http_source
+
+    url = http_source.moved_on_same_origin(remote.url, remote.archive_headers)
     return replace(remote, url=url) if url else None
 
 

@@ -15,23 +15,15 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
-from iac_wrapper.errors import SourceError
 from iac_wrapper.model.base_url import is_loopback, origin
 from iac_wrapper.sources.own_headers import OwnHeaders
-from iac_wrapper.sources.retries import TransientError, retry_after
+from iac_wrapper.sources.retries import retry_after
+from iac_wrapper.sources.unavailable import SourceUnavailableError
 
 TIMEOUT = (10.0, 60.0)
 """Seconds to connect, and between two bytes."""
 
 MAX_REDIRECTS = 5
-
-
-class SourceUnavailableError(SourceError):
-    """This address gives nothing: git may still have the commit."""
-
-
-class SourceBusyError(SourceUnavailableError, TransientError):
-    """This address asks to be left alone for a while."""
 
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

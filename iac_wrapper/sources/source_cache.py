@@ -25,12 +25,13 @@ from typing import Literal
 from iac_wrapper.errors import SourceError
 from iac_wrapper.model.omission import Omission, below
 from iac_wrapper.model.remote import Remote
-from iac_wrapper.sources import archive, git, lfs, submodules, working_tree
-from iac_wrapper.sources.http_source import SourceUnavailableError
+from iac_wrapper.sources import git, submodules, working_tree
+from iac_wrapper.sources.local_tree import read_local
 from iac_wrapper.sources.retries import patiently
 from iac_wrapper.sources.submodules import MAX_DEPTH, SubmoduleRules
 from iac_wrapper.sources.survey import SUBMODULE, first_difference, survey
-from iac_wrapper.sources.tree import copy_local, leaving_links, tree_hash
+from iac_wrapper.sources.tree import leaving_links, tree_hash
+from iac_wrapper.sources.unavailable import SourceUnavailableError
 from iac_wrapper.sources.unpack import SourceLimits, unpack
 
 Method = Literal["archive", "clone", "local"]
@@ -128,6 +129,8 @@ class SourceCache:
                 links = (*links, *self._add_submodules(commit, staging, depth))
                 links = tuple(one for one in links if not _mended(one, tree))
             if commit.lfs:
+                from iac_wrapper.sources import lfs
+
                 lfs.fill(tree, commit.remote, self.limits, staging, self.progress)
             omissions = survey(tree, links, working_tree.submodule_urls(tree))
             return _publish(staging, CachedTree(final / "tree", tree_hash(tree), method, omissions))
@@ -138,18 +141,23 @@ class SourceCache:
         A new one makes old ones go.
 
         Raises:
-            SourceError: as `copy_local`.
+            SourceError: as `read_local`.
         """
+        local = read_local(source, self.limits)
+        final = self._of_local(local.tree)
+        if cached := _lookup(final, self.progress):
+            _note_use(final)
+            return replace(cached, omissions=local.omissions)
         with _staging(self.folder) as staging:
-            omissions = copy_local(source, staging / "tree", self.limits)
-            tree = tree_hash(staging / "tree")
-            final = self.folder / f"{LOCAL}{tree.removeprefix('sha256:')[:40]}"
-            if cached := _lookup(final, self.progress):
-                _note_use(final)
-                return replace(cached, omissions=omissions)
-            made = _publish(staging, CachedTree(final / "tree", tree, "local", omissions))
+            local.copy(staging / "tree")
+            tree = tree_hash(staging / "tree")  # of what was copied: a file may have changed since
+            path = self._of_local(tree) / "tree"
+            made = _publish(staging, CachedTree(path, tree, "local", local.omissions))
         _remove_unused(self.folder)
         return made
+
+    def _of_local(self, tree: str) -> Path:
+        return self.folder / f"{LOCAL}{tree.removeprefix('sha256:')[:40]}"
 
     def _add_submodules(self, commit: Commit, staging: Path, depth: int) -> tuple[Omission, ...]:
         """Put the submodules of a commit into its tree; returns what they lack."""
@@ -211,6 +219,8 @@ class SourceCache:
 
     def _download(self, commit: Commit, url: str, staging: Path) -> tuple[Omission, ...] | None:
         """None, with nothing left behind, if the archive cannot be had."""
+        from iac_wrapper.sources import archive
+
         tree, file = staging / "tree", staging / "source.tar.gz"
         headers = commit.remote.archive_headers
         try:

@@ -108,4 +108,9 @@ def is_pointer(path: Path) -> bool:
     if not stat.S_ISREG(found.st_mode) or found.st_size > _LFS_SIZE:
         return False
     with path.open("rb") as file:
-        return file.read(len(POINTER)) == POINTER
+        return is_pointer_text(file.read(_LFS_SIZE + 1))
+
+
+def is_pointer_text(text: bytes) -> bool:
+    """Whether a file with this content is one."""
+    return len(text) <= _LFS_SIZE and text.startswith(POINTER)

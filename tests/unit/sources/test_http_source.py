@@ -11,7 +11,7 @@ import pytest
 
 from iac_wrapper.errors import SourceError
 from iac_wrapper.sources import archive, http_source
-from iac_wrapper.sources.http_source import SourceUnavailableError
+from iac_wrapper.sources.unavailable import SourceUnavailableError
 from tests.support.running import running
 
 Answer = Callable[[BaseHTTPRequestHandler], None]

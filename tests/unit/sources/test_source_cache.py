@@ -292,7 +292,9 @@ def test_snapshot(tmp_path: Path, cache: SourceCache) -> None:
     source.mkdir()
     (source / "main.py").write_text("one")
     first = cache.snapshot(source)
+    untouched = cache.folder.stat().st_mtime_ns
     assert cache.snapshot(source) == first
+    assert cache.folder.stat().st_mtime_ns == untouched  # not even a copy to compare with
     (source / "main.py").write_text("two")
     second = cache.snapshot(source)
     assert second.path != first.path

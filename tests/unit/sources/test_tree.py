@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from iac_wrapper.errors import SourceError
-from iac_wrapper.sources.tree import copy_local, tree_hash
+from iac_wrapper.model.omission import Omission
+from iac_wrapper.sources.local_tree import read_local
+from iac_wrapper.sources.tree import tree_hash
 from iac_wrapper.sources.unpack import SourceLimits
 from tests.support.git_server import Executable, Link, Repository
 
@@ -17,6 +19,14 @@ def _write(root: Path, *names: str) -> None:
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(name)
+
+
+def copy_local(source: Path, to: Path, limits: SourceLimits) -> tuple[Omission, ...]:
+    """What a copy lacks; the hash that was read beforehand is the copy's own."""
+    local = read_local(source, limits)
+    local.copy(to)
+    assert tree_hash(to) == local.tree
+    return local.omissions
 
 
 def _names(root: Path) -> list[str]:
