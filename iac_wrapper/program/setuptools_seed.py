@@ -81,8 +81,9 @@ def setuptools_seed(root: Path, python: str) -> SetuptoolsSeed | None:
 
 def _of_code(root: Path) -> Iterable[SetuptoolsSeed]:
     for relative in python_files(root):
-        path = inside(root, relative)
-        for match in _IMPORTS.finditer(path.read_bytes()) if path else ():
+        text = (root / relative).read_bytes()
+        named = _RESOURCES.encode() in text or _DISTUTILS.encode() in text
+        for match in _IMPORTS.finditer(text) if named else ():
             yield SetuptoolsSeed(match[1].decode(), relative)
 
 

@@ -17,19 +17,17 @@ from iac_wrapper.program.detection.ranking import STEMS, is_named, ordered
 from iac_wrapper.program.detection.refusals import no_such_module
 from iac_wrapper.program.detection.scripts import scripts
 from iac_wrapper.program.detection.served_objects import served_objects
-from iac_wrapper.program.detection.web_objects import WORDS
+from iac_wrapper.program.detection.web_objects import NAMES, WORDS
 from iac_wrapper.program.python_project import inside
 
 BINARY = "main"
 """The program of a repository that is not Python, at its root; /app/main in the image."""
 
-_PROGRAM_WORDS = re.compile(
-    rb"main|^(src/)?[^/]+\.py$|(^|/)(.*_)?("
-    + "|".join(STEMS).encode()
-    + rb")\.py$|"
-    + WORDS.pattern
+_PROGRAM_WORDS = re.compile(rb"main|" + WORDS.pattern)
+_PROGRAM_NAMES = re.compile(
+    rb"^(src/)?[^/]+\.py$|(^|/)(.*_)?(" + "|".join(STEMS).encode() + rb")\.py$|" + NAMES.pattern
 )
-"""One of these is in the path or the text of every file that the search looks at."""
+"""One of these is in the path, or of the words in the text, of every file that the search sees."""
 
 _MAX_FAULTS = 5
 """How many files that do not parse, those nearest to the root, are told of."""
@@ -60,7 +58,8 @@ def later(project: Project) -> Iterator[Rank]:
 
 def scan(project: Project) -> Iterator[Rank]:
     """Every other Python file that could be run, see `ranking`."""
-    found = [_scanned(project, relative) for relative in project.files_with(_PROGRAM_WORDS)]
+    files = project.files_with(_PROGRAM_WORDS, _PROGRAM_NAMES)
+    found = [_scanned(project, relative) for relative in files]
     faults = [candidate for candidate in found if candidate.fault]
     named = [each for each in faults if is_named(project, each.name)]
     yield from ordered(project, [*named, *(each for each in found if each.entrypoint)])

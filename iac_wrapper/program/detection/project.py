@@ -71,25 +71,35 @@ class Project:
         paths = [path for place in places if place.is_dir() for path in place.iterdir()]
         return frozenset(path.stem for path in paths if path.suffix == ".py" or path.is_dir())
 
-    def files_with(self, words: re.Pattern[bytes]) -> list[str]:
-        """Python files that may be programs and hold one of `words`: parsing costs far more."""
-        return [
-            relative
-            for relative, path in self._files
-            if words.search(relative.encode()) or words.search(self._text(relative, path))
-        ]
+    def files_with(
+        self, words: re.Pattern[bytes], names: re.Pattern[bytes] | None = None
+    ) -> list[str]:
+        """Python files that may be programs, and have one of `words` in the text or the path, or
+        one of `names` in the path: parsing costs far more."""
+        asked = (words, names or words)
+        if asked not in self._found:
+            self._found[asked] = [
+                relative
+                for relative in self._files
+                if any(one.search(relative.encode()) for one in asked)
+                or words.search(self._text(relative))
+            ]
+        return self._found[asked]
 
     @cached_property
-    def _files(self) -> list[tuple[str, Path]]:
-        own = [folder.path for folder in self.folders if folder.is_python]
-        names = python_files(self.root, without=own)
-        return [(name, path) for name in names if (path := inside(self.root, name))]
+    def _found(self) -> dict[tuple[re.Pattern[bytes], ...], list[str]]:
+        return {}
 
-    def _text(self, relative: str, path: Path) -> bytes:
+    @cached_property
+    def _files(self) -> list[str]:
+        own = [folder.path for folder in self.folders if folder.is_python]
+        return python_files(self.root, without=own)
+
+    def _text(self, relative: str) -> bytes:
         """What a file holds; read once, unless it is large."""
         text = self._texts.get(relative)
         if text is None:
-            text = path.read_bytes()
+            text = (self.root / relative).read_bytes()
             if len(text) <= _KEPT_BYTES:
                 self._texts[relative] = text
         return text

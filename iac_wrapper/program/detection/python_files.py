@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+
+from iac_wrapper.program.python_project import inside
 
 _NOT_PROGRAMS = {
     *("alembic", "bench", "benchmark", "benchmarks", "build", "dist", "doc", "docs", "docs_src"),
@@ -39,20 +41,34 @@ _SCAN_FILES = 500
 
 
 def python_files(root: Path, without: Collection[str] = ()) -> list[str]:
-    """Paths relative to `root`, with forward slashes; at most `_SCAN_FILES`, `_SCAN_DEPTH` deep.
+    """Files of the checkout by their paths relative to `root`, with forward slashes: at most
+    `_SCAN_FILES`, `_SCAN_DEPTH` deep.
 
     Args:
         root: the checkout.
         without: folders to leave out.
     """
     files: list[str] = []
-    for folder, directories, names in os.walk(root):
-        relative = PurePosixPath(Path(folder).relative_to(root).as_posix())
-        deep = len(relative.parts) >= _SCAN_DEPTH
-        directories[:] = [] if deep else sorted(filter(may_hold_programs, directories))
-        directories[:] = [name for name in directories if str(relative / name) not in without]
-        files.extend(str(relative / name) for name in sorted(names) if _may_be_program(name))
-    return sorted(files, key=lambda name: name.count("/"))[:_SCAN_FILES]
+    level = [""]
+    for _ in range(_SCAN_DEPTH + 1):
+        below: list[str] = []
+        for folder in level:
+            entries = _entries(root / folder)
+            files += [folder + e.name for e in entries if _may_be_program(root, folder, e)]
+            inner = (e.name for e in entries if e.is_dir(follow_symlinks=False))
+            below += [f"{folder}{n}/" for n in inner if may_hold_programs(n)]
+        level = [folder for folder in below if folder.rstrip("/") not in without]
+        if len(files) >= _SCAN_FILES:
+            break
+    return files[:_SCAN_FILES]
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return sorted(found, key=lambda entry: entry.name)
+    except OSError:  # not ours to read
+        return []
 
 
 def may_hold_programs(directory: str) -> bool:
@@ -69,11 +85,15 @@ def is_aside(stem: str) -> bool:
     return bool(_ASIDE.fullmatch(stem.lower()))
 
 
-def _may_be_program(name: str) -> bool:
+def _may_be_program(root: Path, folder: str, entry: os.DirEntry[str]) -> bool:
+    """By its name; a link that leaves the checkout is none. Only links are followed to see that,
+    which costs more than all the rest."""
+    name = entry.name
     return (
         name.endswith(".py")
         and name.isprintable()  # bytes that are no UTF-8, or a new line, are in no entrypoint
         and name not in _NOT_ENTRYPOINTS
         and not name.startswith("test_")
         and not name.endswith(("_test.py", "_pb2.py", "_pb2_grpc.py"))
+        and (entry.is_file(follow_symlinks=False) or inside(root, folder + name) is not None)
     )

@@ -10,7 +10,7 @@ from iac_wrapper.program.detection import django
 from iac_wrapper.program.detection.candidate import Candidate, serve
 from iac_wrapper.program.detection.own_files import module_name
 from iac_wrapper.program.detection.project import Project
-from iac_wrapper.program.detection.web_objects import WORDS, WebApp
+from iac_wrapper.program.detection.web_objects import NAMES, WORDS, WebApp
 from iac_wrapper.program.detection.web_server import declared_server
 
 Rank = tuple[int, ...]
@@ -19,7 +19,7 @@ _Object = tuple[Rank, WebApp, Candidate]
 
 _GUARD = re.compile(rb"__main__")
 
-_NAMES = {"wsgi": 0, "asgi": 1, "app": 2, "main": 2, "application": 2}
+_ORDER = {"wsgi": 0, "asgi": 1, "app": 2, "main": 2, "application": 2}
 """Files that hold the object by convention, in the order in which they are believed."""
 
 
@@ -62,7 +62,7 @@ def _once(found: Iterable[_Object]) -> Iterator[tuple[Rank, Candidate]]:
 
 
 def _objects(project: Project, any_server: bool) -> Iterator[_Object]:
-    for relative in project.files_with(WORDS):
+    for relative in project.files_with(WORDS, NAMES):
         source = project.source(relative)
         if source is None or source.fault or source.serves_on_import:
             continue
@@ -73,7 +73,7 @@ def _objects(project: Project, any_server: bool) -> Iterator[_Object]:
 
 
 def _rank(relative: str) -> Rank:
-    return _depth(relative), _NAMES.get(PurePosixPath(relative).stem, 3)
+    return _depth(relative), _ORDER.get(PurePosixPath(relative).stem, 3)
 
 
 def _depth(relative: str) -> int:

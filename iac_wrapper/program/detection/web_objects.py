@@ -71,14 +71,14 @@ IMPORTERS = ("app", "application", "asgi", "index", "main", "run", "serve", "ser
 """Files that import an application to have it served; others import it to use it."""
 
 WORDS = re.compile(
-    rb"(^|/)[aw]sgi\.py$|"
+    rb"\n(?:app|application|api)\b[^=\n]*=|"
     + "|".join((*_APPS, *_DOTTED_WORDS, *FACTORIES, "start_response", "receive")).encode()
-    + rb"|^(app|application|api)\b[^=\n]*=|(^|/)("
-    + "|".join(IMPORTERS).encode()
-    + rb")\.py$",
-    re.M,
 )
-"""One of these is in every file that has an object, or in its name."""
+"""One of these is in every file that has an object, unless it has one of `NAMES`. None of them is
+tried everywhere in a text, as ``^`` would be."""
+
+NAMES = re.compile(rb"(^|/)(" + "|".join(IMPORTERS).encode() + rb")\.py$")
+"""Paths of files that are looked into whatever is in them."""
 
 WELL_KNOWN = ("app", "application", "api", "asgi_app", "wsgi_app")
 """Names that servers' documentation gives to the object."""
