@@ -233,7 +233,8 @@ def _write_new(build: AppBuild | DockerfileBuild) -> None:
         draft = Path(temporary) / "context"
         copy_source(build.source, draft / "app")
         if isinstance(build, AppBuild) and build.compiled:
-            bytecode.compile_source(draft / "app")
+            before = next(iter(_others(build.context)), None)
+            bytecode.compile_source(draft / "app", before and before / "app")
         if isinstance(build, AppBuild) and build.repositories:
             write_repositories(build.repositories, draft / FOLDER)
         if isinstance(build, AppBuild) and build.beside:
@@ -268,12 +269,16 @@ def _make_folders(root: Path, relative: PurePosixPath) -> None:
 
 
 def _prune(context: Path) -> None:
+    for old in _others(context)[KEPT_CONTEXTS - 1 :]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _others(context: Path) -> list[Path]:
+    """The other contexts of the same service, the one that was used last first."""
     service = context.name.rpartition("-")[0]
     mine = re.compile(re.escape(service) + "-[0-9a-f]{12}")
     contexts = [p for p in context.parent.iterdir() if mine.fullmatch(p.name) and p != context]
-    contexts.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    for old in contexts[KEPT_CONTEXTS - 1 :]:
-        shutil.rmtree(old, ignore_errors=True)
+    return sorted(contexts, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
 def _python(

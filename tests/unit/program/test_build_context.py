@@ -332,6 +332,30 @@ def test_bytecode_is_made_before_the_build(
     assert elsewhere.image == build.image
 
 
+def test_bytecode_of_what_is_the_same_is_taken(tmp_path: Path) -> None:
+    """From the same place of an earlier source, if it was made here; the rest is made anew."""
+    before, after, fresh = (tmp_path / name for name in ("before", "after", "fresh"))
+    for folder in (before, after, fresh):
+        (folder / "shop").mkdir(parents=True)
+        for name in ("same.py", "moved.py", "broken.py", "shop/same.py"):
+            (folder / name).write_text("print 'two'\n" if name == "broken.py" else "A = 1\n")
+        (folder / "changed.py").write_text(f"A = {folder == before}\n")
+    (before / "moved.py").rename(before / "other.py")
+    bytecode.compile_source(before)
+    cached = "{}/__pycache__/{}.cpython-" + bytecode.PYTHON.replace(".", "") + ".pyc"
+    taken = before / cached.format("shop", "same")
+    taken.write_bytes(taken.read_bytes() + b"of before")
+    (before / cached.format(".", "broken")).write_bytes(b"of the repository")
+    for folder, earlier in ((after, before), (fresh, None)):
+        bytecode.compile_source(folder, earlier)
+    found, made = (
+        {str(p.relative_to(f)): p.read_bytes() for p in f.rglob("*.pyc")} for f in (after, fresh)
+    )
+    assert found.pop(str(taken.relative_to(before))).endswith(b"of before")
+    assert {Path(name).name.partition(".")[0] for name in found} == {"same", "moved", "changed"}
+    assert found.items() <= made.items()
+
+
 def test_debian_packages(describe_it: Describe, source: Path) -> None:
     """By requirements and by name; what compiles is in a stage of its own. Lines of an Aptfile that
     are not followed are said."""
