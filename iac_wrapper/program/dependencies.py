@@ -13,6 +13,7 @@ from pathlib import Path
 
 from iac_wrapper.errors import SourceError
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.program.conda import conda_file, not_installed
 from iac_wrapper.program.dependency_plan import Dependencies
 from iac_wrapper.program.dependency_project import Project
 from iac_wrapper.program.inline_metadata import inline_dependencies
@@ -68,8 +69,13 @@ def _find(project: Project, asked: str | None) -> Dependencies:
         return _first_that_fits(project, locks)
     if files := _requirements(project):
         return read_requirements(project, files)
-    found = read_project(project)
-    return found or Dependencies(f"none: no requirements.txt, {PYPROJECT} or setup.py")
+    return read_project(project) or _none(root)
+
+
+def _none(root: Path) -> Dependencies:
+    if name := conda_file(root):
+        raise not_installed(name)
+    return Dependencies(f"none: no requirements.txt, {PYPROJECT} or setup.py")
 
 
 def _requirements(project: Project) -> tuple[str, ...]:

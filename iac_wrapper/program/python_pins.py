@@ -114,4 +114,4 @@ def _conda(text: str | None) -> Iterator[str]:
     for line in strings([one for one in listed if isinstance(one, str)] if listed else []):
         if match := re.match(r"(?:[\w-]+::)?python(?![\w-])\s*=?\s*([^\s=]*[^\s]*)", line):
             # A single = is conda's fuzzy match, and a build may follow the version.
-            yield from _words(re.sub(r"^=+|=[^=,<>!~]*$", "", match[1]))
+            yield from _words(re.sub(r"^=+|(?<![=<>!~])=[^=,<>!~]*$", "", match[1]))

@@ -9,8 +9,8 @@ import codecs
 import posixpath
 import re
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -99,13 +99,15 @@ class RequirementFiles:
     """A requirements file and those it includes, and every line of them.
 
     `need_source` is true when some line points into the source, or an included file is not there
-    (`missing`): then not everything can be installed from these files alone.
+    (`missing`): then not everything can be installed from these files alone. `unreadable` are the
+    lines that neither pip nor uv understands, by ``file:line``.
     """
 
     files: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
     need_source: bool = False
     missing: tuple[str, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
 
 _INCLUDES = re.compile(r"(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)")
@@ -134,7 +136,8 @@ def requirement_files(root: Path, name: str) -> RequirementFiles:
             continue
         if "\0" in text or "\ufffd" in text:
             raise _not_text(name)
-        lines = _requirement_lines(text)
+        numbered = _requirement_lines(text)
+        lines = tuple(numbered.values())
         folder = PurePosixPath(name).parent
         waiting.extend(
             posixpath.normpath(folder / m[1])
@@ -146,6 +149,10 @@ def requirement_files(root: Path, name: str) -> RequirementFiles:
             files=(*found.files, name),
             lines=(*found.lines, *lines),
             need_source=found.need_source or any(map(needs_source, lines)),
+            unreadable={
+                **found.unreadable,
+                **{f"{name}:{n}": line for n, line in numbered.items() if not _is_readable(line)},
+            },
         )
     return found
 
@@ -153,6 +160,21 @@ def requirement_files(root: Path, name: str) -> RequirementFiles:
 def needs_source(line: str) -> bool:
     """Whether a line of a requirements file points into the source."""
     return bool(_NEEDS_SOURCE.match(line))
+
+
+_OPTION_OR_ADDRESS = re.compile(r"-|[^#;]*(?:://|\$\{|\\)")
+"""What is no name with versions: options, URLs, variables of the environment, paths of Windows."""
+
+
+def _is_readable(line: str) -> bool:
+    """False for what is certainly no requirement."""
+    if _OPTION_OR_ADDRESS.match(line) or needs_source(line):
+        return True
+    try:
+        Requirement(re.split(r"\s--", line)[0])
+    except InvalidRequirement:
+        return False
+    return True
 
 
 def _not_text(name: str) -> SourceError:
@@ -165,11 +187,16 @@ def _not_text(name: str) -> SourceError:
     )
 
 
-def _requirement_lines(text: str) -> list[str]:
-    """A requirements file's lines: continuations joined, comments and blank lines dropped."""
-    joined = re.sub(r"\\\r?\n", " ", text)
-    lines = (re.sub(r"(^|\s)#.*$", "", line).strip() for line in joined.splitlines())
-    return [line for line in lines if line]
+def _requirement_lines(text: str) -> dict[int, str]:
+    """A requirements file's lines by number, continuations joined, without comments and blanks."""
+    found: dict[int, str] = {}
+    number = 1
+    for part in re.split(r"(?<!\\)\n", re.sub(r"\r\n?", "\n", text)):
+        line = re.sub(r"(^|\s)#.*$", "", part.replace("\\\n", " ")).strip()
+        if line:
+            found[number] = line
+        number += 1 + part.count("\n")
+    return found
 
 
 def requirements_of(root: Path) -> tuple[str, ...]:

@@ -193,7 +193,12 @@ def _pin_notes(asked: _Asked, found: _Found) -> list[str]:
             notes.append(f"{pin.text}, the patch release is that of the base image")
         if pin.threads:
             notes.append(f"{pin.text}, base images have no free-threaded build")
-        return [f"{start}{pin.where} asks for {note}" for note in notes]
+        found_notes = [f"{start}{pin.where} asks for {note}" for note in notes]
+        if before := [each.text for each in asked.pins[: asked.pins.index(pin)]]:
+            words = "are no versions" if len(before) > 1 else "is no version"
+            said = f"{' and '.join(before)}, which {words} that can be had here"
+            found_notes.insert(0, f"{start}before it, {pin.where} names {said}")
+        return found_notes
     if not asked.pins:
         return []
     wished = " or ".join(pin.text for pin in asked.pins)

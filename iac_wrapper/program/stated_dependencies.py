@@ -34,7 +34,8 @@ def read_requirements(
     """Requirements files, and the project itself if it can be built.
 
     Raises:
-        SourceError: a file is no text, or brackets are behind its name.
+        SourceError: a file is no text, a line of it is no requirement, or brackets are behind its
+            name.
     """
     if asked:
         raise SourceError(
@@ -45,6 +46,8 @@ def read_requirements(
             next_step="correct `dependencies:` of its entry",
         )
     found = _merged([requirement_files(project.root, name) for name in names])
+    if found.unreadable:
+        raise _unreadable(*next(iter(found.unreadable.items())))
     for name in found.missing:
         if re.fullmatch(r"[\w./-]+", name) and not name.startswith("..") and name not in names:
             raise _no_such_file(names[0], name)
@@ -56,6 +59,20 @@ def read_requirements(
     late = _INSTALL_PROJECT if _is_buildable(project) else ()
     also = f", then the project of {PYPROJECT}" if late else ""
     return Dependencies(said + also, files=found.files, early=install, late=late)
+
+
+def _unreadable(place: str, line: str) -> SourceError:
+    is_of_conda = re.fullmatch(r"[^=\s]+=[^=\s]+=\S+", line)
+    step = "correct that line, and commit the file"
+    if is_of_conda:
+        step = "conda printed this list: write it with `pip list --format=freeze`, and commit it"
+    return SourceError(
+        "the line is no requirement",
+        where=place,
+        found=line[:200],
+        expected="a package with its versions, such as flask>=3, an address, or an option of pip",
+        next_step=step,
+    )
 
 
 def _no_such_file(name: str, included: str) -> SourceError:
@@ -94,6 +111,7 @@ def _merged(parts: list[RequirementFiles]) -> RequirementFiles:
         lines=tuple(line for part in parts for line in part.lines),
         need_source=any(part.need_source for part in parts),
         missing=tuple(name for part in parts for name in part.missing),
+        unreadable={place: line for part in parts for place, line in part.unreadable.items()},
     )
 
 

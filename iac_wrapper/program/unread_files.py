@@ -19,7 +19,7 @@ from iac_wrapper.program.python_project import (
 
 _NOT_READ = (
     *("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml", "Pipfile", "Pipfile.lock"),
-    *("environment.yml", "environment.yaml", "conda-lock.yml"),
+    *("environment.yml", "environment.yaml", "conda-lock.yml", "pixi.toml"),
     "package.json",
 )
 """Statements of other tools: locks, conda environments, packages of Node and of Debian."""

@@ -16,9 +16,6 @@ from iac_wrapper.program.python_version import PythonChoice, choose_python
 from iac_wrapper.program.system_packages import SystemPackages, find_system_packages
 
 HERE = Path(__file__).parent
-NOT_YET = HERE / "not_yet.txt"
-"""Names of layouts whose rules are not written; one that is right has to leave the list."""
-
 BASES = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 """Versions for which a base image is taken to be there."""
 

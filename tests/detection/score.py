@@ -1,8 +1,7 @@
 """How many layouts are right: ``make detect-score``.
 
 For each group (a file of layouts) the number that are right, clearly refused (a plan is expected,
-and the error says what to write) and wrong, then the share of the first two. With ``-v`` also why;
-``--trim`` takes the layouts that have become right off `not_yet.txt`.
+and the error says what to write) and wrong, then the share of the first two. With ``-v`` also why.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from tests.detection.judging import NOT_YET, Outcome, judge, read_layouts
+from tests.detection.judging import Outcome, judge, read_layouts
 
 _BUILDERS = ("google", "heroku", "nixpacks", "paketo", "railpack")
 """Groups with the kinds of examples that these test themselves with."""
@@ -23,22 +22,15 @@ def main() -> None:
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="say what is not right, and why"
     )
-    parser.add_argument("--trim", action="store_true", help="shorten not_yet.txt")
     arguments = parser.parse_args()
     groups: dict[str, Counter[Outcome]] = {}
-    right: set[str] = set()
     for layout in read_layouts():
         with tempfile.TemporaryDirectory() as folder:
             outcome, differences = judge(layout, Path(folder))
         groups.setdefault(layout.group, Counter())[outcome] += 1
-        if outcome == "right":
-            right.add(layout.name)
         if arguments.verbose and differences:
             print(f"{outcome}: {layout.name}", *differences, sep="\n    ")
     _print(groups)
-    if arguments.trim:
-        names = NOT_YET.read_text(encoding="utf-8").split()
-        NOT_YET.write_text("".join(f"{n}\n" for n in names if n not in right), encoding="utf-8")
 
 
 def _print(groups: dict[str, Counter[Outcome]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from iac_wrapper.program import conda
 from iac_wrapper.program.detection.folders import find_folders
 from iac_wrapper.program.detection.markers import DOCKERFILE, Marker, language_marker
 from iac_wrapper.program.python_project import inside
@@ -90,14 +91,10 @@ def _compose(root: Path) -> str:
 
 
 def _conda(root: Path) -> str:
-    name = _first(root, "environment.y*ml")
+    name = conda.conda_file(root)
     if not name:
         return ""
-    return (
-        f"{name} is for conda, which is not used here: commit a requirements.txt with its packages"
-        " of PyPI (`pip list --format=freeze` in that environment prints one) and write"
-        f" `entrypoint:`; what only conda has needs a Dockerfile and {_BY_DOCKERFILE}"
-    )
+    return f"write `entrypoint:` in its entry, and {conda.advice(name)}"
 
 
 def _notebook(root: Path) -> str:

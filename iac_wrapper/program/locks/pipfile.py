@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from iac_wrapper.program.locks import markers
-from iac_wrapper.program.locks.names import canonical
+from iac_wrapper.program.locks.names import canonical, lacking
 from iac_wrapper.program.locks.pins import Locked, Pin
 from iac_wrapper.program.locks.poetry_project import git_url
 from iac_wrapper.program.locks.selection import Selection
@@ -18,6 +18,12 @@ LOCK = "Pipfile.lock"
 PIPFILE = "Pipfile"
 
 _MAIN = {"packages": "default", "dev-packages": "develop"}
+_UNCONDITIONAL = {
+    *("version", "extras", "index", "editable", "path", "file", "url", "git", "ref"),
+    "subdirectory",
+}
+"""What an entry says without making it one for some machines only."""
+
 _NOT_PACKAGES = ("source", "requires", "scripts", "pipfile", "pipenv")
 
 
@@ -86,12 +92,23 @@ def _indexes(sources: Any) -> tuple[str, ...]:
 
 
 def _stale(pipfile: dict[str, Any], lock: dict[str, Any]) -> str:
-    """As ``pipenv install --deploy`` tells: by a hash over the Pipfile."""
-    recorded = table(lock, "_meta", "hash").get("sha256")
+    """As ``pipenv install --deploy`` tells: by a hash over the Pipfile. A lock without one, which
+    Pipenv refuses, is stale if it lacks what is required everywhere."""
+    said = table(lock, "_meta", "hash").get("sha256")
+    recorded = said if isinstance(said, str) else ""
     hashes = {_hash(pipfile, one_form=True), _hash(pipfile, one_form=False)}
-    if not isinstance(recorded, str) or recorded in hashes or not pipfile:
+    if recorded in hashes:
         return ""
-    return "Pipfile has changed since Pipfile.lock was written"
+    stated = table(pipfile, "packages").items()
+    required = [name for name, entry in stated if not _is_conditional(entry)]
+    missing = lacking(PIPFILE, required, table(lock, "default"))
+    changed = f"{PIPFILE} has changed since {LOCK} was written" if recorded and pipfile else ""
+    return missing or changed
+
+
+def _is_conditional(entry: Any) -> bool:
+    """Whether it is wanted on some machines only: by markers, or by one of them as a key."""
+    return isinstance(entry, dict) and bool({*entry} - _UNCONDITIONAL)
 
 
 def _hash(pipfile: dict[str, Any], *, one_form: bool) -> str:

@@ -15,7 +15,7 @@ from iac_wrapper.program.locks import graph, markers
 from iac_wrapper.program.locks import poetry_project as project
 from iac_wrapper.program.locks.graph import Node, Wanted
 from iac_wrapper.program.locks.markers import NEVER, Condition
-from iac_wrapper.program.locks.names import canonical
+from iac_wrapper.program.locks.names import canonical, lacking
 from iac_wrapper.program.locks.pins import Locked, Pin
 from iac_wrapper.program.locks.selection import Selection
 from iac_wrapper.program.python_project import strings, table, tables
@@ -56,7 +56,7 @@ def read(root: Path, pyproject: dict[str, Any], lock: dict[str, Any], chosen: Se
         tuple(pins),
         indexes=tuple(sorted({str(url) for url in legacy if url})),
         builds_project=project.is_package(root, pyproject),
-        stale=_stale(pyproject, table(lock, "metadata").get("content-hash")),
+        stale=_stale(pyproject, lock),
     )
 
 
@@ -149,12 +149,18 @@ def _pin(package: Mapping[str, Any], condition: Condition, hashes: Mapping[str, 
     return Pin(name, version, found, url if kind == "url" else "", condition=condition)
 
 
-def _stale(pyproject: dict[str, Any], recorded: Any) -> str:
-    """As Poetry itself tells: by a hash over what the lock was made of."""
+def _stale(pyproject: dict[str, Any], lock: dict[str, Any]) -> str:
+    """As Poetry itself tells: by a hash over what the lock was made of. A lock without one, which
+    Poetry refuses, is stale if it lacks what is required everywhere."""
+    said = table(lock, "metadata").get("content-hash")
+    recorded = said if isinstance(said, str) else ""
     hashes = {_content_hash(pyproject, groups=True), _content_hash(pyproject, groups=False)}
-    if not isinstance(recorded, str) or recorded in hashes:
+    if recorded in hashes:
         return ""
-    return "pyproject.toml has changed since poetry.lock was written"
+    required = [d.name for d in project.groups(pyproject)[project.MAIN] if not d.marker]
+    missing = lacking("pyproject.toml", required, map(_name, tables(lock.get("package"))))
+    changed = "pyproject.toml has changed since poetry.lock was written" if recorded else ""
+    return missing or changed
 
 
 _LEGACY = ("dependencies", "source", "extras", "dev-dependencies")

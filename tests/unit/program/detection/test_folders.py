@@ -142,7 +142,7 @@ def test_a_helper_in_python_is_not_the_program_of_another_language(tmp_path: Pat
         ({"Dockerfile": ""}, "write `build: dockerfile` in its entry"),
         ({"deploy/web/Dockerfile": ""}, "write `build: deploy/web/Dockerfile` in its entry"),
         ({"docker-compose.yml": ""}, "`image: NAME` where it has an image"),
-        ({"environment.yml": ""}, "environment.yml is for conda"),
+        ({"environment.yml": "dependencies: [gdal]"}, "packages of environment.yml that PyPI"),
         ({"a.ipynb": ""}, "`jupyter nbconvert --to script a.ipynb`"),
         ({"index.html": ""}, "`entrypoint: python -m http.server $PORT` in its entry"),
         ({"public/index.html": ""}, "http.server $PORT --directory public` in its entry"),

@@ -365,6 +365,23 @@ def test_the_hash_that_pipenv_records() -> None:
     assert not pipfile.read(stated, lock, Selection()).stale
 
 
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("*", "requires iniconfig, the lock does not"),
+        ({"version": "*", "markers": "sys_platform == 'win32'"}, ""),
+    ],
+)
+def test_a_lock_without_a_hash_has_what_is_required_everywhere(entry: Any, said: str) -> None:
+    """What is wanted on some machines only may be left out of it."""
+    pyproject = {"tool": {"poetry": {"dependencies": {"python": "^3.11", "Iniconfig": entry}}}}
+    of_poetry = poetry.read(Path("/nowhere"), pyproject, {"package": []}, Selection()).stale
+    of_pipenv = pipfile.read({"packages": {"Iniconfig": entry}}, {"default": {}}, Selection()).stale
+    for stale in (of_poetry, of_pipenv):
+        assert stale.endswith(said)
+        assert bool(stale) == bool(said)
+
+
 def test_pdm_installs_from_a_stale_lock_and_says_so(tmp_path: Path) -> None:
     """So does PDM."""
     lock = locks.PDM.replace("lock_version", 'content_hash = "sha256:00"\nlock_version')
