@@ -12,6 +12,7 @@ from typing import Any
 
 from iac_wrapper.errors import SourceError
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.program import toml
 from iac_wrapper.program.dependency_plan import Beside
 from iac_wrapper.program.locks.names import canonical
 from iac_wrapper.program.locks.selection import Selection, select
@@ -112,7 +113,7 @@ def parsed(text: str, name: str) -> dict[str, Any]:
         SourceError: it is not TOML.
     """
     try:
-        return tomllib.loads(text)
+        return toml.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SourceError(
             "not valid TOML",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from iac_wrapper.errors import SourceError
+from iac_wrapper.program import toml
 from iac_wrapper.program.dependency_plan import Dependencies
 from iac_wrapper.program.locks import uv
 from iac_wrapper.program.python_project import inside, read_text, strings, table
@@ -30,7 +31,7 @@ def inline_metadata(root: Path, script: str) -> dict[str, Any]:
     if len(blocks) > 1:
         raise _bad(script, f"{len(blocks)} blocks")
     try:
-        return tomllib.loads(content)
+        return toml.loads(content)
     except (ValueError, RecursionError) as error:
         raise _bad(script, str(error)) from None
 
@@ -66,7 +67,7 @@ def inline_dependencies(root: Path, script: str) -> Dependencies | None:
 
 def _check_lock(metadata: dict[str, Any], root: Path, lock: str) -> None:
     try:
-        found = tomllib.loads(read_text(root, lock) or "")
+        found = toml.loads(read_text(root, lock) or "")
     except tomllib.TOMLDecodeError as error:
         found, difference = {}, f"not TOML: {error}"
     else:

@@ -17,6 +17,7 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from iac_wrapper.program import toml
 from iac_wrapper.program.dependencies import Dependencies
 from iac_wrapper.program.python_project import read_text, strings, table
 
@@ -122,6 +123,6 @@ def _json(text: str) -> Any:
 
 def _toml(text: str) -> Mapping[str, Any]:
     try:
-        return tomllib.loads(text)
+        return toml.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError):
         return {}

@@ -18,7 +18,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from iac_wrapper.errors import SourceError
-from iac_wrapper.program import requirement_names
+from iac_wrapper.program import requirement_names, toml
 
 PYPROJECT = "pyproject.toml"
 REQUIREMENTS = "requirements.txt"
@@ -57,7 +57,7 @@ def read_pyproject(root: Path) -> dict[str, Any]:
     """
     text = read_text(root, PYPROJECT)
     try:
-        return tomllib.loads(text or "")
+        return toml.loads(text or "")
     except (ValueError, RecursionError) as error:  # too long a number, too deep a table
         raise SourceError(
             "not valid TOML",
@@ -72,7 +72,7 @@ def toml_or_empty(text: str | None) -> dict[str, Any]:
     says more about that than we could.
     """
     try:
-        return tomllib.loads(text or "")
+        return toml.loads(text or "")
     except (ValueError, RecursionError):
         return {}
 
@@ -235,7 +235,7 @@ def declared_packages(root: Path) -> frozenset[str]:
 
 def _of_pipfile(root: Path) -> Iterator[str]:
     try:
-        pipfile = tomllib.loads(read_text(root, "Pipfile") or "")
+        pipfile = toml.loads(read_text(root, "Pipfile") or "")
     except tomllib.TOMLDecodeError:
         return  # said where it is installed from
     for name, value in table(pipfile, "packages").items():
