@@ -36,18 +36,18 @@ def _joined(text: str) -> str:
     """The same with each inline table on one line; as it is, if that cannot be told."""
     parts: list[str] = []
     brackets: list[str] = []
-    for token in _TOKENS.findall(text):
-        if token in ("{", "["):
-            brackets.append(token)
-        elif token in ("}", "]"):
-            if token == "}":
+    for part in _TOKENS.findall(text):
+        if part in ("{", "["):
+            brackets.append(part)
+        elif part in ("}", "]"):
+            if part == "}":
                 _drop_last_comma(parts)
             del brackets[-1:]
-        elif token in ("'", '"'):
+        elif part in ("'", '"'):
             return text  # a string without an end
-        elif "{" in brackets and (token == "\n" or token.startswith("#")):
+        elif "{" in brackets and (part == "\n" or part.startswith("#")):
             continue
-        parts.append(token)
+        parts.append(part)
     return "".join(parts)
 
 

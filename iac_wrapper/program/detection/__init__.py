@@ -13,6 +13,7 @@ from iac_wrapper.program.detection import procfile, reach
 from iac_wrapper.program.detection.candidate import Candidate
 from iac_wrapper.program.detection.candidates import (
     Rank,
+    beside,
     binary,
     is_helper_script,
     later,
@@ -35,7 +36,11 @@ from iac_wrapper.program.detection.refusals import (
     several_folders,
     several_processes,
 )
-from iac_wrapper.program.detection.served_objects import served_objects, supplied
+from iac_wrapper.program.detection.served_objects import (
+    guard_left_out,
+    served_objects,
+    supplied,
+)
 from iac_wrapper.program.detection.surroundings import kept_in_memory, with_surroundings
 from iac_wrapper.program.detection.talk import only_talks
 
@@ -164,9 +169,15 @@ def _detected(
             able = rank
         names = {c.name for c in seen}
         seen += [c for c in able if c.name not in names]
+    errors = [candidate.error for candidate in seen if candidate.error]
+    if errors and not (chosen and (chosen.run or reach.run(project, chosen))):
+        raise errors[0]
     if chosen is None:
         return _in_a_folder(project, where, slug, notes) or seen
-    return _finished(project, chosen, seen, [], notes)
+    names = {c.name for c in seen}
+    seen += [c for c in beside(project) if c.name not in names]
+    said = [f"{each.name} is not run: it {each.note}" for each in seen if each.error]
+    return _finished(project, chosen, seen, [], [*notes, *said])
 
 
 def _in_a_folder(project: Project, where: str, slug: str, notes: list[str]) -> Detection | None:
@@ -285,7 +296,8 @@ def _finished(
     losers = [f"{loser} {chosen.display}" for loser in losers]
     for candidate in candidates:
         other = candidate.entrypoint
-        if other and _without_why(other) == _without_why(chosen):
+        if other and other.display == chosen.display:
+            notes = [*notes, *guard_left_out(project, candidate)]
             continue
         if other:
             losers.append(f"{candidate.name}: {after}")
@@ -304,11 +316,6 @@ def _supply(chosen: Entrypoint) -> Iterator[str]:
     if chosen.supplied:
         served = next(arg for arg in chosen.args if ":" in arg)
         yield (f"{chosen.supplied} is supplied to serve {served}: the requirements name no server")
-
-
-def _without_why(entrypoint: Entrypoint) -> Entrypoint:
-    """What is run, whoever chose it."""
-    return replace(entrypoint, reason="", source="repository", rejected=())
 
 
 def _web_object(project: Project) -> str | None:

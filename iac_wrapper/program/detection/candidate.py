@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from iac_wrapper.errors import EntrypointError
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection import reach
 from iac_wrapper.program.detection.folders import with_path
@@ -25,7 +26,8 @@ class Candidate:
 
     `present`: something was there, usable or not. `fault` is ``file:line`` of a syntax error: a
     file that was meant to run but cannot. `write` is what `entrypoint:` must say to get this one.
-    `guarded`: it runs because of its ``__main__`` guard.
+    `guarded`: it runs because of its ``__main__`` guard. `error` is raised if nothing else serves
+    or works.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Candidate:
     write: str = ""
     present: bool = True
     guarded: bool = False
+    error: EntrypointError | None = None
 
 
 def absent(name: str, note: str = MISSING) -> Candidate:

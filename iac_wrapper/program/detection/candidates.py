@@ -16,7 +16,11 @@ from iac_wrapper.program.detection.python_files import is_aside, may_hold_progra
 from iac_wrapper.program.detection.ranking import STEMS, is_named, ordered
 from iac_wrapper.program.detection.refusals import no_such_module
 from iac_wrapper.program.detection.scripts import scripts
-from iac_wrapper.program.detection.served_objects import served_objects
+from iac_wrapper.program.detection.served_objects import (
+    GUARD,
+    can_be_supplied,
+    served_objects,
+)
 from iac_wrapper.program.detection.web_objects import NAMES, WORDS
 from iac_wrapper.program.python_project import inside
 
@@ -62,9 +66,19 @@ def scan(project: Project) -> Iterator[Rank]:
     found = [_scanned(project, relative) for relative in files]
     faults = [candidate for candidate in found if candidate.fault]
     named = [each for each in faults if is_named(project, each.name)]
-    yield from ordered(project, [*named, *(each for each in found if each.entrypoint)])
+    able = [candidate for candidate in found if candidate.entrypoint]
+    if not can_be_supplied(project):
+        able = [c for c in able if c.entrypoint and not c.entrypoint.supplied]
+    yield from ordered(project, [*named, *able])
     others = [replace(each, fault=None) for each in faults if each not in named]
     yield others[:_MAX_FAULTS]
+
+
+def beside(project: Project) -> Iterator[Candidate]:
+    """Files at the root with a guard: named as losers where no search was made."""
+    for relative in project.files_with(GUARD):
+        if "/" not in relative:
+            yield _scanned(project, relative)
 
 
 def binary(project: Project) -> Candidate:
@@ -97,7 +111,10 @@ def _scripts(project: Project) -> Iterator[Candidate]:
         elif position:
             yield Candidate(label, note="not the first script")
         elif _is_nowhere(project, module):
-            raise no_such_module(label, value, file)
+            error = no_such_module(label, value, file)
+            yield Candidate(
+                label, note=f"names {module}, which is not in the checkout", error=error
+            )
         else:
             reason = f"{label} is the first script in {file}"
             run = run_of(project, module, function)

@@ -11,7 +11,7 @@ from iac_wrapper.program.detection.candidate import Candidate, marked
 from iac_wrapper.program.detection.frameworks import FRAMEWORKS, Mark
 from iac_wrapper.program.detection.own_files import located, module_name
 from iac_wrapper.program.detection.project import Project
-from iac_wrapper.program.detection.served_objects import own_servers
+from iac_wrapper.program.detection.served_objects import own_programs
 
 _WORDS = re.compile("|".join(filter(None, (row.imports for row in FRAMEWORKS))).encode())
 _STEMS = re.compile(r"(^|_)(app|main|home|index|server|locustfile|celery)(_|$)", re.I)
@@ -40,7 +40,7 @@ def framework_files(project: Project, *, last: bool) -> Iterator[Rank]:
     found = list(_marked(project, last=last))
     if not last and "functions-framework" in project.declared and not found:
         yield [_NO_FUNCTION]
-    if not found or (last and any(True for _ in own_servers(project))):
+    if not found or (last and any(run == "web" for _, run in own_programs(project))):
         return
     imported = set(_imported(project, {relative for relative, _ in found}))
     left = [one for one in found if one[0] not in imported and "pages" not in one[0].split("/")]

@@ -23,6 +23,7 @@ from iac_wrapper.program.detection.syntax import (
     mounted_names,
     only_passes,
     only_talks,
+    preparation,
     required_arguments,
     target_names,
 )
@@ -45,6 +46,7 @@ class PythonSource:
     `marks` make it a program of frameworks with a tool; `own_imports` are the dotted names
     (`origins`) that it takes from files of the repository.
     `imports` are as `imported_modules` has them.
+    `prepares` is the first thing that the guard does with its web application before it serves it.
     `fault` is a sentence with the line if the file does not parse.
     """
 
@@ -65,6 +67,7 @@ class PythonSource:
     objects: frozenset[str] = frozenset()
     imports: frozenset[str] = frozenset()
     open_ended: bool = False
+    prepares: str = ""
     fault: str | None = None
     fault_line: int | None = None
 
@@ -118,6 +121,13 @@ class _SourceReader:
         mounted = set(mounted_names(self.tree))
         serving = Serving(self.origins)
         unguarded = [node for node in self.tree.body if node not in self.guards]
+        web_apps = web_objects(
+            self.origins,
+            assigned={name: v for name, v in self.assigned.items() if name not in mounted},
+            imported=self.imported,
+            definitions=self.definitions,
+            stem=self.stem,
+        )
         return PythonSource(
             names=frozenset({*self.definitions, *self.assigned, *self.imported}),
             guard=bool(guards),
@@ -129,19 +139,14 @@ class _SourceReader:
             functions=dict(functions_that_run(serving, self.tree.body)),
             may_serve=serving.may_serve(self.tree.body),
             serves_on_import=serving.may_serve(unguarded),
-            web_apps=web_objects(
-                self.origins,
-                assigned={name: v for name, v in self.assigned.items() if name not in mounted},
-                imported=self.imported,
-                definitions=self.definitions,
-                stem=self.stem,
-            ),
+            web_apps=web_apps,
             may_follow=self._may_follow(),
             marks=marks(self.tree, self.origins),
             own_imports=self.origins.own_imports(),
             objects=frozenset({*self.assigned, *self.imported}),
             imports=imported_modules(self.tree),
             open_ended=self.open_ended,
+            prepares=preparation(guards, {app.name for app in web_apps}),
         )
 
     def _collect(self, statement: ast.stmt) -> None:

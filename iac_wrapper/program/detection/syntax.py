@@ -72,6 +72,19 @@ def only_talks(body: list[ast.stmt]) -> bool:
     return all(isinstance(s, ast.Pass | ast.Import | ast.ImportFrom) or _talks(s) for s in body)
 
 
+_STARTS = {"run", "run_app", "run_server", "run_task", "listen", "serve", "start", "launch"}
+
+
+def preparation(guards: list[ast.If], names: set[str]) -> str:
+    """The first call of a method of one of `names` that does not start it; empty: none."""
+    for call in (node for guard in guards for node in ast.walk(guard)):
+        match call:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)):
+                if name in names and method not in _STARTS:
+                    return f"{name}.{method}()"
+    return ""
+
+
 _SPEAKERS = {"print", "echo", "exit", "info", "warning", "error", "debug", "write"}
 
 

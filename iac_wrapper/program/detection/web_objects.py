@@ -67,6 +67,12 @@ FACTORIES = (
 _FLASK = {"flask", "flask_restful", "apiflask"}
 _ASGI = {"fastapi", "starlette", "quart", "litestar"}
 
+FRAMEWORKS = (
+    *("aiohttp", "blacksheep", "bottle", "connexion", "dash", "django", "falcon", "fastapi"),
+    *("fasthtml", "flask", "litestar", "quart", "sanic", "starlette"),
+)
+"""What the objects are made of, as requirements name it."""
+
 IMPORTERS = ("app", "application", "asgi", "index", "main", "run", "serve", "server", "web", "wsgi")
 """Files that import an application to have it served; others import it to use it."""
 
