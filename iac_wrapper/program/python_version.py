@@ -11,6 +11,7 @@ from iac_wrapper.files.machine_home import setup_command
 from iac_wrapper.model.pythons import SUPPORTED, newest_first
 from iac_wrapper.program.locked_wheels import Wheels, locked_wheels, without_wheel
 from iac_wrapper.program.python_pins import Pin, python_pins
+from iac_wrapper.program.python_project import inside
 from iac_wrapper.program.python_ranges import Range, python_ranges
 
 
@@ -56,7 +57,12 @@ def choose_python(
         versions = newest_first([*versions, *more()])
         found = asked.best(versions)
     if found is None:
-        raise _unmet(asked, versions)
+        error = _unmet(asked, versions)
+        if inside(root, "Dockerfile") and error.next_step:
+            error.next_step += (
+                "; or write `build: dockerfile`: the Dockerfile brings a Python of its own"
+            )
+        raise error
     return PythonChoice(
         found.version,
         asked.reason(found),
