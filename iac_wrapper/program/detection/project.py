@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from iac_wrapper.model.options import Run
 from iac_wrapper.program.detection import markers, python_source
 from iac_wrapper.program.detection.folders import Folder, find_folders
 from iac_wrapper.program.detection.followed import Follower
@@ -106,6 +107,11 @@ class Project:
 
     @cached_property
     def _texts(self) -> dict[str, bytes]:
+        return {}
+
+    @cached_property
+    def reached(self) -> dict[tuple[str, str, str | None], Run | None]:
+        """What `reach` has found out of its programs, by kind, target and function."""
         return {}
 
     def source(self, relative: str) -> PythonSource | None:

@@ -33,6 +33,13 @@ def run(project: Project, entrypoint: Entrypoint) -> Run | None:
     """What the program is for, None if its code does not tell."""
     if entrypoint.kind == "shell":
         return None
+    key = entrypoint.kind, entrypoint.target, entrypoint.function
+    if key not in project.reached:
+        project.reached[key] = _run(project, entrypoint)
+    return project.reached[key]
+
+
+def _run(project: Project, entrypoint: Entrypoint) -> Run | None:
     reach = _Reach(project)
     reach.alone = are_alone(project, reach.program(entrypoint))
     try:
