@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,6 +12,7 @@ from iac_wrapper.model.options import Run
 from iac_wrapper.program.detection import markers, python_source
 from iac_wrapper.program.detection.folders import Folder, find_folders
 from iac_wrapper.program.detection.followed import Follower
+from iac_wrapper.program.detection.origins import Origins
 from iac_wrapper.program.detection.python_files import python_files
 from iac_wrapper.program.detection.python_source import PythonSource
 from iac_wrapper.program.detection.web_objects import IMPORTERS
@@ -107,6 +109,16 @@ class Project:
 
     @cached_property
     def _texts(self) -> dict[str, bytes]:
+        return {}
+
+    @cached_property
+    def parsed(self) -> dict[str, tuple[ast.Module, Origins] | None]:
+        """The files that `reach` has read, None for one that cannot be."""
+        return {}
+
+    @cached_property
+    def places(self) -> dict[tuple[str, str], tuple[str, list[str]]]:
+        """Where `reach` found the names that a file takes from others, by name and file."""
         return {}
 
     @cached_property

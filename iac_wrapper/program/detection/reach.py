@@ -105,6 +105,16 @@ class _Reach:
         return self.files.get(key)
 
     def _read(self, relative: str, imported: bool) -> _File | None:
+        if relative not in self.project.parsed:
+            self.project.parsed[relative] = self._parsed(relative)
+        parsed = self.project.parsed[relative]
+        if parsed is None:
+            return None
+        tree, origins = parsed
+        serving = Serving(origins, _From(self, relative), imported=imported, alone=self.alone)
+        return _File(relative, tree.body, serving)
+
+    def _parsed(self, relative: str) -> tuple[ast.Module, Origins] | None:
         path = inside(self.project.root, relative)
         if path is None or path.stat().st_size > MAX_BYTES:
             return None
@@ -113,9 +123,14 @@ class _Reach:
             tree = ast.parse(path.read_bytes(), filename=path.name)
         except (SyntaxError, ValueError, MemoryError):
             return None
-        origins = Origins(tree, self.project.local | beside)
-        serving = Serving(origins, _From(self, relative), imported=imported, alone=self.alone)
-        return _File(relative, tree.body, serving)
+        return tree, Origins(tree, self.project.local | beside)
+
+    def located(self, dotted: str, start: str) -> tuple[str, list[str]]:
+        """See `own_files.located`; each name is looked up once for a project."""
+        key = dotted, start
+        if key not in self.project.places:
+            self.project.places[key] = located(self.project.root, dotted, start)
+        return self.project.places[key]
 
     def once(self, key: tuple[str, str, bool], ask: Callable[[], set[Run]]) -> set[Run]:
         """What `ask` says, asked once: files may import one another."""
@@ -133,7 +148,7 @@ class _From:
     relative: str
 
     def named(self, dotted: str, *, certain: bool) -> set[Run]:
-        relative, rest = located(self.reach.project.root, dotted, self.relative)
+        relative, rest = self.reach.located(dotted, self.relative)
         file = self.reach.file(relative, imported=True) if rest else None
         if file is None:
             return set()
@@ -141,7 +156,7 @@ class _From:
         return self.reach.once(key, partial(file.serving.named, rest, certain=certain))
 
     def imported(self, dotted: str, *, certain: bool) -> set[Run]:
-        relative, _ = located(self.reach.project.root, dotted, self.relative)
+        relative, _ = self.reach.located(dotted, self.relative)
         return self._body(relative, certain, imported=True)
 
     def program(self, target: str, *, certain: bool) -> set[Run]:
