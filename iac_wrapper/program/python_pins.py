@@ -61,6 +61,16 @@ def python_pins(root: Path) -> tuple[tuple[Pin, ...], ...]:
     return tuple(pins for pins in files if pins)
 
 
+def dockerfile_python(root: Path) -> str | None:
+    """The minor version of the official image that the repository's own Dockerfile ends on."""
+    found = re.findall(
+        r"^\s*FROM\s+(?:--\S+\s+)*(?:\S+/)?python:(\d+\.\d+)\b",
+        read_text(root, "Dockerfile") or "",
+        re.M | re.I,
+    )
+    return found[-1] if found else None
+
+
 def pin(where: str, text: str) -> Pin:
     """What `text` in the file `where` means."""
     if match := _VERSION.fullmatch(text):

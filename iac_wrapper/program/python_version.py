@@ -10,7 +10,7 @@ from iac_wrapper.errors import EntrypointError
 from iac_wrapper.files.machine_home import setup_command
 from iac_wrapper.model.pythons import SUPPORTED, newest_first
 from iac_wrapper.program.locked_wheels import Wheels, locked_wheels, without_wheel
-from iac_wrapper.program.python_pins import Pin, python_pins
+from iac_wrapper.program.python_pins import Pin, dockerfile_python, python_pins
 from iac_wrapper.program.python_project import inside
 from iac_wrapper.program.python_ranges import Range, python_ranges
 
@@ -50,7 +50,8 @@ def choose_python(
         SourceError: pyproject.toml or a script's metadata is not TOML.
     """
     files, (lock, wheels) = python_pins(root), locked_wheels(root)
-    asked = _Asked(default, python_ranges(root, script), files[0] if files else (), lock, wheels)
+    pins, shown = files[0] if files else (), dockerfile_python(root)
+    asked = _Asked(default, python_ranges(root, script), pins, lock, wheels, shown)
     versions = newest_first(available)
     found = asked.best(versions)
     if found is None or not asked.is_certain(found):
@@ -84,7 +85,7 @@ class _Found:
 class _Asked:
     """Everything that is asked for: `ranges` all hold, of `pins` the first that can be met.
 
-    `wheels` are those that the file `lock` names.
+    `wheels` are those that the file `lock` names; `shown` is what the author's Dockerfile runs on.
     """
 
     default: str
@@ -92,6 +93,7 @@ class _Asked:
     pins: tuple[Pin, ...]
     lock: str
     wheels: Wheels
+    shown: str | None = None
 
     def best(self, versions: Sequence[str]) -> _Found | None:
         """What is taken of `versions`, newest first.
@@ -138,9 +140,11 @@ class _Asked:
 
     def _preferred(self, fits: Sequence[str]) -> _Found:
         """The newest: among those that fit whatever their patch release is, and of these among
-        those for which the lock has wheels."""
+        those for which the lock has wheels. What the author runs on comes before a newer one."""
         sure = [version for version in fits if not self.partly(version)] or fits
         lacking = {version: without_wheel(self.wheels, version) for version in sure}
+        if (shown := self.shown) and shown in sure[1:] and not lacking[shown]:
+            return _Found(shown, newer=", and the Dockerfile is built on it")
         best = next((version for version in sure if not lacking[version]), sure[0])
         newer = f"; {lacking[sure[0]]} in {self.lock} has no wheel for {sure[0]}"
         return _Found(best, newer=newer if best != sure[0] else "")
