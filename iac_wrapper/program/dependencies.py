@@ -7,7 +7,7 @@ A lock before ranges, a lock that fits before a stale one, and what `dependencie
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from iac_wrapper.program.python_project import (
     requirements_of,
     table,
 )
+from iac_wrapper.program.requirement_names import is_for_developers
 from iac_wrapper.program.stated_dependencies import read_project, read_requirements
 from iac_wrapper.program.unread_files import unread_files
 
@@ -53,7 +54,12 @@ def find_dependencies(
     found = _find(project, asked)
     read = {*found.files, *found.sources}
     usable = {*_locks(project), *requirements_of(root)}
-    return replace(found, notes=(*found.notes, *unread_files(root, read, usable)))
+    notes = (
+        *found.notes,
+        *_extras_left_out(project, read, asked),
+        *unread_files(root, read, usable),
+    )
+    return replace(found, notes=notes)
 
 
 def _find(project: Project, asked: str | None) -> Dependencies:
@@ -70,6 +76,22 @@ def _find(project: Project, asked: str | None) -> Dependencies:
     if files := _requirements(project):
         return read_requirements(project, files)
     return read_project(project) or _none(root)
+
+
+def _extras_left_out(project: Project, read: Collection[str], asked: str | None) -> tuple[str, ...]:
+    """What of the project is not installed, though a program may need it, and how it would be."""
+    left = [
+        name
+        for name in project.extras()
+        if name not in project.with_program() and not is_for_developers(name)
+    ]
+    file = next((name for name in (*_locks(project), PYPROJECT) if name in read), None)
+    if asked or not left or not file:
+        return ()
+    return (
+        f"extras of {PYPROJECT} are not installed: {', '.join(left)};"
+        f" `dependencies: {file}[{left[0]}]` installs one",
+    )
 
 
 def _none(root: Path) -> Dependencies:

@@ -66,7 +66,7 @@ class Project:
         found = select(asked, self.groups(), self.extras(), where)
         if found.extras or found.groups:
             return found
-        return Selection(extras=self._with_program())
+        return Selection(extras=self.with_program())
 
     def beside(self, paths: Iterable[str], project: str) -> Beside | None:
         """What the installation needs from around the folder; None if all lies in it.
@@ -97,7 +97,7 @@ class Project:
         kept = [p for p in whole if not any(_is_below(p, o) for o in whole if o != p)]
         return Beside(self.source, self.folder, project, tuple(kept))
 
-    def _with_program(self) -> tuple[str, ...]:
+    def with_program(self) -> tuple[str, ...]:
         """The first extra that has the program which is run, where nothing else has it."""
         words = program_words(self.entrypoint)
         main = strings(table(self.pyproject, "project").get("dependencies"))

@@ -37,8 +37,13 @@ def for_all(names: Collection[str]) -> str | None:
     return next((name for name in _usable(names) if _stem(name) in _BASE), None)
 
 
+def is_for_developers(name: str) -> bool:
+    """Whether what is called so (an extra, the stem of a file) is for work on the code."""
+    return bool(_NEVER & {*re.split(r"[-_.]", name)})
+
+
 def _usable(names: Collection[str]) -> list[str]:
-    return sorted(name for name in names if not _NEVER & {*re.split(r"[-_.]", _stem(name))})
+    return sorted(name for name in names if not is_for_developers(_stem(name)))
 
 
 def _stem(name: str) -> str:

@@ -227,6 +227,18 @@ def test_what_is_read_is_not_said_to_be_ignored(tmp_path: Path) -> None:
     assert (built.late, built.notes) == (("pip", "install", "."), ())
 
 
+def test_extras_that_are_left_out_are_said(tmp_path: Path) -> None:
+    """But those for work on the code; the program's own is installed."""
+    extras = "[project.optional-dependencies]\nbot = ['six']\ntest = ['pytest']\n"
+    toml = f"[project]\nname = 'shop'\nversion = '1'\ndependencies = ['idna']\n{extras}"
+    assert find(tmp_path, pyproject_toml=toml).notes == (
+        "extras of pyproject.toml are not installed: bot;"
+        " `dependencies: pyproject.toml[bot]` installs one",
+    )
+    asked = find_dependencies(tmp_path, SCRIPT, asked="pyproject.toml[bot]")
+    assert asked.notes == ()
+
+
 def test_a_pipfile_without_its_lock(tmp_path: Path) -> None:
     """Its ranges are as good as those of requirements.txt."""
     packages = (
