@@ -30,6 +30,11 @@ _REQUEST = re.compile(r"\"(?:\x1b\[[0-9;]*m)*[A-Z]+ \S+ HTTP/[\d.]+")
 _LEAVING = re.compile(r"Reason: (Worker|App) failed to (boot|load)|Application startup failed")
 """What a server says last when its application could not be imported or started."""
 
+_ROUTINE = re.compile(
+    r"\[[\d :+-]+\] \[\d+\] \[(INFO\]|ERROR\] Worker \(pid:\d+\) exited with code)"
+)
+"""What gunicorn says of its workers, also while each of them ends at once."""
+
 _TRACEBACK = "Traceback (most recent call last):"
 
 _PORT_CAUSES = ("wrong-port", "several-ports", "udp-only")
@@ -186,7 +191,8 @@ def _last_line(runs: Sequence[Sequence[str]]) -> str:
     its exception."""
     lines = [line for run in runs for line in run if line.strip()]
     said = [line for line in lines if not line.startswith("runner: ")]
-    last = said[-1].strip() if said else ""
+    told = [line for line in said if not _ROUTINE.match(line)] or said
+    last = told[-1].strip() if told else ""
     starts = [at for at, line in enumerate(said) if line.strip().endswith(_TRACEBACK)]
     if starts and (_REQUEST.search(last) or _LEAVING.search(last)):
         raised = (line for line in said[starts[-1] + 1 :] if not line[0].isspace())

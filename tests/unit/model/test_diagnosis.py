@@ -194,6 +194,17 @@ def test_an_exception_is_evidence_and_the_farewell_of_the_server_is_not(
     assert diagnose(facts(CRASHED, lines=["hello", last])).finding.evidence == last
 
 
+def test_what_a_worker_said_before_its_end_is_evidence() -> None:
+    """gunicorn starts the next one all the time, and says so all the time."""
+    health = Health("web", "NOT_SERVING", "RUNNING", message="no answer", cause="no-answer")
+    booting = "[2030-01-01 00:00:00 +0000] [9] [INFO] Booting worker with pid: 9"
+    ended = "[2030-01-01 00:00:00 +0000] [1] [ERROR] Worker (pid:9) exited with code 1"
+    said = "Error: please configure a random SECRET_KEY"
+    lines = [booting, said, ended, booting]
+    assert diagnose(facts(health, lines=lines)).finding.evidence == said
+    assert diagnose(facts(health, lines=[booting])).finding.evidence == booting
+
+
 def test_memory_wins_over_what_the_program_said() -> None:
     """Limit and both places to raise it."""
     killed = replace(CRASHED, oom=True, message="killed by the kernel: out of memory")
