@@ -12,9 +12,11 @@ CDKTF = IAC_LOCK_FILE=$(LOCK_FILE) $(BIN)/python -m iac_wrapper.bootstrap.cdktf_
 # Bytecode is kept whatever the shell says: else each process that a test starts compiles us anew.
 TEST = PYTHONDONTWRITEBYTECODE= PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-# One worker waits for Docker most of the time, so there is one more than cores; fuzzing is slow, and
-# loading its library alone takes each process three seconds.
-QUICK = --numprocesses $$(expr $$(getconf _NPROCESSORS_ONLN) + 1) \
+# One worker waits for Docker most of the time, so there is one more than cores.
+WAITING = --numprocesses $$(expr $$(getconf _NPROCESSORS_ONLN) + 1)
+
+# Fuzzing is slow, and loading its library alone takes each process three seconds.
+QUICK = $(WAITING) \
   --ignore tests/admin/test_fuzz.py --ignore tests/unit/test_fuzz.py \
   -p no:schemathesis -p no:hypothesispytest
 
@@ -68,7 +70,7 @@ test: bootstrap ## Run the fast tests and the core ones with Docker
 
 test-all: bootstrap node_modules/.done ## Run the others too, and the fast ones for coverage (at least 80 %)
 	$(TEST) $(QUICK) -m "not (integration or reliability or slow)" --cov
-	$(TEST) -m "(integration and not core) or (slow and not reliability)"
+	$(TEST) $(WAITING) -m "(integration and not core) or (slow and not reliability)"
 
 test-cov: bootstrap ## Run the fast tests and write htmlcov/
 	$(TEST) -m "not integration and not reliability" --cov --cov-report=term --cov-report=html
