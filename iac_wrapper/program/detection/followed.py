@@ -9,10 +9,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from iac_wrapper.program.detection.origins import OWN, OWN_FILE, Origins
-from iac_wrapper.program.detection.own_files import located
+from iac_wrapper.program.detection.own_files import OwnFiles
 from iac_wrapper.program.detection.syntax import (
     Function,
     last_name,
@@ -28,10 +27,6 @@ from iac_wrapper.program.detection.web_objects import (
     class_kind,
     made_kind,
 )
-from iac_wrapper.program.python_project import inside
-
-MAX_BYTES = 500_000
-"""Larger files are generated."""
 
 _MAX_STEPS = 12
 """How many calls, names and imports lie between an object and the call that makes it."""
@@ -54,10 +49,9 @@ class _File:
 
 @dataclass
 class Follower:
-    """Asks the files of the checkout `root`, whose top-level modules are `local`."""
+    """Asks the files of a checkout."""
 
-    root: Path
-    local: frozenset[str]
+    own: OwnFiles
     _files: dict[str, _File | None] = field(default_factory=dict)
 
     def web_apps(self, relative: str) -> tuple[WebApp, ...]:
@@ -98,7 +92,7 @@ class Follower:
         dotted = file.origins.dotted(ast.Name(name, ast.Load()))
         if not dotted.startswith(OWN_FILE):
             return None
-        relative, rest = located(self.root, dotted, file.relative)
+        relative, rest = self.own.located(dotted, file.relative)
         return (relative, rest[0]) if len(rest) == 1 else None
 
     def _named(self, relative: str, name: str, steps: int) -> Kind | None:
@@ -130,7 +124,7 @@ class Follower:
         dotted = file.origins.dotted(node)
         if not dotted.startswith(OWN_FILE):
             return class_kind(dotted)
-        relative, rest = located(self.root, dotted, file.relative)
+        relative, rest = self.own.located(dotted, file.relative)
         return self._named(relative, node.attr, steps - 1) if rest == [node.attr] else None
 
     def _call(
@@ -141,7 +135,7 @@ class Follower:
         name = last_name(node)
         dotted = file.origins.dotted(node.func)
         if dotted.startswith(OWN_FILE):
-            relative, rest = located(self.root, dotted, file.relative)
+            relative, rest = self.own.located(dotted, file.relative)
             return self._called(relative, rest[-1], steps - 1) if rest else None
         if dotted.startswith(OWN) and name:
             return self._called(file.relative, name, steps - 1)
@@ -181,25 +175,23 @@ class Follower:
         return self._files[relative]
 
     def _read(self, relative: str) -> _File | None:
-        path = inside(self.root, relative)
-        if path is None or path.stat().st_size > MAX_BYTES:
-            return None
         try:
-            tree = ast.parse(path.read_bytes(), filename=path.name)
-        except (SyntaxError, ValueError, MemoryError, RecursionError):
+            parsed = self.own.parsed(relative)
+        except RecursionError:
             return None
-        beside = frozenset(p.stem for p in path.parent.iterdir()) - {path.stem}
-        statements = list(module_level(tree.body))
+        if parsed is None:
+            return None
+        statements = list(module_level(parsed.tree.body))
         imports = [s for s in statements if isinstance(s, ast.Import | ast.ImportFrom)]
         found = _File(
             relative,
-            Origins(tree, self.local | beside),
+            parsed.origins,
             _bound(statements),
             {a.asname or a.name.split(".")[0] for s in imports for a in s.names},
             {},
             {s.name: s for s in statements if isinstance(s, ast.ClassDef)},
         )
-        for node in ast.walk(tree):
+        for node in ast.walk(parsed.tree):
             if isinstance(node, Function):
                 found.definitions.setdefault(node.name, []).append(node)
         return found

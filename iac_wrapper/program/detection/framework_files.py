@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from iac_wrapper.program.detection.candidate import Candidate, marked
 from iac_wrapper.program.detection.frameworks import FRAMEWORKS, Mark
-from iac_wrapper.program.detection.own_files import located, module_name
+from iac_wrapper.program.detection.own_files import module_name
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.served_objects import own_programs
 
@@ -66,7 +66,7 @@ def _imported(project: Project, files: set[str]) -> Iterator[str]:
     for relative in files:
         source = project.source(relative)
         for dotted in source.own_imports if source else ():
-            other = located(project.root, dotted, relative)[0]
+            other = project.own.located(dotted, relative)[0]
             if other in files and other != relative:
                 yield other
 

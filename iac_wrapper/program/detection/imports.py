@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from iac_wrapper.program.detection import libraries
-from iac_wrapper.program.detection.own_files import located, module_file, module_name
+from iac_wrapper.program.detection.own_files import module_file, module_name
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.python_project import inside
 
@@ -21,9 +21,7 @@ _MAX_FILES = 50
 def imported_files(project: Project, relative: str) -> set[str]:
     """The files of the checkout that the file `relative` imports."""
     source = project.source(relative)
-    found = (
-        {located(project.root, name, relative)[0] for name in source.imports} if source else set()
-    )
+    found = {project.own.located(name, relative)[0] for name in source.imports} if source else set()
     return {file for file in found if file and inside(project.root, file)} - {relative}
 
 
@@ -36,7 +34,7 @@ def are_alone(project: Project, relative: str) -> bool:
         if source is None or source.fault or len(seen) > _MAX_FILES:
             return False
         for name in source.imports:
-            own = located(project.root, name, file)[0]
+            own = project.own.located(name, file)[0]
             if not own and name.partition(".")[0] not in libraries.ALONE:
                 return False
             if own and own not in seen:

@@ -1,11 +1,63 @@
-"""Which file of a checkout a dotted name stands for."""
+"""The Python files of a checkout: which one a dotted name stands for, and what is in it."""
 
 from __future__ import annotations
 
+import ast
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from iac_wrapper.program.detection.origins import OWN_FILE
+from iac_wrapper.program.detection.origins import OWN_FILE, Origins
 from iac_wrapper.program.python_project import inside
+
+MAX_BYTES = 500_000
+"""Larger files are generated."""
+
+
+@dataclass(frozen=True)
+class ParsedFile:
+    """A file that Python can read: its tree, and where its names come from."""
+
+    tree: ast.Module
+    origins: Origins
+
+
+@dataclass(frozen=True)
+class OwnFiles:
+    """Those of the checkout `root`, whose top-level modules are `local`; each file is parsed, and
+    each name looked up, once."""
+
+    root: Path
+    local: frozenset[str]
+    _parsed: dict[str, ParsedFile | None] = field(default_factory=dict)
+    _places: dict[tuple[str, str], tuple[str, list[str]]] = field(default_factory=dict)
+
+    def parsed(self, relative: str) -> ParsedFile | None:
+        """The file `relative`; None if there is none, or Python cannot read it.
+
+        Raises:
+            RecursionError: it is nested too deeply.
+        """
+        if relative not in self._parsed:
+            self._parsed[relative] = self._parse(relative) if relative else None
+        return self._parsed[relative]
+
+    def located(self, dotted: str, by: str) -> tuple[str, list[str]]:
+        """The file that a name of `OWN_FILE` in the file `by` is from, and its name there."""
+        key = dotted, by
+        if key not in self._places:
+            self._places[key] = _located(self.root, dotted, by)
+        return self._places[key]
+
+    def _parse(self, relative: str) -> ParsedFile | None:
+        path = inside(self.root, relative)
+        if path is None or path.stat().st_size > MAX_BYTES:
+            return None
+        try:
+            tree = ast.parse(path.read_bytes(), filename=path.name)
+        except (SyntaxError, ValueError, MemoryError):
+            return None
+        beside = frozenset(p.stem for p in path.parent.iterdir()) - {path.stem}
+        return ParsedFile(tree, Origins(tree, self.local | beside))
 
 
 def module_file(
@@ -29,8 +81,7 @@ def module_file(
     return "", []
 
 
-def located(root: Path, dotted: str, by: str) -> tuple[str, list[str]]:
-    """The file that a name of `OWN_FILE` in the file `by` is from, and its name there."""
+def _located(root: Path, dotted: str, by: str) -> tuple[str, list[str]]:
     written = dotted.removeprefix(OWN_FILE)
     name = written.lstrip(".")
     parts = [part.removesuffix("()") for part in name.split(".") if part]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,7 +11,7 @@ from iac_wrapper.model.options import Run
 from iac_wrapper.program.detection import markers, python_source
 from iac_wrapper.program.detection.folders import Folder, find_folders
 from iac_wrapper.program.detection.followed import Follower
-from iac_wrapper.program.detection.origins import Origins
+from iac_wrapper.program.detection.own_files import OwnFiles
 from iac_wrapper.program.detection.python_files import python_files
 from iac_wrapper.program.detection.python_source import PythonSource
 from iac_wrapper.program.detection.web_objects import IMPORTERS
@@ -112,14 +111,9 @@ class Project:
         return {}
 
     @cached_property
-    def parsed(self) -> dict[str, tuple[ast.Module, Origins] | None]:
-        """The files that `reach` has read, None for one that cannot be."""
-        return {}
-
-    @cached_property
-    def places(self) -> dict[tuple[str, str], tuple[str, list[str]]]:
-        """Where `reach` found the names that a file takes from others, by name and file."""
-        return {}
+    def own(self) -> OwnFiles:
+        """What its files hold, and which of them a name is from."""
+        return OwnFiles(self.root, self.local)
 
     @cached_property
     def reached(self) -> dict[tuple[str, str, str | None], Run | None]:
@@ -142,4 +136,4 @@ class Project:
 
     @cached_property
     def _follower(self) -> Follower:
-        return Follower(self.root, self.local)
+        return Follower(self.own)

@@ -16,17 +16,13 @@ from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.options import Run
 from iac_wrapper.program.detection import commands
 from iac_wrapper.program.detection.imports import are_alone
-from iac_wrapper.program.detection.origins import Origins
-from iac_wrapper.program.detection.own_files import located, module_file
+from iac_wrapper.program.detection.own_files import MAX_BYTES, module_file
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.serving import Serving, surely
 from iac_wrapper.program.python_project import inside
 
 MAX_FILES = 100
 """How many files are read, about a millisecond each."""
-
-MAX_BYTES = 500_000
-"""Larger files are generated."""
 
 
 def run(project: Project, entrypoint: Entrypoint) -> Run | None:
@@ -105,32 +101,12 @@ class _Reach:
         return self.files.get(key)
 
     def _read(self, relative: str, imported: bool) -> _File | None:
-        if relative not in self.project.parsed:
-            self.project.parsed[relative] = self._parsed(relative)
-        parsed = self.project.parsed[relative]
+        parsed = self.project.own.parsed(relative)
         if parsed is None:
             return None
-        tree, origins = parsed
-        serving = Serving(origins, _From(self, relative), imported=imported, alone=self.alone)
-        return _File(relative, tree.body, serving)
-
-    def _parsed(self, relative: str) -> tuple[ast.Module, Origins] | None:
-        path = inside(self.project.root, relative)
-        if path is None or path.stat().st_size > MAX_BYTES:
-            return None
-        beside = frozenset(p.stem for p in path.parent.iterdir()) - {path.stem}
-        try:
-            tree = ast.parse(path.read_bytes(), filename=path.name)
-        except (SyntaxError, ValueError, MemoryError):
-            return None
-        return tree, Origins(tree, self.project.local | beside)
-
-    def located(self, dotted: str, start: str) -> tuple[str, list[str]]:
-        """See `own_files.located`; each name is looked up once for a project."""
-        key = dotted, start
-        if key not in self.project.places:
-            self.project.places[key] = located(self.project.root, dotted, start)
-        return self.project.places[key]
+        own = _From(self, relative)
+        serving = Serving(parsed.origins, own, imported=imported, alone=self.alone)
+        return _File(relative, parsed.tree.body, serving)
 
     def once(self, key: tuple[str, str, bool], ask: Callable[[], set[Run]]) -> set[Run]:
         """What `ask` says, asked once: files may import one another."""
@@ -148,7 +124,7 @@ class _From:
     relative: str
 
     def named(self, dotted: str, *, certain: bool) -> set[Run]:
-        relative, rest = self.reach.located(dotted, self.relative)
+        relative, rest = self.reach.project.own.located(dotted, self.relative)
         file = self.reach.file(relative, imported=True) if rest else None
         if file is None:
             return set()
@@ -156,7 +132,7 @@ class _From:
         return self.reach.once(key, partial(file.serving.named, rest, certain=certain))
 
     def imported(self, dotted: str, *, certain: bool) -> set[Run]:
-        relative, _ = self.reach.located(dotted, self.relative)
+        relative, _ = self.reach.project.own.located(dotted, self.relative)
         return self._body(relative, certain, imported=True)
 
     def program(self, target: str, *, certain: bool) -> set[Run]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection import reach
 from iac_wrapper.program.detection.origins import OWN, OWN_FILE, Origins
-from iac_wrapper.program.detection.own_files import located, module_file
+from iac_wrapper.program.detection.own_files import module_file
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.syntax import Definition, Function, is_guard
 from iac_wrapper.program.python_project import inside
@@ -90,12 +90,13 @@ class _Talk:
         if path is None or path.stat().st_size > _MAX_BYTES:
             return None
         try:
-            tree = ast.parse(path.read_bytes())
-        except (SyntaxError, ValueError, MemoryError, RecursionError):
+            parsed = self.project.own.parsed(relative)
+        except RecursionError:
             return None
-        beside = {p.stem for p in path.parent.iterdir()} - {path.stem}
-        functions = {n.name: n for n in tree.body if isinstance(n, Function)}
-        return _File(relative, tree, Origins(tree, self.project.local | beside), functions)
+        if parsed is None:
+            return None
+        functions = {n.name: n for n in parsed.tree.body if isinstance(n, Function)}
+        return _File(relative, parsed.tree, parsed.origins, functions)
 
     def _all(self, file: _File, body: Iterable[ast.stmt]) -> bool:
         return all(self._statement(file, statement) for statement in body)
@@ -107,7 +108,7 @@ class _Talk:
             names = (alias.asname or alias.name.split(".")[0] for alias in node.names)
             dotted = (file.origins.dotted(ast.Name(name, ast.Load())) for name in names)
             own = (name for name in dotted if name.startswith(OWN_FILE))
-            return all(self.file(located(self.project.root, n, file.relative)[0]) for n in own)
+            return all(self.file(self.project.own.located(n, file.relative)[0]) for n in own)
         if isinstance(node, Definition):
             return not node.decorator_list
         if isinstance(node, ast.If):
@@ -122,7 +123,7 @@ class _Talk:
     def _call(self, file: _File, call: ast.Call) -> bool:
         dotted = file.origins.dotted(call.func)
         if dotted.startswith(OWN_FILE):
-            relative, rest = located(self.project.root, dotted, file.relative)
+            relative, rest = self.project.own.located(dotted, file.relative)
             return len(rest) == 1 and self.function(relative, rest[0])
         own = dotted.removeprefix(f"{OWN}.")
         if own in file.functions:
