@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion
 
 from iac_wrapper.errors import EntrypointError
 from iac_wrapper.program.inline_metadata import inline_metadata
+from iac_wrapper.program.locks import poetry_versions
 from iac_wrapper.program.python_project import PYPROJECT, read_pyproject, read_text, table
 
 _PATCHES = range(40)
@@ -126,40 +128,25 @@ def _of_locks(root: Path) -> Iterator[Range]:
 
 
 def _standard(where: str, text: str) -> Range:
-    return Range(where, text, (_parse(where, text, text),))
+    try:
+        return Range(where, text, (SpecifierSet(text),))
+    except InvalidSpecifier:
+        raise _no_range(where, text) from None
 
 
 def _poetry(where: str, text: str) -> Range:
-    """Poetry's own notation: alternatives, each of them a range of the standard one."""
-    parts = re.split(r"\|\|?", text)
-    return Range(where, text, tuple(_parse(where, text, _poetry_range(part)) for part in parts))
-
-
-def _parse(where: str, text: str, standard: str) -> SpecifierSet:
+    """Poetry's own notation, in which a version of Python is all of its patch releases."""
     try:
-        return SpecifierSet(standard)
-    except InvalidSpecifier:
-        raise EntrypointError(
-            "requires-python is not a version range",
-            where=where,
-            found=repr(text),
-            expected='a range such as ">=3.11"',
-            next_step="correct it in the repository",
-        ) from None
+        return Range(where, text, poetry_versions.parsed(text, bare="=={}.*"))
+    except (InvalidSpecifier, InvalidVersion):
+        raise _no_range(where, text) from None
 
 
-def _poetry_range(text: str) -> str:
-    parts = re.split(r"\s*,\s*|(?<=[\w*])\s+(?=[<>=!~^])", text.strip())
-    return ",".join(_poetry_part(part.strip()) for part in parts)
-
-
-def _poetry_part(text: str) -> str:
-    """``^3.11``, ``~3.11``, ``3.11`` and ``3.*``; anything else Poetry writes is a range."""
-    if match := re.fullmatch(r"\^\s*(\d+)(\.[\d.]+)?", text):
-        return f">={match[1]}{match[2] or ''},<{int(match[1]) + 1}"
-    if match := re.fullmatch(r"~\s*(\d+)(?:\.(\d+)(\.\d+)?)?", text):
-        minor = f"{match[1]}.{match[2]}" if match[2] else match[1]
-        return f"=={minor}.*" + (f",>={minor}{match[3]}" if match[3] else "")
-    if text == "*":
-        return ""
-    return re.sub(r"^(\d[\d.]*?)(?:\.\*)?$", r"==\1.*", text)
+def _no_range(where: str, text: str) -> EntrypointError:
+    return EntrypointError(
+        "requires-python is not a version range",
+        where=where,
+        found=repr(text),
+        expected='a range such as ">=3.11"',
+        next_step="correct it in the repository",
+    )

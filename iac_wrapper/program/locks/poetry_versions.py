@@ -20,7 +20,7 @@ def ranges(text: str) -> tuple[SpecifierSet, ...]:
         SourceError: it is none.
     """
     try:
-        return tuple(_range(part) for part in re.split(r"\|\|?", text))
+        return parsed(text)
     except (InvalidSpecifier, InvalidVersion):
         raise SourceError(
             "not a version constraint of Poetry",
@@ -29,6 +29,19 @@ def ranges(text: str) -> tuple[SpecifierSet, ...]:
             expected='a constraint such as "^1.2" or ">=1.2,<2"',
             next_step="correct it in the repository",
         ) from None
+
+
+def parsed(text: str, *, bare: str = "=={}") -> tuple[SpecifierSet, ...]:
+    """The alternatives of a constraint, for who words the error alone.
+
+    Args:
+        text: the constraint.
+        bare: what a version without an operator stands for.
+
+    Raises:
+        InvalidSpecifier, InvalidVersion: it is none.
+    """
+    return tuple(_range(part, bare) for part in re.split(r"\|\|?", text))
 
 
 def allows(text: str, version: str) -> bool:
@@ -54,12 +67,12 @@ def python_markers(text: str) -> str:
     return " or ".join(f"({part})" if len(alternatives) > 1 else part for part in alternatives)
 
 
-def _range(text: str) -> SpecifierSet:
+def _range(text: str, bare: str) -> SpecifierSet:
     parts = [part.strip() for part in _NEXT.split(text.strip())]
-    return SpecifierSet(",".join(_part(part) for part in parts if part))
+    return SpecifierSet(",".join(_part(part, bare) for part in parts if part))
 
 
-def _part(text: str) -> str:
+def _part(text: str, bare: str) -> str:
     if text == "*":
         return ""
     if match := re.fullmatch(r"\^\s*(\S+)", text):
@@ -67,7 +80,7 @@ def _part(text: str) -> str:
     if match := re.fullmatch(r"~(?!=)\s*(\S+)", text):
         return _below(Version(match[1]), min(1, match[1].count(".")))
     if re.match(r"\d", text):
-        return f"=={text}"
+        return f"=={text}" if text.endswith(".*") else bare.format(text)
     return text
 
 
