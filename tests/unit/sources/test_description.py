@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,12 +12,6 @@ from iac_wrapper.model.slug import Slug
 from iac_wrapper.settings import Settings
 from iac_wrapper.sources.description import Description, describe
 from tests.support.git_server import GitServer, Repository
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[GitServer]:
-    with GitServer(tmp_path / "server") as running:
-        yield running
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import socket
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,6 @@ from iac_wrapper.settings import Settings
 from iac_wrapper.sources import git, working_tree
 from iac_wrapper.sources.git_errors import explain
 from tests.support.git_server import GitServer, Repository
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[GitServer]:
-    with GitServer(tmp_path / "server") as running:
-        yield running
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -20,12 +19,6 @@ from iac_wrapper.sources.unpack import SourceLimits
 from tests.support.git_server import Content, Executable, GitServer, Link, Repository
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[GitServer]:
-    with GitServer(tmp_path / "server") as running:
-        yield running
 
 
 @pytest.fixture
