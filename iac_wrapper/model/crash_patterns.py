@@ -12,6 +12,9 @@ from iac_wrapper.model import forms
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.mesh import PORTS
 
+TRACEBACK = "Traceback (most recent call last):"
+"""How Python begins to tell of an exception."""
+
 _DISTRIBUTIONS = {
     "yaml": "PyYAML",
     "cv2": "opencv-python-headless",

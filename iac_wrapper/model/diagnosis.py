@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from iac_wrapper.model.app import DEFAULT_PROBATION, ResolvedApp
-from iac_wrapper.model.crash_patterns import Finding, find, unix_lines
+from iac_wrapper.model.crash_patterns import TRACEBACK, Finding, find, unix_lines
 from iac_wrapper.model.health import Health, Probe
 from iac_wrapper.model.usage import may_be_usage, usage_finding, usage_line
 
@@ -34,8 +34,6 @@ _ROUTINE = re.compile(
     r"\[[\d :+-]+\] \[\d+\] \[(INFO\]|ERROR\] Worker \(pid:\d+\) exited with code)"
 )
 """What gunicorn says of its workers, also while each of them ends at once."""
-
-_TRACEBACK = "Traceback (most recent call last):"
 
 _PORT_CAUSES = ("wrong-port", "several-ports", "udp-only")
 
@@ -193,7 +191,7 @@ def _last_line(runs: Sequence[Sequence[str]]) -> str:
     said = [line for line in lines if not line.startswith("runner: ")]
     told = [line for line in said if not _ROUTINE.match(line)] or said
     last = told[-1].strip() if told else ""
-    starts = [at for at, line in enumerate(said) if line.strip().endswith(_TRACEBACK)]
+    starts = [at for at, line in enumerate(said) if line.strip().endswith(TRACEBACK)]
     if starts and (_REQUEST.search(last) or _LEAVING.search(last)):
         raised = (line for line in said[starts[-1] + 1 :] if not line[0].isspace())
         return next(raised, last).strip()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from iac_wrapper.model.app import ResolvedApp
-from iac_wrapper.model.crash_patterns import Finding
+from iac_wrapper.model.crash_patterns import TRACEBACK, Finding
 from iac_wrapper.model.health import Health
 
 CAUSE = "command-line"
@@ -28,9 +28,6 @@ _CODES = (0, 1, 2, 64)
 """Exit codes: help was printed; arguments are wrong (docopt and many scripts; argparse, click);
 EX_USAGE of sysexits.h."""
 
-_CRASH = "Traceback (most recent call last):"
-"""A program that printed its usage and crashed has another fault."""
-
 _STAYS = ("serve", "server", "runserver", "start", "run", "web", "api", "up", "worker")
 """Words by which subcommands that stay are called, the likeliest first."""
 
@@ -41,7 +38,7 @@ _SCRIPT = re.compile(r"(?:\[[\w.]+\]|console_scripts) (\S+) is the first script"
 def usage_line(lines: Sequence[str]) -> str:
     """The line that shows that a program printed its usage; empty if it did not."""
     said = [line.strip() for line in lines if line.strip() and not line.startswith("runner: ")]
-    if _CRASH in said:
+    if TRACEBACK in said:  # a program that printed its usage and crashed has another fault
         return ""
     found = next((line for line in said[:_FIRST_LINES] if _USAGE.match(line)), "")
     return said[-1] if found and _COMPLAINT.match(said[-1]) else found

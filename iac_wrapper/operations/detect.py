@@ -20,6 +20,7 @@ from iac_wrapper.model.app import DEFAULT_PORT, AppSpec, Checkout
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.options import Run
 from iac_wrapper.model.pythons import SUPPORTED
+from iac_wrapper.model.repos_keys import IDLE
 from iac_wrapper.model.slug import Slug
 from iac_wrapper.operations import intent
 from iac_wrapper.operations.app_plan import plan_app
@@ -246,7 +247,7 @@ def _port(spec: AppSpec, run: Run | None) -> Fact:
         return Fact(str(spec.port), "`port:` in its entry")
     if spec.options.tcp and run != "web":
         return Fact(str(spec.options.tcp[0]), "`tcp:` in its entry")
-    if run in ("worker", "job"):
+    if run in IDLE:
         return Fact(None, f"a {run} gets no requests")
     reason = "$PORT, if the program listens there, else the only port that it listens on"
     return Fact(str(DEFAULT_PORT), reason)

@@ -7,7 +7,9 @@ tried when what it needs has changed, or what the evidence of its failure names.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
+from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.certificate import spiffe_id
 from iac_wrapper.model.crash_patterns import Finding
 from iac_wrapper.model.diagnosis import Diagnosis
@@ -94,14 +96,18 @@ def held(
         "; ".join(causes),
         f"fix {' and '.join(lacks)}, then {again}",
     )
+    return replace(_row(lock, app, waits, finding), changed=True)
+
+
+def _row(lock: LockFile, app: ResolvedApp, message: str, finding: Finding) -> ServiceReport:
+    """That of a service of which there is no container."""
     return ServiceReport(
         app=app,
-        identity=spiffe_id(lock.trust_domain, service),
-        health=Health(service, "UNREACHABLE", message=waits, cause=WAITING),
-        probe=Probe(service, None, "it was not started"),
+        identity=spiffe_id(lock.trust_domain, app.name),
+        health=Health(app.name, "UNREACHABLE", message=message, cause=WAITING),
+        probe=Probe(app.name, None, "it was not started"),
         rotated=True,
         diagnosis=Diagnosis(finding, "was not started"),
-        changed=True,
     )
 
 
@@ -128,16 +134,8 @@ def with_unstarted(workspace: Workspace, lock: LockFile, report: ProjectReport) 
 
 
 def _unstarted_row(lock: LockFile, known: UnstartedService) -> ServiceReport:
-    name = known.app.name
     cause = f"the last deploy did not start it: {known.cause}"
-    return ServiceReport(
-        app=known.app,
-        identity=spiffe_id(lock.trust_domain, name),
-        health=Health(name, "UNREACHABLE", message=cause, cause=WAITING),
-        probe=Probe(name, None, "it was not started"),
-        rotated=True,
-        diagnosis=Diagnosis(Finding(WAITING, cause, "", known.next_step), "was not started"),
-    )
+    return _row(lock, known.app, cause, Finding(WAITING, cause, "", known.next_step))
 
 
 def _why(row: ServiceReport | None) -> str:
