@@ -11,7 +11,6 @@ from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.options import Run
 from iac_wrapper.program.detection.candidate import MISSING, Candidate, absent, judge
 from iac_wrapper.program.detection.imports import module_of, uses_bare_names
-from iac_wrapper.program.detection.own_files import module_file
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.python_files import is_aside, may_hold_programs
 from iac_wrapper.program.detection.ranking import STEMS, is_named, ordered
@@ -142,7 +141,7 @@ def _is_nowhere(project: Project, module: str) -> bool:
 
 def run_of(project: Project, module: str, function: str) -> Run | None:
     """What calling `function` of a module of the checkout is."""
-    relative, rest = module_file(project.root, module.split("."), "")
+    relative, rest = project.own.module_file(module.split("."), "")
     source = project.source(relative) if relative and not rest else None
     return source.functions.get(function) if source else None
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from iac_wrapper.errors import EntrypointError
 from iac_wrapper.model.entrypoint import Entrypoint, EntrypointKind
 from iac_wrapper.program.detection import commands
-from iac_wrapper.program.detection.own_files import module_file
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.serving import surely
 from iac_wrapper.program.python_project import inside
@@ -67,7 +66,7 @@ class CommandLine:
             if where.endswith(".py"):
                 self._file(where)
                 return replace(self._made("script", where, args), function=function)
-            found, rest = module_file(self.project.root, where.split("."), "")
+            found, rest = self.project.own.module_file(where.split("."), "")
             if found and not rest:
                 return replace(self._made("module", where, args), function=function)
         if _PYTHON.fullmatch(program):

@@ -18,6 +18,7 @@ from iac_wrapper.program.detection.syntax import (
     module_level,
     required_arguments,
     target_names,
+    walk,
 )
 from iac_wrapper.program.detection.web_objects import (
     FACTORIES,
@@ -191,7 +192,7 @@ class Follower:
             {},
             {s.name: s for s in statements if isinstance(s, ast.ClassDef)},
         )
-        for node in ast.walk(parsed.tree):
+        for node in walk(parsed.tree):
             if isinstance(node, Function):
                 found.definitions.setdefault(node.name, []).append(node)
         return found
@@ -223,4 +224,4 @@ def _assignment(statement: ast.stmt) -> tuple[list[ast.expr], ast.expr | None]:
 
 
 def _mentions(value: ast.expr, name: str) -> bool:
-    return any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(value))
+    return any(isinstance(node, ast.Name) and node.id == name for node in walk(value))

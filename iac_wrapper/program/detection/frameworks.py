@@ -14,7 +14,7 @@ from typing import Literal
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.options import Run
 from iac_wrapper.program.detection.origins import Origins
-from iac_wrapper.program.detection.syntax import Function
+from iac_wrapper.program.detection.syntax import Function, walk
 
 Where = Literal["tool", "object", "itself"]
 """What runs: a tool of the framework with a file, a server with an object, or a file by itself."""
@@ -100,7 +100,7 @@ def marks(tree: ast.Module, origins: Origins) -> tuple[Mark, ...]:
 
 def _used(tree: ast.Module, origins: Origins) -> Iterator[tuple[str, str]]:
     """Dotted names that are called, decorate or are derived from, and what they mark."""
-    for node in ast.walk(tree):
+    for node in walk(tree):
         match node:
             case ast.Call(func=function):
                 yield origins.dotted(function), ""

@@ -10,19 +10,24 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from iac_wrapper.program.detection import libraries
-from iac_wrapper.program.detection.own_files import module_file, module_name
+from iac_wrapper.program.detection.own_files import module_name
 from iac_wrapper.program.detection.project import Project
-from iac_wrapper.program.python_project import inside
 
 _MAX_FILES = 50
 """How many files are followed, about a millisecond each."""
 
 
-def imported_files(project: Project, relative: str) -> set[str]:
+def imported_files(project: Project, relative: str) -> frozenset[str]:
     """The files of the checkout that the file `relative` imports."""
+    if relative not in project.imported:
+        project.imported[relative] = _imported_files(project, relative)
+    return project.imported[relative]
+
+
+def _imported_files(project: Project, relative: str) -> frozenset[str]:
     source = project.source(relative)
     found = {project.own.located(name, relative)[0] for name in source.imports} if source else set()
-    return {file for file in found if file and inside(project.root, file)} - {relative}
+    return frozenset(file for file in found if file and project.own.path(file)) - {relative}
 
 
 def are_alone(project: Project, relative: str) -> bool:
@@ -30,7 +35,7 @@ def are_alone(project: Project, relative: str) -> bool:
     waiting, seen = [relative], {relative}
     while waiting:
         file = waiting.pop()
-        source = project.source(file) if inside(project.root, file) else None
+        source = project.source(file) if project.own.path(file) else None
         if source is None or source.fault or len(seen) > _MAX_FILES:
             return False
         for name in source.imports:
@@ -54,7 +59,7 @@ def module_of(project: Project, relative: str) -> str | None:
         return None
     source = project.source(relative)
     imports = source.imports if source else frozenset()
-    is_packaged = inside(project.root, f"{path.parent}/__init__.py") is not None
+    is_packaged = project.own.path(f"{path.parent}/__init__.py") is not None
     is_relative = any(name.startswith(".") for name in imports)
     if uses_bare_names(project, relative):
         is_module = is_packaged and is_relative
@@ -62,7 +67,7 @@ def module_of(project: Project, relative: str) -> str | None:
         is_module = is_relative or _in_package(path, imports, is_packaged)
     if not is_module:
         return None
-    has_name = path.parts[0] == "src" and inside(project.root, "src/__init__.py")
+    has_name = path.parts[0] == "src" and project.own.path("src/__init__.py")
     return ".".join(path.with_suffix("").parts) if has_name else _dotted(relative)
 
 
@@ -86,12 +91,19 @@ def uses_bare_names(project: Project, relative: str) -> bool:
     waiting, seen = [relative], {relative}
     while waiting and len(seen) < _MAX_FILES:
         file = waiting.pop()
-        if any(_bare_names(project, folder, file)):
+        if _has_bare_names(project, folder, file):
             return True
         new = imported_files(project, file) - seen
         seen |= new
         waiting += sorted(name for name in new if name.startswith(f"{folder}/"))
     return False
+
+
+def _has_bare_names(project: Project, folder: str, file: str) -> bool:
+    key = folder, file
+    if key not in project.bare:
+        project.bare[key] = any(_bare_names(project, folder, file))
+    return project.bare[key]
 
 
 def _bare_names(project: Project, folder: str, file: str) -> Iterator[str]:
@@ -101,14 +113,10 @@ def _bare_names(project: Project, folder: str, file: str) -> Iterator[str]:
         parts = name.split(".")
         if not parts[0] or parts[0] in sys.stdlib_module_names or _is_installed(project, parts[0]):
             continue
-        if (
-            module_file(project.root, parts, folder)[0]
-            and not module_file(project.root, parts, "")[0]
-        ):
+        if project.own.module_file(parts, folder)[0] and not project.own.module_file(parts, "")[0]:
             yield name
 
 
 def _is_installed(project: Project, top: str) -> bool:
     """``telegram`` of python-telegram-bot: a file of that name beside it is not what is meant."""
-    names = (package.removeprefix("python-").split("-")[0] for package in project.declared)
-    return top.lower() in names
+    return top.lower() in project.installed

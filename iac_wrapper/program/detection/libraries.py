@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from functools import lru_cache
 
 _SERVING = r"""
 apiflask bentoml bjoern bokeh bottle cheroot cherrypy connexion daphne dash emmett eve fasthtml
@@ -81,6 +82,7 @@ COMMAND_LINES = {"click", "typer", "asyncclick", "cyclopts"}
 """Packages whose objects call the functions that are registered with them."""
 
 
+@lru_cache(maxsize=8192)
 def serves(dotted: str) -> bool:
     """Whether what has this name accepts connections when it is called."""
     return bool(_SERVERS.fullmatch(dotted))
@@ -95,11 +97,13 @@ def serves_if_told(dotted: str, transport: ast.expr | None) -> bool:
     )
 
 
+@lru_cache(maxsize=8192)
 def works(dotted: str) -> bool:
     """Whether what has this name works until the end of the program, when it is called."""
     return bool(_WORKERS.fullmatch(dotted))
 
 
+@lru_cache(maxsize=8192)
 def starts_a_process(dotted: str) -> bool:
     """Whether the arguments of what has this name are a command."""
     return bool(_STARTERS.fullmatch(dotted))

@@ -17,7 +17,6 @@ from iac_wrapper.program.detection.python_source import PythonSource
 from iac_wrapper.program.detection.web_objects import IMPORTERS
 from iac_wrapper.program.python_project import (
     declared_packages,
-    inside,
     read_pyproject,
     table,
 )
@@ -65,6 +64,11 @@ class Project:
     def declared(self) -> frozenset[str]:
         """Canonical names of the packages that it asks for."""
         return declared_packages(self.above or self.root)
+
+    @cached_property
+    def installed(self) -> frozenset[str]:
+        """How the packages among those begin: ``telegram`` of python-telegram-bot."""
+        return frozenset(name.removeprefix("python-").split("-")[0] for name in self.declared)
 
     @cached_property
     def local(self) -> frozenset[str]:
@@ -120,9 +124,28 @@ class Project:
         """What `reach` has found out of its programs, by kind, target and function."""
         return {}
 
+    @cached_property
+    def imported(self) -> dict[str, frozenset[str]]:
+        """What `imports` has found out: the files that a file imports."""
+        return {}
+
+    @cached_property
+    def bare(self) -> dict[tuple[str, str], bool]:
+        """Likewise, by folder and file: whether the file finds others only from that folder."""
+        return {}
+
     def source(self, relative: str) -> PythonSource | None:
         """What the Python file `relative` does, None without the file."""
-        path = inside(self.root, relative)
+        if relative not in self._sources:
+            self._sources[relative] = self._source(relative)
+        return self._sources[relative]
+
+    @cached_property
+    def _sources(self) -> dict[str, PythonSource | None]:
+        return {}
+
+    def _source(self, relative: str) -> PythonSource | None:
+        path = self.own.path(relative)
         if path is None:
             return None
         beside = frozenset(p.stem for p in path.parent.glob("*.py")) - {path.stem}

@@ -16,7 +16,7 @@ from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.options import Run
 from iac_wrapper.program.detection import commands
 from iac_wrapper.program.detection.imports import are_alone
-from iac_wrapper.program.detection.own_files import MAX_BYTES, module_file
+from iac_wrapper.program.detection.own_files import MAX_BYTES
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.serving import Serving, surely
 from iac_wrapper.program.python_project import inside
@@ -80,7 +80,7 @@ class _Reach:
         if entrypoint.kind != "module":
             return entrypoint.target
         main = entrypoint.function is None
-        return module_file(self.project.root, entrypoint.target.split("."), "", main=main)[0]
+        return self.project.own.module_file(entrypoint.target.split("."), "", main=main)[0]
 
     def _script(self, target: str) -> set[Run]:
         """An executable file: what its lines start if it is a shell's."""
@@ -138,7 +138,7 @@ class _From:
     def program(self, target: str, *, certain: bool) -> set[Run]:
         relative = target.removeprefix("./").removeprefix("/app/")
         if not relative.endswith(".py"):
-            relative, _ = module_file(self.reach.project.root, target.split("."), "", main=True)
+            relative, _ = self.reach.project.own.module_file(target.split("."), "", main=True)
         return self._body(relative, certain, imported=False)
 
     def _body(self, relative: str, certain: bool, *, imported: bool) -> set[Run]:

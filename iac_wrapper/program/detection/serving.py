@@ -13,7 +13,7 @@ from typing import Protocol
 from iac_wrapper.model.options import Run
 from iac_wrapper.program.detection import commands, libraries
 from iac_wrapper.program.detection.origins import OWN, OWN_FILE, Origins, imported_names
-from iac_wrapper.program.detection.syntax import is_guard, last_name
+from iac_wrapper.program.detection.syntax import is_guard, last_name, walk
 
 _APP_NAMES = {"app", "application", "server", "socketio"}
 _COMMAND = ("args", "command", "cmd")
@@ -115,15 +115,14 @@ class Serving:
 
     def _expression(self, node: ast.AST, certain: bool) -> set[Run]:
         found: set[Run] = set()
-        for part in ast.walk(node):
+        for part, dotted in self._origins.used(node):
             if isinstance(part, ast.Call):
-                found |= self._call(part, certain)
-            if isinstance(part, ast.Name | ast.Attribute):
-                found |= self._reference(part, certain)
+                found |= self._call(part, dotted, certain)
+            else:
+                found |= self._reference(part, dotted, certain)
         return found
 
-    def _call(self, call: ast.Call, certain: bool) -> set[Run]:
-        dotted = self._origins.dotted(call.func)
+    def _call(self, call: ast.Call, dotted: str, certain: bool) -> set[Run]:
         named = {keyword.arg: keyword.value for keyword in call.keywords}
         if self._runs_own_app(call):
             return {"web"}
@@ -140,9 +139,8 @@ class Serving:
             found |= known
         return found
 
-    def _reference(self, node: ast.Name | ast.Attribute, certain: bool) -> set[Run]:
+    def _reference(self, node: ast.Name | ast.Attribute, dotted: str, certain: bool) -> set[Run]:
         last = node.id if isinstance(node, ast.Name) else node.attr
-        dotted = self._origins.dotted(node)
         here = isinstance(node, ast.Name) or dotted.startswith(OWN)
         return self._named(dotted, last if here else "", certain)
 
@@ -194,7 +192,7 @@ class Serving:
             return False
         if certain and self._elsewhere and not self._all_alone:
             return False
-        inner = [part for statement in node.body for part in ast.walk(statement)]
+        inner = [part for statement in node.body for part in walk(statement)]
         sleeps = any(isinstance(n, ast.Call) and last_name(n) == "sleep" for n in inner)
         leaves = any(isinstance(n, ast.Break | ast.Return) for n in inner)
         return sleeps and not leaves and (self._alone or self._elsewhere is not None)

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection import reach
 from iac_wrapper.program.detection.origins import OWN, OWN_FILE, Origins
-from iac_wrapper.program.detection.own_files import module_file
 from iac_wrapper.program.detection.project import Project
-from iac_wrapper.program.detection.syntax import Definition, Function, is_guard
+from iac_wrapper.program.detection.syntax import Definition, Function, is_guard, walk
 from iac_wrapper.program.python_project import inside
 
 _MAX_BYTES = 50_000
@@ -42,7 +41,7 @@ def only_talks(project: Project, entrypoint: Entrypoint) -> bool:
     relative = entrypoint.target
     if entrypoint.kind == "module":
         is_main = entrypoint.function is None
-        relative = module_file(project.root, relative.split("."), "", main=is_main)[0]
+        relative = project.own.module_file(relative.split("."), "", main=is_main)[0]
     talk = _Talk(project)
     is_talk = talk.file(relative, imported=entrypoint.function is not None)
     if is_talk and entrypoint.function:
@@ -117,7 +116,7 @@ class _Talk:
 
     def _calls(self, file: _File, node: ast.AST) -> bool:
         """Whether all calls in it are known."""
-        calls = (part for part in ast.walk(node) if isinstance(part, ast.Call))
+        calls = (part for part in walk(node) if isinstance(part, ast.Call))
         return all(self._call(file, call) for call in calls)
 
     def _call(self, file: _File, call: ast.Call) -> bool:
