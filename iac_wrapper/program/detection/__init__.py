@@ -15,7 +15,6 @@ from iac_wrapper.program.detection.candidates import (
     Rank,
     beside,
     binary,
-    is_helper_script,
     later,
     ranked,
     scan,
@@ -24,6 +23,7 @@ from iac_wrapper.program.detection.candidates import (
 from iac_wrapper.program.detection.django import missing_settings
 from iac_wrapper.program.detection.folders import Folder, below, label, started_in
 from iac_wrapper.program.detection.framework_files import framework_files
+from iac_wrapper.program.detection.giving_way import unless_it_gives_way, web_object
 from iac_wrapper.program.detection.markers import language_marker, requirements
 from iac_wrapper.program.detection.other_kinds import platform_files
 from iac_wrapper.program.detection.override import Override, overrides, resolve
@@ -38,11 +38,9 @@ from iac_wrapper.program.detection.refusals import (
 )
 from iac_wrapper.program.detection.served_objects import (
     guard_left_out,
-    served_objects,
     supplied,
 )
 from iac_wrapper.program.detection.surroundings import kept_in_memory, with_surroundings
-from iac_wrapper.program.detection.talk import only_talks
 
 __all__ = ["Detection", "detect", "process_program"]
 
@@ -163,12 +161,9 @@ def _detected(
     chosen: Entrypoint | None = None
     for rank in _ranks(project, where, processes):
         if chosen is None:
-            able = [_unless_it_gives_way(project, candidate) for candidate in rank]
-            chosen = _winner(project, able, where, slug)
-        else:
-            able = rank
+            chosen = _winner(project, rank, where, slug)
         names = {c.name for c in seen}
-        seen += [c for c in able if c.name not in names]
+        seen += [c for c in rank if c.name not in names]
     errors = [candidate.error for candidate in seen if candidate.error]
     if errors and not (chosen and (chosen.run or reach.run(project, chosen))):
         raise errors[0]
@@ -234,8 +229,9 @@ def _ranks(project: Project, where: str, processes: list[str]) -> Iterator[Rank]
     """Every place in order; the search of all files only if nothing else could be run."""
     found = False
     for rank in _places(project):
-        found |= any(c.entrypoint or c.fault for c in rank)
-        yield rank
+        able = rank if found else [unless_it_gives_way(project, each) for each in rank]
+        found |= any(c.entrypoint or c.fault for c in able)
+        yield able
     if not found and processes:
         raise several_processes(where, processes)
     if not found:
@@ -251,24 +247,6 @@ def _places(project: Project) -> Iterator[Rank]:
     for _, group in groupby(supplied(project), key=lambda one: one[0]):
         yield [candidate for _, candidate in group]
     yield from framework_files(project, last=True)
-
-
-def _unless_it_gives_way(project: Project, candidate: Candidate) -> Candidate:
-    """What prints and ends, and a script that is called like a helper (``init-db``), are not the
-    programs of a repository that has something to serve."""
-    found = candidate.entrypoint
-    if found is None or found.run:
-        return candidate
-    if is_helper_script(candidate) and reach.run(project, found) is None:
-        what = "is called like a helper and does not serve"
-    elif only_talks(project, found):
-        what = "only prints and ends"
-    else:
-        return candidate
-    served = _web_object(project)
-    if served is None:
-        return candidate
-    return replace(candidate, entrypoint=None, note=f"{what}; {served} serves")
 
 
 def _winner(project: Project, rank: Rank, where: str, slug: str) -> Entrypoint | None:
@@ -306,7 +284,7 @@ def _finished(
     if chosen.run is None:
         chosen = replace(chosen, run=reach.run(project, chosen))
     if chosen.run is None and chosen.kind != "binary":
-        chosen = replace(chosen, web_object=_web_object(project))
+        chosen = replace(chosen, web_object=web_object(project))
     chosen = with_surroundings(project, replace(chosen, rejected=tuple(losers)))
     said = [*notes, *_supply(chosen), *kept_in_memory(chosen), *missing_settings(project)]
     return Detection(chosen, tuple(said))
@@ -316,7 +294,3 @@ def _supply(chosen: Entrypoint) -> Iterator[str]:
     if chosen.supplied:
         served = next(arg for arg in chosen.args if ":" in arg)
         yield (f"{chosen.supplied} is supplied to serve {served}: the requirements name no server")
-
-
-def _web_object(project: Project) -> str | None:
-    return next((c.write for _, c in served_objects(project, any_server=True)), None)

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.options import Run
-from iac_wrapper.program.detection.candidate import MISSING, Candidate, absent, judge
+from iac_wrapper.program.detection.candidate import MISSING, Candidate, absent, judge, serve
 from iac_wrapper.program.detection.imports import module_of, uses_bare_names
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.python_files import is_aside, may_hold_programs
@@ -116,10 +116,18 @@ def _scripts(project: Project) -> Iterator[Candidate]:
                 label, note=f"names {module}, which is not in the checkout", error=error
             )
         else:
-            reason = f"{label} is the first script in {file}"
-            run = run_of(project, module, function)
-            entrypoint = Entrypoint("module", module, function, reason, run=run)
-            yield Candidate(label, entrypoint, reason)
+            yield _script(project, label, file, module, function)
+
+
+def _script(project: Project, label: str, file: str, module: str, function: str) -> Candidate:
+    """What a script calls; a web application, which is not called so, is served."""
+    relative = file_of(project, module)
+    if relative and (app := project.web_object(relative, function)):
+        reason = f"{label} names {relative}, which"
+        return replace(serve(project, app, module, relative, reason), name=label)
+    reason = f"{label} is the first script in {file}"
+    run = run_of(project, module, function)
+    return Candidate(label, Entrypoint("module", module, function, reason, run=run), reason)
 
 
 def is_helper_script(candidate: Candidate) -> bool:
@@ -141,9 +149,15 @@ def _is_nowhere(project: Project, module: str) -> bool:
 
 def run_of(project: Project, module: str, function: str) -> Run | None:
     """What calling `function` of a module of the checkout is."""
-    relative, rest = project.own.module_file(module.split("."), "")
-    source = project.source(relative) if relative and not rest else None
+    relative = file_of(project, module)
+    source = project.source(relative) if relative else None
     return source.functions.get(function) if source else None
+
+
+def file_of(project: Project, module: str) -> str:
+    """The file of a module of the checkout; empty: it is none."""
+    relative, rest = project.own.module_file(module.split("."), "")
+    return "" if rest else relative
 
 
 def _packages(project: Project, parent: str) -> Iterator[Rank]:

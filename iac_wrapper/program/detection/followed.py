@@ -21,6 +21,7 @@ from iac_wrapper.program.detection.syntax import (
     walk,
 )
 from iac_wrapper.program.detection.web_objects import (
+    DASH_SERVER,
     FACTORIES,
     WELL_KNOWN,
     Kind,
@@ -65,13 +66,17 @@ class Follower:
         expected = [app for name in WELL_KNOWN for app in found if app.name == name]
         return tuple(expected[:1] or found or self._factories(file))
 
+    def kind(self, relative: str, name: str) -> Kind | None:
+        """What the object `name` of the file's module level speaks; None: it is none."""
+        return self._named(relative, name, _MAX_STEPS)
+
     def _objects(self, file: _File) -> Iterator[WebApp]:
         for name, value in file.bound.items():
             if isinstance(value, ast.Call | ast.Name | ast.Attribute) and (
                 kind := self._kind(file, value, {}, _MAX_STEPS)
             ):
                 yield WebApp(kind, name)
-        for name in WELL_KNOWN:
+        for name in (*WELL_KNOWN, DASH_SERVER):
             if name in file.imports and name not in file.bound:
                 origin = self._origin(file, name)
                 kind = self._named(*origin, _MAX_STEPS) if origin else None
@@ -182,7 +187,7 @@ class Follower:
             return None
         if parsed is None:
             return None
-        statements = list(module_level(parsed.tree.body))
+        statements = list(module_level(parsed.tree.body, imported=True))
         imports = [s for s in statements if isinstance(s, ast.Import | ast.ImportFrom)]
         found = _File(
             relative,

@@ -14,7 +14,7 @@ from iac_wrapper.program.detection.followed import Follower
 from iac_wrapper.program.detection.own_files import OwnFiles
 from iac_wrapper.program.detection.python_files import python_files
 from iac_wrapper.program.detection.python_source import PythonSource
-from iac_wrapper.program.detection.web_objects import IMPORTERS
+from iac_wrapper.program.detection.web_objects import IMPORTERS, WebApp
 from iac_wrapper.program.python_project import (
     declared_packages,
     read_pyproject,
@@ -156,6 +156,11 @@ class Project:
         if followed and PurePosixPath(relative).stem not in IMPORTERS:
             followed = tuple(app for app in followed if app.imported is None)
         return replace(found, web_apps=followed) if followed else found
+
+    def web_object(self, relative: str, name: str) -> WebApp | None:
+        """The web application that `name` of a Python file certainly is, wherever it is made."""
+        kind = self._follower.kind(relative, name)
+        return WebApp(kind, name) if kind else None
 
     @cached_property
     def _follower(self) -> Follower:

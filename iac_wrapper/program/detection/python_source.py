@@ -27,7 +27,13 @@ from iac_wrapper.program.detection.syntax import (
     required_arguments,
     target_names,
 )
-from iac_wrapper.program.detection.web_objects import FACTORIES, WELL_KNOWN, WebApp, web_objects
+from iac_wrapper.program.detection.web_objects import (
+    DASH_SERVER,
+    FACTORIES,
+    WELL_KNOWN,
+    WebApp,
+    web_objects,
+)
 
 _MAX_BYTES = 1_000_000
 """Larger files are generated; parsing one costs about a second a megabyte."""
@@ -113,7 +119,7 @@ class _SourceReader:
     def source(self) -> PythonSource:
         """Collect, then answer."""
         statements = list(module_level(self.tree.body))
-        for statement in statements:
+        for statement in module_level(self.tree.body, imported=True):
             self._collect(statement)
         used = self._used()
         guards = [node for node in self.guards if not only_passes(node.body)]
@@ -169,7 +175,7 @@ class _SourceReader:
                 self.guards.append(statement)
 
     def _may_follow(self) -> bool:
-        usual = {*self.assigned, *self.imported} & set(WELL_KNOWN)
+        usual = {*self.assigned, *self.imported} & {*WELL_KNOWN, DASH_SERVER}
         values = filter(None, self.assigned.values())
         own = any(self.origins.dotted(value).startswith(OWN) for value in values)
         return bool(usual) or own or bool(self.definitions.keys() & set(FACTORIES))

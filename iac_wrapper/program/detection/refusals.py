@@ -11,9 +11,11 @@ from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection.build_folder import build_folder
 from iac_wrapper.program.detection.candidate import MISSING, Candidate
 from iac_wrapper.program.detection.folders import Folder, below
-from iac_wrapper.program.detection.markers import DOCKERFILE, language_marker
+from iac_wrapper.program.detection.markers import DOCKERFILE, language_marker, requirements
 from iac_wrapper.program.detection.other_kinds import in_language, other_kind, own_dockerfile
 from iac_wrapper.program.detection.project import Project
+from iac_wrapper.program.detection.python_files import may_hold_programs
+from iac_wrapper.program.python_project import inside
 
 _WELL_KNOWN = ("__main__.py", "main.py", "app.py", "pyproject.toml", "Procfile")
 _TO_WRITE = "entrypoint: package.module:function"
@@ -147,9 +149,25 @@ def nothing_to_run(project: Project, where: str, candidates: list[Candidate]) ->
         where=where or None,
         found=_listing(names),
         expected="one of the files below, or an entrypoint: of your own",
-        next_step=other_kind(root) or _unread(candidates) or _hint(root, names),
+        next_step=_packages(root, names)
+        or other_kind(root)
+        or _unread(candidates)
+        or _hint(root, names),
         detail="looked for, in this order:\n" + "\n".join(lines),
     )
+
+
+def _packages(root: Path, names: list[str]) -> str:
+    """The folders that say what they need, and are packages, where the root says nothing."""
+    if requirements(root):
+        return ""
+    folders = (name for name in names if inside(root, f"{name}/__init__.py"))
+    found = [
+        f"…#:{name}" for name in folders if may_hold_programs(name) and requirements(root / name)
+    ]
+    if not found:
+        return ""
+    return f"add the folder of the program to the slug, by what it requires: {_listing(found)}"
 
 
 def _unread(candidates: Sequence[Candidate]) -> str:

@@ -22,15 +22,21 @@ def walk(root: ast.AST) -> list[ast.AST]:
     return found
 
 
-def module_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Statements that run on import, those inside if, try and with included."""
+def module_level(body: list[ast.stmt], *, imported: bool = False) -> Iterator[ast.stmt]:
+    """Statements that run with the file, those inside if, try and with included.
+
+    Args:
+        body: the statements of the file, or of a function.
+        imported: without those of its ``__main__`` guard, which an import does not run.
+    """
     for statement in body:
         yield statement
         if isinstance(statement, ast.If | ast.Try | ast.With | ast.For | ast.While):
-            for part in ("body", "orelse", "finalbody"):
-                yield from module_level(getattr(statement, part, []))
+            skipped = imported and isinstance(statement, ast.If) and is_guard(statement.test)
+            for part in ("orelse", "finalbody") if skipped else ("body", "orelse", "finalbody"):
+                yield from module_level(getattr(statement, part, []), imported=imported)
             for handler in getattr(statement, "handlers", []):
-                yield from module_level(handler.body)
+                yield from module_level(handler.body, imported=imported)
 
 
 def mentions(node: ast.AST) -> Iterator[str]:

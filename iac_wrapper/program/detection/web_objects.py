@@ -89,6 +89,9 @@ NAMES = re.compile(rb"(^|/)(" + "|".join(IMPORTERS).encode() + rb")\.py$")
 WELL_KNOWN = ("app", "application", "api", "asgi_app", "wsgi_app")
 """Names that servers' documentation gives to the object."""
 
+DASH_SERVER = "server"
+"""The same of Dash: another file than the one that makes it may give it its layout."""
+
 
 @dataclass(frozen=True)
 class WebApp:

@@ -1,0 +1,94 @@
+"""Groups of commands: called without one, they print their usage and end."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from iac_wrapper.program.detection.origins import Origins
+from iac_wrapper.program.detection.own_files import ParsedFile
+from iac_wrapper.program.detection.project import Project
+from iac_wrapper.program.detection.syntax import Function, module_level
+
+_CLICK = {f"{package}.group" for package in ("click", "asyncclick", "rich_click")}
+_TYPER = "typer.Typer()"
+_OF_FRAMEWORKS = {"flask.cli.main", "litestar.cli.main.litestar_group"}
+"""Those of frameworks, which programs hand over to."""
+
+_MADE_OF_THEM = {"flask.cli.FlaskGroup()"}
+
+_OPTIONS = {"cls", "invoke_without_command"}
+"""What may have a group do something without a command."""
+
+_HARMLESS = {"obj", "prog_name", "auto_envvar_prefix"}
+"""Arguments of a group that are no command."""
+
+
+def needs_a_command(project: Project, relative: str, name: str) -> bool:
+    """Whether calling `name` of the Python file `relative` certainly only prints the usage: it is a
+    group, or a function that calls one."""
+    try:
+        parsed = project.own.parsed(relative)
+    except RecursionError:
+        return False
+    return parsed is not None and name in set(_names(parsed))
+
+
+def _names(parsed: ParsedFile) -> Iterator[str]:
+    groups: set[str] = set()
+    functions: list[Function] = []
+    for statement in module_level(parsed.tree.body, imported=True):
+        match statement:
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                functions.append(statement)
+                if any(_is_click(each, parsed.origins) for each in statement.decorator_list):
+                    groups.add(statement.name)
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() as call):
+                if _is_object(name, call, parsed):
+                    groups.add(name)
+    yield from groups
+    yield from (f.name for f in functions if _hands_over(f, groups, parsed.origins))
+
+
+def _is_click(decorator: ast.expr, origins: Origins) -> bool:
+    return origins.dotted(decorator).removesuffix("()") in _CLICK and not _decides(decorator)
+
+
+def _is_object(name: str, call: ast.Call, parsed: ParsedFile) -> bool:
+    """One of typer has two commands or more: a single one runs without being named."""
+    dotted = parsed.origins.dotted(call)
+    if dotted in _MADE_OF_THEM:
+        return not _decides(call)
+    calls = [node for node in ast.walk(parsed.tree) if _method(node, name)]
+    if dotted != _TYPER or any(_decides(each) for each in (call, *calls)):
+        return False
+    methods = [_method(each, name) for each in calls]
+    return bool({"callback", "add_typer"} & set(methods)) or methods.count("command") > 1
+
+
+def _method(node: ast.AST, name: str) -> str:
+    """``command`` of ``app.command(…)`` for ``app``; empty for anything else."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=base), attr=attr)) if base == name:
+            return attr
+    return ""
+
+
+def _decides(node: ast.AST) -> bool:
+    """Whether a call may say what its group does without a command."""
+    keywords = node.keywords if isinstance(node, ast.Call) else []
+    return any(each.arg is None or each.arg in _OPTIONS for each in keywords)
+
+
+def _hands_over(function: Function, groups: set[str], origins: Origins) -> bool:
+    """Whether it calls a group, and does nothing to the arguments that this one reads."""
+    nodes = list(ast.walk(function))
+    if function.decorator_list or any(getattr(node, "attr", "") == "argv" for node in nodes):
+        return False
+    calls = (node for node in nodes if isinstance(node, ast.Call) and not node.args)
+    return any(
+        origins.dotted(call.func) in _OF_FRAMEWORKS
+        or (isinstance(call.func, ast.Name) and call.func.id in groups)
+        for call in calls
+        if {keyword.arg for keyword in call.keywords} <= _HARMLESS
+    )

@@ -1,0 +1,56 @@
+"""Programs that come first by their place and give way to what serves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.program.detection import reach
+from iac_wrapper.program.detection.candidate import Candidate
+from iac_wrapper.program.detection.candidates import file_of, is_helper_script
+from iac_wrapper.program.detection.command_groups import needs_a_command
+from iac_wrapper.program.detection.project import Project
+from iac_wrapper.program.detection.served_objects import own_programs, served_objects
+from iac_wrapper.program.detection.talk import only_talks
+
+
+def unless_it_gives_way(project: Project, candidate: Candidate) -> Candidate:
+    """What prints and ends, a group of commands without one, and a script that is called like a
+    helper (``init-db``), are not the programs of a repository that has something to serve."""
+    found = candidate.entrypoint
+    if found is None or found.run:
+        return candidate
+    instead = ""
+    if group := _group(project, found):
+        what = "prints its usage without a command"
+        instead = _serving_file(project, group)
+    elif is_helper_script(candidate) and reach.run(project, found) is None:
+        what = "is called like a helper and does not serve"
+    elif only_talks(project, found):
+        what = "only prints and ends"
+    else:
+        return candidate
+    served = web_object(project) or instead
+    if not served:
+        return candidate
+    return replace(candidate, entrypoint=None, note=f"{what}; {served} serves")
+
+
+def _group(project: Project, entrypoint: Entrypoint) -> str:
+    """The file of a group of commands, empty if the program is none."""
+    if entrypoint.kind != "module" or entrypoint.function is None:
+        return ""
+    relative = file_of(project, entrypoint.target)
+    return relative if needs_a_command(project, relative, entrypoint.function) else ""
+
+
+def _serving_file(project: Project, group: str) -> str:
+    """One of its package that serves by itself; empty: none."""
+    folder = group.rpartition("/")[0]
+    serving = (file for file, run in own_programs(project) if run == "web")
+    return next((file for file in serving if file.startswith(folder)), "")
+
+
+def web_object(project: Project) -> str | None:
+    """What `entrypoint:` would say to have the first web application served, if there is one."""
+    return next((c.write for _, c in served_objects(project, any_server=True)), None)
