@@ -53,12 +53,15 @@ def intent(workspace: Workspace, request: JobRequest) -> Intent:
     """
     specs = _specs(request, workspace.settings, workspace.layout.root)
     if request.services:
-        return from_deployed(workspace, request.services, locked=request.locked)
+        return from_deployed(
+            workspace, request.services, locked=request.locked, offline=request.offline
+        )
     return Intent(
         specs=tuple(specs),
         lock_path=workspace.directory / "slugs.lock.json",
         additive=not request.prune,
         locked=request.locked,
+        offline=request.offline,
         prune=request.prune,
     )
 

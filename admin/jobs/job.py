@@ -23,9 +23,10 @@ class JobRequest:
     One of: `slugs` (texts) or `apps` (entries as in repos.yaml) to add to what runs, `services`
     (names of deployed services to bring up to date as they are recorded, or to remove); none for a
     destroy. With `prune`, the project becomes what `apps` or `slugs` say and nothing else. `locked`
-    takes the commits of the lock. With `all`, a deploy fails also for services that were broken
-    before and that it leaves alone. With `volumes`, a destroy takes the data as well. `owner`:
-    the caller may name any local path and variable.
+    takes the commits of the lock; `offline` does as well, and asks no git host. With `all`, a
+    deploy fails also for services that were broken before and that it leaves alone. With
+    `volumes`, a destroy takes the data as well. `owner`: the caller may name any local path and
+    variable.
     """
 
     kind: Kind
@@ -35,6 +36,7 @@ class JobRequest:
     services: tuple[str, ...] = ()
     prune: bool = False
     locked: bool = False
+    offline: bool = False
     all: bool = False
     volumes: bool = False
     owner: bool = False
@@ -45,7 +47,7 @@ class JobRequest:
         Values of `env` are shown only if they are ``${NAME}``: readers need not know them, and
         callers without IAC_ADMIN_ENV have no other way to give a password.
         """
-        names = ("slugs", "apps", "services", "prune", "locked", "all", "volumes")
+        names = ("slugs", "apps", "services", "prune", "locked", "offline", "all", "volumes")
         shown = replace(self, apps=tuple(map(_without_values, self.apps)))
         return {name: getattr(shown, name) for name in names if getattr(shown, name)}
 

@@ -171,6 +171,7 @@ def _request(call: Call, kind: Kind) -> JobRequest:
         apps=tuple(body.get("apps", ())),
         prune=body.get("prune", False),
         locked=body.get("locked", False),
+        offline=body.get("offline", False),
         all=body.get("all", False),
         owner=call.caller.owner,
     )

@@ -82,7 +82,9 @@ def from_slugs(
     )
 
 
-def from_deployed(workspace: Workspace, names: Sequence[str], *, locked: bool = False) -> Intent:
+def from_deployed(
+    workspace: Workspace, names: Sequence[str], *, locked: bool = False, offline: bool = False
+) -> Intent:
     """Deployed services as they are recorded, their slugs resolved anew; the others stay.
 
     Raises:
@@ -94,6 +96,7 @@ def from_deployed(workspace: Workspace, names: Sequence[str], *, locked: bool = 
         lock_path=workspace.directory / "slugs.lock.json",
         additive=True,
         locked=locked,
+        offline=offline,
     )
 
 

@@ -67,6 +67,7 @@ def test_a_failure_says_why(tmp_path: Path) -> None:
             {"apps": [{"slug": "gh:o/r", "port": 80}], "prune": True, "locked": True},
             "plan",
         ),
+        ("/plan", {**SLUG, "offline": True}, "plan"),
         ("/deploy", {**SLUG, "all": True}, "deploy"),
     ],
 )

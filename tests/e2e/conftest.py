@@ -95,6 +95,18 @@ class Project:
     def container(self, service: str, role: str) -> Any:
         return self.engine.containers.get(f"{self.name}-{service}-{role}")
 
+    def traces(self) -> list[str]:
+        """All that a deploy leaves: files, image histories, containers and what they printed."""
+        folders = [self.directory, self.folder, ROOT / ".iac" / "cache", ROOT / "cdktf.out"]
+        folders += [ROOT / ".iac" / "build" / self.name, ROOT / "secrets" / "build"]
+        files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+        assert any(path.name == "terraform.tfstate" for path in files)
+        api, ids = self.engine.api, self.container_ids().values()
+        texts = [json.dumps(api.history(tag)) for tag in self.image_tags()]
+        texts += [json.dumps(api.inspect_container(one)) for one in ids]
+        texts += [api.logs(one).decode("latin-1") for one in ids]
+        return texts + [path.read_bytes().decode("latin-1") for path in files]
+
     @property
     def label(self) -> dict[str, str]:
         return {"label": f"org.karstkit.project={self.name}"}

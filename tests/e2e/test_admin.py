@@ -26,6 +26,7 @@ from docker.transport import UnixHTTPAdapter
 from tests.e2e.conftest import IAC, NO_SPARE, ROOT, Project
 from tests.support.auth_server import AuthServer
 from tests.support.git_server import GitServer
+from tests.support.sentinel import SENTINEL, files_showing, showing
 
 pytestmark = pytest.mark.integration
 
@@ -125,7 +126,9 @@ class Server:
 def server(
     project: Project, git_server: GitServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """A server whose gh: slugs come from the local git host."""
+    """A server whose gh: slugs come from the local git host, where all is private."""
+    git_server.token = SENTINEL
+    project.environment["GITHUB_TOKEN"] = SENTINEL
     for name, files in (("hello", HELLO), ("again", HELLO), ("deaf", DEAF)):
         git_server.repository(f"acme/{name}").commit(files)
     with AuthServer("ES256") as auth:
@@ -198,6 +201,18 @@ def test_a_deploy_outlives_its_server(server: Server) -> None:
     assert [event["id"] for event in seen] == list(range(1, len(seen) + 1))
     assert seen[-1]["data"]["status"] == "succeeded"
     assert {s["name"] for s in seen[-1]["data"]["report"]["services"]} == {"hello", "again"}
+
+
+def test_the_token_of_the_git_host_is_shown_nowhere(server: Server, project: Project) -> None:
+    """Not to callers, and in nothing that their deployments left."""
+    jobs = server.call("GET", "/deployments").json()["deployments"]
+    paths = [path for job in jobs for path in (job["links"]["self"], job["links"]["events"])]
+    logs = ["/services/hello/logs", "/services/again/logs?envoy=true"]
+    answers = [server.call("GET", path).text for path in (*paths, *logs, "/services")]
+    assert len(answers) > 5
+    assert not [text[:200] for text in showing([*answers, *project.traces()])]
+    for folder in (".iac/jobs", ".iac/admin"):
+        assert not files_showing(ROOT / folder)
 
 
 def test_cancelled_and_killed_deploys_can_be_resumed(server: Server) -> None:

@@ -5,15 +5,15 @@ The tests share one project and run in order.
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import ROOT, Project
+from tests.e2e.conftest import Project
 from tests.support.git_server import GitServer, Repository
 from tests.support.rollouts import server
+from tests.support.sentinel import showing
 
 pytestmark = pytest.mark.integration
 
@@ -115,23 +115,8 @@ def test_a_secret_within_text_is_shown_nowhere(first: dict[str, Any], project: P
 def test_the_token_of_a_host_is_shown_nowhere(first: dict[str, Any], project: Project) -> None:
     """Not in the verdict, lock, plan, state, stack, contexts, cache, images, containers or logs."""
     planned = project.iac("plan", "--full", "--file", str(project.file))
-    pair = base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()
-    folders = [
-        project.directory,
-        project.folder,
-        ROOT / ".iac" / "cache",
-        ROOT / "cdktf.out",
-    ]
-    folders += [ROOT / ".iac" / "build" / project.name, ROOT / "secrets" / "build"]
-    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    assert any(path.name == "terraform.tfstate" for path in files)
-    api, ids = project.engine.api, project.container_ids().values()
-    texts = [json.dumps(first), planned.stdout, planned.stderr]
-    texts += [json.dumps(api.history(tag)) for tag in project.image_tags()]
-    texts += [json.dumps(api.inspect_container(one)) for one in ids]
-    texts += [api.logs(one).decode("latin-1") for one in ids]
-    texts += [path.read_bytes().decode("latin-1") for path in files]
-    assert not [text[:200] for text in texts if TOKEN in text or pair in text]
+    texts = [json.dumps(first), planned.stdout, planned.stderr, *project.traces()]
+    assert not [text[:200] for text in showing(texts, TOKEN)]
 
 
 def test_what_failed_or_waited_is_tried_when_its_neighbour_is_good(

@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,11 +16,11 @@ from iac_wrapper.model.app import Checkout
 from iac_wrapper.settings.sources import load_settings
 from iac_wrapper.sources.resolve import resolve
 from tests.support.git_server import GitServer
+from tests.support.sentinel import SENTINEL, files_showing, process_list, showing
 from tests.support.ssh_server import SshServer, ssh_server
 
 pytestmark = pytest.mark.slow
 
-SENTINEL = "sentinel" + "7Qx" * 4
 LFS = "*.bin filter=lfs -text\n"
 
 
@@ -65,45 +63,14 @@ class Run:
         )
         return done
 
-    def told(self, error: SourceError | None = None) -> str:
-        """All that can be seen of a run afterwards."""
-        files = (p for p in (self.folder / "cache").rglob("*") if p.is_file())
-        texts = [path.read_bytes().decode("latin-1") for path in files]
-        return "\n".join([*self.lines, *texts, *([error.render()] if error else [])])
+    def shows(self, token: str = SENTINEL, *more: str) -> list[object]:
+        """What shows the token of all that can be seen of a run afterwards."""
+        return [*showing([*self.lines, *more], token), *files_showing(self.folder / "cache", token)]
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     return Run(tmp_path)
-
-
-@contextmanager
-def _process_list() -> Iterator[set[str]]:
-    """The command lines of all processes while the block runs, sampled without a pause."""
-    seen: set[str] = set()
-    stop = threading.Event()
-
-    def look() -> None:
-        while not stop.is_set():
-            for process in Path("/proc").glob("[0-9]*"):
-                try:
-                    seen.add((process / "cmdline").read_bytes().decode("latin-1"))
-                except OSError:
-                    continue
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        stop.set()
-        thread.join()
-
-
-def _secrets(token: str) -> list[str]:
-    """The token as it may stand somewhere: plain, and in the headers that carry it."""
-    pairs = (f"{user}:{token}" for user in ("x-access-token", "oauth2", "x-token-auth", "me"))
-    return [token, *(base64.b64encode(pair.encode()).decode() for pair in pairs)]
 
 
 @pytest.mark.parametrize(
@@ -119,20 +86,19 @@ def test_a_token_opens_its_host_and_shows_nowhere(
     server: GitServer, run: Run, slug: str, base: str, token: str
 ) -> None:
     """Refs, archive or clone, and Git LFS; nothing said, written or run has it in it."""
-    with _process_list() as seen:
+    with process_list() as seen:
         done = run(
             slug.format(url=server.url), "  lfs: true", **{base: server.url, token: SENTINEL}
         )
     assert (done.path / "m.bin").read_bytes() == b"content"
     assert any("ls-remote" in line or "git" in line for line in seen)
-    for secret in _secrets(SENTINEL):
-        assert secret not in run.told()
-        assert not [line for line in seen if secret in line]
+    assert not run.shows()
+    assert not showing(seen)
     wrong = SENTINEL[:-1] + "w"
     with pytest.raises(SourceError, match="not found, or private") as caught:
         run(slug.format(url=server.url), **{base: server.url, token: wrong})
     assert token in (caught.value.next_step or "")
-    assert not [secret for secret in _secrets(wrong) if secret in run.told(caught.value)]
+    assert not run.shows(wrong, caught.value.render())
 
 
 def test_netrc(server: GitServer, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,12 +111,11 @@ def test_netrc(server: GitServer, run: Run, monkeypatch: pytest.MonkeyPatch) -> 
     netrc.write_text(f"machine 127.0.0.1 login me password {SENTINEL}\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("HOME", str(run.folder))
-    with _process_list() as seen:
+    with process_list() as seen:
         done = run(slug, "  lfs: true")
     assert (done.path / "m.bin").read_bytes() == b"content"
-    for secret in _secrets(SENTINEL):
-        assert secret not in run.told()
-        assert not [line for line in seen if secret in line]
+    assert not run.shows()
+    assert not showing(seen)
 
 
 def _git_config(run: Run, ssh: SshServer, options: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,7 +143,7 @@ def test_ssh_keys(
     pasted = run(f"{ssh.user}@forge:acme/hello.git")
     assert (pasted.path / "main.py").read_text() == "one\n"
     assert pasted.spec.slug.text == f"git+ssh://{ssh.user}@forge/acme/hello.git"
-    assert auth not in run.told()
+    assert not run.shows()
 
 
 def test_ssh_agent(ssh: SshServer, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
