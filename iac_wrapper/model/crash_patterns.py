@@ -10,34 +10,11 @@ from typing import NamedTuple
 
 from iac_wrapper.model import forms
 from iac_wrapper.model.app import ResolvedApp
+from iac_wrapper.model.distributions import DISTRIBUTIONS
 from iac_wrapper.model.mesh import PORTS
 
 TRACEBACK = "Traceback (most recent call last):"
 """How Python begins to tell of an exception."""
-
-_DISTRIBUTIONS = {
-    "yaml": "PyYAML",
-    "cv2": "opencv-python-headless",
-    "PIL": "pillow",
-    "sklearn": "scikit-learn",
-    "bs4": "beautifulsoup4",
-    "dotenv": "python-dotenv",
-    "dateutil": "python-dateutil",
-    "jwt": "PyJWT",
-    "psycopg2": "psycopg2-binary",
-    "MySQLdb": "mysqlclient",
-    "Crypto": "pycryptodome",
-    "OpenSSL": "pyOpenSSL",
-    "google": "protobuf",
-    "grpc": "grpcio",
-    "pkg_resources": "setuptools",
-    "telegram": "python-telegram-bot",
-    "discord": "discord.py",
-    "socketio": "python-socketio",
-    "attr": "attrs",
-    "magic": "python-magic",
-}
-"""What is installed under another name than it is imported by."""
 
 
 def unix_lines(path: str = "") -> str:
@@ -107,7 +84,7 @@ def _ends(line: str, last: str) -> bool:
 
 def _module(match: re.Match[str], _: ResolvedApp) -> tuple[str, str, str]:
     module, dot, inner = match[1].partition(".")
-    package = _DISTRIBUTIONS.get(module, module)
+    package = DISTRIBUTIONS.get(module, (module,))[0]
     step = f"add a line `{package}` to its requirements, or a file {module}.py to its source"
     if dot:  # Python names the outermost package that it does not find: the one around is there
         step = (

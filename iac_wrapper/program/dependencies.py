@@ -7,7 +7,7 @@ A lock before ranges, a lock that fits before a stale one, and what `dependencie
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,13 +50,13 @@ def find_dependencies(
         SourceError: the project states its dependencies in a way that cannot be installed, or its
             lock is not of what it states.
     """
-    project = Project(root, read_pyproject(root), entrypoint, source or root)
+    project = Project(root, read_pyproject(root), entrypoint, source or root, bool(asked))
     found = _find(project, asked)
     read = {*found.files, *found.sources}
     usable = {*_locks(project), *requirements_of(root)}
     notes = (
         *found.notes,
-        *_extras_left_out(project, read, asked),
+        *_optional(project, read),
         *unread_files(root, read, usable),
     )
     return replace(found, notes=notes)
@@ -78,20 +78,28 @@ def _find(project: Project, asked: str | None) -> Dependencies:
     return read_project(project) or _none(root)
 
 
-def _extras_left_out(project: Project, read: Collection[str], asked: str | None) -> tuple[str, ...]:
-    """What of the project is not installed, though a program may need it, and how it would be."""
-    left = [
-        name
-        for name in project.extras()
-        if name not in project.with_program() and not is_for_developers(name)
-    ]
-    file = next((name for name in (*_locks(project), PYPROJECT) if name in read), None)
-    if asked or not left or not file:
-        return ()
-    return (
-        f"extras of {PYPROJECT} are not installed: {', '.join(left)};"
-        f" `dependencies: {file}[{left[0]}]` installs one",
-    )
+def _optional(project: Project, read: Collection[str]) -> Iterator[str]:
+    """Extras and groups that the program needs, then what is not installed though it may need it,
+    and how it would be."""
+    stated = project.file_of_extras
+    file = next((name for name in (*_locks(project), stated) if name in read), None)
+    if project.is_asked or not file:
+        return
+    for name in project.with_program():
+        yield f"the extra {name} is installed: it has the program that is started"
+    needed = [] if file.startswith("pylock.") else project.needed
+    for one in needed:
+        yield (
+            f"{one.optional.label} is installed: {one.file} imports {one.module}, which no"
+            f" other requirement brings; `dependencies: {file}` leaves it out"
+        )
+    chosen = {*project.with_program(), *(one.optional.name for one in needed)}
+    names = (name for name in project.extras() if name not in chosen)
+    if left := [name for name in names if not is_for_developers(name)]:
+        yield (
+            f"extras of {stated} are not installed: {', '.join(left)};"
+            f" `dependencies: {file}[{left[0]}]` installs one"
+        )
 
 
 def _none(root: Path) -> Dependencies:

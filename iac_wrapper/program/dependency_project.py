@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,34 @@ from iac_wrapper.errors import SourceError
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program import toml
 from iac_wrapper.program.dependency_plan import Beside
+from iac_wrapper.program.imported_packages import imported_packages
+from iac_wrapper.program.locks import poetry_project
 from iac_wrapper.program.locks.names import canonical
 from iac_wrapper.program.locks.selection import Selection, select
-from iac_wrapper.program.python_project import read_text, strings, table
+from iac_wrapper.program.optional_dependencies import (
+    LOCKS,
+    Needed,
+    also_installed,
+    needed,
+    optionals,
+    package_names,
+)
+from iac_wrapper.program.python_project import PYPROJECT, read_text, strings, table, toml_or_empty
+from iac_wrapper.program.setup_metadata import SetupMetadata, setup_metadata
 
 
 @dataclass(frozen=True)
 class Project:
-    """`root` is the folder that is deployed, `source` the whole source that it lies in."""
+    """`root` is the folder that is deployed, `source` the whole source that it lies in.
+
+    `is_asked`: a person has said what is to be installed, so that imports choose nothing.
+    """
 
     root: Path
     pyproject: dict[str, Any]
     entrypoint: Entrypoint
     source: Path
+    is_asked: bool = False
 
     @property
     def folder(self) -> str:
@@ -43,7 +59,18 @@ class Project:
             **table(self.pyproject, "tool", "poetry", "extras"),
             **table(self.pyproject, "project", "optional-dependencies"),
         }
-        return {name: strings(lines) for name, lines in stated.items()}
+        return {name: strings(lines) for name, lines in stated.items()} or dict(self._setup.extras)
+
+    @property
+    def file_of_extras(self) -> str:
+        """The file that states them."""
+        return self._setup.file or PYPROJECT
+
+    @cached_property
+    def _setup(self) -> SetupMetadata:
+        """What setup.cfg or setup.py says, where pyproject.toml states no project."""
+        is_stated = "project" in self.pyproject or table(self.pyproject, "tool", "poetry")
+        return SetupMetadata() if is_stated else setup_metadata(self.root)
 
     def groups(self) -> dict[str, tuple[str, ...]]:
         """The dependency groups of the project, with what each names."""
@@ -64,9 +91,45 @@ class Project:
             SourceError: there is no such group and no such extra.
         """
         found = select(asked, self.groups(), self.extras(), where)
-        if found.extras or found.groups:
+        if asked:
             return found
-        return Selection(extras=self.with_program())
+        extras = () if found.groups else self.with_program()
+        chosen = [one.optional for one in self.needed]
+        return Selection(
+            (*found.groups, *(one.name for one in chosen if one.is_group)),
+            (*extras, *(one.name for one in chosen if not one.is_group)),
+        )
+
+    @cached_property
+    def needed(self) -> list[Needed]:
+        """Extras and groups that bring what the program imports and what nothing else does."""
+        groups = {**table(self.pyproject, "dependency-groups")}
+        groups |= table(self.pyproject, "tool", "poetry", "group")
+        stated = {name: lines for name, lines in self.groups().items() if name in groups}
+        offered = optionals(self.extras(), stated)
+        base = self._base()
+        if self.is_asked or base is None or not offered:
+            return []
+        always = {*select((), self.groups(), (), "").groups, *self.with_program()}
+        there = [*base, *(name for one in offered if one.name in always for name in one.packages)]
+        there += [name for lock in LOCKS for name in also_installed(self._lock(lock), there)]
+        imports = imported_packages(self.root, self.entrypoint)
+        rest = [one for one in offered if one.name not in always]
+        return needed(imports, package_names(there), rest)
+
+    def _lock(self, name: str) -> dict[str, Any]:
+        return toml_or_empty(read_text(self.root, name))
+
+    def _base(self) -> tuple[str, ...] | None:
+        """What is always required; None if that cannot be told."""
+        if self._setup.file:
+            return self._setup.base
+        project = table(self.pyproject, "project")
+        is_stated = project or table(self.pyproject, "tool", "poetry")
+        if not is_stated or "dependencies" in strings(project.get("dynamic")):
+            return None
+        main = poetry_project.groups(self.pyproject)[poetry_project.MAIN]
+        return tuple(dependency.name for dependency in main if not dependency.optional)
 
     def beside(self, paths: Iterable[str], project: str) -> Beside | None:
         """What the installation needs from around the folder; None if all lies in it.
@@ -101,9 +164,10 @@ class Project:
         """The first extra that has the program which is run, where nothing else has it."""
         words = program_words(self.entrypoint)
         main = strings(table(self.pyproject, "project").get("dependencies"))
-        if words & _names(main):
+        if words & package_names(main):
             return ()
-        return tuple(name for name, lines in self.extras().items() if words & _names(lines))[:1]
+        extras = self.extras().items()
+        return tuple(name for name, lines in extras if words & package_names(lines))[:1]
 
 
 def parsed(text: str, name: str) -> dict[str, Any]:
@@ -132,10 +196,6 @@ def program_words(entrypoint: Entrypoint) -> set[str]:
     else:
         words = []
     return {canonical(word) for word in words}
-
-
-def _names(lines: Iterable[str]) -> set[str]:
-    return {canonical(re.split(r"[^\w.-]", line.strip())[0]) for line in lines}
 
 
 def _is_below(path: str, folder: str) -> bool:

@@ -130,7 +130,7 @@ def read_project(
     """
     found = _pyproject(project, asked) if name in (None, PYPROJECT) else None
     if found is None and name in (None, *_SETUP):
-        found = _setup(project)
+        found = _setup(project, asked)
     if found is None and name in (None, pipfile.PIPFILE) and inside(project.root, "Pipfile"):
         found = _pipfile(project)
     return found
@@ -210,22 +210,25 @@ def _built(project: Project, chosen: Selection) -> Dependencies:
     early: tuple[str, ...] = ()
     if files and not read.need_source:
         early = ("pip", "install", *options(read.lines), *(w for f in files for w in ("-r", f)))
-    extras = f"[{','.join(chosen.extras)}]" if chosen.extras else ""
     return Dependencies(
         f"{PYPROJECT}{_said(chosen)}, built and installed by its build backend",
         files=read.files if early else (),
         early=early,
-        late=("pip", "install", f".{extras}"),
+        late=("pip", "install", f".{_in_brackets(chosen)}"),
         sources=_BUILT_FROM,
     )
 
 
-def _setup(project: Project) -> Dependencies | None:
+def _setup(project: Project, asked: Collection[str]) -> Dependencies | None:
     """A project from before pyproject.toml."""
     for name in _SETUP:
         if inside(project.root, name):
-            reason = f"{name}, built and installed"
-            return Dependencies(reason, late=("pip", "install", "."), sources=_BUILT_FROM)
+            chosen = project.select(asked, name)
+            return Dependencies(
+                f"{name}{_said(chosen)}, built and installed",
+                late=("pip", "install", f".{_in_brackets(chosen)}"),
+                sources=_BUILT_FROM,
+            )
     return None
 
 
@@ -248,6 +251,10 @@ def _arguments(chosen: Selection) -> tuple[str, ...]:
         *(word for extra in chosen.extras for word in ("--extra", extra)),
         *(word for group in chosen.groups for word in ("--group", group)),
     )
+
+
+def _in_brackets(chosen: Selection) -> str:
+    return f"[{','.join(chosen.extras)}]" if chosen.extras else ""
 
 
 def _said(chosen: Selection) -> str:

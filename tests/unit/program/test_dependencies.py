@@ -260,3 +260,91 @@ def test_poetry_without_a_package_and_without_a_lock(tmp_path: Path) -> None:
         "tzdata ; (python_version < \"3.13\") and (sys_platform == 'win32')",
     ]
     assert (found.early[-1], found.late) == ("requirements.txt", ())
+
+
+LOCK_OF_EXTRAS = """\
+version = 1
+[[package]]
+name = "p"
+source = { virtual = "." }
+dependencies = [{ name = "pandas" }]
+[package.optional-dependencies]
+ml = [{ name = "numpy" }, { name = "torch" }]
+queue = [{ name = "redis" }]
+[package.metadata]
+requires-dist = [
+    { name = "numpy", marker = "extra == 'ml'" },
+    { name = "pandas" },
+    { name = "redis", marker = "extra == 'queue'" },
+    { name = "torch", marker = "extra == 'ml'" },
+]
+provides-extras = ["ml", "queue"]
+[[package]]
+name = "pandas"
+dependencies = [{ name = "numpy" }]
+[[package]]
+name = "numpy"
+[[package]]
+name = "redis"
+[[package]]
+name = "torch"
+"""
+
+PROJECT_OF_EXTRAS = (
+    "[project]\nname = 'p'\nversion = '1'\ndependencies = ['pandas']\n"
+    "[project.optional-dependencies]\nml = ['numpy', 'torch']\nqueue = ['redis']\n"
+)
+
+
+def test_an_extra_that_an_import_needs_is_installed_from_the_lock(tmp_path: Path) -> None:
+    """But not for what comes with a requirement anyway, which the lock tells."""
+    files = {"pyproject_toml": PROJECT_OF_EXTRAS, "uv_lock": LOCK_OF_EXTRAS}
+    found = find(tmp_path, main_py="import numpy\nimport redis.asyncio\n", **files)
+
+    assert found.early[3:5] == ("--extra", "queue")
+    assert "ml" not in found.early
+    assert found.notes[0] == (
+        "the extra queue is installed: main.py imports redis, which no other requirement brings;"
+        " `dependencies: uv.lock` leaves it out"
+    )
+
+
+def test_who_names_the_file_alone_gets_no_extra_for_an_import(tmp_path: Path) -> None:
+    files = {"pyproject_toml": PROJECT_OF_EXTRAS, "uv_lock": LOCK_OF_EXTRAS}
+    find(tmp_path, main_py="import redis\n", **files)
+    found = find_dependencies(tmp_path, SCRIPT, asked="uv.lock")
+
+    assert "--extra" not in found.early
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("imported", "package", "brings"),
+    [
+        ("yaml", "pyyaml", True),
+        ("cv2", "opencv-python", True),
+        ("google.cloud.storage", "google-cloud-storage", True),
+        ("dotenv", "Python_Dotenv>=1", True),
+        ("json", "json", False),
+        ("redis", "redis-om", False),
+    ],
+)
+def test_which_package_brings_a_module(
+    imported: str, package: str, brings: bool, tmp_path: Path
+) -> None:
+    extras = f"[project.optional-dependencies]\nx = ['{package}']\n"
+    found = find(tmp_path, main_py=f"import {imported}\n", pyproject_toml=PROJECT + extras)
+
+    assert ("--extra" in found.early) is brings
+
+
+def test_an_extra_of_setup_py_by_name(tmp_path: Path) -> None:
+    """In brackets, as for every other file."""
+    find(
+        tmp_path, setup_py="from setuptools import setup\nsetup(extras_require={'q': ['redis']})\n"
+    )
+    found = find_dependencies(tmp_path, SCRIPT, asked="setup.py[q]")
+
+    assert found.late == ("pip", "install", ".[q]")
+    with pytest.raises(SourceError, match="no such dependency group or extra"):
+        find_dependencies(tmp_path, SCRIPT, asked="setup.py[other]")
