@@ -15,10 +15,9 @@ from pathlib import Path, PurePosixPath
 
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection.origins import imported_modules
-from iac_wrapper.program.detection.own_files import module_file
+from iac_wrapper.program.detection.own_files import OwnFiles
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.syntax import Function, is_guard, mentions
-from iac_wrapper.program.python_project import inside
 
 _MAX_FILES = 100
 """How many files are read, about a millisecond each."""
@@ -33,7 +32,7 @@ def imported_packages(root: Path, entrypoint: Entrypoint) -> dict[str, str]:
         entrypoint: its program.
     """
     walk = _Walk(Project(root))
-    for start in _starts(root, entrypoint):
+    for start in _starts(walk.project.own, entrypoint):
         walk.follow(start)
     return walk.found
 
@@ -47,7 +46,7 @@ class _Start:
     function: str | None = None
 
 
-def _starts(root: Path, entrypoint: Entrypoint) -> Iterator[_Start]:
+def _starts(own: OwnFiles, entrypoint: Entrypoint) -> Iterator[_Start]:
     """Its own file, else those that the words of its command name: ``shop.web:app``, ``ui.py``."""
     if entrypoint.kind == "script":
         yield _Start(entrypoint.target, is_main=True, function=entrypoint.function)
@@ -55,16 +54,16 @@ def _starts(root: Path, entrypoint: Entrypoint) -> Iterator[_Start]:
     is_main = entrypoint.function is None
     if entrypoint.kind == "module":
         parts = entrypoint.target.split(".")
-        if file := module_file(root, parts, "", main=is_main)[0]:
+        if file := own.module_file(parts, "", main=is_main)[0]:
             yield _Start(file, is_main, entrypoint.function)
             return
     folder = dict(entrypoint.variables).get("PYTHONPATH", "").removeprefix("/app/")
     words = entrypoint.target.split() if entrypoint.kind == "shell" else entrypoint.args
     for word in words:
-        if word.endswith(".py") and inside(root, word):
+        if word.endswith(".py") and own.path(word):
             yield _Start(word, is_main=True)
         elif ":" in word or "." in word:
-            file, rest = module_file(root, word.partition(":")[0].split("."), folder)
+            file, rest = own.module_file(word.partition(":")[0].split("."), folder)
             if file and not rest:
                 yield _Start(file)
 
@@ -103,7 +102,7 @@ class _Walk:
     def _with_packages(self, relative: str) -> Iterator[str]:
         """A file, after the packages that it lies in: Python imports them first."""
         parents = (f"{folder}/__init__.py" for folder in PurePosixPath(relative).parents)
-        yield from reversed([name for name in parents if inside(self.project.root, name)])
+        yield from reversed([name for name in parents if self.project.own.path(name)])
         yield relative
 
 
