@@ -13,8 +13,9 @@ from iac_wrapper.identity import handshake, service_call
 from iac_wrapper.identity.http2_client import CallError, Http2Client
 from iac_wrapper.model.proof import ProofRequest
 
-Silent = Literal["", "envoy", "app"]
-"""Whose container holds the part that says nothing; empty: none."""
+Silent = Literal["", "handshake", "envoy", "app"]
+"""What says nothing; empty: all parts answer. ``handshake``: Envoy or the gateway; ``envoy``: PID 1
+of the Envoy container; ``app``: the runner."""
 
 _SIDECAR = ProofRequest("GET", "/iac.sidecar/policy")
 """Answered by PID 1 of the Envoy container."""
@@ -26,7 +27,7 @@ def silent_part(
     """Ask Envoy (a handshake), its PID 1 and the runner, in this order; the first that is silent.
 
     Args:
-        port: the gateway's loopback port; where the gateway hangs, every Envoy seems to.
+        port: the gateway's loopback port.
         tls_dir: the control plane's own ``tls.crt``, ``tls.key`` and ``ca.crt``.
         has_runner: whether PID 1 of the app container is ours.
         timeout: seconds for each answer.
@@ -43,7 +44,7 @@ def silent_part(
             if has_runner and _is_silent(client, service_call.HEALTH_CHECK, service, timeout):
                 return "app"
     except handshake.HandshakeError as error:
-        return "envoy" if error.silent else ""
+        return "handshake" if error.silent else ""
     return ""
 
 

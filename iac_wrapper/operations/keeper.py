@@ -56,6 +56,10 @@ EVENTS = ("die", "start", "restart", "unpause")
 """What the engine tells that is worth a look."""
 
 
+GATEWAY_SECONDS = 30.0
+"""After a restart of the gateway, silence is a sidecar's."""
+
+
 class Part(NamedTuple):
     """One container of a service by its role, ``envoy`` or ``app``; the gateway has no service."""
 
@@ -76,6 +80,7 @@ class Keeper:
         self._pause = LOOK_SECONDS
         self._due = 0.0
         self._containers_due = 0.0
+        self._gateway_until = 0.0
 
     def step(self, *, news: bool) -> float | None:
         """Look once, mend what is wrong.
@@ -114,31 +119,33 @@ class Keeper:
                 self._strikes.clear()
 
     def _silent(self, lock: LockFile) -> set[Part]:
-        """The parts that say nothing. Where that is so of every service, it is the gateway."""
+        """The parts that say nothing. Where no service has a handshake, it is the gateway."""
         stopped = releases.load_releases(self._workspace).stopped
         apps = [app for app in lock.apps if app.name not in stopped]
         directory = self._workspace.layout.certificates(lock.project) / CONTROL_PLANE
 
-        def look(app: ResolvedApp) -> Part | None:
-            role = liveness.silent_part(
+        def look(app: ResolvedApp) -> liveness.Silent:
+            return liveness.silent_part(
                 lock.gateway_port,
                 app.name,
                 directory,
                 has_runner=app.has_runner,
                 timeout=ANSWER_SECONDS,
             )
-            return Part(app.name, role) if role else None
 
         with ThreadPoolExecutor(max_workers=8) as pool:
-            found = [part for part in pool.map(look, apps) if part]
-        if len(found) == len(apps) and all(part.role == "envoy" for part in found) and found:
-            return {_GATEWAY, *found}
-        return set(found)
+            found = list(pool.map(look, apps))
+        if {*found} == {"handshake"} and time.monotonic() > self._gateway_until:
+            return {_GATEWAY}
+        roles = {"handshake": "envoy", "envoy": "envoy", "app": "app"}
+        return {
+            Part(app.name, roles[silent]) for app, silent in zip(apps, found, strict=True) if silent
+        }
 
     def _restart(self, lock: LockFile, hung: Collection[Part]) -> None:
         if _GATEWAY in hung:
-            # Whether services behind it hang as well, the next looks will tell.
             self._again([gateway_name(lock.project)])
+            self._gateway_until = time.monotonic() + GATEWAY_SECONDS
             return
         for part in sorted(hung):
             roles = ("envoy", "app") if part.role == "envoy" else ("app",)
