@@ -22,6 +22,8 @@ from iac_wrapper.errors import EngineError, IacError
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.event import Event
 from iac_wrapper.model.report import ProjectReport, ServiceReport
+from iac_wrapper.operations import keeping
+from iac_wrapper.operations.heal import heal_accidents
 from iac_wrapper.operations.health import health
 from iac_wrapper.operations.verify import verify
 from iac_wrapper.operations.workspace import Workspace
@@ -240,7 +242,12 @@ class Monitor:
 
     def _report(self, workspace: Workspace) -> ProjectReport | None:
         lock = workspace.applied_lock()
-        return health(workspace) if lock and lock.apps else None
+        if not (lock and lock.apps):
+            return None
+        if not keeping.is_kept(workspace):
+            keeping.ensure(workspace)
+        heal_accidents(workspace)
+        return health(workspace)
 
     def _failed(self, project: str, error: Problem) -> Snapshot:
         return Snapshot(project, datetime.now(UTC), "unknown", error=error.body())

@@ -6,10 +6,14 @@ have few tests, to the end, where one worker is idle.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
 import pytest
+
+os.environ["IAC_KEEPER"] = "off"
+"""Tests stop and kill containers, and look at what is then; who tests the keeper says so."""
 
 LONGEST = ("test_fuzz.py", "test_notes.py")
 """Few tests, of minutes: the last file alone would leave the other workers idle."""

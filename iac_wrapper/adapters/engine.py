@@ -39,6 +39,7 @@ class Container:
     `stop_seconds` is how long its program may take to end; `ran_before` is True once it was
     stopped, or ended by itself. `foreign`: what runs in it is not ours, and has no runner;
     `max_processes` is what the engine holds it to, 0: nothing; `ends`: it may end with exit code 0.
+    `start_error` is why the engine could not start it, empty if it could.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Container:
     foreign: bool = False
     max_processes: int = 0
     ends: bool = False
+    start_error: str = ""
 
     @property
     def running(self) -> bool:
@@ -67,6 +69,12 @@ class Container:
     def is_one_off(self) -> bool:
         """True if it runs one command beside a service: nothing expects it to be there."""
         return self.role.startswith(labels.RUN)
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether somebody stopped it: the engine starts again what ends by itself, and says why
+        where it cannot (measured: 20.10; `docker stop` and `docker kill` leave no error)."""
+        return self.state == "exited" and not self.start_error
 
     @property
     def done(self) -> bool:
@@ -194,10 +202,11 @@ class Engine:
         with _translated():
             self._api.start(container.id)
 
-    def restart(self, container: Container) -> None:
-        """Stop a container, with the grace that is its own, and start it."""
+    def restart(self, container: Container, *, grace: int | None = None) -> None:
+        """Stop a container, with its own grace or `grace` seconds, and start it."""
+        seconds = container.stop_seconds if grace is None else grace
         with _translated():
-            self._api.restart(container.id, timeout=container.stop_seconds)
+            self._api.restart(container.id, timeout=seconds)
 
     def remove(self, container: Container) -> None:
         """Remove a container and its anonymous volumes, running or not; gone is fine, or going."""
@@ -317,6 +326,7 @@ class Engine:
             foreign=labels.FOREIGN in present,
             max_processes=max(0, data["HostConfig"].get("PidsLimit") or 0),
             ends=(data["HostConfig"].get("RestartPolicy") or {}).get("Name") == "on-failure",
+            start_error=state.get("Error") or "",
         )
 
     @property

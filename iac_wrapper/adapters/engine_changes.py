@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from iac_wrapper.adapters.engine import Container, Engine
 from iac_wrapper.errors import CommandError
+from iac_wrapper.model import labels
 
 
 def create(
@@ -50,6 +51,17 @@ def bound(engine: Engine, container: Container, processes: int) -> None:
         )
     except CommandError:
         return
+
+
+def news(engine: Engine, project: str, kinds: Collection[str]) -> Iterator[str]:
+    """What happens to containers of `project` from now on: one of `kinds` each, for ever.
+
+    Raises:
+        EngineError: the engine does not answer, or went.
+    """
+    filters = {"type": "container", "label": f"{labels.PROJECT}={project}", "event": list(kinds)}
+    for event in engine.call(lambda api: api.events(decode=True, filters=filters)):
+        yield event["Action"]
 
 
 def rename(engine: Engine, container: Container, name: str) -> None:

@@ -22,6 +22,12 @@ from iac_wrapper.files import file_lock
 
 LOCK_NAME = "workspace.lock"
 
+KEEPER = "iac keep"
+"""The command that holds a project for the seconds of a repair: others wait for it."""
+
+KEEPER_SECONDS = 30.0
+"""How long at most."""
+
 _ATTEMPTS = 100
 """How often the folder may vanish under us: each time is one destroy that ended just then."""
 
@@ -76,9 +82,23 @@ class Lock:
 def acquire(directory: Path, command: str, *, by: str = "") -> Lock:
     """Hold the project whose folder is `directory` until the lock is released.
 
+    A repair is waited for.
+
     Raises:
         BusyError: somebody else holds it; says who, what and since when.
     """
+    deadline = time.monotonic() + KEEPER_SECONDS
+    while True:
+        try:
+            return _acquire(directory, command, by=by)
+        except BusyError:
+            known = None if command == KEEPER else _record(directory)
+            if known is None or known.command != KEEPER or time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
+
+
+def _acquire(directory: Path, command: str, *, by: str) -> Lock:
     for _ in range(_ATTEMPTS):
         try:
             directory.mkdir(parents=True, exist_ok=True)

@@ -78,9 +78,25 @@ def logs(
 
 
 @verb
+@click.option("--all", "everything", is_flag=True, help="Keep every project of this folder.")
+def keep(workspace: Workspace, as_json: bool, everything: bool) -> None:
+    """Keep services running until ended: start again what died, hangs or was left behind.
+
+    A deploy starts this in the background; a service manager runs it with --all."""
+    from iac_wrapper.operations import keeping
+
+    del as_json
+    with quiet_end():
+        if everything:
+            keeping.keep_all(workspace)
+        else:
+            keeping.keep_one(workspace)
+
+
+@verb
 @click.option("--all", "everything", is_flag=True, help="Heal every project on this engine.")
 def heal(workspace: Workspace, as_json: bool, everything: bool) -> None:
-    """Start what an engine restart left stopped. Idempotent."""
+    """Start what is stopped, also what a person stopped. Idempotent."""
     from dataclasses import replace
 
     from iac_wrapper.operations.heal import heal as operation

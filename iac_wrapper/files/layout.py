@@ -51,6 +51,10 @@ class Layout:
         """Terraform's state file."""
         return self.project(project) / "terraform.tfstate"
 
+    def keeper(self, project: str) -> Path:
+        """Held by the process that keeps the project running."""
+        return self.project(project) / "keeper.lock"
+
     def users(self, project: str) -> Path:
         """Which uids the services have on this machine's engine."""
         return self.project(project) / "users.json"

@@ -38,11 +38,13 @@ class HandshakeError(Exception):
 
     Args:
         untrusted: a peer is there, but one of the two certificates is not of the other's authority.
+        silent: a connection was taken, and nothing was said within the time.
     """
 
-    def __init__(self, text: str, *, untrusted: bool = False) -> None:
+    def __init__(self, text: str, *, untrusted: bool = False, silent: bool = False) -> None:
         super().__init__(text)
         self.untrusted = untrusted
+        self.silent = silent
 
 
 @dataclass(frozen=True)
@@ -105,9 +107,11 @@ def meet(  # noqa: PLR0913 - where, whom, as whom, what to say first, by keyword
         try:
             secure = context.wrap_socket(plain, server_hostname=sni or service)
         except OSError as error:
-            untrusted = isinstance(error, ssl.SSLCertVerificationError)
-            text = _sentence(error, service, timeout)
-            raise HandshakeError(text, untrusted=untrusted) from None
+            raise HandshakeError(
+                _sentence(error, service, timeout),
+                untrusted=isinstance(error, ssl.SSLCertVerificationError),
+                silent=isinstance(error, TimeoutError),
+            ) from None
         with secure:
             peer = _peer(secure)
             if service not in peer.names:
@@ -115,7 +119,9 @@ def meet(  # noqa: PLR0913 - where, whom, as whom, what to say first, by keyword
             seen = _speak(secure, timeout, hello)
             if seen.refused is not False:
                 text = f"{service} does not take our certificate: {seen.text}"
-                raise HandshakeError(text, untrusted=bool(seen.refused))
+                raise HandshakeError(
+                    text, untrusted=bool(seen.refused), silent=seen.refused is None
+                )
             yield Meeting(peer, secure, seen.first)
 
 

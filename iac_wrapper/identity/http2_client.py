@@ -20,7 +20,11 @@ BODY_SECONDS = 0.5
 
 
 class CallError(Exception):
-    """No answer; the text says why, after the words ``GET / …``."""
+    """No answer; the text says why, after the words ``GET / …``. `silent`: the time ran out."""
+
+    def __init__(self, text: str, *, silent: bool = False) -> None:
+        super().__init__(text)
+        self.silent = silent
 
 
 class Http2Client:
@@ -64,7 +68,7 @@ class Http2Client:
         try:
             return self._call(request, authority, time.monotonic() + timeout)
         except TimeoutError:
-            raise CallError(f"no answer within {timeout:g} s") from None
+            raise CallError(f"no answer within {timeout:g} s", silent=True) from None
         except (OSError, ProtocolError) as error:
             raise CallError(f"the connection broke ({error})") from None
 

@@ -19,7 +19,8 @@ from iac_wrapper.model.proof import GRPC_STATUS, ProofQuestion, ServiceAnswer
 ANSWER_SECONDS = 10.0
 """How long a program may take for one answer: the first one may load what it needs."""
 
-_HEALTH_CHECK = "iac.controlplane.v1.ControlPlane/HealthCheck"
+HEALTH_CHECK = proof.grpc_request("iac.controlplane.v1.ControlPlane/HealthCheck")
+"""The question to a runner, how its program is."""
 
 
 def ask(client: Http2Client, service: str, timeout: float) -> Health:
@@ -28,7 +29,7 @@ def ask(client: Http2Client, service: str, timeout: float) -> Health:
     The sidecar has proven who it is: when it says that nobody answers, that is NOT_SERVING.
     """
     try:
-        answer = client.call(proof.grpc_request(_HEALTH_CHECK), authority=service, timeout=timeout)
+        answer = client.call(HEALTH_CHECK, authority=service, timeout=timeout)
     except CallError as error:
         message = f"the runner's health: {error}"
         return Health(service, "NOT_SERVING", message=message, cause="no-runner")

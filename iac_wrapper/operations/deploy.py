@@ -14,6 +14,7 @@ from iac_wrapper.model.report import ProjectReport, ServiceReport
 from iac_wrapper.operations import (
     first_starts,
     ingress,
+    keeping,
     local_bases,
     prune,
     public_hosts,
@@ -128,6 +129,7 @@ def deploy(workspace: Workspace, intent: Intent, *, everything: bool = False) ->
         old = before.apps if before else ()
         for service, text in volumes.left(workspace.project, old, rolled.lock.apps):
             workspace.progress(f"{service}: {text}")
+    keeping.ensure(workspace)
     deployed = DeployResult(rolled.plan, rolled.plan_hash, rolled.report, rolled.moved_services)
     if not deployed.report.good:
         raise DeployUnhealthyError(deployed)

@@ -10,7 +10,7 @@ from iac_wrapper.adapters import state, workspace_lock
 from iac_wrapper.errors import CommandError, ConfigError
 from iac_wrapper.identity import certificates
 from iac_wrapper.model.lock import LockFile
-from iac_wrapper.operations import candidates, images, one_offs, operators, users
+from iac_wrapper.operations import candidates, images, keeping, one_offs, operators, users
 from iac_wrapper.operations.infrastructure import check_own, destroyer
 from iac_wrapper.operations.workspace import Workspace
 
@@ -40,6 +40,7 @@ def destroy(workspace: Workspace, *, volumes: bool = False) -> DestroyResult:
     workspace.engine.ping()
     with workspace.hold("iac destroy"):
         check_own(workspace)
+        keeping.end(workspace)
         before = _last_lock(workspace)
         # They are on the network that Terraform removes.
         candidates.discard(workspace, live=True)

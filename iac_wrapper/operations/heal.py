@@ -1,8 +1,9 @@
-"""Puts right what restart policies leave wrong. Idempotent; called by deploy, health and systemd.
+"""Puts right what restart policies leave wrong. Idempotent; called by deploys and the keeper.
 
-After a restart of the engine, Docker starts containers in no order and does not retry an app whose
-Envoy container (the owner of its network namespace) was not up yet. And an app that was running
-when its Envoy container restarted sits in the old, dead namespace until it restarts too.
+Docker does not retry an app whose Envoy container (the owner of its network namespace) is not up:
+after a restart of the engine, which starts containers in no order, and when both die together. And
+an app that was running when its Envoy container restarted sits in the old, dead namespace until it
+restarts too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Callable, Mapping
 
 from iac_wrapper.adapters import engine_changes, workspace_lock
 from iac_wrapper.adapters.engine import Container
-from iac_wrapper.errors import CommandError, EngineError
+from iac_wrapper.adapters.workspace_lock import KEEPER
+from iac_wrapper.errors import BusyError, CommandError, EngineError
 from iac_wrapper.files.layout import container_name, gateway_name, ingress_name
 from iac_wrapper.model import labels
 from iac_wrapper.model.foreign_image import MAX_PROCESSES
@@ -22,17 +24,21 @@ STOPPED = ("exited", "created", "dead")
 
 
 def needs_healing(workspace: Workspace) -> bool:
-    """Whether something is stopped or left behind: a look, for which nobody need hold the lock."""
+    """Whether something stopped by itself or is left behind: a look, for which nobody need hold
+    the lock."""
     containers = _to_run(workspace)
     by_id = {c.id: c for c in containers}
-    wrong = any(c.state in STOPPED or _left_behind(c, _owner(c, by_id)) for c in containers)
+    wrong = any(_fell(c, _owner(c, by_id)) for c in containers)
     return wrong or ingress.is_stale(workspace)
 
 
-def heal(workspace: Workspace) -> list[str]:
+def heal(workspace: Workspace, *, accidents_only: bool = False) -> list[str]:
     """Start what should run and is stopped, namespace owners first.
 
     One that cannot be started is a warning: the others are healed all the same.
+
+    Args:
+        accidents_only: leave alone what a person stopped.
 
     Returns:
         What was done, a sentence each.
@@ -41,16 +47,41 @@ def heal(workspace: Workspace) -> list[str]:
     containers = _to_run(workspace)
     for container in filter(_is_unbounded, containers):
         engine_changes.bound(workspace.engine, container, MAX_PROCESSES)
+    if accidents_only:
+        containers = [c for c in containers if not c.was_stopped]
     for container in containers:
         if not _is_app(container) and container.state in STOPPED:
             done += _try(workspace, workspace.engine.start, container, "started")
-    after = workspace.engine.containers(workspace.project) if done else containers
-    owners = {c.id: c for c in after}
+    owners = {c.id: c for c in workspace.engine.containers(workspace.project)}
     for app in filter(_is_app, containers):
         owner = _owner(app, owners)
         if owner and owner.running:
             done += _heal_app(workspace, app, owner)
     return done
+
+
+def heal_accidents(workspace: Workspace) -> bool:
+    """Heal what stopped by itself, unless another command is at work: containers are stopped on
+    purpose then.
+
+    The project is held only if there is something to do: who watches it all the time would now and
+    then turn a deploy away.
+
+    Returns:
+        False if it could not be done.
+    """
+    if needs_healing(workspace):
+        try:
+            with workspace.hold(KEEPER):
+                heal(workspace, accidents_only=True)
+        except BusyError:
+            return False
+    return True
+
+
+def stopped_by_people(workspace: Workspace) -> list[str]:
+    """The names of containers that should run and that somebody stopped."""
+    return [c.name for c in _to_run(workspace) if c.was_stopped]
 
 
 def warn_of_missing(workspace: Workspace) -> list[str]:
@@ -100,6 +131,14 @@ def _is_app(container: Container) -> bool:
 
 def _owner(app: Container, by_id: Mapping[str, Container]) -> Container | None:
     return by_id.get(app.network_mode.removeprefix("container:"))
+
+
+def _fell(container: Container, owner: Container | None) -> bool:
+    """Whether it is not where it should be, and nobody wanted that. One whose owner is stopped
+    cannot start."""
+    if container.state in STOPPED:
+        return not container.was_stopped and (owner is None or owner.state not in STOPPED)
+    return _left_behind(container, owner)
 
 
 def _left_behind(app: Container, owner: Container | None) -> bool:

@@ -27,6 +27,12 @@ class Settings:
     project = Setting(
         "IAC_PROJECT", "iacnet", forms.project, "Project (one stack, one network, one gateway)."
     )
+    keeper = Setting(
+        "IAC_KEEPER",
+        "auto",
+        forms.one_of("auto", "off"),
+        "Whether a deploy starts a process that keeps the project running (`iac keep`).",
+    )
     subnet = Setting(
         "IAC_SUBNET",
         "",

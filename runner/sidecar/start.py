@@ -18,6 +18,7 @@ from runner.sidecar import (
     names,
     privileges,
     tcp_paths,
+    watchdog,
 )
 from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.handover import Handover
@@ -48,6 +49,7 @@ def main() -> int:
     # Blocks signals for the threads that follow as well.
     drain = _no_drain if operator else envoy.drain
     supervisor = EnvoySupervisor(envoy.command(path, wanted.role), drain)
+    watchdog.follow(lambda: supervisor.pid)
     if operator:
         operator.follow()
         threading.Thread(target=_tell_when_ready, daemon=True).start()

@@ -23,6 +23,9 @@ class EnvoySupervisor:
         drain: called once before the program is stopped; returns when calls have ended.
         fast_failures: short lives in a row after which to give up.
         kill_after: seconds from SIGTERM to SIGKILL.
+
+    Attributes:
+        pid: of the program; None while there is none, and once it is being stopped.
     """
 
     SIGNALS = frozenset({signal.SIGCHLD, signal.SIGTERM, signal.SIGINT})
@@ -38,6 +41,7 @@ class EnvoySupervisor:
         self._drain = drain
         self._fast_failures = fast_failures
         self._kill_after = kill_after
+        self.pid: int | None = None
         # Blocked and fetched one by one: no handler, hence no race with waitpid.
         signal.pthread_sigmask(signal.SIG_BLOCK, self.SIGNALS)
 
@@ -47,7 +51,9 @@ class EnvoySupervisor:
         while True:
             born = time.monotonic()
             pid = os.posix_spawn(self._argv[0], self._argv, os.environ, setsigmask=[])
+            self.pid = pid
             status = self._wait(pid)
+            self.pid = None
             if status is None:
                 return self._stop(pid)
             lived = time.monotonic() - born

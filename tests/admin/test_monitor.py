@@ -224,7 +224,8 @@ def test_it_heals_and_warns_once(
 ) -> None:
     """What is stopped is started; what is gone is in the snapshot, and in the log one time."""
     deployed(layout, app("web"))
-    engine.add(FakeContainer("e", "demo", "web", "envoy", state="exited"))
+    fallen = FakeContainer("e", "demo", "web", "envoy", state="exited", start_error="no memory")
+    engine.add(fallen)
     with caplog.at_level(logging.WARNING, "iac.admin"):
         found = monitor.snapshot("demo")
         monitor.snapshot("demo", max_age=-1)

@@ -44,6 +44,7 @@ class FakeContainer:
     environment: dict[str, str] = field(default_factory=dict)
     restarts: int = 0
     oom_killed: bool = False
+    start_error: str = ""
     host_config: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -219,6 +220,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "Status": container.state,
                 "ExitCode": container.exit_code,
                 "OOMKilled": container.oom_killed,
+                "Error": container.start_error,
                 "StartedAt": container.started_at,
                 "FinishedAt": container.finished_at,
             },

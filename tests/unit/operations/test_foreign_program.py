@@ -138,6 +138,7 @@ def test_a_job_may_end(
     assert not needs_healing(workspace)
     container.exit_code = 1
     assert not _look(ask, sidecar).serving
+    container.start_error = "the engine could not start it again"
     assert needs_healing(workspace)
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from iac_wrapper.model.event import Event
-from iac_wrapper.operations.heal import heal
+from iac_wrapper.operations.heal import heal, heal_accidents, needs_healing, stopped_by_people
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.docker_daemon import Daemon, FakeContainer
 
@@ -57,3 +57,38 @@ def test_one_that_cannot_start_does_not_keep_the_others_down(
     _pair(engine_double, envoy="exited", app="exited")
     assert heal(workspace) == ["demo-web-envoy: started", "demo-web-app: started"]
     assert [e.kind for e in events if "port is already allocated" in e.message] == ["warning"]
+
+
+def test_what_a_person_stopped_stays_stopped(workspace: Workspace, engine_double: Daemon) -> None:
+    """The engine says why it could not start one; where it says nothing, somebody stopped it."""
+    _pair(engine_double, envoy="running", app="exited")
+    assert not needs_healing(workspace)
+    assert heal_accidents(workspace)
+    assert heal(workspace, accidents_only=True) == engine_double.calls == []
+    assert stopped_by_people(workspace) == ["demo-web-app"]
+    engine_double.containers["a"].start_error = "cannot join the network of a container that is not"
+    assert needs_healing(workspace)
+    assert heal_accidents(workspace)
+    assert engine_double.calls == ["POST /containers/a/start"]
+
+
+def test_an_app_whose_envoy_a_person_stopped_is_left_alone(
+    workspace: Workspace, engine_double: Daemon
+) -> None:
+    """It has no network to join, though the engine says why it did not start."""
+    _pair(engine_double, envoy="exited", app="exited")
+    engine_double.containers["a"].start_error = "its namespace is gone"
+    assert not needs_healing(workspace)
+    assert heal(workspace, accidents_only=True) == []
+    assert heal(workspace) == ["demo-web-envoy: started", "demo-web-app: started"]
+
+
+def test_a_repair_waits_for_the_command_at_work(
+    workspace: Workspace, engine_double: Daemon
+) -> None:
+    """It stops containers on purpose."""
+    _pair(engine_double, envoy="running", app="exited")
+    engine_double.containers["a"].start_error = "its namespace is gone"
+    with workspace.hold("iac deploy"):
+        assert not heal_accidents(workspace)
+    assert engine_double.calls == []
