@@ -20,13 +20,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from iac_wrapper.errors import CertificateError
-from iac_wrapper.identity import certificates
+from iac_wrapper.identity import certificates, leaf_check
 from iac_wrapper.identity.certificates import (
     CertificateAuthority,
+    due,
     ensure_ca,
     ensure_leaf,
     inspect_leaf,
-    is_due,
     prune,
     remove_project,
 )
@@ -216,19 +216,19 @@ def test_renew_at_is_the_moment_after_which_a_leaf_is_issued_anew(
         def now(cls, _tz: object = None) -> datetime:  # type: ignore[override]
             return leaf.renew_at + late * timedelta(microseconds=1)
 
-    monkeypatch.setattr(certificates, "datetime", Later)
+    monkeypatch.setattr(leaf_check, "datetime", Later)
     assert leaf_of(ca, secrets).issued is late
 
 
-@pytest.mark.parametrize(("days_left", "issued"), [(31, False), (29, True)])
-def test_a_leaf_is_renewed_when_a_third_of_its_life_is_left(
+@pytest.mark.parametrize(("days_left", "issued"), [(46, False), (35, True)])
+def test_a_leaf_is_renewed_when_half_of_its_life_is_over(
     ca: CertificateAuthority,
     secrets: Path,
     monkeypatch: pytest.MonkeyPatch,
     days_left: int,
     issued: bool,
 ) -> None:
-    """Ninety days: from day 60 on."""
+    """Ninety days: on a day from 45 to 54, by its identity."""
     leaf = leaf_of(ca, secrets)
 
     class Later(datetime):
@@ -236,7 +236,7 @@ def test_a_leaf_is_renewed_when_a_third_of_its_life_is_left(
         def now(cls, _tz: object = None) -> datetime:  # type: ignore[override]
             return leaf.not_after - days_left * DAY
 
-    monkeypatch.setattr(certificates, "datetime", Later)
+    monkeypatch.setattr(leaf_check, "datetime", Later)
     assert leaf_of(ca, secrets).issued is issued
 
 
@@ -248,7 +248,7 @@ def test_a_pair_that_does_not_agree_never_becomes_current(
     before = snapshot(first.directory)
     strange = ec.generate_private_key(ec.SECP256R1())
     monkeypatch.setattr(certificates, "key_pem", lambda _key: _key_pem(strange))
-    with pytest.raises(CertificateError, match="do not agree"):
+    with pytest.raises(CertificateError, match="its key is not that of its certificate"):
         leaf_of(ca, secrets, force=True)
     assert snapshot(first.directory) == before
 
@@ -341,23 +341,25 @@ def test_what_is_due_is_known_before(
 ) -> None:
     """A missing leaf, one of other names, one whose CA is another now; nothing is made."""
 
-    def due(folder: Path, *, name: str = "svc") -> bool:
-        return is_due(
-            folder, folder / "proj" / "svc", name=name, trust_domain="iacnet", owner_uid=ME
+    def why(folder: Path, *, name: str = "svc", owner: int = ME) -> str | None:
+        fault = due(
+            folder, folder / "proj" / "svc", name=name, trust_domain="iacnet", owner_uid=owner
         )
+        return fault.code if fault else None
 
-    assert due(secrets)
+    assert why(secrets) == "missing"
     assert not (secrets / "proj").exists()
     leaf_of(ca, secrets)
-    assert not due(secrets)
-    assert due(secrets, name="other")
+    assert not why(secrets)
+    assert why(secrets, name="other") == "names"
+    assert why(secrets, owner=ME + 1) == "owner"
     other = ensure_ca(tmp_path / "other")
     for name in ("ca.pem", "ca.key"):
         (secrets / name).write_bytes((tmp_path / "other" / name).read_bytes())
-    assert due(secrets)
+    assert why(secrets) == "authority"
     leaf_of(other, secrets)
-    assert not due(secrets)
-    assert due(tmp_path / "none")
+    assert not why(secrets)
+    assert why(tmp_path / "none") == "authority"
     assert not (tmp_path / "none").exists()
 
 
