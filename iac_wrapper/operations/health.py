@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from iac_wrapper.errors import BusyError
 from iac_wrapper.model.report import ProjectReport
-from iac_wrapper.operations import schedules
+from iac_wrapper.operations import leaves, schedules
 from iac_wrapper.operations.first_starts import with_unstarted
 from iac_wrapper.operations.heal import heal, needs_healing, warn_of_missing
 from iac_wrapper.operations.run import tidy
@@ -28,6 +28,7 @@ def health(workspace: Workspace, *, wait: float = 0) -> ProjectReport:
     tidy(workspace)
     healed = _heal_unless_busy(workspace)
     missing = warn_of_missing(workspace)
+    leaves.warn_of_ends(workspace, lock)
     schedules.warn(workspace)
     longer = healed and not missing and not wait
     limit = workspace.settings.health_timeout if longer else wait

@@ -54,6 +54,16 @@ def wait(workspace: Workspace, lock: LockFile, name: str, *, seconds: float) -> 
         time.sleep(_PAUSE)
 
 
+def wait_loaded(workspace: Workspace, name: str, serial: str, *, seconds: float) -> float | None:
+    """`wait`, for an Envoy that only calls."""
+    began = time.monotonic()
+    while serial not in loaded(workspace, name):
+        if time.monotonic() - began > seconds:
+            return None
+        time.sleep(_PAUSE)
+    return time.monotonic() - began
+
+
 def refusals(workspace: Workspace, name: str) -> int | None:
     """How many pairs the Envoy of `name` has refused since it started; None: it does not say."""
     found = _ask(workspace, name, "/stats?format=json&filter=key_rotation_failed")
