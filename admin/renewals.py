@@ -1,4 +1,4 @@
-"""Renews certificates while the server runs, of services and of public hosts. It must not know Flask."""
+"""Renews certificates of services and public hosts, while the server runs. It knows no Flask."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SOON = 300.0
 """Seconds until a look is made up for that failed on a busy project."""
 
 LEAF_LOOKS = 10
-"""So many times in the life of a leaf its project is looked at: renewed are they after half of it."""
+"""So many times in the life of a leaf its project is looked at; after half of it it is renewed."""
 
 LONGEST, SHORTEST = timedelta(minutes=10), timedelta(seconds=1)
 """Between two looks at leaves, however long or short these live."""

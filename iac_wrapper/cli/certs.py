@@ -67,10 +67,7 @@ def rotate(workspace: Workspace, as_json: bool, services: tuple[str, ...]) -> No
     done = operation(workspace, services)
     data = {"project": workspace.project, "rotated": [each.to_dict() for each in done]}
     click.echo(dumps(data) if as_json else plain(_rotated(done)))
-    sys.stdout.flush()
-    for each in done:
-        if each.error:
-            click.echo(plain(str(each.error)), err=True)
+    _say_errors([each.error for each in done])
     if any(each.error for each in done):
         sys.exit(CertificateError.exit_code)
     if not all(each.good for each in done):
@@ -118,9 +115,7 @@ def renew(
         click.echo(dumps({"projects": data, "services": own}))
     else:
         click.echo(plain("\n".join([*_renewed(renewed), render.certificates_table(results)])))
-    sys.stdout.flush()
-    for failure in (each.error for each in (*services, *results) if each.error):
-        click.echo(plain(str(failure)), err=True)
+    _say_errors([*(each.error for each in services), *(result.error for result in results)])
     for project, failure in errors.items():
         click.echo(plain(f"project {project}: {failure}"), err=True)
     if any(each.error for each in services) or not all(result.good for result in results):
@@ -129,6 +124,12 @@ def renew(
         sys.exit(next(iter(errors.values())).exit_code)
     if not all(each.good for each in services):
         sys.exit(UnhealthyError.exit_code)
+
+
+def _say_errors(errors: Sequence[IacError | None]) -> None:
+    sys.stdout.flush()
+    for error in filter(None, errors):
+        click.echo(plain(str(error)), err=True)
 
 
 def _renewed(done: Mapping[str, Sequence[Rotated]]) -> list[str]:

@@ -81,9 +81,12 @@ class CertificateRow:
 
 @dataclass(frozen=True)
 class Rotated:
-    """What became of one rotation: `serial` is new, `seconds` how long it took until that was
-    served, None: it was not seen. `client`: it serves nobody, so there is nothing to see. `why` it was
-    due. `error`: nothing was issued."""
+    """What became of one rotation.
+
+    `serial` is new, `seconds` how long it took until that was served, None: it was not seen.
+    `client`: it serves nobody, so there is nothing to see. `why` says why it was due. `error`:
+    nothing was issued.
+    """
 
     name: str
     before: str | None

@@ -14,7 +14,7 @@ from iac_wrapper.adapters.engine_exec import run_exec
 from iac_wrapper.errors import CertificateError, IacError
 from iac_wrapper.identity import handshake
 from iac_wrapper.model.lock import LockFile
-from iac_wrapper.operations.leaves import envoy_name, leaf_of
+from iac_wrapper.operations.leaves import ENVOY_UID, envoy_name, leaf_of
 from iac_wrapper.operations.workspace import Workspace
 
 LOOK_SECONDS = 3.0
@@ -24,9 +24,17 @@ _PAUSE = 0.02
 
 _ASK = """
 import socket, sys
-with socket.create_connection(("127.0.0.1", 9901), 2) as s:
-    s.sendall(f"GET {sys.argv[1]} HTTP/1.0\\r\\n\\r\\n".encode())
-    print(b"".join(iter(lambda: s.recv(65536), b"")).partition(b"\\r\\n\\r\\n")[2].decode())
+with socket.socket(socket.AF_UNIX) as s:
+    s.settimeout(2)
+    s.connect("/run/envoy/admin.sock")
+    head = f"GET {sys.argv[1]} HTTP/1.1\\r\\nHost: admin\\r\\nConnection: close\\r\\n\\r\\n"
+    s.sendall(head.encode())
+    body = b"".join(iter(lambda: s.recv(65536), b"")).partition(b"\\r\\n\\r\\n")[2]
+# In chunks: the length in hexadecimal, a line end, so many bytes, a line end; the last one is empty.
+while body:
+    size, _, body = body.partition(b"\\r\\n")
+    sys.stdout.buffer.write(body[: int(size, 16)])
+    body = body[int(size, 16) + 2 :]
 """
 
 
@@ -81,9 +89,12 @@ def loaded(workspace: Workspace, name: str) -> set[str]:
 
 
 def _ask(workspace: Workspace, name: str, path: str) -> Mapping[str, Any] | None:
+    container = envoy_name(workspace, name)
     argv = ["/opt/iac/python3", "-I", "-S", "-c", _ASK, path]
     try:
-        code, said = run_exec(workspace.engine, envoy_name(workspace, name), argv)
+        # As its Envoy, whose socket it is.
+        user = workspace.engine.variable(container, ENVOY_UID) or ""
+        code, said = run_exec(workspace.engine, container, argv, user=user)
         found = json.loads(said) if code == 0 else None
     except (IacError, ValueError):  # it is not running, or not one of ours
         return None
