@@ -30,7 +30,7 @@ with socket.socket(socket.AF_UNIX) as s:
     head = f"GET {sys.argv[1]} HTTP/1.1\\r\\nHost: admin\\r\\nConnection: close\\r\\n\\r\\n"
     s.sendall(head.encode())
     body = b"".join(iter(lambda: s.recv(65536), b"")).partition(b"\\r\\n\\r\\n")[2]
-# In chunks: the length in hexadecimal, a line end, so many bytes, a line end; the last one is empty.
+# In chunks: a length in hexadecimal, a line end, so many bytes, a line end; the last is empty.
 while body:
     size, _, body = body.partition(b"\\r\\n")
     sys.stdout.buffer.write(body[: int(size, 16)])

@@ -48,10 +48,10 @@ class Project:
     lock: LockFile
     said: list[str] = field(default_factory=list)
 
-    def workspace(self, **settings: str) -> Workspace:
+    def workspace(self, lifetime: str = "90d") -> Workspace:
         return Workspace(
             self.layout,
-            Settings(**settings),
+            Settings(IAC_LEAF_LIFETIME=lifetime),
             self.lock.project,
             lambda event: self.said.append(event.message),
         )
@@ -192,7 +192,7 @@ def _swap(folder: Path, generation: Path) -> None:
 
 def test_lives_of_seconds_lose_nothing(project: Project, record_property: object) -> None:
     """The admin service renews; kept and fresh connections all are answered, over several lives."""
-    workspace = project.workspace(IAC_LEAF_LIFETIME=f"{LIFE}s")
+    workspace = project.workspace(f"{LIFE}s")
     started, serials, failed, calls = time.monotonic(), set(), [], 0
     stop = threading.Event()
 
@@ -236,7 +236,7 @@ def _remaining(project: Project) -> float:
 
 def test_an_ended_certificate_is_refused_and_said(project: Project) -> None:
     """Nobody renews it: callers refuse it, list and warning say so, and a rotation helps."""
-    workspace = project.workspace(IAC_LEAF_LIFETIME=f"{LIFE}s")
+    workspace = project.workspace(f"{LIFE}s")
     short = _expired(project)
     with pytest.raises(ssl.SSLError, match="expired"):
         eventually(lambda: project.lab.handshake("b"), 0)

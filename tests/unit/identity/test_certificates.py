@@ -8,7 +8,9 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +18,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from iac_wrapper.errors import CertificateError
@@ -30,6 +32,7 @@ from iac_wrapper.identity.certificates import (
     prune,
     remove_project,
 )
+from iac_wrapper.identity.issue import issue
 from iac_wrapper.model.certificate import Leaf
 
 ME = os.geteuid()
@@ -238,6 +241,133 @@ def test_a_leaf_is_renewed_when_half_of_its_life_is_over(
 
     monkeypatch.setattr(leaf_check, "datetime", Later)
     assert leaf_of(ca, secrets).issued is issued
+
+
+def test_a_life_of_seconds_counts_from_its_issue_and_is_spread_by_name(
+    ca: CertificateAuthority, secrets: Path
+) -> None:
+    """Five minutes before do not count: else it would be due at once."""
+    shares = set()
+    for name in ("a", "b", "c", "d"):
+        leaf = ensure_leaf(
+            ca,
+            secrets / "p" / name,
+            name=name,
+            trust_domain="iacnet",
+            owner_uid=ME,
+            lifetime=timedelta(seconds=30),
+        )
+        life = leaf.not_after - leaf.issued_at
+        assert timedelta(seconds=28) < life <= timedelta(seconds=31)
+        assert leaf.not_before < leaf.issued_at - timedelta(minutes=4)
+        share = (leaf.renew_at - leaf.issued_at) / life
+        assert 0.49 < share < 0.61
+        assert leaf.renew_at == inspect_leaf(leaf.directory).renew_at
+        shares.add(round(share, 3))
+    assert len(shares) == 4
+
+
+def test_a_leaf_that_would_live_longer_than_the_setting_is_due(
+    ca: CertificateAuthority, secrets: Path
+) -> None:
+    """A shorter lifetime takes effect at once, a longer one with the next renewal."""
+    folder = leaf_of(ca, secrets).directory
+
+    def why(lifetime: timedelta) -> str | None:
+        fault = due(
+            secrets,
+            folder,
+            name="svc",
+            trust_domain="iacnet",
+            owner_uid=ME,
+            lifetime=lifetime,
+        )
+        return fault.code if fault else None
+
+    assert why(timedelta(hours=1)) == "lifetime"
+    assert why(timedelta(days=400)) is None
+
+
+def test_a_removed_leaf_is_not_made_again_by_a_renewal(
+    ca: CertificateAuthority, secrets: Path
+) -> None:
+    """Its service was removed meanwhile."""
+    with pytest.raises(CertificateError):
+        ensure_leaf(
+            ca, secrets / "p/s", name="s", trust_domain="d", owner_uid=ME, force=True, make=False
+        )
+    assert not (secrets / "p").exists()
+
+
+@dataclass
+class _Stub:
+    """An issuer whose answers are wrong in one way."""
+
+    ca: CertificateAuthority
+    answer: str
+
+    @property
+    def trusted(self) -> bytes:
+        return self.ca.trusted
+
+    def issued(self, chain: Sequence[x509.Certificate]) -> bool:
+        return self.ca.issued(chain)
+
+    def issue(self, name: str, trust_domain: str, *, lifetime: timedelta) -> tuple[bytes, Key]:
+        if self.answer == "mismatch":
+            return self.ca.issue(name, trust_domain, lifetime=lifetime)[0], _new_key()
+        if self.answer == "names":
+            return self.ca.issue("other", trust_domain, lifetime=lifetime)
+        if self.answer == "expired":
+            return self.ca.issue(name, trust_domain, lifetime=-timedelta(seconds=2))
+        if self.answer == "usage":
+            leaf, key = issue(
+                self.ca.certificate, self.ca.key, name, trust_domain, lifetime=lifetime
+            )
+            builder = x509.CertificateBuilder(
+                leaf.issuer,
+                leaf.subject,
+                leaf.public_key(),
+                leaf.serial_number,
+                leaf.not_valid_before_utc,
+                leaf.not_valid_after_utc,
+                [each for each in leaf.extensions if each.oid != ExtensionOID.EXTENDED_KEY_USAGE],
+            )
+            return _pem(builder.sign(self.ca.key, hashes.SHA256())), key
+        chain, key = self.ca.issue(name, trust_domain, lifetime=lifetime)
+        return chain + self.ca.trusted + _pem(_authority("strange", _new_key())), key
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        ("mismatch", "its key is not that of its certificate"),
+        ("names", "it has not the names svc, spiffe://iacnet/svc"),
+        ("expired", "it ended on"),
+        ("usage", "extended key usage"),
+        ("chain", "each must have issued the one before"),
+    ],
+)
+def test_what_an_issuer_gives_is_judged_before_it_becomes_current(
+    ca: CertificateAuthority, secrets: Path, answer: str, sentence: str
+) -> None:
+    """A sentence each; the old pair stays."""
+    folder = leaf_of(ca, secrets).directory
+    before = snapshot(folder)
+    with pytest.raises(CertificateError, match=sentence):
+        ensure_leaf(
+            _Stub(ca, answer),
+            folder,
+            name="svc",
+            trust_domain="iacnet",
+            owner_uid=ME,
+            force=True,
+        )
+    assert snapshot(folder) == before
+
+
+def _new_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
 
 
 def test_a_pair_that_does_not_agree_never_becomes_current(
