@@ -143,11 +143,16 @@ def exit_code(engine: Engine, exec_id: str) -> int:
         time.sleep(0.02)
 
 
-def run_exec(engine: Engine, container: str, argv: Sequence[str]) -> tuple[int, str]:
-    """Run a short command in a container to its end: its exit code and all that it said."""
+def run_exec(
+    engine: Engine, container: str, argv: Sequence[str], *, user: str = ""
+) -> tuple[int, str]:
+    """Run a short command in a container to its end: its exit code and all that it said.
+
+    `user` is a uid, empty for the container's own.
+    """
 
     def act(api: Any) -> tuple[int, str]:
-        made = api.exec_create(container, list(argv))["Id"]
+        made = api.exec_create(container, list(argv), user=user)["Id"]
         said = api.exec_start(made).decode(errors="replace")
         return int(api.exec_inspect(made)["ExitCode"] or 0), said
 

@@ -188,6 +188,27 @@ def _peer(secure: ssl.SSLSocket) -> ProvenPeer:
     )
 
 
+def shown_certificate(port: int, service: str, *, timeout: float) -> bytes | None:
+    """The certificate (DER) that answers as `service`, whatever it is; None: nobody answers.
+
+    The peer has proven in this handshake that it has the key. Whether the certificate is good is
+    for the caller to judge, who compares it with the one on disk.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.set_alpn_protocols(["h2"])
+    try:
+        with (
+            _connect(port, timeout) as plain,
+            context.wrap_socket(plain, server_hostname=service) as secure,
+        ):
+            return secure.getpeercert(binary_form=True)
+    except (HandshakeError, OSError):
+        return None
+
+
 def without_certificate(
     port: int, service: str, ca: Path, *, timeout: float, sni: str = ""
 ) -> Refusal:

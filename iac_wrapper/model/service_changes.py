@@ -48,15 +48,15 @@ _PORT = ("IAC_PORT", "IAC_PORT_DECLARED")
 class Observations:
     """What neither locks nor plan tell.
 
-    `values`: service -> variables whose secret value differs from the one the container has.
-    `due`: owners of certificates that a deploy issues anew. `public_due`: public hosts for which it
-    installs a certificate or asks for one. `stopped`: (service, role) of
-    containers that a deploy starts. `commits`: service -> how many lie between old and new.
-    `volumes`: service -> what becomes of its data, sentences.
+    `values`: service -> variables whose secret value differs from the one the container has. `due`:
+    owners of certificates that a deploy issues anew, and why. `public_due`: public hosts for which
+    it installs a certificate or asks for one. `stopped`: (service, role) of containers that a
+    deploy starts. `commits`: service -> how many lie between old and new. `volumes`: service ->
+    what becomes of its data, sentences.
     """
 
     values: Mapping[str, Collection[str]] = field(default_factory=dict)
-    due: Collection[str] = ()
+    due: Mapping[str, str] = field(default_factory=dict)
     public_due: Sequence[str] = ()
     stopped: Collection[tuple[str, str]] = ()
     commits: Mapping[str, int] = field(default_factory=dict)
@@ -140,8 +140,9 @@ def _reasons(
         )
     yield from wanted
     goes_on = not {"create", "delete"} & {resource.action for resource in resources}
-    if (old and new) or name == CONTROL_PLANE or (name == INGRESS and goes_on):
-        yield from (Reason("certificate", "certificate renewed") for due in seen.due if due == name)
+    stays = (old and new) or name == CONTROL_PLANE or (name == INGRESS and goes_on)
+    if stays and (why := seen.due.get(name)):
+        yield Reason("certificate", f"certificate renewed: {why}")
     if name == INGRESS and goes_on:
         yield from (Reason("certificate", f"new certificate for {h}") for h in seen.public_due)
     for service, role in sorted(seen.stopped):
