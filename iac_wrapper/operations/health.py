@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from iac_wrapper.errors import BusyError
 from iac_wrapper.model.report import ProjectReport
-from iac_wrapper.operations import schedules
+from iac_wrapper.operations import policy, schedules
 from iac_wrapper.operations.first_starts import with_unstarted
 from iac_wrapper.operations.heal import heal, needs_healing, warn_of_missing
 from iac_wrapper.operations.run import tidy
@@ -41,7 +41,8 @@ def _heal_unless_busy(workspace: Workspace) -> list[str]:
     The lock is taken only if there is something to do: who watches the project all the time would
     now and then turn a deploy away.
     """
-    if not needs_healing(workspace):
+    lock = workspace.deployed_lock()
+    if not needs_healing(workspace) and not policy.stale(workspace, lock):
         return []
     try:
         with workspace.hold("iac health"):
