@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from iac_wrapper.model import tcp
+from iac_wrapper.model.certificate import CONTROL_PLANE
 
 HOST = "127.0.0.1"
 
@@ -141,7 +142,8 @@ def connects(  # noqa: PLR0913 - as `meet`
     context = _context(tls_dir)
     context.load_cert_chain(tls_dir / "tls.crt", tls_dir / "tls.key")
     context.check_hostname = sni in ("", service)
-    context.set_alpn_protocols([tcp.PROTOCOL.format(port=tcp_port)])
+    protocol = tcp.PROTOCOL.format(port=tcp_port, caller=CONTROL_PLANE)
+    context.set_alpn_protocols([protocol])
     try:
         with (
             _connect(port, timeout) as plain,

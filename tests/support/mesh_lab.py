@@ -12,7 +12,7 @@ import secrets as random
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,9 @@ T = TypeVar("T")
 ENVOY_UID = 10101 if os.geteuid() == 0 else os.geteuid()
 DOMAIN = "iacnet-test"
 NOTHING: Mapping[str, str] = {}
+
+CALLERS = ("a", "b", "both")
+"""Services that may call all others."""
 
 APP = """
 import http.server, json, socket, time
@@ -72,6 +75,11 @@ print(json.dumps(found))
 """
 
 
+def policy(callers: Mapping[str, Sequence[str]]) -> str:
+    """The document that lets these in."""
+    return json.dumps({"callers": callers, "ingress": False, "services": CALLERS})
+
+
 def images() -> tuple[str, str]:
     """The sidecar's image and a plain Python, as bootstrap recorded them."""
     return machine.record().sidecar_image, machine.base_image()
@@ -111,6 +119,7 @@ class Lab:
             "IAC_SERVICE": service or name,
             "IAC_TRUST_DOMAIN": DOMAIN,
             "IAC_PORT": "8080",
+            "IAC_POLICY": policy(dict.fromkeys(CALLERS, ())),
             **tcp,
         }
         self.run(
