@@ -21,6 +21,7 @@ from constructs_lib.cdk import (
     TerraformResource,
     TerraformStack,
 )
+from constructs_lib.envoy_sidecar import EnvoySidecar
 from constructs_lib.gateway import Gateway, GatewayProps
 from constructs_lib.hardened_container import Attachment
 from constructs_lib.ingress import INGRESS_ID, WRITER, Ingress, IngressProps
@@ -100,7 +101,7 @@ class Mesh:
                 next_step="take one of them out of main.py",
             )
         self._members[service] = resources
-        self.policies.after(resources)
+        self.policies.after([each for each in resources if isinstance(each, EnvoySidecar)])
         if self.ingress and self.props.app(service).options.expose:
             self.ingress.routes.after(resources)
 

@@ -321,7 +321,8 @@ def policy_table(rows: Sequence[PolicyRow]) -> str:
             may = rules if caller["allowed"] else "nothing any more"
             found.append((row.service, caller["name"], may, calls))
         if row.policy.ingress:
-            found.append((row.service, INGRESS, "everything over HTTP", "-"))
+            calls = str(said["others"].get(INGRESS, 0)) if row.state else "-"
+            found.append((row.service, INGRESS, "everything over HTTP", calls))
     return "\n".join([text_table(found), *_policy_notes(rows)])
 
 

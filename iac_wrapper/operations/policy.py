@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.identity.sidecar_policy import PolicyState, SidecarError, Sidecars
-from iac_wrapper.model.certificate import CONTROL_PLANE
+from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS, OPERATOR
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.policy import Policy, policies
 from iac_wrapper.operations.workspace import Workspace
@@ -28,6 +28,9 @@ LOOK_SECONDS = 2.0
 """How long a sidecar may take for each step of an answer where nobody waits for its start."""
 
 MOST_AT_ONCE = 32
+
+_NO_SERVICES = (CONTROL_PLANE, INGRESS, OPERATOR)
+"""Whose calls a sidecar counts besides those of services."""
 
 _Found = TypeVar("_Found")
 
@@ -46,7 +49,8 @@ class PolicyRow:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
         calls = self.state.calls if self.state else {}
-        names = sorted({*self.policy.callers, *(name for name, count in calls.items() if count)})
+        past = {name for name, count in calls.items() if count} - {*_NO_SERVICES}
+        names = sorted(past | self.policy.callers.keys())
         callers = [
             {
                 "name": name,
@@ -60,6 +64,7 @@ class PolicyRow:
             "service": self.service,
             "callers": callers,
             "ingress": self.policy.ingress,
+            "others": {name: calls[name] for name in _NO_SERVICES if calls.get(name)},
             "refused": self.state.refused if self.state else None,
             "sidecar": self.sidecar,
             "digest": self.policy.digest,
