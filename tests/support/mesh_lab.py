@@ -108,7 +108,7 @@ class Lab:
         return {"network": self.prefix, "networking_config": {self.prefix: endpoint}}
 
     def envoy(
-        self, name: str, *, service: str = "", tcp: Mapping[str, str] = NOTHING, **options: Any
+        self, name: str, *, service: str = "", told: Mapping[str, str] = NOTHING, **options: Any
     ) -> None:
         """Start a container of the sidecar image as the constructs do."""
         environment = {
@@ -120,7 +120,7 @@ class Lab:
             "IAC_TRUST_DOMAIN": DOMAIN,
             "IAC_PORT": "8080",
             "IAC_POLICY": policy(dict.fromkeys(CALLERS, ())),
-            **tcp,
+            **told,
         }
         self.run(
             name,
@@ -143,15 +143,18 @@ class Lab:
         self.sidecar(name, name, name, *aliases)
         self.program(name, APP)
 
-    def sidecar(self, service: str, name: str, *aliases: str, **tcp: str) -> None:
+    def sidecar(self, service: str, name: str, *aliases: str, kept: str = "", **more: str) -> None:
         """Start container `name` as an Envoy of `service`, found under the aliases.
 
-        `tcp`: the variables that say which ports it offers.
+        `kept`: a volume for what outlives the container. `more`: variables, such as those that say
+        which ports it offers.
         """
         self.leaf(service)
         mount = {str(self.secrets / "p" / service): {"bind": "/etc/iac/tls", "mode": "ro"}}
+        if kept:
+            mount[kept] = {"bind": "/var/lib/iac", "mode": "rw"}
         network = self.on_network(*aliases)
-        self.envoy(name, service=service, tcp=tcp, hostname=name, volumes=mount, **network)
+        self.envoy(name, service=service, told=more, hostname=name, volumes=mount, **network)
 
     def program(self, name: str, code: str) -> None:
         """Start a program in the namespace of the Envoy `name`, in place of the one before."""
