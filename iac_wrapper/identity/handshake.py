@@ -135,9 +135,17 @@ class TcpConnection:
 
 
 def connects(  # noqa: PLR0913 - as `meet`
-    port: int, service: str, tls_dir: Path, *, tcp_port: int, timeout: float, sni: str = ""
+    port: int,
+    service: str,
+    tls_dir: Path,
+    *,
+    tcp_port: int,
+    timeout: float,
+    sni: str = "",
+    caller: str = CONTROL_PLANE,
 ) -> TcpConnection:
-    """Connect to a TCP port of `service` as a caller does, and say nothing; arguments as in `meet`.
+    """Connect to a TCP port of `service` as `caller` does, whose leaf is in `tls_dir`, and say
+    nothing; other arguments as in `meet`.
 
     A sidecar whose program accepts nothing there closes the connection at once; a program may be
     the first to speak, or wait.
@@ -148,7 +156,7 @@ def connects(  # noqa: PLR0913 - as `meet`
     context = _context(tls_dir)
     context.load_cert_chain(tls_dir / "tls.crt", tls_dir / "tls.key")
     context.check_hostname = sni in ("", service)
-    protocol = tcp.PROTOCOL.format(port=tcp_port, caller=CONTROL_PLANE)
+    protocol = tcp.PROTOCOL.format(port=tcp_port, caller=caller)
     context.set_alpn_protocols([protocol])
     try:
         with (
