@@ -29,6 +29,7 @@ from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.app_rules import check_name, check_port
 from iac_wrapper.model.labels import FOREIGN
 from iac_wrapper.model.options import MIN_MEMORY_MB
+from iac_wrapper.model.policy import policies
 from iac_wrapper.model.tcp import ALIAS
 from iac_wrapper.model.users import GROUP, Users
 
@@ -202,7 +203,7 @@ class AppWithEnvoy(Construct):
             attachment=Attachment(mesh.network, aliases=_aliases(app)),
             certificate=self.certificate.mount,
             loopback_v6=facts.host.loopback_v6,
-            exposed=bool(app.options.expose),
+            policy=policies(facts.lock)[app.name],
             watch=None if app.has_runner else ForeignWatch(app.run, facts.probation),
         )
         return EnvoySidecar(self, "envoy", props)

@@ -8,7 +8,6 @@ Envoy's bootstrap, the others are what it watches.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -191,14 +190,6 @@ def not_exactly(word: str) -> list[str]:
     return [*other, f"(?i){word}.+"]
 
 
-def _callers() -> list[str]:
-    """Who may open a TCP connection, as matchers of a name in a certificate: everybody in the mesh
-    but the ingress, which passes on HTTP alone."""
-    domain = spiffe_id("${trust_domain}", "")
-    names = (json.dumps(domain + each) for each in not_exactly("ingress"))
-    return [f"safe_regex: {{google_re2: {{}}, regex: {name}}}" for name in names]
-
-
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -227,7 +218,6 @@ def _environment() -> Environment:
         strangers=STRANGERS,
         not_an_offer=NOT_AN_OFFER,
         not_asked_by_us=NOT_ASKED_BY_US,
-        callers=_callers(),
         inbound_sentences=INBOUND_SENTENCES,
         outbound_sentences=OUTBOUND_SENTENCES,
         operator_sentences=OPERATOR_SENTENCES,

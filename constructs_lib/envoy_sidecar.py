@@ -11,13 +11,15 @@ from constructs_lib.hardened_container import (
     HardenedContainer,
     HardenedContainerProps,
     Mount,
+    VolumeMount,
 )
 from constructs_lib.labels import labels
 from iac_wrapper.files.layout import container_name
 from iac_wrapper.model import envoy_container
-from iac_wrapper.model.mesh import DNS_OPTIONS, LOOPBACK_V6
+from iac_wrapper.model.mesh import DNS_OPTIONS, LOOPBACK_V6, STATE_DIRECTORY
 from iac_wrapper.model.options import Run
-from iac_wrapper.model.users import Users
+from iac_wrapper.model.policy import POLICY, Policy
+from iac_wrapper.model.users import Users, volume_name
 
 CAPABILITIES, MEMORY_MB = envoy_container.CAPABILITIES, envoy_container.MEMORY_MB
 
@@ -46,7 +48,7 @@ class EnvoySidecarProps:
     where the program is expected, `port_declared` whether repos.yaml says so. `max_headers` and
     `max_headers_kb` (KiB) bound the headers of a request or response; `loopback_v6` gives the
     namespace ``::1``. `tcp` are the ports that it offers over TCP, `tcp_only`: it offers no HTTP.
-    `exposed` lets the ingress call. `watch`: its program has no runner.
+    `policy` says who may call. `watch`: its program has no runner.
     """
 
     project: str
@@ -63,9 +65,9 @@ class EnvoySidecarProps:
     attachment: Attachment
     certificate: Mount
     loopback_v6: bool
+    policy: Policy
     tcp: tuple[int, ...] = ()
     tcp_only: bool = False
-    exposed: bool = False
     watch: ForeignWatch | None = None
 
 
@@ -89,6 +91,8 @@ class EnvoySidecar(HardenedContainer):
                 stop_seconds=STOP_SECONDS,
                 capabilities=CAPABILITIES,
                 mounts=(props.certificate,),
+                volumes=(VolumeMount(volume_name(props.users), STATE_DIRECTORY),),
+                base=(f"{POLICY}={props.policy.text}",),
                 attachment=props.attachment,
                 hostname=props.service,
                 hosts=HOSTS,
@@ -99,7 +103,6 @@ class EnvoySidecar(HardenedContainer):
 
 
 def _environment(props: EnvoySidecarProps) -> tuple[str, ...]:
-    exposed = {"IAC_EXPOSED": 1} if props.exposed else {}
     watch = props.watch
     judged = {"IAC_PROBATION": watch.probation, "IAC_RUN": watch.run or ""} if watch else {}
     return envoy_environment(
@@ -115,7 +118,6 @@ def _environment(props: EnvoySidecarProps) -> tuple[str, ...]:
         IAC_SERVICE=props.service,
         IAC_TRUST_DOMAIN=props.trust_domain,
         **_offer(props),
-        **exposed,
         **judged,
     )
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from iac_wrapper.model import tcp
+from iac_wrapper.model.certificate import CONTROL_PLANE
 
 HOST = "127.0.0.1"
 
@@ -134,9 +135,17 @@ class TcpConnection:
 
 
 def connects(  # noqa: PLR0913 - as `meet`
-    port: int, service: str, tls_dir: Path, *, tcp_port: int, timeout: float, sni: str = ""
+    port: int,
+    service: str,
+    tls_dir: Path,
+    *,
+    tcp_port: int,
+    timeout: float,
+    sni: str = "",
+    caller: str = CONTROL_PLANE,
 ) -> TcpConnection:
-    """Connect to a TCP port of `service` as a caller does, and say nothing; arguments as in `meet`.
+    """Connect to a TCP port of `service` as `caller` does, whose leaf is in `tls_dir`, and say
+    nothing; other arguments as in `meet`.
 
     A sidecar whose program accepts nothing there closes the connection at once; a program may be
     the first to speak, or wait.
@@ -147,7 +156,8 @@ def connects(  # noqa: PLR0913 - as `meet`
     context = _context(tls_dir)
     context.load_cert_chain(tls_dir / "tls.crt", tls_dir / "tls.key")
     context.check_hostname = sni in ("", service)
-    context.set_alpn_protocols([tcp.PROTOCOL.format(port=tcp_port)])
+    protocol = tcp.PROTOCOL.format(port=tcp_port, caller=caller)
+    context.set_alpn_protocols([protocol])
     try:
         with (
             _connect(port, timeout) as plain,

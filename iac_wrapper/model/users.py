@@ -54,6 +54,12 @@ def label_value(users: Users, project: str, service: str) -> str:
     return f"{users.base} {project}/{service}"
 
 
+def volume_name(users: Users) -> str:
+    """The volume on the engine that is the entry of a block, and in which the service's sidecar
+    keeps what it must not forget when its container is replaced."""
+    return f"karstkit-uids-{users.base}"
+
+
 def parse_labels(values: Collection[str], project: str) -> tuple[dict[str, Users], set[int]]:
     """The blocks of `project`'s services, and the bases of all blocks, from labels' values.
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from runner import listeners
 from runner.listeners import MESH_PORTS, Listener
-from runner.settings import RunnerSettings
 from runner.sidecar import threads
 from runner.sidecar.environment import ANY_UID, SidecarEnvironment
 from runner.sidecar.log import say
@@ -95,24 +94,22 @@ def document(endpoint: Endpoint) -> str:
     )
 
 
-def follow(wanted: SidecarEnvironment, directory: Path) -> None:
-    """Write the first endpoint now and follow on a thread that ends with the process."""
+def follow(wanted: SidecarEnvironment, directory: Path) -> Callable[[], list[Listener]]:
+    """Write the first endpoint now and follow on a thread that ends with the process.
+
+    Returns:
+        What looks where the program listens.
+    """
 
     def look() -> list[Listener]:
         # A port that is offered over TCP is for HTTP only where there is no other.
         tcp = wanted.offer.ports if wanted.offer.http else ()
         return listeners.of_program(
-            wanted.app_uid if has_runner else None,
+            None if wanted.app_uid == ANY_UID else wanted.app_uid,
             without=(*MESH_PORTS.values(), *tcp),
             but=wanted.uid,
         )
 
-    has_runner = wanted.app_uid != ANY_UID
-    if not has_runner:
-        # Its HTTP server takes 5 MiB and time at each start (measured); few services need it.
-        from runner.sidecar import watch  # noqa: PLC0415
-
-        watch.serve(watch.Watch(_settings(wanted), look))
     follower = Follower(wanted.port, wanted.port_declared, directory / FILE, look)
 
     def step() -> None:
@@ -120,14 +117,4 @@ def follow(wanted: SidecarEnvironment, directory: Path) -> None:
         time.sleep(SECONDS)
 
     threads.keep(step)
-
-
-def _settings(wanted: SidecarEnvironment) -> RunnerSettings:
-    return RunnerSettings(
-        service=wanted.service,
-        port=wanted.port,
-        port_declared=wanted.port_declared,
-        run=wanted.run,
-        probation=wanted.probation,
-        tcp=wanted.offer.ports,
-    )
+    return look

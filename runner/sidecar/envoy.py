@@ -28,7 +28,7 @@ def command(config: Path, role: str = "sidecar") -> list[str]:
         # sub-clusters have no other place yet.
         *("--component-log-level", "misc:error"),
         *("--drain-strategy", "immediate"),
-        *("--drain-time-s", str(REPLACED_SECONDS.get(role, 3))),
+        *("--drain-time-s", str(REPLACED_SECONDS.get(role, 1))),
     ]
 
 

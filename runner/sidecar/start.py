@@ -11,18 +11,24 @@ from pathlib import Path
 
 from runner.sidecar import (
     config,
+    control,
     endpoint,
     environment,
     envoy,
     firewall,
     names,
+    policy_files,
     privileges,
+    tcp_files,
     tcp_paths,
     watchdog,
 )
 from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.handover import Handover
 from runner.sidecar.log import say
+from runner.sidecar.policy_files import Admission
+from runner.sidecar.policy_keeper import PolicyKeeper
+from runner.sidecar.policy_store import PolicyStore
 from runner.sidecar.refused import Refused
 from runner.sidecar.supervise import EnvoySupervisor
 
@@ -40,8 +46,11 @@ def main() -> int:
         documents = config.documents(config.load_envoy_config(wanted))
         firewall.establish(wanted)
         config.make_directory()
+        store = PolicyStore(wanted.policy)
+        store.prepare()
         privileges.drop(wanted.uid)
-        path = _prepare(wanted, documents)
+        admission = Admission(wanted.service, wanted.trust_domain, store.load())
+        path = _prepare(wanted, documents, admission)
         operator = _operator(config.RUN) if wanted.role == "operator" else None
     except (Refused, OSError) as error:
         say(str(error))
@@ -54,18 +63,33 @@ def main() -> int:
         operator.follow()
         threading.Thread(target=_tell_when_ready, daemon=True).start()
     if wanted.role == "sidecar":
-        endpoint.follow(wanted, config.RUN)
-        names.start(wanted.project, tcp_paths.follow(wanted, documents, config.RUN))
+        look = endpoint.follow(wanted, config.RUN)
+        paths = tcp_paths.follow(wanted, documents, config.RUN, admission)
+        keeper = PolicyKeeper(admission, documents, store, config.RUN, paths)
+        control.start(wanted, keeper, look, config.RUN)
+        names.start(wanted.project, paths.names)
     else:
         names.start(wanted.project)
     return supervisor.run()
 
 
-def _prepare(wanted: SidecarEnvironment, documents: Mapping[str, str]) -> Path:
-    path = config.write(documents, tcp_paths.first(wanted.offer.ports))
+def _prepare(
+    wanted: SidecarEnvironment, documents: Mapping[str, str], admission: Admission
+) -> Path:
+    path = config.write(documents, first_files(wanted, documents, admission))
     if wanted.role in ("sidecar", "ingress"):
         config.check_key()
     return path
+
+
+def first_files(
+    wanted: SidecarEnvironment, documents: Mapping[str, str], admission: Admission
+) -> dict[str, str]:
+    """What the policy and the TCP ports fill in before Envoy starts."""
+    if wanted.role != "sidecar":
+        return {}
+    tcp = tcp_files.fill(documents, tcp_paths.first(wanted.offer.ports, admission))
+    return {**tcp, policy_files.ROUTES: admission.routes(documents)}
 
 
 def _operator(directory: Path) -> Handover:

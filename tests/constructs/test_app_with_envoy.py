@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from syrupy.extensions.json import JSONSnapshotExtension
 
 from constructs_lib.app_with_envoy import STOP_GRACE
 from iac_wrapper.errors import ConfigError
+from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.labels import FIXED
 from iac_wrapper.model.options import Options
 from runner import settings as runner_settings
 from tests.constructs.facts import (
@@ -37,6 +40,7 @@ def test_service_is_as_recorded(service: dict[str, Any], snapshot: SnapshotAsser
     resources = {
         kind: {name: body for name, body in bodies.items() if name.startswith("svc-a")}
         for kind, bodies in service["resource"].items()
+        if kind != "terraform_data"
     }
 
     assert {kind: len(bodies) for kind, bodies in resources.items()} == {
@@ -95,7 +99,7 @@ def test_a_volume_is_a_mount_by_name_and_no_resource() -> None:
         kept | {"source": "iacnet-svc-a-data", "target": "/app/data"},
         kept | {"source": "iacnet-svc-a-uploads", "target": "/srv"},
     ]
-    assert sorted(stack["resource"]) == ["docker_container", "docker_image", "docker_network"]
+    assert "docker_volume" not in stack["resource"]
     plain = only(synth(props(app())), "docker_container", "svc-a_app")
     fixed = "org.karstkit.fixed"
     assert label_values(container)[fixed] != label_values(plain)[fixed]
@@ -116,6 +120,7 @@ def test_envoy_is_the_service_on_the_network(service: dict[str, Any]) -> None:
         "IAC_ENVOY_UID": "30005",
         "IAC_MAX_HEADERS": "100",
         "IAC_MAX_HEADERS_KB": "60",
+        "IAC_POLICY": '{"callers":{"svc-a":[]},"ingress":false,"services":["svc-a"]}',
         "IAC_PORT": "50051",
         "IAC_PORT_DECLARED": "1",
         "IAC_PROJECT": "iacnet",
@@ -225,7 +230,46 @@ def test_envoy_follows_a_replaced_network(service: dict[str, Any]) -> None:
     container = only(service, "docker_container", "svc-a_envoy")
 
     # A bare address: Terraform refuses "${…}" here.
-    assert container["lifecycle"] == {"replace_triggered_by": ["docker_network.iac_network"]}
+    assert container["lifecycle"] == {
+        "replace_triggered_by": ["docker_network.iac_network"],
+        "ignore_changes": ["env"],
+    }
+
+
+def test_a_policy_makes_no_new_container_and_all_else_of_the_environment_does() -> None:
+    """Terraform ignores the environment; a label has the hash of what must not be ignored."""
+
+    def sidecar(*apps: ResolvedApp) -> dict[str, Any]:
+        return only(synth(props(*apps)), "docker_container", "svc-a_envoy")
+
+    plain = sidecar(app("svc-a"), app("svc-b"))
+    closed = sidecar(app("svc-a", options=Options(allow={})), app("svc-b"))
+    moved = sidecar(app("svc-a", port=8080), app("svc-b"))
+
+    assert json.loads(environment(plain)["IAC_POLICY"])["callers"] == {"svc-a": [], "svc-b": []}
+    assert json.loads(environment(closed)["IAC_POLICY"])["callers"] == {"svc-a": []}
+    assert plain | {"env": closed["env"]} == closed
+    assert label_values(plain)[FIXED] != label_values(moved)[FIXED]
+
+
+def test_policies_are_sent_when_they_change_and_when_all_sidecars_are_there() -> None:
+    """By a resource that a change of the list replaces; a new port is no reason."""
+
+    def sender(*apps: ResolvedApp) -> dict[str, Any]:
+        return only(synth(props(*apps)), "terraform_data", "iac_policies")
+
+    plain = sender(app("svc-a"), app("svc-b"))
+    assert {name.partition(".")[2].rpartition("_")[0] for name in plain["depends_on"]} >= {
+        "svc-a_envoy",
+        "svc-b_envoy",
+    }
+    moved = sender(app("svc-a", port=8080), app("svc-b"))
+    assert moved["triggers_replace"] == plain["triggers_replace"]
+    narrow = sender(app("svc-a", options=Options(allow={})), app("svc-b"))
+    assert narrow["triggers_replace"] != plain["triggers_replace"]
+    command = plain["provisioner"][0]["local-exec"]
+    assert command["interpreter"][1:4] == ["-P", "-m", "iac_wrapper.operations.push_policies"]
+    assert command["command"] == plain["triggers_replace"]["digest"]
 
 
 def test_image_is_built_from_its_context(service: dict[str, Any]) -> None:
@@ -341,6 +385,7 @@ def test_other_projects_have_their_own_paths_and_names() -> None:
         "/project/.iac/projects/shop/passwd/svc-a",
         "/project/secrets/shop.env/svc-a",
         "/project/secrets/shop/svc-a",
+        "karstkit-uids-30004",
     ]
 
 

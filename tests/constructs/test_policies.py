@@ -99,9 +99,25 @@ def test_weak_app_container_is_named(changes: dict[str, Any], expected: str) -> 
 
 
 def test_only_a_program_has_volumes() -> None:
-    """An Envoy that wrote to one would be a second writer."""
-    body = _container("envoy", user="0:0", **_volume("iacnet-svc-a-data"))
+    """Who wrote to one besides would be a second writer."""
+    body = _container("gateway", user="0:0", **_volume("iacnet-svc-a-data"))
     assert "expected volumes for programs only" in _check("docker_container", body)[0]
+
+
+def test_a_sidecar_keeps_its_state_in_the_volume_of_its_uids() -> None:
+    """In no other service's, and at no other place."""
+
+    def sidecar(name: str, target: str) -> list[str]:
+        body = _container("envoy", user="0:0", **_volume(name))
+        body["mounts"][0]["target"] = target
+        body["labels"].append({"label": "org.karstkit.uids", "value": "30004 iacnet/svc-a"})
+        return _check("docker_container", body)
+
+    expected = "expected karstkit-uids-30004 at /var/lib/iac only"
+    assert sidecar("karstkit-uids-30004", "/var/lib/iac") == []
+    assert expected in sidecar("karstkit-uids-30008", "/var/lib/iac")[0]
+    assert expected in sidecar("karstkit-uids-30004", "/etc/iac/tls")[0]
+    assert expected in sidecar("iacnet-svc-a-data", "/var/lib/iac")[0]
 
 
 def test_envoy_may_keep_what_its_init_needs_and_no_more() -> None:

@@ -499,4 +499,4 @@ def _notes(service: Service, reason: str) -> list[str]:
 def test_an_envoy_holds_few_inotify_instances(b: Service) -> None:
     """The kernel gives 128 to a uid."""
     links = [each.readlink() for each in Path(f"/proc/{b.process.pid}/fd").iterdir()]
-    assert sum("inotify" in str(each) for each in links) == 8
+    assert sum("inotify" in str(each) for each in links) == 9
