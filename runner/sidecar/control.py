@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from runner.listeners import Listener
 from runner.sidecar import policy as policies
@@ -21,6 +21,9 @@ from runner.sidecar import policy_keeper, threads
 from runner.sidecar.environment import ANY_UID, SidecarEnvironment
 from runner.sidecar.policy_keeper import MOST_SECONDS, NotTaken, PolicyKeeper
 from runner.sidecar.refused import Refused
+
+if TYPE_CHECKING:
+    from runner.sidecar.watch import Watch
 
 SOCKET = "control.sock"
 PREFIX = "/iac.sidecar/"
@@ -61,8 +64,7 @@ def start(
         # Few services need what this imports.
         from runner.sidecar import watch  # noqa: PLC0415
 
-        watched = watch.Watch(watch.settings(wanted), look)
-        found["GET", "readiness"] = lambda asked: _readiness(watched.verdict, asked)
+        found["GET", "readiness"] = readiness(watch.Watch(watch.settings(wanted), look))
     policy_keeper.follow(keeper)
     serve(directory / SOCKET, found)
 
@@ -87,6 +89,20 @@ def handlers(keeper: PolicyKeeper) -> dict[tuple[str, str], Handler]:
     return {("GET", "policy"): show, ("PUT", "policy"): push, ("PUT", "operator"): lend}
 
 
+def readiness(watch: Watch) -> Handler:
+    """How a program without a runner is."""
+
+    def judge(asked: Asked) -> Answer:
+        words = dict(each.partition("=")[::2] for each in asked.query.split("&"))
+        try:
+            start, age = int(words["start"]), float(words["age"])
+        except (KeyError, ValueError):
+            raise Refused("the question has no start=NUMBER&age=SECONDS") from None
+        return Answer(200, asdict(watch.verdict(start, age)))
+
+    return judge
+
+
 def _seconds(body: str) -> int:
     try:
         found = json.loads(body)
@@ -96,15 +112,6 @@ def _seconds(body: str) -> int:
     if type(seconds) is not int or not 0 <= seconds <= MOST_SECONDS:
         raise Refused(f'the lease is not {{"seconds": N}} with a whole N up to {MOST_SECONDS}')
     return seconds
-
-
-def _readiness(verdict: Callable[[int, float], object], asked: Asked) -> Answer:
-    words = dict(each.partition("=")[::2] for each in asked.query.split("&"))
-    try:
-        start, age = int(words["start"]), float(words["age"])
-    except (KeyError, ValueError):
-        raise Refused("the question has no start=NUMBER&age=SECONDS") from None
-    return Answer(200, asdict(verdict(start, age)))  # type: ignore[call-overload]
 
 
 def serve(path: Path, found: Mapping[tuple[str, str], Handler]) -> None:

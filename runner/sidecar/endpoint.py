@@ -46,7 +46,7 @@ class Follower:
     def __init__(
         self, port: int, declared: bool, path: Path, look: Callable[[], list[Listener]]
     ) -> None:
-        self._port, self._declared, self._path, self._look = port, declared, path, look
+        self._port, self._declared, self._path, self.look = port, declared, path, look
         self._seen: list[Listener] = []
         # Never without an endpoint: Envoy tries again while a program starts.
         self.current = Endpoint("127.0.0.1", port)
@@ -54,7 +54,7 @@ class Follower:
 
     def step(self) -> None:
         """Look once, and write when something else is chosen."""
-        now = self._look()
+        now = self.look()
         if now != self._seen:
             self._choose(now)
             self._seen = now  # only now: a choice that could not be written is made again
@@ -94,12 +94,8 @@ def document(endpoint: Endpoint) -> str:
     )
 
 
-def follow(wanted: SidecarEnvironment, directory: Path) -> Callable[[], list[Listener]]:
-    """Write the first endpoint now and follow on a thread that ends with the process.
-
-    Returns:
-        What looks where the program listens.
-    """
+def follow(wanted: SidecarEnvironment, directory: Path) -> Follower:
+    """Write the first endpoint now and follow on a thread that ends with the process."""
 
     def look() -> list[Listener]:
         # A port that is offered over TCP is for HTTP only where there is no other.
@@ -117,4 +113,4 @@ def follow(wanted: SidecarEnvironment, directory: Path) -> Callable[[], list[Lis
         time.sleep(SECONDS)
 
     threads.keep(step)
-    return look
+    return follower

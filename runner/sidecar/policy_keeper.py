@@ -93,8 +93,8 @@ class PolicyKeeper:
         """
         with self._lock:
             self._ends = time.monotonic() + seconds
+            self._lease.set()
             self._apply(replace(self._now, operator=seconds > 0))
-        self._lease.set()
 
     def step(self) -> None:
         """Wait for the end of a lease, and see to it."""

@@ -61,10 +61,10 @@ def main() -> int:
         operator.follow()
         threading.Thread(target=_tell_when_ready, daemon=True).start()
     if wanted.role == "sidecar":
-        look = endpoint.follow(wanted, config.RUN)
+        follower = endpoint.follow(wanted, config.RUN)
         paths = tcp_paths.follow(wanted, documents, config.RUN, admission)
         keeper = PolicyKeeper(admission, documents, store, config.RUN, paths)
-        control.start(wanted, keeper, look, config.RUN)
+        control.start(wanted, keeper, follower.look, config.RUN)
         names.start(wanted.project, paths.names)
     else:
         names.start(wanted.project)

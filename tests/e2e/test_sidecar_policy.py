@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent import futures
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def c(lab: Lab) -> Iterator[Service]:
 
 def _echo(server: socket.socket) -> None:
     def talk(client: socket.socket) -> None:
-        with client:
+        with client, suppress(OSError):
             while data := client.recv(100):
                 client.sendall(data)
 

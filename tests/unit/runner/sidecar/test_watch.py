@@ -14,6 +14,9 @@ import pytest
 from runner import http2, listeners
 from runner.listeners import Listener
 from runner.settings import RunnerSettings
+from runner.sidecar import control
+from runner.sidecar.control import Asked
+from runner.sidecar.refused import Refused
 from runner.sidecar.watch import Watch
 from tests.unit.runner.conftest import free_port
 
@@ -109,6 +112,17 @@ def test_another_start_is_judged_anew() -> None:
     assert not watched.verdict(2, 0.1).ready
     worker = Watch(RunnerSettings(run="worker", probation=3), list)
     assert [worker.verdict(1, age).ready for age in (1.0, 4.0)] == [False, True]
+
+
+def test_it_answers_one_question() -> None:
+    """On the control socket; all else is refused."""
+    found = control.readiness(Watch(RunnerSettings(run="worker"), list))
+    said = found(Asked("start=7&age=11.5", "")).said
+    assert isinstance(said, dict)
+    assert (said["ready"], said["message"]) == (True, "alive for more than 10 s")
+    for query in ("", "start=7", "start=x&age=1"):
+        with pytest.raises(Refused, match="start=NUMBER"):
+            found(Asked(query, ""))
 
 
 def test_what_listens_is_everybodys_but_envoys(monkeypatch: pytest.MonkeyPatch) -> None:
