@@ -41,6 +41,7 @@ def main(folder: Path, lock_path: Path, digest: str) -> list[str]:
 
 if __name__ == "__main__":
     try:
-        print("\n".join(main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])))
+        lines = main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+        sys.stdout.writelines(f"{line}\n" for line in lines)
     except IacError as error:
         sys.exit(error.render())
