@@ -34,8 +34,8 @@ def main(folder: Path, lock_path: Path, digest: str) -> list[str]:
             found="another lock file than when the stack was synthesized",
             next_step="run the command again",
         )
-    services = [app.name for app in lock.apps]
-    failed = push(Layout(folder.resolve()), lock, services, patience=PATIENCE)
+    wanted = policy.policies(lock)
+    failed = push(Layout(folder.resolve()), lock, wanted, patience=PATIENCE)
     return [f"{name}: not told who may call it ({why})" for name, why in failed.items()]
 
 

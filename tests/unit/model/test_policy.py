@@ -34,6 +34,15 @@ def test_without_a_list_every_service_may_call() -> None:
     assert found["db"].services == ("db", "lonely", "web")
 
 
+def test_while_a_deploy_goes_on_old_and_new_callers_may_call() -> None:
+    """What one of two policies lets in; everything stays everything."""
+    one = Policy({"a": (), "b": ("/x",), "c": ("/x",)}, False, ("a", "b", "c"))
+    other = Policy({"a": ("/y",), "b": ("/y", "/x"), "d": ()}, True, ("a", "b", "d"))
+    assert policy.either(one, other) == Policy(
+        {"a": (), "b": ("/x", "/y"), "c": ("/x",), "d": ()}, True, ("a", "b", "c", "d")
+    )
+
+
 def test_who_is_not_there_is_no_caller() -> None:
     """As a service that a deploy did not start, or that was removed since."""
     assert _policies(db={"web": (), "db": ()})["db"].callers == {"db": ()}

@@ -23,7 +23,10 @@ def test_a_sidecar_that_is_down_is_a_remark(workspace: Workspace, engine_double:
     """Nothing is sent to what does not run, and nobody fails over it."""
     lock = deployed(workspace.layout, app("web"), app("db"))
     policy.feed(workspace, lock)
-    assert policy.push(workspace.layout, lock, ["web"], patience=0).keys() == {"web"}
+    assert policy.push(workspace.layout, lock, model.policies(lock), patience=0).keys() == {
+        "db",
+        "web",
+    }
     assert [row.sidecar for row in policy.policy(workspace)] == ["down", "down"]
     assert policy.refresh(workspace) == []
     assert policy.stale(workspace, lock) == []
