@@ -12,7 +12,7 @@ from constructs_lib.app_environment import ENV_DIRECTORY, AppEnvironment
 from constructs_lib.app_image import AppImage, AppImageProps
 from constructs_lib.cdk import Image
 from constructs_lib.certificate_files import CertificateFiles
-from constructs_lib.envoy_sidecar import EnvoySidecar, EnvoySidecarProps, ForeignWatch
+from constructs_lib.envoy_sidecar import STOP_GRACE, EnvoySidecar, EnvoySidecarProps, ForeignWatch
 from constructs_lib.hardened_container import (
     Attachment,
     HardenedContainer,
@@ -32,11 +32,9 @@ from iac_wrapper.model.options import MIN_MEMORY_MB
 from iac_wrapper.model.tcp import ALIAS
 from iac_wrapper.model.users import GROUP, Users
 
-STOP_GRACE = 8
-"""Seconds that a program has to end when repos.yaml says nothing: the runner's own default."""
-
-STOP_MARGIN = 2
-"""Seconds that Docker waits beyond the program's: for the runner to reap and to leave."""
+STOP_MARGIN = 5
+"""Seconds that Docker waits beyond the program's: calls in flight may have used up its own, and it
+has 3 s all the same; then for the runner to reap and to leave."""
 
 TMPFS = {"/tmp": 64}  # noqa: S108 - inside the container
 """Writable memory of every app: path -> MiB. It counts as memory of the container."""
@@ -203,6 +201,7 @@ class AppWithEnvoy(Construct):
             certificate=self.certificate.mount,
             loopback_v6=facts.host.loopback_v6,
             exposed=bool(app.options.expose),
+            stop_grace=app.options.stop_grace,
             watch=None if app.has_runner else ForeignWatch(app.run, facts.probation),
         )
         return EnvoySidecar(self, "envoy", props)
@@ -231,6 +230,7 @@ class AppWithEnvoy(Construct):
             run=app.run,
             otlp_endpoint=self._facts.otlp_endpoint,
             stop_grace=options.stop_grace,
+            first_uid=users.base,
         )
         passwd = Mount(str(layout.passwd(project, app.name)), "/etc/passwd")
         props = HardenedContainerProps(

@@ -10,6 +10,7 @@ from runner import settings as environment
 from runner.lifecycle import Lifecycle
 from runner.log_ring import LogRing
 from runner.namespace import Namespace
+from runner.pair import Pair
 from runner.server import RunnerServer
 from runner.supervisor import SIGNALS, ProgramSupervisor
 
@@ -34,7 +35,10 @@ def main(argv: list[str]) -> int:
         sys.stderr.write(f"runner: cannot serve on {settings.address}: {error}\n")
         return 1
     lifecycle.subscribe(server.publish)
-    code = ProgramSupervisor(argv[1:], settings, lifecycle, ring, Namespace()).run()
+    pair = Pair(settings.envoy_uid)
+    if settings.envoy_uid:
+        pair.follow()
+    code = ProgramSupervisor(argv[1:], settings, lifecycle, ring, Namespace(), pair).run()
     ring.close()
     server.stop(0.3)
     return code

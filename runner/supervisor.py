@@ -22,6 +22,7 @@ from runner.log_ring import LogRing
 from runner.memory import KernelKills
 from runner.namespace import Namespace
 from runner.opinion import Opinion
+from runner.pair import Pair
 from runner.readiness import Choice, Readiness
 from runner.settings import RunnerSettings, child_environment
 
@@ -33,6 +34,12 @@ RESTART_DELAYS = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 
 NAMESPACE_LOST = 75
 """Our exit code when the network namespace died (EX_TEMPFAIL: try again in the new one)."""
+
+PROGRAM_GRACE = 3.0
+"""Seconds from SIGTERM to SIGKILL that a program has at least, however long calls took to end."""
+
+PEER_SECONDS = 10.0
+"""Seconds for an Envoy container that is being stopped to end, once its program has."""
 
 NAMESPACE_GRACE = 1.0
 """Seconds between noticing a dead namespace and leaving. Docker does not try again to start a
@@ -49,19 +56,21 @@ class ProgramSupervisor:
     Call `run` in the main thread, before any other thread was started with signals unblocked.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - each of the last two is what it watches
         self,
         argv: Sequence[str],
         settings: RunnerSettings,
         lifecycle: Lifecycle,
         ring: LogRing,
         namespace: Namespace,
+        pair: Pair,
     ) -> None:
         self._argv = list(argv)
         self._settings = settings
         self._lifecycle = lifecycle
         self._ring = ring
         self._namespace = namespace
+        self._pair = pair
         self._child: Child | Background | None = None
         self._choice = Choice(settings.port)
         self._kernel = KernelKills()
@@ -69,6 +78,9 @@ class ProgramSupervisor:
         self._restart_at: float | None = None
         self._kill_at: float | None = None
         self._leave_with: int | None = None
+        self._leave_at = 0.0
+        self._envoy_stops = self._namespace_lost = self._said_ended = False
+        self._draining: int | None = None  # the signal that the program gets after it
 
     def run(self) -> int:
         """Supervise; returns the exit code for our own process."""
@@ -111,16 +123,30 @@ class ProgramSupervisor:
 
     def _received(self, number: int) -> None:
         if number in _STOP:
-            self._stop(self._settings.stop_grace)
-        if self._child:
+            self._leave_at = 0.0
+            if self._kill_at is None and self._child and self._pair.say("drain"):
+                self._begin_to_leave(self._settings.stop_grace)
+                self._draining = number
+            else:
+                self._end_program(self._settings.stop_grace, number)
+        elif self._child:
             self._child.send(number)
 
-    def _stop(self, grace: float) -> None:
-        """Begin to leave: the program has `grace` seconds, a second request changes nothing."""
+    def _begin_to_leave(self, grace: float) -> None:
+        """The program has `grace` seconds; a second request changes nothing."""
         if self._kill_at is None:
             self._kill_at = time.monotonic() + grace
             self._restart_at = None
             self._lifecycle.stopping()
+
+    def _end_program(self, grace: float, number: int = signal.SIGTERM) -> None:
+        """Signal the program, whether calls to it have ended or not."""
+        self._begin_to_leave(grace)
+        if self._draining is not None:
+            self._draining = None
+            self._kill_at = max(self._kill_at or 0.0, time.monotonic() + PROGRAM_GRACE)
+        if self._child:
+            self._child.send(number)
 
     def _reap(self) -> None:
         for pid, status in process.reap():
@@ -197,22 +223,38 @@ class ProgramSupervisor:
 
     def _look_around(self) -> None:
         now = time.monotonic()
-        if self._kill_at is None and self._namespace.lost():
-            self._say("the network namespace is gone; leaving so that Docker joins the new one")
-            self._leave_with = NAMESPACE_LOST
-            self._stop(NAMESPACE_GRACE)
-            self._received(signal.SIGTERM)
+        self._look_at_envoy(now)
         if self._child:
             self._look_at_memory()
-        if self._kill_at is not None and self._child and now >= self._kill_at:
+        if self._draining is not None and (self._pair.drained or now >= (self._kill_at or 0.0)):
+            self._end_program(PROGRAM_GRACE, self._draining)
+        elif self._kill_at is not None and self._child and now >= self._kill_at:
             self._child.kill_group()
         if self._restart_at is not None and now >= self._restart_at:
             process.kill_orphans()  # a leftover worker would hold the port
             self._start()
 
+    def _look_at_envoy(self, now: float) -> None:
+        """Leave when the Envoy container does: Docker then joins this one to its next start."""
+        if not self._envoy_stops and self._pair.stop:
+            self._envoy_stops = True
+            if self._kill_at is None:
+                self._say("the Envoy container is being stopped; leaving so that Docker joins it")
+                self._leave_with, self._leave_at = NAMESPACE_LOST, now + PEER_SECONDS
+            self._end_program(PROGRAM_GRACE)
+        if not self._namespace_lost and self._namespace.lost():
+            self._namespace_lost = True
+            if self._kill_at is None:
+                self._say("the network namespace is gone; leaving so that Docker joins the new one")
+                self._leave_with = NAMESPACE_LOST
+            self._leave_at = min(now + NAMESPACE_GRACE, self._leave_at or now + NAMESPACE_GRACE)
+            self._end_program(NAMESPACE_GRACE)
+        if self._envoy_stops and not self._child and not self._said_ended:
+            self._said_ended = self._pair.say("ended")
+
     def _may_leave(self) -> bool:
-        """A dead namespace is left at the deadline, a stopped container as soon as possible."""
-        return self._leave_with is None or time.monotonic() >= (self._kill_at or 0.0)
+        """A stopped container is left as soon as possible, another one when Envoy's has gone."""
+        return self._leave_with is None or time.monotonic() >= self._leave_at
 
     def _say(self, text: str) -> None:
         self._ring.append("runner", text)

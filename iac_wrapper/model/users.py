@@ -44,6 +44,11 @@ class Users:
         return self.base + 1
 
     @property
+    def runner(self) -> int:
+        """The uid of what starts and watches the program: the program's, for now."""
+        return self.base
+
+    @property
     def block(self) -> range:
         """Every uid of the block."""
         return range(self.base, self.base + BLOCK)

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from runner.sidecar import (
@@ -19,9 +19,11 @@ from runner.sidecar import (
     privileges,
     tcp_paths,
 )
+from runner.sidecar.drain import ProgramRequests
 from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.handover import Handover
 from runner.sidecar.log import say
+from runner.sidecar.pair import Pair
 from runner.sidecar.refused import Refused
 from runner.sidecar.supervise import EnvoySupervisor
 
@@ -46,17 +48,27 @@ def main() -> int:
         say(str(error))
         return EX_CONFIG
     # Blocks signals for the threads that follow as well.
-    drain = _no_drain if operator else envoy.drain
-    supervisor = EnvoySupervisor(envoy.command(path, wanted.role), drain)
+    supervisor = EnvoySupervisor(envoy.command(path, wanted.role))
     if operator:
         operator.follow()
         threading.Thread(target=_tell_when_ready, daemon=True).start()
     if wanted.role == "sidecar":
-        endpoint.follow(wanted, config.RUN)
+        leave = _pair(wanted)
         names.start(wanted.project, tcp_paths.follow(wanted, documents, config.RUN))
     else:
+        leave = _no_drain if operator else envoy.drain
         names.start(wanted.project)
-    return supervisor.run()
+    return supervisor.run(leave)
+
+
+def _pair(wanted: SidecarEnvironment) -> Callable[[], None]:
+    """Follow the program's endpoint and its runner, if it has one; what to do in the end."""
+    requests = ProgramRequests(endpoint.follow(wanted, config.RUN), wanted.stop_grace)
+    if not wanted.runner_uid:
+        return requests.drain
+    pair = Pair(wanted.runner_uid, requests)
+    pair.serve()
+    return pair.leave
 
 
 def _prepare(wanted: SidecarEnvironment, documents: Mapping[str, str]) -> Path:

@@ -8,7 +8,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
-from constructs_lib.app_with_envoy import STOP_GRACE
+from constructs_lib.envoy_sidecar import STOP_GRACE
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.options import Options
@@ -120,6 +120,7 @@ def test_envoy_is_the_service_on_the_network(service: dict[str, Any]) -> None:
         "IAC_PORT_DECLARED": "1",
         "IAC_PROJECT": "iacnet",
         "IAC_ROLE": "sidecar",
+        "IAC_RUNNER_UID": "30004",
         "IAC_SERVICE": "svc-a",
         "IAC_SUBNET": "172.20.0.0/16",
         "IAC_TRUST_DOMAIN": "iacnet",
@@ -167,7 +168,7 @@ def test_options_of_a_service_reach_its_container() -> None:
 
     assert container["memory"] == container["memory_swap"] == 1024
     assert (container["cpu_period"], container["cpu_quota"]) == (100_000, 150_000)
-    assert container["stop_timeout"] == container["destroy_grace_seconds"] == 42
+    assert container["stop_timeout"] == container["destroy_grace_seconds"] == 45
     assert environment(container)["IAC_STOP_GRACE"] == "40"
     assert container["tmpfs"] == {
         "/tmp": "size=256m,mode=1777",  # noqa: S108
@@ -180,7 +181,7 @@ def test_without_options_everything_is_as_before(service: dict[str, Any]) -> Non
     container = only(service, "docker_container", "svc-a_app")
 
     assert container["tmpfs"] == {"/tmp": "size=64m,mode=1777"}  # noqa: S108
-    assert container["stop_timeout"] == container["destroy_grace_seconds"] == 10
+    assert container["stop_timeout"] == container["destroy_grace_seconds"] == 13
     assert runner_settings.load_runner_settings({}).stop_grace == STOP_GRACE < 10
     assert not {"cpus", "cpu_period", "cpu_quota"} & container.keys()
     assert "IAC_STOP_GRACE" not in environment(container)

@@ -430,6 +430,7 @@ from pathlib import Path
 from runner.lifecycle import Lifecycle
 from runner.log_ring import LogRing
 from runner.namespace import Namespace
+from runner.pair import Pair
 from runner.settings import RunnerSettings
 from runner.supervisor import SIGNALS, ProgramSupervisor
 signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -437,7 +438,7 @@ interfaces = lambda: {"lo", "eth0"} if Path(sys.argv[1]).exists() else {"lo"}
 namespace = Namespace(interfaces)
 print("up", flush=True)
 supervisor = ProgramSupervisor(
-    ["sleep", "60"], RunnerSettings(), Lifecycle(1), LogRing(), namespace
+    ["sleep", "60"], RunnerSettings(), Lifecycle(1), LogRing(), namespace, Pair(0)
 )
 sys.exit(supervisor.run())
 """
