@@ -21,6 +21,7 @@ from constructs_lib.hardened_container import (
 )
 from constructs_lib.labels import labels
 from constructs_lib.mesh import Mesh
+from constructs_lib.policies import RUNNER_CAPABILITIES
 from constructs_lib.volume import Volume
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.layout import container_name
@@ -241,9 +242,10 @@ class AppWithEnvoy(Construct):
             environment=tuple(environment.entries()),
             memory_mb=self._props.memory,
             cpus=options.cpus if self._props.cpus is None else self._props.cpus,
-            user=f"{users.program}:{GROUP}",
+            user=f"0:{GROUP}",
             tmpfs=_tmpfs({**_writable(app), **options.tmpfs}, users.program),
             stop_seconds=(options.stop_grace or STOP_GRACE) + STOP_MARGIN,
+            capabilities=RUNNER_CAPABILITIES,
             mounts=(passwd, values) if environment.has_references else (passwd,),
             volumes=tuple(volume.mount for volume in self.volumes),
             namespace_of=self.envoy.id,

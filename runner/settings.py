@@ -46,6 +46,16 @@ class RunnerSettings:
         return self.may_serve and (self.run == "web" or self.port_declared)
 
     @property
+    def program_uid(self) -> int | None:
+        """The uid of the program; None: it is our own."""
+        return self.first_uid or None
+
+    @property
+    def runner_uid(self) -> int | None:
+        """Our uid; None: it stays as it is."""
+        return self.first_uid + 2 if self.first_uid else None
+
+    @property
     def envoy_uid(self) -> int:
         """The uid of PID 1 of the Envoy container; 0: there is none."""
         return self.first_uid and self.first_uid + 1

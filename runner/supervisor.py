@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from runner import child as process
 from runner import udp
@@ -23,8 +24,10 @@ from runner.memory import KernelKills
 from runner.namespace import Namespace
 from runner.opinion import Opinion
 from runner.pair import Pair
-from runner.readiness import Choice, Readiness
-from runner.settings import RunnerSettings, child_environment
+from runner.readiness import Choice, OwnListeners, Readiness
+from runner.settings import RunnerSettings
+from runner.signals import SIGNALS, STOP
+from runner.starter import Starter, StarterGoneError
 
 TICK = 0.25
 """Seconds between looks at the namespace and the deadlines."""
@@ -45,10 +48,6 @@ NAMESPACE_GRACE = 1.0
 """Seconds between noticing a dead namespace and leaving. Docker does not try again to start a
 container whose namespace owner is not up, and the owner needs about half a second to come back."""
 
-_STOP = (signal.SIGTERM, signal.SIGINT)
-_PASS_ON = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH)
-SIGNALS = (*_STOP, *_PASS_ON, signal.SIGCHLD)
-
 
 class ProgramSupervisor:
     """Runs `argv` until the container is told to stop.
@@ -56,9 +55,10 @@ class ProgramSupervisor:
     Call `run` in the main thread, before any other thread was started with signals unblocked.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - each of the last two is what it watches
+    def __init__(  # noqa: PLR0913, PLR0917 - each is one thing that it works with
         self,
         argv: Sequence[str],
+        starter: Starter,
         settings: RunnerSettings,
         lifecycle: Lifecycle,
         ring: LogRing,
@@ -66,6 +66,7 @@ class ProgramSupervisor:
         pair: Pair,
     ) -> None:
         self._argv = list(argv)
+        self._starter = starter
         self._settings = settings
         self._lifecycle = lifecycle
         self._ring = ring
@@ -92,14 +93,21 @@ class ProgramSupervisor:
             self._reap()
             self._look_around()
             if self._kill_at is not None and not self._child and self._may_leave():
-                process.kill_orphans()
+                self._starter.kill_orphans()
                 return self._exit.code if self._leave_with is None else self._leave_with
 
     def _start(self) -> None:
         self._restart_at = None
         self._kernel.started()
         try:
-            self._child = Child(self._argv, child_environment(), self._ring)
+            self._child = Child(self._starter, self._ring)
+        except StarterGoneError:
+            self._say(
+                "what starts the program was ended; leaving, so that the container starts anew"
+            )
+            self._leave_with = NAMESPACE_LOST
+            self._begin_to_leave(0.0)
+            return
         except OSError as error:
             code = 126 if isinstance(error, PermissionError) else 127
             why, cause = process.why_not_started(self._argv[0], error)
@@ -113,16 +121,19 @@ class ProgramSupervisor:
 
     def _judge(self, number: int, child: Child | Background) -> None:
         """Ask for readiness as long as this start is the current one: often, then each second."""
-        readiness = Readiness(self._settings, Opinion, self._choice)
+        find = OwnListeners(self._settings, self._starter.held_below)
+        opinion = partial(Opinion, self._starter.may_have_grpc)
+        readiness = Readiness(self._settings, opinion, self._choice, find)
+        uid = os.getuid() if self._settings.program_uid is None else self._settings.program_uid
         while self._child is child:
             verdict = readiness.verdict(child.age())
             if not self._choice.served and child.age() >= self._settings.settle:
-                verdict = udp.with_udp_hint(verdict, os.getuid(), self._settings.port)
+                verdict = udp.with_udp_hint(verdict, uid, self._settings.port)
             self._lifecycle.judged(number, verdict, child.age())
             time.sleep(1.0 if verdict.ready else 0.1 if child.age() < 30 else 0.5)
 
     def _received(self, number: int) -> None:
-        if number in _STOP:
+        if number in STOP:
             self._leave_at = 0.0
             if self._kill_at is None and self._child and self._pair.say("drain"):
                 self._begin_to_leave(self._settings.stop_grace)
@@ -211,7 +222,7 @@ class ProgramSupervisor:
         """Whether the program has only forked into the background, as daemons do."""
         if how.code != 0 or self._kill_at is not None or self._settings.run == "job":
             return False
-        background = Background(time.monotonic() - age)
+        background = Background(time.monotonic() - age, self._starter)
         names = str(background)
         if not names:
             return False
@@ -231,7 +242,7 @@ class ProgramSupervisor:
         elif self._kill_at is not None and self._child and now >= self._kill_at:
             self._child.kill_group()
         if self._restart_at is not None and now >= self._restart_at:
-            process.kill_orphans()  # a leftover worker would hold the port
+            self._starter.kill_orphans()  # a leftover worker would hold the port
             self._start()
 
     def _look_at_envoy(self, now: float) -> None:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+from iac_wrapper.model import users
+from iac_wrapper.model.labels import UIDS
+from tests.e2e.conftest import Project
+from tests.support.git_server import GitServer
+from tests.support.rollouts import IDLE
 
 HTTP = """
 import base64, hashlib, http.server, os, signal, sys, threading, time
@@ -134,7 +142,8 @@ class Calls:
     def __init__(self, caller: Any, kind: str, name: str, seconds: float = 0) -> None:
         api = caller.client.api
         argv = ["/venv/bin/python", "-c", _CALLER, kind, name, str(seconds)]
-        user = "" if not caller.labels.get("org.karstkit.uids") else _user(caller)
+        # The program's: the container itself starts as another one.
+        user = users.program_of(caller.labels[UIDS])
         made = api.exec_create(caller.id, argv, user=user)
         self._output = api.exec_start(made["Id"], stream=True, demux=False)
         time.sleep(0.8)  # all of them are there
@@ -145,6 +154,54 @@ class Calls:
         return found
 
 
-def _user(caller: Any) -> str:
-    """Of the program: the container itself starts as another one."""
-    return f"{caller.labels['org.karstkit.uids'].split()[0]}:10001"
+ENTRIES = """
+- {slug: gh:acme/http, name: rude, port: 8080}
+- {slug: gh:acme/http, name: polite, port: 8080, env: {POLITE: "1"}}
+- {slug: gh:acme/grpc, name: rpc, port: 8080}
+- {slug: gh:acme/caller, run: worker}
+"""
+
+
+def start(project: Project, git_server: GitServer) -> None:
+    """Deploy a server without and one with a handler for SIGTERM, one of gRPC, and their caller."""
+    project.environment["IAC_PROBATION"] = "2"
+    wants = {"requirements.txt": "grpcio\n"}
+    git_server.repository("acme/http").commit({"main.py": HTTP})
+    git_server.repository("acme/grpc").commit({"main.py": GRPC, **wants})
+    git_server.repository("acme/caller").commit({"main.py": IDLE, **wants})
+    project.file.write_text(ENTRIES)
+    project.deploy()
+
+
+def stop_and_start(project: Project, roles: Mapping[str, str]) -> float:
+    """Stop one container of each service with calls in flight, then start all with calls waiting.
+
+    Args:
+        roles: which container, by service.
+
+    Returns:
+        How long the slowest stop took, seconds.
+    """
+    with ThreadPoolExecutor() as pool:
+        took = list(pool.map(lambda one: _stop(project, *one), roles.items()))
+    waiting = {name: Calls(project.container("caller", "app"), _kind(name), name) for name in roles}
+    for name, role in roles.items():
+        for each in dict.fromkeys((role, "app")):
+            project.container(name, each).start()
+    for name, calls in waiting.items():
+        assert calls.end()["failed"] == [], name
+    return max(took)
+
+
+def _stop(project: Project, service: str, role: str) -> float:
+    calls = Calls(project.container("caller", "app"), _kind(service), service)
+    begin = time.monotonic()
+    project.container(service, role).stop()
+    took = time.monotonic() - begin
+    result = calls.end()
+    assert (result["good"], result["failed"]) == (8, []), f"{service}/{role}"
+    return took
+
+
+def _kind(service: str) -> str:
+    return "grpc" if service == "rpc" else "http"
