@@ -124,6 +124,9 @@ def run(act):
             return
         time.sleep(0.02 if kind == 'probe' else 0)
 threads = [threading.Thread(target=run, args=(calls[n % len(calls)],)) for n in range(number)]
+if kind == 'grpc':
+    import grpc
+print('ready', flush=True)
 for one in threads: one.start()
 for one in threads: one.join()
 gap = max((b - a for a, b in zip(times, times[1:])), default=0)
@@ -146,7 +149,8 @@ class Calls:
         user = users.program_of(caller.labels[UIDS])
         made = api.exec_create(caller.id, argv, user=user)
         self._output = api.exec_start(made["Id"], stream=True, demux=False)
-        time.sleep(0.8)  # all of them are there
+        assert next(self._output).strip() == b"ready"
+        time.sleep(0.7)  # all of them are there
 
     def end(self) -> dict[str, Any]:
         """Wait for the last answer; ``good``, ``failed``, ``gap`` (seconds)."""
