@@ -249,11 +249,15 @@ def test_a_container_of_the_candidates_name_stands_in_for_a_service(lab: Lab) ->
 
 def tell(lab: Lab, name: str, callers: dict[str, list[str]] | None = None) -> Any:
     """Push a policy to a sidecar as the control plane does, or ask for it; what it says."""
+    if callers is None:
+        return asked(lab, name, ProofRequest("GET", "/iac.sidecar/policy"))
+    text = mesh_lab.policy(callers).encode()
+    return asked(lab, name, ProofRequest("PUT", "/iac.sidecar/policy", body=text))
+
+
+def asked(lab: Lab, name: str, request: ProofRequest) -> Any:
+    """What a sidecar answers the control plane, through the gateway."""
     client = Http2Client()
-    path = "/iac.sidecar/policy"
-    request = ProofRequest("GET", path)
-    if callers is not None:
-        request = ProofRequest("PUT", path, body=mesh_lab.policy(callers).encode())
     leaf = lab.secrets / "p/control-plane"
     with meet(lab.port, name, leaf, timeout=5, hello=client.hello) as meeting:
         client.attach(meeting.secure, meeting.first)
@@ -284,10 +288,13 @@ def test_a_pushed_policy_outlives_a_restart_until_there_is_another_base(
         assert tell(lab, "kept")["digest"] == pushed["digest"]
         lab.containers.pop("kept").remove(force=True)
         other = mesh_lab.policy({"a": []})
-        lab.sidecar("kept", "kept", "kept", kept=kept.name, IAC_POLICY=other)
+        foreign = {"IAC_APP_UID": "any", "IAC_RUN": "web"}
+        lab.sidecar("kept", "kept", "kept", kept=kept.name, IAC_POLICY=other, **foreign)
         lab.program("kept", mesh_lab.APP)
         eventually(lambda: check(lab.fetch("http://kept/")[0] == 200), 10)
         assert lab.fetch("http://kept/", name="b-app")[0] == 403
+        question = ProofRequest("GET", "/iac.sidecar/readiness?start=1&age=20")
+        assert asked(lab, "kept", question)["listening"] == "127.0.0.1:8080"
     finally:
         lab.containers.pop("kept").remove(force=True)
         kept.remove()
