@@ -131,7 +131,7 @@ def test_a_service_is_called_by_its_name(a: Service, b: Service, host: str) -> N
 
 def test_a_service_whose_program_does_not_answer_is_told(lab: Lab, a: Service) -> None:
     """Which service, and where the cause is said; no words of Envoy's own."""
-    lab.service("mute")
+    lab.service("mute").has_no_program()
     status, text, _ = call(a, "mute")
     assert status == 503
     assert text.startswith("service mute does not answer: ")
@@ -510,10 +510,8 @@ def test_a_gateway_that_is_stopped_lets_its_connections_end(lab: Lab, b: Service
     leaf = lab.leaf("control-plane")
     context = ssl.create_default_context(cafile=str(leaf / "ca.crt"))
     context.load_cert_chain(leaf / "tls.crt", leaf / "tls.key")
-    with (
-        socket.create_connection((gateway.ip, 15443), 5) as plain,
-        context.wrap_socket(plain, server_hostname="b"),
-    ):
+    plain = socket.create_connection((gateway.ip, 15443), 5)
+    with context.wrap_socket(plain, server_hostname="b"):
         began = time.monotonic()
         envoy.drain(ask, seconds=0.5)
         assert time.monotonic() - began >= 0.5, "while a connection is open"
