@@ -80,6 +80,10 @@ class Child:
         """Whether the end of `pid` is that of the program."""
         return pid == self.pid
 
+    def is_stopped(self) -> bool:
+        """Whether a signal has stopped it."""
+        return processes.is_stopped(self.pid)
+
     def send(self, number: int) -> None:
         """Signal the program itself."""
         with suppress(ProcessLookupError):
@@ -127,6 +131,10 @@ class Background:
         """Whether nothing is left now that `pid` has ended."""
         del pid
         return not self._starter.orphans()
+
+    def is_stopped(self) -> bool:
+        """Nobody waits for one of several."""
+        return False
 
     def send(self, number: int) -> None:
         """Signal them all."""

@@ -24,6 +24,14 @@ def name(pid: int) -> str:
     return ""
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a signal has stopped it (SIGSTOP, not a debugger): it does nothing until SIGCONT."""
+    with suppress(OSError):
+        stat = (PROC / str(pid) / "stat").read_text(errors="replace")
+        return stat.rpartition(")")[2].split()[0] == "T"  # proc(5): the name may hold anything
+    return False
+
+
 def holders(sockets: Set[int]) -> list[Path]:
     """Directories in /proc of the processes that have one of these sockets (inodes) open."""
     return [process for process in PROC.glob("[0-9]*") if sockets & (_sockets(process) or set())]

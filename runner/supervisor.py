@@ -35,6 +35,10 @@ TICK = 0.25
 RESTART_DELAYS = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Seconds before a restart, by failures in a row; the last one repeats."""
 
+STOPPED_SECONDS = 5.0
+"""How long a program may be stopped by a signal: nobody who looks into it that way needs longer
+than the moment, and its callers wait."""
+
 NAMESPACE_LOST = 75
 """Our exit code when the network namespace died (EX_TEMPFAIL: try again in the new one)."""
 
@@ -80,6 +84,7 @@ class ProgramSupervisor:
         self._kill_at: float | None = None
         self._leave_with: int | None = None
         self._leave_at = 0.0
+        self._stopped_since: float | None = None
         self._envoy_stops = self._namespace_lost = self._said_ended = False
         self._draining: int | None = None  # the signal that the program gets after it
 
@@ -180,6 +185,18 @@ class ProgramSupervisor:
         why = f"{how}, after the kernel killed one of its processes: out of memory"
         return replace(how, oom=True, why=why)
 
+    def _look_whether_stopped(self, now: float) -> None:
+        """End a program that a signal has stopped for STOPPED_SECONDS: it is started again."""
+        child = self._child
+        if child is None or not child.is_stopped():
+            self._stopped_since = None
+        elif self._stopped_since is None:
+            self._stopped_since = now
+        elif now - self._stopped_since >= STOPPED_SECONDS:
+            self._say(f"the program has been stopped for {STOPPED_SECONDS:g} s: it is ended")
+            self._stopped_since = None
+            child.kill_group()
+
     def _look_at_memory(self) -> None:
         if self._kernel.look():
             self._lifecycle.killed(self._kernel.killed)
@@ -237,6 +254,7 @@ class ProgramSupervisor:
         self._look_at_envoy(now)
         if self._child:
             self._look_at_memory()
+            self._look_whether_stopped(now)
         if self._draining is not None and (self._pair.drained or now >= (self._kill_at or 0.0)):
             self._end_program(PROGRAM_GRACE, self._draining)
         elif self._kill_at is not None and self._child and now >= self._kill_at:

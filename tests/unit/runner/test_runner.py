@@ -16,7 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from iac_wrapper.grpc_pb import controlplane_pb2 as pb
 from runner.server import MAX_READERS
-from runner.supervisor import NAMESPACE_LOST
+from runner.supervisor import NAMESPACE_LOST, STOPPED_SECONDS
 from tests.unit.runner.conftest import FAST_RECONNECT, ROOT, Start
 
 pytestmark = pytest.mark.slow
@@ -57,6 +57,17 @@ def test_job_that_ends_well_is_completed_and_stays_up(start: Start) -> None:
     assert runner.stop() == 0
     assert runner.output[0] == "out\n"
     assert "err\n" in runner.output[1]
+
+
+def test_a_program_that_is_stopped_by_a_signal_is_started_again(start: Start) -> None:
+    """It would hold its port and answer nobody."""
+    runner = start("import os; print(os.getpid(), flush=True); import time; time.sleep(60)")
+    runner.until(lambda s: s.phase == pb.RUNNING)
+    first = int(runner.log()[0][1])
+    os.kill(first, signal.SIGSTOP)
+    status = runner.until(lambda s: s.restarts == 1, seconds=STOPPED_SECONDS + 10)
+    assert status.restarts == 1
+    assert any("has been stopped for 5 s" in text for _, text in runner.log())
 
 
 def test_failing_program_is_started_again_and_counted(start: Start) -> None:
