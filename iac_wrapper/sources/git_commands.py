@@ -79,9 +79,8 @@ def network(
     Not as GIT_CONFIG_KEY_0: the user's own GIT_CONFIG_COUNT (a proxy, insteadOf) stays in force.
     """
     config = [part for setting in _NETWORK_CONFIG for part in ("-c", setting)]
-    scheme = urlsplit(remote.url).scheme
-    environment = {**ENVIRONMENT, "GIT_ALLOW_PROTOCOL": scheme}
-    if scheme == "ssh":
+    environment = {**ENVIRONMENT, "GIT_ALLOW_PROTOCOL": ":".join(_allowed(remote))}
+    if not remote.is_here:
         config += ["-c", f"core.sshCommand={ssh_command()}"]
     if remote.git_header:
         config += [f"--config-env=http.{_origin_url(remote.url)}/.extraHeader={_HEADER}"]
@@ -99,7 +98,7 @@ def network(
         return network(moved, repository, *arguments, refspecs=refspecs, timeout=timeout)
     if done.returncode:
         failure = explain(done, remote)
-        if isinstance(failure, TransientError) and _BUSY.search(done.stderr):
+        if isinstance(failure, TransientError) and _over_http(remote) and _BUSY.search(done.stderr):
             from iac_wrapper.sources import http_source
 
             failure.wait = http_source.asked_to_wait(remote.url, remote.archive_headers)
@@ -139,14 +138,27 @@ def ssh_command() -> str:
 _BUSY = re.compile(r"returned error: (429|5\d\d)")
 
 
+def _allowed(remote: Remote) -> set[str]:
+    """Schemes that git may use: the user's `insteadOf` can put https and ssh in each other's place.
+
+    Never http in place of one of these, or a program (``ext::``), or a folder.
+    """
+    scheme = urlsplit(remote.url).scheme
+    return {scheme} if remote.is_here else {scheme, "https", "ssh"}
+
+
 def _moved(done: CommandResult, remote: Remote) -> Remote | None:
     """The new place of a renamed repository, if it is on the same scheme, host and port."""
-    if not re.search(r"returned error: 30[12378]", done.stderr):
+    if not _over_http(remote) or not re.search(r"returned error: 30[12378]", done.stderr):
         return None
     from iac_wrapper.sources import http_source
 
     url = http_source.moved_on_same_origin(remote.url, remote.archive_headers)
     return replace(remote, url=url) if url else None
+
+
+def _over_http(remote: Remote) -> bool:
+    return remote.url.startswith(("http://", "https://"))
 
 
 def _origin_url(url: str) -> str:
