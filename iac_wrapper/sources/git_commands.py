@@ -42,6 +42,7 @@ _NETWORK_CONFIG = (
 ENVIRONMENT: Mapping[str, str | None] = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_ASKPASS": "",
+    "GCM_INTERACTIVE": "never",  # Git Credential Manager would open a window
     "SSH_ASKPASS": None,
     "GIT_DIR": None,
     "GIT_WORK_TREE": None,
