@@ -166,7 +166,8 @@ def _fetch_commit(remote: Remote, commit: str, repository: Path, *options: str) 
             "no such commit",
             found=f"{commit} in {remote.url}",
             expected="a commit that a branch or tag of the repository contains",
-            next_step="push the commit, or write another #ref in the slug",
+            next_step="push the commit, or write another #ref in the slug; if it is the lock's and"
+            " the branch was rewritten since, iac lock --update NAME takes what the branch is now",
         )
 
 
