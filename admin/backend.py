@@ -12,7 +12,7 @@ from admin.jobs.job import Job
 from admin.jobs.jobs import Jobs
 from admin.metrics import Metrics
 from admin.monitor import Monitor
-from admin.renewals import Renewals
+from admin.renewals import LeafRenewals, Renewals
 from admin.schedules import Schedules
 from admin.webhooks.replay import Replays
 from admin.webhooks.signature import check_secrets
@@ -39,6 +39,7 @@ class Backend:
     replays: Replays
     engine: EngineProbe
     renewals: Renewals
+    leaf_renewals: LeafRenewals
     schedules: Schedules
     started: threading.Event = field(default_factory=threading.Event)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -83,6 +84,7 @@ class Backend:
             replays=Replays(folder / "deliveries"),
             engine=EngineProbe(settings),
             renewals=Renewals(layout, settings),
+            leaf_renewals=LeafRenewals(layout, settings),
             schedules=Schedules(layout, settings),
         )
 
@@ -101,6 +103,7 @@ class Backend:
         self.started.set()
         self.monitor.start()
         self.renewals.start()
+        self.leaf_renewals.start()
         self.schedules.start()
         return interrupted
 
@@ -119,5 +122,6 @@ class Backend:
         going_on = self.jobs.close()  # first: readers wait for it
         self.monitor.stop()
         self.renewals.stop()
+        self.leaf_renewals.stop()
         self.schedules.stop()
         return going_on

@@ -89,6 +89,7 @@ class GrpcServer:
             name=CONTROL_PLANE,
             trust_domain=self._trust_domain,
             owner_uid=os.getuid(),
+            lifetime=self._backend.settings.leaf_lifetime,
         )
         pair = (leaf.key.read_bytes(), leaf.certificate.read_bytes())
         return grpc.ssl_server_certificate_configuration([pair], leaf.trusted.read_bytes())

@@ -8,7 +8,6 @@ Envoy's bootstrap, the others are what it watches.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +75,19 @@ STRANGERS = (
 )
 """Callers that could not prove who they are: (CEL, what their line in the log says)."""
 
+UNREACHED_HEADER = "x-iac-unreached"
+"""By it a callee's Envoy tells the caller's that a request did not reach the program."""
+
+PATIENCE_RETRIES = 20
+"""Of a caller: 9 s in the mean, as each pause is a random part of 0.1 to 1 s that doubles."""
+
+UNREACHED = (
+    f"{_DETAILS}.contains('connection_failure')",
+    f"{_DETAILS} == 'no_healthy_upstream'",
+)
+"""Answers of a callee's Envoy (CEL) to a request that has not reached the program: nothing accepts
+there, or no new request shall come, because one of the two containers is being stopped."""
+
 INBOUND_SENTENCES = (
     # Between two Envoys an accepted WebSocket is a 200: passed on, another 200 would become a 101.
     (
@@ -95,11 +107,14 @@ INBOUND_SENTENCES = (
         None,
         "%DOWNSTREAM_PEER_URI_SAN% may not call this on service ${service}",
     ),
-    (
-        f"{_DETAILS}.contains('connection_failure')",
-        None,
-        "service ${service} does not answer: nothing accepts connections there"
-        " (`iac health` says why)",
+    *(
+        (
+            condition,
+            None,
+            "service ${service} does not answer: nothing accepts connections there"
+            " (`iac health` says why)",
+        )
+        for condition in UNREACHED
     ),
     (
         f"{_DETAILS}.contains('protocol_error')",
@@ -191,14 +206,6 @@ def not_exactly(word: str) -> list[str]:
     return [*other, f"(?i){word}.+"]
 
 
-def _callers() -> list[str]:
-    """Who may open a TCP connection, as matchers of a name in a certificate: everybody in the mesh
-    but the ingress, which passes on HTTP alone."""
-    domain = spiffe_id("${trust_domain}", "")
-    names = (json.dumps(domain + each) for each in not_exactly("ingress"))
-    return [f"safe_regex: {{google_re2: {{}}, regex: {name}}}" for name in names]
-
-
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -224,10 +231,12 @@ def _environment() -> Environment:
         hop_headers=HOP_HEADERS,
         name=NAME,
         own_answers=OWN_ANSWERS,
+        unreached=UNREACHED,
+        unreached_header=UNREACHED_HEADER,
+        patience_retries=PATIENCE_RETRIES,
         strangers=STRANGERS,
         not_an_offer=NOT_AN_OFFER,
         not_asked_by_us=NOT_ASKED_BY_US,
-        callers=_callers(),
         inbound_sentences=INBOUND_SENTENCES,
         outbound_sentences=OUTBOUND_SENTENCES,
         operator_sentences=OPERATOR_SENTENCES,

@@ -11,13 +11,15 @@ from constructs_lib.hardened_container import (
     HardenedContainer,
     HardenedContainerProps,
     Mount,
+    VolumeMount,
 )
 from constructs_lib.labels import labels
 from iac_wrapper.files.layout import container_name
 from iac_wrapper.model import envoy_container
-from iac_wrapper.model.mesh import DNS_OPTIONS, LOOPBACK_V6
+from iac_wrapper.model.mesh import DNS_OPTIONS, LOOPBACK_V6, STATE_DIRECTORY
 from iac_wrapper.model.options import Run
-from iac_wrapper.model.users import Users
+from iac_wrapper.model.policy import POLICY, Policy
+from iac_wrapper.model.users import Users, volume_name
 
 CAPABILITIES, MEMORY_MB = envoy_container.CAPABILITIES, envoy_container.MEMORY_MB
 
@@ -26,6 +28,13 @@ HOSTS = (("host.docker.internal", "host-gateway"),)
 joins a network namespace shares the hosts file of its owner."""
 
 STOP_SECONDS = envoy_container.STOP_SECONDS
+
+STOP_GRACE = 8
+"""Seconds that calls in flight, and then the program, have to end when repos.yaml says nothing: the
+default of the init and of the runner."""
+
+STOP_MARGIN = 8
+"""Seconds that Docker waits beyond that: the program has 3.5 s to end, then Envoy has 4 s."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,8 @@ class EnvoySidecarProps:
     where the program is expected, `port_declared` whether repos.yaml says so. `max_headers` and
     `max_headers_kb` (KiB) bound the headers of a request or response; `loopback_v6` gives the
     namespace ``::1``. `tcp` are the ports that it offers over TCP, `tcp_only`: it offers no HTTP.
-    `exposed` lets the ingress call. `watch`: its program has no runner.
+    `policy` says who may call. `stop_grace` is how long calls in flight may take at a stop,
+    seconds, None for the init's own. `watch`: its program has no runner.
     """
 
     project: str
@@ -63,9 +73,10 @@ class EnvoySidecarProps:
     attachment: Attachment
     certificate: Mount
     loopback_v6: bool
+    policy: Policy
     tcp: tuple[int, ...] = ()
     tcp_only: bool = False
-    exposed: bool = False
+    stop_grace: int | None = None
     watch: ForeignWatch | None = None
 
 
@@ -86,9 +97,11 @@ class EnvoySidecar(HardenedContainer):
                 memory_mb=MEMORY_MB,
                 user="0:0",
                 tmpfs=envoy_tmpfs(props.users),
-                stop_seconds=STOP_SECONDS,
+                stop_seconds=(props.stop_grace or STOP_GRACE) + STOP_MARGIN,
                 capabilities=CAPABILITIES,
                 mounts=(props.certificate,),
+                volumes=(VolumeMount(volume_name(props.users), STATE_DIRECTORY),),
+                base=(f"{POLICY}={props.policy.text}",),
                 attachment=props.attachment,
                 hostname=props.service,
                 hosts=HOSTS,
@@ -99,8 +112,9 @@ class EnvoySidecar(HardenedContainer):
 
 
 def _environment(props: EnvoySidecarProps) -> tuple[str, ...]:
-    exposed = {"IAC_EXPOSED": 1} if props.exposed else {}
     watch = props.watch
+    grace = {} if props.stop_grace is None else {"IAC_STOP_GRACE": props.stop_grace}
+    runner = {} if watch else {"IAC_RUNNER_UID": props.users.runner}
     judged = {"IAC_PROBATION": watch.probation, "IAC_RUN": watch.run or ""} if watch else {}
     return envoy_environment(
         "sidecar",
@@ -115,8 +129,9 @@ def _environment(props: EnvoySidecarProps) -> tuple[str, ...]:
         IAC_SERVICE=props.service,
         IAC_TRUST_DOMAIN=props.trust_domain,
         **_offer(props),
-        **exposed,
+        **grace,
         **judged,
+        **runner,
     )
 
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from constructs import Construct
 
@@ -85,6 +86,8 @@ class HardenedContainerProps:
     namespace, `dns_opts` options of its resolv.conf. `entrypoint` and `command` take the place of
     the image's. Without `processes_by_uid`, where a uid is not one container's alone, the engine is
     told a limit (`engine_changes.bound`); what `ends` is not started again after exit code 0.
+    `base` are further lines of the environment: what the container begins with and is told anew
+    while it runs, so that another value makes no other container.
     """
 
     name: str
@@ -111,6 +114,7 @@ class HardenedContainerProps:
     ends: bool = False
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    base: tuple[str, ...] = ()
     log_opts: Mapping[str, str] = field(
         default_factory=lambda: {"max-size": "10m", "max-file": "3"}
     )
@@ -126,7 +130,7 @@ class HardenedContainer(Container):
             name=props.name,
             image=props.image,
             labels=_labels({**props.labels, FIXED: _fixed(props)}),
-            env=list(props.environment),
+            env=sorted((*props.environment, *map(literal, props.base))),
             user=props.user,
             hostname=props.hostname,
             host=[ContainerHost(host=name, ip=address) for name, address in props.hosts] or None,
@@ -157,7 +161,7 @@ class HardenedContainer(Container):
             destroy_grace_seconds=props.stop_seconds,
             log_driver="json-file",
             log_opts=dict(props.log_opts),
-            lifecycle=_lifecycle(props.attachment),
+            lifecycle=_lifecycle(props),
         )
 
 
@@ -180,7 +184,9 @@ def _fixed(props: HardenedContainerProps) -> str:
     """
     mounts = [{"type": "bind", "read_only": True, **asdict(mount)} for mount in props.mounts]
     mounts += [{"type": "volume", "read_only": False, **asdict(each)} for each in props.volumes]
-    values = {"init": INIT, "mounts": mounts, "tmpfs": dict(props.tmpfs)}
+    values: dict[str, Any] = {"init": INIT, "mounts": mounts, "tmpfs": dict(props.tmpfs)}
+    if props.base:
+        values |= {"env": list(props.environment)}
     if props.cpus is not None:
         values |= {"cpu_period": CPU_PERIOD, "cpu_quota": _quota(props.cpus)}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
@@ -220,11 +226,14 @@ def _port(port: Publication) -> ContainerPorts:
     )
 
 
-def _lifecycle(attachment: Attachment | None) -> TerraformResourceLifecycle | None:
-    """Follow the network when it is replaced: its name stays, so no attribute would tell."""
-    if attachment is None:
+def _lifecycle(props: HardenedContainerProps) -> TerraformResourceLifecycle | None:
+    """Follow the network when it is replaced: its name stays, so no attribute would tell. With a
+    `base` the environment makes no new container: `_fixed` has the rest of it."""
+    if props.attachment is None:
         return None
-    network = attachment.network
+    network = props.attachment.network
     # As text: for a construct cdktf writes "${…}" here, which Terraform refuses in this place.
     address = f"{network.terraform_resource_type}.{network.friendly_unique_id}"
-    return TerraformResourceLifecycle(replace_triggered_by=[address])
+    return TerraformResourceLifecycle(
+        replace_triggered_by=[address], ignore_changes=["env"] if props.base else None
+    )

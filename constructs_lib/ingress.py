@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os.path
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from constructs import Construct
 
@@ -25,6 +23,7 @@ from constructs_lib.hardened_container import (
     Publication,
 )
 from constructs_lib.labels import labels
+from constructs_lib.local_command import address, local_command
 from constructs_lib.mesh_props import MeshProps
 from iac_wrapper.files.layout import ingress_name
 from iac_wrapper.model import ingress
@@ -37,7 +36,7 @@ ROUTES_ID = "iac_ingress_routes"
 MEMORY_MB = 512
 """Anybody may connect: twice a sidecar's. Its Envoy refuses requests before that is used up."""
 
-_WRITER = "iac_wrapper.operations.ingress_files"
+WRITER = "iac_wrapper.operations.ingress_files"
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class IngressRoutes(DataResource):
             provisioners=[
                 LocalExecProvisioner(
                     type="local-exec",
-                    interpreter=writer(props.mesh),
+                    interpreter=local_command(props.mesh, WRITER),
                     command=serves.digest,
                 )
             ],
@@ -80,22 +79,6 @@ class IngressRoutes(DataResource):
     def after(self, resources: Sequence[TerraformResource]) -> None:
         """Write the files when these are there: nobody is sent to a service that is not."""
         self.depends_on = [*(self.depends_on or ()), *map(address, resources)]
-
-
-def address(resource: TerraformResource) -> str:
-    """What Terraform calls a resource."""
-    return f"{resource.terraform_resource_type}.{resource.friendly_unique_id}"
-
-
-def writer(facts: MeshProps) -> Sequence[str]:
-    """The command that writes the files, but for its last argument, the hash."""
-    directory = facts.outdir / "stacks" / facts.lock.project
-
-    def seen_from_there(path: Path) -> str:
-        return os.path.relpath(path, directory)
-
-    folder, lock = seen_from_there(facts.layout.root), seen_from_there(facts.lock_path)
-    return [facts.python, "-P", "-m", _WRITER, folder, lock]
 
 
 class Ingress(HardenedContainer):

@@ -9,7 +9,7 @@ from iac_wrapper.model.labels import PROJECT, ROLE, SERVICE, SLUG, UIDS
 from iac_wrapper.model.redact import Redactor
 from iac_wrapper.model.users import Users, label_value
 
-Role = Literal["app", "envoy", "gateway", "ingress", "network", "routes"]
+Role = Literal["app", "envoy", "gateway", "ingress", "network", "policies", "routes"]
 
 
 def labels(

@@ -21,12 +21,15 @@ from constructs_lib.cdk import (
     TerraformResource,
     TerraformStack,
 )
+from constructs_lib.envoy_sidecar import EnvoySidecar
 from constructs_lib.gateway import Gateway, GatewayProps
 from constructs_lib.hardened_container import Attachment
-from constructs_lib.ingress import INGRESS_ID, Ingress, IngressProps, address, writer
+from constructs_lib.ingress import INGRESS_ID, WRITER, Ingress, IngressProps
 from constructs_lib.labels import labels
+from constructs_lib.local_command import address, local_command
 from constructs_lib.mesh_props import MeshProps
 from constructs_lib.policies import Granted
+from constructs_lib.policy_push import POLICIES_ID, PolicyPush
 from constructs_lib.policy_validation import PolicyValidation
 from constructs_lib.text import literal
 from iac_wrapper.errors import ConfigError
@@ -71,6 +74,8 @@ class Mesh:
         )
         self.gateway = self._gateway()
         self.ingress = self._ingress()
+        self.policies = PolicyPush(stack, POLICIES_ID, self.props)
+        self.policies.after([self.gateway])
         self._record = literal(lock_file.dump(self.props.lock))
         # The lock goes into the state: it says what is deployed, whoever applied it.
         output = TerraformOutput(stack, "iac_lock", value=self._record)
@@ -96,6 +101,7 @@ class Mesh:
                 next_step="take one of them out of main.py",
             )
         self._members[service] = resources
+        self.policies.after([each for each in resources if isinstance(each, EnvoySidecar)])
         if self.ingress and self.props.app(service).options.expose:
             self.ingress.routes.after(resources)
 
@@ -150,6 +156,7 @@ class Mesh:
             project=project,
             mountable=[str(folder) for folder in mountable],
             own=self._addresses(),
+            commands=self._commands(),
             ingress=self._ingress_rules(),
             granted={app.name: _granted(app) for app in self.props.lock.apps if app.foreign},
         )
@@ -169,12 +176,22 @@ class Mesh:
         return policies.IngressRules(
             folder=str(self.props.layout.ingress(project)),
             published={(port, address) for _, port, address in serves.published},
-            command=(*writer(self.props), serves.digest),
         )
+
+    def _commands(self) -> dict[str, Sequence[str]]:
+        """What an apply may run, by the address of what runs it."""
+        found: dict[str, Sequence[str]] = {address(self.policies): self.policies.command}
+        serves = self.props.ingress
+        if serves and self.ingress:
+            command = (*local_command(self.props, WRITER), serves.digest)
+            found[address(self.ingress.routes)] = command
+        return found
 
     def _addresses(self) -> set[str]:
         """Of everything that is the mesh's, as Terraform names it."""
-        shared: tuple[TerraformResource, ...] = (self.network, self.sidecar_image, self.gateway)
+        shared: tuple[TerraformResource, ...] = (
+            *(self.network, self.sidecar_image, self.gateway, self.policies),
+        )
         if self.ingress:
             shared += (self.ingress, self.ingress.routes)
         members = (each for resources in self._members.values() for each in resources)

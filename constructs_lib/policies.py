@@ -15,10 +15,16 @@ from typing import Any
 
 from iac_wrapper.files.layout import volume_name
 from iac_wrapper.model import labels
+from iac_wrapper.model.mesh import STATE_DIRECTORY
 from iac_wrapper.model.redact import Redactor
+from iac_wrapper.model.users import GROUP
 
 KEPT_CAPABILITIES = frozenset({"CAP_NET_ADMIN", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID"})
-"""What an Envoy container's init may keep at its start; an app keeps nothing."""
+"""What an Envoy container's init may keep at its start."""
+
+RUNNER_CAPABILITIES = ("CAP_KILL", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID")
+"""What PID 1 of an app's container has at its start, as root: to become two other users. Then it
+keeps CAP_KILL, to end the program; the program has none."""
 
 _EXPOSED = "looks like a key, token or password, expected a reference ${NAME} in repos.yaml"
 
@@ -27,12 +33,11 @@ _Json = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class IngressRules:
-    """What the ingress may do beyond others: see the `folder` of its files, publish ports (port,
-    address), and have the `command` run that writes the files."""
+    """What the ingress may do beyond others: see the `folder` of its files and publish ports (port,
+    address)."""
 
     folder: str
     published: Collection[tuple[int, str]]
-    command: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,10 @@ class Granted:
     capabilities: frozenset[str] = frozenset()
 
 
+_RUNNER_USER = f"0:{GROUP}"
+
 _NOTHING = Granted()
+_RUNNER = Granted(root=True, capabilities=frozenset(RUNNER_CAPABILITIES))
 
 
 def violations(  # noqa: PLR0913 - keywords, two of them with defaults
@@ -53,6 +61,7 @@ def violations(  # noqa: PLR0913 - keywords, two of them with defaults
     project: str,
     mountable: Sequence[str],
     own: Collection[str],
+    commands: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ingress: IngressRules | None = None,
     granted: Mapping[str, Granted] = MappingProxyType({}),
 ) -> list[str]:
@@ -63,6 +72,7 @@ def violations(  # noqa: PLR0913 - keywords, two of them with defaults
         project: the name that labels must carry.
         mountable: the directories on the host below which mounts may lie.
         own: the addresses (``docker_container.x``) of the project's own resources.
+        commands: what an apply runs on this machine, by the address of the resource that does it.
         ingress: None if there is none.
         granted: what apps have more than those of ours, by service.
     """
@@ -74,7 +84,7 @@ def violations(  # noqa: PLR0913 - keywords, two of them with defaults
                 found += [f"{address}: {text}" for text in _pretence(body)]
                 continue
             found += [f"{address}: {text}" for text in _labels(kind, body, project)]
-            found += [f"{address}: {text}" for text in _commands(kind, body, ingress)]
+            found += [f"{address}: {text}" for text in _commands(body, commands.get(address))]
             if kind == "docker_container":
                 more = _granted(body, granted)
                 found += [
@@ -96,17 +106,17 @@ def _labels(kind: str, body: _Json, project: str) -> Iterator[str]:
         yield f"label {labels.PROJECT} is {present[labels.PROJECT]!r}, expected {project!r}"
 
 
-def _commands(kind: str, body: _Json, ingress: IngressRules | None) -> Iterator[str]:
+def _commands(body: _Json, command: Sequence[str] | None) -> Iterator[str]:
     """Commands that an apply runs on this machine."""
-    wanted = ["local-exec"] if ingress and kind == labels.DATA else []
+    wanted = ["local-exec"] if command else []
     found = [name for one in body.get("provisioner", ()) for name in one]
     if found != wanted:
         yield f"has the provisioners {found}, expected {wanted}"
     for one in body.get("provisioner", ()):
         run = one.get("local-exec", {})
         argv = (*run.get("interpreter", ()), run.get("command"))
-        if not ingress or argv != tuple(ingress.command) or run.keys() - _RUN:
-            yield "runs another command than the one that writes the ingress's files"
+        if not command or argv != tuple(command) or run.keys() - _RUN:
+            yield "runs another command than its own of KarstKit"
 
 
 _RUN = {"interpreter", "command"}
@@ -129,7 +139,9 @@ def _present(body: _Json) -> dict[str, str]:
 def _granted(body: _Json, granted: Mapping[str, Granted]) -> Granted:
     if "app" not in _roles(body):
         return _NOTHING
-    return granted.get(labels.of(body).get(labels.SERVICE, ""), _NOTHING)
+    present = labels.of(body)
+    default = _NOTHING if labels.FOREIGN in present else _RUNNER
+    return granted.get(present.get(labels.SERVICE, ""), default)
 
 
 def _container(
@@ -161,6 +173,8 @@ def _privileges(body: _Json, granted: Granted) -> Iterator[str]:
     for option in body.get("security_opts", ()):
         if option.endswith(("unconfined", "disable", ":false", "=false")):
             yield f"loosens the kernel's confinement with {option}, expected it left out"
+    if granted is _RUNNER and body.get("user") != _RUNNER_USER:
+        yield f"starts user code as {body.get('user')!r}, expected the runner, as {_RUNNER_USER}"
     is_root = body.get("user", "").split(":")[0] in {"", "0", "root"}
     if "app" in _roles(body) and is_root and not granted.root:
         yield "runs user code as root, expected another user"
@@ -202,11 +216,20 @@ def _host_access(body: _Json, mountable: Sequence[str], folder: str) -> Iterator
 
 
 def _data(body: _Json, project: str) -> Iterator[str]:
-    """A volume is written by the one program that it belongs to."""
-    service = _present(body).get(labels.SERVICE, "")
+    """A volume is written by the one program that it belongs to, or by the sidecar whose it is."""
+    present = _present(body)
     for mount in _mounts(body, "volume"):
-        name, own = mount.get("source", ""), volume_name(project, service, "")
-        if "app" not in _roles(body):
+        name, own = mount.get("source", ""), volume_name(
+            project, present.get(labels.SERVICE, ""), ""
+        )
+        if "envoy" in _roles(body):
+            kept = (
+                "karstkit-uids-" + present.get(labels.UIDS, "").partition(" ")[0],
+                STATE_DIRECTORY,
+            )
+            if (name, mount.get("target")) != kept:
+                yield f"mounts volume {name}, expected {kept[0]} at {kept[1]} only"
+        elif "app" not in _roles(body):
             yield f"mounts volume {name}, expected volumes for programs only"
         elif not name.startswith(own) or "-" in name.removeprefix(own):
             yield f"mounts volume {name}, expected one of its own: {own}<name>"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from iac_wrapper.model import labels
+from iac_wrapper.model.mesh import STATE_DIRECTORY
 from provider import schema
 from provider.container_api import to_api
 
@@ -35,8 +36,10 @@ class PlannedContainer:
 
     @property
     def holds_data(self) -> bool:
-        """Whether it writes to a volume or to the host: two at a time could spoil that."""
+        """Whether it writes to a volume or to the host: two at a time could spoil that. What two
+        sidecars of a service keep has names of their own."""
         mounts = self.values.get("mounts") or ()
+        mounts = [mount for mount in mounts if mount.get("target") != STATE_DIRECTORY]
         return bool(self.values.get("volumes")) or not all(m["read_only"] for m in mounts)
 
 

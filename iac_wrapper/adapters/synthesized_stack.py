@@ -24,13 +24,18 @@ def changed_services(stack: Path, plan: TerraformPlan) -> frozenset[str]:
 
 def touches_only(stack: Path, plan: TerraformPlan, services: Collection[str]) -> bool:
     """Whether everything that `plan` changes belongs to `services`, the images that they run in
-    included."""
+    included. That policies are sent touches nobody."""
     resources = json.loads((stack / "cdk.tf.json").read_text(encoding="utf-8"))["resource"]
     own = {
         f"{kind}.{name}"
         for kind in ("docker_container", "docker_image")
         for name, body in resources.get(kind, {}).items()
         if {**labels.of(body), **labels.of_build(body)}.get(labels.SERVICE) in services
+    }
+    own |= {
+        f"{labels.DATA}.{name}"
+        for name, body in resources.get(labels.DATA, {}).items()
+        if labels.of_data(body).get(labels.ROLE) == labels.POLICIES
     }
     return all(change.address in own for change in plan.changes)
 

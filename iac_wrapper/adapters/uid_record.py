@@ -1,6 +1,6 @@
 """Which uids belong to which service: the record, kept on the Docker engine itself.
 
-An entry is an empty volume named after the block's first uid. Creating one is the engine's atomic
+An entry is a volume named after the block's first uid. Creating one is the engine's atomic
 "make it or show me whose it is", so that two checkouts, users or machines that deploy to one
 engine at the same time cannot take the same block. Containers and data volumes carry the same
 label: where `docker volume prune` has removed the entry, they still say that the block is taken.
@@ -18,7 +18,6 @@ from iac_wrapper.adapters.engine import Engine
 from iac_wrapper.model import labels, users
 from iac_wrapper.model.users import Users
 
-_PREFIX = "karstkit-uids-"
 _SUBUID = Path("/etc/subuid")
 
 
@@ -36,7 +35,7 @@ def labels_in_use(engine: Engine) -> list[str]:
 def claim(engine: Engine, block: Users, project: str, service: str) -> bool:
     """Enter `block` for a service; True if it is the service's now (or was already)."""
     wanted = {labels.UIDS: users.label_value(block, project, service)}
-    name = f"{_PREFIX}{block.base}"
+    name = users.volume_name(block)
     made = engine.call(lambda api: api.create_volume(name, labels=wanted))
     return (made["Labels"] or {}).get(labels.UIDS) == wanted[labels.UIDS]
 
@@ -48,8 +47,9 @@ def release(engine: Engine, project: str, keep: Collection[str] = ()) -> None:
     """
     stay = {f"{project}/{service}" for service in (*keep, *engine.volumes(project).values())}
     for volume in engine.call(_volumes):
-        owner = volume["Labels"][labels.UIDS].partition(" ")[2]
-        ours = volume["Name"].startswith(_PREFIX) and owner.startswith(f"{project}/")
+        base, _, owner = volume["Labels"][labels.UIDS].partition(" ")
+        is_entry = base.isdecimal() and volume["Name"] == users.volume_name(Users(int(base)))
+        ours = is_entry and owner.startswith(f"{project}/")
         if ours and owner not in stay:
             _remove(engine, volume["Name"])
 

@@ -6,6 +6,7 @@ Operations are imported inside the verbs: `iac --help` must not pay for grpc or 
 # The imports add their verbs to `main`.
 from iac_wrapper.cli import (
     begin,
+    certs,
     change,
     describe,
     detect,
@@ -20,6 +21,7 @@ from iac_wrapper.cli.group import main
 
 __all__ = [
     "begin",
+    "certs",
     "change",
     "describe",
     "detect",

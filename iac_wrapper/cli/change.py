@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ import click
 
 from iac_wrapper.cli import ask, render
 from iac_wrapper.cli.group import columns, dumps, verb
-from iac_wrapper.errors import CertificateError, ConfigError, IacError
+from iac_wrapper.errors import ConfigError, IacError
 from iac_wrapper.model.plain import plain
 
 if TYPE_CHECKING:
@@ -205,47 +204,6 @@ def destroy(workspace: Workspace, as_json: bool, yes: bool, volumes: bool, if_ex
     if found.empty:
         text = f"There is no project {workspace.project}."
     click.echo(dumps(data) if as_json else text)
-
-
-@verb
-@click.argument("hosts", nargs=-1, metavar="[HOST]...")
-@click.option("--force", is_flag=True, help="Renew what is not due, and wait after no failure.")
-@click.option("--all", "everything", is_flag=True, help="Every project of this folder.")
-def renew(
-    workspace: Workspace, as_json: bool, hosts: tuple[str, ...], force: bool, everything: bool
-) -> None:
-    """Renew certificates of public hosts that are due; exit with 4 if one cannot be had.
-
-    A deploy, `iac admin serve` and the systemd timer iac-renew do the same.
-    """
-    from iac_wrapper.adapters import state
-    from iac_wrapper.operations.public_certificates import renew as operation
-
-    if everything and hosts:
-        raise click.UsageError("name hosts, or --all: every project")
-    projects = state.projects(workspace.layout) if everything else [workspace.project]
-    found, errors = {}, {}
-    for project in projects:
-        try:
-            found[project] = operation(replace(workspace, project=project), hosts, force=force)
-        except IacError as error:  # of one project, which is not to keep others from renewing
-            if not everything:
-                raise
-            errors[project] = error
-    results = [result for each in found.values() for result in each]
-    data = {project: [result.to_dict() for result in each] for project, each in found.items()}
-    text = dumps({"projects": data}) if as_json else plain(render.certificates_table(results))
-    click.echo(text)
-    sys.stdout.flush()
-    for result in results:
-        if result.error:
-            click.echo(plain(str(result.error)), err=True)
-    for project, failure in errors.items():
-        click.echo(plain(f"project {project}: {failure}"), err=True)
-    if not all(result.good for result in results):
-        sys.exit(CertificateError.exit_code)
-    if errors:
-        sys.exit(next(iter(errors.values())).exit_code)
 
 
 @verb

@@ -79,6 +79,19 @@ def services(workspace: Workspace, as_json: bool) -> None:
         click.echo(plain("\n".join([table, *notes])))
 
 
+@verb
+def policy(workspace: Workspace, as_json: bool) -> None:
+    """Show who may call whom, by which rules, and who did since the sidecars started."""
+    from iac_wrapper.operations.policy import policy as operation
+
+    rows = operation(workspace)
+    if as_json:
+        found = [row.to_dict() for row in rows]
+        click.echo(dumps({"project": workspace.project, "services": found}))
+    else:
+        click.echo(plain(render.policy_table(rows)))
+
+
 def _browse(url: str, as_json: bool) -> None:
     """Say the URL and show it, where there is something to show it with."""
     click.echo(dumps({"url": url}) if as_json else url)

@@ -20,6 +20,7 @@ from iac_wrapper.model.text_table import text_table
 
 if TYPE_CHECKING:
     from iac_wrapper.operations.destroy import DestroyResult
+    from iac_wrapper.operations.policy import PolicyRow
     from iac_wrapper.operations.schedules import State as ScheduleState
     from iac_wrapper.operations.services import ServiceRow
     from iac_wrapper.operations.volume_copies import Copied
@@ -307,6 +308,37 @@ def _in_common(services: Sequence[tuple[ResolvedApp, str]]) -> list[str]:
         return [f"Identities: {identity}<service>."]
     image = ours[0].image.rpartition(":")[0].removesuffix(ours[0].group)
     return [f"Identities: {identity}<service>. Images: {image}<service>:<image>."]
+
+
+def policy_table(rows: Sequence[PolicyRow]) -> str:
+    """A line for each service and caller of it; then what is to be known of sidecars."""
+    found = [("SERVICE", "CALLER", "MAY CALL", "CALLS")]
+    for row in rows:
+        said = row.to_dict()
+        for caller in said["callers"]:
+            rules = ", ".join(caller["rules"]) or "everything"
+            calls = "-" if caller["calls"] is None else str(caller["calls"])
+            may = rules if caller["allowed"] else "nothing any more"
+            found.append((row.service, caller["name"], may, calls))
+        if row.policy.ingress:
+            calls = str(said["others"].get(INGRESS, 0)) if row.state else "-"
+            found.append((row.service, INGRESS, "everything over HTTP", calls))
+    return "\n".join([text_table(found), *_policy_notes(rows)])
+
+
+def _policy_notes(rows: Sequence[PolicyRow]) -> Iterator[str]:
+    for row in rows:
+        if row.state and row.state.refused:
+            yield f"{row.service}: refused {row.state.refused} since its sidecar started"
+    words = {
+        "another policy": "holds another policy than what is deployed; iac heal tells it",
+        "earlier version": "is of an earlier version and lets everybody of the project in;"
+        " iac deploy replaces it",
+        "down": "does not answer",
+    }
+    for row in rows:
+        if row.sidecar != "current":
+            yield f"{row.service}: its sidecar {words[row.sidecar]}"
 
 
 def _url_lines(service: ServiceReport) -> Iterator[str]:

@@ -59,6 +59,7 @@ def spec(name: str, said: KeyValues, reader: Reader, base: Path | None, where: s
         where=where,
         base=folder(said, base),
         needs_where=reader.where(said["needs"].node) if "needs" in said else "",
+        allow_where=reader.where(said["allow"].node) if "allow" in said else "",
     )
 
 

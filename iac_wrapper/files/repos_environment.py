@@ -18,7 +18,7 @@ from iac_wrapper.files.repos_entry import entry_specs
 from iac_wrapper.files.repos_merge import check_unique, near
 from iac_wrapper.files.repos_values import KeyValues, check_together, over, with_defaults
 from iac_wrapper.files.yaml_nodes import Reader
-from iac_wrapper.model import needs
+from iac_wrapper.model import needs, policy
 from iac_wrapper.model.app import AppSpec
 from iac_wrapper.model.limits import MAX_ENTRIES
 
@@ -112,6 +112,7 @@ def _checked(found: list[AppSpec], reader: Reader) -> list[AppSpec]:
         )
     check_unique((spec.name, spec.slug.text, spec.where) for spec in found)
     needs.check({s.name: needs.Needing(s.options.needs, s.needs_where) for s in found})
+    policy.check({s.name: policy.Granting(s.options.allow, s.allow_where) for s in found})
     return found
 
 

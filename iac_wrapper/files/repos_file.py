@@ -175,7 +175,7 @@ def _from_json(value: object, where: str, base: Path) -> list[AppSpec]:
         if source(entry.said) is None:
             raise reader.error(node, "an app without slug", expected="slug: gh:owner/repo")
         specs = entry_specs(entry.name, entry.said, reader, base, where)
-        return [replace(spec, where=where, needs_where=where) for spec in specs]
+        return [replace(spec, where=where, needs_where=where, allow_where=where) for spec in specs]
     except RecursionError:
         raise ConfigError(
             "nested too deep", where=where, next_step="send an app as a string or a flat object"

@@ -22,6 +22,7 @@ from iac_wrapper.model.key import (
     ByProcess,
     Key,
     Listed,
+    ListsByName,
     Misfit,
     Text,
     boolean,
@@ -101,6 +102,8 @@ def _value(key: Key, node: yaml.Node, reader: Reader) -> Any:
         return _by_process(key, key.form, node, reader)
     if isinstance(key.form, Listed):
         return _listed(key, key.form, node, reader)
+    if isinstance(key.form, ListsByName):
+        return _lists_by_name(key, key.form, node, reader)
     if isinstance(key.form, Blocks):
         return _blocks(key, key.form, node, reader)
     return _text(key, key.form, node, reader)
@@ -108,6 +111,55 @@ def _value(key: Key, node: yaml.Node, reader: Reader) -> Any:
 
 def _listed(key: Key, form: Listed, node: yaml.Node, reader: Reader) -> tuple[Any, ...]:
     items = _items(key, form.expected, node, reader)
+    return tuple(dict.fromkeys(_text(key, form.item, item, reader) for item in items))
+
+
+def _lists_by_name(
+    key: Key, form: ListsByName, node: yaml.Node, reader: Reader
+) -> dict[str, tuple[str, ...]]:
+    if not isinstance(node, yaml.SequenceNode):
+        expected = _with_example(form.expected, key)
+        raise reader.error(
+            node, f"{key.name} is not a list", found=reader.show(node), expected=expected
+        )
+    found: dict[str, tuple[str, ...]] = {}
+    for item in node.value:
+        if isinstance(item, yaml.MappingNode):
+            named = {
+                name: _values(key, form, name, values, reader)
+                for name, values in reader.mapping(item, None, key.name).items()
+            }
+        else:
+            named = {reader.text(item, key.name, expected=form.expected): ()}
+        for name, values in named.items():
+            with reader.at(item):
+                form.name.read(name)
+            if name in found:
+                raise reader.error(
+                    item,
+                    f"{key.name} names {name} twice",
+                    expected="each service once, with all of its rules",
+                )
+            found[name] = values
+    return found
+
+
+def _values(
+    key: Key, form: ListsByName, name: str, node: yaml.Node, reader: Reader
+) -> tuple[str, ...]:
+    items = node.value if isinstance(node, yaml.SequenceNode) else []
+    if not 0 < len(items) <= form.most:
+        raise reader.error(
+            node,
+            f"bad value of {key.name}, {name}",
+            found=(
+                f"a list of {len(items)}"
+                if isinstance(node, yaml.SequenceNode)
+                else reader.show(node)
+            ),
+            expected=f"a list of 1 to {form.most}, each {form.item.expected}",
+            next_step=f"write `{name}` alone if it may call everything",
+        )
     return tuple(dict.fromkeys(_text(key, form.item, item, reader) for item in items))
 
 

@@ -9,7 +9,7 @@ then served with the intermediates, and services trust the root.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,17 +25,18 @@ from iac_wrapper.errors import CertificateError
 from iac_wrapper.files import file_lock
 from iac_wrapper.files.atomic import write_bytes
 from iac_wrapper.files.private_files import private_directory, private_file, unreadable
-from iac_wrapper.identity.unsigned import common_name, unsigned
+from iac_wrapper.identity.issue import issue
+from iac_wrapper.identity.unsigned import PrivateKey, common_name, unsigned
 
 CA_LIFETIME = timedelta(days=3652)
-PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 _START_OVER = "restore the matching file from a backup, or remove both and deploy all again"
 
 
 @dataclass(frozen=True)
 class CertificateAuthority:
-    """A signing certificate with its key, and the certificates above it (root last)."""
+    """A signing certificate with its key, and the certificates above it (root last): the issuer of
+    leaves (`issue.Issuer`) whose key is on this machine."""
 
     certificate: x509.Certificate
     key: PrivateKey = field(repr=False)
@@ -49,7 +50,22 @@ class CertificateAuthority:
     @property
     def intermediates(self) -> bytes:
         """PEM of what a server sends after its leaf; empty for a self-signed CA."""
-        return b"".join(map(_pem, (self.certificate, *self.above)[:-1]))
+        return b"".join(map(_pem, self._sent))
+
+    @property
+    def _sent(self) -> tuple[x509.Certificate, ...]:
+        return (self.certificate, *self.above)[:-1]
+
+    def issue(
+        self, name: str, trust_domain: str, *, lifetime: timedelta
+    ) -> tuple[bytes, PrivateKey]:
+        """A new leaf of `name` with its intermediates, PEM, and its key."""
+        leaf, key = issue(self.certificate, self.key, name, trust_domain, lifetime=lifetime)
+        return _pem(leaf) + self.intermediates, key
+
+    def issued(self, chain: Sequence[x509.Certificate]) -> bool:
+        """Whether the leaf that begins `chain` is signed by this key, with these intermediates."""
+        return issued_by(chain[0], self.certificate) and tuple(chain[1:]) == self._sent
 
 
 def ensure_ca(secrets_dir: Path) -> CertificateAuthority:
@@ -87,15 +103,36 @@ def existing_ca(secrets_dir: Path) -> CertificateAuthority | None:
     return _load(certificate, key, secrets_dir / "ca-chain.pem")
 
 
+def deployed_ca(secrets_dir: Path) -> CertificateAuthority:
+    """The CA that a deploy has used.
+
+    Raises:
+        CertificateError: there is none, or as `ensure_ca`.
+    """
+    ca = existing_ca(secrets_dir)
+    if ca is None:
+        raise CertificateError(
+            "there is no CA to issue certificates",
+            where=str(secrets_dir),
+            expected="ca.pem and ca.key of the deploy",
+            next_step="restore them from a backup; `iac deploy` makes a new CA and all leaves anew",
+        )
+    return ca
+
+
 @contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Hold `directory` (made 0700 if missing) against other processes; released on exit.
+def locked(directory: Path, *, make: bool = True) -> Iterator[None]:
+    """Hold `directory` against other processes; released on exit.
+
+    Args:
+        make: whether it is made (0700) if it is missing.
 
     Raises:
         CertificateError: it cannot be made or opened.
     """
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if make:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise unreadable(directory, error) from None

@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from iac_wrapper.errors import CertificateError
-from iac_wrapper.identity.certificate_authority import PrivateKey, key_pem
+from iac_wrapper.identity.certificate_authority import key_pem
 from iac_wrapper.identity.certificate_chain import check_chain, pem
+from iac_wrapper.identity.unsigned import PrivateKey
 from iac_wrapper.model.public_host import CertificateFiles
 
 _CURVES = ("secp256r1", "secp384r1")

@@ -13,110 +13,152 @@ import shutil
 import tempfile
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
-
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
 
 from iac_wrapper.errors import CertificateError
 from iac_wrapper.files.atomic import write_bytes
 from iac_wrapper.files.private_files import unreadable
 from iac_wrapper.identity.certificate_authority import (
     CertificateAuthority,
-    PrivateKey,
+    deployed_ca,
     ensure_ca,
     existing_ca,
     key_pem,
-    load_certificates,
-    load_key,
     locked,
 )
-from iac_wrapper.identity.issue import issue
+from iac_wrapper.identity.issue import LEAF_LIFETIME, Issuer
+from iac_wrapper.identity.leaf_check import inspect_leaf, leaf_fault, pair_fault
 from iac_wrapper.identity.ownership import Give, chown
-from iac_wrapper.model.certificate import CONTROL_PLANE, Leaf, spiffe_id
+from iac_wrapper.model.certificate import CONTROL_PLANE, Leaf, LeafFault
 
 __all__ = [
     "CertificateAuthority",
+    "deployed_ca",
+    "due",
     "ensure_ca",
     "ensure_leaf",
     "inspect_leaf",
-    "is_due",
+    "note_refusals",
+    "own_fault",
     "prune",
+    "refusals",
     "remove_project",
 ]
 
 _CURRENT = "..data"
 _FILES = ("tls.crt", "tls.key", "ca.crt")
+_REFUSALS = "refusals"
 
 
 def ensure_leaf(  # noqa: PLR0913 - each is a fact of its own, all by keyword
-    ca: CertificateAuthority,
+    issuer: Issuer,
     directory: Path,
     *,
     name: str,
     trust_domain: str,
     owner_uid: int,
+    lifetime: timedelta = LEAF_LIFETIME,
     give: Give = chown,
     force: bool = False,
+    make: bool = True,
 ) -> Leaf:
-    """The leaf in `directory`; issued (P-256, 90 days) only when the one there will not do.
-
-    It will not do when it is missing or damaged, has less than a third of its life left, comes
-    from another CA, has other names, or its key has another owner or mode.
+    """The leaf in `directory`; issued only when the one there will not do (`leaf_fault`).
 
     Args:
-        ca: what signs.
+        issuer: what issues, and says what peers trust.
         directory: mounted into the service's Envoy; made if missing.
         name: DNS SAN and last part of the URI SAN.
         trust_domain: host part of the URI SAN.
         owner_uid: who may read the key: Envoy's uid.
+        lifetime: of a leaf that is issued now, at most.
         give: makes the key that user's, if it is another than ours.
         force: issue in any case (rotation by hand, or after Envoy refused a pair).
+        make: whether a directory that is missing is made; else that is an error.
 
     Raises:
-        CertificateError: the directory or its files cannot be used by this user.
+        CertificateError: the directory or its files cannot be used by this user, or what was
+            issued will not do; the old pair stays then.
     """
-    with locked(directory):
+    with locked(directory, make=make):
         try:
-            if not force and _will_do(ca, directory, name, trust_domain, owner_uid):
+            fault = leaf_fault(
+                issuer,
+                directory,
+                name=name,
+                trust_domain=trust_domain,
+                owner_uid=owner_uid,
+                lifetime=lifetime,
+            )
+            if not (fault or force):
                 return inspect_leaf(directory)
-            _install(ca, directory, *issue(ca, name, trust_domain), (owner_uid, give))
+            chain, key = issuer.issue(name, trust_domain, lifetime=lifetime)
+            files = (chain, key_pem(key), issuer.trusted)
+            _install(directory, files, (name, trust_domain), (owner_uid, give))
         except OSError as error:
             raise unreadable(directory, error) from None
         return replace(inspect_leaf(directory), issued=True)
 
 
-def is_due(
-    secrets_dir: Path, directory: Path, *, name: str, trust_domain: str, owner_uid: int
-) -> bool:
-    """Whether `ensure_leaf` would issue a leaf; nothing is made or changed, not even a CA.
+def due(  # noqa: PLR0913 - as `ensure_leaf`
+    secrets_dir: Path,
+    directory: Path,
+    *,
+    name: str,
+    trust_domain: str,
+    owner_uid: int,
+    lifetime: timedelta = LEAF_LIFETIME,
+) -> LeafFault | None:
+    """Why `ensure_leaf` would issue a leaf, None if it would not; nothing is made or changed, not
+    even a CA.
 
     Raises:
         CertificateError: the CA in `secrets_dir` cannot be used.
     """
     ca = existing_ca(secrets_dir)
-    return ca is None or not _will_do(ca, directory, name, trust_domain, owner_uid)
+    if ca is None:
+        return LeafFault("authority", "there is no authority yet")
+    return leaf_fault(
+        ca,
+        directory,
+        name=name,
+        trust_domain=trust_domain,
+        owner_uid=owner_uid,
+        lifetime=lifetime,
+    )
 
 
-def inspect_leaf(directory: Path) -> Leaf:
-    """The public facts of the leaf in `directory`.
+def own_fault(directory: Path, name: str, trust_domain: str) -> LeafFault | None:
+    """Why Envoy or its peers would refuse the leaf in `directory`, None if they take it.
+
+    A key that this user cannot read is taken for the right one.
+    """
+    try:
+        with_key = os.geteuid() in (0, (directory / "tls.key").stat().st_uid)
+    except OSError:
+        with_key = True  # which says that it is not there
+    return pair_fault(directory, name, trust_domain, with_key=with_key)
+
+
+def refusals(directory: Path) -> int:
+    """How many pairs its Envoy had refused when the leaf in `directory` was proven; 0: none."""
+    try:
+        return int((directory / _CURRENT / _REFUSALS).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
+
+
+def note_refusals(directory: Path, count: int) -> None:
+    """Remember `count` for as long as this leaf is the current one. Envoy sees moves alone, in the
+    directory itself, so it does not notice.
 
     Raises:
-        CertificateError: there is none, or it cannot be read.
+        CertificateError: this user may not write there.
     """
-    certificate = load_certificates(directory / "tls.crt")[0]
-    names = _names(certificate)
-    return Leaf(
-        directory=directory,
-        fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
-        serial=f"{certificate.serial_number:x}",
-        not_before=certificate.not_valid_before_utc,
-        not_after=certificate.not_valid_after_utc,
-        dns_names=tuple(names.get_values_for_type(x509.DNSName)),
-        uris=tuple(names.get_values_for_type(x509.UniformResourceIdentifier)),
-    )
+    try:
+        (directory / _CURRENT / _REFUSALS).write_text(f"{count}\n", encoding="ascii")
+    except OSError as error:
+        raise unreadable(directory, error) from None
 
 
 def remove_project(secrets_dir: Path, project: str) -> None:
@@ -128,6 +170,7 @@ def remove_project(secrets_dir: Path, project: str) -> None:
     """
     if project in ("", ".", "..") or "/" in project:
         raise ValueError(f"not a project name: {project!r}")
+    prune(secrets_dir / project, (), control_plane=False)
     try:
         shutil.rmtree(secrets_dir / project)
     except FileNotFoundError:
@@ -136,12 +179,13 @@ def remove_project(secrets_dir: Path, project: str) -> None:
         raise unreadable(secrets_dir / project, error) from None
 
 
-def prune(directory: Path, keep: Collection[str]) -> list[str]:
+def prune(directory: Path, keep: Collection[str], *, control_plane: bool = True) -> list[str]:
     """Remove the leaf directories of services that are no more.
 
     Args:
         directory: ``secrets/<project>``; nothing there is fine.
-        keep: the services that stay; the control plane always does.
+        keep: the services that stay.
+        control_plane: whether it stays as well.
 
     Returns:
         The names that are gone now, sorted. What is no leaf directory is left alone.
@@ -149,13 +193,14 @@ def prune(directory: Path, keep: Collection[str]) -> list[str]:
     Raises:
         CertificateError: this user may not remove one.
     """
-    stays = {*keep, CONTROL_PLANE}
+    stays = {*keep, *([CONTROL_PLANE] if control_plane else [])}
     try:
         dropped = sorted(
             path for path in directory.iterdir() if path.name not in stays and _is_leaf(path)
         )
         for path in dropped:
-            shutil.rmtree(path)
+            with locked(path, make=False):  # who renews it writes there
+                shutil.rmtree(path)
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -167,70 +212,18 @@ def _is_leaf(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink() and (path / _CURRENT).is_symlink()
 
 
-def _will_do(
-    ca: CertificateAuthority, directory: Path, name: str, trust_domain: str, owner_uid: int
-) -> bool:
-    try:
-        leaf = inspect_leaf(directory)
-        status = leaf.key.stat()
-        # Another user's key cannot be read here; it was checked before that user got it.
-        _check_pair(ca, directory, with_key=os.geteuid() in (0, status.st_uid))
-    except (CertificateError, FileNotFoundError):
-        return False
-    return (
-        datetime.now(UTC) <= leaf.renew_at
-        and (leaf.dns_names, leaf.uris) == ((name,), (spiffe_id(trust_domain, name),))
-        and (status.st_uid, status.st_mode & 0o777) == (owner_uid, 0o600)
-    )
-
-
-def _check_pair(ca: CertificateAuthority, directory: Path, *, with_key: bool = True) -> None:
-    """Raise CertificateError unless key, leaf, intermediates and root in `directory` agree."""
-    leaf, *above = load_certificates(directory / "tls.crt")
-    key = load_key(directory / "tls.key").public_key() if with_key else leaf.public_key()
-    try:
-        leaf.verify_directly_issued_by(ca.certificate)
-        agree = (
-            leaf.public_key() == key
-            and above == list((ca.certificate, *ca.above)[:-1])
-            and (directory / "ca.crt").read_bytes() == ca.trusted
-        )
-    except (InvalidSignature, ValueError, TypeError, OSError) as error:
-        raise _bad_pair(directory, str(error)) from None
-    if not agree:
-        raise _bad_pair(directory, "files that were not issued together")
-
-
-def _bad_pair(directory: Path, found: str) -> CertificateError:
-    return CertificateError(
-        "certificate, key and CA do not agree",
-        where=str(directory),
-        found=found,
-        next_step="run the command again, which issues them anew",
-    )
-
-
-def _names(certificate: x509.Certificate) -> x509.SubjectAlternativeName:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return x509.SubjectAlternativeName([])
-
-
 def _install(
-    ca: CertificateAuthority,
     directory: Path,
-    certificate: x509.Certificate,
-    key: PrivateKey,
+    files: tuple[bytes, bytes, bytes],
+    whose: tuple[str, str],
     owner: tuple[int, Give],
 ) -> None:
     """Write a new generation, check it as it lies on disk, then make it the current one."""
     generation = Path(tempfile.mkdtemp(prefix="..", dir=directory))
     try:
-        served = certificate.public_bytes(serialization.Encoding.PEM) + ca.intermediates
-        for name, data in zip(_FILES, (served, key_pem(key), ca.trusted), strict=True):
+        for name, data in zip(_FILES, files, strict=True):
             write_bytes(generation / name, data, mode=0o600)
-        _check_pair(ca, generation)
+        _check(generation, whose)
         _hand_over(directory, generation, *owner)
         _move_link(directory / _CURRENT, generation.name)
     except BaseException:
@@ -241,6 +234,17 @@ def _install(
         if not link.is_symlink() or link.readlink() != Path(_CURRENT, name):
             _move_link(link, f"{_CURRENT}/{name}")
     _remove_others(directory, keep=generation.name)
+
+
+def _check(generation: Path, whose: tuple[str, str]) -> None:
+    if fault := pair_fault(generation, *whose):
+        raise CertificateError(
+            f"the new certificate of {whose[0]} cannot be used",
+            where=str(generation.parent),
+            found=fault.text,
+            expected="certificate, key and authority that belong together; the old ones stay",
+            next_step="iac certs shows what is served now",
+        )
 
 
 def _hand_over(directory: Path, generation: Path, owner_uid: int, give: Give) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from iac_wrapper.model import tcp
+from iac_wrapper.model.certificate import CONTROL_PLANE
 
 HOST = "127.0.0.1"
 
@@ -134,9 +135,17 @@ class TcpConnection:
 
 
 def connects(  # noqa: PLR0913 - as `meet`
-    port: int, service: str, tls_dir: Path, *, tcp_port: int, timeout: float, sni: str = ""
+    port: int,
+    service: str,
+    tls_dir: Path,
+    *,
+    tcp_port: int,
+    timeout: float,
+    sni: str = "",
+    caller: str = CONTROL_PLANE,
 ) -> TcpConnection:
-    """Connect to a TCP port of `service` as a caller does, and say nothing; arguments as in `meet`.
+    """Connect to a TCP port of `service` as `caller` does, whose leaf is in `tls_dir`, and say
+    nothing; other arguments as in `meet`.
 
     A sidecar whose program accepts nothing there closes the connection at once; a program may be
     the first to speak, or wait.
@@ -147,7 +156,8 @@ def connects(  # noqa: PLR0913 - as `meet`
     context = _context(tls_dir)
     context.load_cert_chain(tls_dir / "tls.crt", tls_dir / "tls.key")
     context.check_hostname = sni in ("", service)
-    context.set_alpn_protocols([tcp.PROTOCOL.format(port=tcp_port)])
+    protocol = tcp.PROTOCOL.format(port=tcp_port, caller=caller)
+    context.set_alpn_protocols([protocol])
     try:
         with (
             _connect(port, timeout) as plain,
@@ -186,6 +196,27 @@ def _peer(secure: ssl.SSLSocket) -> ProvenPeer:
         hashlib.sha256(secure.getpeercert(binary_form=True) or b"").hexdigest(),
         datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC),
     )
+
+
+def shown_certificate(port: int, service: str, *, timeout: float) -> bytes | None:
+    """The certificate (DER) that answers as `service`, whatever it is; None: nobody answers.
+
+    The peer has proven in this handshake that it has the key. Whether the certificate is good is
+    for the caller to judge, who compares it with the one on disk.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.set_alpn_protocols(["h2"])
+    try:
+        with (
+            _connect(port, timeout) as plain,
+            context.wrap_socket(plain, server_hostname=service) as secure,
+        ):
+            return secure.getpeercert(binary_form=True)
+    except (HandshakeError, OSError):
+        return None
 
 
 def without_certificate(

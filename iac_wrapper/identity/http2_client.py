@@ -105,8 +105,10 @@ class Http2Client:
             **request.headers,
         }
         self._h2.send_headers(stream, list(fields.items()), end_stream=not request.body)
-        if request.body:
-            self._h2.send_data(stream, request.body, end_stream=True)
+        size = self._h2.max_outbound_frame_size
+        for at in range(0, len(request.body), size):
+            part = request.body[at : at + size]
+            self._h2.send_data(stream, part, end_stream=at + size >= len(request.body))
         return stream
 
     def _receive(self, deadline: float) -> list[Any]:

@@ -17,8 +17,8 @@ Silent = Literal["", "handshake", "envoy", "app"]
 """What says nothing; empty: all parts answer. ``handshake``: Envoy or the gateway; ``envoy``: PID 1
 of the Envoy container; ``app``: the runner."""
 
-_SIDECAR = ProofRequest("GET", "/iac.sidecar/policy")
-"""Answered by PID 1 of the Envoy container."""
+_SIDECAR = ProofRequest("GET", "/iac.sidecar/")
+"""Answered by PID 1 of the Envoy container: it knows no such page."""
 
 
 def silent_part(

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 
-from iac_wrapper.errors import CertificateError
-from iac_wrapper.identity.certificate_authority import existing_ca, key_pem
+from iac_wrapper.identity.certificate_authority import deployed_ca, key_pem
 from iac_wrapper.identity.issue import issue
 from iac_wrapper.model.certificate import OPERATOR
 
@@ -30,15 +29,10 @@ def handover(secrets: Path, trust_domain: str) -> bytes:
     Raises:
         CertificateError: there is no CA, or it cannot be used.
     """
-    ca = existing_ca(secrets)
-    if ca is None:
-        raise CertificateError(
-            "there is no CA to issue your certificate",
-            where=str(secrets),
-            expected="ca.pem and ca.key of the deploy",
-            next_step="restore them from a backup; `iac deploy` makes a new CA and all leaves anew",
-        )
-    certificate, key = issue(ca, OPERATOR, trust_domain, lifetime=LIFETIME, serves=False)
+    ca = deployed_ca(secrets)
+    certificate, key = issue(
+        ca.certificate, ca.key, OPERATOR, trust_domain, lifetime=LIFETIME, serves=False
+    )
     served = certificate.public_bytes(serialization.Encoding.PEM) + ca.intermediates
     texts = {"chain": served, "key": key_pem(key), "trusted": ca.trusted}
     line = json.dumps({name: text.decode() for name, text in texts.items()})

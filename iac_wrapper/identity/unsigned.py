@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far another machine's (or a virtual machine's) clock may be behind."""
+
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 Usage = Literal["digital_signature", "key_cert_sign", "crl_sign"]
 

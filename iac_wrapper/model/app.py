@@ -26,8 +26,9 @@ class AppSpec:
 
     `name` is the service name: a DNS label (RFC 1123, at most 63 octets of ``a-z0-9-``), because
     it is the SAN of the leaf certificate and the host that other services dial.
-    `where` is ``file:line`` for errors, `needs_where` that of its needs; `base` is the folder
-    that a relative path of `slug` starts from. `notes` are sentences on defaults that do not apply.
+    `where` is ``file:line`` for errors, `needs_where` and `allow_where` those of these keys;
+    `base` is the folder that a relative path of `slug` starts from. `notes` are sentences on
+    defaults that do not apply.
     `process_of` is the service of whose entry it is one of the `processes`; without an `entrypoint`
     it is the line of the Procfile. `dockerfile` is the file of the repository that makes the image,
     relative to the folder of the slug; None: KarstKit makes it.
@@ -44,6 +45,7 @@ class AppSpec:
     notes: tuple[str, ...] = ()
     process_of: str | None = None
     needs_where: str = ""
+    allow_where: str = ""
     dockerfile: str | None = None
 
     @property

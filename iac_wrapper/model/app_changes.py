@@ -109,6 +109,7 @@ _UNSAID = {
     "tcp": "none",
     "volumes": "none",
     "needs": "none",
+    "allow": "all services",
     "schedule": "none",
 }
 """What holds where an entry does not say it, if that is no setting."""

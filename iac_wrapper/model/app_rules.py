@@ -12,7 +12,17 @@ from iac_wrapper.model.redact import Redactor
 from iac_wrapper.model.slug import dns_label
 
 RESERVED_NAMES = (
-    *("acme", "control-plane", "gateway", "ingress", "localhost", "network", "operator", "public"),
+    *(
+        "acme",
+        "control-plane",
+        "gateway",
+        "ingress",
+        "localhost",
+        "network",
+        "operator",
+        "policies",
+        "public",
+    ),
 )
 """Names with another meaning in the mesh, among certificates or among construct ids."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 CONTROL_PLANE = "control-plane"
 """The name in the identity of the user who runs iac; no service can have it."""
@@ -17,13 +19,46 @@ INGRESS = "ingress"
 
 _SCHEME = "spiffe://"
 
+_RENEWED, _SPREAD, _LATE = 0.5, 0.1, 0.8
+"""Parts of its life after which a leaf is renewed; over which those of a project are spread, so
+that not all come at once; and after which people are warned that nobody does it."""
+
+FaultCode = Literal[
+    "missing",
+    "damaged",
+    "mismatch",
+    "chain",
+    "names",
+    "usage",
+    "not-yet",
+    "expired",
+    "authority",
+    "owner",
+    "lifetime",
+    "due",
+]
+
+
+@dataclass(frozen=True)
+class LeafFault:
+    """Why a leaf will not do; `text` completes the sentence "it is issued anew: …"."""
+
+    code: FaultCode
+    text: str
+
+    @property
+    def harmless(self) -> bool:
+        """Whether it is good for now, and only to be replaced in time."""
+        return self.code in ("due", "lifetime")
+
 
 @dataclass(frozen=True)
 class Leaf:
     """One service's certificate on disk.
 
     `directory` is what is mounted at /etc/iac/tls. `fingerprint` is the SHA-256 of the DER form,
-    64 hex digits; `serial` is hexadecimal; `not_before` and `not_after` are in UTC. `issued` says
+    64 hex digits; `serial` is hexadecimal; `not_before` and `not_after` are in UTC, and so is
+    `issued_at`, when it was put there: `not_before` is earlier, for slow clocks. `issued` says
     whether the call that returned this made it (a second deploy makes none).
     """
 
@@ -31,6 +66,7 @@ class Leaf:
     fingerprint: str
     serial: str
     not_before: datetime
+    issued_at: datetime
     not_after: datetime
     dns_names: tuple[str, ...]
     uris: tuple[str, ...]
@@ -43,8 +79,17 @@ class Leaf:
 
     @property
     def renew_at(self) -> datetime:
-        """The moment after which a deploy issues anew: a third of the life is left."""
-        return self.not_after - (self.not_after - self.not_before) / 3
+        """The moment after which it is issued anew: 50 to 60 % of its life, by its identity."""
+        digest = hashlib.sha256(self.identity.encode()).digest()
+        return self._after(_RENEWED + _SPREAD * digest[0] / 256)
+
+    @property
+    def warn_at(self) -> datetime:
+        """The moment from which people are told of its end: a fifth of the life is left."""
+        return self._after(_LATE)
+
+    def _after(self, part: float) -> datetime:
+        return self.issued_at + (self.not_after - self.issued_at) * part
 
     @property
     def certificate(self) -> Path:

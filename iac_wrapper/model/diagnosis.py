@@ -45,7 +45,8 @@ class DiagnosisFacts:
     `state` is that of its app's container; `oom`: its memory limit was exceeded; `waited` is how
     many seconds it had to become SERVING (0: it was only looked at) and `limit` how many the
     setting gives it; `memory_mb` is its memory limit; `lines` are the app's log, `project` goes
-    into commands; `windows_scripts` are those of its scripts that have Windows line ends.
+    into commands; `windows_scripts` are those of its scripts that have Windows line ends;
+    `certificate` is what is wrong with its certificate on disk.
     """
 
     app: ResolvedApp
@@ -60,6 +61,7 @@ class DiagnosisFacts:
     memory_mb: int
     lines: Sequence[str] = field(default_factory=list)
     windows_scripts: Sequence[str] = ()
+    certificate: str = ""
 
     @property
     def logs_command(self) -> str:
@@ -104,6 +106,10 @@ def diagnose(facts: DiagnosisFacts) -> Diagnosis:
 def _around(facts: DiagnosisFacts) -> Finding | None:
     """What is wrong with the sidecar or the way to it."""
     health, logs = facts.health, facts.logs_command
+    if facts.certificate:
+        text = f"its certificate on disk cannot be served: {facts.certificate}"
+        step = f"iac certs rotate {facts.app.name} --project {facts.project}"
+        return Finding("bad-certificate", text, "", step)
     if not facts.rotated:
         text = "Envoy serves an older certificate than the one on disk"
         return Finding("old-certificate", text, "", f"iac deploy --project {facts.project}")

@@ -113,6 +113,46 @@ class Listed:
 
 
 @dataclass(frozen=True)
+class ListsByName:
+    """The form of a list of names, some with a list of their own: ``[web, {worker: [/api/*]}]``.
+
+    The value maps each name to its values, none where the name stands alone. An empty list is a
+    value, too; a stronger list takes its place.
+
+    Args:
+        name: the form of a name.
+        item: the form of one value of a name.
+        most: how many values a name has at most.
+        expected: the form in words.
+        write: the text of a value, as people write it.
+    """
+
+    name: Text
+    item: Text
+    most: int
+    expected: str
+    write: Callable[[Mapping[str, Sequence[str]]], str]
+
+    @property
+    def schema(self) -> JsonSchema:
+        """What an editor checks."""
+        values = {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": self.most,
+            "uniqueItems": True,
+            "items": self.item.schema,
+        }
+        named = {
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": self.name.schema,
+            "additionalProperties": values,
+        }
+        return {"type": "array", "items": {"anyOf": [self.name.schema, named]}}
+
+
+@dataclass(frozen=True)
 class ByProcess:
     """The form of `processes`: a command, or keys of its own, for each.
 
@@ -160,7 +200,7 @@ class Blocks:
         return {"anyOf": [BOOLEAN, one, some]}
 
 
-Form = Text | ByName | Listed | ByProcess | Blocks
+Form = Text | ByName | Listed | ListsByName | ByProcess | Blocks
 
 
 @dataclass(frozen=True)

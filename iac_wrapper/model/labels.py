@@ -6,7 +6,7 @@ Constructs write them, and the command side finds, heals and removes by them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 PROJECT = "org.karstkit.project"
 SERVICE = "org.karstkit.service"
@@ -29,6 +29,9 @@ FIXED = "org.karstkit.fixed"
 
 DATA = "terraform_data"
 """The kind of Terraform's own resource that carries a value; the ingress's routes are one."""
+POLICIES: Final = "policies"
+"""The role, and in place of a service's the name, of the resource that has policies sent."""
+
 FOREIGN = "org.karstkit.foreign"
 """On the container of an image that is not ours: it has no runner, and the engine bounds it."""
 

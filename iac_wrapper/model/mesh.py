@@ -14,6 +14,9 @@ INGRESS_DIRECTORY = "/etc/iac/ingress"
 PUBLIC_DIRECTORY = "/etc/iac/public"
 """Where the ingress finds the certificates of public hosts."""
 
+STATE_DIRECTORY = "/var/lib/iac"
+"""Where a sidecar keeps what it was told: the volume of its service's uids."""
+
 ENTRANCES = {"local": 8000, "http": 8080, "https": 8443}
 """TCP ports in the ingress's container: of this machine's loopback, and of public hosts."""
 

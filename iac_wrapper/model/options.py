@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from iac_wrapper.model import debian_package, exposure, forms, schedule, tcp, volumes
+from iac_wrapper.model import allow, debian_package, exposure, forms, schedule, tcp, volumes
 from iac_wrapper.model.exposure import Exposures
 from iac_wrapper.model.key import Key
 
@@ -40,7 +40,8 @@ class Options:
     are seconds; `memory_mb` is MiB; `cpus` is processors; `tmpfs` maps absolute paths of writable
     memory to MiB; `expose` are the addresses under which people reach it; `tcp` are ports that
     other services may reach over any protocol; `volumes` maps names of volumes to absolute paths;
-    `needs` are services; `release` is a line for a shell; `dependencies` is a file of the
+    `needs` are services; `allow` maps services that may call to the rules of what they may, none
+    for everything; `release` is a line for a shell; `dependencies` is a file of the
     repository, with names in brackets; `schedule` are lines of a crontab by
     name; `packages` are Debian packages of the image that is made; `lfs` and `submodules` are
     whether the source has them. Of images only: `command` is a command line, `capabilities` are
@@ -96,7 +97,7 @@ class Options:
         metadata=_key(
             "stop_grace",
             forms.seconds(),
-            "from SIGTERM to SIGKILL",
+            "from SIGTERM to SIGKILL, calls in flight included",
             "8 s",
             "30s",
         ),
@@ -176,6 +177,18 @@ class Options:
             "none",
             "[db]",
             no_default="a service cannot need itself",
+        ),
+    )
+
+    allow: Mapping[str, tuple[str, ...]] | None = field(
+        default=None,
+        metadata=_key(
+            "allow",
+            allow.callers(),
+            "[services that may call it](docs/policy.md), all of it or some paths and ports;"
+            " `[]`: none",
+            "all of the project",
+            "[web, {worker: [/api/*]}]",
         ),
     )
 
@@ -306,7 +319,8 @@ class Options:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form of what was said; what was not is left out."""
         values = asdict(self) | {"expose": exposure.to_json(self.expose)}
-        return {name: value for name, value in values.items() if value not in (None, {}, ())}
+        said = {name: value for name, value in values.items() if value not in (None, {}, ())}
+        return said if self.allow is None else said | {"allow": dict(self.allow)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Options:
@@ -316,6 +330,8 @@ class Options:
             TypeError: it did not write that.
         """
         values = {name: _with_tuples(value) for name, value in data.items()}
+        if "allow" in data:
+            values["allow"] = {name: tuple(rules) for name, rules in data["allow"].items()}
         return cls(**{**values, "expose": exposure.from_json(data.get("expose"))})
 
     def written(self) -> dict[str, str]:

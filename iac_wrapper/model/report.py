@@ -30,11 +30,12 @@ class ServiceReport:
 
     `rotated`: it served the certificate that is on disk, not an older one. `changed`: the deploy
     that this is the verdict on made, replaced, updated or restarted one of its containers.
-    `broken_before`: it neither did that nor named the service, which was not good before either.
-    `previous` is the version that serves in place of this one, which failed; `put_back`: it did
-    not go on serving, but was stopped for this one and then started again. `warnings` are
-    sentences on one that is good. `urls` are those under which people reach it, `url_faults` those
-    of them that do not lead to it though it is good.
+    `certificate` says what is wrong with the certificate on disk, though the one in memory may
+    still be served. `broken_before`: it neither did that nor named the service, which was not good
+    before either. `previous` is the version that serves in place of this one, which failed;
+    `put_back`: it did not go on serving, but was stopped for this one and then started again.
+    `warnings` are sentences on one that is good. `urls` are those under which people reach it,
+    `url_faults` those of them that do not lead to it though it is good.
     """
 
     app: ResolvedApp
@@ -43,6 +44,7 @@ class ServiceReport:
     probe: Probe
     rotated: bool
     diagnosis: Diagnosis | None
+    certificate: str = ""
     changed: bool = False
     broken_before: bool = False
     previous: ResolvedApp | None = None
@@ -59,7 +61,8 @@ class ServiceReport:
     @property
     def good(self) -> bool:
         """SERVING under the right identity and certificate, and a stranger was refused."""
-        return self.health.serving and self.probe.refused is True and self.rotated
+        proven = self.health.serving and self.probe.refused is True
+        return proven and self.rotated and not self.certificate
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form: the row of the verdict table."""

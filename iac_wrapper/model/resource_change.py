@@ -101,8 +101,8 @@ def _routes(change: Mapping[str, Any]) -> ResourceChange | None:
     action = _ACTIONS.get(tuple(change["actions"]))
     before, after = (labels.of_data(change[when] or {}) for when in ("before", "after"))
     known = after or before
-    if action is None or labels.SERVICE not in known:
-        return None
+    if action is None or labels.SERVICE not in known or known[labels.ROLE] == labels.POLICIES:
+        return None  # what a change of policies is, the locks say
     return ResourceChange(
         service=known[labels.SERVICE],
         role=known[labels.ROLE],

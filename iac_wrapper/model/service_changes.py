@@ -15,6 +15,7 @@ from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.app_changes import app_changes
 from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS
 from iac_wrapper.model.forms import written_size
+from iac_wrapper.model.policy import POLICY
 from iac_wrapper.model.resource_change import ResourceChange
 from iac_wrapper.model.service_change import Reason, ServiceAction, ServiceChange
 
@@ -37,8 +38,9 @@ _NAMES = {
 _SETTINGS = ("IAC_MAX_HEADERS", "IAC_MAX_HEADERS_KB")
 """Variables of a sidecar that are settings of the deploy."""
 
-_EXPOSED = ("IAC_EXPOSED",)
-"""Variables of a sidecar that follow from `expose:`."""
+_FOLLOWS = ("IAC_EXPOSED", POLICY)
+"""Variables of a sidecar that follow from the services of the lock, their `expose:` and `allow:`;
+the first one is of an earlier version."""
 
 _PORT = ("IAC_PORT", "IAC_PORT_DECLARED")
 """Variables of a sidecar that follow from `port:`."""
@@ -48,15 +50,15 @@ _PORT = ("IAC_PORT", "IAC_PORT_DECLARED")
 class Observations:
     """What neither locks nor plan tell.
 
-    `values`: service -> variables whose secret value differs from the one the container has.
-    `due`: owners of certificates that a deploy issues anew. `public_due`: public hosts for which it
-    installs a certificate or asks for one. `stopped`: (service, role) of
-    containers that a deploy starts. `commits`: service -> how many lie between old and new.
-    `volumes`: service -> what becomes of its data, sentences.
+    `values`: service -> variables whose secret value differs from the one the container has. `due`:
+    owners of certificates that a deploy issues anew, and why. `public_due`: public hosts for which
+    it installs a certificate or asks for one. `stopped`: (service, role) of containers that a
+    deploy starts. `commits`: service -> how many lie between old and new. `volumes`: service ->
+    what becomes of its data, sentences.
     """
 
     values: Mapping[str, Collection[str]] = field(default_factory=dict)
-    due: Collection[str] = ()
+    due: Mapping[str, str] = field(default_factory=dict)
     public_due: Sequence[str] = ()
     stopped: Collection[tuple[str, str]] = ()
     commits: Mapping[str, int] = field(default_factory=dict)
@@ -140,8 +142,9 @@ def _reasons(
         )
     yield from wanted
     goes_on = not {"create", "delete"} & {resource.action for resource in resources}
-    if (old and new) or name == CONTROL_PLANE or (name == INGRESS and goes_on):
-        yield from (Reason("certificate", "certificate renewed") for due in seen.due if due == name)
+    stays = (old and new) or name == CONTROL_PLANE or (name == INGRESS and goes_on)
+    if stays and (why := seen.due.get(name)):
+        yield Reason("certificate", f"certificate renewed: {why}")
     if name == INGRESS and goes_on:
         yield from (Reason("certificate", f"new certificate for {h}") for h in seen.public_due)
     for service, role in sorted(seen.stopped):
@@ -229,13 +232,14 @@ def _unexplained(resource: ResourceChange, explained: Collection[str]) -> Iterat
     own = resource.attributes.keys() - resource.edited - _LIMITS - {"must_run", "network_mode"}
     if explained and resource.role != "envoy":
         return
-    own -= {"labels"} if "source" in explained else set()  # they name the slug
+    # They name the slug, and have a hash of the environment.
+    own -= {"labels"} if "source" in explained or "env" in own else set()
     if "image" in own:
         own_images = ("envoy", "gateway", "ingress")
         which = "sidecar image" if resource.role in own_images else "image"
         yield Reason("tool", f"KarstKit's {which} changed")
     if "env" in own:
-        follows = (*(_PORT if "port" in explained else ()), *_EXPOSED)
+        follows = (*(_PORT if "port" in explained else ()), *_FOLLOWS)
         yield from _variables(resource, *resource.attributes["env"], follows)
     if rest := own - {"image", "env"}:
         text = f"{', '.join(_named(rest))}{_of_whose(resource.role)} changed"

@@ -17,8 +17,9 @@ sidecars of its callers know that it does (repeated in runner/sidecar/tcp_names.
 
 MAX_NAME = 63 - len(ALIAS)
 
-PROTOCOL = "iac-tcp/{port}"
-"""The application protocol (ALPN) by which the callee's sidecar tells a port from HTTP."""
+PROTOCOL = "iac-tcp/{port}/{caller}"
+"""The application protocol (ALPN) by which the callee's sidecar tells a port from HTTP, and whose
+certificate it will demand."""
 
 PORT = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
 """1 to 65535, as a regular expression."""

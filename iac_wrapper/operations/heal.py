@@ -17,7 +17,7 @@ from iac_wrapper.errors import BusyError, CommandError, EngineError
 from iac_wrapper.files.layout import container_name, gateway_name, ingress_name
 from iac_wrapper.model import labels
 from iac_wrapper.model.foreign_image import MAX_PROCESSES
-from iac_wrapper.operations import candidates, ingress, releases
+from iac_wrapper.operations import candidates, ingress, policy, releases
 from iac_wrapper.operations.workspace import Workspace
 
 STOPPED = ("exited", "created", "dead")
@@ -57,7 +57,7 @@ def heal(workspace: Workspace, *, accidents_only: bool = False) -> list[str]:
         owner = _owner(app, owners)
         if owner and owner.running:
             done += _heal_app(workspace, app, owner)
-    return done
+    return done + policy.refresh(workspace)
 
 
 def heal_accidents(workspace: Workspace) -> bool:

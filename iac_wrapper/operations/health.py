@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from iac_wrapper.model.report import ProjectReport
-from iac_wrapper.operations import schedules
+from iac_wrapper.operations import leaves, schedules
 from iac_wrapper.operations.first_starts import with_unstarted
 from iac_wrapper.operations.heal import stopped_by_people, warn_of_missing
 from iac_wrapper.operations.run import tidy
@@ -25,6 +25,7 @@ def health(workspace: Workspace, *, wait: float = 0) -> ProjectReport:
     workspace.engine.ping()
     tidy(workspace)
     warn_of_missing(workspace)
+    leaves.warn_of_ends(workspace, lock)
     schedules.warn(workspace)
     for name in stopped_by_people(workspace):
         workspace.warn(f"{name} was stopped by hand; `iac heal` starts it")

@@ -23,7 +23,7 @@ from iac_wrapper.identity import liveness
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.certificate import CONTROL_PLANE
 from iac_wrapper.model.lock import LockFile
-from iac_wrapper.operations import releases
+from iac_wrapper.operations import policy, releases
 from iac_wrapper.operations.heal import heal_accidents
 from iac_wrapper.operations.workspace import Workspace
 
@@ -51,6 +51,9 @@ own grace."""
 
 CONTAINERS_SECONDS = 10.0
 """Between two looks at all containers, for news that were missed."""
+
+POLICIES_SECONDS = 30.0
+"""Between two looks at what sidecars were told: one that was down then is told again."""
 
 EVENTS = ("die", "start", "restart", "unpause")
 """What the engine tells that is worth a look."""
@@ -80,6 +83,7 @@ class Keeper:
         self._pause = LOOK_SECONDS
         self._due = 0.0
         self._containers_due = 0.0
+        self._policies_due = 0.0
         self._gateway_until = 0.0
 
     def step(self, *, news: bool) -> float | None:
@@ -101,6 +105,11 @@ class Keeper:
             if not heal_accidents(self._workspace):
                 return SUSPECT_SECONDS
             self._containers_due = time.monotonic() + CONTAINERS_SECONDS
+        if time.monotonic() >= self._policies_due:
+            self._policies_due = time.monotonic() + POLICIES_SECONDS
+            if policy.stale(self._workspace, lock):
+                with suppress(BusyError), self._workspace.hold(KEEPER):
+                    policy.refresh(self._workspace)
         if time.monotonic() >= self._due:
             self._ask(lock)
             self._due = time.monotonic() + self._pause

@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
-from iac_wrapper.files.layout import container_name
+from iac_wrapper.errors import CertificateError, IacError
+from iac_wrapper.files import users_file
+from iac_wrapper.files.layout import container_name, ingress_name
 from iac_wrapper.identity import certificates, ownership
-from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS
+from iac_wrapper.identity.ownership import Give
+from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS, Leaf, LeafFault
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.users import Users
 from iac_wrapper.operations import users
@@ -38,10 +44,176 @@ def keep_certificates(workspace: Workspace, lock: LockFile, services: Collection
     _ensure(workspace, lock, owners)
 
 
+@dataclass(frozen=True)
+class RenewedLeaf:
+    """A leaf that was issued anew: of whom, and why the old one would not do."""
+
+    name: str
+    why: str
+    leaf: Leaf
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """What a renewal did. `next_at` (UTC) is when the first of all leaves wants to be renewed,
+    None without any; `errors` says by name what could not be issued."""
+
+    renewed: tuple[RenewedLeaf, ...]
+    errors: Mapping[str, IacError]
+    next_at: datetime | None
+
+
+def renew(workspace: Workspace) -> Renewal:
+    """Issue anew what is due of the deployed project, for the Envoys that run now.
+
+    It does not take the project's lock: a deploy may take longer than a leaf lives. Each leaf has a
+    lock of its own, and no folder is made that a removal took away.
+
+    Raises:
+        CertificateError: the CA cannot be used.
+        EngineError: something is due, and the engine does not answer.
+    """
+    lock = workspace.applied_lock()
+    if lock is None or not lock.apps:
+        return Renewal((), {}, None)
+    owners = running_owners(workspace, lock, look_at=())
+    found = faults(workspace, lock, owners)
+    suspects = [name for name, fault in found.items() if fault]
+    if suspects:
+        owners = running_owners(workspace, lock, look_at=suspects)
+        found |= faults(workspace, lock, {name: owners[name] for name in suspects})
+    renewed, errors = [], {}
+    for name, fault in found.items():
+        if fault:
+            try:
+                leaf = issue_leaf(workspace, lock, name, owners[name])
+                renewed.append(RenewedLeaf(name, fault.text, leaf))
+            except IacError as error:  # of one leaf, which is not to keep others from renewing
+                errors[name] = error
+    ends = []
+    for name in owners:
+        with suppress(CertificateError):
+            ends.append(leaf_of(workspace, name).renew_at)
+    return Renewal(tuple(renewed), errors, min(ends, default=None))
+
+
+def issue_leaf(workspace: Workspace, lock: LockFile, name: str, owner_uid: int) -> Leaf:
+    """A new leaf of `name` in place of the one that it has.
+
+    Raises:
+        CertificateError: there is no CA, it cannot issue, or `name` has no folder (any more).
+    """
+    return certificates.ensure_leaf(
+        certificates.deployed_ca(workspace.layout.secrets),
+        workspace.layout.certificates(workspace.project) / name,
+        name=name,
+        trust_domain=lock.trust_domain,
+        owner_uid=owner_uid,
+        lifetime=workspace.settings.leaf_lifetime,
+        give=_giver(workspace, owner_uid),
+        force=True,
+        make=False,
+    )
+
+
+def leaf_of(workspace: Workspace, name: str) -> Leaf:
+    """The leaf of `name` on disk.
+
+    Raises:
+        CertificateError: there is none, or it cannot be read.
+    """
+    return certificates.inspect_leaf(workspace.layout.certificates(workspace.project) / name)
+
+
+def running_owners(
+    workspace: Workspace, lock: LockFile, *, look_at: Collection[str] | None = None
+) -> dict[str, int]:
+    """Everybody who has a leaf, and the uid of the Envoy that reads its key now.
+
+    Args:
+        look_at: whose container is asked, None: everybody's; of others the project's record counts.
+
+    Raises:
+        ConfigError: there is no such record; a deploy makes it.
+    """
+    owners = _leaf_owners(lock, users_file.load_users(workspace.layout.users(workspace.project)))
+    for name in owners if look_at is None else look_at:
+        if name != CONTROL_PLANE:
+            uid = workspace.engine.variable(envoy_name(workspace, name), ENVOY_UID)
+            owners[name] = int(uid) if uid and uid.isdecimal() else owners[name]
+    return owners
+
+
+def envoy_name(workspace: Workspace, name: str) -> str:
+    """The container of the Envoy that has the leaf of `name`, a service or the ingress."""
+    project = workspace.project
+    return ingress_name(project) if name == INGRESS else container_name(project, name, "envoy")
+
+
+def refresh_control_plane(workspace: Workspace, lock: LockFile) -> None:
+    """Renew the leaf that this command itself talks with, if it is due.
+
+    What stands in the way is not said here: the next handshake says it.
+    """
+    owner = {CONTROL_PLANE: os.geteuid()}
+    with suppress(CertificateError):
+        fault = faults(workspace, lock, owner)[CONTROL_PLANE]
+        if fault and fault.code in ("due", "lifetime", "expired"):
+            issue_leaf(workspace, lock, CONTROL_PLANE, os.geteuid())
+
+
+def warn_of_ends(workspace: Workspace, lock: LockFile) -> None:
+    """Say which leaves have less than a fifth of their life left: nobody renews them."""
+    now, ends = datetime.now(UTC), {}
+    for name in (*sorted(app.name for app in lock.apps), *([INGRESS] if lock.routes else [])):
+        with suppress(CertificateError):
+            leaf = leaf_of(workspace, name)
+            if now >= leaf.warn_at:
+                ends[name] = leaf.not_after
+    if not ends:
+        return
+    when = "have ended" if min(ends.values()) <= now else f"end in {left_text(min(ends.values()))}"
+    workspace.warn(
+        f"certificates of {', '.join(ends)} {when}, and nothing has renewed them;"
+        f" next: iac certs rotate --project {workspace.project}"
+    )
+
+
+def left_text(until: datetime) -> str:
+    """How long it is until then: ``44 days``, ``7 h``, ``12 s``."""
+    left = until - datetime.now(UTC)
+    for unit, word in ((timedelta(days=1), "days"), (timedelta(hours=1), "h")):
+        if left >= 2 * unit:
+            return f"{left // unit} {word}"
+    seconds = max(0, int(left.total_seconds()))
+    return f"{seconds // 60} min" if seconds >= 120 else f"{seconds} s"
+
+
+def faults(
+    workspace: Workspace, lock: LockFile, owners: Mapping[str, int]
+) -> dict[str, LeafFault | None]:
+    """What is wrong with the leaf of each of `owners`.
+
+    Raises:
+        CertificateError: the CA cannot be used.
+    """
+    layout = workspace.layout
+    return {
+        name: certificates.due(
+            layout.secrets,
+            layout.certificates(workspace.project) / name,
+            name=name,
+            trust_domain=lock.trust_domain,
+            owner_uid=owner,
+            lifetime=workspace.settings.leaf_lifetime,
+        )
+        for name, owner in sorted(owners.items())
+    }
+
+
 def _ensure(workspace: Workspace, lock: LockFile, owners: Mapping[str, int]) -> None:
     directory = workspace.layout.certificates(workspace.project)
     authority = certificates.ensure_ca(workspace.layout.secrets)
-    give = ownership.giver(workspace.engine, workspace.host.sidecar_image, workspace.project)
 
     def ensure(name: str) -> None:
         certificates.ensure_leaf(
@@ -50,30 +222,26 @@ def _ensure(workspace: Workspace, lock: LockFile, owners: Mapping[str, int]) -> 
             name=name,
             trust_domain=lock.trust_domain,
             owner_uid=owners[name],
-            give=give,
+            lifetime=workspace.settings.leaf_lifetime,
+            give=_giver(workspace, owners[name]),
         )
 
     with ThreadPoolExecutor(max_workers=8) as pool:
         list(pool.map(ensure, owners))
 
 
+def _giver(workspace: Workspace, owner_uid: int) -> Give:
+    if os.geteuid() in (0, owner_uid):
+        return ownership.chown
+    return ownership.giver(workspace.engine, workspace.host.sidecar_image, workspace.project)
+
+
 def due_certificates(
     workspace: Workspace, lock: LockFile, found: Mapping[str, Users]
-) -> tuple[str, ...]:
-    """Who would get a new leaf from `ensure_certificates`, sorted."""
-    layout = workspace.layout
-    directory = layout.certificates(workspace.project)
-    return tuple(
-        name
-        for name, owner in sorted(_leaf_owners(lock, found).items())
-        if certificates.is_due(
-            layout.secrets,
-            directory / name,
-            name=name,
-            trust_domain=lock.trust_domain,
-            owner_uid=owner,
-        )
-    )
+) -> dict[str, str]:
+    """Who would get a new leaf from `ensure_certificates`, and why, sorted by name."""
+    seen = faults(workspace, lock, _leaf_owners(lock, found))
+    return {name: fault.text for name, fault in seen.items() if fault}
 
 
 def _leaf_owners(lock: LockFile, found: Mapping[str, Users]) -> dict[str, int]:

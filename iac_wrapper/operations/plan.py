@@ -19,6 +19,7 @@ from iac_wrapper.model.service_changes import Observations, service_changes
 from iac_wrapper.model.slug import Slug
 from iac_wrapper.model.users import Users
 from iac_wrapper.operations import (
+    leaves,
     public_hosts,
     release_command,
     releases,
@@ -138,6 +139,8 @@ def _observe(
         names = {app.name: app.env for app in wanted.apps}[container.service]
         values.setdefault(container.service, set(names))
     applied = workspace.applied_lock()
+    if applied:
+        leaves.warn_of_ends(workspace, applied)
     return Observations(
         values,
         due=due_certificates(workspace, wanted, owners),

@@ -17,7 +17,7 @@ from iac_wrapper.files import env_files
 from iac_wrapper.files.layout import live_name, network_name
 from iac_wrapper.files.private_files import private_directory
 from iac_wrapper.identity import certificates, public_certificates
-from iac_wrapper.model import needs
+from iac_wrapper.model import needs, policy
 from iac_wrapper.model.app import DEFAULT_PORT, AppSpec, Checkout, ResolvedApp
 from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS
 from iac_wrapper.model.exposure import check_claims
@@ -101,6 +101,8 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
     if any(route.is_local for route in lock.routes):
         ingress_port = choose_ingress_port(workspace, applied, selection.lock_on_disk)
         lock = replace(lock, ingress_port=ingress_port)
+    for text in policy.contradictions(lock):
+        workspace.warn(text)
     return ProjectFacts(lock, {**builds, **foreign.builds})
 
 
@@ -327,7 +329,7 @@ def _check_live_names(project: str, names: set[str]) -> None:
 
 
 def _check_needs(selection: Selection) -> None:
-    """What is needed must be deployed with this, or be deployed already and stay."""
+    """What is needed or allowed must be deployed with this, or be deployed already and stay."""
     fresh = {s.name: needs.Needing(s.options.needs, s.needs_where) for s in selection.fresh}
     there = fresh.keys() | {app.name for app in selection.kept_apps}
     kept = {  # what one of them needed may have been removed since
@@ -335,6 +337,9 @@ def _check_needs(selection: Selection) -> None:
         for app in selection.kept_apps
     }
     needs.check({**kept, **fresh})
+    granting = {s.name: policy.Granting(s.options.allow, s.allow_where) for s in selection.fresh}
+    others = {app.name: policy.Granting(None) for app in selection.kept_apps}
+    policy.check({**others, **granting})
 
 
 def _check_entrypoint_setting(workspace: Workspace, specs: Sequence[AppSpec]) -> None:

@@ -10,7 +10,7 @@ import secrets
 import select
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from iac_wrapper.adapters.attached_container import AttachedContainer
@@ -19,6 +19,7 @@ from iac_wrapper.errors import CommandError, ConfigError
 from iac_wrapper.files import users_file
 from iac_wrapper.files.layout import container_name
 from iac_wrapper.identity import operator
+from iac_wrapper.identity.sidecar_policy import SidecarError
 from iac_wrapper.model import labels
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.lock import LockFile
@@ -26,10 +27,17 @@ from iac_wrapper.model.operator_container import OperatorContainer
 from iac_wrapper.model.repos_keys import IDLE
 from iac_wrapper.model.users import GATEWAY
 from iac_wrapper.model.way import Way, tcp_port
+from iac_wrapper.operations import policy
 from iac_wrapper.operations.workspace import Workspace
 
 START_SECONDS = 20.0
 """How long a way may take to answer; it takes half a second where nothing else is going on."""
+
+LEASE_SECONDS = 60
+"""For how long a service lets the operator in; a command that runs renews it."""
+
+RENEW_SECONDS = 5.0
+"""After so long: a sidecar that was replaced meanwhile does not know of the lease."""
 
 READY = "iac-ready"
 """The line by which it says so (runner/sidecar/start.py)."""
@@ -58,6 +66,7 @@ class Ways:
         self._workspace, self._lock = workspace, lock
         self._containers: list[AttachedContainer] = []
         self._renewed = time.monotonic()
+        self._sidecars = policy.sidecars(workspace.layout, lock)
 
     def add(self, way: OpenWay, container: AttachedContainer) -> None:
         """Take one in, hand it a leaf and wait until it answers.
@@ -66,6 +75,7 @@ class Ways:
             CommandError: it does not.
         """
         container.send(self._leaf())
+        self._lend(way.service)
         deadline = time.monotonic() + START_SECONDS
         while READY not in container.output.splitlines():
             left = deadline - time.monotonic()
@@ -82,15 +92,21 @@ class Ways:
             CommandError: one did, as when the project is destroyed.
         """
         while True:
-            left = self._renewed + operator.RENEW_SECONDS - time.monotonic()
-            ready, _, _ = select.select(self._containers, [], [], max(0.0, left))
+            ready, _, _ = select.select(self._containers, [], [], RENEW_SECONDS)
             for way, container in zip(self.open, self._containers, strict=True):
                 if container in ready and not container.receive():
                     raise _ended(way, container)
-            if left <= 0:
+            for service in {way.service for way in self.open}:
+                self._lend(service)
+            if time.monotonic() > self._renewed + operator.RENEW_SECONDS:
                 for container in self._containers:
                     container.send(self._leaf())
                 self._renewed = time.monotonic()
+
+    def _lend(self, service: str) -> None:
+        """One that is down is asked again; one of an earlier version lets every operator in."""
+        with suppress(SidecarError):
+            self._sidecars.lend(service, LEASE_SECONDS)
 
     def _leaf(self) -> bytes:
         return operator.handover(self._workspace.layout.secrets, self._lock.trust_domain)

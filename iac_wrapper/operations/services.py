@@ -15,7 +15,7 @@ from iac_wrapper.files.layout import container_name
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.certificate import spiffe_id
 from iac_wrapper.model.health import Health
-from iac_wrapper.operations import ingress
+from iac_wrapper.operations import ingress, leaves
 from iac_wrapper.operations.foreign_program import ask_of
 from iac_wrapper.operations.verify import (
     LOOK_SECONDS,
@@ -83,6 +83,7 @@ def services(workspace: Workspace) -> list[ServiceRow]:
         EngineError: the engine does not answer.
     """
     lock = workspace.deployed_lock()
+    leaves.warn_of_ends(workspace, lock)
     found = {c.name: c for c in workspace.engine.containers(workspace.project)}
     resting = resting_services(workspace, [Target(app) for app in lock.apps])
     client = control_plane(workspace, lock)

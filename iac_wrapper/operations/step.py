@@ -9,9 +9,10 @@ from pathlib import Path
 from iac_wrapper.adapters import image_builder
 from iac_wrapper.adapters.terraform import Terraform
 from iac_wrapper.files import lock_file
+from iac_wrapper.model import labels
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.plan import TerraformPlan
-from iac_wrapper.operations import operators
+from iac_wrapper.operations import operators, policy
 from iac_wrapper.operations.image_builds import build_images
 from iac_wrapper.operations.infrastructure import file_hash, make_plan, sweep_orphans
 from iac_wrapper.operations.workspace import Workspace
@@ -50,14 +51,23 @@ def build(workspace: Workspace, step: Step) -> None:
 
 
 def apply(workspace: Workspace, step: Step) -> None:
-    """Apply the plan, exactly that."""
+    """Apply the plan, exactly that; then tell sidecars who may call them."""
     sweep_orphans(workspace)
     if any(
         c.address.startswith("docker_network.") and c.action != "create" for c in step.plan.changes
     ):
         operators.end_all(workspace)
-    summary = f"Applying: {step.plan.summary}"
-    workspace.step(summary if step.plan.changes else "No changes to any container")
+    workspace.step(_summary(step.plan))
     if not step.plan.empty:
         step.terraform.apply(step.plan_file, workspace.progress)
+    policy.feed(workspace, step.lock)
     step.plan_file.unlink(missing_ok=True)
+
+
+def _summary(plan: TerraformPlan) -> str:
+    if any(change.address != _POLICIES for change in plan.changes):
+        return f"Applying: {plan.summary}"
+    return "No changes to any container" + "; who may call whom changes" * bool(plan.changes)
+
+
+_POLICIES = f"{labels.DATA}.iac_policies"

@@ -22,7 +22,8 @@ from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.proof import ProofQuestion
 from iac_wrapper.model.report import ProjectReport, ServiceReport, UrlFault
 from iac_wrapper.model.usage import may_be_usage, not_completed, usage_line
-from iac_wrapper.operations import ingress, public_answer, releases
+from iac_wrapper.operations import ingress, leaves, public_answer, releases
+from iac_wrapper.operations import served_leaf as served
 from iac_wrapper.operations.failing import FailingCheck
 from iac_wrapper.operations.foreign_program import ask_of
 from iac_wrapper.operations.last_lines import last_lines
@@ -37,6 +38,9 @@ LOOK_SECONDS = 3.0
 
 ROTATION_SECONDS = 5.0
 """After so long an Envoy that sees its new certificate has taken it."""
+
+RENEWAL_SECONDS = 2.0
+"""How long an Envoy may show the old certificate while a new one is on disk: mostly 0.1 s."""
 
 STALE_SECONDS = 2.0
 """The age of a proof from which it is repeated before the verdict, which may have waited longer."""
@@ -69,6 +73,7 @@ class Target:
 
 def control_plane(workspace: Workspace, lock: LockFile) -> ControlPlane:
     """A client of the project's services, with the control plane's identity."""
+    leaves.refresh_control_plane(workspace, lock)
     directory = workspace.layout.certificates(workspace.project) / CONTROL_PLANE
     return ControlPlane(lock.gateway_port, directory)
 
@@ -202,7 +207,8 @@ def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first,
         identity=spiffe_id(lock.trust_domain, app.name),
         health=health,
         probe=client.probe_without_certificate(app.name, sni=target.sni),
-        rotated=_serves_its_leaf(workspace, health),
+        rotated=_serves_its_leaf(workspace, lock, health),
+        certificate=_fault_on_disk(workspace, lock, app),
         diagnosis=None,
         urls=ingress.urls(workspace, lock, app),
     )
@@ -263,14 +269,23 @@ def _ask(  # noqa: PLR0913, PLR0917 - only `_prove_one` calls it
     )
 
 
-def _serves_its_leaf(workspace: Workspace, health: Health) -> bool:
+def _serves_its_leaf(workspace: Workspace, lock: LockFile, health: Health) -> bool:
     """Whether the certificate in the handshake is the one on disk: Envoy took the last rotation."""
     if health.cause == UNTRUSTED:
         return False  # an Envoy whose mount still shows those of another authority
     if health.fingerprint is None:
         return True  # nothing answered: that is the finding
-    directory = workspace.layout.certificates(workspace.project) / health.name
-    return certificates.inspect_leaf(directory).fingerprint == health.fingerprint
+    if leaves.leaf_of(workspace, health.name).fingerprint == health.fingerprint:
+        return True
+    # It may have been renewed since the handshake.
+    return served.wait(workspace, lock, health.name, seconds=RENEWAL_SECONDS) is not None
+
+
+def _fault_on_disk(workspace: Workspace, lock: LockFile, app: ResolvedApp) -> str:
+    """Why its Envoy could not serve again what it serves now from memory; empty: it could."""
+    directory = workspace.layout.certificates(workspace.project) / app.name
+    fault = certificates.own_fault(directory, app.name, lock.trust_domain)
+    return fault.text if fault else ""
 
 
 def _diagnose(
@@ -285,6 +300,7 @@ def _diagnose(
         health=report.health,
         probe=report.probe,
         rotated=report.rotated,
+        certificate=report.certificate,
         state=container_state(report.health, container),
         oom=bool(container and container.oom_killed and not container.running),
         waited=limit,

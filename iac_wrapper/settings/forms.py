@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from datetime import timedelta
 from pathlib import Path
 
 from iac_wrapper.errors import ConfigError
@@ -25,6 +26,23 @@ def whole_number(low: int, high: int, *, unit: int = 1) -> Form[int]:
         if not re.fullmatch(r"[0-9]{1,9}", value) or not low <= int(value) <= high:
             raise bad_setting(value, name, f"a whole number from {low} to {high}")
         return int(value) * unit
+
+    return form
+
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
+
+
+def duration(low: timedelta, high: timedelta) -> Form[timedelta]:
+    """A number of seconds, minutes, hours or days (``30s``, ``12h``, ``90d``) within the bounds."""
+
+    def form(value: str, name: str) -> timedelta:
+        found = re.fullmatch(r"([0-9]{1,9})([smhd])", value)
+        length = timedelta(seconds=int(found[1]) * _SECONDS[found[2]]) if found else None
+        if length is None or not low <= length <= high:
+            bounds = f"{low.total_seconds():.0f}s to {high.days}d"
+            raise bad_setting(value, name, f"a duration such as 30s, 12h or 90d, from {bounds}")
+        return length
 
     return form
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -176,6 +177,13 @@ class Settings:
         "",
         forms.text,
         "CA bundle (PEM) for image builds behind a TLS proxy. Empty: the system's bundle.",
+    )
+    leaf_lifetime = Setting(
+        "IAC_LEAF_LIFETIME",
+        "90d",
+        forms.duration(timedelta(seconds=10), timedelta(days=3650)),
+        "How long the certificates of services are good: s, m, h or d. They are renewed when half"
+        " of it is over, by deploys, `iac renew` and `iac admin serve`; below 6h, by that alone.",
     )
     acme_directory = Setting(
         "IAC_ACME_DIRECTORY",

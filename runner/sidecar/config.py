@@ -12,10 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from string import Template
 
-from runner.sidecar import offers, tcp_files
+from runner.sidecar import offers
 from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.refused import Refused
-from runner.sidecar.tcp_files import Tcp
 
 RUN = Path("/run/envoy")
 TEMPLATES = Path("/opt/iac/envoy")
@@ -24,9 +23,6 @@ KEY = Path("/etc/iac/tls/tls.key")
 HOP_HEADERS, HOP_KB = 20, 8
 """What a hop may add to a program's headers (identity, request id, forwarding): the receiving side
 allows that much more, so that it is always the first hop that refuses, with a reason."""
-
-EVERYTHING, NOTHING = "{any: true}", "{not_rule: {any: true}}"
-"""What may be called, as permissions of Envoy's RBAC."""
 
 
 def render(template: str, wanted: SidecarEnvironment) -> str:
@@ -43,7 +39,6 @@ def render(template: str, wanted: SidecarEnvironment) -> str:
         "max_headers_kb": wanted.max_headers_kb,
         "max_headers_hop": wanted.max_headers + HOP_HEADERS,
         "max_headers_hop_kb": wanted.max_headers_kb + HOP_KB,
-        "to_ingress": EVERYTHING if wanted.exposed else NOTHING,
         "local_port": wanted.local_port,
         "tcp_port": wanted.tcp_port,
         "offer": wanted.offer if wanted.offer.ports else "",
@@ -93,11 +88,14 @@ def documents(text: str) -> dict[str, str]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-def write(found: Mapping[str, str], tcp: Tcp, directory: Path = RUN) -> Path:
-    """Write each document to its file on the tmpfs, for our uid alone; the path of the first."""
+def write(found: Mapping[str, str], filled: Mapping[str, str], directory: Path = RUN) -> Path:
+    """Write each document to its file on the tmpfs, for our uid alone; the path of the first.
+
+    `filled` are those that others keep up to date.
+    """
     os.umask(0o077)
     directory.mkdir(exist_ok=True)
-    for name, document in {**found, **tcp_files.fill(found, tcp)}.items():
+    for name, document in {**found, **filled}.items():
         (directory / name).write_text(document, encoding="utf-8")
     with suppress(FileNotFoundError):  # left by a PID 1 that died; Envoy would refuse to bind
         (directory / "admin.sock").unlink()

@@ -6,6 +6,7 @@ PID 1 shares the program's network namespace, so nothing has to pass between the
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ from pathlib import Path
 
 from runner import listeners
 from runner.listeners import MESH_PORTS, Listener
-from runner.settings import RunnerSettings
 from runner.sidecar import threads
 from runner.sidecar.environment import ANY_UID, SidecarEnvironment
 from runner.sidecar.log import say
@@ -21,6 +21,10 @@ from runner.sidecar.log import say
 FILE = "app.json"
 SECONDS = 0.25
 """Between two looks at what listens, each about 0.2 ms."""
+
+ABSENT_SECONDS = 1.0
+"""How long nothing may listen at the endpoint before there is none. A program that is started again
+at once is back by then; requests to one that is not are refused at once, and callers wait."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +51,43 @@ class Follower:
     def __init__(
         self, port: int, declared: bool, path: Path, look: Callable[[], list[Listener]]
     ) -> None:
-        self._port, self._declared, self._path, self._look = port, declared, path, look
+        self._port, self._declared, self._path, self.look = port, declared, path, look
         self._seen: list[Listener] = []
-        # Never without an endpoint: Envoy tries again while a program starts.
+        self._there = time.monotonic()
+        self._lock = threading.Lock()
+        self._closed = False
+        # At first there is one: Envoy tries again while a program starts.
         self.current = Endpoint("127.0.0.1", port)
+        self._written: Endpoint | None = self.current
         write(self._path, self.current)
 
     def step(self) -> None:
         """Look once, and write when something else is chosen."""
-        now = self._look()
+        now = self.look()
         if now != self._seen:
             self._choose(now)
-            self._seen = now  # only now: a choice that could not be written is made again
+            self._seen = now
+        if any(each.port == self.current.port for each in now):
+            self._there = time.monotonic()
+        self._publish()
+
+    def close(self) -> None:
+        """From now on there is no endpoint, whatever listens."""
+        self._closed = True
+        self._publish()
+
+    def open(self) -> None:
+        """There is one again; a program that is not there yet may take its time to start."""
+        self._closed, self._there = False, time.monotonic()
+        self._publish()
+
+    def _publish(self) -> None:
+        with self._lock:
+            absent = time.monotonic() - self._there > ABSENT_SECONDS
+            wanted = None if self._closed or absent else self.current
+            if wanted != self._written:
+                write(self._path, wanted)
+                self._written = wanted  # only now: what could not be written is written again
 
     def _choose(self, now: list[Listener]) -> None:
         port = listeners.choose(
@@ -67,52 +96,48 @@ class Follower:
         host = listeners.address(now, port)
         if host is None or (chosen := Endpoint(host, port)) == self.current:
             return
-        write(self._path, chosen)
         self.current = chosen
         say(f"requests go to {chosen}")
 
 
-def write(path: Path, endpoint: Endpoint) -> None:
+def write(path: Path, endpoint: Endpoint | None) -> None:
     """Replace the file by rename, the only change that Envoy notices."""
     fresh = path.with_suffix(".new")
     fresh.write_text(document(endpoint), encoding="ascii")
     fresh.replace(path)
 
 
-def document(endpoint: Endpoint) -> str:
-    """Envoy's endpoint discovery as a file: one host, for all clusters of the program."""
-    address = {"socket_address": {"address": endpoint.host, "port_value": endpoint.port}}
+def document(endpoint: Endpoint | None) -> str:
+    """Envoy's endpoint discovery as a file: one host or none, for all clusters of the program."""
+    hosts = []
+    if endpoint:
+        address = {"socket_address": {"address": endpoint.host, "port_value": endpoint.port}}
+        hosts = [{"lb_endpoints": [{"endpoint": {"address": address}}]}]
     return json.dumps(
         {
             "resources": [
                 {
                     "@type": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
                     "cluster_name": "app",
-                    "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+                    "endpoints": hosts,
                 }
             ]
         }
     )
 
 
-def follow(wanted: SidecarEnvironment, directory: Path) -> None:
+def follow(wanted: SidecarEnvironment, directory: Path) -> Follower:
     """Write the first endpoint now and follow on a thread that ends with the process."""
 
     def look() -> list[Listener]:
         # A port that is offered over TCP is for HTTP only where there is no other.
         tcp = wanted.offer.ports if wanted.offer.http else ()
         return listeners.of_program(
-            wanted.app_uid if has_runner else None,
+            None if wanted.app_uid == ANY_UID else wanted.app_uid,
             without=(*MESH_PORTS.values(), *tcp),
             but=wanted.uid,
         )
 
-    has_runner = wanted.app_uid != ANY_UID
-    if not has_runner:
-        # Its HTTP server takes 5 MiB and time at each start (measured); few services need it.
-        from runner.sidecar import watch  # noqa: PLC0415
-
-        watch.serve(watch.Watch(_settings(wanted), look))
     follower = Follower(wanted.port, wanted.port_declared, directory / FILE, look)
 
     def step() -> None:
@@ -120,14 +145,4 @@ def follow(wanted: SidecarEnvironment, directory: Path) -> None:
         time.sleep(SECONDS)
 
     threads.keep(step)
-
-
-def _settings(wanted: SidecarEnvironment) -> RunnerSettings:
-    return RunnerSettings(
-        service=wanted.service,
-        port=wanted.port,
-        port_declared=wanted.port_declared,
-        run=wanted.run,
-        probation=wanted.probation,
-        tcp=wanted.offer.ports,
-    )
+    return follower

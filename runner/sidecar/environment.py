@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from runner.listeners import MESH_PORTS
+from runner.sidecar import policy as policies
 from runner.sidecar.offers import Offer
+from runner.sidecar.policy import Policy
 from runner.sidecar.refused import Refused
 
 DEFAULT_APP_UID = 10001
@@ -27,12 +29,13 @@ class SidecarEnvironment:
     `uid` is Envoy's, and the supervisor's once it has dropped root; `app_uid` the program's.
     `port` is the program's ``$PORT``, `port_declared` whether repos.yaml names it. `max_headers`
     and `max_headers_kb` (KiB) bound the headers of a request and of a response. `offer` is what
-    other services may call; `exposed`: the ingress is let in. Of a program without a runner
+    other services may call, `policy` who they are. Of a program without a runner
     (`app_uid` is `ANY_UID`), `run` is what it is for, empty if nothing tells, and `probation` how
     many seconds it must stay alive. A gateway has neither service nor port; an ingress has the
     `entrances`, the ports at which people reach it. An operator's `service` is the one that it
     leads to, from `local_port` of the host; `tcp_port` is the port there where that is no HTTP
-    (0: it is).
+    (0: it is). `runner_uid` is the uid of the program's runner (0: it has none); `stop_grace` is
+    how many seconds requests in flight may take when either container is stopped.
     """
 
     role: str
@@ -49,10 +52,12 @@ class SidecarEnvironment:
     run: str = ""
     probation: int = 10
     offer: Offer = field(default_factory=Offer)
-    exposed: bool = False
+    policy: Policy = field(default_factory=Policy)
     entrances: tuple[int, ...] = ()
     local_port: int = 0
     tcp_port: int = 0
+    runner_uid: int = 0
+    stop_grace: int = 8
 
     @property
     def template(self) -> str:
@@ -103,10 +108,12 @@ def _sidecar(common: SidecarEnvironment, reader: _EnvironmentReader) -> SidecarE
         _of_service(common, reader),
         port=port,
         port_declared=reader.one_of("IAC_PORT_DECLARED", ("0", "1"), "0") == "1",
-        exposed=reader.one_of("IAC_EXPOSED", ("0", "1"), "0") == "1",
+        policy=reader.policy("IAC_POLICY"),
         offer=Offer(reader.ports("IAC_TCP"), reader.one_of("IAC_TCP_ONLY", ("0", "1"), "0") == "0"),
         run=reader.one_of("IAC_RUN", ("", "web", "worker", "job")),
         probation=reader.number("IAC_PROBATION", 1, 86_400, 10),
+        runner_uid=reader.uid("IAC_RUNNER_UID") if reader.has("IAC_RUNNER_UID") else 0,
+        stop_grace=reader.number("IAC_STOP_GRACE", 1, 86_400, 8),
     )
 
 
@@ -125,6 +132,9 @@ class _EnvironmentReader:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
+
+    def has(self, name: str) -> bool:
+        return bool(self._environ.get(name))
 
     def one_of(self, name: str, allowed: tuple[str, ...], default: str = "") -> str:
         value = self._environ.get(name) or default
@@ -177,3 +187,10 @@ class _EnvironmentReader:
         if not good or ",".join(map(str, found)) != value:
             raise Refused(f"{name} is {value!r}, expected ports that are not the sidecar's own")
         return found
+
+    def policy(self, name: str) -> Policy:
+        """A document, see `policy`."""
+        try:
+            return policies.read(self._environ.get(name, ""))
+        except Refused as error:
+            raise Refused(f"{name}: {error}") from None

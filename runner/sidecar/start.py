@@ -6,23 +6,32 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from runner.sidecar import (
     config,
+    control,
     endpoint,
     environment,
     envoy,
     firewall,
     names,
+    policy_files,
     privileges,
+    tcp_files,
     tcp_paths,
     watchdog,
 )
+from runner.sidecar.drain import ProgramRequests
+from runner.sidecar.endpoint import Follower
 from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.handover import Handover
 from runner.sidecar.log import say
+from runner.sidecar.pair import Pair
+from runner.sidecar.policy_files import Admission
+from runner.sidecar.policy_keeper import PolicyKeeper
+from runner.sidecar.policy_store import PolicyStore
 from runner.sidecar.refused import Refused
 from runner.sidecar.supervise import EnvoySupervisor
 
@@ -40,32 +49,61 @@ def main() -> int:
         documents = config.documents(config.load_envoy_config(wanted))
         firewall.establish(wanted)
         config.make_directory()
+        store = PolicyStore(wanted.policy)
+        store.prepare()
         privileges.drop(wanted.uid)
-        path = _prepare(wanted, documents)
+        admission = Admission(wanted.service, wanted.trust_domain, store.load())
+        path = _prepare(wanted, documents, admission)
         operator = _operator(config.RUN) if wanted.role == "operator" else None
     except (Refused, OSError) as error:
         say(str(error))
         return EX_CONFIG
     # Blocks signals for the threads that follow as well.
-    drain = _no_drain if operator else envoy.drain
-    supervisor = EnvoySupervisor(envoy.command(path, wanted.role), drain)
+    supervisor = EnvoySupervisor(envoy.command(path, wanted.role))
     watchdog.follow(lambda: supervisor.pid)
     if operator:
         operator.follow()
         threading.Thread(target=_tell_when_ready, daemon=True).start()
     if wanted.role == "sidecar":
-        endpoint.follow(wanted, config.RUN)
-        names.start(wanted.project, tcp_paths.follow(wanted, documents, config.RUN))
+        follower = endpoint.follow(wanted, config.RUN)
+        leave = _pair(wanted, follower)
+        paths = tcp_paths.follow(wanted, documents, config.RUN, admission)
+        keeper = PolicyKeeper(admission, documents, store, config.RUN, paths)
+        control.start(wanted, keeper, follower.look, config.RUN)
+        names.start(wanted.project, paths.names)
     else:
+        leave = _no_drain if operator else envoy.drain
         names.start(wanted.project)
-    return supervisor.run()
+    return supervisor.run(leave)
 
 
-def _prepare(wanted: SidecarEnvironment, documents: Mapping[str, str]) -> Path:
-    path = config.write(documents, tcp_paths.first(wanted.offer.ports))
+def _pair(wanted: SidecarEnvironment, follower: Follower) -> Callable[[], None]:
+    """Listen to the program's runner, if it has one; what to do in the end."""
+    requests = ProgramRequests(follower, wanted.stop_grace)
+    if not wanted.runner_uid:
+        return requests.drain
+    pair = Pair(wanted.runner_uid, requests)
+    pair.serve()
+    return pair.leave
+
+
+def _prepare(
+    wanted: SidecarEnvironment, documents: Mapping[str, str], admission: Admission
+) -> Path:
+    path = config.write(documents, first_files(wanted, documents, admission))
     if wanted.role in ("sidecar", "ingress"):
         config.check_key()
     return path
+
+
+def first_files(
+    wanted: SidecarEnvironment, documents: Mapping[str, str], admission: Admission
+) -> dict[str, str]:
+    """What the policy and the TCP ports fill in before Envoy starts."""
+    if wanted.role != "sidecar":
+        return {}
+    tcp = tcp_files.fill(documents, tcp_paths.first(wanted.offer.ports, admission))
+    return {**tcp, policy_files.ROUTES: admission.routes(documents)}
 
 
 def _operator(directory: Path) -> Handover:

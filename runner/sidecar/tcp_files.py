@@ -27,11 +27,13 @@ class Peer:
 class Tcp:
     """All that the files depend on.
 
-    `own` maps the declared ports of this service to the address where its program listens; `trust`
-    stands for the authorities: with another one, chains are new and connections of old ones end.
+    `own` maps the declared ports of this service to the address where its program listens;
+    `callers` are those who may connect to them, as (port, name); `trust` stands for the
+    authorities: with another one, chains are new and connections of old ones end.
     """
 
     own: Mapping[int, str] = field(default_factory=dict)
+    callers: tuple[tuple[int, str], ...] = ()
     peers: tuple[Peer, ...] = ()
     trust: str = ""
 
@@ -52,9 +54,12 @@ def fill(documents: Mapping[str, str], tcp: Tcp, version: str = "0") -> dict[str
         text = Template(documents[piece]).substitute(values, trust=tcp.trust)
         parts[part].append(text.strip("\n"))
 
+    for port, name in tcp.callers:
+        add("own_matchers", "own-matcher.yaml", port=port, name=name)
+        add("own_chains", "own-chain.yaml", port=port, name=name)
     for port, host in tcp.own.items():
-        add("own_matchers", "own-matcher.yaml", port=port)
-        add("own_chains", "own-chain.yaml", port=port)
+        add("own_matchers", "own-rest-matcher.yaml", port=port)
+        add("own_chains", "own-rest-chain.yaml", port=port)
         add("own_clusters", "own-cluster.yaml", port=port, host=host)
     for peer in tcp.peers:
         called = {"name": peer.name, "address": peer.address}

@@ -18,6 +18,7 @@ from runner.listeners import MESH_PORTS, Listener
 from runner.sidecar import envoy, offers, tcp_files, threads
 from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.log import say
+from runner.sidecar.policy_files import Admission
 from runner.sidecar.tcp_files import Tcp
 from runner.sidecar.tcp_names import TcpNames
 
@@ -43,9 +44,10 @@ def trust(authorities: Path) -> str:
         return ""
 
 
-def first(ports: tuple[int, ...], authorities: Path = AUTHORITIES) -> Tcp:
+def first(ports: tuple[int, ...], admission: Admission, authorities: Path = AUTHORITIES) -> Tcp:
     """What there is before anything was looked at: Envoy tries again while a program starts."""
-    return Tcp(dict.fromkeys(ports, "127.0.0.1"), (), trust(authorities))
+    own = dict.fromkeys(ports, "127.0.0.1")
+    return Tcp(own, admission.tcp(ports), (), trust(authorities))
 
 
 class TcpPaths:
@@ -56,15 +58,17 @@ class TcpPaths:
         ports: the declared ports of this service.
         directory: where Envoy watches them.
         look: the program's listeners now.
+        admission: who may call at first.
         authorities: the file with the certificates of those that are trusted.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what the files depend on
         self,
         documents: Mapping[str, str],
         ports: tuple[int, ...],
         directory: Path,
         look: Callable[[], list[Listener]],
+        admission: Admission,
         authorities: Path = AUTHORITIES,
     ) -> None:
         self._documents, self._ports, self._directory = documents, ports, directory
@@ -73,20 +77,31 @@ class TcpPaths:
         self.names = TcpNames(offers.ask, self._changed.set)
         self._seen: list[Listener] = []
         self._version, self._pending = 0, False
-        self.current = first(ports, authorities)
+        self.current = first(ports, admission, authorities)
+        self._callers = self.current.callers
+
+    def admit(self, admission: Admission) -> None:
+        """Let these callers in, and no others."""
+        self._callers = admission.tcp(self._ports)
+        self._changed.set()
+
+    def admitted(self, admission: Admission) -> bool:
+        """Whether Envoy does."""
+        return self.current.callers == admission.tcp(self._ports) and not self._pending
 
     def step(self) -> None:
         """Wait for a change, or a while; write what is new, and see that Envoy has taken it."""
         self._changed.wait(LOOK_SECONDS)
         self._changed.clear()
-        wanted = Tcp(self._own(), self.names.peers, trust(self._authorities) or self.current.trust)
+        trusted = trust(self._authorities) or self.current.trust
+        wanted = Tcp(self._own(), self._callers, self.names.peers, trusted)
         if wanted != self.current:
             if wanted.trust != self.current.trust:
                 say("the authorities have changed: TCP connections end, and prove themselves anew")
             self._version += 1
+            self._pending = True
             self._write(wanted)
             self.current = wanted
-            self._pending = True
         if self._pending and self._taken():
             self._pending = False
             self.names.ready(self.current.peers)
@@ -120,12 +135,17 @@ class TcpPaths:
         return False
 
 
-def follow(wanted: SidecarEnvironment, documents: Mapping[str, str], directory: Path) -> TcpNames:
-    """Keep the files on a thread that ends with the process; the names that it knows."""
+def follow(
+    wanted: SidecarEnvironment,
+    documents: Mapping[str, str],
+    directory: Path,
+    admission: Admission,
+) -> TcpPaths:
+    """Keep the files on a thread that ends with the process."""
 
     def look() -> list[Listener]:
         return listeners.of_program(wanted.app_uid, without=MESH_PORTS.values())
 
-    paths = TcpPaths(documents, wanted.offer.ports, directory, look)
+    paths = TcpPaths(documents, wanted.offer.ports, directory, look, admission)
     threads.keep(paths.step)
-    return paths.names
+    return paths

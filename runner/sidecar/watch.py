@@ -7,21 +7,15 @@ judgement, so both kinds of program are held to the same rules.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from runner import http2
-from runner.listeners import MESH_PORTS, Listener
+from runner.listeners import Listener
 from runner.readiness import Choice, Readiness
 from runner.readiness_verdict import Protocol, ReadinessVerdict
 from runner.settings import RunnerSettings
-
-PATH = "/iac.sidecar/readiness"
+from runner.sidecar.environment import SidecarEnvironment
 
 
 class PlainOpinion:
@@ -65,29 +59,13 @@ class Watch:
         return Readiness(self._settings, PlainOpinion, self._choice, self._find)
 
 
-def serve(watch: Watch) -> None:
-    """Answer on the port that a runner would have, on threads that end with the process."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            asked = urlsplit(self.path)
-            words = parse_qs(asked.query) if asked.path == PATH else {}
-            try:
-                start, age = int(words["start"][0]), float(words["age"][0])
-            except (KeyError, ValueError):
-                self.send_error(400)
-                return
-            body = json.dumps(asdict(watch.verdict(start, age))).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            """Nobody reads that it was asked."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", MESH_PORTS["runner"]), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+def settings(wanted: SidecarEnvironment) -> RunnerSettings:
+    """What a runner of this program would be told."""
+    return RunnerSettings(
+        service=wanted.service,
+        port=wanted.port,
+        port_declared=wanted.port_declared,
+        run=wanted.run,
+        probation=wanted.probation,
+        tcp=wanted.offer.ports,
+    )

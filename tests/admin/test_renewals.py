@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from pathlib import Path
 
 import pytest
 
 from admin import renewals
-from admin.renewals import Renewals
+from admin.renewals import LeafRenewals, Renewals
 from iac_wrapper.adapters import workspace_lock
+from iac_wrapper.files import users_file
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.identity import public_certificates as store
+from iac_wrapper.identity.certificates import inspect_leaf
 from iac_wrapper.model.public_host import PublicHost
+from iac_wrapper.model.users import Users
 from iac_wrapper.operations import public_hosts
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.settings import Settings
 from tests.support.certificate_lab import Issuer, write
+from tests.support.deployed import app, deployed
 
 HOST = "app.example.com"
 
@@ -74,3 +79,34 @@ def test_a_busy_project_is_looked_at_again_soon(
         assert store.current(layout, "b", HOST) is None
     _wait(layout, "b")
     running.stop()
+
+
+def test_leaves_are_renewed_in_time_and_a_failure_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A life of ten seconds is looked at each second, also while a deploy holds the project."""
+    layout = Layout(tmp_path)
+    deployed(layout, app("web"), project="a")
+    deployed(layout, app("web"), project="b")
+    users = {"web": Users(os.geteuid() - 1)}
+    users_file.save_users(users, layout.users("a"))  # b has none: it was never deployed here
+    before = inspect_leaf(layout.certificates("a") / "control-plane").serial
+    lookers = LeafRenewals(layout, Settings(IAC_LEAF_LIFETIME="10s"))
+    with (
+        workspace_lock.hold(layout.project("a"), "iac deploy"),
+        caplog.at_level(logging.INFO, "iac.admin"),
+    ):
+        lookers.start()
+        for _ in range(400):
+            if inspect_leaf(layout.certificates("a") / "control-plane").serial != before:
+                break
+            time.sleep(0.01)
+        time.sleep(1.5)
+        lookers.stop()
+    leaf = inspect_leaf(layout.certificates("a") / "control-plane")
+    assert (leaf.not_after - leaf.issued_at).total_seconds() <= 11
+    said = [record.getMessage() for record in caplog.records]
+    assert [text for text in said if "project b" in text] == [
+        text for text in said if "no users on this machine" in text
+    ]
+    assert len([text for text in said if "no users on this machine" in text]) == 1

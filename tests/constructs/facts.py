@@ -81,6 +81,8 @@ def props(*apps: ResolvedApp, **changes: Any) -> MeshProps:
         layout=Layout(ROOT),
         outdir=ROOT / "cdktf.out",
         memory_mb=512,
+        lock_path=ROOT / "repos.lock.json",
+        python="/usr/bin/python3",
     )
     return replace(plain, **changes)
 

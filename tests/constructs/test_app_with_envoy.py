@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
-from constructs_lib.app_with_envoy import STOP_GRACE
+from constructs_lib.envoy_sidecar import STOP_GRACE
 from iac_wrapper.errors import ConfigError
+from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.labels import FIXED
 from iac_wrapper.model.options import Options
 from runner import settings as runner_settings
 from tests.constructs.facts import (
@@ -37,6 +40,7 @@ def test_service_is_as_recorded(service: dict[str, Any], snapshot: SnapshotAsser
     resources = {
         kind: {name: body for name, body in bodies.items() if name.startswith("svc-a")}
         for kind, bodies in service["resource"].items()
+        if kind != "terraform_data"
     }
 
     assert {kind: len(bodies) for kind, bodies in resources.items()} == {
@@ -57,11 +61,12 @@ def test_app_joins_the_namespace_of_its_envoy(service: dict[str, Any]) -> None:
 
 
 def test_app_runs_without_privileges(service: dict[str, Any]) -> None:
-    """User code: no root, no capability, no writable root, bounded memory and processes."""
+    """User code: what its runner gives up, no writable root, bounded memory and processes."""
     container = only(service, "docker_container", "svc-a_app")
 
-    assert container["user"] == "30004:10001"
-    assert container["capabilities"] == {"drop": ["ALL"]}
+    assert container["user"] == "0:10001"
+    kept = ["CAP_KILL", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID"]
+    assert container["capabilities"] == {"drop": ["ALL"], "add": kept}
     assert container["read_only"] is True
     assert container["security_opts"] == ["no-new-privileges:true"]
     assert container["memory"] == container["memory_swap"] == 512
@@ -95,7 +100,7 @@ def test_a_volume_is_a_mount_by_name_and_no_resource() -> None:
         kept | {"source": "iacnet-svc-a-data", "target": "/app/data"},
         kept | {"source": "iacnet-svc-a-uploads", "target": "/srv"},
     ]
-    assert sorted(stack["resource"]) == ["docker_container", "docker_image", "docker_network"]
+    assert "docker_volume" not in stack["resource"]
     plain = only(synth(props(app())), "docker_container", "svc-a_app")
     fixed = "org.karstkit.fixed"
     assert label_values(container)[fixed] != label_values(plain)[fixed]
@@ -116,10 +121,12 @@ def test_envoy_is_the_service_on_the_network(service: dict[str, Any]) -> None:
         "IAC_ENVOY_UID": "30005",
         "IAC_MAX_HEADERS": "100",
         "IAC_MAX_HEADERS_KB": "60",
+        "IAC_POLICY": '{"callers":{"svc-a":[]},"ingress":false,"services":["svc-a"]}',
         "IAC_PORT": "50051",
         "IAC_PORT_DECLARED": "1",
         "IAC_PROJECT": "iacnet",
         "IAC_ROLE": "sidecar",
+        "IAC_RUNNER_UID": "30006",
         "IAC_SERVICE": "svc-a",
         "IAC_SUBNET": "172.20.0.0/16",
         "IAC_TRUST_DOMAIN": "iacnet",
@@ -132,7 +139,7 @@ def test_every_service_has_uids_of_its_own() -> None:
     facts = props(app("a"), app("b"))
     containers = synth(facts)["resource"]["docker_container"].values()
     envoys = [environment(c)["IAC_ENVOY_UID"] for c in containers if c["user"] == "0:0"]
-    programs = [c["user"].partition(":")[0] for c in containers if c["user"] != "0:0"]
+    programs = [environment(c)["IAC_FIRST_UID"] for c in containers if c["user"] != "0:0"]
 
     assert sorted(envoys) == ["30001", "30005", "30009"]
     assert sorted(programs) == ["30004", "30008"]
@@ -167,11 +174,11 @@ def test_options_of_a_service_reach_its_container() -> None:
 
     assert container["memory"] == container["memory_swap"] == 1024
     assert (container["cpu_period"], container["cpu_quota"]) == (100_000, 150_000)
-    assert container["stop_timeout"] == container["destroy_grace_seconds"] == 42
+    assert container["stop_timeout"] == container["destroy_grace_seconds"] == 45
     assert environment(container)["IAC_STOP_GRACE"] == "40"
     assert container["tmpfs"] == {
         "/tmp": "size=256m,mode=1777",  # noqa: S108
-        "/app/x": f"size=8m,mode=1777,uid={container['user'].partition(':')[0]}",
+        "/app/x": f"size=8m,mode=1777,uid={environment(container)['IAC_FIRST_UID']}",
     }
 
 
@@ -180,7 +187,7 @@ def test_without_options_everything_is_as_before(service: dict[str, Any]) -> Non
     container = only(service, "docker_container", "svc-a_app")
 
     assert container["tmpfs"] == {"/tmp": "size=64m,mode=1777"}  # noqa: S108
-    assert container["stop_timeout"] == container["destroy_grace_seconds"] == 10
+    assert container["stop_timeout"] == container["destroy_grace_seconds"] == 13
     assert runner_settings.load_runner_settings({}).stop_grace == STOP_GRACE < 10
     assert not {"cpus", "cpu_period", "cpu_quota"} & container.keys()
     assert "IAC_STOP_GRACE" not in environment(container)
@@ -225,7 +232,46 @@ def test_envoy_follows_a_replaced_network(service: dict[str, Any]) -> None:
     container = only(service, "docker_container", "svc-a_envoy")
 
     # A bare address: Terraform refuses "${…}" here.
-    assert container["lifecycle"] == {"replace_triggered_by": ["docker_network.iac_network"]}
+    assert container["lifecycle"] == {
+        "replace_triggered_by": ["docker_network.iac_network"],
+        "ignore_changes": ["env"],
+    }
+
+
+def test_a_policy_makes_no_new_container_and_all_else_of_the_environment_does() -> None:
+    """Terraform ignores the environment; a label has the hash of what must not be ignored."""
+
+    def sidecar(*apps: ResolvedApp) -> dict[str, Any]:
+        return only(synth(props(*apps)), "docker_container", "svc-a_envoy")
+
+    plain = sidecar(app("svc-a"), app("svc-b"))
+    closed = sidecar(app("svc-a", options=Options(allow={})), app("svc-b"))
+    moved = sidecar(app("svc-a", port=8080), app("svc-b"))
+
+    assert json.loads(environment(plain)["IAC_POLICY"])["callers"] == {"svc-a": [], "svc-b": []}
+    assert json.loads(environment(closed)["IAC_POLICY"])["callers"] == {"svc-a": []}
+    assert plain | {"env": closed["env"]} == closed
+    assert label_values(plain)[FIXED] != label_values(moved)[FIXED]
+
+
+def test_policies_are_sent_when_they_change_and_when_all_sidecars_are_there() -> None:
+    """By a resource that a change of the list replaces; a new port is no reason."""
+
+    def sender(*apps: ResolvedApp) -> dict[str, Any]:
+        return only(synth(props(*apps)), "terraform_data", "iac_policies")
+
+    plain = sender(app("svc-a"), app("svc-b"))
+    assert {name.partition(".")[2].rpartition("_")[0] for name in plain["depends_on"]} >= {
+        "svc-a_envoy",
+        "svc-b_envoy",
+    }
+    moved = sender(app("svc-a", port=8080), app("svc-b"))
+    assert moved["triggers_replace"] == plain["triggers_replace"]
+    narrow = sender(app("svc-a", options=Options(allow={})), app("svc-b"))
+    assert narrow["triggers_replace"] != plain["triggers_replace"]
+    command = plain["provisioner"][0]["local-exec"]
+    assert command["interpreter"][1:4] == ["-P", "-m", "iac_wrapper.operations.push_policies"]
+    assert command["command"] == plain["triggers_replace"]["digest"]
 
 
 def test_image_is_built_from_its_context(service: dict[str, Any]) -> None:
@@ -341,6 +387,7 @@ def test_other_projects_have_their_own_paths_and_names() -> None:
         "/project/.iac/projects/shop/passwd/svc-a",
         "/project/secrets/shop.env/svc-a",
         "/project/secrets/shop/svc-a",
+        "karstkit-uids-30004",
     ]
 
 

@@ -45,18 +45,20 @@ def resources_of(resources: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_without_an_exposed_service_there_is_none() -> None:
-    """Nor a variable of it anywhere."""
+    """Nor a word of it, but that the policy does not let it in."""
     resources = synth(props(app("svc-a")))["resource"]
-    assert "terraform_data" not in resources
-    assert "ingress" not in str(resources).lower()
+    assert "iac_ingress_routes" not in resources["terraform_data"]
+    assert "ingress" not in str(resources).lower().replace('"ingress":false', "")
 
 
 def test_only_an_exposed_service_lets_it_in() -> None:
-    """By a variable of its sidecar; routes come after its containers."""
+    """By the policy of its sidecar; routes come after its containers."""
     terraform = synth(facts())
     a, b = (only(terraform, "docker_container", f"{name}_envoy") for name in ("svc-a", "svc-b"))
-    assert environment(a)["IAC_EXPOSED"] == "1"
-    assert "IAC_EXPOSED" not in environment(b)
+    assert [json.loads(environment(each)["IAC_POLICY"])["ingress"] for each in (a, b)] == [
+        True,
+        False,
+    ]
     after = terraform["resource"]["terraform_data"]["iac_ingress_routes"]["depends_on"]
     assert {name.partition(".")[2].partition("_")[0] for name in after} == {"svc-a"}
 
@@ -79,7 +81,8 @@ def test_public_hosts_are_published_as_the_settings_say() -> None:
 
 
 ANY = ingress_config.ANY
-RULES = policies.IngressRules("/project/.iac/ingress", {(80, ANY)}, ("py", "-m", "x", "d"))
+RULES = policies.IngressRules("/project/.iac/ingress", {(80, ANY)})
+COMMANDS = {"terraform_data.it": ("py", "-m", "x", "d")}
 
 
 def check(kind: str, body: dict[str, Any]) -> list[str]:
@@ -103,6 +106,7 @@ def check(kind: str, body: dict[str, Any]) -> list[str]:
         project="iacnet",
         mountable=("/project/secrets/iacnet",),
         own={f"{kind}.it"},
+        commands=COMMANDS,
         ingress=RULES,
     )
 

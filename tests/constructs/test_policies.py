@@ -24,7 +24,7 @@ def _container(role: str = "app", **changes: Any) -> dict[str, Any]:
         "read_only": True,
         "memory": 512,
         "memory_swap": 512,
-        "user": "10001:10001",
+        "user": "0:10001",
         **changes,
     }
 
@@ -68,8 +68,8 @@ def test_good_resources_pass() -> None:
             {"security_opts": ["no-new-privileges:true", "seccomp=unconfined"]},
             "with seccomp=unconfined",
         ),
-        ({"user": "0:0"}, "runs user code as root"),
-        ({"user": ""}, "runs user code as root"),
+        ({"user": "0:0"}, "starts user code as '0:0', expected the runner, as 0:10001"),
+        ({"user": ""}, "starts user code as ''"),
         ({"read_only": False}, "has a writable root"),
         ({"memory": None}, "has no full memory limit"),
         ({"memory_swap": 1024}, "has no full memory limit"),
@@ -99,9 +99,40 @@ def test_weak_app_container_is_named(changes: dict[str, Any], expected: str) -> 
 
 
 def test_only_a_program_has_volumes() -> None:
-    """An Envoy that wrote to one would be a second writer."""
-    body = _container("envoy", user="0:0", **_volume("iacnet-svc-a-data"))
+    """Who wrote to one besides would be a second writer."""
+    body = _container("gateway", user="0:0", **_volume("iacnet-svc-a-data"))
     assert "expected volumes for programs only" in _check("docker_container", body)[0]
+
+
+def test_a_sidecar_keeps_its_state_in_the_volume_of_its_uids() -> None:
+    """In no other service's, and at no other place."""
+
+    def sidecar(name: str, target: str) -> list[str]:
+        body = _container("envoy", user="0:0", **_volume(name))
+        body["mounts"][0]["target"] = target
+        body["labels"].append({"label": "org.karstkit.uids", "value": "30004 iacnet/svc-a"})
+        return _check("docker_container", body)
+
+    expected = "expected karstkit-uids-30004 at /var/lib/iac only"
+    assert sidecar("karstkit-uids-30004", "/var/lib/iac") == []
+    assert expected in sidecar("karstkit-uids-30008", "/var/lib/iac")[0]
+    assert expected in sidecar("karstkit-uids-30004", "/etc/iac/tls")[0]
+    assert expected in sidecar("iacnet-svc-a-data", "/var/lib/iac")[0]
+
+
+def test_an_app_starts_with_what_its_runner_needs_and_no_more() -> None:
+    """To become two other users, and to end the program. A foreign image has no runner."""
+
+    def keeps(*names: str, foreign: bool = False) -> list[str]:
+        body = _container(capabilities={"drop": ["ALL"], "add": list(names)})
+        if foreign:
+            body["labels"].append({"label": "org.karstkit.foreign", "value": "1"})
+        return _check("docker_container", body)
+
+    assert keeps("CAP_KILL", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID") == []
+    assert "keeps CAP_CHOWN" in keeps("CAP_CHOWN")[0]
+    assert "keeps CAP_KILL" in keeps("CAP_KILL", foreign=True)[0]
+    assert "runs user code as root" in keeps(foreign=True)[0]
 
 
 def test_envoy_may_keep_what_its_init_needs_and_no_more() -> None:

@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 
 from iac_wrapper.identity.certificates import ensure_ca, ensure_leaf
+from iac_wrapper.identity.handshake import meet
+from iac_wrapper.identity.http2_client import Http2Client
+from iac_wrapper.model.proof import ProofRequest
 from tests.support import mesh_lab
 from tests.support.mesh_lab import DOMAIN, ENVOY_UID, Lab, eventually
 
@@ -242,6 +245,59 @@ def test_a_container_of_the_candidates_name_stands_in_for_a_service(lab: Lab) ->
     lab.containers["b-app"].restart(timeout=0)
     lab.containers["b2"].rename(f"{lab.prefix}-b2")
     eventually(lambda: served_by("b"), 4)
+
+
+def tell(lab: Lab, name: str, callers: dict[str, list[str]] | None = None) -> Any:
+    """Push a policy to a sidecar as the control plane does, or ask for it; what it says."""
+    if callers is None:
+        return asked(lab, name, ProofRequest("GET", "/iac.sidecar/policy"))
+    text = mesh_lab.policy(callers).encode()
+    return asked(lab, name, ProofRequest("PUT", "/iac.sidecar/policy", body=text))
+
+
+def asked(lab: Lab, name: str, request: ProofRequest) -> Any:
+    """What a sidecar answers the control plane, through the gateway."""
+    client = Http2Client()
+    leaf = lab.secrets / "p/control-plane"
+    with meet(lab.port, name, leaf, timeout=5, hello=client.hello) as meeting:
+        client.attach(meeting.secure, meeting.first)
+        answer = client.call(request, authority=name, timeout=10)
+    assert answer.status == 200, answer.body
+    return json.loads(answer.body)
+
+
+def test_a_pushed_policy_outlives_a_restart_until_there_is_another_base(
+    lab: Lab, record_property: Any
+) -> None:
+    """In the real image: written by PID 1 without privileges, read while nobody else is up."""
+    kept = lab.client.volumes.create(f"{lab.prefix}-kept")
+    try:
+        lab.sidecar("kept", "kept", "kept", kept=kept.name)
+        lab.program("kept", mesh_lab.APP)
+        eventually(lambda: check(lab.fetch("http://kept/")[0] == 200), 10)
+        begin = time.monotonic()
+        pushed = tell(lab, "kept", {"b": []})
+        assert lab.fetch("http://kept/")[0] == 403
+        record_property("seconds from push to refusal", time.monotonic() - begin)
+        assert pushed["kept"]
+        record_property("PID 1, KiB", lab.processes("kept")["python3-1"]["rss"])
+        lab.containers["kept"].restart(timeout=5)
+        lab.containers["kept-app"].restart(timeout=0)
+        eventually(lambda: check(lab.fetch("http://kept/", name="b-app")[0] == 200), 10)
+        assert lab.fetch("http://kept/")[0] == 403
+        assert tell(lab, "kept")["digest"] == pushed["digest"]
+        lab.containers.pop("kept").remove(force=True)
+        other = mesh_lab.policy({"a": []})
+        foreign = {"IAC_APP_UID": "any", "IAC_RUN": "web"}
+        lab.sidecar("kept", "kept", "kept", kept=kept.name, IAC_POLICY=other, **foreign)
+        lab.program("kept", mesh_lab.APP)
+        eventually(lambda: check(lab.fetch("http://kept/")[0] == 200), 10)
+        assert lab.fetch("http://kept/", name="b-app")[0] == 403
+        question = ProofRequest("GET", "/iac.sidecar/readiness?start=1&age=20")
+        assert asked(lab, "kept", question)["listening"] == "127.0.0.1:8080"
+    finally:
+        lab.containers.pop("kept").remove(force=True)
+        kept.remove()
 
 
 def test_ipv6_is_loopback_alone(lab: Lab) -> None:

@@ -22,7 +22,8 @@ def test_the_lock_says_what_it_said() -> None:
 
 def test_the_stack_is_what_it_was(tmp_path: Path) -> None:
     """An upgrade plans nothing by itself: the same bytes. The images of runner and sidecar are
-    facts of the machine and of the lock; a change of their files comes with other facts."""
+    facts of the machine and of the lock; a change of their files comes with other facts. What
+    every sidecar has had to get since, policies, is in the record."""
     lock = lock_file.load_lock(recorded.LOCK)
     layout = Layout(recorded.ROOT)
     app = cdktf.App(outdir=str(tmp_path), stack_traces=False)
@@ -33,6 +34,8 @@ def test_the_stack_is_what_it_was(tmp_path: Path) -> None:
         layout=layout,
         outdir=layout.outdir(lock.project),
         memory_mb=512,
+        python="/usr/bin/python3",
+        lock_path=recorded.ROOT / "repos.lock.json",
     )
     ProjectStack(app, props)
 

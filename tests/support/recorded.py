@@ -1,8 +1,9 @@
 """A small project as commit 771072e left it: its facts, and the stack that it made of them.
 
 `tests/data/before-own-apps` was written by that commit's own code, for a project in /project: a web
-server as it comes, and one with every option that shows in a container. One thing is later: its
+server as it comes, and one with every option that shows in a container. Two things are later: its
 `tmpfs` has an owner (`uid=`), so the label `fixed` another value; programs could not write there.
+And sidecars have policies, a volume that keeps them, and what sends them (decision 42).
 """
 
 from __future__ import annotations

@@ -22,6 +22,8 @@ from runner.listeners import MESH_PORTS
 from runner.settings import RunnerSettings
 from runner.sidecar import config, endpoint, environment, envoy, handover, tcp_files, tcp_names
 from runner.sidecar.offers import Offer
+from runner.sidecar.policy import Policy
+from runner.sidecar.policy_files import Admission
 from runner.sidecar.tcp_files import Peer, Tcp
 
 Tree = dict[str, Any]
@@ -38,19 +40,26 @@ def gateway() -> Tree:
     return tree
 
 
-def whole(tcp: Tcp, offer: Offer | None = None, *, exposed: bool = False) -> Tree:
+NOBODY = Admission("svc-a", "iacnet-x")
+
+
+def whole(tcp: Tcp, offer: Offer | None = None, admission: Admission = NOBODY) -> Tree:
     """A sidecar's bootstrap together with what Envoy reads from other files."""
-    documents = config.documents(rendered("sidecar", offer or Offer(), exposed=exposed))
+    documents = config.documents(rendered("sidecar", offer or Offer()))
     tree: Tree = yaml.safe_load(documents["envoy.yaml"])
     del tree["dynamic_resources"]
     for name, text in tcp_files.fill(documents, tcp).items():
         found = yaml.safe_load(text)["resources"]
         made = [{key: each[key] for key in each if key != "@type"} for each in found]
         tree["static_resources"][name.removesuffix(".yaml")] += made
+    (found,) = yaml.safe_load(admission.routes(documents))["resources"]
+    inbound = manager(tree, "inbound")
+    assert inbound.pop("rds")["route_config_name"] == found["name"]
+    inbound["route_config"] = {key: found[key] for key in found if key != "@type"}
     return tree
 
 
-def rendered(template: str, offer: Offer | None = None, *, exposed: bool = False) -> str:
+def rendered(template: str, offer: Offer | None = None) -> str:
     """What PID 1 makes of the image's template."""
     wanted = environment.SidecarEnvironment(
         role=template,
@@ -61,7 +70,6 @@ def rendered(template: str, offer: Offer | None = None, *, exposed: bool = False
         trust_domain="iacnet-x",
         port=8080,
         offer=offer or Offer(),
-        exposed=exposed,
         local_port=8099,
         tcp_port=5432,
     )
@@ -146,32 +154,56 @@ def test_the_runner_is_for_the_control_plane_alone(bootstrap: Tree) -> None:
         "/grpc.health.",
         "/iac.sidecar/",
     ]
-    for each, name in ((first, "runner"), (second, "runner"), (third, "watch")):
+    for each, name in ((first, "runner"), (second, "runner"), (third, "sidecar")):
         assert each["route"]["cluster"] == name
         own = each["typed_per_filter_config"]["envoy.filters.http.rbac"]["rbac"]
         assert principals(own) == {"exact": "spiffe://iacnet-x/control-plane"}
     proxied = [each["route"] for each in rest if "route" in each]
-    assert not {each["cluster"] for each in proxied} & {"runner", "watch"}
+    assert not {each["cluster"] for each in proxied} & {"runner", "sidecar"}
 
 
-def test_a_sidecar_lets_in_everybody_but_the_ingress(bootstrap: Tree) -> None:
-    """Which may call nothing, or everything where the service is exposed."""
-    identity = {"authenticated": {"principal_name": {"exact": "spiffe://iacnet-x/ingress"}}}
-    rules = manager(bootstrap, "inbound")["http_filters"][0]["typed_config"]["rules"]
-    mesh_, ingress = rules["policies"]["mesh"], rules["policies"]["ingress"]
-    assert mesh_["permissions"] == [{"any": True}]
-    assert mesh_["principals"][0]["and_ids"]["ids"] == [
-        {"authenticated": {"principal_name": {"prefix": "spiffe://iacnet-x/"}}},
-        {"not_id": identity},
-    ]
-    assert ingress == {"permissions": [{"not_rule": {"any": True}}], "principals": [identity]}
-    tree = whole(Tcp(), exposed=True)
-    rules = manager(tree, "inbound")["http_filters"][0]["typed_config"]["rules"]
-    assert rules["policies"]["ingress"]["permissions"] == [{"any": True}]
+def judged(tree: Tree) -> Tree:
+    """The rules for what goes to the program, by caller."""
+    (host,) = manager(tree, "inbound")["route_config"]["virtual_hosts"]
+    rbac: Tree = host["typed_per_filter_config"]["envoy.filters.http.rbac"]["rbac"]
+    assert rbac["track_per_rule_stats"] is True
+    found: Tree = rbac["rules"]["policies"]
+    return found
+
+
+def test_a_sidecar_lets_in_whom_its_policy_names() -> None:
+    """By exact identity; without one nobody but itself and the control plane, and without routes
+    nobody at all."""
+    (rules,) = (
+        each["typed_config"]["rules"]
+        for each in manager(whole(Tcp()), "inbound")["http_filters"]
+        if each["name"] == "envoy.filters.http.rbac"
+    )
+    assert rules == {"action": "ALLOW"}
+    assert judged(whole(Tcp())).keys() == {"svc-a", "control-plane"}
+    policy = Policy({"web": (), "db": ("tcp:5432",)}, ingress=True, services=("db", "web"))
+    found = judged(whole(Tcp(), admission=replace(NOBODY, policy=policy, operator=True)))
+    assert found.keys() == {"svc-a", "control-plane", "web", "operator", "ingress"}
+    assert found["web"] == {
+        "permissions": [{"any": True}],
+        "principals": [{"authenticated": {"principal_name": {"exact": "spiffe://iacnet-x/web"}}}],
+    }
+
+
+def test_what_a_service_offers_is_told_to_all_services_of_the_project() -> None:
+    """Also those that may not call: their connection is what is refused, and said."""
+    policy = Policy({}, services=("db", "web"))
+    tree = whole(Tcp(), admission=replace(NOBODY, policy=policy))
+    (offer,) = (each for each in routes(tree, "inbound") if "direct_response" in each)
+    rbac = offer["typed_per_filter_config"]["envoy.filters.http.rbac"]["rbac"]
+    (known,) = rbac["rules"]["policies"].values()
+    names = [each["authenticated"]["principal_name"]["exact"] for each in known["principals"]]
+    wanted = ("control-plane", "db", "svc-a", "web")
+    assert names == [f"spiffe://iacnet-x/{name}" for name in wanted]
 
 
 @pytest.mark.parametrize(
-    ("template", "alpn"), [("operator", "h2"), ("operator-tcp", "iac-tcp/5432")]
+    ("template", "alpn"), [("operator", "h2"), ("operator-tcp", "iac-tcp/5432/operator")]
 )
 def test_an_operator_reaches_one_service_that_proves_its_name(template: str, alpn: str) -> None:
     """As HTTP or, by the port in the ALPN, as bytes; it listens where the host may come in."""
@@ -221,7 +253,12 @@ def test_no_route_limits_a_stream_and_faults_before_an_answer_are_retried(bootst
     for each in retried:
         assert each["route"]["timeout"] == "0s"
         policy = each["route"]["retry_policy"]
-        assert policy["retry_on"] == "connect-failure,refused-stream,reset-before-request"
+        assert policy["retry_on"].startswith("connect-failure,refused-stream,reset-before-request")
+    unreached = retried[-1]["route"]["retry_policy"]["retriable_headers"]
+    assert unreached == [{"name": "x-iac-unreached", "present_match": True}]
+    for direction in ("inbound", "outbound"):  # a program cannot say so, nor see it
+        config = manager(bootstrap, direction)["route_config"]
+        assert config["response_headers_to_remove"] == ["x-iac-unreached"]
     for name in ("services", "app_grpc", "app_http"):
         target = cluster(bootstrap, name)
         assert ("outlier_detection" in target) == (name == "services")
@@ -355,7 +392,10 @@ def validate(text: str, directory: Path, leaf: Path) -> subprocess.CompletedProc
     run = directory / "run"
     local = text.replace(envoy_config.RUN_DIRECTORY, str(run))
     found = config.documents(local.replace(mesh.TLS_DIRECTORY, str(leaf)))
-    first = config.write(found, Tcp(), run)
+    filled = tcp_files.fill(found, Tcp()) if "routes.yaml" in found else {}
+    if filled:
+        filled["routes.yaml"] = NOBODY.routes(found)
+    first = config.write(found, filled, run)
     if "operator" in text:
         files = {"chain": "tls.crt", "key": "tls.key", "trusted": "ca.crt"}
         handover.write(run, {name: (leaf / file).read_text() for name, file in files.items()})
@@ -389,6 +429,7 @@ def test_envoy_refuses_a_broken_configuration(tmp_path: Path) -> None:
 
 TCP = Tcp(
     {5432: "127.0.0.1", 6379: "::1"},
+    ((5432, "a"), (5432, "web"), (6379, "a")),
     (
         Peer("db", "127.64.1.2", Offer((5432,), http=False)),
         Peer("db-5432", "127.64.1.3", Offer((7000, 7001), http=True)),
@@ -427,7 +468,7 @@ def test_a_tcp_call_is_proven_by_name_and_never_ended_for_its_age() -> None:
     tls = cluster(tree, proxy["cluster"])["transport_socket"]["typed_config"]
     assert tls["sni"] == "db"
     common = tls["common_tls_context"]
-    assert common["alpn_protocols"] == [tcp_key.PROTOCOL.format(port=5432)]
+    assert common["alpn_protocols"] == [tcp_key.PROTOCOL.format(port=5432, caller="svc-a")]
     names = common["combined_validation_context"]["default_validation_context"]
     assert names["match_typed_subject_alt_names"] == [
         {"san_type": "URI", "matcher": {"exact": "spiffe://iacnet-x/db"}}
@@ -451,30 +492,32 @@ def test_what_a_service_does_not_offer_leads_nowhere() -> None:
 
 
 def test_a_callee_proves_callers_before_it_connects_to_its_program() -> None:
-    """Everybody of the mesh but the ingress; the program is where it listens."""
+    """Who offers to be a caller has to prove that name; the program is where it listens."""
     tree = whole(TCP)
     inbound = listener(tree, "inbound")
     matchers = inbound["filter_chain_matcher"]["matcher_list"]["matchers"]
     wanted = [each["predicate"]["single_predicate"]["value_match"] for each in matchers]
-    assert wanted[:2] == [{"exact": "'iac-tcp/5432'"}, {"exact": "'iac-tcp/6379'"}]
+    ports = ("5432/a", "5432/web", "6379/a")
+    assert wanted[:3] == [{"exact": f"'iac-tcp/{each}'"} for each in ports]
+    allowed = {}
     for chain in inbound["filter_chains"][1:]:
         proxy = chain["filters"][0]["typed_config"]
         assert proxy["upstream_connect_mode"] == "ON_DOWNSTREAM_TLS_HANDSHAKE"
         tls = chain["transport_socket"]["typed_config"]
         assert tls["require_client_certificate"] is True
         context = tls["common_tls_context"]["combined_validation_context"]
-        names = context["default_validation_context"]["match_typed_subject_alt_names"]
-        patterns = [each["matcher"]["safe_regex"]["regex"] for each in names]
-
-        def matches(name: str, patterns: list[str] = patterns) -> bool:
-            # RE2 takes flags anywhere, Python at the start only.
-            return any(
-                re.fullmatch(each.replace("(?i)", ""), f"spiffe://iacnet-x/{name}")
-                for each in patterns
-            )
-
-        assert all(map(matches, ("a", "operator", "control-plane", "ingress-2", "ingres")))
-        assert not matches("ingress")
+        (name,) = context["default_validation_context"]["match_typed_subject_alt_names"]
+        allowed[chain["name"]] = (proxy["cluster"], name["matcher"])
+    assert allowed == {
+        **{
+            f"tcp-{port}-{name}": (f"own-{port}", {"exact": f"spiffe://iacnet-x/{name}"})
+            for port, name in TCP.callers
+        },
+        **{
+            each: ("nowhere", {"prefix": "spiffe://iacnet-x/"})
+            for each in ("tcp-refused", "tcp-5432-refused", "tcp-6379-refused")
+        },
+    }
     own = cluster(tree, "own-6379")["load_assignment"]["endpoints"][0]["lb_endpoints"][0]
     assert own["endpoint"]["address"]["socket_address"] == {"address": "::1", "port_value": 6379}
 
@@ -483,4 +526,4 @@ def test_other_authorities_make_other_chains() -> None:
     """That is what ends the connections of the old ones; HTTP goes on."""
     before = listener(whole(TCP), "inbound")["filter_chains"]
     after = listener(whole(replace(TCP, trust="def")), "inbound")["filter_chains"]
-    assert [one == two for one, two in zip(before, after, strict=True)] == [True] + 3 * [False]
+    assert [one == two for one, two in zip(before, after, strict=True)] == [True] + 6 * [False]

@@ -120,3 +120,17 @@ def test_a_secret_that_has_not_its_form_is_not_shown() -> None:
         settings.Settings(IAC_ACME_EAB_KEY="not/it").acme_binding_key  # noqa: B018
     assert "IAC_ACME_EAB_KEY" in str(caught.value)
     assert "not/it" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30s", 30), ("5m", 300), ("12h", 43_200), ("90d", 7_776_000)]
+)
+def test_a_lifetime_has_its_unit(text: str, seconds: int) -> None:
+    assert settings.Settings(IAC_LEAF_LIFETIME=text).leaf_lifetime.total_seconds() == seconds
+
+
+@pytest.mark.parametrize("text", ["90", "9s", "1w", "-3d", "4000d", "1.5h"])
+def test_other_lifetimes_are_refused(text: str) -> None:
+    """With the forms and the bounds."""
+    with pytest.raises(ConfigError, match=r"30s, 12h or 90d, from 10s to 3650d"):
+        _ = settings.Settings(IAC_LEAF_LIFETIME=text).leaf_lifetime

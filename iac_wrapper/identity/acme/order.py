@@ -25,9 +25,10 @@ from iac_wrapper.files.private_files import private_directory
 from iac_wrapper.identity.acme.account import Account
 from iac_wrapper.identity.acme.network import wait_for
 from iac_wrapper.identity.acme.problem import AcmeError, refused, unproven
-from iac_wrapper.identity.certificate_authority import PrivateKey, key_pem, load_key
+from iac_wrapper.identity.certificate_authority import key_pem, load_key
 from iac_wrapper.identity.certificate_chain import check_chain, pem
 from iac_wrapper.identity.certificate_files import Pair
+from iac_wrapper.identity.unsigned import PrivateKey
 from iac_wrapper.model.public_host import Answers
 
 PATIENCE = 90.0

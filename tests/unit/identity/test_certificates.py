@@ -8,7 +8,9 @@ import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,20 +18,21 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from iac_wrapper.errors import CertificateError
-from iac_wrapper.identity import certificates
+from iac_wrapper.identity import certificates, leaf_check
 from iac_wrapper.identity.certificates import (
     CertificateAuthority,
+    due,
     ensure_ca,
     ensure_leaf,
     inspect_leaf,
-    is_due,
     prune,
     remove_project,
 )
+from iac_wrapper.identity.issue import issue
 from iac_wrapper.model.certificate import Leaf
 
 ME = os.geteuid()
@@ -216,19 +219,19 @@ def test_renew_at_is_the_moment_after_which_a_leaf_is_issued_anew(
         def now(cls, _tz: object = None) -> datetime:  # type: ignore[override]
             return leaf.renew_at + late * timedelta(microseconds=1)
 
-    monkeypatch.setattr(certificates, "datetime", Later)
+    monkeypatch.setattr(leaf_check, "datetime", Later)
     assert leaf_of(ca, secrets).issued is late
 
 
-@pytest.mark.parametrize(("days_left", "issued"), [(31, False), (29, True)])
-def test_a_leaf_is_renewed_when_a_third_of_its_life_is_left(
+@pytest.mark.parametrize(("days_left", "issued"), [(46, False), (35, True)])
+def test_a_leaf_is_renewed_when_half_of_its_life_is_over(
     ca: CertificateAuthority,
     secrets: Path,
     monkeypatch: pytest.MonkeyPatch,
     days_left: int,
     issued: bool,
 ) -> None:
-    """Ninety days: from day 60 on."""
+    """Ninety days: on a day from 45 to 54, by its identity."""
     leaf = leaf_of(ca, secrets)
 
     class Later(datetime):
@@ -236,8 +239,135 @@ def test_a_leaf_is_renewed_when_a_third_of_its_life_is_left(
         def now(cls, _tz: object = None) -> datetime:  # type: ignore[override]
             return leaf.not_after - days_left * DAY
 
-    monkeypatch.setattr(certificates, "datetime", Later)
+    monkeypatch.setattr(leaf_check, "datetime", Later)
     assert leaf_of(ca, secrets).issued is issued
+
+
+def test_a_life_of_seconds_counts_from_its_issue_and_is_spread_by_name(
+    ca: CertificateAuthority, secrets: Path
+) -> None:
+    """Five minutes before do not count: else it would be due at once."""
+    shares = set()
+    for name in ("a", "b", "c", "d"):
+        leaf = ensure_leaf(
+            ca,
+            secrets / "p" / name,
+            name=name,
+            trust_domain="iacnet",
+            owner_uid=ME,
+            lifetime=timedelta(seconds=30),
+        )
+        life = leaf.not_after - leaf.issued_at
+        assert timedelta(seconds=28) < life <= timedelta(seconds=31)
+        assert leaf.not_before < leaf.issued_at - timedelta(minutes=4)
+        share = (leaf.renew_at - leaf.issued_at) / life
+        assert 0.49 < share < 0.61
+        assert leaf.renew_at == inspect_leaf(leaf.directory).renew_at
+        shares.add(round(share, 3))
+    assert len(shares) == 4
+
+
+def test_a_leaf_that_would_live_longer_than_the_setting_is_due(
+    ca: CertificateAuthority, secrets: Path
+) -> None:
+    """A shorter lifetime takes effect at once, a longer one with the next renewal."""
+    folder = leaf_of(ca, secrets).directory
+
+    def why(lifetime: timedelta) -> str | None:
+        fault = due(
+            secrets,
+            folder,
+            name="svc",
+            trust_domain="iacnet",
+            owner_uid=ME,
+            lifetime=lifetime,
+        )
+        return fault.code if fault else None
+
+    assert why(timedelta(hours=1)) == "lifetime"
+    assert why(timedelta(days=400)) is None
+
+
+def test_a_removed_leaf_is_not_made_again_by_a_renewal(
+    ca: CertificateAuthority, secrets: Path
+) -> None:
+    """Its service was removed meanwhile."""
+    with pytest.raises(CertificateError):
+        ensure_leaf(
+            ca, secrets / "p/s", name="s", trust_domain="d", owner_uid=ME, force=True, make=False
+        )
+    assert not (secrets / "p").exists()
+
+
+@dataclass
+class _Stub:
+    """An issuer whose answers are wrong in one way."""
+
+    ca: CertificateAuthority
+    answer: str
+
+    @property
+    def trusted(self) -> bytes:
+        return self.ca.trusted
+
+    def issued(self, chain: Sequence[x509.Certificate]) -> bool:
+        return self.ca.issued(chain)
+
+    def issue(self, name: str, trust_domain: str, *, lifetime: timedelta) -> tuple[bytes, Key]:
+        if self.answer == "mismatch":
+            return self.ca.issue(name, trust_domain, lifetime=lifetime)[0], _new_key()
+        if self.answer == "names":
+            return self.ca.issue("other", trust_domain, lifetime=lifetime)
+        if self.answer == "expired":
+            return self.ca.issue(name, trust_domain, lifetime=-timedelta(seconds=2))
+        if self.answer == "usage":
+            leaf, key = issue(
+                self.ca.certificate, self.ca.key, name, trust_domain, lifetime=lifetime
+            )
+            builder = x509.CertificateBuilder(
+                leaf.issuer,
+                leaf.subject,
+                leaf.public_key(),
+                leaf.serial_number,
+                leaf.not_valid_before_utc,
+                leaf.not_valid_after_utc,
+                [each for each in leaf.extensions if each.oid != ExtensionOID.EXTENDED_KEY_USAGE],
+            )
+            return _pem(builder.sign(self.ca.key, hashes.SHA256())), key
+        chain, key = self.ca.issue(name, trust_domain, lifetime=lifetime)
+        return chain + self.ca.trusted + _pem(_authority("strange", _new_key())), key
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        ("mismatch", "its key is not that of its certificate"),
+        ("names", "it has not the names svc, spiffe://iacnet/svc"),
+        ("expired", "it ended on"),
+        ("usage", "extended key usage"),
+        ("chain", "each must have issued the one before"),
+    ],
+)
+def test_what_an_issuer_gives_is_judged_before_it_becomes_current(
+    ca: CertificateAuthority, secrets: Path, answer: str, sentence: str
+) -> None:
+    """A sentence each; the old pair stays."""
+    folder = leaf_of(ca, secrets).directory
+    before = snapshot(folder)
+    with pytest.raises(CertificateError, match=sentence):
+        ensure_leaf(
+            _Stub(ca, answer),
+            folder,
+            name="svc",
+            trust_domain="iacnet",
+            owner_uid=ME,
+            force=True,
+        )
+    assert snapshot(folder) == before
+
+
+def _new_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
 
 
 def test_a_pair_that_does_not_agree_never_becomes_current(
@@ -248,7 +378,7 @@ def test_a_pair_that_does_not_agree_never_becomes_current(
     before = snapshot(first.directory)
     strange = ec.generate_private_key(ec.SECP256R1())
     monkeypatch.setattr(certificates, "key_pem", lambda _key: _key_pem(strange))
-    with pytest.raises(CertificateError, match="do not agree"):
+    with pytest.raises(CertificateError, match="its key is not that of its certificate"):
         leaf_of(ca, secrets, force=True)
     assert snapshot(first.directory) == before
 
@@ -341,23 +471,25 @@ def test_what_is_due_is_known_before(
 ) -> None:
     """A missing leaf, one of other names, one whose CA is another now; nothing is made."""
 
-    def due(folder: Path, *, name: str = "svc") -> bool:
-        return is_due(
-            folder, folder / "proj" / "svc", name=name, trust_domain="iacnet", owner_uid=ME
+    def why(folder: Path, *, name: str = "svc", owner: int = ME) -> str | None:
+        fault = due(
+            folder, folder / "proj" / "svc", name=name, trust_domain="iacnet", owner_uid=owner
         )
+        return fault.code if fault else None
 
-    assert due(secrets)
+    assert why(secrets) == "missing"
     assert not (secrets / "proj").exists()
     leaf_of(ca, secrets)
-    assert not due(secrets)
-    assert due(secrets, name="other")
+    assert not why(secrets)
+    assert why(secrets, name="other") == "names"
+    assert why(secrets, owner=ME + 1) == "owner"
     other = ensure_ca(tmp_path / "other")
     for name in ("ca.pem", "ca.key"):
         (secrets / name).write_bytes((tmp_path / "other" / name).read_bytes())
-    assert due(secrets)
+    assert why(secrets) == "authority"
     leaf_of(other, secrets)
-    assert not due(secrets)
-    assert due(tmp_path / "none")
+    assert not why(secrets)
+    assert why(tmp_path / "none") == "authority"
     assert not (tmp_path / "none").exists()
 
 

@@ -93,11 +93,15 @@ def test_commits_are_counted_where_that_is_known() -> None:
 
 def test_due_certificates_are_renewed_without_a_restart() -> None:
     """A service's and the control plane's; on a first deploy all are new anyway."""
-    seen = Observations(due=["control-plane", "web"])
+    seen = Observations(due={"control-plane": "it ended", "web": "half is over"})
     found = service_changes([WEB], [WEB], [], seen)
     assert [(c.service, c.action, c.interrupts) for c in found] == [
         ("control-plane", "renew", False),
         ("web", "renew", False),
+    ]
+    assert [_texts(change) for change in found] == [
+        ["certificate renewed: it ended"],
+        ["certificate renewed: half is over"],
     ]
     first = service_changes([], [WEB], [ResourceChange("web", "app", "create", {})], seen)
     assert [(c.service, c.action) for c in first] == [("web", "add")]
@@ -385,13 +389,15 @@ def test_the_first_and_the_last_route_come_and_go_with_the_ingress() -> None:
     container = ResourceChange("ingress", "ingress", "create", {})
     shown = {"resource_changes": [_routes("create", None, ["http://a.localhost:1/"])]}
     resources = (container, *resource_changes(shown))
-    (change,) = service_changes((WEB,), (WEB,), resources, Observations(due=("ingress",)))
+    (change,) = service_changes(
+        (WEB,), (WEB,), resources, Observations(due={"ingress": "it ended"})
+    )
     assert (change.action, change.reasons) == ("add", ())
     shown = {"resource_changes": [_routes("delete", ["http://a.localhost:1/"], None)]}
     resources = (replace(container, action="delete"), *resource_changes(shown))
     (change,) = service_changes((WEB,), (WEB,), resources, Observations())
     assert change.action == "remove"
-    (change,) = service_changes((WEB,), (WEB,), (), Observations(due=("ingress",)))
+    (change,) = service_changes((WEB,), (WEB,), (), Observations(due={"ingress": "it ended"}))
     assert (change.service, change.action) == ("ingress", "renew")
     (change,) = service_changes((WEB,), (WEB,), (), Observations(public_due=("a.b",)))
     assert (change.service, change.action) == ("ingress", "renew")

@@ -12,6 +12,7 @@ import pytest
 from runner.sidecar import dns, threads
 from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.names import Names
+from runner.sidecar.policy import Policy
 
 GOOD = {
     "IAC_ROLE": "sidecar",
@@ -21,6 +22,7 @@ GOOD = {
     "IAC_SERVICE": "orders",
     "IAC_TRUST_DOMAIN": "iacnet-shop",
     "IAC_PORT": "8080",
+    "IAC_POLICY": '{"callers":{"web":[]},"ingress":false,"services":["orders","web"]}',
 }
 
 GATEWAY = SidecarEnvironment("gateway", "172.20.0.0/16", 10101, "shop")
@@ -28,6 +30,7 @@ GATEWAY = SidecarEnvironment("gateway", "172.20.0.0/16", 10101, "shop")
 INGRESS = replace(GATEWAY, role="ingress", trust_domain="iacnet-shop", entrances=(8000, 8443))
 
 SIDECAR = replace(GATEWAY, role="sidecar", service="orders", trust_domain="iacnet-shop", port=8080)
+SIDECAR = replace(SIDECAR, policy=Policy({"web": ()}, services=("orders", "web")))
 
 OPERATOR = replace(
     GATEWAY, role="operator", service="orders", trust_domain="iacnet-shop", local_port=8099

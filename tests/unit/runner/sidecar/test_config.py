@@ -12,7 +12,6 @@ from runner.sidecar import (
     config,
 )
 from runner.sidecar.refused import Refused
-from runner.sidecar.tcp_files import Tcp
 from tests.unit.runner.sidecar.conftest import GATEWAY, SIDECAR
 
 
@@ -30,7 +29,7 @@ def test_each_document_becomes_a_private_file(tmp_path: Path) -> None:
     config.make_directory(run)
     (run / "admin.sock").touch()
     text = "--- # envoy.yaml\nadmin: {}\n--- # leaf.yaml\nresources: []\n"
-    assert config.write(config.documents(text), Tcp(), run) == run / "envoy.yaml"
+    assert config.write(config.documents(text), {}, run) == run / "envoy.yaml"
     assert (run / "envoy.yaml").read_text() == "\nadmin: {}\n"
     assert (run / "leaf.yaml").read_text() == "\nresources: []\n"
     assert (run / "leaf.yaml").stat().st_mode & 0o777 == 0o600

@@ -25,7 +25,6 @@ def test_the_environment_is_read_with_its_types() -> None:
     assert tcp == replace(SIDECAR, offer=Offer((5432, 6379), http=False))
     few = {name: GOOD[name] for name in ("IAC_SUBNET", "IAC_ENVOY_UID", "IAC_PROJECT")}
     assert environment.read_environment({**few, "IAC_ROLE": "gateway"}) == GATEWAY
-    assert environment.read_environment({**GOOD, "IAC_EXPOSED": "1"}).exposed
 
 
 def test_an_ingress_is_told_of_its_entrances() -> None:
@@ -68,7 +67,8 @@ def test_an_operator_is_told_of_its_service_and_the_port_on_the_host() -> None:
         ("IAC_PORT", "15001"),
         ("IAC_PORT_DECLARED", "yes"),
         ("IAC_MAX_HEADERS", "-1"),
-        ("IAC_EXPOSED", "true"),
+        ("IAC_POLICY", ""),
+        ("IAC_POLICY", '{"callers":{"web":[]},"ingress":false,"services":[]}'),
         ("IAC_TCP", "5432, 6379"),
         ("IAC_TCP", "5432,"),
         ("IAC_TCP", "70000"),

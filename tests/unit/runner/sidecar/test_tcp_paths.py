@@ -10,6 +10,8 @@ import pytest
 from runner.listeners import Listener
 from runner.sidecar import envoy, offers, tcp_paths
 from runner.sidecar.offers import Offer
+from runner.sidecar.policy import Policy
+from runner.sidecar.policy_files import Admission
 from runner.sidecar.tcp_files import Tcp
 from runner.sidecar.tcp_paths import TcpPaths
 
@@ -17,13 +19,18 @@ DOCUMENTS = {
     "listeners.yaml": "${version} ${trust}\n  ${own_chains}\n  ${peer_chains}\n",
     "clusters.yaml": "${version}\n${own_clusters}\n${peer_clusters}\n",
     "own-matcher.yaml": "",
-    "own-chain.yaml": "\n- own ${port}\n",
+    "own-chain.yaml": "\n- own ${port} ${name}\n",
+    "own-rest-matcher.yaml": "",
+    "own-rest-chain.yaml": "- rest ${port}\n",
     "own-cluster.yaml": "- own ${host}:${port}\n",
     "peer-chain.yaml": "- ${name}:${port}\n  at ${address}\n",
     "peer-http.yaml": "- ${name} http\n",
     "peer-rest.yaml": "- ${name} rest\n",
     "peer-cluster.yaml": "- to ${name}:${port}\n",
 }
+
+
+NOBODY = Admission("db", "iacnet")
 
 
 class Lab:
@@ -37,7 +44,9 @@ class Lab:
         monkeypatch.setattr(tcp_paths, "TAKE_SECONDS", 0.05)
         monkeypatch.setattr(envoy, "ask", self.statistics)
         monkeypatch.setattr(offers, "ask", lambda _: Offer((6379,), http=False))
-        self.paths = TcpPaths(DOCUMENTS, (5432,), folder, lambda: self.found, folder / "ca.crt")
+        self.paths = TcpPaths(
+            DOCUMENTS, (5432,), folder, lambda: self.found, NOBODY, folder / "ca.crt"
+        )
 
     def statistics(self, *_: object) -> str:
         return (
@@ -58,10 +67,16 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
 
 def test_a_port_follows_where_its_program_listens(lab: Lab) -> None:
     """And stays there while the program is away; the files are not touched without a change."""
-    assert lab.paths.current == Tcp({5432: "127.0.0.1"}, (), tcp_paths.trust(lab.folder / "ca.crt"))
+    first, trust = {5432: "127.0.0.1"}, tcp_paths.trust(lab.folder / "ca.crt")
+    callers = ((5432, "control-plane"), (5432, "db"))
+    assert lab.paths.current == Tcp(first, callers, (), trust)
     lab.paths.step()
     assert lab.text("clusters.yaml") == "1\n- own ::1:5432\n\n"
-    assert lab.text("listeners.yaml").splitlines()[1] == "  - own 5432"
+    assert lab.text("listeners.yaml").splitlines()[1:4] == [
+        "  - own 5432 control-plane",
+        "  - own 5432 db",
+        "  - rest 5432",
+    ]
     lab.found = []
     before = (lab.folder / "clusters.yaml").stat().st_ino
     lab.paths.step()
@@ -76,7 +91,7 @@ def test_a_peer_has_its_address_once_envoy_has_taken_it(lab: Lab) -> None:
         time.sleep(0.01)
     lab.paths.step()
     listed = lab.text("listeners.yaml").splitlines()
-    assert listed[2:] == [
+    assert listed[4:] == [
         "  - db:6379",
         f"    at {lab.paths.names.peers[0].address}",
         "  - db rest",
@@ -103,3 +118,21 @@ def test_other_authorities_are_another_configuration(
     lab.paths.step()
     assert lab.text("listeners.yaml") != first
     assert "the authorities have changed" in capfd.readouterr().err
+
+
+def test_callers_come_and_go(lab: Lab) -> None:
+    """By a rule for the port, or with none; known as admitted once Envoy has them."""
+    lab.paths.step()
+    policy = Policy({"a": ("tcp:5432",), "b": ("/x",)}, services=("a", "b", "db"))
+    wanted = Admission("db", "iacnet", policy)
+    lab.paths.admit(wanted)
+    assert not lab.paths.admitted(wanted)
+    lab.version = "2"
+    lab.paths.step()
+    assert lab.paths.admitted(wanted)
+    assert "own 5432 a" in lab.text("listeners.yaml")
+    assert "own 5432 b" not in lab.text("listeners.yaml")
+    lab.paths.admit(NOBODY)
+    lab.paths.step()
+    assert "own 5432 a" not in lab.text("listeners.yaml")
+    assert not lab.paths.admitted(NOBODY), "Envoy has the files of before"

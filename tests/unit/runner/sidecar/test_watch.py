@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import http.server
-import json
 import socket
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent import futures
-from contextlib import closing
 
 import grpc
 import pytest
@@ -18,7 +14,9 @@ import pytest
 from runner import http2, listeners
 from runner.listeners import Listener
 from runner.settings import RunnerSettings
-from runner.sidecar import watch
+from runner.sidecar import control
+from runner.sidecar.control import Asked
+from runner.sidecar.refused import Refused
 from runner.sidecar.watch import Watch
 from tests.unit.runner.conftest import free_port
 
@@ -116,23 +114,15 @@ def test_another_start_is_judged_anew() -> None:
     assert [worker.verdict(1, age).ready for age in (1.0, 4.0)] == [False, True]
 
 
-def _read(url: str) -> bytes:
-    with closing(urllib.request.urlopen(url)) as answer:  # noqa: S310 - of this process
-        data: bytes = answer.read()
-        return data
-
-
-def test_it_answers_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the port that a runner would have; all else is refused."""
-    port = free_port()
-    monkeypatch.setitem(listeners.MESH_PORTS, "runner", port)
-    watch.serve(Watch(RunnerSettings(run="worker"), list))
-    base = f"http://127.0.0.1:{port}"
-    said = json.loads(_read(f"{base}{watch.PATH}?start=7&age=11.5"))
+def test_it_answers_one_question() -> None:
+    """On the control socket; all else is refused."""
+    found = control.readiness(Watch(RunnerSettings(run="worker"), list))
+    said = found(Asked("start=7&age=11.5", "")).said
+    assert isinstance(said, dict)
     assert (said["ready"], said["message"]) == (True, "alive for more than 10 s")
-    for path in (watch.PATH, "/", f"{watch.PATH}?start=x&age=1"):
-        with pytest.raises(urllib.error.HTTPError, match="400"):
-            _read(base + path)
+    for query in ("", "start=7", "start=x&age=1"):
+        with pytest.raises(Refused, match="start=NUMBER"):
+            found(Asked(query, ""))
 
 
 def test_what_listens_is_everybodys_but_envoys(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,162 @@
+"""What is wrong with a leaf: for itself, and for whom it is issued. It changes nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from iac_wrapper.errors import CertificateError
+from iac_wrapper.identity.certificate_authority import issued_by, load_certificates, load_key
+from iac_wrapper.identity.issue import Issuer
+from iac_wrapper.model.certificate import Leaf, LeafFault, spiffe_id
+
+_USES = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH}
+
+_TOLERANCE = timedelta(minutes=1)
+"""By so much a leaf may outlive the lifetime that is set; clocks are set by less."""
+
+
+def inspect_leaf(directory: Path) -> Leaf:
+    """The public facts of the leaf in `directory`.
+
+    Raises:
+        CertificateError: there is none, or it cannot be read.
+    """
+    path = directory / "tls.crt"
+    certificate = load_certificates(path)[0]
+    names = _names(certificate)
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return Leaf(
+        directory=directory,
+        fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
+        serial=f"{certificate.serial_number:x}",
+        not_before=begin,
+        issued_at=min(max(begin, written), end),
+        not_after=end,
+        dns_names=tuple(names.get_values_for_type(x509.DNSName)),
+        uris=tuple(names.get_values_for_type(x509.UniformResourceIdentifier)),
+    )
+
+
+def pair_fault(
+    directory: Path, name: str, trust_domain: str, *, with_key: bool = True
+) -> LeafFault | None:
+    """Why Envoy or its peers would refuse what lies in `directory`; None: they take it.
+
+    Args:
+        directory: has ``tls.crt``, ``tls.key`` and ``ca.crt``.
+        name: whose it must be.
+        trust_domain: of its identity.
+        with_key: read the key; else it is taken for the right one.
+    """
+    try:
+        chain = load_certificates(directory / "tls.crt")
+        roots = load_certificates(directory / "ca.crt")
+        key = load_key(directory / "tls.key").public_key() if with_key else chain[0].public_key()
+        return next(_faults(chain, roots, key, name, trust_domain), None)
+    except CertificateError as error:
+        path, found = Path(error.where or directory), error.found or error.message
+        if not path.exists():
+            return LeafFault("missing", f"there is no {path.name}")
+        return LeafFault("damaged", f"{path.name} cannot be used ({found})")
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        return LeafFault("damaged", f"tls.crt cannot be used ({error})")
+
+
+def leaf_fault(  # noqa: PLR0913 - each is a fact of its own, all by keyword
+    issuer: Issuer,
+    directory: Path,
+    *,
+    name: str,
+    trust_domain: str,
+    owner_uid: int,
+    lifetime: timedelta,
+) -> LeafFault | None:
+    """Why the leaf in `directory` is to be issued anew; None: it will do. As in `ensure_leaf`."""
+    try:
+        owner, mode = _key_status(directory)
+    except OSError as error:
+        return LeafFault("missing", f"there is no tls.key ({error.strerror})")
+    # Another user's key cannot be read here; it was checked before that user got it.
+    fault = pair_fault(directory, name, trust_domain, with_key=os.geteuid() in (0, owner))
+    return fault or next(
+        _circumstances(issuer, directory, (owner, mode), owner_uid, lifetime), None
+    )
+
+
+def _faults(
+    chain: Sequence[x509.Certificate],
+    roots: Sequence[x509.Certificate],
+    key: object,
+    name: str,
+    trust_domain: str,
+) -> Iterator[LeafFault]:
+    leaf, now = chain[0], datetime.now(UTC)
+    if leaf.public_key() != key:
+        yield LeafFault("mismatch", "its key is not that of its certificate")
+    if any(not issued_by(lower, upper) for lower, upper in pairwise(chain)):
+        yield LeafFault("chain", "tls.crt is no chain: each must have issued the one before")
+    if not any(issued_by(chain[-1], root) for root in roots):
+        yield LeafFault("chain", "its chain does not lead to an authority of ca.crt")
+    for each in (leaf, *chain[1:]):
+        if each.not_valid_after_utc < now:
+            yield LeafFault("expired", f"it ended on {each.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
+        if each.not_valid_before_utc > now:
+            begin = f"{each.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
+            yield LeafFault("not-yet", f"it is valid from {begin} on")
+    found = _names(leaf)
+    identities = found.get_values_for_type(x509.UniformResourceIdentifier)
+    if name not in found.get_values_for_type(x509.DNSName) or identities != [
+        spiffe_id(trust_domain, name)
+    ]:
+        yield LeafFault("names", f"it has not the names {name}, {spiffe_id(trust_domain, name)}")
+    if not _USES.issubset(_uses(leaf)):
+        yield LeafFault("usage", "it may not be used for servers and clients (extended key usage)")
+
+
+def _circumstances(
+    issuer: Issuer,
+    directory: Path,
+    status: tuple[int, int],
+    owner_uid: int,
+    lifetime: timedelta,
+) -> Iterator[LeafFault]:
+    trusted = (directory / "ca.crt").read_bytes()
+    if trusted != issuer.trusted or not issuer.issued(load_certificates(directory / "tls.crt")):
+        yield LeafFault("authority", "the authority is another now")
+    if status != (owner_uid, 0o600):
+        uid, mode = status
+        found = f"uid {uid}, mode {mode:04o}"
+        yield LeafFault("owner", f"its key is of {found}, not of uid {owner_uid}, mode 0600")
+    leaf, now = inspect_leaf(directory), datetime.now(UTC)
+    if now > leaf.renew_at:
+        yield LeafFault("due", "more than half of its life is over")
+    if leaf.not_after - now > lifetime + _TOLERANCE:
+        yield LeafFault("lifetime", "it would live longer than IAC_LEAF_LIFETIME says")
+
+
+def _key_status(directory: Path) -> tuple[int, int]:
+    status = (directory / "tls.key").stat()
+    return status.st_uid, status.st_mode & 0o777
+
+
+def _names(certificate: x509.Certificate) -> x509.SubjectAlternativeName:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return x509.SubjectAlternativeName([])
+
+
+def _uses(certificate: x509.Certificate) -> set[x509.ObjectIdentifier]:
+    try:
+        return set(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    except x509.ExtensionNotFound:
+        return set()

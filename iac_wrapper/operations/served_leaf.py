@@ -1,0 +1,101 @@
+"""What Envoys serve: the leaf in a handshake, and what they say of those they refused."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from iac_wrapper.adapters.engine_exec import run_exec
+from iac_wrapper.errors import CertificateError, IacError
+from iac_wrapper.identity import handshake
+from iac_wrapper.model.lock import LockFile
+from iac_wrapper.operations.leaves import ENVOY_UID, envoy_name, leaf_of
+from iac_wrapper.operations.workspace import Workspace
+
+LOOK_SECONDS = 3.0
+"""For one handshake."""
+
+_PAUSE = 0.02
+
+_ASK = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as s:
+    s.settimeout(2)
+    s.connect("/run/envoy/admin.sock")
+    head = f"GET {sys.argv[1]} HTTP/1.1\\r\\nHost: admin\\r\\nConnection: close\\r\\n\\r\\n"
+    s.sendall(head.encode())
+    body = b"".join(iter(lambda: s.recv(65536), b"")).partition(b"\\r\\n\\r\\n")[2]
+# In chunks: a length in hexadecimal, a line end, so many bytes, a line end; the last is empty.
+while body:
+    size, _, body = body.partition(b"\\r\\n")
+    sys.stdout.buffer.write(body[: int(size, 16)])
+    body = body[int(size, 16) + 2 :]
+"""
+
+
+def look(lock: LockFile, name: str) -> tuple[str, str] | None:
+    """Serial and fingerprint (both hexadecimal) of what answers as the service; None: nobody."""
+    shown = handshake.shown_certificate(lock.gateway_port, name, timeout=LOOK_SECONDS)
+    if shown is None:
+        return None
+    certificate = x509.load_der_x509_certificate(shown)
+    return f"{certificate.serial_number:x}", certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def wait(workspace: Workspace, lock: LockFile, name: str, *, seconds: float) -> float | None:
+    """How long it takes until the service serves the leaf on disk; None: longer than that."""
+    began = time.monotonic()
+    while True:
+        found = look(lock, name)
+        try:
+            if found and found[1] == leaf_of(workspace, name).fingerprint:
+                return time.monotonic() - began
+        except CertificateError:
+            return None
+        if time.monotonic() - began > seconds:
+            return None
+        time.sleep(_PAUSE)
+
+
+def wait_loaded(workspace: Workspace, name: str, serial: str, *, seconds: float) -> float | None:
+    """`wait`, for an Envoy that only calls."""
+    began = time.monotonic()
+    while serial not in loaded(workspace, name):
+        if time.monotonic() - began > seconds:
+            return None
+        time.sleep(_PAUSE)
+    return time.monotonic() - began
+
+
+def refusals(workspace: Workspace, name: str) -> int | None:
+    """How many pairs the Envoy of `name` has refused since it started; None: it does not say."""
+    found = _ask(workspace, name, "/stats?format=json&filter=key_rotation_failed")
+    if found is None:
+        return None
+    return sum(int(stat.get("value", 0)) for stat in found.get("stats", ()))
+
+
+def loaded(workspace: Workspace, name: str) -> set[str]:
+    """Serials (hexadecimal) of the leaves that the Envoy of `name` has loaded: for one that only
+    calls, as the ingress does, there is no handshake to see them in."""
+    found = _ask(workspace, name, "/certs") or {}
+    chains = (chain for each in found.get("certificates", ()) for chain in each["cert_chain"])
+    return {str(each["serial_number"]).lstrip("0") for each in chains}
+
+
+def _ask(workspace: Workspace, name: str, path: str) -> Mapping[str, Any] | None:
+    container = envoy_name(workspace, name)
+    argv = ["/opt/iac/python3", "-I", "-S", "-c", _ASK, path]
+    try:
+        # As its Envoy, whose socket it is.
+        user = workspace.engine.variable(container, ENVOY_UID) or ""
+        code, said = run_exec(workspace.engine, container, argv, user=user)
+        found = json.loads(said) if code == 0 else None
+    except (IacError, ValueError):  # it is not running, or not one of ours
+        return None
+    return found if isinstance(found, dict) else None

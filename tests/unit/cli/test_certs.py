@@ -1,0 +1,82 @@
+"""`iac certs` as people use it; what Envoys serve is for the tests with real ones."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from iac_wrapper import cli
+from iac_wrapper.files import users_file
+from iac_wrapper.files.layout import Layout
+from iac_wrapper.identity.certificates import inspect_leaf
+from iac_wrapper.model.users import Users
+from tests.support.deployed import app, deployed
+from tests.support.docker_daemon import Daemon
+
+
+@pytest.fixture
+def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine_double: Daemon) -> Layout:
+    """A project folder whose services nobody runs."""
+    (tmp_path / "cdktf.json").write_text("{}")
+    (tmp_path / "main.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    layout = Layout(tmp_path)
+    deployed(layout, app("web"), app("api"))
+    users = {name: Users(os.geteuid() - 1) for name in ("gateway", "web", "api")}
+    users_file.save_users(users, layout.users("demo"))
+    return layout
+
+
+def _iac(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.main, ["certs", *arguments, "--project", "demo"])
+
+
+def test_a_row_each_and_json_with_all_names(layout: Layout) -> None:
+    result = _iac()
+    assert result.exit_code == 0, result.output
+    head, *rows = result.stdout.splitlines()
+    assert head.split() == ["NAME", "SERIAL", "SERVED", "LEFT", "RENEWED", "FROM", "STATE"]
+    assert [row.split()[0] for row in rows[:5]] == ["CA", "control-plane", "operator", "api", "web"]
+    assert rows[4].endswith("ok; nobody answers")
+    assert " 89 days " in rows[4]
+    found = {row["name"]: row for row in json.loads(_iac("--json").stdout)["certificates"]}
+    leaf = inspect_leaf(layout.certificates("demo") / "web")
+    assert found["web"]["serial"] == leaf.serial
+    assert found["web"]["uris"] == list(leaf.uris)
+    assert found["web"]["served"] is None
+
+
+def test_what_cannot_be_used_has_the_code_of_certificates(layout: Layout) -> None:
+    """With what is wrong, and what to type."""
+    folder = layout.certificates("demo")
+    (folder / "web" / "tls.key").write_bytes((folder / "api" / "tls.key").read_bytes())
+    (folder / "api" / "ca.crt").unlink()
+    result = _iac()
+    assert result.exit_code == 4
+    assert "mismatch: its key is not that of its certificate" in result.stdout
+    assert "missing: there is no ca.crt" in result.stdout
+    assert "next: iac certs rotate api web --project demo" in result.stderr
+    (row,) = [
+        row for row in json.loads(_iac("--json").stdout)["certificates"] if row["name"] == "web"
+    ]
+    assert row["fault"] == "mismatch"
+
+
+def test_a_name_that_has_none_is_an_error(layout: Layout) -> None:
+    result = _iac("rotate", "wbe")
+    assert result.exit_code == 2
+    assert "control-plane, api, web" in result.stderr
+    assert "iac certs --project demo" in result.stderr
+
+
+def test_a_rotation_of_what_calls_alone_needs_no_handshake(layout: Layout) -> None:
+    before = inspect_leaf(layout.certificates("demo") / "control-plane").serial
+    result = _iac("rotate", "control-plane")
+    assert result.exit_code == 0, result.output
+    after = inspect_leaf(layout.certificates("demo") / "control-plane").serial
+    assert after != before
+    assert result.stdout == f"control-plane: {after[:8]} is issued\n"
