@@ -11,7 +11,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection.origins import imported_modules
@@ -23,15 +23,15 @@ _MAX_FILES = 100
 """How many files are read, about a millisecond each."""
 
 
-def imported_packages(root: Path, entrypoint: Entrypoint) -> dict[str, str]:
+def imported_packages(project: Project, entrypoint: Entrypoint) -> dict[str, str]:
     """Dotted names that are imported (``google.cloud.storage.Client``), each with the file that
     does it; those of Python itself are left out.
 
     Args:
-        root: the checkout; only read.
+        project: the checkout.
         entrypoint: its program.
     """
-    walk = _Walk(Project(root))
+    walk = _Walk(project)
     for start in _starts(walk.project.own, entrypoint):
         walk.follow(start)
     return walk.found
@@ -85,14 +85,10 @@ class _Walk:
 
     def _read(self, at: _Start) -> Iterator[str]:
         """Files of the repository that a file imports; other packages are noted."""
-        try:
-            parsed = self.project.own.parsed(at.file)
-        except RecursionError:
-            return
+        parsed = self.project.own.parsed(at.file)
         if parsed is None:
             return
-        statements = _certain(parsed.tree.body, at)
-        for name in sorted(imported_modules(ast.Module([*statements], []))):
+        for name in sorted(imported_modules(_certain(parsed.tree.body, at))):
             own, _ = self.project.own.located(name, at.file)
             if own:
                 yield from self._with_packages(own)

@@ -138,4 +138,5 @@ def test_it_follows_its_sidecar_into_a_new_namespace(
     """Nothing in the image would notice that the old one is dead."""
     assert verdict
     project.container("musl", "envoy").restart(timeout=1)
+    project.iac("heal")
     assert project.health()["musl"]["status"] == "SERVING"

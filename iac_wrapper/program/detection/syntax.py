@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Definition = Function | ast.ClassDef
 
 
+class _Holding(dict[type[ast.AST], tuple[str, ...]]):
+    """The fields of each kind of node that may hold others."""
+
+    def __missing__(self, kind: type[ast.AST]) -> tuple[str, ...]:
+        leaves = {"attr", "ctx", "id", "kind"}
+        self[kind] = tuple(name for name in kind._fields if name not in leaves)
+        return self[kind]
+
+
+_HOLDING = _Holding()
+
+
 def walk(root: ast.AST) -> list[ast.AST]:
-    """What `ast.walk` gives and in its order, without contexts (`ast.Load`), in a third of the
+    """What `ast.walk` gives and in its order, without contexts (`ast.Load`), in half the
     time."""
     found = [root]
     for node in found:
-        for value in vars(node).values():
-            if isinstance(value, list):
+        for name in _HOLDING[type(node)]:
+            value = getattr(node, name, None)
+            if type(value) is list:
                 found += [each for each in value if isinstance(each, ast.AST)]
-            elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context):
+            elif isinstance(value, ast.AST):
                 found.append(value)
     return found
 
@@ -142,9 +155,9 @@ def target_names(targets: list[ast.expr]) -> Iterator[str]:
             yield from target_names(target.elts)
 
 
-def mounted_names(tree: ast.Module) -> Iterator[str]:
+def mounted_names(nodes: Iterable[ast.AST]) -> Iterator[str]:
     """Names that are made a part of something else: ``x`` of ``app.mount("/x", x)``."""
-    for node in walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Call) and last_name(node) in {"mount", "Mount", "add_subapp"}:
             values = [*node.args, *(keyword.value for keyword in node.keywords)]
             yield from (value.id for value in values if isinstance(value, ast.Name))
