@@ -139,4 +139,5 @@ def test_it_follows_its_sidecar_into_a_new_namespace(
     assert verdict
     project.container("musl", "envoy").restart(timeout=1)
     project.iac("heal")
+    project.iac("health", "--wait", "30")
     assert project.health()["musl"]["status"] == "SERVING"
