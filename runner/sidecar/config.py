@@ -12,8 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from string import Template
 
-from runner.sidecar import offers, tcp_files
+from runner.sidecar import limits, offers, tcp_files
 from runner.sidecar.environment import SidecarEnvironment
+from runner.sidecar.limits import Limits
 from runner.sidecar.refused import Refused
 from runner.sidecar.tcp_files import Tcp
 
@@ -29,12 +30,16 @@ EVERYTHING, NOTHING = "{any: true}", "{not_rule: {any: true}}"
 """What may be called, as permissions of Envoy's RBAC."""
 
 
-def render(template: str, wanted: SidecarEnvironment) -> str:
+def render(template: str, wanted: SidecarEnvironment, allowed: Limits | None = None) -> str:
     """Fill in the values of one container; every one of them was checked by `environment`.
+
+    Args:
+        allowed: how much this Envoy may hold; None: what its container's memory allows.
 
     Raises:
         Refused: the template asks for another value.
     """
+    allowed = allowed or limits.of_container()
     values = {
         "service": wanted.service or wanted.role,
         "trust_domain": wanted.trust_domain or wanted.role,
@@ -46,6 +51,8 @@ def render(template: str, wanted: SidecarEnvironment) -> str:
         "to_ingress": EVERYTHING if wanted.exposed else NOTHING,
         "local_port": wanted.local_port,
         "tcp_port": wanted.tcp_port,
+        "max_heap": allowed.heap,
+        "max_connections": allowed.connections,
         "offer": wanted.offer if wanted.offer.ports else "",
         "offer_path": offers.PATH,
     }

@@ -9,8 +9,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from runner.listeners import MESH_PORTS
 from runner.sidecar import (
     config,
+    crowd,
     endpoint,
     environment,
     envoy,
@@ -54,6 +56,7 @@ def main() -> int:
     if wanted.role == "sidecar":
         endpoint.follow(wanted, config.RUN)
         names.start(wanted.project, tcp_paths.follow(wanted, documents, config.RUN))
+        crowd.watch([MESH_PORTS["mtls"]])
     else:
         names.start(wanted.project)
     return supervisor.run()
