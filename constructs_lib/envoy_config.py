@@ -96,6 +96,17 @@ INBOUND_SENTENCES = (
         "%DOWNSTREAM_PEER_URI_SAN% may not call this on service ${service}",
     ),
     (
+        f"{_DETAILS}.contains('{{overflow}}')",
+        None,
+        "service ${service} has ${max_connections} requests that it has not answered,"
+        " and takes no more at a time",
+    ),
+    (
+        f"{_DETAILS} == 'overload'",
+        None,
+        "the sidecar of service ${service} is short of memory, and takes no more at the moment",
+    ),
+    (
         f"{_DETAILS}.contains('connection_failure')",
         None,
         "service ${service} does not answer: nothing accepts connections there"

@@ -19,6 +19,8 @@ NEARLY = 0.95
 RECENT_SECONDS, LINES = 25, 200
 """How much of a sidecar's log is read: it says each ten seconds who holds too much."""
 
+STRANGER = "somebody who is not of the project"
+
 _CROWD = re.compile(r"connections: (\S+) holds (\d+) of \d+; at most (\d+) are taken, (\d+) from")
 """What runner/sidecar/crowd.py says."""
 
@@ -42,10 +44,7 @@ def at_limits(workspace: Workspace, envoy: str, app: Container | None) -> Iterat
     said = engine_load.errors_since(engine, envoy, RECENT_SECONDS, LINES)
     if found := _CROWD.findall(said):
         address, has, most, share = found[-1]
-        who = (
-            engine_load.holder(engine, workspace.project, address)
-            or "somebody who is not of the project"
-        )
+        who = engine_load.holder(engine, workspace.project, address) or STRANGER
         yield (
             f"{who} ({address}) holds {has} connections to it and gets no more: at most {most}"
             f" are taken, {share} from one caller"

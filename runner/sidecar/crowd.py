@@ -1,4 +1,4 @@
-"""Who holds all the connections that one address may have: a line of the log, and again while it lasts.
+"""Who holds all the connections that an address may have: a line of the log, while it lasts.
 
 Envoy and the firewall refuse by themselves; neither says whom.
 """
