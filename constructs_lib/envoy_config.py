@@ -43,7 +43,7 @@ OWN_ANSWERS = (
     f"{_DETAILS} == 'direct_response' || {_DETAILS} == 'sub_cluster_warming_timeout'"
     f" || {_DETAILS}.startsWith('rbac_') || {_DETAILS}.startsWith('http1.')"
     f" || ({_DETAILS}.startsWith('http2.') && !{_DETAILS}.startsWith('http2.remote_'))"
-    f" || {_DETAILS} == 'request_headers_too_large'"
+    f" || {_DETAILS} == 'request_headers_too_large' || {_DETAILS} == 'overload'"
 )
 """Calls that Envoy itself answered, without a flag that says so."""
 
@@ -76,6 +76,12 @@ STRANGERS = (
 )
 """Callers that could not prove who they are: (CEL, what their line in the log says)."""
 
+_OVERLOAD = (
+    f"{_DETAILS} == 'overload'",
+    None,
+    "the sidecar of service ${service} is short of memory, and takes no more at the moment",
+)
+
 INBOUND_SENTENCES = (
     # Between two Envoys an accepted WebSocket is a 200: passed on, another 200 would become a 101.
     (
@@ -101,11 +107,7 @@ INBOUND_SENTENCES = (
         "service ${service} has ${max_connections} requests that it has not answered,"
         " and takes no more at a time",
     ),
-    (
-        f"{_DETAILS} == 'overload'",
-        None,
-        "the sidecar of service ${service} is short of memory, and takes no more at the moment",
-    ),
+    _OVERLOAD,
     (
         f"{_DETAILS}.contains('connection_failure')",
         None,
@@ -121,6 +123,7 @@ INBOUND_SENTENCES = (
 )
 
 OUTBOUND_SENTENCES = (
+    _OVERLOAD,
     (
         f"{_DETAILS} == 'no_healthy_upstream' || {_DETAILS} == 'sub_cluster_warming_timeout'",
         None,
