@@ -42,7 +42,7 @@ OWN_ANSWERS = (
     f"{_DETAILS} == 'direct_response' || {_DETAILS} == 'sub_cluster_warming_timeout'"
     f" || {_DETAILS}.startsWith('rbac_') || {_DETAILS}.startsWith('http1.')"
     f" || ({_DETAILS}.startsWith('http2.') && !{_DETAILS}.startsWith('http2.remote_'))"
-    f" || {_DETAILS} == 'request_headers_too_large'"
+    f" || {_DETAILS} == 'request_headers_too_large' || {_DETAILS} == 'overload'"
 )
 """Calls that Envoy itself answered, without a flag that says so."""
 
@@ -88,6 +88,12 @@ UNREACHED = (
 """Answers of a callee's Envoy (CEL) to a request that has not reached the program: nothing accepts
 there, or no new request shall come, because one of the two containers is being stopped."""
 
+_OVERLOAD = (
+    f"{_DETAILS} == 'overload'",
+    None,
+    "the sidecar of service ${service} is short of memory, and takes no more at the moment",
+)
+
 INBOUND_SENTENCES = (
     # Between two Envoys an accepted WebSocket is a 200: passed on, another 200 would become a 101.
     (
@@ -107,6 +113,13 @@ INBOUND_SENTENCES = (
         None,
         "%DOWNSTREAM_PEER_URI_SAN% may not call this on service ${service}",
     ),
+    (
+        f"{_DETAILS}.contains('{{overflow}}')",
+        None,
+        "service ${service} has ${max_connections} requests that it has not answered,"
+        " and takes no more at a time",
+    ),
+    _OVERLOAD,
     *(
         (
             condition,
@@ -125,6 +138,7 @@ INBOUND_SENTENCES = (
 )
 
 OUTBOUND_SENTENCES = (
+    _OVERLOAD,
     (
         f"{_DETAILS} == 'no_healthy_upstream' || {_DETAILS} == 'sub_cluster_warming_timeout'",
         None,

@@ -28,16 +28,13 @@ from constructs_lib.cdk import (
 )
 from constructs_lib.text import literal
 from iac_wrapper.model.labels import FIXED
+from iac_wrapper.model.limits import MAX_PROCESSES
 
 INIT = False
 """PID 1 is a program of ours that reaps; Docker's init would be one process more."""
 
 CPU_PERIOD = 100_000
 """Microseconds: the kernel's own default, over which `cpus` is a quota."""
-
-MAX_PROCESSES = 1024
-"""Processes and threads. The kernel counts RLIMIT_NPROC per uid over all containers, and every
-service has uids of its own: this bounds one program with its runner, or one Envoy."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +81,9 @@ class HardenedContainerProps:
     those that the host publishes; `cpus` is the share of processors; `hosts` are
     further (name, address) lines of its hosts file; `sysctls` are kernel settings of its network
     namespace, `dns_opts` options of its resolv.conf. `entrypoint` and `command` take the place of
-    the image's. Without `processes_by_uid`, where a uid is not one container's alone, the engine is
-    told a limit (`engine_changes.bound`); what `ends` is not started again after exit code 0.
-    `base` are further lines of the environment: what the container begins with and is told anew
-    while it runs, so that another value makes no other container.
+    the image's. `processes_by_uid`: no other container has its uid. What `ends` is not started
+    again after exit code 0. `base` are further lines of the environment: what the container begins
+    with and is told anew while it runs, so that another value makes no other container.
     """
 
     name: str
@@ -148,7 +144,7 @@ class HardenedContainer(Container):
             memory_swap=props.memory_mb,
             cpu_period=None if props.cpus is None else CPU_PERIOD,
             cpu_quota=_quota(props.cpus),
-            # The bindings have no pids limit.
+            # The bindings have no pids limit: the engine is told one (operations/heal.py).
             ulimit=_limits(props),
             tmpfs=dict(props.tmpfs),
             mounts=_mounts(props) or None,

@@ -8,6 +8,7 @@ from typing import Any
 from iac_wrapper.adapters.engine import Container, Engine
 from iac_wrapper.errors import CommandError
 from iac_wrapper.model import labels
+from iac_wrapper.model.limits import CONTAINER_PROCESSES
 
 
 def create(
@@ -19,6 +20,8 @@ def create(
 ) -> str:
     """Create a container from the body of an API call, start it, and return its id.
 
+    Where the body says nothing else, it is bounded as containers of ours are.
+
     Args:
         before_start: called with its id when it is made.
 
@@ -26,8 +29,10 @@ def create(
         CommandError: the engine refused; nothing of that name is left.
     """
 
+    host = {"PidsLimit": CONTAINER_PROCESSES, **body.get("HostConfig", {})}
+
     def make(api: Any) -> str:
-        return str(api.create_container_from_config(body, name)["Id"])
+        return str(api.create_container_from_config({**body, "HostConfig": host}, name)["Id"])
 
     made = engine.call(make)
     try:

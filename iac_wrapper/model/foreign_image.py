@@ -23,9 +23,6 @@ GRANTABLE = (
 """What `capabilities:` may name: nothing that reaches beyond the container, or that could get
 around the sidecar's firewall (NET_ADMIN, NET_RAW, SYS_ADMIN, SYS_PTRACE, …)."""
 
-MAX_PROCESSES = 1024
-"""Processes and threads of a container; as many as a program of ours may have."""
-
 UserFrom = Literal["image", "repos-file", "root"]
 """Who says as whom it runs: the image's USER, `user:` in repos.yaml, or nobody, so it is root."""
 

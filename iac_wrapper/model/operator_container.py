@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from iac_wrapper.model import envoy_container, labels
+from iac_wrapper.model.limits import MAX_PROCESSES
 from iac_wrapper.model.mesh import DNS_OPTIONS, PORTS
-
-MAX_PROCESSES = 1024
-"""As every container here."""
 
 _MIB = 1024 * 1024
 

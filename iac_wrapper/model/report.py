@@ -34,8 +34,9 @@ class ServiceReport:
     still be served. `broken_before`: it neither did that nor named the service, which was not good
     before either. `previous` is the version that serves in place of this one, which failed;
     `put_back`: it did not go on serving, but was stopped for this one and then started again.
-    `warnings` are sentences on one that is good. `urls` are those under which people reach it,
-    `url_faults` those of them that do not lead to it though it is good.
+    `warnings` are sentences on one that is good, and on limits that one has reached. `urls` are
+    those under which people reach it, `url_faults` those of them that do not lead to it though it
+    is good.
     """
 
     app: ResolvedApp

@@ -19,7 +19,7 @@ from iac_wrapper.files import env_files
 from iac_wrapper.files.layout import candidate_name, container_name, live_name
 from iac_wrapper.model import labels
 from iac_wrapper.model.app import ResolvedApp
-from iac_wrapper.model.foreign_image import MAX_PROCESSES
+from iac_wrapper.model.limits import MAX_PROCESSES
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.report import ServiceReport
 from iac_wrapper.operations import verify

@@ -16,7 +16,7 @@ from iac_wrapper.adapters.workspace_lock import KEEPER
 from iac_wrapper.errors import BusyError, CommandError, EngineError
 from iac_wrapper.files.layout import container_name, gateway_name, ingress_name
 from iac_wrapper.model import labels
-from iac_wrapper.model.foreign_image import MAX_PROCESSES
+from iac_wrapper.model.limits import CONTAINER_PROCESSES, MAX_PROCESSES
 from iac_wrapper.operations import candidates, ingress, policy, releases
 from iac_wrapper.operations.workspace import Workspace
 
@@ -45,8 +45,12 @@ def heal(workspace: Workspace, *, accidents_only: bool = False) -> list[str]:
     """
     done = ["the ingress's files: written again"] if ingress.refresh(workspace) else []
     containers = _to_run(workspace)
-    for container in filter(_is_unbounded, containers):
-        engine_changes.bound(workspace.engine, container, MAX_PROCESSES)
+    for container in containers:
+        # Terraform's resource has no such attribute. What the kernel counts by uid is no use where
+        # two images share one, and nothing against root.
+        if not container.max_processes:
+            most = MAX_PROCESSES if container.foreign else CONTAINER_PROCESSES
+            engine_changes.bound(workspace.engine, container, most)
     if accidents_only:
         containers = [c for c in containers if not c.was_stopped]
     for container in containers:
@@ -144,12 +148,6 @@ def _fell(container: Container, owner: Container | None) -> bool:
 def _left_behind(app: Container, owner: Container | None) -> bool:
     """Whether an app runs in the namespace that its owner had before its last start."""
     return owner is not None and app.running and app.started_at < owner.started_at
-
-
-def _is_unbounded(container: Container) -> bool:
-    """Whether nothing holds a foreign image to a number of processes: Terraform's resource has no
-    such attribute, and the kernel's own limit per uid is no use where two images share one."""
-    return container.foreign and not container.max_processes
 
 
 def _heal_app(workspace: Workspace, app: Container, owner: Container) -> list[str]:

@@ -24,6 +24,7 @@ from iac_wrapper.model.report import ProjectReport, ServiceReport, UrlFault
 from iac_wrapper.model.usage import may_be_usage, not_completed, usage_line
 from iac_wrapper.operations import ingress, leaves, public_answer, releases
 from iac_wrapper.operations import served_leaf as served
+from iac_wrapper.operations.at_limits import at_limits
 from iac_wrapper.operations.failing import FailingCheck
 from iac_wrapper.operations.foreign_program import ask_of
 from iac_wrapper.operations.last_lines import last_lines
@@ -212,14 +213,20 @@ def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first,
         diagnosis=None,
         urls=ingress.urls(workspace, lock, app),
     )
+    report = replace(report, warnings=tuple(_at_limits(workspace, target)))
     if report.good:
         log = partial(_log_of, workspace, target)
         memory_mb = _memory_mb(workspace, app)
         faults = tuple(_url_faults(workspace, lock, target, report, wait))
         said = tuple(remarks(report, memory_mb, log))
-        report = replace(report, warnings=said, url_faults=faults)
+        report = replace(report, warnings=said + report.warnings, url_faults=faults)
         return replace(report, diagnosis=public_answer.diagnose(workspace, faults))
     return replace(report, diagnosis=_diagnose(workspace, report, target, limit))
+
+
+def _at_limits(workspace: Workspace, target: Target) -> Iterator[str]:
+    envoy, app = (target.container(workspace.project, role) for role in ("envoy", "app"))
+    return at_limits(workspace, envoy, workspace.engine.container(app))
 
 
 def _url_faults(

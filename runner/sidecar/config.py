@@ -12,8 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from string import Template
 
-from runner.sidecar import offers
+from runner.sidecar import limits, offers
 from runner.sidecar.environment import SidecarEnvironment
+from runner.sidecar.limits import Limits
 from runner.sidecar.refused import Refused
 
 RUN = Path("/run/envoy")
@@ -25,12 +26,16 @@ HOP_HEADERS, HOP_KB = 20, 8
 allows that much more, so that it is always the first hop that refuses, with a reason."""
 
 
-def render(template: str, wanted: SidecarEnvironment) -> str:
+def render(template: str, wanted: SidecarEnvironment, allowed: Limits | None = None) -> str:
     """Fill in the values of one container; every one of them was checked by `environment`.
+
+    Args:
+        allowed: how much this Envoy may hold; None: what its container's memory allows.
 
     Raises:
         Refused: the template asks for another value.
     """
+    allowed = allowed or limits.of_container()
     values = {
         "service": wanted.service or wanted.role,
         "trust_domain": wanted.trust_domain or wanted.role,
@@ -41,6 +46,8 @@ def render(template: str, wanted: SidecarEnvironment) -> str:
         "max_headers_hop_kb": wanted.max_headers_kb + HOP_KB,
         "local_port": wanted.local_port,
         "tcp_port": wanted.tcp_port,
+        "max_heap": allowed.heap,
+        "max_connections": allowed.connections,
         "offer": wanted.offer if wanted.offer.ports else "",
         "offer_path": offers.PATH,
     }

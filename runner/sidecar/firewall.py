@@ -5,15 +5,22 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterable
 from ipaddress import IPv4Network
+from itertools import product
 from pathlib import Path
 
 from runner.listeners import ADDRESSES, DOCKER_DNS, MESH_PORTS, PROGRAMS
+from runner.sidecar import limits
 from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.refused import Refused
 
 
-def filter_rules(wanted: SidecarEnvironment) -> str:
-    """The whole filter table: Docker keeps nothing in it inside a container, so it is replaced."""
+def filter_rules(wanted: SidecarEnvironment, share: int = 0) -> str:
+    """The whole filter table: Docker keeps nothing in it inside a container, so it is replaced.
+
+    Args:
+        share: how many connections a sidecar takes from one address, 0: any number. Who has them
+            all is told so at once.
+    """
     sidecar = wanted.role == "sidecar"
     owner = f"-m owner --uid-owner {wanted.uid} "
     mesh = f"-p tcp -d {wanted.subnet} --dport {MESH_PORTS['mtls']} -j ACCEPT"
@@ -29,6 +36,7 @@ def filter_rules(wanted: SidecarEnvironment) -> str:
     # bridge.
     host = f"-s {IPv4Network(wanted.subnet)[1]} " if wanted.role == "operator" else ""
     entrances = [f"{host}-p tcp --dport {port}" for port in wanted.entrances or (own,)]
+    most = f"-m connlimit --connlimit-above {share} -j REJECT --reject-with tcp-reset"
     return _table(
         "filter",
         [
@@ -36,6 +44,7 @@ def filter_rules(wanted: SidecarEnvironment) -> str:
             ":FORWARD DROP",
             f":OUTPUT {'ACCEPT' if sidecar else 'DROP'}",
             *_loopback_and_replies(),
+            *(f"-A INPUT {entrance} {most}" for entrance in entrances if sidecar and share),
             *(f"-A INPUT {entrance} -j ACCEPT" for entrance in entrances),
             *(f"-A OUTPUT {rule}" for rule in output),
         ],
@@ -83,13 +92,16 @@ def _table(name: str, lines: Iterable[str]) -> str:
 def establish(wanted: SidecarEnvironment) -> None:
     """Apply the rules; the same rules again change nothing.
 
+    A kernel that cannot count connections by address does without their share; Envoy's own limit
+    remains.
+
     Raises:
         Refused: neither the nft nor the legacy backend takes them.
     """
     errors = []
-    for backend in ("nft", "legacy"):
+    for backend, share in product(("nft", "legacy"), (limits.of_container().share, 0)):
         try:
-            xtables(f"iptables-{backend}-restore", filter_rules(wanted))
+            xtables(f"iptables-{backend}-restore", filter_rules(wanted, share))
             if wanted.role == "sidecar":
                 current = xtables(f"iptables-{backend}-save", "", "-t", "nat")
                 rules = nat_rules(wanted, current)

@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from runner.listeners import MESH_PORTS
 from runner.sidecar import (
     config,
     control,
+    crowd,
     endpoint,
     environment,
     envoy,
@@ -71,6 +73,7 @@ def main() -> int:
         keeper = PolicyKeeper(admission, documents, store, config.RUN, paths)
         control.start(wanted, keeper, follower.look, config.RUN)
         names.start(wanted.project, paths.names)
+        crowd.watch([MESH_PORTS["mtls"]])
     else:
         leave = _no_drain if operator else envoy.drain
         names.start(wanted.project)

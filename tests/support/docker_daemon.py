@@ -45,6 +45,8 @@ class FakeContainer:
     restarts: int = 0
     oom_killed: bool = False
     start_error: str = ""
+    processes: int = 13
+    address: str = ""
     host_config: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -117,6 +119,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif match := re.fullmatch(r"/containers/([^/]+)/logs", path):
             self.daemon.queries.append(query)
             self._logs(self.daemon.containers.get(match[1]))
+        elif match := re.fullmatch(r"/containers/([^/]+)/stats", path):
+            self._json({"pids_stats": {"current": self.daemon.containers[match[1]].processes}})
         elif path == "/networks":
             self._json([n for n in self.daemon.networks if _wanted(n, query)])
         elif path == "/volumes":
@@ -206,7 +210,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _listed(self, container: FakeContainer) -> dict[str, Any]:
         ports = [{"PrivatePort": 15443, "PublicPort": p} for p in container.ports]
-        return {"Id": container.id, "Labels": container.labels, "Ports": ports}
+        networks = {"iacnet": {"IPAddress": container.address}}
+        shown = {"Labels": container.labels, "NetworkSettings": {"Networks": networks}}
+        return {"Id": container.id, "Ports": ports, **shown}
 
     def _inspected(self, container: FakeContainer) -> dict[str, Any]:
         return {

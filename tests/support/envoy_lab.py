@@ -40,6 +40,7 @@ from runner.sidecar import (
 )
 from runner.sidecar.endpoint import Endpoint
 from runner.sidecar.environment import SidecarEnvironment
+from runner.sidecar.limits import Limits
 from runner.sidecar.names import Names
 from runner.sidecar.policy import Policy
 from runner.sidecar.policy_files import Admission
@@ -148,11 +149,18 @@ class Lab:
         self.services: list[Service] = []
 
     def service(
-        self, name: str, *, role: str = "sidecar", leaf: Path | None = None, **changes: Any
+        self,
+        name: str,
+        *,
+        role: str = "sidecar",
+        leaf: Path | None = None,
+        allowed: Limits | None = None,
+        **changes: Any,
     ) -> Service:
         """Start one more Envoy; a service's name leads to it unless it is known already.
 
-        An operator's leads to the service `name`. `leaf`: another leaf directory than its own.
+        An operator's leads to the service `name`. `leaf`: another leaf directory than its own;
+        `allowed`: how much it may hold, None: as in a container.
         """
         number = len(self.services) + 1
         exposed = changes.pop("exposed", False)
@@ -160,7 +168,7 @@ class Lab:
         self._names(ip)
         leaf = leaf or self.leaf("operator" if role == "operator" else name)
         told = wanted(name, role, **changes)
-        text = config.render(envoy_config.template(told.template), told)
+        text = config.render(envoy_config.template(told.template), told, allowed)
         for inside, here in (
             (mesh.PROGRAMS, f"{self._net}.{number + 100}"),
             ("0.0.0.0", ip),  # noqa: S104

@@ -12,9 +12,9 @@ import pytest
 from iac_wrapper.identity import service_call
 from iac_wrapper.identity.control_plane import Ask
 from iac_wrapper.identity.http2_client import CallError, Http2Client
-from iac_wrapper.model.foreign_image import MAX_PROCESSES
 from iac_wrapper.model.health import Health
 from iac_wrapper.model.labels import FOREIGN
+from iac_wrapper.model.limits import CONTAINER_PROCESSES, MAX_PROCESSES
 from iac_wrapper.model.proof import ProofRequest, ServiceAnswer
 from iac_wrapper.operations.foreign_program import ask_of
 from iac_wrapper.operations.heal import heal, needs_healing
@@ -156,13 +156,16 @@ def test_without_container_or_word_nothing_is_good(
     assert _look(ask, sidecar).message == "its app container is gone"
 
 
-def test_healing_bounds_processes_of_foreign_images_once(
+def test_healing_bounds_the_processes_of_every_container_once(
     workspace: Workspace, engine_double: Daemon, container: FakeContainer
 ) -> None:
-    """Terraform cannot; ours have a limit by their uid."""
+    """Terraform cannot. Ours get some more: the program has its own limit, by its uid."""
     ours = FakeContainer("demo-web-app", "demo", "web", "app")
     engine_double.add(ours)
     heal(workspace)
     heal(workspace)
-    assert engine_double.calls == ["POST /containers/demo-db-app/update"]
+    assert engine_double.calls == [
+        f"POST /containers/demo-{name}-app/update" for name in ("db", "web")
+    ]
+    assert ours.host_config["PidsLimit"] == CONTAINER_PROCESSES > MAX_PROCESSES
     assert container.host_config["PidsLimit"] == MAX_PROCESSES

@@ -9,12 +9,15 @@ _EARLY, _LATE = "2026-01-01T00:00:00.1Z", "2026-01-01T00:00:00.123456789Z"
 
 
 def _pair(daemon: Daemon, *, envoy: str, app: str, app_started: str = _LATE) -> None:
-    daemon.add(FakeContainer("e", "demo", "web", "envoy", state=envoy, started_at=_EARLY))
-    daemon.add(
+    made = (
+        FakeContainer("e", "demo", "web", "envoy", state=envoy, started_at=_EARLY),
         FakeContainer(
             "a", "demo", "web", "app", state=app, started_at=app_started, network_mode="container:e"
-        )
+        ),
     )
+    for each in made:
+        each.host_config["PidsLimit"] = 1152
+        daemon.add(each)
 
 
 def test_a_healthy_pair_is_left_alone(workspace: Workspace, engine_double: Daemon) -> None:

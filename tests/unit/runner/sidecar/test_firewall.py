@@ -24,6 +24,19 @@ def test_a_sidecar_lets_in_the_mtls_port_alone() -> None:
     ]
 
 
+def test_one_address_gets_a_share_of_a_sidecars_connections() -> None:
+    """New ones above it are refused at once, before the port is opened to everybody."""
+    rules = firewall.filter_rules(SIDECAR, 1024).splitlines()
+    most = "-m connlimit --connlimit-above 1024 -j REJECT --reject-with tcp-reset"
+    assert [rule for rule in rules if "dport 15000" in rule and "INPUT" in rule] == [
+        f"-A INPUT -p tcp --dport 15000 {most}",
+        "-A INPUT -p tcp --dport 15000 -j ACCEPT",
+    ]
+    # All of its clients come from the host's one address, or from who knows where.
+    for other in (GATEWAY, INGRESS):
+        assert firewall.filter_rules(other, 1024) == firewall.filter_rules(other)
+
+
 def test_a_sidecar_never_sends_plain_text_to_the_subnet() -> None:
     """Envoy may dial peers' mTLS port and nothing else; the app reaches the subnet through it."""
     rules = firewall.filter_rules(SIDECAR).splitlines()

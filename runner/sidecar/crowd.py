@@ -1,0 +1,66 @@
+"""Who holds all the connections that an address may have: a line of the log, while it lasts.
+
+Envoy and the firewall refuse by themselves; neither says whom.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from runner.sidecar import limits, threads
+from runner.sidecar.limits import Limits
+from runner.sidecar.log import say
+
+SECONDS = 10.0
+"""Between two looks: one takes up to 5 ms, as the kernel walks the sockets of the whole machine."""
+
+_TABLE = Path("/proc/net/tcp")
+_ESTABLISHED = 1
+"""TCP_ESTABLISHED of the kernel's net/tcp_states.h."""
+
+
+def callers(ports: Iterable[int], table: Path = _TABLE) -> Counter[str]:
+    """How many connections each address has to the `ports` of this network namespace.
+
+    Args:
+        table: the kernel's list of its TCP sockets (proc_net_tcp).
+    """
+    ours, found = set(ports), Counter[str]()
+    for row in table.read_text(encoding="ascii").splitlines()[1:]:
+        _, local, remote, state, *_ = row.split()
+        if int(state, 16) == _ESTABLISHED and int(local.partition(":")[2], 16) in ours:
+            found[remote.partition(":")[0]] += 1
+    # The kernel prints an address as one number in the byte order of the machine.
+    return Counter(
+        {socket.inet_ntoa(struct.pack("=I", int(k, 16))): number for k, number in found.items()}
+    )
+
+
+def sentence(found: Counter[str], allowed: Limits) -> str | None:
+    """What to say of whoever has most connections; None: there is room for everybody."""
+    if not found:
+        return None
+    address, number = found.most_common(1)[0]
+    if number < allowed.share and found.total() < allowed.connections:
+        return None
+    return (
+        f"connections: {address} holds {number} of {found.total()};"
+        f" at most {allowed.connections} are taken, {allowed.share} from one address"
+    )
+
+
+def watch(ports: Iterable[int]) -> None:
+    """Look on a thread that ends with the process."""
+    allowed, ours = limits.of_container(), tuple(ports)
+
+    def step() -> None:
+        time.sleep(SECONDS)
+        if text := sentence(callers(ours), allowed):
+            say(text)
+
+    threads.keep(step)
