@@ -391,7 +391,7 @@ KILL_CHILDREN = """
 import os, signal
 for pid in filter(str.isdigit, os.listdir('/proc')):
     argv = open(f'/proc/{pid}/cmdline').read().split('\\0')
-    if '/opt/iac/launch.py' in argv:
+    if '/opt/iac/launch.py' in argv and 'runner' not in argv:
         os.kill(int(pid), signal.SIGKILL)
 """
 

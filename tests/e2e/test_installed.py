@@ -12,6 +12,7 @@ import re
 import secrets
 import shutil
 import signal
+import socket as socketlib
 import subprocess
 import sys
 import time
@@ -200,6 +201,12 @@ def test_an_upgrade_with_other_images_asks_for_the_set_up(installed: Installed) 
     installed.run("plan", "--detailed-exitcode")
 
 
+def _accepts(path: Path) -> bool:
+    """Whether a server listens there: the file is there a moment earlier."""
+    with socketlib.socket(socketlib.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
+
+
 def test_the_admin_api_deploys_by_its_own_workers(installed: Installed, tmp_path: Path) -> None:
     """Server and worker are started from the wheel, beside a folder that is called admin."""
     socket = tmp_path / "s"
@@ -214,7 +221,7 @@ def test_the_admin_api_deploys_by_its_own_workers(installed: Installed, tmp_path
     client.mount("http+unix://", UnixHTTPAdapter(f"http+unix://{socket}"))
     try:
         deadline = time.monotonic() + 30
-        while not socket.exists() and time.monotonic() < deadline:
+        while not _accepts(socket) and time.monotonic() < deadline:
             time.sleep(0.05)
         body = {"slugs": [str(installed.folder / "admin")]}
         job = client.post("http+unix://x/deploy", json=body, timeout=20)

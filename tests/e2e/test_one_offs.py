@@ -205,7 +205,7 @@ def test_exec_ends_when_nobody_reads_it(first: dict[str, Any], project: Project)
 
 
 def test_exec_says_what_is_not_there(first: dict[str, Any], project: Project) -> None:
-    """A service of no such name; one that is stopped (the health of the next test starts it)."""
+    """A service of no such name; one that is stopped."""
     project.container("cache", "app").stop()
     unknown, stopped = _at_once(project, ("exec", "nosuch", "true"), ("exec", "cache", "true"))
 
@@ -214,6 +214,8 @@ def test_exec_says_what_is_not_there(first: dict[str, Any], project: Project) ->
     assert b"expected: cache, web" in unknown.stderr
     assert stopped.returncode == 7
     assert b"service cache is not running" in stopped.stderr
+    project.iac("heal")
+    project.iac("health", "--wait", "30")
 
 
 def test_what_is_due_runs_as_the_service(first: dict[str, Any], project: Project) -> None:
