@@ -51,10 +51,10 @@ def trust(trusted: frozenset[bytes]) -> str:
     return hashlib.sha256(b"".join(sorted(trusted))).hexdigest()[:16]
 
 
-def first(ports: tuple[int, ...], admission: Admission, trusted: frozenset[bytes]) -> Tcp:
+def first(ports: tuple[int, ...], admission: Admission, authorities: Path = AUTHORITIES) -> Tcp:
     """What there is before anything was looked at: Envoy tries again while a program starts."""
     own = dict.fromkeys(ports, "127.0.0.1")
-    return Tcp(own, admission.tcp(ports), (), trust(trusted))
+    return Tcp(own, admission.tcp(ports), (), trust(roots(authorities)))
 
 
 class TcpPaths:
@@ -85,7 +85,7 @@ class TcpPaths:
         self._seen: list[Listener] = []
         self._version, self._pending = 0, False
         self._trusted = roots(authorities)
-        self.current = first(ports, admission, self._trusted)
+        self.current = first(ports, admission, authorities)
         self._callers = self.current.callers
 
     def admit(self, admission: Admission) -> None:
