@@ -138,11 +138,9 @@ def _follow(
 ) -> list[Member]:
     owners = leaves.running_owners(workspace, lock)
     faults = leaves.faults(workspace, lock, owners)
-    found = workspace.engine.containers(workspace.project)
-    live = {each.name for each in found if each.state not in _STOPPED}
 
     def one(name: str) -> Member:
-        runs = name == CONTROL_PLANE or leaves.envoy_name(workspace, name) in live
+        runs = name == CONTROL_PLANE or _is_live(workspace, name)
         try:
             leaf = leaves.leaf_of(workspace, name) if not faults[name] else None
             leaf = leaf or leaves.issue_leaf(workspace, lock, name, owners[name])
@@ -161,6 +159,11 @@ def _follow(
 
     with _probe(issuer, phase, lock.trust_domain) as probe, ThreadPoolExecutor(8) as pool:
         return list(pool.map(one, sorted(owners)))
+
+
+def _is_live(workspace: Workspace, name: str) -> bool:
+    found = workspace.engine.container(leaves.envoy_name(workspace, name))
+    return found is not None and found.state not in _STOPPED
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -112,7 +111,7 @@ def test_a_change_that_waits_is_listed_and_nothing_undoes_it(
     folder = layout.certificates("demo")
     monkeypatch.setattr(certs, "SERVED_SECONDS", 0.0)
     with monkeypatch.context() as patched:
-        patched.setattr(Engine, "containers", _all_run)
+        patched.setattr(Engine, "container", lambda *_: _CONTAINER)
         result = _iac("rotate-ca")
         again = _iac("rotate-ca", "--json")
     assert result.exit_code == again.exit_code == 7
@@ -127,10 +126,6 @@ def test_a_change_that_waits_is_listed_and_nothing_undoes_it(
     assert inspect_leaf(folder / "web").serial == before
     assert _iac("rotate", "web").exit_code == 7
     assert len(x509.load_pem_x509_certificates((folder / "web/ca.crt").read_bytes())) == 2
-
-
-def _all_run(_engine: Engine, project: str) -> list[Container]:
-    return [replace(_CONTAINER, name=f"{project}-{name}-envoy") for name in ("api", "web")]
 
 
 _CONTAINER = Container(
