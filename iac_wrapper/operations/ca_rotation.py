@@ -12,17 +12,18 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from iac_wrapper.adapters import state
-from iac_wrapper.errors import IacError
+from iac_wrapper.errors import CertificateError, IacError
 from iac_wrapper.identity import certificates, handshake, issuers
 from iac_wrapper.identity.certificate_authority import CertificateAuthority
 from iac_wrapper.identity.http2_client import Http2Client
+from iac_wrapper.identity.issue import Issuer
 from iac_wrapper.identity.issuers import PHASES, Phase, StoredIssuer
 from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS
 from iac_wrapper.model.lock import LockFile
@@ -36,9 +37,9 @@ WORDS = {
 }
 """What holds when a phase is done."""
 
-OLD_SECONDS = 60
-"""After so long an HTTP connection of before takes no more requests
-(`max_connection_duration` in templates/sidecar.yaml.j2)."""
+OLD_SECONDS = 65
+"""After so long an HTTP connection of before takes no more requests: 60 s
+(`max_connection_duration` in templates/sidecar.yaml.j2), and Envoy's drain_timeout of 5 s."""
 
 _DISAGREES = {
     "trust": "does not accept certificates of the new authority",
@@ -171,7 +172,10 @@ def _probe(issuer: StoredIssuer, phase: Phase, trust_domain: str) -> Iterator[Pa
     """A short leaf of the control plane by which it shows whom a sidecar trusts: by the new
     authority while both shall be, by the old one when it is dropped. None: its key is elsewhere."""
     by = {"trust": issuer.new, "drop": issuer.old}.get(phase)
-    authority = by() if by else None
+    authority: Issuer | None = None
+    if by:
+        with suppress(CertificateError):  # the old one is half replaced: `finish` was cut off
+            authority = by()
     if not isinstance(authority, CertificateAuthority):
         yield None
         return

@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from iac_wrapper.identity import handshake
 from iac_wrapper.identity.certificates import inspect_leaf
+from iac_wrapper.identity.http2_client import Http2Client
 from iac_wrapper.identity.issuers import NEXT
 from iac_wrapper.operations import ca_rotation, certs, served_leaf
 from tests.support import certs_lab
@@ -106,22 +108,33 @@ def _check(holds: Callable[[], object]) -> None:
 
 
 def test_a_rotation_under_load_loses_nothing(project: Project, tmp_path: Path) -> None:
-    """Three in a row; one service is stopped meanwhile, and joins when it is started."""
+    """Three in a row; one service is stopped meanwhile, and joins when it is started. The load goes
+    on until the connections of before have ended, an idle one of the first authority as well."""
     old = tmp_path / "old"
     shutil.copytree(project.directory("control-plane"), old, symlinks=True)
     workspace, stopped = project.workspace(), project.lab.containers["c-envoy"]
     stopped.stop(timeout=1)
-    took = []
-    with _load(project, 20) as load:
+    took, hello = [], Http2Client().hello
+    with (
+        _load(project, ca_rotation.OLD_SECONDS + 10) as load,
+        handshake.meet(project.lab.port, "b", old, timeout=5, hello=hello) as kept,
+    ):
+        opened = time.monotonic()
         for _ in range(3):
             time.sleep(1)
             began = time.monotonic()
             left = _done(list(ca_rotation.rotate_ca(workspace)))
             took.append(time.monotonic() - began)
             assert left == {"c": "is stopped, and joins when it starts"}
+        kept.secure.settimeout(ca_rotation.OLD_SECONDS)
+        while kept.secure.recv(65536):
+            pass
+        lasted = time.monotonic() - opened
+    assert lasted < ca_rotation.OLD_SECONDS + 1
     print(
         f"{load.calls}, {len(load.failed)} failed, {len(load.serials)} serials,"
-        f" {max(took):.1f} s for a rotation at most"
+        f" {max(took):.1f} s for a rotation at most, an idle connection of before ended after"
+        f" {lasted:.0f} s"
     )
     assert load.failed == []
     assert len(load.serials) >= 9

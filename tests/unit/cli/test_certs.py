@@ -16,6 +16,7 @@ from iac_wrapper.adapters.engine import Container, Engine
 from iac_wrapper.files import users_file
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.identity.certificates import inspect_leaf
+from iac_wrapper.identity.issuers import StoredIssuer
 from iac_wrapper.model.users import Users
 from iac_wrapper.operations import certs
 from tests.support.deployed import app, deployed
@@ -95,7 +96,7 @@ def test_a_new_authority_takes_over_where_nobody_runs(layout: Layout) -> None:
         "trust: all trust both authorities",
         "issue: all certificates are of the new authority",
         "drop: the old authority is trusted no more",
-        "HTTP connections of before take no requests after 60 s; those of TCP ports have ended.",
+        "HTTP connections of before take no requests after 65 s; those of TCP ports have ended.",
     ]
     assert "  web (project demo): is stopped, and joins when it starts" in result.stdout
     rows = {row["name"]: row for row in json.loads(_iac("--json").stdout)["certificates"]}
@@ -126,6 +127,20 @@ def test_a_change_that_waits_is_listed_and_nothing_undoes_it(
     assert inspect_leaf(folder / "web").serial == before
     assert _iac("rotate", "web").exit_code == 7
     assert len(x509.load_pem_x509_certificates((folder / "web/ca.crt").read_bytes())) == 2
+
+
+def test_a_change_that_was_cut_off_at_its_end_goes_on(layout: Layout) -> None:
+    """The new certificate has its place already, the key of the old one lies there still."""
+    stored = StoredIssuer(layout.secrets)
+    stored.begin()
+    stored.enter("drop")
+    new = (layout.secrets / "ca.next/ca.pem").read_bytes()
+    (layout.secrets / "ca.pem").write_bytes(new)
+    result = _iac("rotate-ca")
+    assert result.exit_code == 0, result.output
+    assert "drop: the old authority is trusted no more" in result.stdout
+    assert not (layout.secrets / "ca.next").exists()
+    assert _iac().exit_code == 0
 
 
 _CONTAINER = Container(
