@@ -172,10 +172,10 @@ class StoredIssuer:
             old, folder = self.old(), self.secrets / NEXT
             if _same(folder / "ca.pem", self.secrets / "ca.pem"):
                 shutil.rmtree(folder)  # all but the last act of the change before was done
-            private_directory(folder)
             if not any((folder / name).exists() for name in _FILES):
                 self._refuse_strange(old)
-                ensure_ca(folder)
+                self._make_new()
+            private_directory(folder)
             if (folder / "ca.key").exists():
                 private_file(folder / "ca.key")
             self.new()
@@ -198,6 +198,13 @@ class StoredIssuer:
                     (self.secrets / name).unlink(missing_ok=True)
             (folder / "phase").unlink()
             shutil.rmtree(folder)
+
+    def _make_new(self) -> None:
+        """A whole authority in `NEXT`, or none."""
+        made = self.secrets / f"{NEXT}-new"
+        shutil.rmtree(made, ignore_errors=True)  # of a process that died
+        ensure_ca(made)
+        made.replace(self.secrets / NEXT)  # which may be there, but is empty
 
     def _enter(self, phase: Phase) -> None:
         write_bytes(self.secrets / NEXT / "phase", f"{phase}\n".encode(), mode=0o600)

@@ -84,6 +84,8 @@ def test_a_change_that_was_cut_off_goes_on(
 ) -> None:
     """Before it began, in each phase, and at each file of its end; the new one is never lost."""
     (secrets / "ca.next").mkdir()
+    (secrets / "ca.next-new").mkdir()
+    (secrets / "ca.next-new/ca.key").write_text("half of one")
     stored.begin()
     new = stored.roots()["new"]
     for phase in PHASES:
