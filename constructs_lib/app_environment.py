@@ -31,6 +31,7 @@ class AppEnvironment:
     holds the values of repos.yaml; `run` is what the program is for, None if nothing tells;
     `stop_grace` is how long it may take to end, seconds, None for the runner's own; `probation` is
     how long it must stay alive if it answers no requests, seconds;
+    `first_uid` begins the service's block of uids;
     `otlp_endpoint` is empty when spans are sent nowhere.
     """
 
@@ -43,6 +44,7 @@ class AppEnvironment:
     run: Run | None = None
     probation: int = DEFAULT_PROBATION
     tcp: tuple[int, ...] = ()
+    first_uid: int = 0
 
     def __post_init__(self) -> None:
         for name in sorted(self.wanted):
@@ -69,6 +71,7 @@ class AppEnvironment:
             # The image's own value would be lost, and with it the runner; it hides it from the app.
             values["PYTHONPATH"] = f"{_RUNNER_PATH}:{values['PYTHONPATH']}"
         values |= {
+            "IAC_FIRST_UID": str(self.first_uid),
             "IAC_SERVICE": self.service,
             "IAC_PORT_DECLARED": "1" if self.declared else "0",
             "PORT": str(self.port),

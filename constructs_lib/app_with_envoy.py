@@ -12,7 +12,7 @@ from constructs_lib.app_environment import ENV_DIRECTORY, AppEnvironment
 from constructs_lib.app_image import AppImage, AppImageProps
 from constructs_lib.cdk import Image
 from constructs_lib.certificate_files import CertificateFiles
-from constructs_lib.envoy_sidecar import EnvoySidecar, EnvoySidecarProps, ForeignWatch
+from constructs_lib.envoy_sidecar import STOP_GRACE, EnvoySidecar, EnvoySidecarProps, ForeignWatch
 from constructs_lib.hardened_container import (
     Attachment,
     HardenedContainer,
@@ -21,6 +21,7 @@ from constructs_lib.hardened_container import (
 )
 from constructs_lib.labels import labels
 from constructs_lib.mesh import Mesh
+from constructs_lib.policies import RUNNER_CAPABILITIES
 from constructs_lib.volume import Volume
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.layout import container_name
@@ -33,11 +34,9 @@ from iac_wrapper.model.policy import policies
 from iac_wrapper.model.tcp import ALIAS
 from iac_wrapper.model.users import GROUP, Users
 
-STOP_GRACE = 8
-"""Seconds that a program has to end when repos.yaml says nothing: the runner's own default."""
-
-STOP_MARGIN = 2
-"""Seconds that Docker waits beyond the program's: for the runner to reap and to leave."""
+STOP_MARGIN = 5
+"""Seconds that Docker waits beyond the program's: calls in flight may have used up its own, and it
+has 3 s all the same; then for the runner to reap and to leave."""
 
 TMPFS = {"/tmp": 64}  # noqa: S108 - inside the container
 """Writable memory of every app: path -> MiB. It counts as memory of the container."""
@@ -204,6 +203,7 @@ class AppWithEnvoy(Construct):
             certificate=self.certificate.mount,
             loopback_v6=facts.host.loopback_v6,
             policy=policies(facts.lock)[app.name],
+            stop_grace=app.options.stop_grace,
             watch=None if app.has_runner else ForeignWatch(app.run, facts.probation),
         )
         return EnvoySidecar(self, "envoy", props)
@@ -232,6 +232,7 @@ class AppWithEnvoy(Construct):
             run=app.run,
             otlp_endpoint=self._facts.otlp_endpoint,
             stop_grace=options.stop_grace,
+            first_uid=users.base,
         )
         passwd = Mount(str(layout.passwd(project, app.name)), "/etc/passwd")
         props = HardenedContainerProps(
@@ -242,9 +243,10 @@ class AppWithEnvoy(Construct):
             environment=tuple(environment.entries()),
             memory_mb=self._props.memory,
             cpus=options.cpus if self._props.cpus is None else self._props.cpus,
-            user=f"{users.program}:{GROUP}",
+            user=f"0:{GROUP}",
             tmpfs=_tmpfs({**_writable(app), **options.tmpfs}, users.program),
             stop_seconds=(options.stop_grace or STOP_GRACE) + STOP_MARGIN,
+            capabilities=RUNNER_CAPABILITIES,
             mounts=(passwd, values) if environment.has_references else (passwd,),
             volumes=tuple(volume.mount for volume in self.volumes),
             namespace_of=self.envoy.id,

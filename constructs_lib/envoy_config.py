@@ -75,6 +75,19 @@ STRANGERS = (
 )
 """Callers that could not prove who they are: (CEL, what their line in the log says)."""
 
+UNREACHED_HEADER = "x-iac-unreached"
+"""By it a callee's Envoy tells the caller's that a request did not reach the program."""
+
+PATIENCE_RETRIES = 20
+"""Of a caller: 9 s in the mean, as each pause is a random part of 0.1 to 1 s that doubles."""
+
+UNREACHED = (
+    f"{_DETAILS}.contains('connection_failure')",
+    f"{_DETAILS} == 'no_healthy_upstream'",
+)
+"""Answers of a callee's Envoy (CEL) to a request that has not reached the program: nothing accepts
+there, or no new request shall come, because one of the two containers is being stopped."""
+
 INBOUND_SENTENCES = (
     # Between two Envoys an accepted WebSocket is a 200: passed on, another 200 would become a 101.
     (
@@ -94,11 +107,14 @@ INBOUND_SENTENCES = (
         None,
         "%DOWNSTREAM_PEER_URI_SAN% may not call this on service ${service}",
     ),
-    (
-        f"{_DETAILS}.contains('connection_failure')",
-        None,
-        "service ${service} does not answer: nothing accepts connections there"
-        " (`iac health` says why)",
+    *(
+        (
+            condition,
+            None,
+            "service ${service} does not answer: nothing accepts connections there"
+            " (`iac health` says why)",
+        )
+        for condition in UNREACHED
     ),
     (
         f"{_DETAILS}.contains('protocol_error')",
@@ -215,6 +231,9 @@ def _environment() -> Environment:
         hop_headers=HOP_HEADERS,
         name=NAME,
         own_answers=OWN_ANSWERS,
+        unreached=UNREACHED,
+        unreached_header=UNREACHED_HEADER,
+        patience_retries=PATIENCE_RETRIES,
         strangers=STRANGERS,
         not_an_offer=NOT_AN_OFFER,
         not_asked_by_us=NOT_ASKED_BY_US,

@@ -29,6 +29,13 @@ joins a network namespace shares the hosts file of its owner."""
 
 STOP_SECONDS = envoy_container.STOP_SECONDS
 
+STOP_GRACE = 8
+"""Seconds that calls in flight, and then the program, have to end when repos.yaml says nothing: the
+default of the init and of the runner."""
+
+STOP_MARGIN = 8
+"""Seconds that Docker waits beyond that: the program has 3.5 s to end, then Envoy has 4 s."""
+
 
 @dataclass(frozen=True)
 class ForeignWatch:
@@ -48,7 +55,8 @@ class EnvoySidecarProps:
     where the program is expected, `port_declared` whether repos.yaml says so. `max_headers` and
     `max_headers_kb` (KiB) bound the headers of a request or response; `loopback_v6` gives the
     namespace ``::1``. `tcp` are the ports that it offers over TCP, `tcp_only`: it offers no HTTP.
-    `policy` says who may call. `watch`: its program has no runner.
+    `policy` says who may call. `stop_grace` is how long calls in flight may take at a stop,
+    seconds, None for the init's own. `watch`: its program has no runner.
     """
 
     project: str
@@ -68,6 +76,7 @@ class EnvoySidecarProps:
     policy: Policy
     tcp: tuple[int, ...] = ()
     tcp_only: bool = False
+    stop_grace: int | None = None
     watch: ForeignWatch | None = None
 
 
@@ -88,7 +97,7 @@ class EnvoySidecar(HardenedContainer):
                 memory_mb=MEMORY_MB,
                 user="0:0",
                 tmpfs=envoy_tmpfs(props.users),
-                stop_seconds=STOP_SECONDS,
+                stop_seconds=(props.stop_grace or STOP_GRACE) + STOP_MARGIN,
                 capabilities=CAPABILITIES,
                 mounts=(props.certificate,),
                 volumes=(VolumeMount(volume_name(props.users), STATE_DIRECTORY),),
@@ -104,6 +113,8 @@ class EnvoySidecar(HardenedContainer):
 
 def _environment(props: EnvoySidecarProps) -> tuple[str, ...]:
     watch = props.watch
+    grace = {} if props.stop_grace is None else {"IAC_STOP_GRACE": props.stop_grace}
+    runner = {} if watch else {"IAC_RUNNER_UID": props.users.runner}
     judged = {"IAC_PROBATION": watch.probation, "IAC_RUN": watch.run or ""} if watch else {}
     return envoy_environment(
         "sidecar",
@@ -118,7 +129,9 @@ def _environment(props: EnvoySidecarProps) -> tuple[str, ...]:
         IAC_SERVICE=props.service,
         IAC_TRUST_DOMAIN=props.trust_domain,
         **_offer(props),
+        **grace,
         **judged,
+        **runner,
     )
 
 

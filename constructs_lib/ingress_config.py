@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any
 
 from constructs_lib import ingress_http
-from constructs_lib.envoy_config import TYPES, extension
+from constructs_lib.envoy_config import PATIENCE_RETRIES, TYPES, UNREACHED_HEADER, extension
 from iac_wrapper.model.exposure import Route
 from iac_wrapper.model.ingress import Ingress, ServedCertificate, Shown
 from iac_wrapper.model.mesh import ENTRANCES, INGRESS_DIRECTORY, PORTS
@@ -210,8 +210,9 @@ def _to_service(route: Route) -> _Json:
             "cluster": "services",
             "timeout": "0s",
             "retry_policy": {
-                "retry_on": "connect-failure,refused-stream,reset-before-request",
-                "num_retries": 5,
+                "retry_on": "connect-failure,refused-stream,reset-before-request,retriable-headers",
+                "retriable_headers": [{"name": UNREACHED_HEADER, "present_match": True}],
+                "num_retries": PATIENCE_RETRIES,
                 "retry_back_off": {"base_interval": "0.1s", "max_interval": "1s"},
             },
         },

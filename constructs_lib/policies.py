@@ -17,9 +17,14 @@ from iac_wrapper.files.layout import volume_name
 from iac_wrapper.model import labels
 from iac_wrapper.model.mesh import STATE_DIRECTORY
 from iac_wrapper.model.redact import Redactor
+from iac_wrapper.model.users import GROUP
 
 KEPT_CAPABILITIES = frozenset({"CAP_NET_ADMIN", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID"})
-"""What an Envoy container's init may keep at its start; an app keeps nothing."""
+"""What an Envoy container's init may keep at its start."""
+
+RUNNER_CAPABILITIES = ("CAP_KILL", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID")
+"""What PID 1 of an app's container has at its start, as root: to become two other users. Then it
+keeps CAP_KILL, to end the program; the program has none."""
 
 _EXPOSED = "looks like a key, token or password, expected a reference ${NAME} in repos.yaml"
 
@@ -44,7 +49,10 @@ class Granted:
     capabilities: frozenset[str] = frozenset()
 
 
+_RUNNER_USER = f"0:{GROUP}"
+
 _NOTHING = Granted()
+_RUNNER = Granted(root=True, capabilities=frozenset(RUNNER_CAPABILITIES))
 
 
 def violations(  # noqa: PLR0913 - keywords, two of them with defaults
@@ -131,7 +139,9 @@ def _present(body: _Json) -> dict[str, str]:
 def _granted(body: _Json, granted: Mapping[str, Granted]) -> Granted:
     if "app" not in _roles(body):
         return _NOTHING
-    return granted.get(labels.of(body).get(labels.SERVICE, ""), _NOTHING)
+    present = labels.of(body)
+    default = _NOTHING if labels.FOREIGN in present else _RUNNER
+    return granted.get(present.get(labels.SERVICE, ""), default)
 
 
 def _container(
@@ -163,6 +173,8 @@ def _privileges(body: _Json, granted: Granted) -> Iterator[str]:
     for option in body.get("security_opts", ()):
         if option.endswith(("unconfined", "disable", ":false", "=false")):
             yield f"loosens the kernel's confinement with {option}, expected it left out"
+    if granted is _RUNNER and body.get("user") != _RUNNER_USER:
+        yield f"starts user code as {body.get('user')!r}, expected the runner, as {_RUNNER_USER}"
     is_root = body.get("user", "").split(":")[0] in {"", "0", "root"}
     if "app" in _roles(body) and is_root and not granted.root:
         yield "runs user code as root, expected another user"

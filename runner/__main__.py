@@ -6,12 +6,11 @@ import os
 import signal
 import sys
 
+from runner import privileges
 from runner import settings as environment
-from runner.lifecycle import Lifecycle
-from runner.log_ring import LogRing
-from runner.namespace import Namespace
-from runner.server import RunnerServer
-from runner.supervisor import SIGNALS, ProgramSupervisor
+from runner.settings import RunnerSettings
+from runner.signals import SIGNALS
+from runner.starter import Starter
 
 
 def main(argv: list[str]) -> int:
@@ -26,6 +25,25 @@ def main(argv: list[str]) -> int:
         return 2
     # Before the first thread: every thread inherits the mask, so only the supervisor sees signals.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    starter = Starter(argv[1:], settings.program_uid)
+    if settings.runner_uid is not None:
+        try:
+            privileges.become(settings.runner_uid, kill=True)
+        except OSError as error:
+            sys.stderr.write(f"runner: cannot become uid {settings.runner_uid}: {error.strerror}\n")
+            return 1
+    return _supervise(argv[1:], settings, starter)
+
+
+def _supervise(argv: list[str], settings: RunnerSettings, starter: Starter) -> int:
+    # Only now: the starter needs none of it, and has what was loaded before it.
+    from runner.lifecycle import Lifecycle  # noqa: PLC0415
+    from runner.log_ring import LogRing  # noqa: PLC0415
+    from runner.namespace import Namespace  # noqa: PLC0415
+    from runner.pair import Pair  # noqa: PLC0415
+    from runner.server import RunnerServer  # noqa: PLC0415
+    from runner.supervisor import ProgramSupervisor  # noqa: PLC0415
+
     ring = LogRing()
     lifecycle = Lifecycle(settings.probation)
     try:
@@ -34,7 +52,10 @@ def main(argv: list[str]) -> int:
         sys.stderr.write(f"runner: cannot serve on {settings.address}: {error}\n")
         return 1
     lifecycle.subscribe(server.publish)
-    code = ProgramSupervisor(argv[1:], settings, lifecycle, ring, Namespace()).run()
+    pair = Pair(settings.envoy_uid)
+    if settings.envoy_uid:
+        pair.follow()
+    code = ProgramSupervisor(argv, starter, settings, lifecycle, ring, Namespace(), pair).run()
     ring.close()
     server.stop(0.3)
     return code

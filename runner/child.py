@@ -7,7 +7,6 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from runner import processes
 from runner.line_splitter import LineSplitter
 from runner.log_ring import LogRing, StreamName
+from runner.starter import Starter
 
 PARTIAL_SECONDS = 0.3
 """A line without its end is passed on after this silence: prompts and progress must show."""
@@ -54,40 +54,16 @@ class Child:
     """A started program, in a session of its own so that its whole group can be signalled.
 
     Args:
-        argv: the program (looked up on PATH) and its arguments.
-        env: its whole environment.
+        starter: starts it.
         ring: where its lines go; the bytes go to our own stdout and stderr, unchanged.
 
     Raises:
         OSError: it cannot be executed.
+        StarterGoneError: there is nobody to start it.
     """
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str], ring: LogRing) -> None:
-        out, child_out = os.pipe2(os.O_CLOEXEC)
-        err, child_err = os.pipe2(os.O_CLOEXEC)
-        try:
-            # posix_spawn, not fork: gRPC's threads make running Python between fork and exec
-            # unsafe, and subprocess cannot give the program back the signals blocked here.
-            self.pid = os.posix_spawnp(
-                argv[0],
-                list(argv),
-                env,
-                file_actions=[
-                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_DUP2, child_out, 1),
-                    (os.POSIX_SPAWN_DUP2, child_err, 2),
-                ],
-                setsid=True,
-                setsigmask=[],
-                setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
-            )
-        except BaseException:
-            os.close(out)
-            os.close(err)
-            raise
-        finally:
-            os.close(child_out)
-            os.close(child_err)
+    def __init__(self, starter: Starter, ring: LogRing) -> None:
+        self.pid, out, err = starter.start()
         self.started = time.monotonic()
         self._pumps = [
             threading.Thread(target=_pump, args=(source, sink, name, ring), daemon=True)
@@ -136,11 +112,12 @@ class Background:
     Takes the place of a `Child`; it ends with the last of them.
     """
 
-    def __init__(self, started: float) -> None:
-        self._started = started
+    def __init__(self, started: float, starter: Starter) -> None:
+        self._started, self._starter = started, starter
 
     def __str__(self) -> str:
-        return " and ".join(f"pid {pid} ({processes.name(pid)})" for pid in _orphans()[:3])
+        orphans = self._starter.orphans()
+        return " and ".join(f"pid {pid} ({processes.name(pid)})" for pid in orphans[:3])
 
     def age(self) -> float:
         """Seconds since the start of the program."""
@@ -149,32 +126,20 @@ class Background:
     def ended_with(self, pid: int) -> bool:
         """Whether nothing is left now that `pid` has ended."""
         del pid
-        return not _orphans()
+        return not self._starter.orphans()
 
     def send(self, number: int) -> None:
         """Signal them all."""
-        for pid in _orphans():
+        for pid in self._starter.orphans():
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
     def kill_group(self) -> None:
         """End them all, at once."""
-        kill_orphans()
+        self._starter.kill_orphans()
 
     def drain(self, timeout: float) -> None:
         """Their output is read as that of the program was."""
-
-
-def kill_orphans() -> None:
-    """End every process whose parent this one is."""
-    for pid in _orphans():
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def _orphans() -> list[int]:
-    """Living children of ours: what programs left behind comes to PID 1."""
-    return processes.children(os.getpid())
 
 
 def why_not_started(program: str, error: OSError) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable, Set
 from typing import Literal
 
 from runner import processes
@@ -27,17 +27,21 @@ _NO_VERSION = _REQUEST.replace(b"HTTP/1.1", b"HTTP/9.9")
 _SETTINGS = 4  # frame type, the fourth byte (RFC 9113, 4.1 and 6.5)
 
 
-def speech(host: str, port: int) -> Speech:
+def speech(
+    host: str, port: int, may_have_grpc: Callable[[Set[int]], bool] = processes.may_have_grpc
+) -> Speech:
     """What whoever listens there speaks, as far as can be told without a word that it would log.
 
     A server that keeps silent is judged by its process: one in Python without a gRPC library is
     taken for HTTP; any other program may have its gRPC linked in.
+
+    Args:
+        may_have_grpc: looks at the processes that hold some sockets.
     """
     first = _first_bytes(host, port)
     if first:
         return "grpc" if len(first) > 3 and first[3] == _SETTINGS else "tcp"
-    found = processes.holders(inodes(port))
-    return "maybe grpc" if not found or any(map(_may_have_grpc, found)) else "http"
+    return "maybe grpc" if may_have_grpc(inodes(port)) else "http"
 
 
 def told_by_bytes(host: str, port: int) -> Protocol:
@@ -93,13 +97,3 @@ def _first_bytes(host: str, port: int) -> bytes:
             return peek.recv(9)
     except OSError:
         return b""
-
-
-def _may_have_grpc(process: Path) -> bool:
-    try:
-        if not (process / "exe").readlink().name.startswith("python"):
-            return True
-        mapped = (process / "maps").read_text(errors="replace").splitlines()
-    except OSError:
-        return True
-    return any("grpc" in line.rpartition("/")[2] for line in mapped)

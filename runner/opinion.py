@@ -5,9 +5,12 @@ One `Opinion` lasts as long as the port stays open. It must not know which port 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Set
+
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from runner import processes
 from runner.http2 import answers_otherwise, speech
 from runner.readiness_verdict import Protocol, ReadinessVerdict
 
@@ -20,9 +23,14 @@ server accepts from add_insecure_port on but answers only after start, so one is
 
 
 class Opinion:
-    """Asks the program itself, as long as it has an opinion."""
+    """Asks the program itself, as long as it has an opinion.
 
-    def __init__(self) -> None:
+    Args:
+        may_have_grpc: looks at the processes that hold some sockets.
+    """
+
+    def __init__(self, may_have_grpc: Callable[[Set[int]], bool] = processes.may_have_grpc) -> None:
+        self._may_have_grpc = may_have_grpc
         self._protocol: Protocol = "NONE"  # not known yet
         self._has_health: bool | None = None
         self._silences = 0
@@ -46,7 +54,7 @@ class Opinion:
         return ReadinessVerdict(False, said, at, "GRPC", cause="own-health")
 
     def _look(self, host: str, port: int) -> None:
-        said = speech(host, port)
+        said = speech(host, port, self._may_have_grpc)
         if said == "grpc":
             self._protocol = "GRPC"
         elif said != "maybe grpc":

@@ -29,6 +29,13 @@ def holders(sockets: Set[int]) -> list[Path]:
     return [process for process in PROC.glob("[0-9]*") if sockets & (_sockets(process) or set())]
 
 
+def may_have_grpc(sockets: Set[int]) -> bool:
+    """Whether one of the processes that have these sockets open may speak gRPC: it is no Python, or
+    one with a gRPC library."""
+    found = holders(sockets)
+    return not found or any(map(_may_have_grpc, found))
+
+
 def held_below(root: int, sockets: Set[int]) -> set[int]:
     """Those of `sockets` that processes of the tree below `root` have open, as far as one can see.
 
@@ -41,9 +48,19 @@ def held_below(root: int, sockets: Set[int]) -> set[int]:
     for pid in parents:
         below = _below(root, pid, parents)
         held = _sockets(PROC / str(pid))
-        hides |= below and held is None
+        hides |= below and held is None and pid != root
         (inside if below else outside).update(sockets & (held or set()))
     return inside | (sockets - outside if hides else set())
+
+
+def _may_have_grpc(process: Path) -> bool:
+    try:
+        if not (process / "exe").readlink().name.startswith("python"):
+            return True
+        mapped = (process / "maps").read_text(errors="replace").splitlines()
+    except OSError:
+        return True
+    return any("grpc" in line.rpartition("/")[2] for line in mapped)
 
 
 def _below(root: int, pid: int, parents: dict[int, int]) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -35,7 +35,12 @@ class Choice:
 class OwnListeners:
     """The listeners of the program: its uid's, but for those of processes it did not start."""
 
-    def __init__(self, settings: RunnerSettings) -> None:
+    def __init__(
+        self,
+        settings: RunnerSettings,
+        held_below: Callable[[int, Set[int]], set[int]] | None = None,
+    ) -> None:
+        self._uid, self._held_below = settings.program_uid, held_below or processes.held_below
         tcp = {*settings.tcp} - {settings.port}
         self._hidden = (*MESH_PORTS.values(), settings.own_port, *tcp)
         self._seen: set[int] = set()
@@ -43,10 +48,11 @@ class OwnListeners:
 
     def __call__(self) -> list[Listener]:
         """Those there are now, sorted by port."""
-        found = listeners.of_program(os.getuid(), without=self._hidden)
+        uid = os.getuid() if self._uid is None else self._uid
+        found = listeners.of_program(uid, without=self._hidden)
         sockets = {each.inode for each in found}
         if sockets != self._seen:  # who holds them takes a walk through /proc
-            self._seen, self._own = sockets, processes.held_below(os.getpid(), sockets)
+            self._seen, self._own = sockets, self._held_below(os.getpid(), sockets)
         return [each for each in found if each.inode in self._own]
 
 

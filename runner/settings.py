@@ -20,7 +20,8 @@ class RunnerSettings:
     `probation` is how long a program must live before it counts as SERVING if it was restarted, or
     if nothing but being alive speaks for it: the 10 s after which Docker takes a container as
     started (its documentation, "Start containers automatically"). `settle` is how long a listener
-    elsewhere is waited for to be joined by the right one.
+    elsewhere is waited for to be joined by the right one. `first_uid` begins the service's block of
+    uids: the program's, its Envoy's, the runner's; 0: all have ours, and there is no Envoy.
     """
 
     service: str = ""
@@ -32,6 +33,7 @@ class RunnerSettings:
     stop_grace: float = 8.0
     probation: float = 10.0
     settle: float = 3.0
+    first_uid: int = 0
 
     @property
     def may_serve(self) -> bool:
@@ -42,6 +44,21 @@ class RunnerSettings:
     def must_serve(self) -> bool:
         """Whether the program is known to be a server before it listens."""
         return self.may_serve and (self.run == "web" or self.port_declared)
+
+    @property
+    def program_uid(self) -> int | None:
+        """The uid of the program; None: it is our own."""
+        return self.first_uid or None
+
+    @property
+    def runner_uid(self) -> int | None:
+        """Our uid; None: it stays as it is."""
+        return self.first_uid + 2 if self.first_uid else None
+
+    @property
+    def envoy_uid(self) -> int:
+        """The uid of PID 1 of the Envoy container; 0: there is none."""
+        return self.first_uid and self.first_uid + 1
 
     @property
     def own_port(self) -> int:
@@ -67,6 +84,7 @@ def load_runner_settings(environ: Mapping[str, str] | None = None) -> RunnerSett
         stop_grace=float(given.get("IAC_STOP_GRACE", default.stop_grace)),
         probation=float(given.get("IAC_PROBATION", default.probation)),
         settle=float(given.get("IAC_SETTLE", default.settle)),
+        first_uid=int(given.get("IAC_FIRST_UID", default.first_uid)),
     )
 
 
@@ -84,6 +102,7 @@ def child_environment(
     """
     own = str(Path(__file__).resolve().parents[1])
     child = dict(os.environ if environ is None else environ)
+    child.pop("IAC_FIRST_UID", None)  # the runner's business
     kept = [p for p in child.pop("PYTHONPATH", "").split(os.pathsep) if p and p != own]
     if kept:
         child["PYTHONPATH"] = os.pathsep.join(kept)

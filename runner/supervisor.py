@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from runner import child as process
 from runner import udp
@@ -22,8 +23,11 @@ from runner.log_ring import LogRing
 from runner.memory import KernelKills
 from runner.namespace import Namespace
 from runner.opinion import Opinion
-from runner.readiness import Choice, Readiness
-from runner.settings import RunnerSettings, child_environment
+from runner.pair import Pair
+from runner.readiness import Choice, OwnListeners, Readiness
+from runner.settings import RunnerSettings
+from runner.signals import SIGNALS, STOP
+from runner.starter import Starter, StarterGoneError
 
 TICK = 0.25
 """Seconds between looks at the namespace and the deadlines."""
@@ -34,13 +38,15 @@ RESTART_DELAYS = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 NAMESPACE_LOST = 75
 """Our exit code when the network namespace died (EX_TEMPFAIL: try again in the new one)."""
 
+PROGRAM_GRACE = 3.0
+"""Seconds from SIGTERM to SIGKILL that a program has at least, however long calls took to end."""
+
+PEER_SECONDS = 10.0
+"""Seconds for an Envoy container that is being stopped to end, once its program has."""
+
 NAMESPACE_GRACE = 1.0
 """Seconds between noticing a dead namespace and leaving. Docker does not try again to start a
 container whose namespace owner is not up, and the owner needs about half a second to come back."""
-
-_STOP = (signal.SIGTERM, signal.SIGINT)
-_PASS_ON = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH)
-SIGNALS = (*_STOP, *_PASS_ON, signal.SIGCHLD)
 
 
 class ProgramSupervisor:
@@ -49,19 +55,23 @@ class ProgramSupervisor:
     Call `run` in the main thread, before any other thread was started with signals unblocked.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - each is one thing that it works with
         self,
         argv: Sequence[str],
+        starter: Starter,
         settings: RunnerSettings,
         lifecycle: Lifecycle,
         ring: LogRing,
         namespace: Namespace,
+        pair: Pair,
     ) -> None:
         self._argv = list(argv)
+        self._starter = starter
         self._settings = settings
         self._lifecycle = lifecycle
         self._ring = ring
         self._namespace = namespace
+        self._pair = pair
         self._child: Child | Background | None = None
         self._choice = Choice(settings.port)
         self._kernel = KernelKills()
@@ -69,6 +79,9 @@ class ProgramSupervisor:
         self._restart_at: float | None = None
         self._kill_at: float | None = None
         self._leave_with: int | None = None
+        self._leave_at = 0.0
+        self._envoy_stops = self._namespace_lost = self._said_ended = False
+        self._draining: int | None = None  # the signal that the program gets after it
 
     def run(self) -> int:
         """Supervise; returns the exit code for our own process."""
@@ -80,14 +93,21 @@ class ProgramSupervisor:
             self._reap()
             self._look_around()
             if self._kill_at is not None and not self._child and self._may_leave():
-                process.kill_orphans()
+                self._starter.kill_orphans()
                 return self._exit.code if self._leave_with is None else self._leave_with
 
     def _start(self) -> None:
         self._restart_at = None
         self._kernel.started()
         try:
-            self._child = Child(self._argv, child_environment(), self._ring)
+            self._child = Child(self._starter, self._ring)
+        except StarterGoneError:
+            self._say(
+                "what starts the program was ended; leaving, so that the container starts anew"
+            )
+            self._leave_with = NAMESPACE_LOST
+            self._begin_to_leave(0.0)
+            return
         except OSError as error:
             code = 126 if isinstance(error, PermissionError) else 127
             why, cause = process.why_not_started(self._argv[0], error)
@@ -101,26 +121,43 @@ class ProgramSupervisor:
 
     def _judge(self, number: int, child: Child | Background) -> None:
         """Ask for readiness as long as this start is the current one: often, then each second."""
-        readiness = Readiness(self._settings, Opinion, self._choice)
+        find = OwnListeners(self._settings, self._starter.held_below)
+        opinion = partial(Opinion, self._starter.may_have_grpc)
+        readiness = Readiness(self._settings, opinion, self._choice, find)
+        uid = os.getuid() if self._settings.program_uid is None else self._settings.program_uid
         while self._child is child:
             verdict = readiness.verdict(child.age())
             if not self._choice.served and child.age() >= self._settings.settle:
-                verdict = udp.with_udp_hint(verdict, os.getuid(), self._settings.port)
+                verdict = udp.with_udp_hint(verdict, uid, self._settings.port)
             self._lifecycle.judged(number, verdict, child.age())
             time.sleep(1.0 if verdict.ready else 0.1 if child.age() < 30 else 0.5)
 
     def _received(self, number: int) -> None:
-        if number in _STOP:
-            self._stop(self._settings.stop_grace)
-        if self._child:
+        if number in STOP:
+            self._leave_at = 0.0
+            if self._kill_at is None and self._child and self._pair.say("drain"):
+                self._begin_to_leave(self._settings.stop_grace)
+                self._draining = number
+            else:
+                self._end_program(self._settings.stop_grace, number)
+        elif self._child:
             self._child.send(number)
 
-    def _stop(self, grace: float) -> None:
-        """Begin to leave: the program has `grace` seconds, a second request changes nothing."""
+    def _begin_to_leave(self, grace: float) -> None:
+        """The program has `grace` seconds; a second request changes nothing."""
         if self._kill_at is None:
             self._kill_at = time.monotonic() + grace
             self._restart_at = None
             self._lifecycle.stopping()
+
+    def _end_program(self, grace: float, number: int = signal.SIGTERM) -> None:
+        """Signal the program, whether calls to it have ended or not."""
+        self._begin_to_leave(grace)
+        if self._draining is not None:
+            self._draining = None
+            self._kill_at = max(self._kill_at or 0.0, time.monotonic() + PROGRAM_GRACE)
+        if self._child:
+            self._child.send(number)
 
     def _reap(self) -> None:
         for pid, status in process.reap():
@@ -185,7 +222,7 @@ class ProgramSupervisor:
         """Whether the program has only forked into the background, as daemons do."""
         if how.code != 0 or self._kill_at is not None or self._settings.run == "job":
             return False
-        background = Background(time.monotonic() - age)
+        background = Background(time.monotonic() - age, self._starter)
         names = str(background)
         if not names:
             return False
@@ -197,22 +234,38 @@ class ProgramSupervisor:
 
     def _look_around(self) -> None:
         now = time.monotonic()
-        if self._kill_at is None and self._namespace.lost():
-            self._say("the network namespace is gone; leaving so that Docker joins the new one")
-            self._leave_with = NAMESPACE_LOST
-            self._stop(NAMESPACE_GRACE)
-            self._received(signal.SIGTERM)
+        self._look_at_envoy(now)
         if self._child:
             self._look_at_memory()
-        if self._kill_at is not None and self._child and now >= self._kill_at:
+        if self._draining is not None and (self._pair.drained or now >= (self._kill_at or 0.0)):
+            self._end_program(PROGRAM_GRACE, self._draining)
+        elif self._kill_at is not None and self._child and now >= self._kill_at:
             self._child.kill_group()
         if self._restart_at is not None and now >= self._restart_at:
-            process.kill_orphans()  # a leftover worker would hold the port
+            self._starter.kill_orphans()  # a leftover worker would hold the port
             self._start()
 
+    def _look_at_envoy(self, now: float) -> None:
+        """Leave when the Envoy container does: Docker then joins this one to its next start."""
+        if not self._envoy_stops and self._pair.stop:
+            self._envoy_stops = True
+            if self._kill_at is None:
+                self._say("the Envoy container is being stopped; leaving so that Docker joins it")
+                self._leave_with, self._leave_at = NAMESPACE_LOST, now + PEER_SECONDS
+            self._end_program(PROGRAM_GRACE)
+        if not self._namespace_lost and self._namespace.lost():
+            self._namespace_lost = True
+            if self._kill_at is None:
+                self._say("the network namespace is gone; leaving so that Docker joins the new one")
+                self._leave_with = NAMESPACE_LOST
+            self._leave_at = min(now + NAMESPACE_GRACE, self._leave_at or now + NAMESPACE_GRACE)
+            self._end_program(NAMESPACE_GRACE)
+        if self._envoy_stops and not self._child and not self._said_ended:
+            self._said_ended = self._pair.say("ended")
+
     def _may_leave(self) -> bool:
-        """A dead namespace is left at the deadline, a stopped container as soon as possible."""
-        return self._leave_with is None or time.monotonic() >= (self._kill_at or 0.0)
+        """A stopped container is left as soon as possible, another one when Envoy's has gone."""
+        return self._leave_with is None or time.monotonic() >= self._leave_at
 
     def _say(self, text: str) -> None:
         self._ring.append("runner", text)

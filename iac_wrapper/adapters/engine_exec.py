@@ -104,15 +104,16 @@ class Exec(NamedTuple):
     connection: Connection
 
 
-def start_exec(
+def start_exec(  # noqa: PLR0913 - keywords
     engine: Engine,
     container: str,
     argv: Sequence[str],
     *,
     environment: Mapping[str, str],
     terminal: bool,
+    user: str = "",
 ) -> Exec:
-    """Start a command as the container's own user, in its own folder.
+    """Start a command as `user` (``uid:gid``; empty: the container's own), in its own folder.
 
     Raises:
         CommandError: the engine refused, for instance because the container is not running.
@@ -120,7 +121,12 @@ def start_exec(
 
     def create(api: Any) -> str:
         made = api.exec_create(
-            container, list(argv), stdin=True, tty=terminal, environment=dict(environment)
+            container,
+            list(argv),
+            stdin=True,
+            tty=terminal,
+            environment=dict(environment),
+            user=user,
         )
         return str(made["Id"])
 
@@ -179,10 +185,10 @@ def wait(engine: Engine, container: str) -> int:
     return int(engine.call(lambda api: api.wait(container, timeout=None))["StatusCode"])
 
 
-def entrypoint(engine: Engine, container: str) -> list[str]:
-    """What a container starts, whatever its command is."""
-    found = engine.call(lambda api: api.inspect_container(container))
-    return list(found["Config"].get("Entrypoint") or ())
+def entrypoint_and_labels(engine: Engine, container: str) -> tuple[list[str], dict[str, str]]:
+    """What a container starts, whatever its command is, and its labels."""
+    found = engine.call(lambda api: api.inspect_container(container))["Config"]
+    return list(found.get("Entrypoint") or ()), dict(found.get("Labels") or {})
 
 
 def image_entrypoint(engine: Engine, image: str) -> list[str]:

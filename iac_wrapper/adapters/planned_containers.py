@@ -39,7 +39,7 @@ class PlannedContainer:
         """Whether it writes to a volume or to the host: two at a time could spoil that. What two
         sidecars of a service keep has names of their own."""
         mounts = self.values.get("mounts") or ()
-        mounts = [mount for mount in mounts if mount["target"] != STATE_DIRECTORY]
+        mounts = [mount for mount in mounts if mount.get("target") != STATE_DIRECTORY]
         return bool(self.values.get("volumes")) or not all(m["read_only"] for m in mounts)
 
 

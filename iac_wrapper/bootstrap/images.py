@@ -28,7 +28,7 @@ _WHEEL_PLATFORMS = {"amd64": "x86_64-manylinux_2_31", "arm64": "aarch64-manylinu
 
 
 SIDECAR_SHARES = (
-    *("__init__", "http2", "listeners", "processes", "readiness", "readiness_verdict"),
+    *("__init__", "http2", "listeners", "pair", "processes", "readiness", "readiness_verdict"),
     "settings",
 )
 """Modules of the runner that the sidecar has as well: both judge programs in the same way."""

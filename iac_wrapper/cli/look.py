@@ -1,4 +1,4 @@
-"""The verbs that look at what runs, and start what an engine restart left stopped."""
+"""The verbs that look at what runs, and those that start what is stopped."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class Options:
         metadata=_key(
             "stop_grace",
             forms.seconds(),
-            "from SIGTERM to SIGKILL",
+            "from SIGTERM to SIGKILL, calls in flight included",
             "8 s",
             "30s",
         ),

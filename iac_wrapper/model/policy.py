@@ -51,6 +51,16 @@ def policies(lock: LockFile) -> dict[str, Policy]:
     }
 
 
+def either(one: Policy, other: Policy) -> Policy:
+    """What one of the two allows: for the time in which a deploy goes from one to the other."""
+    callers = dict(one.callers)
+    for name, rules in other.callers.items():
+        known = callers.get(name, rules)
+        callers[name] = tuple(dict.fromkeys((*known, *rules))) if known and rules else ()
+    services = tuple(sorted({*one.services, *other.services}))
+    return Policy(callers, one.ingress or other.ingress, services)
+
+
 def digest(lock: LockFile) -> str:
     """One hash of all policies of `lock`, 64 hex digits."""
     texts = [policy.text for policy in policies(lock).values()]

@@ -207,6 +207,8 @@ def _coarse(schema: JsonSchema) -> dict[str, Any]:
     if types == ["string"]:
         found.setdefault("maxLength", 1024)
     if "array" in types:
-        found |= {"maxItems": 500, "items": {"type": "string", "maxLength": 1024}}
+        mixed = "anyOf" in schema.get("items", {})  # names, some with values of their own
+        kinds = ["string", "object"] if mixed else "string"
+        found |= {"maxItems": 500, "items": {"type": kinds, "maxLength": 1024}}
     named = {"type": types if len(types) > 1 else types[0]} if types else {}
     return named | found

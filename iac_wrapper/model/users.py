@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 BLOCK = 4
-"""Uids per service: program, Envoy, runner (not used yet: it has the program's), one to spare."""
+"""Uids per service: program, Envoy, runner, one to spare."""
 
 RANGES = (range(30_000, 60_000, BLOCK), range(65_536, 100_000, BLOCK))
 """First uids of all blocks. In front: above what adduser gives to people (from 1000 upward) and
@@ -20,6 +20,7 @@ within the 65,536 uids of an engine with a user namespace. Then: below /etc/subu
 GROUP = 10001
 """The gid of every program: the image has a name for it, and the kernel counts nothing by group."""
 
+RUNNER_NAME = "iac-runner"
 NAME = "iac"
 """What a program is called in its container, whatever its uid."""
 
@@ -44,6 +45,11 @@ class Users:
         return self.base + 1
 
     @property
+    def runner(self) -> int:
+        """The uid of what watches the program, which cannot reach it."""
+        return self.base + 2
+
+    @property
     def block(self) -> range:
         """Every uid of the block."""
         return range(self.base, self.base + BLOCK)
@@ -58,6 +64,11 @@ def volume_name(users: Users) -> str:
     """The volume on the engine that is the entry of a block, and in which the service's sidecar
     keeps what it must not forget when its container is replaced."""
     return f"karstkit-uids-{users.base}"
+
+
+def program_of(label: str) -> str:
+    """``uid:gid`` of the program, as Docker wants it, from what `label_value` made."""
+    return f"{Users(int(label.partition(' ')[0])).program}:{GROUP}"
 
 
 def parse_labels(values: Collection[str], project: str) -> tuple[dict[str, Users], set[int]]:
@@ -85,9 +96,10 @@ def free_blocks(taken: Collection[int], foreign: Collection[range]) -> Iterator[
 
 
 def passwd(users: Users) -> str:
-    """``/etc/passwd`` of an app container: its program's user beside root and nobody."""
+    """``/etc/passwd`` of an app container: program and runner beside root and nobody."""
     return (
         "root:x:0:0:root:/root:/usr/sbin/nologin\n"
         "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
         f"{NAME}:x:{users.program}:{GROUP}:user code:/tmp:/usr/sbin/nologin\n"
+        f"{RUNNER_NAME}:x:{users.runner}:{GROUP}:runner:/nonexistent:/usr/sbin/nologin\n"
     )

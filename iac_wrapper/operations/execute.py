@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from iac_wrapper.adapters import engine_exec
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.errors import UnhealthyError
-from iac_wrapper.model import labels, one_off
+from iac_wrapper.model import labels, one_off, users
 from iac_wrapper.operations import candidates, one_offs
 from iac_wrapper.operations.run import Talk
 from iac_wrapper.operations.workspace import Workspace
@@ -32,13 +32,15 @@ def execute(
     """
     container = _running(workspace, service)
     engine, identifier = workspace.engine, secrets.token_hex(8)
-    ours = one_off.has_runner(engine_exec.entrypoint(engine, container.id))
+    entrypoint, present = engine_exec.entrypoint_and_labels(engine, container.id)
+    ours = one_off.has_runner(entrypoint)
+    user = users.program_of(present[labels.UIDS]) if ours else ""
     variables = {one_off.ID_VARIABLE: identifier}
     if terminal and (kind := workspace.settings.environment.get("TERM")):
         variables["TERM"] = kind
     argv = one_off.as_program(command) if ours else command
     started = engine_exec.start_exec(
-        engine, container.id, argv, environment=variables, terminal=terminal
+        engine, container.id, argv, environment=variables, terminal=terminal, user=user
     )
     try:
         talk(started.connection)
@@ -46,7 +48,7 @@ def execute(
         # First, or the engine (20.10) waits for us to read all before it notes any other end.
         started.connection.close()
         if ours:  # it would go on, read by nobody
-            engine_exec.run_exec(engine, container.id, one_off.ending(identifier))
+            engine_exec.run_exec(engine, container.id, one_off.ending(identifier), user=user)
         raise
     started.connection.close()
     return engine_exec.exit_code(engine, started.id)

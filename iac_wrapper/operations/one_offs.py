@@ -21,7 +21,7 @@ from iac_wrapper.adapters.planned_containers import PlannedContainer
 from iac_wrapper.errors import CommandError, ConfigError
 from iac_wrapper.files import env_files
 from iac_wrapper.files.layout import container_name
-from iac_wrapper.model import labels, one_off
+from iac_wrapper.model import labels, one_off, users
 from iac_wrapper.model.mesh import PORTS
 from iac_wrapper.model.one_off import Record
 from iac_wrapper.operations import run_folder
@@ -222,6 +222,9 @@ def _app_body(workspace: Workspace, recipe: Recipe, record: Record, envoy: str) 
     )
     if one_off.has_runner(engine_exec.image_entrypoint(workspace.engine, recipe.app_image)):
         argv = one_off.as_program(record.command)
+        # The command takes the place of runner and program: nobody has to change users.
+        body["User"] = users.program_of(body["Labels"][labels.UIDS])
+        body["HostConfig"]["CapAdd"] = None
     else:
         recorded = recipe.containers["app"].values["entrypoint"] or ()
         argv = foreign_container.in_place_of_program(recorded, record.command)

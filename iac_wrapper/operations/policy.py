@@ -7,7 +7,7 @@ is down, or of an earlier version, is a remark: it gets its policy when somebody
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -16,7 +16,7 @@ from iac_wrapper.files.layout import Layout
 from iac_wrapper.identity.sidecar_policy import PolicyState, SidecarError, Sidecars
 from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS, OPERATOR
 from iac_wrapper.model.lock import LockFile
-from iac_wrapper.model.policy import Policy, policies
+from iac_wrapper.model.policy import Policy, either, policies
 from iac_wrapper.operations.workspace import Workspace
 
 PATIENCE = 3.0
@@ -78,9 +78,9 @@ def sidecars(layout: Layout, lock: LockFile, timeout: float = LOOK_SECONDS) -> S
 
 
 def push(
-    layout: Layout, lock: LockFile, services: Collection[str], *, patience: float
+    layout: Layout, lock: LockFile, wanted: Mapping[str, Policy], *, patience: float
 ) -> dict[str, str]:
-    """Tell the sidecars of `services`, in parallel, who may call them.
+    """Tell sidecars, in parallel, who may call them: the policy in `wanted`, by service.
 
     Args:
         patience: seconds in which one that does not answer is asked again.
@@ -88,7 +88,7 @@ def push(
     Returns:
         By service, why one has not its policy now.
     """
-    wanted, client = policies(lock), sidecars(layout, lock)
+    client = sidecars(layout, lock)
     deadline = time.monotonic() + patience
 
     def tell(service: str) -> str:
@@ -103,22 +103,41 @@ def push(
             else:
                 return "" if has == policy.digest else "it is of an earlier version"
 
-    failed = dict(zip(services, _each(tell, services), strict=True))
+    failed = dict(zip(wanted, _each(tell, list(wanted)), strict=True))
     return {service: why for service, why in failed.items() if why}
 
 
 def feed(workspace: Workspace, lock: LockFile) -> None:
     """`push` to every sidecar of `lock` that runs; what fails is said, and fed later."""
+    _feed(workspace, lock, policies(lock))
+
+
+def widen(workspace: Workspace, now: LockFile | None, wanted: LockFile) -> None:
+    """Let in what a deploy will start, before it does: its first call may be its first act.
+
+    Args:
+        workspace: the project.
+        now: what is deployed; its callers may go on calling until they are gone.
+        wanted: what will be.
+    """
+    if now is None:
+        return
+    before, after = policies(now), policies(wanted)
+    wider = {name: either(old, after[name]) for name, old in before.items() if name in after}
+    _feed(workspace, now, {name: it for name, it in wider.items() if it != before[name]})
+
+
+def _feed(workspace: Workspace, lock: LockFile, wanted: Mapping[str, Policy]) -> None:
+    if not wanted:
+        return
     running = {
         container.service
         for container in workspace.engine.containers(workspace.project)
         if container.role == "envoy" and container.running
     }
-    services = [app.name for app in lock.apps if app.name in running]
-    for service, why in push(workspace.layout, lock, services, patience=PATIENCE).items():
-        workspace.warn(
-            f"{service}: its sidecar was not told who may call it ({why}); iac heal does"
-        )
+    told = {name: policy for name, policy in wanted.items() if name in running}
+    for name, why in push(workspace.layout, lock, told, patience=PATIENCE).items():
+        workspace.warn(f"{name}: its sidecar was not told who may call it ({why}); iac heal does")
 
 
 def refresh(workspace: Workspace) -> list[str]:
@@ -131,7 +150,8 @@ def refresh(workspace: Workspace) -> list[str]:
     wrong = stale(workspace, lock) if lock else []
     if not lock or not wrong:
         return []
-    failed = push(workspace.layout, lock, wrong, patience=0)
+    known = policies(lock)
+    failed = push(workspace.layout, lock, {name: known[name] for name in wrong}, patience=0)
     return [f"{name}: its sidecar was told who may call it" for name in wrong if name not in failed]
 
 

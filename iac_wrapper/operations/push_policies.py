@@ -34,13 +34,14 @@ def main(folder: Path, lock_path: Path, digest: str) -> list[str]:
             found="another lock file than when the stack was synthesized",
             next_step="run the command again",
         )
-    services = [app.name for app in lock.apps]
-    failed = push(Layout(folder.resolve()), lock, services, patience=PATIENCE)
+    wanted = policy.policies(lock)
+    failed = push(Layout(folder.resolve()), lock, wanted, patience=PATIENCE)
     return [f"{name}: not told who may call it ({why})" for name, why in failed.items()]
 
 
 if __name__ == "__main__":
     try:
-        print("\n".join(main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])))
+        lines = main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+        sys.stdout.writelines(f"{line}\n" for line in lines)
     except IacError as error:
         sys.exit(error.render())

@@ -27,6 +27,7 @@ from iac_wrapper.operations import (
     failed_logs,
     first_starts,
     images,
+    policy,
     public_hosts,
     release_command,
     releases,
@@ -225,6 +226,7 @@ class _Rollout:
     ) -> dict[str, VersionChange]:
         """Run the release commands that are due, as `planned` has their services: whose fails gets
         no new version, and no other process of its entry does."""
+        policy.widen(self._workspace, self._now, self._wanted.lock)
         failed, self._releases = release_command.run_due(
             self._workspace, planned, self._wanted.values, self._releases, but=self._untouched
         )
@@ -346,6 +348,7 @@ class _Rollout:
 
     def _apply(self, going: Step) -> None:
         workspace = self._workspace
+        policy.widen(workspace, self._now, self._wanted.lock)
         step.apply(workspace, going)
         for container in with_old_values(workspace, going.lock):
             workspace.progress(f"{container.service}: restarting, its secret environment changed")

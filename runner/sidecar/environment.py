@@ -34,7 +34,8 @@ class SidecarEnvironment:
     many seconds it must stay alive. A gateway has neither service nor port; an ingress has the
     `entrances`, the ports at which people reach it. An operator's `service` is the one that it
     leads to, from `local_port` of the host; `tcp_port` is the port there where that is no HTTP
-    (0: it is).
+    (0: it is). `runner_uid` is the uid of the program's runner (0: it has none); `stop_grace` is
+    how many seconds requests in flight may take when either container is stopped.
     """
 
     role: str
@@ -55,6 +56,8 @@ class SidecarEnvironment:
     entrances: tuple[int, ...] = ()
     local_port: int = 0
     tcp_port: int = 0
+    runner_uid: int = 0
+    stop_grace: int = 8
 
     @property
     def template(self) -> str:
@@ -109,6 +112,8 @@ def _sidecar(common: SidecarEnvironment, reader: _EnvironmentReader) -> SidecarE
         offer=Offer(reader.ports("IAC_TCP"), reader.one_of("IAC_TCP_ONLY", ("0", "1"), "0") == "0"),
         run=reader.one_of("IAC_RUN", ("", "web", "worker", "job")),
         probation=reader.number("IAC_PROBATION", 1, 86_400, 10),
+        runner_uid=reader.uid("IAC_RUNNER_UID") if reader.has("IAC_RUNNER_UID") else 0,
+        stop_grace=reader.number("IAC_STOP_GRACE", 1, 86_400, 8),
     )
 
 
@@ -127,6 +132,9 @@ class _EnvironmentReader:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
+
+    def has(self, name: str) -> bool:
+        return bool(self._environ.get(name))
 
     def one_of(self, name: str, allowed: tuple[str, ...], default: str = "") -> str:
         value = self._environ.get(name) or default

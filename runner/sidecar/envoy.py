@@ -50,13 +50,14 @@ def drain(
 ) -> None:
     """Tell clients to go elsewhere and wait until no call is in flight, at most `seconds`.
 
+    For an ingress and a gateway. This one cannot see calls, so it waits for connections.
     ``skip_exit`` keeps the listener open: a client that has not heard yet is served.
     """
     question("POST", "/drain_listeners?graceful&inboundonly&skip_exit")
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         text = question(
-            "GET", "/stats?filter=(in(bound|gress).downstream_rq|gateway.downstream_cx)_active$"
+            "GET", "/stats?filter=(ingress.downstream_rq|^listener.*_15443.downstream_cx)_active$"
         )
         if not any(int(n) for n in re.findall(r"_active: (\d+)", text)):
             return

@@ -10,6 +10,9 @@ callers and gateway move there, and back, within a second, and nobody has to tel
 A program gets another address for a service that offers TCP ports (see `tcp_names`); Envoy, which
 asks by another door, always gets the real one.
 
+A service whose containers are being replaced in place has no name for a while. A question for one
+that was there a moment ago waits for its return.
+
 What a program asks for and nobody has is told in the log (see `unknown`).
 """
 
@@ -38,6 +41,16 @@ itself (measured: 0.3 ms), as long as the container has an explicit ndots option
 HELD_SECONDS = 0.01
 """Between two looks at whether Envoy takes connections to a service by now."""
 
+RECENT_SECONDS = 60.0
+"""How long ago a name must have had an answer for its return to be waited for."""
+
+RETURN_SECONDS = 3.0
+"""How long to wait: a container is replaced in about one, and resolvers wait for five."""
+
+AGAIN_SECONDS = 0.1
+"""Between two questions meanwhile."""
+
+MOST_RECENT = 1000
 MOST_WAITING = 500
 _SHORT_ID = re.compile(r"[0-9a-f]{12}")
 
@@ -63,12 +76,14 @@ def candidate(project: str, asked: dns.DnsQuestion) -> str | None:
 class _Waiting:
     """A query of a client, or of our own (None), and what came back for it so far.
 
-    `answer` is what will be said, unless it has to wait for Envoy (`held`).
+    `answer` is what will be said, unless it has to wait for Envoy (`held`). `again` is when the
+    engine is asked anew, because the name may return; `missed` is what it said last.
     """
 
     client: Client | None
     query: bytes
     asked: dns.DnsQuestion | None
+    began: float
     until: float
     plain: bytes | None = None
     live_is_open: bool = False
@@ -76,6 +91,8 @@ class _Waiting:
     offers_tcp: bool = False
     answer: bytes | None = None
     held: bool = False
+    again: float | None = None
+    missed: bytes | None = None
     sockets: list[socket.socket] = field(default_factory=list)
 
 
@@ -107,6 +124,7 @@ class Names:
             if each:
                 self._selector.register(each, selectors.EVENT_READ)
         self._waiting: list[_Waiting] = []
+        self._recent: dict[str, float] = {}
 
     def step(self) -> None:
         """Handle what has arrived, or what nobody answered in time."""
@@ -116,6 +134,7 @@ class Names:
             nearest = min(nearest, at)
         if any(each.held for each in self._waiting):
             nearest = min(nearest, now + HELD_SECONDS)
+        nearest = min([nearest, *(each.again for each in self._waiting if each.again is not None)])
         for key, _ in self._selector.select(max(0.0, nearest - now)):
             # A refused packet is an OSError on the next call; there is another query soon.
             with suppress(OSError):
@@ -125,6 +144,10 @@ class Names:
                     self._take(key.fileobj, *key.data)  # type: ignore[arg-type]
         for each in [each for each in self._waiting if each.held]:
             self._conclude(each)
+        now = time.monotonic()
+        for each in self._waiting:
+            if each.again is not None and each.again <= now < each.until:
+                self._ask_again(each)
         for each in [each for each in self._waiting if each.until <= time.monotonic()]:
             self._late(each)
         for query in self._unknown.again(time.monotonic()) if self._unknown else ():
@@ -138,14 +161,19 @@ class Names:
 
     def _begin(self, query: bytes, client: Client | None) -> None:
         asked = dns.question(query)
-        entry = _Waiting(client, query, asked, time.monotonic() + QUERY_SECONDS)
+        now = time.monotonic()
+        entry = _Waiting(client, query, asked, now, now + QUERY_SECONDS)
         self._waiting.append(entry)
-        tcp = self._tcp if client and client.listener is self._programs else None
+        tcp = self._tcp_for(client)
         if asked and tcp and tcp.known(asked.label.lower()):
             entry.offers_tcp = True
             if asked.kind == dns.AAAA:
                 self._finish(entry, dns.answer(query, asked, [], TTL))
                 return
+        self._ask_engine(entry, tcp)
+
+    def _ask_engine(self, entry: _Waiting, tcp: TcpNames | None) -> None:
+        query, asked = entry.query, entry.asked
         self._ask(entry, query, _PLAIN)
         if not asked:
             return
@@ -155,6 +183,15 @@ class Names:
         if tcp and not entry.offers_tcp and asked.kind == dns.A and is_name(asked.label.lower()):
             entry.alias_is_open = True
             self._ask(entry, dns.ask_for(asked.label.lower() + ALIAS, query, asked), _ALIAS)
+
+    def _ask_again(self, entry: _Waiting) -> None:
+        self._close(entry)
+        entry.again, entry.missed = None, entry.answer
+        entry.answer = entry.plain = None
+        self._ask_engine(entry, self._tcp_for(entry.client))
+
+    def _tcp_for(self, client: Client | None) -> TcpNames | None:
+        return self._tcp if client and client.listener is self._programs else None
 
     def _ask(self, entry: _Waiting, query: bytes, what: str) -> None:
         upstream = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -181,10 +218,24 @@ class Names:
         if entry.answer is None and not entry.live_is_open:
             entry.answer = entry.plain
         if entry.answer is not None and not entry.alias_is_open:
-            self._conclude(entry)
+            if self._may_return(entry):
+                entry.again = time.monotonic() + AGAIN_SECONDS
+            else:
+                self._conclude(entry)
         elif not entry.alias_is_open and dns.has_answer(entry.answer or entry.plain or b""):
             # An answer to give; without one the candidate is worth the whole time.
             entry.until = min(entry.until, time.monotonic() + LIVE_SECONDS)
+
+    def _may_return(self, entry: _Waiting) -> bool:
+        """Whether there is no address for a name that had one a moment ago."""
+        asked, client = entry.asked, entry.client
+        if not asked or not client or asked.kind != dns.A or dns.has_answer(entry.answer or b""):
+            return False
+        last = self._recent.get(asked.label.lower())
+        if last is None or time.monotonic() - last > RECENT_SECONDS:
+            return False
+        entry.until = min(entry.until, entry.began + RETURN_SECONDS)
+        return True
 
     def _conclude(self, entry: _Waiting) -> None:
         """Answer; a program that asks for a service with TCP ports gets the address for these."""
@@ -211,22 +262,34 @@ class Names:
         if entry.asked and (entry.held or entry.alias_is_open):
             self._finish(entry, dns.failure(entry.query, entry.asked))
             return
-        entry.answer = entry.answer or entry.plain
+        entry.answer = entry.answer or entry.plain or entry.missed
         self._conclude(entry)
 
     def _finish(self, entry: _Waiting, packet: bytes | None) -> None:
         self._waiting.remove(entry)
-        for each in entry.sockets:
-            with suppress(KeyError):
-                self._selector.unregister(each)
-            each.close()
+        self._close(entry)
         if packet is not None:
+            if dns.has_answer(packet):
+                self._remember(entry)
             self._note(entry, packet)
         if packet is not None and entry.client:
             # Other people's names keep their own lives.
             short = dns.clamp_ttl(packet, TTL) if entry.asked else packet
             with suppress(OSError):
                 entry.client.listener.sendto(short, entry.client.address)
+
+    def _close(self, entry: _Waiting) -> None:
+        for each in entry.sockets:
+            with suppress(KeyError, ValueError):
+                self._selector.unregister(each)
+            each.close()
+        entry.sockets.clear()
+
+    def _remember(self, entry: _Waiting) -> None:
+        if entry.asked and entry.asked.kind == dns.A:
+            if len(self._recent) >= MOST_RECENT:
+                self._recent.clear()
+            self._recent[entry.asked.label.lower()] = time.monotonic()
 
     def _note(self, entry: _Waiting, packet: bytes) -> None:
         """Tell `unknown` what became of a question; a name has addresses of one kind at least."""

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from runner.sidecar import (
@@ -23,9 +23,12 @@ from runner.sidecar import (
     tcp_paths,
     watchdog,
 )
+from runner.sidecar.drain import ProgramRequests
+from runner.sidecar.endpoint import Follower
 from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.handover import Handover
 from runner.sidecar.log import say
+from runner.sidecar.pair import Pair
 from runner.sidecar.policy_files import Admission
 from runner.sidecar.policy_keeper import PolicyKeeper
 from runner.sidecar.policy_store import PolicyStore
@@ -56,21 +59,32 @@ def main() -> int:
         say(str(error))
         return EX_CONFIG
     # Blocks signals for the threads that follow as well.
-    drain = _no_drain if operator else envoy.drain
-    supervisor = EnvoySupervisor(envoy.command(path, wanted.role), drain)
+    supervisor = EnvoySupervisor(envoy.command(path, wanted.role))
     watchdog.follow(lambda: supervisor.pid)
     if operator:
         operator.follow()
         threading.Thread(target=_tell_when_ready, daemon=True).start()
     if wanted.role == "sidecar":
         follower = endpoint.follow(wanted, config.RUN)
+        leave = _pair(wanted, follower)
         paths = tcp_paths.follow(wanted, documents, config.RUN, admission)
         keeper = PolicyKeeper(admission, documents, store, config.RUN, paths)
         control.start(wanted, keeper, follower.look, config.RUN)
         names.start(wanted.project, paths.names)
     else:
+        leave = _no_drain if operator else envoy.drain
         names.start(wanted.project)
-    return supervisor.run()
+    return supervisor.run(leave)
+
+
+def _pair(wanted: SidecarEnvironment, follower: Follower) -> Callable[[], None]:
+    """Listen to the program's runner, if it has one; what to do in the end."""
+    requests = ProgramRequests(follower, wanted.stop_grace)
+    if not wanted.runner_uid:
+        return requests.drain
+    pair = Pair(wanted.runner_uid, requests)
+    pair.serve()
+    return pair.leave
 
 
 def _prepare(

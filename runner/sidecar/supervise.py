@@ -20,7 +20,6 @@ class EnvoySupervisor:
 
     Args:
         argv: the program.
-        drain: called once before the program is stopped; returns when calls have ended.
         fast_failures: short lives in a row after which to give up.
         kill_after: seconds from SIGTERM to SIGKILL.
 
@@ -33,20 +32,22 @@ class EnvoySupervisor:
     def __init__(
         self,
         argv: list[str],
-        drain: Callable[[], None],
         fast_failures: int = FAST_FAILURES,
         kill_after: float = KILL_SECONDS,
     ) -> None:
         self._argv = argv
-        self._drain = drain
         self._fast_failures = fast_failures
         self._kill_after = kill_after
         self.pid: int | None = None
         # Blocked and fetched one by one: no handler, hence no race with waitpid.
         signal.pthread_sigmask(signal.SIG_BLOCK, self.SIGNALS)
 
-    def run(self) -> int:
-        """Supervise until told to stop; the exit status for the container."""
+    def run(self, drain: Callable[[], None]) -> int:
+        """Supervise until told to stop; the exit status for the container.
+
+        Args:
+            drain: called once before the program is stopped; returns when calls have ended.
+        """
         failures = 0
         while True:
             born = time.monotonic()
@@ -55,6 +56,7 @@ class EnvoySupervisor:
             status = self._wait(pid)
             self.pid = None
             if status is None:
+                drain()
                 return self._stop(pid)
             lived = time.monotonic() - born
             failures = failures + 1 if lived < FAST_SECONDS else 1
@@ -83,7 +85,6 @@ class EnvoySupervisor:
         return signal.sigtimedwait(self.SIGNALS - {signal.SIGCHLD}, seconds) is not None
 
     def _stop(self, pid: int) -> int:
-        self._drain()
         for number in (signal.SIGTERM, signal.SIGKILL):
             with suppress(ProcessLookupError):
                 os.kill(pid, number)

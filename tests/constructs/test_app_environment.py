@@ -20,6 +20,7 @@ def test_own_variables_are_there_and_sorted() -> None:
     """The runner and the SDK find what they need, in a stable order."""
     assert _environment({}).entries() == [
         "HOME=/tmp",
+        "IAC_FIRST_UID=0",
         "IAC_PORT_DECLARED=1",
         "IAC_SERVICE=svc-a",
         "OTEL_SERVICE_NAME=svc-a",

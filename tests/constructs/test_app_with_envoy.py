@@ -9,7 +9,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
-from constructs_lib.app_with_envoy import STOP_GRACE
+from constructs_lib.envoy_sidecar import STOP_GRACE
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.entrypoint import Entrypoint
@@ -61,11 +61,12 @@ def test_app_joins_the_namespace_of_its_envoy(service: dict[str, Any]) -> None:
 
 
 def test_app_runs_without_privileges(service: dict[str, Any]) -> None:
-    """User code: no root, no capability, no writable root, bounded memory and processes."""
+    """User code: what its runner gives up, no writable root, bounded memory and processes."""
     container = only(service, "docker_container", "svc-a_app")
 
-    assert container["user"] == "30004:10001"
-    assert container["capabilities"] == {"drop": ["ALL"]}
+    assert container["user"] == "0:10001"
+    kept = ["CAP_KILL", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID"]
+    assert container["capabilities"] == {"drop": ["ALL"], "add": kept}
     assert container["read_only"] is True
     assert container["security_opts"] == ["no-new-privileges:true"]
     assert container["memory"] == container["memory_swap"] == 512
@@ -125,6 +126,7 @@ def test_envoy_is_the_service_on_the_network(service: dict[str, Any]) -> None:
         "IAC_PORT_DECLARED": "1",
         "IAC_PROJECT": "iacnet",
         "IAC_ROLE": "sidecar",
+        "IAC_RUNNER_UID": "30006",
         "IAC_SERVICE": "svc-a",
         "IAC_SUBNET": "172.20.0.0/16",
         "IAC_TRUST_DOMAIN": "iacnet",
@@ -137,7 +139,7 @@ def test_every_service_has_uids_of_its_own() -> None:
     facts = props(app("a"), app("b"))
     containers = synth(facts)["resource"]["docker_container"].values()
     envoys = [environment(c)["IAC_ENVOY_UID"] for c in containers if c["user"] == "0:0"]
-    programs = [c["user"].partition(":")[0] for c in containers if c["user"] != "0:0"]
+    programs = [environment(c)["IAC_FIRST_UID"] for c in containers if c["user"] != "0:0"]
 
     assert sorted(envoys) == ["30001", "30005", "30009"]
     assert sorted(programs) == ["30004", "30008"]
@@ -172,11 +174,11 @@ def test_options_of_a_service_reach_its_container() -> None:
 
     assert container["memory"] == container["memory_swap"] == 1024
     assert (container["cpu_period"], container["cpu_quota"]) == (100_000, 150_000)
-    assert container["stop_timeout"] == container["destroy_grace_seconds"] == 42
+    assert container["stop_timeout"] == container["destroy_grace_seconds"] == 45
     assert environment(container)["IAC_STOP_GRACE"] == "40"
     assert container["tmpfs"] == {
         "/tmp": "size=256m,mode=1777",  # noqa: S108
-        "/app/x": f"size=8m,mode=1777,uid={container['user'].partition(':')[0]}",
+        "/app/x": f"size=8m,mode=1777,uid={environment(container)['IAC_FIRST_UID']}",
     }
 
 
@@ -185,7 +187,7 @@ def test_without_options_everything_is_as_before(service: dict[str, Any]) -> Non
     container = only(service, "docker_container", "svc-a_app")
 
     assert container["tmpfs"] == {"/tmp": "size=64m,mode=1777"}  # noqa: S108
-    assert container["stop_timeout"] == container["destroy_grace_seconds"] == 10
+    assert container["stop_timeout"] == container["destroy_grace_seconds"] == 13
     assert runner_settings.load_runner_settings({}).stop_grace == STOP_GRACE < 10
     assert not {"cpus", "cpu_period", "cpu_quota"} & container.keys()
     assert "IAC_STOP_GRACE" not in environment(container)

@@ -24,7 +24,7 @@ def _container(role: str = "app", **changes: Any) -> dict[str, Any]:
         "read_only": True,
         "memory": 512,
         "memory_swap": 512,
-        "user": "10001:10001",
+        "user": "0:10001",
         **changes,
     }
 
@@ -68,8 +68,8 @@ def test_good_resources_pass() -> None:
             {"security_opts": ["no-new-privileges:true", "seccomp=unconfined"]},
             "with seccomp=unconfined",
         ),
-        ({"user": "0:0"}, "runs user code as root"),
-        ({"user": ""}, "runs user code as root"),
+        ({"user": "0:0"}, "starts user code as '0:0', expected the runner, as 0:10001"),
+        ({"user": ""}, "starts user code as ''"),
         ({"read_only": False}, "has a writable root"),
         ({"memory": None}, "has no full memory limit"),
         ({"memory_swap": 1024}, "has no full memory limit"),
@@ -118,6 +118,21 @@ def test_a_sidecar_keeps_its_state_in_the_volume_of_its_uids() -> None:
     assert expected in sidecar("karstkit-uids-30008", "/var/lib/iac")[0]
     assert expected in sidecar("karstkit-uids-30004", "/etc/iac/tls")[0]
     assert expected in sidecar("iacnet-svc-a-data", "/var/lib/iac")[0]
+
+
+def test_an_app_starts_with_what_its_runner_needs_and_no_more() -> None:
+    """To become two other users, and to end the program. A foreign image has no runner."""
+
+    def keeps(*names: str, foreign: bool = False) -> list[str]:
+        body = _container(capabilities={"drop": ["ALL"], "add": list(names)})
+        if foreign:
+            body["labels"].append({"label": "org.karstkit.foreign", "value": "1"})
+        return _check("docker_container", body)
+
+    assert keeps("CAP_KILL", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID") == []
+    assert "keeps CAP_CHOWN" in keeps("CAP_CHOWN")[0]
+    assert "keeps CAP_KILL" in keeps("CAP_KILL", foreign=True)[0]
+    assert "runs user code as root" in keeps(foreign=True)[0]
 
 
 def test_envoy_may_keep_what_its_init_needs_and_no_more() -> None:

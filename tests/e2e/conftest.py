@@ -12,12 +12,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
 
+from iac_wrapper.model.labels import FOREIGN, UIDS
+from iac_wrapper.model.users import program_of
 from tests.support import own_venv
 from tests.support.git_server import GitServer
 
@@ -93,7 +96,11 @@ class Project:
         return [tag for image in images for tag in image["RepoTags"] or []]
 
     def container(self, service: str, role: str) -> Any:
-        return self.engine.containers.get(f"{self.name}-{service}-{role}")
+        """One of a service's; commands in an app's container have its program's user."""
+        found = self.engine.containers.get(f"{self.name}-{service}-{role}")
+        if role == "app" and FOREIGN not in found.labels:
+            found.exec_run = partial(found.exec_run, user=program_of(found.labels[UIDS]))
+        return found
 
     def traces(self) -> list[str]:
         """All that a deploy leaves: files, image histories, containers and what they printed."""

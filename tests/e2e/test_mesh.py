@@ -19,6 +19,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from runner.sidecar import envoy
 from tests.support.envoy_lab import DOMAIN, Lab, Service, call, eventually, raw
 from tests.support.running import running
 
@@ -130,7 +131,7 @@ def test_a_service_is_called_by_its_name(a: Service, b: Service, host: str) -> N
 
 def test_a_service_whose_program_does_not_answer_is_told(lab: Lab, a: Service) -> None:
     """Which service, and where the cause is said; no words of Envoy's own."""
-    lab.service("mute")
+    lab.service("mute").has_no_program()
     status, text, _ = call(a, "mute")
     assert status == 503
     assert text.startswith("service mute does not answer: ")
@@ -500,3 +501,20 @@ def test_an_envoy_holds_few_inotify_instances(b: Service) -> None:
     """The kernel gives 128 to a uid."""
     links = [each.readlink() for each in Path(f"/proc/{b.process.pid}/fd").iterdir()]
     assert sum("inotify" in str(each) for each in links) == 9
+
+
+def test_a_gateway_that_is_stopped_lets_its_connections_end(lab: Lab, b: Service) -> None:
+    """It passes on bytes, so its calls are its connections; Envoy's own numbers tell."""
+    gateway = lab.service("gateway", role="gateway")
+    ask = partial(envoy.ask, path=gateway.run / "admin.sock")
+    leaf = lab.leaf("control-plane")
+    context = ssl.create_default_context(cafile=str(leaf / "ca.crt"))
+    context.load_cert_chain(leaf / "tls.crt", leaf / "tls.key")
+    plain = socket.create_connection((gateway.ip, 15443), 5)
+    with context.wrap_socket(plain, server_hostname="b"):
+        began = time.monotonic()
+        envoy.drain(ask, seconds=0.5)
+        assert time.monotonic() - began >= 0.5, "while a connection is open"
+    began = time.monotonic()
+    envoy.drain(ask, seconds=5)
+    assert time.monotonic() - began < 2

@@ -66,7 +66,9 @@ first, end = [ask("/"), ask("/api/x"), echoes()], time.monotonic() + 60
 print("ready", flush=True)
 while (now := ask("/")) == 200 and time.monotonic() < end:
     time.sleep(0.02)
-time.sleep(0.5)
+end = time.monotonic() + 6
+while echoes() and time.monotonic() < end:
+    time.sleep(0.1)
 print(json.dumps([first, now, ask("/api/x"), echoes()]))
 """
 """On one HTTP connection and one TCP connection, until the answer is another."""
@@ -95,6 +97,17 @@ def policy(project: Project) -> dict[str, Any]:
     return {row["service"]: row for row in said["services"]}
 
 
+def _plan(project: Project) -> dict[str, Any]:
+    said = project.iac("plan", "--file", str(project.file), "--json").stdout
+    planned: dict[str, Any] = json.loads(said)
+    return planned
+
+
+def _port(project: Project) -> int:
+    lock = json.loads(project.file.with_name("repos.lock.json").read_text())
+    return int(lock["gateway_port"])
+
+
 def status(port: int, tls: Path, service: str, path: str = "/") -> int | str:
     """What the holder of a leaf is answered through the gateway."""
     client = Http2Client()
@@ -107,19 +120,25 @@ def status(port: int, tls: Path, service: str, path: str = "/") -> int | str:
 
 
 def test_everybody_may_call_where_nothing_is_said(first: dict[str, Any], project: Project) -> None:
-    """All services of the project, by every rule."""
+    """All services of the project. Another list is no new container, another port is one."""
     rows = policy(project)
     assert [caller["name"] for caller in rows["api"]["callers"]] == ["api", "gone", "web"]
     assert {row["sidecar"] for row in rows.values()} == {"current"}
-    planned = json.loads(project.iac("plan", "--file", str(project.file), "--json").stdout)
-    assert planned["empty"]
+    assert _plan(project)["empty"]
+    project.file.write_text(entries("[web]", GONE).replace("8080", "8081"))
+    (change,) = _plan(project)["services"]
+    assert (change["service"], change["action"]) == ("api", "replace")
+    assert [reason["text"] for reason in change["reasons"]] == [
+        "port: 8080 → 8081",
+        "allow: all services → [web]",
+    ]
 
 
 def test_a_removed_service_is_refused_at_once(
     first: dict[str, Any], project: Project, tmp_path: Path
 ) -> None:
     """Its certificate is as good as it was: every peer refuses its identity, over TCP as well."""
-    port = json.loads(project.file.with_name("repos.lock.json").read_text())["gateway_port"]
+    port = _port(project)
     kept = tmp_path / "gone"
     shutil.copytree(ROOT / "secrets" / project.name / "gone", kept)
 
@@ -145,9 +164,6 @@ def test_a_list_is_followed_on_kept_connections_and_by_no_new_container(
     """A path stays open, another is refused on the same connection, a TCP connection ends."""
     before, program = project.container_ids(), project.container("web", "app")
     project.file.write_text(entries("[{web: [/api/*]}]"))
-    planned = json.loads(project.iac("plan", "--file", str(project.file), "--json").stdout)
-    (change,) = planned["services"]
-    assert (change["service"], change["action"]) == ("api", "record")
     with ThreadPoolExecutor(1) as pool:
         talk = pool.submit(program.exec_run, ["python", "-c", KEPT])
         project.deploy()
@@ -156,6 +172,10 @@ def test_a_list_is_followed_on_kept_connections_and_by_no_new_container(
     assert code == 0, said
     assert json.loads(said.splitlines()[-1]) == [[200, 200, True], 403, 200, False]
     assert project.container_ids() == before
+    port, tls = _port(project), ROOT / "secrets" / project.name / "web"
+    around = ("/api/../x", "/api/%2e%2e/x", "/api/..%2fx", "/api//../../x", "/Api/x", "/api")
+    assert {status(port, tls, "api", path) for path in around} <= {400, 403}
+    assert status(port, tls, "api", "/api/x?y=/../..") == 200
     web = {caller["name"]: caller for caller in policy(project)["api"]["callers"]}["web"]
     assert web["rules"] == ["/api/*"]
     assert web["calls"] > 0

@@ -118,6 +118,10 @@ class Service:
         """Say where its program is, as PID 1 does."""
         endpoint.write(self.run / endpoint.FILE, Endpoint(host, port))
 
+    def has_no_program(self) -> None:
+        """Say that nothing listens, as PID 1 does after a second."""
+        endpoint.write(self.run / endpoint.FILE, None)
+
     def ready(self) -> bool:
         """Whether Envoy has all of its configuration."""
         return "LIVE" in envoy.ask("GET", "/ready", self.run / "admin.sock")
@@ -163,6 +167,7 @@ class Lab:
             ("127.0.0.1", ip),
             (envoy_config.RUN_DIRECTORY, str(run)),
             (mesh.TLS_DIRECTORY, str(leaf)),
+            (f"num_retries: {envoy_config.PATIENCE_RETRIES}", "num_retries: 5"),  # 2 s, not 9
         ):
             text = text.replace(inside, here)
         documents = config.documents(text)

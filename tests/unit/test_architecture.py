@@ -116,10 +116,10 @@ def locks_files(root: Path) -> list[str]:
 def prints(root: Path) -> list[str]:
     """Modules below the command line that write to the terminal."""
     # The process of a cdktf app ends with an error's sentences, as the command line does.
-    # A volume's program runs in a container.
+    # A volume's program runs in a container. What Terraform runs speaks to who started that.
     allowed = (
         *("iac_wrapper.cli", "iac_wrapper.bootstrap", "constructs_lib.app_process"),
-        "iac_wrapper.adapters.volume_program",
+        *("iac_wrapper.adapters.volume_program", "iac_wrapper.operations.push_policies"),
     )
     names = {"print", "sys.stdout", "sys.stderr", "click.echo", "click.secho"}
     return _users(modules(root, "iac_wrapper", *SYNTH_SIDE), names, but=allowed)

@@ -253,7 +253,12 @@ def test_no_route_limits_a_stream_and_faults_before_an_answer_are_retried(bootst
     for each in retried:
         assert each["route"]["timeout"] == "0s"
         policy = each["route"]["retry_policy"]
-        assert policy["retry_on"] == "connect-failure,refused-stream,reset-before-request"
+        assert policy["retry_on"].startswith("connect-failure,refused-stream,reset-before-request")
+    unreached = retried[-1]["route"]["retry_policy"]["retriable_headers"]
+    assert unreached == [{"name": "x-iac-unreached", "present_match": True}]
+    for direction in ("inbound", "outbound"):  # a program cannot say so, nor see it
+        config = manager(bootstrap, direction)["route_config"]
+        assert config["response_headers_to_remove"] == ["x-iac-unreached"]
     for name in ("services", "app_grpc", "app_http"):
         target = cluster(bootstrap, name)
         assert ("outlier_detection" in target) == (name == "services")

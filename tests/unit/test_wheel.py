@@ -58,7 +58,7 @@ def test_every_file_of_the_packages_is_in_the_wheel(shipped: set[str]) -> None:
 def test_the_systemd_units_are_in_the_wheel(shipped: set[str]) -> None:
     assert {name for name in shipped if name.startswith("packaging/systemd/")} == {
         "packaging/systemd/iac-admin.service",
-        "packaging/systemd/iac-heal.service",
+        "packaging/systemd/iac-keep.service",
         "packaging/systemd/iac-renew.service",
         "packaging/systemd/iac-renew.timer",
         "packaging/systemd/iac-schedule.service",

@@ -35,6 +35,7 @@ def test_the_runtime_context_has_the_runner_but_not_the_sidecar(rig: Rig) -> Non
         "runner/http2.py",
         "runner/launch.py",
         "runner/listeners.py",
+        "runner/pair.py",
         "runner/processes.py",
         "runner/readiness.py",
         "runner/readiness_verdict.py",

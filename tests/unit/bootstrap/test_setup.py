@@ -113,15 +113,17 @@ def test_ctrl_c_ends_without_a_traceback(ready: Rig, monkeypatch: pytest.MonkeyP
     assert program.main(ready.root) == 130
 
 
-def test_the_systemd_unit_heals_after_the_engine_starts() -> None:
-    unit = Path(__file__).parents[3] / "packaging" / "systemd" / "iac-heal.service"
+def test_the_systemd_unit_keeps_services_running_from_boot_on() -> None:
+    unit = Path(__file__).parents[3] / "packaging" / "systemd" / "iac-keep.service"
     lines = unit.read_text().splitlines()
     assert "After=docker.service" in lines
-    assert "WantedBy=docker.service" in lines
-    assert 'ExecStart="@IAC@" heal --all' in lines
+    assert "WantedBy=multi-user.target" in lines
+    assert "Restart=always" in lines
+    assert 'ExecStart="@IAC@" keep --all' in lines
+    assert not any(line.startswith(("PartOf=", "Requires=")) for line in lines)
 
 
-def test_the_systemd_timer_renews_twice_a_day() -> None:
+def test_the_systemd_timer_renews_each_hour() -> None:
     units = Path(__file__).parents[3] / "packaging" / "systemd"
     assert 'ExecStart="@IAC@" renew --all' in (units / "iac-renew.service").read_text()
     timer = (units / "iac-renew.timer").read_text().splitlines()

@@ -33,6 +33,7 @@ EVERY = Options(
     submodules=False,
     schedule={"backup": "0 3 * * * python backup.py 'all of it'", "ping": "* * * * * true"},
     packages=("ffmpeg", "libpq-dev"),
+    allow={"cache": (), "db": ("/api/*", "/a.B/Get", "tcp:5432")},
 )
 
 
@@ -41,6 +42,7 @@ EVERY = Options(
     [
         replace(EVERY, dependencies=None, packages=()),
         Options(dependencies="pyproject.toml[web, bot]", packages=("ffmpeg", "libpq-dev")),
+        Options(allow={}),
         Options(memory_mb=65, health_timeout=3600, stop_grace=1, cpus=0.25, expose=LOCAL),
         Options(
             expose=(Exposure("a.example.com", tls="files", cert="a", key="b", redirect=False),)

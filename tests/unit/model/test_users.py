@@ -54,4 +54,4 @@ def test_the_passwd_of_an_app_names_its_user() -> None:
     lines = [line.split(":") for line in text.splitlines()]
     assert {len(fields) for fields in lines} == {7}
     assert "iac:x:30004:10001:user code:/tmp:/usr/sbin/nologin\n" in text
-    assert [fields[2] for fields in lines] == ["0", "65534", "30004"]
+    assert [fields[2] for fields in lines] == ["0", "65534", "30004", "30006"]

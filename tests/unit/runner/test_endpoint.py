@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from runner import listeners
 from runner.listeners import Listener
+from runner.sidecar import endpoint
 from runner.sidecar.endpoint import Endpoint, Follower
 
 
@@ -29,11 +32,17 @@ class Program:
     @property
     def served(self) -> tuple[str, int]:
         """What the file says."""
-        (resource,) = json.loads(self.path.read_text())["resources"]
-        (group,) = resource["endpoints"]
+        (group,) = self.hosts
         (host,) = group["lb_endpoints"]
         address = host["endpoint"]["address"]["socket_address"]
         return address["address"], address["port_value"]
+
+    @property
+    def hosts(self) -> list[Any]:
+        """The groups of endpoints in it."""
+        (resource,) = json.loads(self.path.read_text())["resources"]
+        found: list[Any] = resource["endpoints"]
+        return found
 
 
 @pytest.fixture
@@ -48,6 +57,25 @@ def test_the_only_port_is_served_and_kept(program: Program) -> None:
     assert program.listens_on(("127.0.0.1", 5000), ("127.0.0.1", 9000)) == ("127.0.0.1", 5000)
     assert program.listens_on() == ("127.0.0.1", 5000), "kept while the program restarts"
     assert program.listens_on(("::1", 7000)) == ("::1", 7000)
+
+
+def test_no_endpoint_while_nothing_listens_or_none_is_wanted(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restart at once is waited for; after a second, and while draining, calls are refused."""
+    monkeypatch.setattr(endpoint, "ABSENT_SECONDS", 0.05)
+    program.listens_on(("127.0.0.1", 5000))
+    assert program.listens_on() == ("127.0.0.1", 5000)
+    time.sleep(0.06)
+    program.follower.step()
+    assert program.hosts == []
+    assert program.listens_on(("127.0.0.1", 5000)) == ("127.0.0.1", 5000)
+    program.follower.close()
+    program.now = [Listener(6000, "127.0.0.1")]
+    program.follower.step()
+    assert program.hosts == []
+    program.follower.open()
+    assert program.served == ("127.0.0.1", 6000)
 
 
 def test_several_ports_are_no_choice(program: Program) -> None:

@@ -430,14 +430,18 @@ from pathlib import Path
 from runner.lifecycle import Lifecycle
 from runner.log_ring import LogRing
 from runner.namespace import Namespace
+from runner.pair import Pair
 from runner.settings import RunnerSettings
-from runner.supervisor import SIGNALS, ProgramSupervisor
+from runner.signals import SIGNALS
+from runner.starter import Starter
+from runner.supervisor import ProgramSupervisor
 signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 interfaces = lambda: {"lo", "eth0"} if Path(sys.argv[1]).exists() else {"lo"}
 namespace = Namespace(interfaces)
 print("up", flush=True)
+argv = ["sleep", "60"]
 supervisor = ProgramSupervisor(
-    ["sleep", "60"], RunnerSettings(), Lifecycle(1), LogRing(), namespace
+    argv, Starter(argv), RunnerSettings(), Lifecycle(1), LogRing(), namespace, Pair(0)
 )
 sys.exit(supervisor.run())
 """

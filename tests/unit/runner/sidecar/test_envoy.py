@@ -19,7 +19,7 @@ def test_draining_waits_for_calls_in_flight_and_no_longer() -> None:
 
     def ask(method: str, target: str) -> str:
         asked.append(f"{method} {target.partition('?')[0]}")
-        return f"http.inbound.downstream_rq_active: {next(active)}\n" if method == "GET" else "OK"
+        return f"http.ingress.downstream_rq_active: {next(active)}\n" if method == "GET" else "OK"
 
     envoy.drain(ask, seconds=5, poll=0)
     assert asked == ["POST /drain_listeners", "GET /stats", "GET /stats", "GET /stats"]
@@ -28,7 +28,7 @@ def test_draining_waits_for_calls_in_flight_and_no_longer() -> None:
 def test_draining_ends_when_calls_do_not() -> None:
     """A stream without end cannot hold the container up."""
     begin = time.monotonic()
-    envoy.drain(lambda _method, _target: "http.inbound.downstream_rq_active: 1", 0.1, 0.01)
+    envoy.drain(lambda _method, _target: "http.ingress.downstream_rq_active: 1", 0.1, 0.01)
     assert 0.1 <= time.monotonic() - begin < 2
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import threading
 import time
 
 import pytest
@@ -27,6 +28,25 @@ def test_the_live_candidate_answers_for_the_service(
     assert dns.records(ask(client, "b"), dns.A) == [NEW], "also when the service itself has gone"
     upstream.known = {"b": [OLD]}
     assert dns.records(ask(client, "b"), dns.A) == [OLD]
+
+
+def test_a_name_that_has_just_gone_is_waited_for(
+    client: socket.socket, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service's containers are replaced: who asks then gets the new address, not "no such name".
+    One that nobody ever had, or that does not come back in time, is told to be missing."""
+    monkeypatch.setattr(names, "RETURN_SECONDS", 0.6)
+    upstream.known = {"b": [OLD]}
+    ask(client, "b")
+    upstream.known = {}
+    threading.Timer(0.3, lambda: upstream.known.update(b=[NEW])).start()
+    assert dns.records(ask(client, "b"), dns.A) == [NEW]
+    upstream.known = {}
+    begin = time.monotonic()
+    assert not dns.has_answer(ask(client, "never"))
+    assert time.monotonic() - begin < 0.3
+    assert not dns.has_answer(ask(client, "b"))
+    assert 0.5 < time.monotonic() - begin < 2
 
 
 def test_answers_for_services_live_for_a_second(client: socket.socket, upstream: Upstream) -> None:

@@ -16,7 +16,7 @@ sys.path.insert(0, {root!r})
 from runner.sidecar.supervise import EnvoySupervisor
 print("supervising", flush=True)
 drain = lambda: print("drained", flush=True)
-sys.exit(EnvoySupervisor(["/bin/sh", "-c", {script!r}], drain, 3, 0.3).run())
+sys.exit(EnvoySupervisor(["/bin/sh", "-c", {script!r}], 3, 0.3).run(drain))
 """
 
 
