@@ -130,7 +130,7 @@ def test_a_rotation_under_load_loses_nothing(project: Project, tmp_path: Path) -
         while kept.secure.recv(65536):
             pass
         lasted = time.monotonic() - opened
-    assert lasted < ca_rotation.OLD_SECONDS + 1
+    assert lasted < ca_rotation.OLD_SECONDS + 5
     print(
         f"{load.calls}, {len(load.failed)} failed, {len(load.serials)} serials,"
         f" {max(took):.1f} s for a rotation at most, an idle connection of before ended after"
