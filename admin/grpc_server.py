@@ -24,7 +24,7 @@ from iac_wrapper.errors import ConfigError, IacError
 from iac_wrapper.files.layout import network_name
 from iac_wrapper.grpc_pb import controlplane_pb2 as pb
 from iac_wrapper.grpc_pb import controlplane_pb2_grpc
-from iac_wrapper.identity import certificates
+from iac_wrapper.identity import certificates, issuers
 from iac_wrapper.model.certificate import CONTROL_PLANE, spiffe_id
 
 MAX_CALLS = 16
@@ -84,7 +84,7 @@ class GrpcServer:
     def _certificates(self) -> Any:
         layout, project = self._backend.layout, self._backend.settings.project
         leaf = certificates.ensure_leaf(
-            certificates.ensure_ca(layout.secrets),
+            issuers.ensure_issuer(layout.secrets, self._backend.settings.cert_command),
             layout.certificates(project) / CONTROL_PLANE,
             name=CONTROL_PLANE,
             trust_domain=self._trust_domain,

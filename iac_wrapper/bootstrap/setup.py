@@ -173,13 +173,13 @@ def _choose_provider(context: BootstrapRun, previous: Host | None, platform: str
 
 def _write_secrets(context: BootstrapRun) -> None:
     """CA and build secrets; the certificate library is loaded only now, it costs 0.1 s."""
-    from iac_wrapper.identity import certificates  # noqa: PLC0415
+    from iac_wrapper.identity import issuers  # noqa: PLC0415
 
     index_settings.write_build_secrets(
         context.home.build_secrets, context.environ, ca_bundle=context.settings.ca_bundle
     )
-    if context.secrets:
-        certificates.ensure_ca(context.secrets)
+    if context.secrets and not context.settings.cert_command:
+        issuers.ensure_issuer(context.secrets)
 
 
 @contextmanager

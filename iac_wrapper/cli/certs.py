@@ -17,6 +17,7 @@ from iac_wrapper.model.plain import plain
 from iac_wrapper.model.text_table import text_table
 
 if TYPE_CHECKING:
+    from iac_wrapper.operations.ca_rotation import RotationStep
     from iac_wrapper.operations.certs import CertificateRow, Rotated
     from iac_wrapper.operations.workspace import Workspace
 
@@ -76,6 +77,34 @@ def rotate(workspace: Workspace, as_json: bool, services: tuple[str, ...]) -> No
         sys.exit(UnhealthyError.exit_code)
 
 
+@verb
+def rotate_ca(workspace: Workspace, as_json: bool) -> None:
+    """Put a new authority in the place of the CA, in every project of the folder; no restart.
+
+    All trust both, then certificates are issued by the new one, then the old one is dropped. The
+    new one lies in secrets/ca.next (ca.pem, ca.key, ca-chain.pem), or is made. Each step waits
+    until every sidecar that runs has followed: exit with 7 if one does not, with 4 if a certificate
+    cannot be issued. The command can end at any point: run it again.
+    """
+    from iac_wrapper.operations import ca_rotation
+
+    steps = []
+    for step in ca_rotation.rotate_ca(workspace):
+        steps.append(step)
+        if not as_json:
+            click.echo(plain(_step(step, ca_rotation.WORDS[step.phase])))
+    last = steps[-1]
+    if as_json:
+        click.echo(dumps({"done": last.done, "steps": [each.to_dict() for each in steps]}))
+    _say_errors([member.error for member in last.members])
+    if not last.done:
+        restart = f"iac deploy {workspace.list_arguments} restarts a sidecar that does not follow"
+        click.echo(f"next: {restart}; then iac certs rotate-ca goes on", err=True)
+        if any(member.error for member in last.members):
+            sys.exit(CertificateError.exit_code)
+        sys.exit(UnhealthyError.exit_code)
+
+
 @main_verb
 @click.argument("hosts", nargs=-1, metavar="[HOST]...")
 @click.option("--force", is_flag=True, help="Renew what is not due, and wait after no failure.")
@@ -124,6 +153,22 @@ def renew(
         sys.exit(next(iter(errors.values())).exit_code)
     if not all(each.good for each in services):
         sys.exit(UnhealthyError.exit_code)
+
+
+def _step(step: RotationStep, words: str) -> str:
+    from iac_wrapper.operations.ca_rotation import OLD_SECONDS
+
+    lines = [f"{step.phase}: {words}" if step.done else f"{step.phase}: not done"]
+    for each in step.members:
+        missing = "nothing was issued" if each.error else each.missing
+        if missing:
+            lines.append(f"  {each.name} (project {each.project}): {missing}")
+    if step.phase == "drop" and step.done:
+        lines.append(
+            f"HTTP connections of before take no requests after {OLD_SECONDS} s; those of TCP ports"
+            " have ended."
+        )
+    return "\n".join(lines)
 
 
 def _say_errors(errors: Sequence[IacError | None]) -> None:

@@ -1,4 +1,4 @@
-"""The CA on disk: made once, or brought by the user; it signs leaves and is never replaced here.
+"""A CA on disk: made once, or brought by the user; it signs leaves and is never replaced here.
 
 Bring your own: put ``ca.pem`` and ``ca.key`` (PEM, EC or RSA, not encrypted) in secrets/ before
 the first deploy. A self-signed ``ca.pem`` is also what services trust. When ``ca.pem`` is an
@@ -17,7 +17,6 @@ from itertools import pairwise
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
@@ -25,10 +24,13 @@ from iac_wrapper.errors import CertificateError
 from iac_wrapper.files import file_lock
 from iac_wrapper.files.atomic import write_bytes
 from iac_wrapper.files.private_files import private_directory, private_file, unreadable
-from iac_wrapper.identity.issue import issue
+from iac_wrapper.identity.issue import issue, issued_by
 from iac_wrapper.identity.unsigned import PrivateKey, common_name, unsigned
 
 CA_LIFETIME = timedelta(days=3652)
+
+NAME = common_name("KarstKit CA")
+"""The subject of every CA that is made here."""
 
 _START_OVER = "restore the matching file from a backup, or remove both and deploy all again"
 
@@ -41,6 +43,7 @@ class CertificateAuthority:
     certificate: x509.Certificate
     key: PrivateKey = field(repr=False)
     above: tuple[x509.Certificate, ...] = ()
+    bounded = True
 
     @property
     def trusted(self) -> bytes:
@@ -57,10 +60,12 @@ class CertificateAuthority:
         return (self.certificate, *self.above)[:-1]
 
     def issue(
-        self, name: str, trust_domain: str, *, lifetime: timedelta
+        self, name: str, trust_domain: str, *, lifetime: timedelta, serves: bool = True
     ) -> tuple[bytes, PrivateKey]:
         """A new leaf of `name` with its intermediates, PEM, and its key."""
-        leaf, key = issue(self.certificate, self.key, name, trust_domain, lifetime=lifetime)
+        leaf, key = issue(
+            self.certificate, self.key, name, trust_domain, lifetime=lifetime, serves=serves
+        )
         return _pem(leaf) + self.intermediates, key
 
     def issued(self, chain: Sequence[x509.Certificate]) -> bool:
@@ -82,42 +87,23 @@ def ensure_ca(secrets_dir: Path) -> CertificateAuthority:
         certificate, key = secrets_dir / "ca.pem", secrets_dir / "ca.key"
         if not certificate.exists() and not key.exists():
             _create(certificate, key)
-        for path in (certificate, key):
-            if not path.exists():
-                raise CertificateError(
-                    "half of the CA is missing", where=str(path), next_step=_START_OVER
-                )
-        private_file(key)
-        return _load(certificate, key, secrets_dir / "ca-chain.pem")
+        if key.exists():
+            private_file(key)
+        return load_authority(secrets_dir)
 
 
-def existing_ca(secrets_dir: Path) -> CertificateAuthority | None:
-    """The CA of `secrets_dir` as it is; None if there is none yet.
+def load_authority(folder: Path) -> CertificateAuthority:
+    """The CA that lies in `folder`.
 
     Raises:
         CertificateError: as `ensure_ca`.
     """
-    certificate, key = secrets_dir / "ca.pem", secrets_dir / "ca.key"
-    if not certificate.exists() and not key.exists():
-        return None
-    return _load(certificate, key, secrets_dir / "ca-chain.pem")
-
-
-def deployed_ca(secrets_dir: Path) -> CertificateAuthority:
-    """The CA that a deploy has used.
-
-    Raises:
-        CertificateError: there is none, or as `ensure_ca`.
-    """
-    ca = existing_ca(secrets_dir)
-    if ca is None:
-        raise CertificateError(
-            "there is no CA to issue certificates",
-            where=str(secrets_dir),
-            expected="ca.pem and ca.key of the deploy",
-            next_step="restore them from a backup; `iac deploy` makes a new CA and all leaves anew",
-        )
-    return ca
+    for name in ("ca.pem", "ca.key"):
+        if not (folder / name).exists():
+            raise CertificateError(
+                "half of the CA is missing", where=str(folder / name), next_step=_START_OVER
+            )
+    return _load(folder / "ca.pem", folder / "ca.key", folder / "ca-chain.pem")
 
 
 @contextmanager
@@ -195,9 +181,8 @@ def key_pem(key: PrivateKey) -> bytes:
 
 def _create(certificate: Path, key: Path) -> None:
     secret = ec.generate_private_key(ec.SECP256R1())
-    own, subject = secret.public_key(), common_name("KarstKit CA")
     signed = (
-        unsigned(subject, own, None, CA_LIFETIME, "key_cert_sign", "crl_sign")
+        unsigned(NAME, secret.public_key(), None, CA_LIFETIME, "key_cert_sign", "crl_sign")
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(secret, hashes.SHA256())
     )
@@ -215,13 +200,22 @@ def _load(certificate: Path, key: Path, chain: Path) -> CertificateAuthority:
             next_step=_START_OVER,
         )
     above = tuple(rest or (load_certificates(chain) if chain.exists() else ()))
-    if _is_root(first):
+    if is_root(first):
         above = ()
-    _check_chain((first, *above), certificate, chain)
+    check_chain((first, *above), certificate, chain)
     return CertificateAuthority(first, secret, above)
 
 
-def _check_chain(certificates: tuple[x509.Certificate, ...], path: Path, chain: Path) -> None:
+def check_chain(certificates: tuple[x509.Certificate, ...], path: Path, chain: Path) -> None:
+    """See that `certificates` are valid authorities, each the issuer of the one before, root last.
+
+    Args:
+        path: where the first comes from, for errors.
+        chain: where the others come from.
+
+    Raises:
+        CertificateError: they are not.
+    """
     now = datetime.now(UTC)
     for each in certificates:
         if not each.not_valid_before_utc <= now < each.not_valid_after_utc:
@@ -248,7 +242,7 @@ def _check_chain(certificates: tuple[x509.Certificate, ...], path: Path, chain: 
                 expected="the issuer of ca.pem first, the root last",
                 next_step=f"put the certificates in {chain} in this order",
             )
-    if not _is_root(certificates[-1]):
+    if not is_root(certificates[-1]):
         raise CertificateError(
             "the CA's chain ends before the root",
             where=str(path),
@@ -257,16 +251,8 @@ def _check_chain(certificates: tuple[x509.Certificate, ...], path: Path, chain: 
         )
 
 
-def issued_by(lower: x509.Certificate, upper: x509.Certificate) -> bool:
-    """Whether `upper` names itself the issuer of `lower`, and its key signed it."""
-    try:
-        lower.verify_directly_issued_by(upper)
-    except (InvalidSignature, ValueError, TypeError):
-        return False
-    return True
-
-
-def _is_root(certificate: x509.Certificate) -> bool:
+def is_root(certificate: x509.Certificate) -> bool:
+    """Whether it is signed by its own key."""
     return issued_by(certificate, certificate)
 
 

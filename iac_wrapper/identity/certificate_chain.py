@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from iac_wrapper.errors import CertificateError
-from iac_wrapper.identity.certificate_authority import issued_by
+from iac_wrapper.identity.issue import issued_by
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.S)
 

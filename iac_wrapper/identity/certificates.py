@@ -9,6 +9,7 @@ later changes of the CA. For the same reason a pair is read back and checked bef
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Collection
@@ -21,20 +22,18 @@ from iac_wrapper.files.atomic import write_bytes
 from iac_wrapper.files.private_files import unreadable
 from iac_wrapper.identity.certificate_authority import (
     CertificateAuthority,
-    deployed_ca,
     ensure_ca,
-    existing_ca,
     key_pem,
     locked,
 )
 from iac_wrapper.identity.issue import LEAF_LIFETIME, Issuer
+from iac_wrapper.identity.issuers import existing_issuer
 from iac_wrapper.identity.leaf_check import inspect_leaf, leaf_fault, pair_fault
 from iac_wrapper.identity.ownership import Give, chown
 from iac_wrapper.model.certificate import CONTROL_PLANE, Leaf, LeafFault
 
 __all__ = [
     "CertificateAuthority",
-    "deployed_ca",
     "due",
     "ensure_ca",
     "ensure_leaf",
@@ -93,7 +92,9 @@ def ensure_leaf(  # noqa: PLR0913 - each is a fact of its own, all by keyword
             if not (fault or force):
                 return inspect_leaf(directory)
             chain, key = issuer.issue(name, trust_domain, lifetime=lifetime)
-            files = (chain, key_pem(key), issuer.trusted)
+            # Envoy may skip a file of authorities that it has seen before a failure.
+            remark = f"# for the certificate {secrets.token_hex(8)}\n".encode()
+            files = (chain, key_pem(key), remark + issuer.trusted)
             _install(directory, files, (name, trust_domain), (owner_uid, give))
         except OSError as error:
             raise unreadable(directory, error) from None
@@ -108,18 +109,19 @@ def due(  # noqa: PLR0913 - as `ensure_leaf`
     trust_domain: str,
     owner_uid: int,
     lifetime: timedelta = LEAF_LIFETIME,
+    command: str = "",
 ) -> LeafFault | None:
     """Why `ensure_leaf` would issue a leaf, None if it would not; nothing is made or changed, not
     even a CA.
 
     Raises:
-        CertificateError: the CA in `secrets_dir` cannot be used.
+        CertificateError: what issues by `secrets_dir` and `command` cannot be used.
     """
-    ca = existing_ca(secrets_dir)
-    if ca is None:
+    issuer = existing_issuer(secrets_dir, command)
+    if issuer is None:
         return LeafFault("authority", "there is no authority yet")
     return leaf_fault(
-        ca,
+        issuer,
         directory,
         name=name,
         trust_domain=trust_domain,

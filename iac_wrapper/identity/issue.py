@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import pairwise
 from typing import Protocol
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -25,10 +27,20 @@ class Issuer(Protocol):
         """PEM of every root that peers accept: one, or several while one takes the place of
         another."""
 
+    @property
+    def bounded(self) -> bool:
+        """Whether its leaves live no longer than they were to."""
+
     def issue(
-        self, name: str, trust_domain: str, *, lifetime: timedelta
+        self, name: str, trust_domain: str, *, lifetime: timedelta, serves: bool = True
     ) -> tuple[bytes, PrivateKey]:
         """A new leaf of `name` with its intermediates, PEM, and its key.
+
+        Args:
+            name: whose it is.
+            trust_domain: host part of its identity.
+            lifetime: at most, if the issuer is `bounded`.
+            serves: others can call it by its name; else it only calls.
 
         Raises:
             CertificateError: it cannot be had.
@@ -55,20 +67,39 @@ def issue(  # noqa: PLR0913 - who signs, whom, and how, by keyword
         serves: others can call it by its name; else it only calls.
     """
     key = ec.generate_private_key(ec.SECP256R1())
+    subject, own = common_name(name), key.public_key()
+    builder = unsigned(subject, own, ca, lifetime, "digital_signature").add_extension(
+        x509.BasicConstraints(ca=False, path_length=None), critical=True
+    )
+    for extension in (*leaf_extensions(name, trust_domain, serves=serves), _issuer_key(ca, ca_key)):
+        builder = builder.add_extension(extension, critical=False)
+    return builder.sign(ca_key, hashes.SHA256()), key
+
+
+def leaf_extensions(
+    name: str, trust_domain: str, *, serves: bool
+) -> tuple[x509.SubjectAlternativeName, x509.ExtendedKeyUsage]:
+    """The names of a leaf, and what it may be used for."""
     identity = x509.UniformResourceIdentifier(spiffe_id(trust_domain, name))
     names = [x509.DNSName(name), identity] if serves else [identity]
     server = [ExtendedKeyUsageOID.SERVER_AUTH] if serves else []
     uses = [*server, ExtendedKeyUsageOID.CLIENT_AUTH]
-    subject, own = common_name(name), key.public_key()
-    certificate = (
-        unsigned(subject, own, ca, lifetime, "digital_signature")
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
-        .add_extension(_issuer_key(ca, ca_key), critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
-    return certificate, key
+    return x509.SubjectAlternativeName(names), x509.ExtendedKeyUsage(uses)
+
+
+def issued_by(lower: x509.Certificate, upper: x509.Certificate) -> bool:
+    """Whether `upper` names itself the issuer of `lower`, and its key signed it."""
+    try:
+        lower.verify_directly_issued_by(upper)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
+
+
+def leads_to(chain: Sequence[x509.Certificate], roots: Sequence[x509.Certificate]) -> bool:
+    """Whether each of `chain` is issued by the one after it, and the last by one of `roots`."""
+    links = all(issued_by(lower, upper) for lower, upper in pairwise(chain))
+    return links and any(issued_by(chain[-1], root) for root in roots)
 
 
 def _issuer_key(ca: x509.Certificate, ca_key: PrivateKey) -> x509.AuthorityKeyIdentifier:

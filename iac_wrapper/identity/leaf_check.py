@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from iac_wrapper.errors import CertificateError
-from iac_wrapper.identity.certificate_authority import issued_by, load_certificates, load_key
-from iac_wrapper.identity.issue import Issuer
+from iac_wrapper.identity.certificate_authority import load_certificates, load_key
+from iac_wrapper.identity.issue import Issuer, issued_by
 from iac_wrapper.model.certificate import Leaf, LeafFault, spiffe_id
 
 _USES = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH}
@@ -61,14 +61,36 @@ def pair_fault(
         chain = load_certificates(directory / "tls.crt")
         roots = load_certificates(directory / "ca.crt")
         key = load_key(directory / "tls.key").public_key() if with_key else chain[0].public_key()
-        return next(_faults(chain, roots, key, name, trust_domain), None)
+        return chain_fault(chain, roots, key, name, trust_domain)
     except CertificateError as error:
         path, found = Path(error.where or directory), error.found or error.message
         if not path.exists():
             return LeafFault("missing", f"there is no {path.name}")
         return LeafFault("damaged", f"{path.name} cannot be used ({found})")
+
+
+def chain_fault(  # noqa: PLR0913 - each is a fact of its own
+    chain: Sequence[x509.Certificate],
+    roots: Sequence[x509.Certificate],
+    key: object,
+    name: str,
+    trust_domain: str,
+    *,
+    serves: bool = True,
+) -> LeafFault | None:
+    """Why peers would refuse the leaf that begins `chain`; None: they take it.
+
+    Args:
+        roots: what they trust.
+        key: the public key that it must have.
+        name: whose it must be.
+        trust_domain: of its identity.
+        serves: others call it by its name; else it only calls.
+    """
+    try:
+        return next(_faults(chain, roots, key, (name, trust_domain), serves=serves), None)
     except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
-        return LeafFault("damaged", f"tls.crt cannot be used ({error})")
+        return LeafFault("damaged", f"the certificate cannot be used ({error})")
 
 
 def leaf_fault(  # noqa: PLR0913 - each is a fact of its own, all by keyword
@@ -96,30 +118,33 @@ def _faults(
     chain: Sequence[x509.Certificate],
     roots: Sequence[x509.Certificate],
     key: object,
-    name: str,
-    trust_domain: str,
+    whose: tuple[str, str],
+    *,
+    serves: bool,
 ) -> Iterator[LeafFault]:
     leaf, now = chain[0], datetime.now(UTC)
+    name, trust_domain = whose
     if leaf.public_key() != key:
         yield LeafFault("mismatch", "its key is not that of its certificate")
     if any(not issued_by(lower, upper) for lower, upper in pairwise(chain)):
-        yield LeafFault("chain", "tls.crt is no chain: each must have issued the one before")
+        yield LeafFault("chain", "it is no chain: each must have issued the one before")
     if not any(issued_by(chain[-1], root) for root in roots):
-        yield LeafFault("chain", "its chain does not lead to an authority of ca.crt")
+        yield LeafFault("chain", "its chain does not lead to an authority that is trusted")
     for each in (leaf, *chain[1:]):
         if each.not_valid_after_utc < now:
             yield LeafFault("expired", f"it ended on {each.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
         if each.not_valid_before_utc > now:
             begin = f"{each.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
             yield LeafFault("not-yet", f"it is valid from {begin} on")
-    found = _names(leaf)
+    found, identity = _names(leaf), spiffe_id(trust_domain, name)
     identities = found.get_values_for_type(x509.UniformResourceIdentifier)
-    if name not in found.get_values_for_type(x509.DNSName) or identities != [
-        spiffe_id(trust_domain, name)
-    ]:
-        yield LeafFault("names", f"it has not the names {name}, {spiffe_id(trust_domain, name)}")
-    if not _USES.issubset(_uses(leaf)):
-        yield LeafFault("usage", "it may not be used for servers and clients (extended key usage)")
+    named = not serves or name in found.get_values_for_type(x509.DNSName)
+    if not named or identities != [identity]:
+        names = f"{name}, {identity}" if serves else identity
+        yield LeafFault("names", f"it has not the names {names}")
+    if not (_USES if serves else {ExtendedKeyUsageOID.CLIENT_AUTH}).issubset(_uses(leaf)):
+        uses = "servers and clients" if serves else "clients"
+        yield LeafFault("usage", f"it may not be used for {uses} (extended key usage)")
 
 
 def _circumstances(
@@ -129,8 +154,9 @@ def _circumstances(
     owner_uid: int,
     lifetime: timedelta,
 ) -> Iterator[LeafFault]:
-    trusted = (directory / "ca.crt").read_bytes()
-    if trusted != issuer.trusted or not issuer.issued(load_certificates(directory / "tls.crt")):
+    trusted = load_certificates(directory / "ca.crt")
+    wanted = x509.load_pem_x509_certificates(issuer.trusted)
+    if trusted != wanted or not issuer.issued(load_certificates(directory / "tls.crt")):
         yield LeafFault("authority", "the authority is another now")
     if status != (owner_uid, 0o600):
         uid, mode = status
@@ -139,7 +165,7 @@ def _circumstances(
     leaf, now = inspect_leaf(directory), datetime.now(UTC)
     if now > leaf.renew_at:
         yield LeafFault("due", "more than half of its life is over")
-    if leaf.not_after - now > lifetime + _TOLERANCE:
+    if issuer.bounded and leaf.not_after - now > lifetime + _TOLERANCE:
         yield LeafFault("lifetime", "it would live longer than IAC_LEAF_LIFETIME says")
 
 

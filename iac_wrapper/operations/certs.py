@@ -12,7 +12,7 @@ from typing import Any
 from cryptography import x509
 
 from iac_wrapper.errors import CertificateError, ConfigError, IacError
-from iac_wrapper.identity import certificates, operator
+from iac_wrapper.identity import certificates, issuers, operator
 from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS, OPERATOR, Leaf, LeafFault
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations import leaves, served_leaf
@@ -127,7 +127,7 @@ def list_certificates(workspace: Workspace) -> list[CertificateRow]:
     with ThreadPoolExecutor(_WORKERS) as pool:
         rows = list(pool.map(partial(_row, workspace, lock, found), _order(owners)))
     hour = f"issued for each command, for {operator.LIFETIME.seconds // 3600} h"
-    return [_authority(workspace), rows[0], CertificateRow(OPERATOR, note=hour), *rows[1:]]
+    return [*_authorities(workspace), rows[0], CertificateRow(OPERATOR, note=hour), *rows[1:]]
 
 
 def rotate(workspace: Workspace, names: Sequence[str] = ()) -> list[Rotated]:
@@ -142,7 +142,7 @@ def rotate(workspace: Workspace, names: Sequence[str] = ()) -> list[Rotated]:
         lock = workspace.deployed_lock()
         owners = leaves.running_owners(workspace, lock)
         _check(names, owners, lock)
-        certificates.deployed_ca(workspace.layout.secrets)
+        issuers.deployed_issuer(workspace.layout.secrets, workspace.settings.cert_command)
         chosen = [name for name in _order(owners) if name in (names or owners)]
 
         def one(name: str) -> Rotated:
@@ -243,15 +243,31 @@ def _row(
     )
 
 
-def _authority(workspace: Workspace) -> CertificateRow:
-    ca = certificates.deployed_ca(workspace.layout.secrets).certificate
-    subject = ca.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-    return CertificateRow(
-        AUTHORITY,
-        dns_names=tuple(str(each.value) for each in subject),
-        serial=f"{ca.serial_number:x}",
-        not_after=ca.not_valid_after_utc,
-    )
+def _authorities(workspace: Workspace) -> list[CertificateRow]:
+    issuer = issuers.deployed_issuer(workspace.layout.secrets, workspace.settings.cert_command)
+    phase, roots = issuer.phase, issuer.roots()
+    notes = dict.fromkeys(roots, "")
+    if phase:
+        step = f"step {issuers.PHASES.index(phase) + 1} of 3; iac certs rotate-ca goes on"
+        notes = {
+            "old": "no longer trusted" if phase == "drop" else f"until `drop` ({step})",
+            "new": "trusted, but issues nothing yet" if phase == "trust" else "issues",
+        }
+    return [
+        CertificateRow(
+            AUTHORITY if which == "old" else f"{AUTHORITY}, new",
+            dns_names=_common_names(root),
+            serial=f"{root.serial_number:x}",
+            not_after=root.not_valid_after_utc,
+            note=notes[which],
+        )
+        for which, root in roots.items()
+    ]
+
+
+def _common_names(certificate: x509.Certificate) -> tuple[str, ...]:
+    found = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    return tuple(str(each.value) for each in found)
 
 
 def _refused(workspace: Workspace, name: str) -> bool:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from iac_wrapper.errors import CertificateError, IacError
 from iac_wrapper.files import users_file
 from iac_wrapper.files.layout import container_name, ingress_name
-from iac_wrapper.identity import certificates, ownership
+from iac_wrapper.identity import certificates, issuers, ownership
 from iac_wrapper.identity.ownership import Give
 from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS, Leaf, LeafFault
 from iac_wrapper.model.lock import LockFile
@@ -104,7 +104,7 @@ def issue_leaf(workspace: Workspace, lock: LockFile, name: str, owner_uid: int) 
         CertificateError: there is no CA, it cannot issue, or `name` has no folder (any more).
     """
     return certificates.ensure_leaf(
-        certificates.deployed_ca(workspace.layout.secrets),
+        issuers.deployed_issuer(workspace.layout.secrets, workspace.settings.cert_command),
         workspace.layout.certificates(workspace.project) / name,
         name=name,
         trust_domain=lock.trust_domain,
@@ -206,6 +206,7 @@ def faults(
             trust_domain=lock.trust_domain,
             owner_uid=owner,
             lifetime=workspace.settings.leaf_lifetime,
+            command=workspace.settings.cert_command,
         )
         for name, owner in sorted(owners.items())
     }
@@ -213,11 +214,11 @@ def faults(
 
 def _ensure(workspace: Workspace, lock: LockFile, owners: Mapping[str, int]) -> None:
     directory = workspace.layout.certificates(workspace.project)
-    authority = certificates.ensure_ca(workspace.layout.secrets)
+    issuer = issuers.ensure_issuer(workspace.layout.secrets, workspace.settings.cert_command)
 
     def ensure(name: str) -> None:
         certificates.ensure_leaf(
-            authority,
+            issuer,
             directory / name,
             name=name,
             trust_domain=lock.trust_domain,

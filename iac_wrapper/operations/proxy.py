@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 from iac_wrapper.adapters.attached_container import AttachedContainer
 from iac_wrapper.adapters.engine import free_port, port_is_free
-from iac_wrapper.errors import CommandError, ConfigError
+from iac_wrapper.errors import CertificateError, CommandError, ConfigError
 from iac_wrapper.files import users_file
 from iac_wrapper.files.layout import container_name
-from iac_wrapper.identity import operator
+from iac_wrapper.identity import issuers, operator
 from iac_wrapper.identity.sidecar_policy import SidecarError
 from iac_wrapper.model import labels
 from iac_wrapper.model.app import ResolvedApp
@@ -66,6 +66,9 @@ class Ways:
         self._workspace, self._lock = workspace, lock
         self._containers: list[AttachedContainer] = []
         self._renewed = time.monotonic()
+        secrets_folder, command = workspace.layout.secrets, workspace.settings.cert_command
+        self._issuer = issuers.deployed_issuer(secrets_folder, command)
+        self._trusted = b""
         self._sidecars = policy.sidecars(workspace.layout, lock)
 
     def add(self, way: OpenWay, container: AttachedContainer) -> None:
@@ -98,10 +101,16 @@ class Ways:
                     raise _ended(way, container)
             for service in {way.service for way in self.open}:
                 self._lend(service)
-            if time.monotonic() > self._renewed + operator.RENEW_SECONDS:
+            if self._is_due():
                 for container in self._containers:
                     container.send(self._leaf())
                 self._renewed = time.monotonic()
+
+    def _is_due(self) -> bool:
+        with suppress(CertificateError):  # said when a leaf is issued
+            if self._issuer.trusted != self._trusted:
+                return True
+        return time.monotonic() > self._renewed + operator.RENEW_SECONDS
 
     def _lend(self, service: str) -> None:
         """One that is down is asked again; one of an earlier version lets every operator in."""
@@ -109,7 +118,8 @@ class Ways:
             self._sidecars.lend(service, LEASE_SECONDS)
 
     def _leaf(self) -> bytes:
-        return operator.handover(self._workspace.layout.secrets, self._lock.trust_domain)
+        self._trusted = self._issuer.trusted
+        return operator.handover(self._issuer, self._lock.trust_domain)
 
 
 @contextmanager

@@ -185,6 +185,14 @@ class Settings:
         "How long the certificates of services are good: s, m, h or d. They are renewed when half"
         " of it is over, by deploys, `iac renew` and `iac admin serve`; below 6h, by that alone.",
     )
+    cert_command = Setting(
+        "IAC_CERT_COMMAND",
+        "",
+        forms.text,
+        "Issues the certificates of services: gets a request (CSR, PEM) on its standard input,"
+        " prints the certificate and its intermediates. ca.pem in secrets/ is its root then. Empty:"
+        " the CA in secrets/ does.",
+    )
     acme_directory = Setting(
         "IAC_ACME_DIRECTORY",
         "https://acme-v02.api.letsencrypt.org/directory",

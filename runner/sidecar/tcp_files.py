@@ -29,7 +29,8 @@ class Tcp:
 
     `own` maps the declared ports of this service to the address where its program listens;
     `callers` are those who may connect to them, as (port, name); `trust` stands for the
-    authorities: with another one, chains are new and connections of old ones end.
+    authorities: with another one, chains are new and connections of old ones end. It is another
+    one when an authority was removed.
     """
 
     own: Mapping[int, str] = field(default_factory=dict)

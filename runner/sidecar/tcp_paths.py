@@ -30,24 +30,31 @@ LOOK_SECONDS = 0.5
 TAKE_SECONDS = 2.0
 """How long Envoy may take for a change; measured: 5 to 30 ms."""
 
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+
 _SEEN = (
     r"^(cluster_manager\.(cds\.version_text|warming_clusters)"
     r"|listener_manager\.(lds\.version_text|total_listeners_warming))$"
 )
 
 
-def trust(authorities: Path) -> str:
-    """Stands for the content of the file; empty if it cannot be read."""
+def roots(authorities: Path) -> frozenset[bytes]:
+    """The certificates of the file, whatever stands between them; none if it cannot be read."""
     try:
-        return hashlib.sha256(authorities.read_bytes()).hexdigest()[:16]
+        return frozenset(_CERTIFICATE.findall(authorities.read_bytes()))
     except OSError:
-        return ""
+        return frozenset()
+
+
+def trust(trusted: frozenset[bytes]) -> str:
+    """Stands for these authorities."""
+    return hashlib.sha256(b"".join(sorted(trusted))).hexdigest()[:16]
 
 
 def first(ports: tuple[int, ...], admission: Admission, authorities: Path = AUTHORITIES) -> Tcp:
     """What there is before anything was looked at: Envoy tries again while a program starts."""
     own = dict.fromkeys(ports, "127.0.0.1")
-    return Tcp(own, admission.tcp(ports), (), trust(authorities))
+    return Tcp(own, admission.tcp(ports), (), trust(roots(authorities)))
 
 
 class TcpPaths:
@@ -77,6 +84,7 @@ class TcpPaths:
         self.names = TcpNames(offers.ask, self._changed.set)
         self._seen: list[Listener] = []
         self._version, self._pending = 0, False
+        self._trusted = roots(authorities)
         self.current = first(ports, admission, authorities)
         self._callers = self.current.callers
 
@@ -93,11 +101,10 @@ class TcpPaths:
         """Wait for a change, or a while; write what is new, and see that Envoy has taken it."""
         self._changed.wait(LOOK_SECONDS)
         self._changed.clear()
-        trusted = trust(self._authorities) or self.current.trust
-        wanted = Tcp(self._own(), self._callers, self.names.peers, trusted)
+        wanted = Tcp(self._own(), self._callers, self.names.peers, self._trust())
         if wanted != self.current:
             if wanted.trust != self.current.trust:
-                say("the authorities have changed: TCP connections end, and prove themselves anew")
+                say("an authority was removed: TCP connections end, and prove themselves anew")
             self._version += 1
             self._pending = True
             self._write(wanted)
@@ -105,6 +112,15 @@ class TcpPaths:
         if self._pending and self._taken():
             self._pending = False
             self.names.ready(self.current.peers)
+
+    def _trust(self) -> str:
+        """Another one when an authority was removed; one more ends no connection."""
+        found = roots(self._authorities)
+        if not found:  # the file is being replaced
+            return self.current.trust
+        removed = self._trusted - found
+        self._trusted = found
+        return trust(found) if removed else self.current.trust
 
     def _own(self) -> dict[int, str]:
         if not self._ports:

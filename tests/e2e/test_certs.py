@@ -5,33 +5,26 @@ Real Envoys without Terraform; operations see them as a deployed project. The te
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import ssl
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from admin.renewals import LeafRenewals
-from iac_wrapper.files import lock_file, users_file
-from iac_wrapper.files.layout import Layout
 from iac_wrapper.identity.certificates import ensure_ca, ensure_leaf, inspect_leaf
 from iac_wrapper.model.certificate import Leaf
-from iac_wrapper.model.lock import LockFile
-from iac_wrapper.model.users import Users
 from iac_wrapper.operations import certs, leaves, served_leaf
 from iac_wrapper.operations.verify import Target, prove_targets
 from iac_wrapper.operations.workspace import Workspace
-from iac_wrapper.settings import Settings
-from tests.support import mesh_lab
-from tests.support.deployed import app
-from tests.support.mesh_lab import APP, DOMAIN, ENVOY_UID, Lab, eventually
+from tests.support import certs_lab
+from tests.support.certs_lab import Project
+from tests.support.mesh_lab import DOMAIN, ENVOY_UID, eventually
 
 pytestmark = pytest.mark.integration
 
@@ -39,59 +32,14 @@ LIFE = 10
 """Seconds; renewed are leaves after 5 to 6."""
 
 
-@dataclass
-class Project:
-    """The lab as a project whose deploy has ended; `said` is what operations told."""
-
-    lab: Lab
-    layout: Layout
-    lock: LockFile
-    said: list[str] = field(default_factory=list)
-
-    def workspace(self, lifetime: str = "90d") -> Workspace:
-        return Workspace(
-            self.layout,
-            Settings(IAC_LEAF_LIFETIME=lifetime),
-            self.lock.project,
-            lambda event: self.said.append(event.message),
-        )
-
-    def directory(self, name: str) -> Path:
-        return self.layout.certificates(self.lock.project) / name
-
-
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    root = tmp_path_factory.mktemp("certs")
-    layout = Layout(root)
-    lab = mesh_lab.start(layout.secrets)
-    try:
-        lab.leaf("control-plane", os.geteuid())
-        layout.certificates(lab.prefix).symlink_to("p")
-        for name in ("a", "b"):
-            lab.sidecar(name, f"{name}-envoy", name)
-            lab.program(f"{name}-envoy", APP)
-        lab.envoy("gateway", ports={15443: ("127.0.0.1", 0)}, **lab.on_network())
-        lab.containers["gateway"].reload()
-        lab.port = int(lab.containers["gateway"].ports["15443/tcp"][0]["HostPort"])
-        lock = LockFile(lab.prefix, DOMAIN, lab.subnet, lab.port, (app("a"), app("b")))
-        users = {name: Users(ENVOY_UID - 1) for name in ("gateway", "a", "b")}
-        users_file.save_users(users, layout.users(lab.prefix))
-        outputs = {lock_file.LOCK_OUTPUT: {"value": lock_file.dump(lock)}}
-        layout.state(lab.prefix).write_text(json.dumps({"outputs": outputs}))
-        eventually(lab.handshake, 10)
-        eventually(lambda: _check(_call(lab)), 10)
-        yield Project(lab, layout, lock)
-    finally:
-        lab.close()
+    with certs_lab.project(tmp_path_factory.mktemp("certs"), "a", "b") as made:
+        yield made
 
 
 def _check(condition: bool) -> None:
     assert condition
-
-
-def _call(lab: Lab) -> bool:
-    return lab.fetch("http://b/", name="a-envoy-app")[0] == 200
 
 
 def _rows(workspace: Workspace) -> dict[str, certs.CertificateRow]:
@@ -121,7 +69,7 @@ def test_a_rotation_is_served_within_a_second(project: Project) -> None:
         inspect_leaf(project.directory("b")).fingerprint,
     )
     assert [served_leaf.refusals(workspace, name) for name in ("a", "b")] == [0, 0]
-    assert _call(project.lab)
+    assert project.call()
 
 
 def test_a_bad_pair_is_seen_and_healed_and_a_removed_authority_is_refused(
@@ -153,7 +101,7 @@ def test_a_bad_pair_is_seen_and_healed_and_a_removed_authority_is_refused(
     row = _rows(workspace)["b"]
     assert (row.fault, row.differs, row.refused) == (None, False, True)
     assert row.state.startswith("stuck: ")
-    assert _call(project.lab)
+    assert project.call()
 
     (healed,) = certs.renew(workspace)
     assert (healed.name, healed.good, healed.why) == ("b", True, "its Envoy had refused a pair")
@@ -170,8 +118,8 @@ def test_a_bad_pair_is_seen_and_healed_and_a_removed_authority_is_refused(
     assert project.lab.handshake()["serialNumber"]
     with pytest.raises(ssl.SSLError, match="UNKNOWN_CA"):
         project.lab.handshake(leaf=old)
-    eventually(lambda: _check(_call(project.lab)), 5)
-    assert inspect_leaf(folder).trusted.read_bytes() == other.trusted
+    eventually(lambda: _check(project.call()), 5)
+    assert inspect_leaf(folder).trusted.read_bytes().endswith(b"\n" + other.trusted)
 
 
 def _put(folder: Path, source: Path, name: str) -> Path:
@@ -214,7 +162,7 @@ def test_lives_of_seconds_lose_nothing(project: Project, record_property: object
         caller.start()
         while time.monotonic() - started < LIFE + 4:
             calls += 1
-            if not _call(project.lab):
+            if not project.call():
                 failed.append(f"{time.monotonic() - started:.1f} s: a call of a")
             time.sleep(0.2)
     finally:

@@ -195,7 +195,7 @@ def test_a_renewed_leaf_is_taken_without_a_restart(lab: Lab, operator: Service) 
     """As the line of a command that runs for long brings it."""
     taken = r"cluster\.service\.client_ssl_socket_factory\.ssl_context_update_by_sds"
     before = operator.stat(taken)
-    handover.write(operator.run, parse(own_leaf(lab.folder / "secrets", DOMAIN)))
+    handover.write(operator.run, parse(own_leaf(ensure_ca(lab.folder / "secrets"), DOMAIN)))
     eventually(lambda: operator.stat(taken) > before, 5)
     assert ask(operator)[0] == 200
 

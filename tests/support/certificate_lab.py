@@ -102,3 +102,53 @@ def write(folder: Path, certificate: bytes, key: bytes, *, mode: int = 0o600) ->
 
 def _name(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+
+
+def to_files(issuer: Issuer, folder: Path) -> None:
+    """What another process needs to sign as `issuer`."""
+    folder.mkdir()
+    (folder / "key.pem").write_bytes(key_bytes(issuer.key))
+    above = issuer.above or issuer
+    (folder / "chain.pem").write_bytes(issuer.pem + above.pem)
+    (folder / "above.pem").write_bytes(key_bytes(above.key))
+
+
+def from_files(folder: Path) -> Issuer:
+    """The issuer that `to_files` wrote."""
+    own, above = x509.load_pem_x509_certificates((folder / "chain.pem").read_bytes())
+
+    def issuer(certificate: x509.Certificate, key: str, over: Issuer | None) -> Issuer:
+        secret = serialization.load_pem_private_key((folder / key).read_bytes(), None)
+        assert isinstance(secret, ec.EllipticCurvePrivateKey)
+        found = Issuer(_common_name(certificate), over, secret)
+        found.certificate = certificate
+        return found
+
+    return issuer(own, "key.pem", issuer(above, "above.pem", None))
+
+
+def answer(issuer: Issuer, request: x509.CertificateSigningRequest, how: str) -> x509.Certificate:
+    """A certificate for a request: ``well``, or wrong in one way."""
+    now, key = datetime.now(UTC), request.public_key()
+    end = now - timedelta(hours=1) if how == "expired" else now + timedelta(days=80)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(request.subject)
+        .issuer_name(issuer.certificate.subject)
+        .public_key(new_key().public_key() if how == "wrong-key" else key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(end)
+    )
+    for each in request.extensions:
+        if how == "wrong-names" and isinstance(each.value, x509.SubjectAlternativeName):
+            names = x509.SubjectAlternativeName([x509.DNSName("other")])
+            builder = builder.add_extension(names, critical=False)
+        elif how != "no-server" or not isinstance(each.value, x509.ExtendedKeyUsage):
+            builder = builder.add_extension(each.value, each.critical)
+    return builder.sign(issuer.key, hashes.SHA256())
+
+
+def _common_name(certificate: x509.Certificate) -> str:
+    (name,) = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    return str(name.value)

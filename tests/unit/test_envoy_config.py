@@ -143,7 +143,7 @@ def test_inbound_is_http2_and_tells_the_app_who_calls(bootstrap: Tree) -> None:
     assert inbound["codec_type"] == "HTTP2"
     assert inbound["forward_client_cert_details"] == "SANITIZE_SET"
     assert inbound["set_current_client_cert_details"] == {"uri": True}
-    assert inbound["common_http_protocol_options"]["max_connection_duration"] == "900s"
+    assert inbound["common_http_protocol_options"]["max_connection_duration"] == "60s"
 
 
 def test_the_runner_is_for_the_control_plane_alone(bootstrap: Tree) -> None:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography import x509
 
 from iac_wrapper import cli
+from iac_wrapper.adapters.engine import Container, Engine
 from iac_wrapper.files import users_file
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.identity.certificates import inspect_leaf
+from iac_wrapper.identity.issuers import StoredIssuer
 from iac_wrapper.model.users import Users
+from iac_wrapper.operations import certs
 from tests.support.deployed import app, deployed
 from tests.support.docker_daemon import Daemon
 
@@ -80,3 +85,74 @@ def test_a_rotation_of_what_calls_alone_needs_no_handshake(layout: Layout) -> No
     after = inspect_leaf(layout.certificates("demo") / "control-plane").serial
     assert after != before
     assert result.stdout == f"control-plane: {after[:8]} is issued\n"
+
+
+def test_a_new_authority_takes_over_where_nobody_runs(layout: Layout) -> None:
+    """Of all projects of the folder. Who is stopped is named, and has all it needs to join."""
+    before = json.loads(_iac("--json").stdout)["certificates"][0]["serial"]
+    result = _iac("rotate-ca")
+    assert result.exit_code == 0, result.output
+    assert [line for line in result.stdout.splitlines() if not line.startswith(" ")] == [
+        "trust: all trust both authorities",
+        "issue: all certificates are of the new authority",
+        "drop: the old authority is trusted no more",
+        "HTTP connections of before take no requests after 65 s; those of TCP ports have ended.",
+    ]
+    assert "  web (project demo): is stopped, and joins when it starts" in result.stdout
+    rows = {row["name"]: row for row in json.loads(_iac("--json").stdout)["certificates"]}
+    assert "CA, new" not in rows
+    assert rows["CA"]["serial"] != before
+    assert {row["fault"] for row in rows.values()} == {None}
+
+
+def test_a_change_that_waits_is_listed_and_nothing_undoes_it(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sidecar that runs and does not follow keeps both authorities; it is named."""
+    folder = layout.certificates("demo")
+    monkeypatch.setattr(certs, "SERVED_SECONDS", 0.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(Engine, "container", lambda *_: _CONTAINER)
+        result = _iac("rotate-ca")
+        again = _iac("rotate-ca", "--json")
+    assert result.exit_code == again.exit_code == 7
+    assert "trust: not done\n  api (project demo): does not serve its new" in result.stdout
+    assert "then iac certs rotate-ca goes on" in result.stderr
+    assert [each["phase"] for each in json.loads(again.stdout)["steps"]] == ["trust"]
+    listed = _iac()
+    assert "until `drop` (step 1 of 3; iac certs rotate-ca goes on)" in listed.stdout
+    assert "trusted, but issues nothing yet" in listed.stdout
+    before = inspect_leaf(folder / "web").serial
+    assert CliRunner().invoke(cli.main, ["renew", "--project", "demo"]).exit_code == 0
+    assert inspect_leaf(folder / "web").serial == before
+    assert _iac("rotate", "web").exit_code == 7
+    assert len(x509.load_pem_x509_certificates((folder / "web/ca.crt").read_bytes())) == 2
+
+
+def test_a_change_that_was_cut_off_at_its_end_goes_on(layout: Layout) -> None:
+    """The new certificate has its place already, the key of the old one lies there still."""
+    stored = StoredIssuer(layout.secrets)
+    stored.begin()
+    stored.enter("drop")
+    new = (layout.secrets / "ca.next/ca.pem").read_bytes()
+    (layout.secrets / "ca.pem").write_bytes(new)
+    result = _iac("rotate-ca")
+    assert result.exit_code == 0, result.output
+    assert "drop: the old authority is trusted no more" in result.stdout
+    assert not (layout.secrets / "ca.next").exists()
+    assert _iac().exit_code == 0
+
+
+_CONTAINER = Container(
+    id="1",
+    name="",
+    service="",
+    role="envoy",
+    state="running",
+    exit_code=0,
+    oom_killed=False,
+    restarts=0,
+    started_at=datetime.now(UTC),
+    network_mode="",
+    mounts=(),
+)

@@ -305,6 +305,7 @@ class _Stub:
 
     ca: CertificateAuthority
     answer: str
+    bounded = True
 
     @property
     def trusted(self) -> bytes:
@@ -313,7 +314,10 @@ class _Stub:
     def issued(self, chain: Sequence[x509.Certificate]) -> bool:
         return self.ca.issued(chain)
 
-    def issue(self, name: str, trust_domain: str, *, lifetime: timedelta) -> tuple[bytes, Key]:
+    def issue(
+        self, name: str, trust_domain: str, *, lifetime: timedelta, serves: bool = True
+    ) -> tuple[bytes, Key]:
+        assert serves
         if self.answer == "mismatch":
             return self.ca.issue(name, trust_domain, lifetime=lifetime)[0], _new_key()
         if self.answer == "names":
@@ -617,7 +621,7 @@ def test_an_rsa_root_of_the_users_own_signs_leaves(
     ca = ensure_ca(secrets)
     leaf = leaf_of(ca, secrets)
     assert leaf.not_after == root.not_valid_after_utc
-    assert leaf.trusted.read_bytes() == _pem(root)
+    assert leaf.trusted.read_bytes().endswith(b"\n" + _pem(root))
     assert not leaf_of(ca, secrets).issued
 
 
@@ -643,7 +647,7 @@ def test_an_intermediate_is_served_with_the_leaf_and_the_root_is_trusted(
     leaf = leaf_of(ensure_ca(secrets), secrets)
     first, *sent = x509.load_pem_x509_certificates(leaf.certificate.read_bytes())
     assert sent == [middle]
-    assert leaf.trusted.read_bytes() == _pem(root)
+    assert leaf.trusted.read_bytes().endswith(b"\n" + _pem(root))
     verifier = PolicyBuilder().store(Store([root])).build_server_verifier(x509.DNSName("svc"))
     assert verifier.verify(first, sent) == [first, middle, root]
 

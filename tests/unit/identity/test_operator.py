@@ -6,12 +6,10 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from iac_wrapper.errors import CertificateError
 from iac_wrapper.identity import operator
 from iac_wrapper.identity.certificates import ensure_ca
 from runner.sidecar.handover import MOST_BYTES, parse
@@ -21,7 +19,7 @@ def test_the_leaf_only_calls_and_lives_an_hour(tmp_path: Path) -> None:
     """It has no name that others could call, and is no server; each is another."""
     ca = ensure_ca(tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    line = operator.handover(tmp_path, "iacnet-shop")
+    line = operator.handover(ensure_ca(tmp_path), "iacnet-shop")
     assert line.endswith(b"\n")
     assert len(line) < MOST_BYTES
     texts = parse(line)
@@ -36,12 +34,5 @@ def test_the_leaf_only_calls_and_lives_an_hour(tmp_path: Path) -> None:
     assert timedelta(seconds=operator.RENEW_SECONDS) < left
     assert load_pem_private_key(texts["key"].encode(), None).public_key() == leaf.public_key()
     assert texts["trusted"].encode() == ca.trusted
-    assert json.loads(operator.handover(tmp_path, "iacnet-shop"))["key"] != texts["key"]
+    assert json.loads(operator.handover(ensure_ca(tmp_path), "iacnet-shop"))["key"] != texts["key"]
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
-
-
-def test_without_a_ca_there_is_none(tmp_path: Path) -> None:
-    """None is made: services would not trust it."""
-    with pytest.raises(CertificateError, match="no CA"):
-        operator.handover(tmp_path, "iacnet")
-    assert list(tmp_path.iterdir()) == []

@@ -30,6 +30,12 @@ DOCUMENTS = {
 }
 
 
+def _pem(*roots: str) -> str:
+    return "".join(
+        f"-----BEGIN CERTIFICATE-----\n{each}\n-----END CERTIFICATE-----\n" for each in roots
+    )
+
+
 NOBODY = Admission("db", "iacnet")
 
 
@@ -39,7 +45,7 @@ class Lab:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.found = folder, [Listener(5432, "::1")]
         self.version, self.warming = "", 0
-        (folder / "ca.crt").write_text("one")
+        (folder / "ca.crt").write_text(_pem("one"))
         monkeypatch.setattr(tcp_paths, "LOOK_SECONDS", 0.0)
         monkeypatch.setattr(tcp_paths, "TAKE_SECONDS", 0.05)
         monkeypatch.setattr(envoy, "ask", self.statistics)
@@ -67,7 +73,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
 
 def test_a_port_follows_where_its_program_listens(lab: Lab) -> None:
     """And stays there while the program is away; the files are not touched without a change."""
-    first, trust = {5432: "127.0.0.1"}, tcp_paths.trust(lab.folder / "ca.crt")
+    first, trust = {5432: "127.0.0.1"}, lab.paths.current.trust
     callers = ((5432, "control-plane"), (5432, "db"))
     assert lab.paths.current == Tcp(first, callers, (), trust)
     lab.paths.step()
@@ -105,19 +111,24 @@ def test_a_peer_has_its_address_once_envoy_has_taken_it(lab: Lab) -> None:
     assert lab.paths.names.address("db") == lab.paths.names.peers[0].address
 
 
-def test_other_authorities_are_another_configuration(
+def test_a_removed_authority_is_another_configuration(
     lab: Lab, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """It is told; a file that is being replaced, and so cannot be read, is no change."""
+    """It is told. One more, a remark, or a file that cannot be read while it is replaced: not."""
     lab.paths.step()
     first = lab.text("listeners.yaml")
     (lab.folder / "ca.crt").unlink()
     lab.paths.step()
+    (lab.folder / "ca.crt").write_text("# now\n" + _pem("one"))
+    lab.paths.step()
+    (lab.folder / "ca.crt").write_text(_pem("one", "two"))
+    lab.paths.step()
     assert lab.text("listeners.yaml") == first
-    (lab.folder / "ca.crt").write_text("two")
+    assert capfd.readouterr().err == ""
+    (lab.folder / "ca.crt").write_text(_pem("two"))
     lab.paths.step()
     assert lab.text("listeners.yaml") != first
-    assert "the authorities have changed" in capfd.readouterr().err
+    assert "an authority was removed" in capfd.readouterr().err
 
 
 def test_callers_come_and_go(lab: Lab) -> None:
