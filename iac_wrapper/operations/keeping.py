@@ -52,12 +52,18 @@ def ensure(workspace: Workspace) -> None:
     """
     if workspace.settings.keeper == "off" or not workspace.engine_is_local:
         return
-    if _note(workspace) and not end(workspace):
+    known = _note(workspace)
+    if known and not end(workspace):
         return
     argv = (sys.executable, "-P", "-m", __name__, workspace.layout.root, workspace.project)
     names = {*workspace.settings.environment} - _KEPT_NAMES
     unwanted = {name: None for name in names if not name.startswith(_KEPT)}
     process.start_alone(Command(process.argv(*argv), env=unwanted))
+    if not known:
+        workspace.progress(
+            "from now on a process in the background starts again what dies or hangs (`iac keep`;"
+            " IAC_KEEPER=off: none)"
+        )
 
 
 def end(workspace: Workspace) -> bool:

@@ -25,7 +25,8 @@ def fixture_kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A service of ours and an image, kept by the process that their deploy started."""
     with make_project(tmp_path_factory, {"IAC_KEEPER": "auto"}) as project:
         project.file.write_text(f"- {{slug: '{ROOT}/examples/flask-app', name: web}}\n")
-        project.deploy()
+        said = project.iac("deploy", "--file", str(project.file)).stderr
+        assert said.count("a process in the background starts again what dies or hangs") == 1
         yield project
 
 
