@@ -7,13 +7,14 @@ source would have to build again: the last one of a service that was destroyed, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from iac_wrapper.adapters import app_images, engine_changes, state
 from iac_wrapper.adapters.app_images import NamedImage
-from iac_wrapper.errors import ConfigError
+from iac_wrapper.errors import BusyError, ConfigError
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations.releases import Releases, load_releases
 from iac_wrapper.operations.workspace import Workspace
@@ -77,14 +78,41 @@ def idle(workspace: Workspace, *, everything: bool = False) -> list[KeptImage]:
 def prune(workspace: Workspace, *, everything: bool = False) -> list[KeptImage]:
     """Remove what no deployed or proven version needs; return it.
 
+    Each project of the folder is held meanwhile; where a command is at work, its images stay.
+
     Raises:
-        BusyError: a command is at work on the project.
+        BusyError: a command is at work on the project itself.
     """
     with workspace.hold("iac images prune"):
         rows = idle(workspace, everything=everything)
+        gone: list[KeptImage] = []
+        for project in dict.fromkeys(row.image.project for row in rows):
+            own = [row for row in rows if row.image.project == project]
+            try:
+                gone += _remove(replace(workspace, project=project), own, workspace.project)
+            except BusyError as error:
+                workspace.warn(f"images of project {project} stay: busy with {error.found}")
+        return gone
+
+
+def _remove(project: Workspace, rows: Sequence[KeptImage], held: str) -> list[KeptImage]:
+    """Those of `rows` that the project, held while they go, still does not need."""
+    known_here = project.project != held and project.directory.is_dir()
+    with project.hold("iac images prune") if known_here else nullcontext():
+        still = {row.image.name for row in idle(project)}
         return [
-            row for row in rows if engine_changes.remove_image(workspace.engine, row.image.name)
+            row
+            for row in rows
+            if row.image.name in still
+            and engine_changes.remove_image(project.engine, row.image.name)
         ]
+
+
+def note_use(workspace: Workspace, lock: LockFile) -> None:
+    """Note that the images of `lock` that are not deployed yet will be: until they have containers,
+    a prune from another folder sees only when they were last used."""
+    for name in sorted(set(of_lock(lock)) - set(of_lock(workspace.applied_lock()))):
+        app_images.touch(workspace.engine, name)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from iac_wrapper.model.exposure import check_claims
 from iac_wrapper.model.intent import Selection
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.redact import UNMASKED, is_masked
-from iac_wrapper.operations import capacity, foreign_images, source_pruning, users, volumes
+from iac_wrapper.operations import capacity, foreign_images, images, source_pruning, users, volumes
 from iac_wrapper.operations.app_plan import plan_app
 from iac_wrapper.operations.leaves import ensure_certificates
 from iac_wrapper.operations.network import (
@@ -59,7 +59,7 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
         ConfigError, SourceError, EntrypointError: see the steps.
     """
     specs = [spec for spec in selection.fresh if not (spec.process_of or spec.is_image)]
-    images = [spec for spec in selection.fresh if spec.is_image]
+    pulled = [spec for spec in selection.fresh if spec.is_image]
     _check_needs(selection)
     _check_entrypoint_setting(workspace, specs)
     applied = workspace.applied_lock()
@@ -88,7 +88,7 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
         process_app(workspace, spec, resolved[spec.group], builds[spec.group].source)
         for spec in processes
     ]
-    foreign = foreign_images.find(workspace, checkouts, images, selection.pinned_lock)
+    foreign = foreign_images.find(workspace, checkouts, pulled, selection.pinned_lock)
     all_apps = [*resolved.values(), *others, *foreign.apps, *selection.kept_apps]
     apps = tuple(sorted(all_apps, key=lambda app: app.name))
     _check_exposed(selection.fresh, apps)
@@ -140,6 +140,7 @@ def materialize(workspace: Workspace, found: ProjectFacts) -> None:
     with ThreadPoolExecutor() as pool:
         list(pool.map(build_context.write, found.builds.values()))
     foreign_images.ensure_named(workspace, found.lock.apps)
+    images.note_use(workspace, found.lock)
     ensure_certificates(workspace, found.lock)
     if any(not route.is_local for route in found.lock.routes):
         public_certificates.make_folder(workspace.layout, workspace.project)

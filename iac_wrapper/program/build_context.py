@@ -15,6 +15,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from iac_wrapper.errors import SourceError
 from iac_wrapper.files.host import Host, PythonBase
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.files.public_tree import DIRECTORY, PLAIN
@@ -42,6 +43,7 @@ from iac_wrapper.program.vcs_version import VcsVersion, vcs_version
 from iac_wrapper.settings import Settings
 from iac_wrapper.sources.description import describe as describe_commit
 from iac_wrapper.sources.source_copy import copy_source
+from iac_wrapper.sources.tree import tree_hash
 
 KEPT_CONTEXTS = 3
 """Contexts of a service that stay: the current one, and two to go back to."""
@@ -217,6 +219,9 @@ def write(build: AppBuild | DockerfileBuild) -> Path:
 
     Returns:
         The directory. Older contexts of the same service are removed, but for the latest few.
+
+    Raises:
+        SourceError: the source is no longer what was described, or a requirement cannot be fetched.
     """
     if build.context.is_dir():
         build.context.touch()
@@ -231,14 +236,12 @@ def _write_new(build: AppBuild | DockerfileBuild) -> None:
     parent = build.context.parent
     with tempfile.TemporaryDirectory(prefix=".new-", dir=parent) as temporary:
         draft = Path(temporary) / "context"
-        copy_source(build.source, draft / "app")
+        _copy_whole(build, draft)
         if isinstance(build, AppBuild) and build.compiled:
             before = next(iter(_others(build.context)), None)
             bytecode.compile_source(draft / "app", before and before / "app")
         if isinstance(build, AppBuild) and build.repositories:
             write_repositories(build.repositories, draft / FOLDER)
-        if isinstance(build, AppBuild) and build.beside:
-            _copy_parts(build.beside, draft / "beside")
         for name, text in build.files.items():
             _make_folders(draft, PurePosixPath(name).parent)
             (draft / name).write_text(text, encoding="utf-8")
@@ -248,6 +251,27 @@ def _write_new(build: AppBuild | DockerfileBuild) -> None:
         except OSError:  # another deploy was faster; its context is the same by construction
             if not build.context.is_dir():
                 raise
+
+
+def _copy_whole(build: AppBuild | DockerfileBuild, draft: Path) -> None:
+    """The source and what is beside it, as described: the tag promises it, and the cache that it
+    comes from may be removed at any time."""
+    beside = build.beside if isinstance(build, AppBuild) else None
+    try:
+        copy_source(build.source, draft / "app")
+        whole = tree_hash(draft / "app") == build.tree
+        if beside:
+            _copy_parts(beside, draft / "beside")
+            whole &= replace(beside, root=draft / "beside").digest == beside.digest
+    except FileNotFoundError:
+        whole = False
+    if not whole:
+        raise SourceError(
+            "the source was removed or changed while it was being copied",
+            found=str(build.source),
+            next_step="run the command again; it fetches the source anew",
+            retryable=True,
+        )
 
 
 def _copy_parts(beside: Beside, target: Path) -> None:

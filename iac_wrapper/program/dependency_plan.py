@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from iac_wrapper.sources.tree import tree_hash
@@ -26,9 +27,10 @@ class Beside:
     project: str
     parts: tuple[str, ...]
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """A hash over the parts, so that a change elsewhere in the source builds nothing."""
+        """A hash over the parts, as they were when it was first asked for: a change elsewhere in
+        the source builds nothing."""
         digest = hashlib.sha256()
         for part in self.parts:
             path = self.root / part

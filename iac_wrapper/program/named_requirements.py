@@ -97,8 +97,8 @@ def _from_source(texts: Iterable[str]) -> Iterator[str]:
 
 _GIT = re.compile(
     r"""git\+(?P<plain>(?:https?|ssh)://[^\s"'#;,\]]+)"""
-    r"""|\bgit["']?\s*[=:]\s*["'](?P<key>[^"']+)["']"""  # TOML, and Pipfile.lock
-    r"""|type\s*=\s*["']git["']\s*\n\s*url\s*=\s*["'](?P<poetry>[^"']+)["']"""
+    r"""|\bgit["']?\s*[=:]\s*["'](?P<key>[^"'\s]+)["']"""  # TOML, and Pipfile.lock
+    r"""|type\s*=\s*["']git["']\s*\n\s*url\s*=\s*["'](?P<poetry>[^"'\s]+)["']"""
 )
 
 

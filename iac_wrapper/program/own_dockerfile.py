@@ -17,13 +17,15 @@ from iac_wrapper.model.labels import of_dockerfile
 
 @dataclass(frozen=True)
 class DockerfileBuild:
-    """An image to be, as in `AppBuild`: its tag, the source, and the context that is written.
+    """An image to be, as in `AppBuild`: its tag, the source and its hash, and the context that is
+    written.
 
     The Dockerfile is part of the source, so nothing is put beside it.
     """
 
     image: str
     source: Path
+    tree: str
     context: Path
     dockerfile: str
     files: Mapping[str, str] = field(default_factory=dict)
@@ -49,7 +51,8 @@ def describe(checkout: Checkout, dockerfile: str, layout: Layout, project: str) 
         raise _missing(checkout, dockerfile)
     key = hashlib.sha256(json.dumps((checkout.tree, dockerfile)).encode()).hexdigest()[:12]
     image = f"iac/{project}-{checkout.spec.name}:{key}"
-    return DockerfileBuild(image, checkout.path, layout.context(project, image), dockerfile)
+    context = layout.context(project, image)
+    return DockerfileBuild(image, checkout.path, checkout.tree, context, dockerfile)
 
 
 def _missing(checkout: Checkout, dockerfile: str) -> SourceError:

@@ -6,6 +6,7 @@ where code of any requirement runs, sees the copies and no credentials. It must 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from iac_wrapper.errors import SourceError
 from iac_wrapper.model.hosts import Hosts
 from iac_wrapper.model.remote import Remote, remote_at
 from iac_wrapper.sources import git
+from iac_wrapper.sources.own_access import has_own_access
 
 FOLDER = "git"
 """In the build context; steps that install see it at `_MOUNTED`."""
@@ -21,26 +23,30 @@ FOLDER = "git"
 _MOUNTED = "/run/git"
 _CONFIG = "config"
 _SCP_LIKE = re.compile(r"(?P<login>[\w.-]+@[\w.-]+):(?P<path>[^/].*)")
+_VARIABLES = re.compile(r"(?<=://)(?:[\w.-]*:)?\$\{\w+\}(?::\$\{\w+\}|:[\w.-]*)?@")
 
 
 def private_repositories(urls: Sequence[str], hosts: Hosts) -> dict[str, Remote]:
-    """Those of `urls` that ask for credentials of this machine: over ssh, or with a token.
+    """Those of `urls` that this machine opens and a build might not: over ssh, with a token, or by
+    what git here is told or has a password for.
 
     Raises:
         ConfigError: the base URL of a host is not usable.
     """
     found = {url: remote_at(_fetched(url), hosts) for url in urls}
-    return {
-        url: remote
-        for url, remote in found.items()
-        if remote.has_token or remote.url.startswith("ssh://")
-    }
+    return {url: remote for url, remote in found.items() if _is_opened_here(remote)}
+
+
+def _is_opened_here(remote: Remote) -> bool:
+    return remote.has_token or remote.url.startswith("ssh://") or has_own_access(remote.url)
 
 
 def _fetched(url: str) -> str:
-    """``git@host:path`` as the ssh URL that it stands for."""
-    match = _SCP_LIKE.fullmatch(url)
-    return f"ssh://{match['login']}/{match['path']}" if match else url
+    """``git@host:path`` as the ssh URL that it stands for; a URL without what pip would take from
+    the environment (``${TOKEN}@``)."""
+    if match := _SCP_LIKE.fullmatch(url):
+        return f"ssh://{match['login']}/{match['path']}"
+    return _VARIABLES.sub("", url)
 
 
 def write_repositories(repositories: Mapping[str, Remote], folder: Path) -> None:
@@ -57,5 +63,9 @@ def write_repositories(repositories: Mapping[str, Remote], folder: Path) -> None
             error.where = f"a requirement, {url}"
             raise
         lines.append(f'[url "file://{_MOUNTED}/{number}.git"]')
-        lines += [f"\tinsteadOf = {known}" for known in dict.fromkeys((url, remote.url))]
+        # uv quotes the braces of a variable.
+        known = (url, url.replace("{", "%7B").replace("}", "%7D"), remote.url)
+        lines += [
+            f"\tinsteadOf = {json.dumps(one, ensure_ascii=False)}" for one in dict.fromkeys(known)
+        ]
     (folder / _CONFIG).write_text("\n".join((*lines, "")), encoding="utf-8")

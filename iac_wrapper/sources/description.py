@@ -16,7 +16,7 @@ from iac_wrapper.files.atomic import write_text
 from iac_wrapper.model.app import Checkout
 from iac_wrapper.model.hosts import Hosts
 from iac_wrapper.model.remote import Remote, remote_of
-from iac_wrapper.sources import git
+from iac_wrapper.sources import git, git_commands
 
 _TAGS = ("--tags", "--long", "--abbrev=40", "--match=*[0-9]*")
 """Of `git describe`, as setuptools-scm asks it: a tag without a digit names no version."""
@@ -76,17 +76,17 @@ def _ask(remote: Remote, commit: str, ref: str | None, cache: Path) -> Descripti
     if named in tags:
         return Description(named, 0, commit)
     with git.history(remote, cache) as repository:
-        done = git.local(repository, "describe", *_TAGS, commit)
+        done = git_commands.local(repository, "describe", *_TAGS, commit)
     return _parse(done.stdout) or Description(sha=commit)
 
 
 def _local(folder: Path) -> Description:
     """Of a working tree; nothing is known outside of one, or where git refuses to look."""
-    described = git.local(folder, "describe", *_TAGS, "--dirty", isolated=False)
+    described = git_commands.local(folder, "describe", *_TAGS, "--dirty", isolated=False)
     if found := _parse(described.stdout):
         return found
-    head = git.local(folder, "rev-parse", "--verify", "HEAD", isolated=False)
-    changed = git.local(folder, "diff-index", "--quiet", "HEAD", isolated=False)
+    head = git_commands.local(folder, "rev-parse", "--verify", "HEAD", isolated=False)
+    changed = git_commands.local(folder, "diff-index", "--quiet", "HEAD", isolated=False)
     sha = head.stdout.strip() if head.returncode == 0 else ""
     return Description(sha=sha, dirty=bool(sha and changed.returncode))
 

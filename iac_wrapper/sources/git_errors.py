@@ -9,6 +9,7 @@ from iac_wrapper.adapters.process import LOOK, TAIL_LINES, CommandResult
 from iac_wrapper.errors import SourceError
 from iac_wrapper.model.remote import Remote
 from iac_wrapper.sources.retries import TransientError
+from provider.redact import redact
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,10 @@ _CASES = (
 
 
 def explain(done: CommandResult, remote: Remote) -> SourceError:
-    """The error for a git command on `remote` that failed."""
+    """The error for a git command on `remote` that failed.
+
+    Git may quote a URL of the user's `insteadOf`, which can have a token in it.
+    """
     text = done.stderr.strip()
     case = next((case for case in _CASES if re.search(case.pattern, text)), None)
     token = remote.token_setting or "up a credential helper or ~/.netrc, or use git+ssh://"
@@ -121,6 +125,6 @@ def explain(done: CommandResult, remote: Remote) -> SourceError:
         case.message if case else "git failed",
         found=remote.url,
         next_step=case.next_step.replace("{token}", token) if case else LOOK,
-        detail="\n".join(text.splitlines()[-TAIL_LINES:]) or None,
+        detail=redact("\n".join(text.splitlines()[-TAIL_LINES:])) or None,
         retryable=bool(case and (case.retryable or case.transient)),
     )

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from iac_wrapper.errors import SourceError
 from iac_wrapper.model.base_url import without_credentials
 from iac_wrapper.model.remote import Remote
-from iac_wrapper.sources import git
+from iac_wrapper.sources import git_commands
 from iac_wrapper.sources.git_errors import explain
 
 _SUBMODULE = "160000"
@@ -44,7 +44,7 @@ def read_working_tree(folder: Path, junk: tuple[str, ...]) -> WorkingTree | None
         SourceError: git refuses to look (another user owns the repository, a broken index).
     """
     asked = ("rev-parse", "--is-inside-work-tree", "--show-toplevel", "--show-prefix")
-    inside = git.local(folder, *asked, isolated=False)
+    inside = git_commands.local(folder, *asked, isolated=False)
     if inside.returncode and "not a git repository" in inside.stderr:
         return None
     if inside.returncode:
@@ -76,7 +76,7 @@ def written_urls(root: Path) -> dict[str, str]:
     # A file that git cannot read names nothing; the submodules themselves are seen all the same.
     asked = ("config", "-z", "--no-includes", "-f", str(file), "--get-regexp", r"^submodule\.")
     found: dict[str, dict[str, str]] = {}
-    for item in git.local(root, *asked).stdout.split("\0"):
+    for item in git_commands.local(root, *asked).stdout.split("\0"):
         key, _, value = item.partition("\n")
         name, _, variable = key.rpartition(".")
         found.setdefault(name, {})[variable] = value
@@ -90,10 +90,10 @@ def written_urls(root: Path) -> dict[str, str]:
 def with_filter(tree: Path, paths: Sequence[Path], name: str, scratch: Path) -> list[Path]:
     """Those of `paths` in `tree` that its .gitattributes give to the filter `name`."""
     names = [text for path in paths if (text := str(path.relative_to(tree))).isprintable()]
-    with git.empty_repository(scratch) as repository:
+    with git_commands.empty_repository(scratch) as repository:
         places = (f"--git-dir={repository}", f"--work-tree={tree}")
         asked = ("check-attr", "-z", "--stdin", "filter")
-        done = git.local(tree, *places, *asked, stdin="\0".join(names))
+        done = git_commands.local(tree, *places, *asked, stdin="\0".join(names))
     words = done.check("cannot read .gitattributes").stdout.split("\0")
     values = zip(words[0::3], words[2::3], strict=False)  # after the last one comes nothing
     return [tree / path for path, value in values if value == name]
@@ -104,11 +104,11 @@ def config_value(file: Path, key: str) -> str | None:
     if file.is_symlink() or not file.is_file():
         return None
     asked = ("config", "--no-includes", "-f", str(file), "--get", key)
-    return git.local(file.parent, *asked).stdout.strip() or None
+    return git_commands.local(file.parent, *asked).stdout.strip() or None
 
 
 def _list(folder: Path, *options: str) -> list[str]:
-    listed = git.local(folder, "ls-files", "-z", *options, isolated=False)
+    listed = git_commands.local(folder, "ls-files", "-z", *options, isolated=False)
     if listed.returncode:
         raise explain(listed, Remote(str(folder)))
     lines = [line for line in listed.stdout.split("\0") if line]

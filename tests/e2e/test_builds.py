@@ -21,6 +21,7 @@ from iac_wrapper.program import build_context
 from iac_wrapper.program.detection import detect
 from iac_wrapper.program.index_settings import write_build_secrets
 from iac_wrapper.settings import Settings
+from iac_wrapper.sources.tree import tree_hash
 
 pytestmark = pytest.mark.integration
 
@@ -47,7 +48,7 @@ def build(tmp_path: Path) -> Iterator[Build]:
     def call(source: Path) -> str:
         spec = AppSpec("shop", Slug("./x", "path", "./x"))
         described = build_context.describe(
-            Checkout(spec, source, "sha256:1", None, "local"),
+            Checkout(spec, source, tree_hash(source), None, "local"),
             detect(source).entrypoint,
             host=found,
             layout=Layout(tmp_path),

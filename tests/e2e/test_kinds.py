@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.e2e.conftest import ROOT, Project
 from tests.support import kinds
 from tests.support.git_server import GitServer
 from tests.support.sentinel import showing
+from tests.support.ssh_server import SshServer, ssh_server
 
 pytestmark = pytest.mark.integration
 
@@ -37,7 +39,7 @@ ANSWERS = {
     "aiohttp/": "aiohttp",
     "api/": "api",
     "script/": "idna 3.6",
-    "ledger/": "private labels, libpq 1",
+    "ledger/": "private labels, private stamps, libpq 1",
     "own/": "its own image",
 }
 """Service and path -> what its answer contains."""
@@ -85,11 +87,20 @@ class Deployed:
 
 
 @pytest.fixture(scope="module")
-def deployed(project: Project, git_server: GitServer) -> Deployed:
+def ssh(git_server: GitServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
+    """The same repositories, opened by a key."""
+    with ssh_server(tmp_path_factory.mktemp("ssh") / "sshd", git_server.folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def deployed(project: Project, git_server: GitServer, ssh: SshServer) -> Deployed:
     """All of them, and the one that cannot serve."""
     git_server.token = TOKEN
-    project.environment |= {"GITHUB_TOKEN": TOKEN, "IAC_PROBATION": "3"}
-    kinds.write(project.folder, git_server)
+    command = f"ssh -F none -oUserKnownHostsFile={ssh.known_hosts} -i {ssh.key}"
+    own = {"GITHUB_TOKEN": TOKEN, "IAC_PROBATION": "3", "GIT_SSH_COMMAND": command}
+    project.environment |= own
+    kinds.write(project.folder, git_server, f"ssh://{ssh.user}@127.0.0.1:{ssh.port}")
     done = project.iac("deploy", "--file", str(project.file), "--json", code=7)
     rows = {row["name"]: row for row in json.loads(done.stdout)["services"]}
     lock = lock_file.load_lock(project.folder / "repos.lock.json")

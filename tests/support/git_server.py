@@ -19,6 +19,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -141,9 +142,10 @@ class GitServer(Running):
     the next pack ends), `delay` (seconds before each answer), `lfs_place` and `lfs_headers` (of the
     addresses of LFS content).
     `requests` lists ``METHOD path`` of everything asked; `url` is the base without a final slash.
+    With `tls` (a certificate for localhost, and its key) it is https.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tls: tuple[Path, Path] | None = None) -> None:
         self.folder = folder
         self.archives = True
         self.archive_body: bytes | None = None
@@ -163,6 +165,11 @@ class GitServer(Running):
         http.owner = self
         super().__init__(http)
         self.url = f"http://127.0.0.1:{http.server_address[1]}"
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            http.socket = context.wrap_socket(http.socket, server_side=True)
+            self.url = f"https://localhost:{http.server_address[1]}"
 
     def repository(self, name: str, *, branch: str = "main") -> Repository:
         """Make ``owner/repo`` (or ``group/subgroup/repo``)."""

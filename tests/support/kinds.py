@@ -176,12 +176,12 @@ _SCRIPT: Files = {
 }
 
 
-def _ledger(labels: str) -> Files:
-    """Needs what is compiled against PostgreSQL's library, and the private repository `labels`."""
+def _ledger(labels: str, stamps: str) -> Files:
+    """Needs what is compiled against PostgreSQL's library, and two private repositories."""
+    said = "{labels.TEXT}, {stamps.TEXT}, libpq {psycopg2.__libpq_version__ // 10000}"
     return {
-        "main.py": "import labels, psycopg2\n"
-        "TEXT = f'{labels.TEXT}, libpq {psycopg2.__libpq_version__ // 10000}'\n" + _SERVE,
-        "requirements.txt": f"psycopg2==2.9.10\nlabels @ git+{labels}\n",
+        "main.py": f"import labels, psycopg2, stamps\nTEXT = f'{said}'\n{_SERVE}",
+        "requirements.txt": f"psycopg2==2.9.10\nlabels @ git+{labels}\nstamps @ git+{stamps}\n",
         "Aptfile": "# a library\nlibyaml-0-2\n",
     }
 
@@ -218,11 +218,15 @@ ENTRIES = """\
 """
 
 
-def write(folder: Path, server: GitServer) -> Path:
-    """All programs below `folder`, and what they need on `server`; the repos file with them."""
-    labels = server.repository("acme/labels")
-    project = f'{_BUILD}[project]\nname = "labels"\n{_ONE}'
-    labels.commit({"pyproject.toml": project, "labels.py": "TEXT = 'private labels'\n"})
+def write(folder: Path, server: GitServer, ssh: str) -> Path:
+    """All programs below `folder`, and what they need on `server`; the repos file with them.
+
+    `ssh` is the URL at which the repositories of `server` are over ssh.
+    """
+    for name in ("labels", "stamps"):
+        project = f'{_BUILD}[project]\nname = "{name}"\n{_ONE}'
+        module = f"TEXT = 'private {name}'\n"
+        server.repository(f"acme/{name}").commit({"pyproject.toml": project, f"{name}.py": module})
     aiohttp = {"main.py": web_projects.AIOHTTP_APP, "requirements.txt": "aiohttp==3.11.11\n"}
     house = {"web/main.py": f"TEXT = 'web'\n{_SERVE}", "api/main.py": f"TEXT = 'api'\n{_SERVE}"}
     programs: dict[str, Files] = {
@@ -241,7 +245,7 @@ def write(folder: Path, server: GitServer) -> Path:
         "bot": _BOT,
         "tally": _TALLY,
         "script": _SCRIPT,
-        "ledger": _ledger(f"{server.url}/acme/labels.git"),
+        "ledger": _ledger(f"{server.url}/acme/labels.git", f"{ssh}/acme/stamps.git"),
         "own": _dockerfile(),
     }
     for name, files in programs.items():

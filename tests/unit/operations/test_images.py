@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from iac_wrapper import settings
+from iac_wrapper.model.event import Event
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations import images, releases
 from iac_wrapper.operations.releases import Releases
 from iac_wrapper.operations.workspace import Workspace
@@ -151,6 +153,37 @@ def test_a_prune_removes_what_no_version_needs(shop: Workspace, engine_double: D
     assert _left(engine_double) == {_name(2), _name(3), _name(1, project="gone"), coming}
     images.prune(shop, everything=True)
     assert _left(engine_double) == {_name(2), _name(3), coming}
+
+
+def test_a_prune_leaves_alone_what_another_command_is_at_work_on(
+    shop: Workspace, engine_double: Daemon, events: list[Event]
+) -> None:
+    """However old the image is that a deploy of another project of the folder will use again; when
+    that is done, the prune finds out anew what is needed."""
+    other = replace(shop, project="other")
+    _add(engine_double, _name(1, project="other"), hours=100)
+    with other.hold("iac deploy"):
+        images.prune(shop, everything=True)
+    assert _name(1, project="other") in _left(engine_double)
+    assert any(
+        "images of project other stay: busy with `iac deploy`" in event.message for event in events
+    )
+    images.prune(shop, everything=True)
+    assert _name(1, project="other") not in _left(engine_double)
+
+
+def test_what_a_deploy_will_use_again_counts_as_used(
+    shop: Workspace, engine_double: Daemon
+) -> None:
+    """A project that only another folder knows: nothing else tells its deploy from its past."""
+    coming = replace(shop, project="coming")
+    web = replace(app("web"), image=_name(1, project="coming"))
+    for number in (1, 2):
+        _add(engine_double, _name(number, project="coming"), hours=100)
+    images.note_use(coming, LockFile("coming", "n", "10.0.0.0/24", 1, (web,)))
+    images.prune(shop, everything=True)
+    left = {name for name in _left(engine_double) if "coming" in name}
+    assert left == {_name(1, project="coming")}
 
 
 def test_a_pulled_image_is_known_by_its_name(workspace: Workspace, engine_double: Daemon) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from iac_wrapper.errors import ConfigError
+from iac_wrapper.errors import ConfigError, SourceError
 from iac_wrapper.files.host import Host, PythonBase
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.app import AppSpec, Checkout
@@ -20,6 +21,7 @@ from iac_wrapper.program import bytecode
 from iac_wrapper.program.build_context import KEPT_CONTEXTS, AppBuild, describe, write
 from iac_wrapper.program.detection import detect
 from iac_wrapper.settings import Settings
+from iac_wrapper.sources.tree import tree_hash
 from tests.support.git_server import GitServer
 
 BASES = {
@@ -48,11 +50,13 @@ def describe_it(tmp_path: Path, source: Path) -> Describe:
         *,
         host: Host = HOST,
         spec: AppSpec = SPEC,
-        tree: str = "sha256:01",
+        tree: str = "",
         project: str = "p",
         around: Path | None = None,
     ) -> AppBuild:
-        checkout = Checkout(spec, source, tree, "c" * 40, "archive", source=around)
+        checkout = Checkout(
+            spec, source, tree or tree_hash(source), "c" * 40, "archive", source=around
+        )
         return describe(
             checkout,
             detect(source, entrypoint=spec.entrypoint).entrypoint,
@@ -96,7 +100,7 @@ def test_every_input_changes_the_tag(describe_it: Describe, source: Path) -> Non
 
 def test_the_commit_alone_does_not_change_the_tag(describe_it: Describe, source: Path) -> None:
     """A commit that leaves the tree as it was must not restart the service."""
-    checkout = Checkout(SPEC, source, "sha256:01", "d" * 40, "archive")
+    checkout = Checkout(SPEC, source, tree_hash(source), "d" * 40, "archive")
     build = describe(
         checkout,
         detect(source).entrypoint,
@@ -216,15 +220,31 @@ def test_a_faster_deploy_wins(describe_it: Describe, monkeypatch: pytest.MonkeyP
     assert write(build) == build.context
 
 
-def test_old_contexts_of_the_service_go(describe_it: Describe) -> None:
+@pytest.mark.parametrize("gone", ["", "main.py"])
+def test_a_source_that_goes_meanwhile_is_an_error(
+    describe_it: Describe, source: Path, gone: str
+) -> None:
+    """As by `rm -r` of the cache in the middle of a deploy: a context that lacks a part would be
+    taken for the whole by every later deploy."""
+    build = describe_it()
+    shutil.rmtree(source) if not gone else (source / gone).unlink()
+    with pytest.raises(SourceError, match="removed or changed") as caught:
+        write(build)
+    assert caught.value.retryable
+    assert list(build.context.parent.iterdir()) == []
+
+
+def test_old_contexts_of_the_service_go(describe_it: Describe, source: Path) -> None:
     """The latest few stay; those of a service with a longer name are not ours."""
     contexts = []
     for number in range(KEPT_CONTEXTS + 2):
-        contexts.append(write(describe_it(tree=f"sha256:{number}")))
+        (source / "number").write_text(str(number))
+        contexts.append(write(describe_it()))
         os.utime(contexts[-1], (number, number))
     stranger = contexts[-1].parent / "p-shop-extra-0123456789ab"
     stranger.mkdir()
-    write(describe_it(tree="sha256:last"))
+    (source / "number").write_text("last")
+    write(describe_it())
     left = [path for path in contexts if path.exists()]
     assert left == contexts[-(KEPT_CONTEXTS - 1) :]
     assert stranger.exists()
@@ -385,7 +405,7 @@ def test_private_requirements_are_fetched_by_this_machine(
         url = f"{server.url}/acme/lib.git"
         (source / "requirements.txt").write_text(f"lib @ git+{url}@main\n")
         build = describe(
-            Checkout(SPEC, source, "sha256:01", None, "archive"),
+            Checkout(SPEC, source, tree_hash(source), None, "archive"),
             detect(source).entrypoint,
             host=HOST,
             layout=Layout(tmp_path),

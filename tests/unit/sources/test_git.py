@@ -78,8 +78,9 @@ def test_no_such_commit(
 ) -> None:
     """A SHA the repository does not have is a SourceError."""
     server.allow_any_sha = free
-    with pytest.raises(SourceError, match="no such commit"):
+    with pytest.raises(SourceError, match="no such commit") as caught:
         git.export_commit(_remote(server), "d" * 40, tmp_path / "a.tar")
+    assert "iac lock --update NAME" in (caught.value.next_step or "")
 
 
 def test_find_commits(server: GitServer, repository: Repository, tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from iac_wrapper.files import repos_file
 from iac_wrapper.model.app import Checkout
 from iac_wrapper.settings.sources import load_settings
 from iac_wrapper.sources.resolve import resolve
+from tests.support import certificate_lab
+from tests.support.certificate_lab import Issuer
 from tests.support.git_server import GitServer
 from tests.support.sentinel import SENTINEL, files_showing, process_list, showing
 from tests.support.ssh_server import SshServer, ssh_server
@@ -173,3 +175,66 @@ def test_an_unknown_ssh_host(ssh: SshServer, run: Run, monkeypatch: pytest.Monke
     _git_config(run, ssh, f"-i {ssh.key}", monkeypatch)
     with pytest.raises(SourceError, match="does not know the host's key"):
         run(f"git+ssh://{ssh.user}@127.0.0.1:{ssh.port}/acme/hello.git")
+
+
+def _rewritten(run: Run, to: str, known: str) -> None:
+    """Let the user's git, which has a configuration already, read `known` as `to`."""
+    with (run.folder / "gitconfig").open("a") as config:
+        config.write(f'[url "{to}"]\n\tinsteadOf = {known}\n')
+
+
+def test_git_may_be_told_to_take_ssh_in_place_of_https(
+    server: GitServer, ssh: SshServer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many have it for their forge; nothing asks questions there either."""
+    _git_config(run, ssh, f"-oIdentitiesOnly=yes -i {ssh.key}", monkeypatch)
+    _rewritten(run, "ssh://forge/", f"{server.url}/")
+    done = run(f"git+{server.url}/acme/hello.git")
+    assert (done.path / "main.py").read_text() == "one\n"
+    ssh.known_hosts.write_text("")
+    with pytest.raises(SourceError, match="does not know the host's key"):
+        run(f"git+{server.url}/acme/hello.git")
+
+
+def test_git_may_be_told_to_take_https_with_a_token_in_place_of_ssh(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As CI has it. A token that the server refuses is in none of git's words."""
+    issuer = Issuer("Test authority")
+    pair = issuer.pair("localhost")
+    files = certificate_lab.write(tmp_path / "tls", pair.chain, pair.key)
+    authority = tmp_path / "ca.pem"
+    authority.write_bytes(issuer.pem)
+    monkeypatch.setenv("GIT_SSL_CAINFO", str(authority))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(run.folder / "gitconfig"))
+    with GitServer(tmp_path / "tls-server", (files.certificate, files.key)) as server:
+        server.repository("acme/hello").commit({"main.py": "one\n"})
+        server.token = SENTINEL
+        wrong = SENTINEL[:-1] + "w"
+        base = server.url.removeprefix("https://")
+        _rewritten(run, f"https://me:{SENTINEL}@{base}/", "ssh://git@forge.test/")
+        _rewritten(run, f"https://me:{wrong}@{base}/", "ssh://git@two.test/")
+        _rewritten(run, f"https://{wrong}@{base}/", "ssh://git@three.test/")
+        assert run("git+ssh://git@forge.test/acme/hello.git").commit
+        for host in ("two", "three"):
+            with pytest.raises(SourceError, match="not found, or private") as caught:
+                run(f"git+ssh://git@{host}.test/acme/hello.git")
+            assert not showing([repr(caught.value.detail), caught.value.render()], wrong)
+        assert not run.shows(wrong)
+        assert not run.shows()
+        server.refusals = [(429, {"Retry-After": "0"})]
+        assert run("git+ssh://git@forge.test/acme/hello.git").commit
+
+
+def test_our_token_goes_to_its_own_host_alone(
+    tmp_path: Path, server: GitServer, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where git is told to take another host in its place."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(run.folder / "gitconfig"))
+    with GitServer(tmp_path / "other") as other:
+        other.repository("acme/hello").commit({"main.py": "two\n"})
+        _rewritten(run, f"{other.url}/", f"{server.url}/")
+        settings = {"IAC_GITHUB_URL": server.url, "GITHUB_TOKEN": SENTINEL}
+        assert run(f"git+{server.url}/acme/hello.git", **settings).commit
+        assert other.requests
+        assert not showing(other.authorizations)
