@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from iac_wrapper.errors import SourceError
-from iac_wrapper.program.python_project import inside, read_text
+from iac_wrapper.program.python_project import PYPROJECT, inside, read_pyproject, read_text, table
 
 _OF_ANY = ("python", "pip", "setuptools", "wheel")
 """Packages that are there without conda."""
@@ -36,7 +36,7 @@ def not_installed(name: str) -> SourceError:
     return SourceError(
         "conda's packages are not installed here, and the repository states no others",
         where=name,
-        found="no requirements.txt, pyproject.toml or setup.py, and no lock",
+        found="no requirements.txt, setup.py or `[project]` in pyproject.toml, and no lock",
         expected="a file that says which packages of PyPI the program needs",
         next_step=advice(name),
     )
@@ -65,6 +65,11 @@ def _list(root: Path, name: str) -> bool:
     return "@EXPLICIT" in text or "# platform:" in text
 
 
+def _pixi(root: Path, _name: str) -> bool:
+    """Whether pyproject.toml states packages for pixi."""
+    return bool(table(read_pyproject(root), "tool", "pixi", "dependencies"))
+
+
 def _always(_root: Path, _name: str) -> bool:
     return True
 
@@ -75,4 +80,5 @@ _FILES: dict[str, Callable[[Path, str], bool]] = {
     "conda-lock.yml": _always,
     "package-list.txt": _list,
     "pixi.toml": _always,
+    PYPROJECT: _pixi,
 }

@@ -134,8 +134,21 @@ def _first(root: Path, *patterns: str) -> str:
     return next((name for name in names if inside(root, name) and name[0] != "."), "")
 
 
+def _bun(root: Path) -> str:
+    name = _first(root, "bun.lock", "bun.lockb")
+    return in_language(root, Marker(name, "Bun")) if name else ""
+
+
+def _go_source(root: Path) -> str:
+    name = _first(root, "main.go", "*.go", "cmd/*/*.go")
+    if not name:
+        return ""
+    said = in_language(root, Marker(name, "Go"))
+    return f"{said}; `go mod init` writes the go.mod that a build needs and that is missing"
+
+
 _KINDS: tuple[Callable[[Path], str], ...] = (
-    *(_dockerfile, _language, _folder, _any_dockerfile, _compose, _conda, _notebook, _pages),
-    _shell_script,
+    *(_dockerfile, _language, _bun, _folder, _any_dockerfile, _compose, _conda, _notebook, _pages),
+    *(_go_source, _shell_script),
 )
 """Asked in this order."""
