@@ -84,12 +84,16 @@ class _Judge:
             return self._served()
         if source.guard:
             return replace(self._runs("has a __main__ guard"), guarded=True)
-        if source.acts:
+        laid_out = self.project.layouts.get(self.relative)
+        if source.acts and not laid_out:
             return self._runs("does its work when it is run")
-        if source.defines_main:
+        if laid_out:
+            note = f"only gives the application of {laid_out} its layout"
+        elif source.defines_main:
             note = "main() is never called and cannot be without arguments"
-            return Candidate(self.relative, note=note)
-        return Candidate(self.relative, note="defines things but runs none of them")
+        else:
+            note = "defines things but runs none of them"
+        return Candidate(self.relative, note=note)
 
     def _by_tool(self, mark: Mark) -> Candidate:
         module = self.module or module_name(self.relative)

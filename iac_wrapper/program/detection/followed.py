@@ -7,6 +7,7 @@ object, through functions, their annotations and imports; nothing is imported.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -32,6 +33,9 @@ from iac_wrapper.program.detection.web_objects import (
 
 _MAX_STEPS = 12
 """How many calls, names and imports lie between an object and the call that makes it."""
+
+_OUTER = re.compile("^(?!_)(?!.*(?:test|dev|debug|local)).*app")
+"""Names of functions that may make the application that a service is."""
 
 _WRAPPERS = ("Middleware", "ProxyFix", "WhiteNoise")
 """Ends of the names of classes around an application that are one themselves."""
@@ -70,6 +74,15 @@ class Follower:
         """What the object `name` of the file's module level speaks; None: it is none."""
         return self._named(relative, name, _MAX_STEPS)
 
+    def made(self, relative: str, name: str) -> Kind | None:
+        """What calling the function `name` of the file gives."""
+        return self._called(relative, name, _MAX_STEPS)
+
+    def outermost(self, relative: str, app: WebApp) -> WebApp:
+        """`app`; a factory gives way to the one of its file that calls it."""
+        file = self._file(relative) if app.factory else None
+        return (self._outer(file, app.name) if file else None) or app
+
     def _objects(self, file: _File) -> Iterator[WebApp]:
         for name, value in file.bound.items():
             if isinstance(value, ast.Call | ast.Name | ast.Attribute) and (
@@ -86,12 +99,34 @@ class Follower:
     def _factories(self, file: _File) -> Iterator[WebApp]:
         for name in FACTORIES:
             for definition in file.definitions.get(name, ())[:1]:
-                if not required_arguments(definition):
-                    kind = self._returned(file, definition, _MAX_STEPS)
-                    if kind and (kind == "aiohttp" or isinstance(definition, ast.FunctionDef)):
-                        is_async = isinstance(definition, ast.AsyncFunctionDef)
-                        yield WebApp(kind, name, factory=True, is_async=is_async)
-                        return
+                found = self._outer(file, name) or self._factory(file, definition)
+                if found:
+                    yield found
+                    return
+
+    def _factory(self, file: _File, definition: Function) -> WebApp | None:
+        """The function as a factory, if it can be called without arguments and makes something."""
+        if required_arguments(definition):
+            return None
+        kind = self._returned(file, definition, _MAX_STEPS)
+        is_async = isinstance(definition, ast.AsyncFunctionDef)
+        if kind is None or (is_async and kind != "aiohttp"):
+            return None
+        return WebApp(kind, definition.name, factory=True, is_async=is_async)
+
+    def _outer(self, file: _File, name: str) -> WebApp | None:
+        """The factory that calls the one called `name`; of several, that for production."""
+        callers = (
+            found
+            for other, (definition, *_) in file.definitions.items()
+            if other != name
+            and _OUTER.search(other)
+            and _mentions(definition, name)
+            and (found := self._factory(file, definition))
+        )
+        made = [*callers]
+        best = [each for each in made if "prod" in each.name] or made
+        return best[0] if len(best) == 1 else None
 
     def _origin(self, file: _File, name: str) -> tuple[str, str] | None:
         """The file and the name there that an imported name stands for."""
@@ -131,6 +166,10 @@ class Follower:
         if not dotted.startswith(OWN_FILE):
             return class_kind(dotted)
         relative, rest = self.own.located(dotted, file.relative)
+        other = self._file(relative)
+        if other and len(rest) == 2:  # ``app.server`` of an object that another file makes
+            made = ast.Attribute(ast.Name(rest[0], ast.Load()), rest[1], ast.Load())
+            return class_kind(other.origins.dotted(made))
         return self._named(relative, node.attr, steps - 1) if rest == [node.attr] else None
 
     def _call(
@@ -228,5 +267,5 @@ def _assignment(statement: ast.stmt) -> tuple[list[ast.expr], ast.expr | None]:
     return [], None
 
 
-def _mentions(value: ast.expr, name: str) -> bool:
+def _mentions(value: ast.AST, name: str) -> bool:
     return any(isinstance(node, ast.Name) and node.id == name for node in walk(value))

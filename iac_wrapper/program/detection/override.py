@@ -11,18 +11,20 @@ from pathlib import Path, PurePosixPath
 from iac_wrapper.errors import EntrypointError
 from iac_wrapper.model.entrypoint import Entrypoint, EntrypointSource
 from iac_wrapper.program.detection import commands, django
-from iac_wrapper.program.detection.candidate import judge, served_file
+from iac_wrapper.program.detection.candidate import judge, served, served_file
 from iac_wrapper.program.detection.command_line import CommandLine
+from iac_wrapper.program.detection.factories import FactoryCall, factory_call, two_lines
 from iac_wrapper.program.detection.own_files import module_name
 from iac_wrapper.program.detection.project import MANAGE, Project
 from iac_wrapper.program.detection.python_source import PythonSource
 from iac_wrapper.program.detection.serving import surely
 from iac_wrapper.program.detection.web_objects import WELL_KNOWN, WebApp
+from iac_wrapper.program.detection.web_server import servers_for
 from iac_wrapper.program.python_project import inside, read_text
 
 FORMS = (
-    "package.module, package.module:function, a path such as src/serve.py or bin/server,"
-    " or a command such as gunicorn -b 0.0.0.0:$PORT shop.wsgi"
+    "package.module, package.module:function, package.module:create_app('production'), a path such"
+    " as src/serve.py or bin/server, or a command such as gunicorn -b 0.0.0.0:$PORT shop.wsgi"
 )
 _DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 
@@ -79,6 +81,8 @@ class _Resolver:
         return self.project.root
 
     def entrypoint(self) -> Entrypoint:
+        if call := factory_call(self.override.value):
+            return replace(self._called(call), command=self.override.value)
         if self._is_command():
             return self._command()
         text, colon, function = self.override.value.removeprefix("/app/").partition(":")
@@ -108,6 +112,29 @@ class _Resolver:
             next_step=f"correct {name}, or leave it out to have the program found",
         ).entrypoint()
         return replace(found, command=value)
+
+    def _called(self, call: FactoryCall) -> Entrypoint:
+        """The application that a factory makes, called as it is written."""
+        own, is_file = self.project.own, call.where.endswith(".py")
+        where = call.where.removeprefix("/app/").removeprefix("./")
+        relative, rest = (where, []) if is_file else own.module_file(where.split("."), "")
+        module = module_name(relative) if is_file else where
+        if (is_file and own.path(relative) is None) or rest:
+            raise self._bad("no such module in the checkout", "a module of the repository")
+        if source := self.project.source(relative):
+            self._check_function(source, relative, call.name)
+        kind = (self.project.made(relative, call.name) if relative else None) or "unknown"
+        app = WebApp(kind, call.name, factory=True, arguments=call.arguments)
+        if not servers_for(app, self.project.declared):
+            written = f"{call.name}({call.arguments})"
+            raise self._bad(
+                "no server of ASGI calls a factory with arguments",
+                "package.module:object, or a factory without arguments",
+                two_lines(module, call.name, written, is_asgi=True),
+            )
+        if relative:
+            return served_file(self.project, app, module, relative)
+        return served(self.project, app, module, module)
 
     def _path(self, text: str, function: str | None) -> Entrypoint:
         path = str(PurePosixPath(text))
@@ -158,7 +185,7 @@ class _Resolver:
             if len(source.web_apps) > 1:
                 objects = ", ".join(f"{module or relative}:{app.name}" for app in source.web_apps)
                 raise self._bad("the file defines several web applications", f"one of {objects}")
-        elif app := _web_app(source, function):
+        elif app := _web_app(source, function) or self.project.web_object(relative, function):
             return self._served(relative, module, app)
         else:
             self._check_function(source, relative, function)

@@ -9,12 +9,13 @@ from pathlib import Path, PurePosixPath
 
 from iac_wrapper.model.options import Run
 from iac_wrapper.program.detection import markers, python_source
+from iac_wrapper.program.detection.dash_layouts import LAYOUT, laid_out_by
 from iac_wrapper.program.detection.folders import Folder, find_folders
 from iac_wrapper.program.detection.followed import Follower
 from iac_wrapper.program.detection.own_files import OwnFiles
 from iac_wrapper.program.detection.python_files import python_files
 from iac_wrapper.program.detection.python_source import PythonSource
-from iac_wrapper.program.detection.web_objects import IMPORTERS, WebApp
+from iac_wrapper.program.detection.web_objects import DASH_SERVER, IMPORTERS, Kind, WebApp
 from iac_wrapper.program.python_project import (
     declared_packages,
     read_pyproject,
@@ -23,6 +24,8 @@ from iac_wrapper.program.python_project import (
 
 MANAGE = markers.MANAGE
 """Django's command: its folder is where a project's imports start."""
+
+_DASH = re.compile(rb"\bDash\b")
 
 _KEPT_BYTES = 100_000
 """Larger files are read anew for each question."""
@@ -151,11 +154,33 @@ class Project:
         beside = frozenset(p.stem for p in path.parent.glob("*.py")) - {path.stem}
         found = python_source.read_source(path, self.local | beside)
         if any(app.kind != "unknown" for app in found.web_apps) or not found.may_follow:
-            return found
+            apps = (self._follower.outermost(relative, app) for app in found.web_apps)
+            return replace(found, web_apps=() if self.laid_out_by(relative, found) else (*apps,))
         followed = self._follower.web_apps(relative)
         if followed and PurePosixPath(relative).stem not in IMPORTERS:
             followed = tuple(app for app in followed if app.imported is None)
         return replace(found, web_apps=followed) if followed else found
+
+    def laid_out_by(self, relative: str, source: PythonSource) -> str:
+        """The file without which the Dash application of `relative` is an empty page; empty: it is
+        none, or needs no other."""
+        if DASH_SERVER not in source.objects:
+            return ""
+        return laid_out_by(self.own, relative, self.files_with(LAYOUT))
+
+    @cached_property
+    def layouts(self) -> dict[str, str]:
+        """Such files, each with the one of the application that it gives a layout."""
+        found: dict[str, str] = {}
+        for relative in self.files_with(_DASH):
+            source = self.source(relative)
+            if source and (other := self.laid_out_by(relative, source)):
+                found[other] = relative
+        return found
+
+    def made(self, relative: str, name: str) -> Kind | None:
+        """What calling the function `name` of a Python file certainly gives."""
+        return self._follower.made(relative, name)
 
     def web_object(self, relative: str, name: str) -> WebApp | None:
         """The web application that `name` of a Python file certainly is, wherever it is made."""

@@ -10,11 +10,14 @@ from iac_wrapper.errors import EntrypointError
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection.build_folder import build_folder
 from iac_wrapper.program.detection.candidate import MISSING, Candidate
+from iac_wrapper.program.detection.factories import Factory, factory_with_arguments
 from iac_wrapper.program.detection.folders import Folder, below
 from iac_wrapper.program.detection.markers import DOCKERFILE, language_marker, requirements
 from iac_wrapper.program.detection.other_kinds import in_language, other_kind, own_dockerfile
+from iac_wrapper.program.detection.own_files import module_name
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.python_files import may_hold_programs
+from iac_wrapper.program.detection.web_objects import DASH_SERVER
 from iac_wrapper.program.python_project import inside
 
 _WELL_KNOWN = ("__main__.py", "main.py", "app.py", "pyproject.toml", "Procfile")
@@ -144,17 +147,46 @@ def nothing_to_run(project: Project, where: str, candidates: list[Candidate]) ->
     _insert(lines, BINARY, "any other web application: none")
     _insert(lines, BINARY, "a file of Celery, Locust or Scrapy: none")
     _insert(lines, BINARY, "any other Python file with a `__main__` guard or a `main()`: none")
+    detail = "looked for, in this order:\n" + "\n".join(lines)
+    if factory := factory_with_arguments(project):
+        return _needs_arguments(factory, where, detail)
     return EntrypointError(
         "nothing to run in the checkout",
         where=where or None,
         found=_listing(names),
         expected="one of the files below, or an entrypoint: of your own",
-        next_step=_packages(root, names)
+        next_step=_layout(project)
+        or _packages(root, names)
         or other_kind(root)
         or _unread(candidates)
         or _hint(root, names),
-        detail="looked for, in this order:\n" + "\n".join(lines),
+        detail=detail,
     )
+
+
+def _needs_arguments(factory: Factory, where: str, detail: str) -> EntrypointError:
+    """All that could be served is made by a function, and nothing says what to give to it."""
+    first, *_ = factory.required
+    known = f", of which {first} is one of {', '.join(factory.values)}" if factory.values else ""
+    return EntrypointError(
+        "the function that makes the application cannot be called without arguments",
+        where=where or None,
+        found=f"{factory.written} in {factory.relative}",
+        expected=f"what to give to it: {', '.join(factory.required)}{known}",
+        next_step=factory.advice,
+        detail=detail,
+    )
+
+
+def _layout(project: Project) -> str:
+    """A Dash application that no server reaches together with its layout."""
+    for other, relative in project.layouts.items():
+        return (
+            f"add `from {module_name(relative)} import {DASH_SERVER}` to {other}, which gives"
+            f" the application of {relative} its layout, and write `entrypoint:"
+            f" {module_name(other)}:{DASH_SERVER}` in its entry"
+        )
+    return ""
 
 
 def _packages(root: Path, names: list[str]) -> str:

@@ -98,7 +98,7 @@ class WebApp:
     """An application object (or, with `factory`, a function that makes one) at module level.
 
     `is_async`: the factory is a coroutine; `imported` is the file and the name there that an
-    object was imported from.
+    object was imported from; `arguments` are those of a factory, as Python writes them.
     """
 
     kind: Kind
@@ -106,6 +106,7 @@ class WebApp:
     factory: bool = False
     is_async: bool = False
     imported: tuple[str, str] | None = None
+    arguments: str = ""
 
 
 def web_objects(

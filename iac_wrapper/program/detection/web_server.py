@@ -35,7 +35,15 @@ class Server:
 
 
 def servers_for(app: WebApp, declared: frozenset[str]) -> tuple[str, ...]:
-    """Modules that can serve `app`, best first; `declared` tells of an object that does not."""
+    """Modules that can serve `app`, best first; `declared` tells of an object that does not.
+
+    Only gunicorn calls a factory with arguments.
+    """
+    servers = _servers_for(app, declared)
+    return tuple(s for s in servers if s == "gunicorn" or not app.arguments)
+
+
+def _servers_for(app: WebApp, declared: frozenset[str]) -> tuple[str, ...]:
     kind = app.kind
     if kind == "unknown":
         kind = "asgi" if declared & _ASGI_FRAMEWORKS and "flask" not in declared else "wsgi"
@@ -70,7 +78,7 @@ def choose_server(app: WebApp, declared: frozenset[str]) -> Server:
 def server_arguments(server: str, app: WebApp, module: str) -> tuple[str, ...]:
     """The arguments of ``python -m server``; ``$PORT`` stands for the app's port."""
     name = f"{module}:{app.name}"
-    call = f"{name}()" if app.factory and not app.is_async else name
+    call = f"{name}({app.arguments})" if app.factory and not app.is_async else name
     factory = ("--factory",) if app.factory else ()
     if server == "uvicorn":
         return (name, *factory, "--host", _HOST, "--port", "$PORT")

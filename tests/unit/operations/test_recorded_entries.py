@@ -33,6 +33,7 @@ _FILES = {
     "src/inner/__init__.py": "",
     "src/inner/web.py": "from flask import Flask\napp = Flask(__name__)\n",
     "bin/serve": "#!/bin/sh\n",
+    "made.py": "from flask import Flask\ndef make(name, number):\n    return Flask(name)\n",
 }
 
 
@@ -76,6 +77,7 @@ def _app(name: str, slug: str, entrypoint: Entrypoint | None = None) -> Resolved
 @pytest.mark.parametrize(
     "written",
     [
+        "made:make('a b', number = 1)",
         *("main.py", "other.py", "other.py:main", "other", "other:main", "pkg", "pkg.mod:run"),
         *("pkg/mod.py:run", "web", "web.py", "my-web/app.py", "inner.web", "src/inner/web.py"),
         *("bin/serve", "/app/bin/serve", "gunicorn", "json.tool"),
