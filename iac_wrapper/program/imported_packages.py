@@ -85,14 +85,10 @@ class _Walk:
 
     def _read(self, at: _Start) -> Iterator[str]:
         """Files of the repository that a file imports; other packages are noted."""
-        try:
-            parsed = self.project.own.parsed(at.file)
-        except RecursionError:
-            return
+        parsed = self.project.own.parsed(at.file)
         if parsed is None:
             return
-        statements = _certain(parsed.tree.body, at)
-        for name in sorted(imported_modules(ast.Module([*statements], []))):
+        for name in sorted(imported_modules(_certain(parsed.tree.body, at))):
             own, _ = self.project.own.located(name, at.file)
             if own:
                 yield from self._with_packages(own)

@@ -27,10 +27,7 @@ _HARMLESS = {"obj", "prog_name", "auto_envvar_prefix"}
 def needs_a_command(project: Project, relative: str, name: str) -> bool:
     """Whether calling `name` of the Python file `relative` certainly only prints the usage: it is a
     group, or a function that calls one."""
-    try:
-        parsed = project.own.parsed(relative)
-    except RecursionError:
-        return False
+    parsed = project.own.parsed(relative)
     return parsed is not None and name in set(_names(parsed))
 
 

@@ -220,10 +220,7 @@ class Follower:
         return self._files[relative]
 
     def _read(self, relative: str) -> _File | None:
-        try:
-            parsed = self.own.parsed(relative)
-        except RecursionError:
-            return None
+        parsed = self.own.parsed(relative)
         if parsed is None:
             return None
         statements = list(module_level(parsed.tree.body, imported=True))
@@ -236,7 +233,7 @@ class Follower:
             {},
             {s.name: s for s in statements if isinstance(s, ast.ClassDef)},
         )
-        for node in walk(parsed.tree):
+        for node in parsed.nodes:
             if isinstance(node, Function):
                 found.definitions.setdefault(node.name, []).append(node)
         return found

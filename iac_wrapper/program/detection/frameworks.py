@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.options import Run
 from iac_wrapper.program.detection.origins import Origins
-from iac_wrapper.program.detection.syntax import Function, walk
+from iac_wrapper.program.detection.syntax import Function
 
 Where = Literal["tool", "object", "itself"]
 """What runs: a tool of the framework with a file, a server with an object, or a file by itself."""
@@ -82,13 +82,13 @@ class Mark:
     name: str = ""
 
 
-def marks(tree: ast.Module, origins: Origins) -> tuple[Mark, ...]:
+def marks(nodes: Iterable[ast.AST], origins: Origins) -> tuple[Mark, ...]:
     """What the file holds of frameworks that have a tool, each once."""
     packages = origins.packages()
     rows = [row for row in FRAMEWORKS if row.imports in packages]
     if not rows:
         return ()
-    used = list(_used(tree, origins))
+    used = list(_used(nodes, origins))
     found = (
         Mark(row, name if row.is_named else "")
         for row in rows
@@ -98,9 +98,9 @@ def marks(tree: ast.Module, origins: Origins) -> tuple[Mark, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _used(tree: ast.Module, origins: Origins) -> Iterator[tuple[str, str]]:
+def _used(nodes: Iterable[ast.AST], origins: Origins) -> Iterator[tuple[str, str]]:
     """Dotted names that are called, decorate or are derived from, and what they mark."""
-    for node in walk(tree):
+    for node in nodes:
         match node:
             case ast.Call(func=function):
                 yield origins.dotted(function), ""

@@ -24,9 +24,13 @@ def imported_files(project: Project, relative: str) -> frozenset[str]:
     return project.imported[relative]
 
 
+def _imports(project: Project, relative: str) -> frozenset[str]:
+    parsed = project.own.parsed(relative)
+    return parsed.imports if parsed else frozenset()
+
+
 def _imported_files(project: Project, relative: str) -> frozenset[str]:
-    source = project.source(relative)
-    found = {project.own.located(name, relative)[0] for name in source.imports} if source else set()
+    found = {project.own.located(name, relative)[0] for name in _imports(project, relative)}
     return frozenset(file for file in found if file and project.own.path(file)) - {relative}
 
 
@@ -35,10 +39,10 @@ def are_alone(project: Project, relative: str) -> bool:
     waiting, seen = [relative], {relative}
     while waiting:
         file = waiting.pop()
-        source = project.source(file) if project.own.path(file) else None
-        if source is None or source.fault or len(seen) > _MAX_FILES:
+        parsed = project.own.parsed(file)
+        if parsed is None or len(seen) > _MAX_FILES:
             return False
-        for name in source.imports:
+        for name in parsed.imports:
             own = project.own.located(name, file)[0]
             if not own and name.partition(".")[0] not in libraries.ALONE:
                 return False
@@ -57,8 +61,7 @@ def module_of(project: Project, relative: str) -> str | None:
     path = PurePosixPath(relative)
     if not path.parent.name:
         return None
-    source = project.source(relative)
-    imports = source.imports if source else frozenset()
+    imports = _imports(project, relative)
     is_packaged = project.own.path(f"{path.parent}/__init__.py") is not None
     is_relative = any(name.startswith(".") for name in imports)
     if uses_bare_names(project, relative):
@@ -108,8 +111,7 @@ def _has_bare_names(project: Project, folder: str, file: str) -> bool:
 
 def _bare_names(project: Project, folder: str, file: str) -> Iterator[str]:
     """Imports of `file` that are found in `folder`, and not from the root."""
-    source = project.source(file)
-    for name in source.imports if source else ():
+    for name in _imports(project, file):
         parts = name.split(".")
         if not parts[0] or parts[0] in sys.stdlib_module_names or _is_installed(project, parts[0]):
             continue

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from iac_wrapper.program.detection import libraries
-from iac_wrapper.program.detection.syntax import Function, walk
+from iac_wrapper.program.detection.syntax import Function
 
 OWN = "?"
 """The first part of a dotted name that comes from the repository itself or from nowhere we see."""
@@ -22,27 +21,24 @@ OWN_FILE = f"{OWN}/"
 """How a dotted name begins that is imported from a file of the repository; the rest is as it is
 written there, with the dots of a relative import."""
 
-Used = tuple[ast.Call | ast.Name | ast.Attribute, str]
-
 
 class Origins:
     """Dotted names of expressions: ``flask.Flask().run`` for ``app.run``.
 
     Args:
-        tree: the file.
+        nodes: everything in the file, as `walk` has it.
         local: top-level modules of the repository: what is imported from them is its own.
     """
 
-    def __init__(self, tree: ast.Module, local: frozenset[str]) -> None:
+    def __init__(self, nodes: Iterable[ast.AST], local: frozenset[str]) -> None:
         self._local = local
         self._imports: dict[str, str] = {}
         self._values: dict[str, ast.expr] = {}
         self._classes: dict[str, ast.ClassDef] = {}
         self._all_of: set[str] = set()
-        self._used: dict[ast.AST, list[Used]] = {}
         self.functions: dict[str, list[list[ast.stmt]]] = {}
         self.registered: dict[str, list[list[ast.stmt]]] = {}
-        for node in walk(tree):
+        for node in nodes:
             self._collect(node)
 
     def dotted(self, node: ast.expr, _seen: frozenset[str] = frozenset()) -> str:
@@ -60,33 +56,6 @@ class Origins:
             case ast.Await(value=value):
                 return self.dotted(value, _seen)
         return OWN
-
-    def used(self, node: ast.AST) -> list[Used]:
-        """Calls, names and attributes in an expression that may lead to a server or a worker, each
-        with its dotted name, a call with that of what is called; read once."""
-        if node not in self._used:
-            self._used[node] = list(self._leading(node))
-        return self._used[node]
-
-    def _leading(self, node: ast.AST) -> Iterator[Used]:
-        for part in walk(node):
-            if isinstance(part, ast.Call):
-                dotted = self.dotted(part.func)
-                is_run = isinstance(part.func, ast.Attribute) and part.func.attr == "run"
-                is_run = is_run or dotted.endswith((".run", ".run_async"))
-                if is_run or libraries.starts_a_process(dotted):
-                    yield part, dotted
-            elif isinstance(part, ast.Name | ast.Attribute):
-                dotted = self.dotted(part)
-                last = part.id if isinstance(part, ast.Name) else part.attr
-                is_own = last in self.functions or last in self.registered
-                if (
-                    is_own
-                    or dotted.startswith(OWN_FILE)
-                    or libraries.serves(dotted)
-                    or libraries.works(dotted)
-                ):
-                    yield part, dotted
 
     def value(self, name: str) -> ast.expr | None:
         """What a name was bound to first."""
@@ -164,11 +133,11 @@ def imported_names(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str
             yield alias.asname or alias.name, f"{module}{joint}{alias.name}"
 
 
-def imported_modules(tree: ast.Module) -> frozenset[str]:
-    """Everything that the file imports, wherever in it: dotted, with the dots of a relative import;
-    a name that is taken from a module is the last part."""
+def imported_modules(nodes: Iterable[ast.AST]) -> frozenset[str]:
+    """Everything that these nodes of a file import: dotted, with the dots of a relative import; a
+    name that is taken from a module is the last part."""
     found = set()
-    for node in walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

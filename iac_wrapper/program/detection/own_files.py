@@ -4,34 +4,54 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from iac_wrapper.program.detection.origins import OWN_FILE, Origins
+from iac_wrapper.program.detection.origins import OWN_FILE, Origins, imported_modules
+from iac_wrapper.program.detection.steps import StepReader
+from iac_wrapper.program.detection.syntax import walk
 from iac_wrapper.program.python_project import inside
 
-MAX_BYTES = 500_000
-"""Larger files are generated."""
+MAX_BYTES = 1_000_000
+"""Larger files are generated; parsing one costs about a second a megabyte."""
 
 
 @dataclass(frozen=True)
 class ParsedFile:
-    """A file that Python can read: its tree, and where its names come from."""
+    """A file that Python can read: its tree, all that is in it (`walk`), where its names come from,
+    and what its statements lead to."""
 
+    stem: str
     tree: ast.Module
+    nodes: list[ast.AST]
     origins: Origins
+    reader: StepReader
+
+    @cached_property
+    def imports(self) -> frozenset[str]:
+        """What it imports, wherever in it, as `imported_modules` has it."""
+        return imported_modules(self.nodes)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a file cannot be read, and in which line if that is known."""
+
+    text: str
+    line: int | None = None
 
 
 @dataclass(frozen=True)
 class OwnFiles:
-    """Those of the checkout `root`, whose top-level modules are `local`; each file is parsed,
-    and each name and each folder looked up, once."""
+    """Those of the checkout `root`; each file is parsed, and each name and each folder looked up,
+    once."""
 
     root: Path
-    local: frozenset[str]
-    _parsed: dict[str, ParsedFile | None] = field(default_factory=dict)
+    _read: dict[str, ParsedFile | Fault | None] = field(default_factory=dict)
     _places: dict[tuple[str, str], tuple[str, list[str]]] = field(default_factory=dict)
     _paths: dict[str, Path | None] = field(default_factory=dict)
     _names: dict[str, frozenset[str]] = field(default_factory=dict)
+    _modules: dict[Path, frozenset[str]] = field(default_factory=dict)
 
     def path(self, relative: str) -> Path | None:
         """What `inside` says of the file `relative`."""
@@ -47,14 +67,16 @@ class OwnFiles:
         return self._names[folder]
 
     def parsed(self, relative: str) -> ParsedFile | None:
-        """The file `relative`; None if there is none, or Python cannot read it.
+        """The file `relative`; None if there is none, or Python cannot read it."""
+        found = self.read(relative)
+        return None if isinstance(found, Fault) else found
 
-        Raises:
-            RecursionError: it is nested too deeply.
-        """
-        if relative not in self._parsed:
-            self._parsed[relative] = self._parse(relative) if relative else None
-        return self._parsed[relative]
+    def read(self, relative: str) -> ParsedFile | Fault | None:
+        """The same, or why Python cannot read it."""
+        if relative not in self._read:
+            path = self.path(relative) if relative else None
+            self._read[relative] = self._parse(path) if path else None
+        return self._read[relative]
 
     def located(self, dotted: str, by: str) -> tuple[str, list[str]]:
         """The file that a name of `OWN_FILE` in the file `by` is from, and its name there."""
@@ -94,16 +116,28 @@ class OwnFiles:
             return f"{folder}/__init__.py", parts
         return found, rest
 
-    def _parse(self, relative: str) -> ParsedFile | None:
-        path = self.path(relative)
-        if path is None or path.stat().st_size > MAX_BYTES:
-            return None
+    @cached_property
+    def _top(self) -> frozenset[str]:
+        """Names of the top-level modules, those below ``src`` included."""
+        return self._beside(self.root) | self._beside(self.root / "src")
+
+    def _beside(self, folder: Path) -> frozenset[str]:
+        if folder not in self._modules:
+            self._modules[folder] = _modules(folder)
+        return self._modules[folder]
+
+    def _parse(self, path: Path) -> ParsedFile | Fault:
+        if path.stat().st_size > MAX_BYTES:
+            return Fault(f"larger than {MAX_BYTES} bytes")
         try:
             tree = ast.parse(path.read_bytes(), filename=path.name)
-        except (SyntaxError, ValueError, MemoryError):
-            return None
-        beside = frozenset(p.stem for p in path.parent.iterdir()) - {path.stem}
-        return ParsedFile(tree, Origins(tree, self.local | beside))
+        except SyntaxError as error:
+            return Fault(error.msg, error.lineno)
+        except (ValueError, RecursionError, MemoryError) as error:
+            return Fault(str(error) or type(error).__name__)
+        nodes = walk(tree)
+        origins = Origins(nodes, self._top | (self._beside(path.parent) - {path.stem}))
+        return ParsedFile(path.stem, tree, nodes, origins, StepReader(origins))
 
 
 def _names(folder: Path) -> frozenset[str]:
@@ -111,6 +145,12 @@ def _names(folder: Path) -> frozenset[str]:
         return frozenset(path.name for path in folder.iterdir())
     except (OSError, ValueError):  # no folder, or words that are no path
         return frozenset()
+
+
+def _modules(folder: Path) -> frozenset[str]:
+    """Names of what can be imported where `folder` is on the path."""
+    paths = folder.iterdir() if folder.is_dir() else ()
+    return frozenset(path.stem for path in paths if path.suffix == ".py" or path.is_dir())
 
 
 def module_name(relative: str) -> str:

@@ -73,13 +73,6 @@ class Project:
         """How the packages among those begin: ``telegram`` of python-telegram-bot."""
         return frozenset(name.removeprefix("python-").split("-")[0] for name in self.declared)
 
-    @cached_property
-    def local(self) -> frozenset[str]:
-        """Names of its top-level modules, those below ``src`` and beside them included."""
-        places = [self.root, self.root / "src"]
-        paths = [path for place in places if place.is_dir() for path in place.iterdir()]
-        return frozenset(path.stem for path in paths if path.suffix == ".py" or path.is_dir())
-
     def files_with(
         self, words: re.Pattern[bytes], names: re.Pattern[bytes] | None = None
     ) -> list[str]:
@@ -120,7 +113,7 @@ class Project:
     @cached_property
     def own(self) -> OwnFiles:
         """What its files hold, and which of them a name is from."""
-        return OwnFiles(self.root, self.local)
+        return OwnFiles(self.root)
 
     @cached_property
     def reached(self) -> dict[tuple[str, str, str | None], Run | None]:
@@ -148,11 +141,10 @@ class Project:
         return {}
 
     def _source(self, relative: str) -> PythonSource | None:
-        path = self.own.path(relative)
-        if path is None:
+        file = self.own.read(relative)
+        if file is None:
             return None
-        beside = frozenset(p.stem for p in path.parent.glob("*.py")) - {path.stem}
-        found = python_source.read_source(path, self.local | beside)
+        found = python_source.read_source(file)
         if any(app.kind != "unknown" for app in found.web_apps) or not found.may_follow:
             apps = (self._follower.outermost(relative, app) for app in found.web_apps)
             return replace(found, web_apps=() if self.laid_out_by(relative, found) else (*apps,))

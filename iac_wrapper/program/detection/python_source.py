@@ -5,12 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
 
 from iac_wrapper.model.options import Run
 from iac_wrapper.program.detection.frameworks import Mark, marks
-from iac_wrapper.program.detection.origins import OWN, Origins, imported_modules
+from iac_wrapper.program.detection.origins import OWN
+from iac_wrapper.program.detection.own_files import Fault, ParsedFile
 from iac_wrapper.program.detection.serving import Serving, functions_that_run
 from iac_wrapper.program.detection.syntax import (
     Definition,
@@ -34,9 +33,6 @@ from iac_wrapper.program.detection.web_objects import (
     WebApp,
     web_objects,
 )
-
-_MAX_BYTES = 1_000_000
-"""Larger files are generated; parsing one costs about a second a megabyte."""
 
 
 @dataclass(frozen=True)
@@ -78,38 +74,21 @@ class PythonSource:
     fault_line: int | None = None
 
 
-def read_source(path: Path, local: frozenset[str] = frozenset()) -> PythonSource:
-    """Parse `path`; a file that does not parse gives a source with a `fault`.
-
-    Args:
-        path: the file.
-        local: top-level modules of its repository.
-    """
-    status = path.stat()
-    if status.st_size > _MAX_BYTES:
-        return PythonSource(fault=f"larger than {_MAX_BYTES} bytes")
-    return _read(path, local, status.st_mtime_ns, status.st_size)
-
-
-@lru_cache(maxsize=2048)
-def _read(path: Path, local: frozenset[str], changed: int, size: int) -> PythonSource:
-    del changed, size  # they make another key of a file that was written anew
+def read_source(file: ParsedFile | Fault) -> PythonSource:
+    """What the file does; one that cannot be read gives a source with a `fault`."""
+    if isinstance(file, Fault):
+        return PythonSource(fault=file.text, fault_line=file.line)
     try:
-        tree = ast.parse(path.read_bytes(), filename=path.name)
-        return _SourceReader(tree, Origins(tree, local), path.stem).source()
-    except SyntaxError as error:
-        return PythonSource(fault=error.msg, fault_line=error.lineno)
-    except (ValueError, RecursionError, MemoryError) as error:
-        return PythonSource(fault=str(error) or type(error).__name__)
+        return _SourceReader(file).source()
+    except RecursionError as error:
+        return PythonSource(fault=str(error))
 
 
 @dataclass
 class _SourceReader:
     """One pass over the module level, then the questions."""
 
-    tree: ast.Module
-    origins: Origins
-    stem: str
+    file: ParsedFile
     definitions: dict[str, Definition] = field(default_factory=dict)
     assigned: dict[str, ast.expr | None] = field(default_factory=dict)
     imported: dict[str, str] = field(default_factory=dict)
@@ -118,21 +97,22 @@ class _SourceReader:
 
     def source(self) -> PythonSource:
         """Collect, then answer."""
-        statements = list(module_level(self.tree.body))
-        for statement in module_level(self.tree.body, imported=True):
+        body = self.file.tree.body
+        statements = list(module_level(body))
+        for statement in module_level(body, imported=True):
             self._collect(statement)
         used = self._used()
         guards = [node for node in self.guards if not only_passes(node.body)]
         main_missing = not guards and "main" not in used and self._callable_main()
-        mounted = set(mounted_names(self.tree))
-        serving = Serving(self.origins)
-        unguarded = [node for node in self.tree.body if node not in self.guards]
+        mounted = set(mounted_names(self.file.nodes))
+        serving = Serving(self.file.reader)
+        imported = Serving(self.file.reader, imported=True)
         web_apps = web_objects(
-            self.origins,
+            self.file.origins,
             assigned={name: v for name, v in self.assigned.items() if name not in mounted},
             imported=self.imported,
             definitions=self.definitions,
-            stem=self.stem,
+            stem=self.file.stem,
         )
         return PythonSource(
             names=frozenset({*self.definitions, *self.assigned, *self.imported}),
@@ -141,16 +121,16 @@ class _SourceReader:
             acts=bool(guards) or self._acts(statements, used),
             defines_main=isinstance(self.definitions.get("main"), Function),
             calls_main_missing=main_missing,
-            run=serving.run(self.tree.body),
-            functions=dict(functions_that_run(serving, self.tree.body)),
-            may_serve=serving.may_serve(self.tree.body),
-            serves_on_import=serving.may_serve(unguarded),
+            run=serving.run(body),
+            functions=dict(functions_that_run(serving, body)),
+            may_serve=serving.may_serve(body),
+            serves_on_import=imported.may_serve(body),
             web_apps=web_apps,
             may_follow=self._may_follow(),
-            marks=marks(self.tree, self.origins),
-            own_imports=self.origins.own_imports(),
+            marks=marks(self.file.nodes, self.file.origins),
+            own_imports=self.file.origins.own_imports(),
             objects=frozenset({*self.assigned, *self.imported}),
-            imports=imported_modules(self.tree),
+            imports=self.file.imports,
             open_ended=self.open_ended,
             prepares=preparation(guards, {app.name for app in web_apps}),
         )
@@ -177,13 +157,13 @@ class _SourceReader:
     def _may_follow(self) -> bool:
         usual = {*self.assigned, *self.imported} & {*WELL_KNOWN, DASH_SERVER}
         values = filter(None, self.assigned.values())
-        own = any(self.origins.dotted(value).startswith(OWN) for value in values)
+        own = any(self.file.origins.dotted(value).startswith(OWN) for value in values)
         return bool(usual) or own or bool(self.definitions.keys() & set(FACTORIES))
 
     def _used(self) -> set[str]:
         """Names and attributes that running the file would touch, through local functions too."""
         used: set[str] = set()
-        waiting = [name for s in self.tree.body for name in mentions(s)]
+        waiting = [name for s in self.file.tree.body for name in mentions(s)]
         while waiting:
             name = waiting.pop()
             if name in used:

@@ -105,7 +105,7 @@ class _Reach:
         if parsed is None:
             return None
         own = _From(self, relative)
-        serving = Serving(parsed.origins, own, imported=imported, alone=self.alone)
+        serving = Serving(parsed.reader, own, imported=imported, alone=self.alone)
         return _File(relative, parsed.tree.body, serving)
 
     def once(self, key: tuple[str, str, bool], ask: Callable[[], set[Run]]) -> set[Run]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Definition = Function | ast.ClassDef
@@ -142,9 +142,9 @@ def target_names(targets: list[ast.expr]) -> Iterator[str]:
             yield from target_names(target.elts)
 
 
-def mounted_names(tree: ast.Module) -> Iterator[str]:
+def mounted_names(nodes: Iterable[ast.AST]) -> Iterator[str]:
     """Names that are made a part of something else: ``x`` of ``app.mount("/x", x)``."""
-    for node in walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Call) and last_name(node) in {"mount", "Mount", "add_subapp"}:
             values = [*node.args, *(keyword.value for keyword in node.keywords)]
             yield from (value.id for value in values if isinstance(value, ast.Name))

@@ -88,10 +88,7 @@ class _Talk:
         path = inside(self.project.root, relative) if relative else None
         if path is None or path.stat().st_size > _MAX_BYTES:
             return None
-        try:
-            parsed = self.project.own.parsed(relative)
-        except RecursionError:
-            return None
+        parsed = self.project.own.parsed(relative)
         if parsed is None:
             return None
         functions = {n.name: n for n in parsed.tree.body if isinstance(n, Function)}
