@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Definition = Function | ast.ClassDef
 
 
 def walk(root: ast.AST) -> list[ast.AST]:
-    """What `ast.walk` gives and in its order, without contexts (`ast.Load`), in a third of the
+    """What `ast.walk` gives and in its order, without contexts (`ast.Load`), in half the
     time."""
     found = [root]
     for node in found:
-        for value in vars(node).values():
-            if isinstance(value, list):
+        for name in _fields(type(node)):
+            value = getattr(node, name, None)
+            if type(value) is list:
                 found += [each for each in value if isinstance(each, ast.AST)]
-            elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context):
+            elif isinstance(value, ast.AST):
                 found.append(value)
     return found
+
+
+@lru_cache(maxsize=256)
+def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
+    """Those of a kind of node that may hold others."""
+    return tuple(name for name in kind._fields if name not in {"attr", "ctx", "id", "kind"})
 
 
 def module_level(body: list[ast.stmt], *, imported: bool = False) -> Iterator[ast.stmt]:
