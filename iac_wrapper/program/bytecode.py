@@ -6,6 +6,7 @@ after a change of code.
 
 from __future__ import annotations
 
+import marshal
 import os
 import sys
 from collections.abc import Iterator
@@ -15,12 +16,17 @@ from pathlib import Path
 from iac_wrapper.adapters import process
 from iac_wrapper.adapters.process import Command
 from iac_wrapper.files.public_tree import DIRECTORY, PLAIN
+from iac_wrapper.program import bytecode_process
 
 _HOME = "/app"
 """Where the source is in an image: tracebacks name it."""
 
 PYTHON = ".".join(map(str, sys.version_info[:2])) if sys.implementation.name == "cpython" else ""
 """The version whose bytecode is made here: the same for all patch releases."""
+
+_SAME = {"PYTHONHASHSEED": "0"}
+_UNCHECKED = b"\1\0\0\0"
+"""How bytecode says that it is never held against its source (PEP 552)."""
 
 
 def compile_source(folder: Path, before: Path | None = None) -> None:
@@ -33,53 +39,58 @@ def compile_source(folder: Path, before: Path | None = None) -> None:
         folder: a source.
         before: an earlier one with its bytecode, which is taken where a module is the same.
     """
-    waiting = [path for path in _modules(folder) if not _take(path, folder, before)]
+    waiting = list(_different(folder, before))
     if waiting:
-        names = "".join(f"{path}\n" for path in waiting)
-        # compileall reads a list by lines; a name that holds one is found in the folder.
-        what = ("-i", "-") if all(str(path).isprintable() for path in waiting) else (str(folder),)
-        how = ("-qq", "--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", _HOME)
-        argv = (sys.executable, "-I", "-S", "-m", "compileall", *how, *what)
-        process.run(Command(argv, env=_SAME, stdin=names))
-    for cache in folder.rglob("__pycache__"):
-        if cache.is_dir() and not cache.is_symlink():
-            cache.chmod(DIRECTORY)
-            for path in cache.glob("*.pyc"):
-                path.chmod(PLAIN)
+        argv = (sys.executable, "-I", "-S", bytecode_process.__file__)
+        process.run(Command(argv, env=_SAME, stdin=marshal.dumps(waiting).hex()))
 
 
-def _modules(folder: Path) -> Iterator[Path]:
-    """The files that compileall would take."""
+def _different(folder: Path, before: Path | None) -> Iterator[tuple[bytes, bytes, str, bytes]]:
+    """What is left to do for `bytecode_process`, after all that could be taken from `before`."""
     for here, directories, names in os.walk(folder):
-        directories[:] = [name for name in directories if name != "__pycache__"]
-        yield from (Path(here, name) for name in names if name.endswith(".py"))
+        if "__pycache__" in directories:
+            directories.remove("__pycache__")
+        cache = Path(here, "__pycache__")
+        if cache.is_symlink():
+            continue
+        relative = os.path.relpath(here, folder)
+        old = before and _same_place(before, relative)
+        for name in names:
+            if name.endswith(".py"):
+                path = Path(here, name)
+                made = cache / Path(cache_from_source(name)).name
+                try:
+                    source = path.read_bytes()
+                except OSError:  # a link to nowhere
+                    continue
+                header = MAGIC_NUMBER + _UNCHECKED + source_hash(source)
+                is_link = path.is_symlink() or made.is_symlink()
+                if not is_link and old and _take(old / name, source, header, made):
+                    continue
+                if not made.is_symlink():
+                    shown = os.path.normpath(f"{_HOME}/{relative}/{name}")
+                    yield os.fsencode(path), os.fsencode(made), shown, header
 
 
-def _take(module: Path, folder: Path, before: Path | None) -> bool:
-    """Whether the bytecode of the same module at the same place was there to be copied."""
-    if before is None or module.is_symlink():
-        return False
-    relative = module.relative_to(folder)
-    old = before / relative
-    made = Path(cache_from_source(str(old)))
+def _same_place(before: Path, relative: str) -> Path | None:
+    """The folder `relative` of `before`, None if it is elsewhere: its place is in the bytecode."""
+    folder = before / relative
+    return folder if folder.resolve() == before.resolve() / relative else None
+
+
+def _take(old: Path, source: bytes, header: bytes, target: Path) -> bool:
+    """Whether `old` is the same module, and its bytecode was there to be copied to `target`."""
     try:
-        source = module.read_bytes()
-        is_same = old.resolve() == before.resolve() / relative  # its place is in the bytecode
-        if not is_same or old.read_bytes() != source:
+        if old.is_symlink() or old.read_bytes() != source:
             return False
-        code = made.read_bytes()
-        if code[:16] != MAGIC_NUMBER + _UNCHECKED + source_hash(source):
+        code = (old.parent / target.parent.name / target.name).read_bytes()
+        if code[: len(header)] != header:
             return False  # the repository's own
-        target = module.parent / made.parent.name / made.name
-        if target.is_symlink() or target.parent.is_symlink():
-            return False  # the compiler writes through none
-        target.parent.mkdir(exist_ok=True)
+        if not target.parent.is_dir():
+            target.parent.mkdir()
+            target.parent.chmod(DIRECTORY)
         target.write_bytes(code)
+        target.chmod(PLAIN)
     except OSError:  # it does not compile, or another deploy has just removed it
         return False
     return True
-
-
-_SAME = {"PYTHONHASHSEED": "0"}
-_UNCHECKED = b"\1\0\0\0"
-"""How bytecode says that it is never held against its source (PEP 552)."""

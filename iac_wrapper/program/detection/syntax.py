@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Definition = Function | ast.ClassDef
+
+
+class _Holding(dict[type[ast.AST], tuple[str, ...]]):
+    """The fields of each kind of node that may hold others."""
+
+    def __missing__(self, kind: type[ast.AST]) -> tuple[str, ...]:
+        leaves = {"attr", "ctx", "id", "kind"}
+        self[kind] = tuple(name for name in kind._fields if name not in leaves)
+        return self[kind]
+
+
+_HOLDING = _Holding()
 
 
 def walk(root: ast.AST) -> list[ast.AST]:
@@ -15,19 +26,13 @@ def walk(root: ast.AST) -> list[ast.AST]:
     time."""
     found = [root]
     for node in found:
-        for name in _fields(type(node)):
+        for name in _HOLDING[type(node)]:
             value = getattr(node, name, None)
             if type(value) is list:
                 found += [each for each in value if isinstance(each, ast.AST)]
             elif isinstance(value, ast.AST):
                 found.append(value)
     return found
-
-
-@lru_cache(maxsize=256)
-def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
-    """Those of a kind of node that may hold others."""
-    return tuple(name for name in kind._fields if name not in {"attr", "ctx", "id", "kind"})
 
 
 def module_level(body: list[ast.stmt], *, imported: bool = False) -> Iterator[ast.stmt]:
