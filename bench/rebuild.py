@@ -22,7 +22,7 @@ from iac_wrapper.files import host, machine_home
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.app import AppSpec, Checkout
 from iac_wrapper.model.slug import Slug
-from iac_wrapper.program import build_context
+from iac_wrapper.program import build_context, context_folder
 from iac_wrapper.program.detection import detect
 from iac_wrapper.program.index_settings import write_build_secrets
 from iac_wrapper.settings import Settings
@@ -55,15 +55,17 @@ def _compare(found: host.Host, project: str, folder: Path, made: set[str]) -> No
         (source / "main.py").write_text(f"import idna\nprint('ready', {number})\n")
         begin = time.monotonic()
         spec = AppSpec("app", Slug("./x", "path", "./x"))
+        detected = detect(source)
         build = build_context.describe(
             Checkout(spec, source, f"sha256:{number}", None, "local"),
-            detect(source).entrypoint,
+            detected.entrypoint,
             host=found,
             layout=Layout(folder),
             settings=Settings(),
             project=project,
+            code=detected.project,
         )
-        context = build_context.write(build)
+        context = context_folder.write(build)
         prepared = time.monotonic()
         _build(found.docker, build.image, context, folder / "secrets")
         built = time.monotonic()

@@ -64,6 +64,7 @@ def plan_app(  # noqa: PLR0913 - one app and the things that decide how it is bu
             layout=layout,
             settings=settings,
             project=project,
+            code=detected.project,
             pythons=pythons,
         )
     except IacError as error:

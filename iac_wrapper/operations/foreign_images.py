@@ -20,7 +20,7 @@ from iac_wrapper.model.image_reference import is_pinned, repository
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations.image_builds import build_images
 from iac_wrapper.operations.workspace import Workspace
-from iac_wrapper.program import build_context
+from iac_wrapper.program import context_folder
 from iac_wrapper.program.index_settings import write_build_secrets
 from iac_wrapper.program.own_dockerfile import DockerfileBuild, describe
 
@@ -279,7 +279,7 @@ def _build(workspace: Workspace, checkout: Checkout, build: DockerfileBuild) -> 
         workspace.settings.environment,
         ca_bundle=workspace.settings.ca_bundle,
     )
-    build_context.write(build)
+    context_folder.write(build)
     workspace.progress(f"{name}: building {build.image} by its {build.dockerfile}")
     block = build.block(workspace.project, name, checkout.tree, layout.build_secrets)
     try:

@@ -34,7 +34,7 @@ from iac_wrapper.operations.network import (
 )
 from iac_wrapper.operations.process_apps import process_app, wanted_run
 from iac_wrapper.operations.workspace import Workspace
-from iac_wrapper.program import build_context
+from iac_wrapper.program import build_context, context_folder
 from iac_wrapper.program.index_settings import write_build_secrets
 from iac_wrapper.program.own_dockerfile import DockerfileBuild
 from iac_wrapper.sources.resolve import resolve
@@ -138,7 +138,7 @@ def materialize(workspace: Workspace, found: ProjectFacts) -> None:
     )
     _link_terraform(workspace)
     with ThreadPoolExecutor() as pool:
-        list(pool.map(build_context.write, found.builds.values()))
+        list(pool.map(context_folder.write, found.builds.values()))
     foreign_images.ensure_named(workspace, found.lock.apps)
     images.note_use(workspace, found.lock)
     ensure_certificates(workspace, found.lock)

@@ -1,24 +1,19 @@
-"""From a checkout to something Docker can build: an image name and a directory.
+"""From a checkout to something Docker can build: an image name, and what its directory will hold.
 
-`describe` only reads; `write` puts the directory there once. The tag is a hash of everything that
-goes into the image, so equal inputs give an equal tag and a tag that exists needs no build.
+Only reads; `context_folder` writes. The tag is a hash of everything that goes into the image, so
+equal inputs give an equal tag and a tag that exists needs no build.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-import shutil
-import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from iac_wrapper.errors import SourceError
 from iac_wrapper.files.host import Host, PythonBase
 from iac_wrapper.files.layout import Layout
-from iac_wrapper.files.public_tree import DIRECTORY, PLAIN
 from iac_wrapper.model.app import DEFAULT_PORT, Checkout
 from iac_wrapper.model.base_url import without_credentials
 from iac_wrapper.model.entrypoint import Entrypoint
@@ -29,12 +24,7 @@ from iac_wrapper.program.dependency_plan import Beside
 from iac_wrapper.program.detection import django, surroundings
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.dockerfile import APT, DockerfileProps, render
-from iac_wrapper.program.own_dockerfile import DockerfileBuild
-from iac_wrapper.program.private_requirements import (
-    FOLDER,
-    private_repositories,
-    write_repositories,
-)
+from iac_wrapper.program.private_requirements import private_repositories
 from iac_wrapper.program.python_version import PythonChoice, choose_python
 from iac_wrapper.program.pythons import OnlyThose, Pythons
 from iac_wrapper.program.setuptools_seed import setuptools_seed
@@ -42,16 +32,11 @@ from iac_wrapper.program.system_packages import SystemPackages, find_system_pack
 from iac_wrapper.program.vcs_version import VcsVersion, vcs_version
 from iac_wrapper.settings import Settings
 from iac_wrapper.sources.description import describe as describe_commit
-from iac_wrapper.sources.source_copy import copy_source
-from iac_wrapper.sources.tree import tree_hash
-
-KEPT_CONTEXTS = 3
-"""Contexts of a service that stay: the current one, and two to go back to."""
 
 
 @dataclass(frozen=True)
 class AppBuild:
-    """An image to be: facts for the lock, and what `write` needs.
+    """An image to be: facts for the lock, and what `context_folder.write` needs.
 
     `image` is ``iac/<project>-<service>:<12 hex>``; `base` the reference of the runtime base, whose
     tag is a hash of its content (its image id has the time of its build in it, and differs between
@@ -87,6 +72,7 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
     layout: Layout,
     settings: Settings,
     project: str,
+    code: Project | None = None,
     pythons: Pythons | None = None,
 ) -> AppBuild:
     """What building `checkout` would mean. Reads the checkout; writes nothing.
@@ -98,6 +84,7 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         layout: the project folder's paths.
         settings: of the project folder.
         project: its name.
+        code: what detection has read of the checkout; None: it is read here.
         pythons: makes the base of a Python that `host` has none for; None: nobody does.
 
     Raises:
@@ -106,11 +93,13 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         CommandError: a base image cannot be made.
     """
     pythons = pythons or OnlyThose(host.bases)
+    code = code or Project(checkout.path)
     dependencies = find_dependencies(
         checkout.path,
         entrypoint,
         asked=checkout.spec.options.dependencies,
         source=checkout.source,
+        code=code,
     )
     chosen = _python(checkout, entrypoint, settings, pythons)
     python = chosen.version if chosen else None
@@ -131,6 +120,8 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         variables=version.variables,
         pkg_info=version.pkg_info,
         seed=setuptools_seed(checkout.path, python) if python else None,
+        static_files=django.static_files(code) if chosen else None,
+        links=surroundings.links(code) if chosen else (),
     )
     static = props.static_files
     files = {f"deps/{name}": text for name, text in dependencies.written.items()}
@@ -177,7 +168,6 @@ def _props(
     dependencies: Dependencies,
     python: PythonChoice | None,
 ) -> DockerfileProps:
-    project = Project(checkout.path)
     return DockerfileProps(
         runtime_image=base.runtime_image,
         entrypoint=entrypoint,
@@ -191,8 +181,6 @@ def _props(
         around=dependencies.beside.folder if dependencies.beside else "",
         early_folder=dependencies.early_folder,
         requires=python.check if python else "",
-        static_files=django.static_files(project) if python else None,
-        links=surroundings.links(project) if python else (),
     )
 
 
@@ -212,97 +200,6 @@ def _made_from(
     version = f"python {python.version} ({python.reason}), " if python else ""
     fetched = f", fetched by this machine: {' '.join(repositories)}" if repositories else ""
     return f"{version}dependencies: {dependencies.reason}{system.words}{fetched}"
-
-
-def write(build: AppBuild | DockerfileBuild) -> Path:
-    """Put the context of `build` on disk, whole or not at all; one that is there is kept.
-
-    Returns:
-        The directory. Older contexts of the same service are removed, but for the latest few.
-
-    Raises:
-        SourceError: the source is no longer what was described, or a requirement cannot be fetched.
-    """
-    if build.context.is_dir():
-        build.context.touch()
-    else:
-        build.context.parent.mkdir(parents=True, exist_ok=True)
-        _write_new(build)
-    _prune(build.context)
-    return build.context
-
-
-def _write_new(build: AppBuild | DockerfileBuild) -> None:
-    parent = build.context.parent
-    with tempfile.TemporaryDirectory(prefix=".new-", dir=parent) as temporary:
-        draft = Path(temporary) / "context"
-        _copy_whole(build, draft)
-        if isinstance(build, AppBuild) and build.compiled:
-            before = next(iter(_others(build.context)), None)
-            bytecode.compile_source(draft / "app", before and before / "app")
-        if isinstance(build, AppBuild) and build.repositories:
-            write_repositories(build.repositories, draft / FOLDER)
-        for name, text in build.files.items():
-            _make_folders(draft, PurePosixPath(name).parent)
-            (draft / name).write_text(text, encoding="utf-8")
-            (draft / name).chmod(PLAIN)
-        try:
-            draft.rename(build.context)
-        except OSError:  # another deploy was faster; its context is the same by construction
-            if not build.context.is_dir():
-                raise
-
-
-def _copy_whole(build: AppBuild | DockerfileBuild, draft: Path) -> None:
-    """The source and what is beside it, as described: the tag promises it, and the cache that it
-    comes from may be removed at any time."""
-    beside = build.beside if isinstance(build, AppBuild) else None
-    try:
-        copy_source(build.source, draft / "app")
-        whole = tree_hash(draft / "app") == build.tree
-        if beside:
-            _copy_parts(beside, draft / "beside")
-            whole &= replace(beside, root=draft / "beside").digest == beside.digest
-    except FileNotFoundError:
-        whole = False
-    if not whole:
-        raise SourceError(
-            "the source was removed or changed while it was being copied",
-            found=str(build.source),
-            next_step="run the command again; it fetches the source anew",
-            retryable=True,
-        )
-
-
-def _copy_parts(beside: Beside, target: Path) -> None:
-    for part in beside.parts:
-        path = beside.root / part
-        _make_folders(target, PurePosixPath(part).parent)
-        if path.is_dir():
-            copy_source(path, target / part)
-        else:
-            shutil.copyfile(path, target / part)
-            (target / part).chmod(PLAIN)
-
-
-def _make_folders(root: Path, relative: PurePosixPath) -> None:
-    """Make `root` and the folders of `relative` in it, with one mode whatever the umask."""
-    for folder in (root, *(root / one for one in reversed((relative, *relative.parents)))):
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(DIRECTORY)
-
-
-def _prune(context: Path) -> None:
-    for old in _others(context)[KEPT_CONTEXTS - 1 :]:
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _others(context: Path) -> list[Path]:
-    """The other contexts of the same service, the one that was used last first."""
-    service = context.name.rpartition("-")[0]
-    mine = re.compile(re.escape(service) + "-[0-9a-f]{12}")
-    contexts = [p for p in context.parent.iterdir() if mine.fullmatch(p.name) and p != context]
-    return sorted(contexts, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
 def _python(

@@ -16,6 +16,7 @@ from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.conda import conda_file, not_installed
 from iac_wrapper.program.dependency_plan import Dependencies
 from iac_wrapper.program.dependency_project import Project
+from iac_wrapper.program.detection.project import Project as Code
 from iac_wrapper.program.inline_metadata import inline_dependencies
 from iac_wrapper.program.locked_dependencies import LOCKS, Reading, read_lock, uv_root
 from iac_wrapper.program.locks import pipfile, uv
@@ -36,7 +37,12 @@ _SETUP = ("setup.py", "setup.cfg")
 
 
 def find_dependencies(
-    root: Path, entrypoint: Entrypoint, *, asked: str | None = None, source: Path | None = None
+    root: Path,
+    entrypoint: Entrypoint,
+    *,
+    asked: str | None = None,
+    source: Path | None = None,
+    code: Code | None = None,
 ) -> Dependencies:
     """What the checkout `root` wants installed to run `entrypoint`.
 
@@ -45,12 +51,13 @@ def find_dependencies(
         entrypoint: its program.
         asked: what `dependencies:` says, such as ``poetry.lock`` or ``pyproject.toml[web]``.
         source: the whole source that `root` lies in, None if it is `root`.
+        code: what was read of its files already.
 
     Raises:
         SourceError: the project states its dependencies in a way that cannot be installed, or its
             lock is not of what it states.
     """
-    project = Project(root, read_pyproject(root), entrypoint, source or root, bool(asked))
+    project = Project(root, read_pyproject(root), entrypoint, source or root, bool(asked), code)
     found = _find(project, asked)
     read = {*found.files, *found.sources}
     usable = {*_locks(project), *requirements_of(root)}

@@ -15,6 +15,7 @@ from iac_wrapper.errors import SourceError
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program import toml
 from iac_wrapper.program.dependency_plan import Beside
+from iac_wrapper.program.detection.project import Project as Code
 from iac_wrapper.program.imported_packages import imported_packages
 from iac_wrapper.program.locks import poetry_project
 from iac_wrapper.program.locks.names import canonical
@@ -35,7 +36,8 @@ from iac_wrapper.program.setup_metadata import SetupMetadata, setup_metadata
 class Project:
     """`root` is the folder that is deployed, `source` the whole source that it lies in.
 
-    `is_asked`: a person has said what is to be installed, so that imports choose nothing.
+    `is_asked`: a person has said what is to be installed, so that imports choose nothing. `code` is
+    what was read of its files already.
     """
 
     root: Path
@@ -43,6 +45,7 @@ class Project:
     entrypoint: Entrypoint
     source: Path
     is_asked: bool = False
+    code: Code | None = None
 
     @property
     def folder(self) -> str:
@@ -113,7 +116,7 @@ class Project:
         always = {*select((), self.groups(), (), "").groups, *self.with_program()}
         there = [*base, *(name for one in offered if one.name in always for name in one.packages)]
         there += [name for lock in LOCKS for name in also_installed(self._lock(lock), there)]
-        imports = imported_packages(self.root, self.entrypoint)
+        imports = imported_packages(self.code or Code(self.root), self.entrypoint)
         rest = [one for one in offered if one.name not in always]
         return needed(imports, package_names(there), rest)
 

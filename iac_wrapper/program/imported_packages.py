@@ -11,7 +11,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection.origins import imported_modules
@@ -23,15 +23,15 @@ _MAX_FILES = 100
 """How many files are read, about a millisecond each."""
 
 
-def imported_packages(root: Path, entrypoint: Entrypoint) -> dict[str, str]:
+def imported_packages(project: Project, entrypoint: Entrypoint) -> dict[str, str]:
     """Dotted names that are imported (``google.cloud.storage.Client``), each with the file that
     does it; those of Python itself are left out.
 
     Args:
-        root: the checkout; only read.
+        project: the checkout.
         entrypoint: its program.
     """
-    walk = _Walk(Project(root))
+    walk = _Walk(project)
     for start in _starts(walk.project.own, entrypoint):
         walk.follow(start)
     return walk.found

@@ -17,7 +17,7 @@ from iac_wrapper.files import host, machine_home
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.app import AppSpec, Checkout
 from iac_wrapper.model.slug import Slug
-from iac_wrapper.program import build_context
+from iac_wrapper.program import build_context, context_folder
 from iac_wrapper.program.detection import detect
 from iac_wrapper.program.index_settings import write_build_secrets
 from iac_wrapper.settings import Settings
@@ -59,7 +59,7 @@ def build(tmp_path: Path) -> Iterator[Build]:
         files = dict(described.files)
         files["Dockerfile"] = files["Dockerfile"].replace("id=iac-uv", f"id={project}-{number}")
         context = tmp_path / f"context-{number}"
-        build_context.write(replace(described, files=files, context=context))
+        context_folder.write(replace(described, files=files, context=context))
         write_build_secrets(tmp_path / "build", os.environ)
         made.append(f"{described.image}-{number}")
         keys = [f"id={name},src={tmp_path}/build/{name}" for name in ("ca", "env")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -50,9 +50,11 @@ class Detection:
     """The program, and sentences on what the repository says and is not done.
 
     `folder` is the one of the checkout that is to be built, as if the slug named it; empty: all.
+    `project` is what was read of it.
     """
 
     entrypoint: Entrypoint
+    project: Project = field(repr=False, compare=False)
     notes: tuple[str, ...] = ()
     folder: str = ""
 
@@ -218,6 +220,7 @@ def _of_folder(project: Project, folder: Folder, where: str, slug: str) -> Detec
         return replace(
             found,
             entrypoint=started_in(root, folder.path, found.entrypoint),
+            project=project,
             notes=(*found.notes, note),
         )
     path = f"{folder.path}/{found.folder}".rstrip("/")
@@ -287,7 +290,7 @@ def _finished(
         chosen = replace(chosen, web_object=web_object(project))
     chosen = with_surroundings(project, replace(chosen, rejected=tuple(losers)))
     said = [*notes, *_supply(chosen), *kept_in_memory(chosen), *missing_settings(project)]
-    return Detection(chosen, tuple(said))
+    return Detection(chosen, project, tuple(said))
 
 
 def _supply(chosen: Entrypoint) -> Iterator[str]:

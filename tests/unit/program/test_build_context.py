@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,8 @@ from iac_wrapper.model.app import AppSpec, Checkout
 from iac_wrapper.model.options import Options
 from iac_wrapper.model.slug import Slug
 from iac_wrapper.program import bytecode
-from iac_wrapper.program.build_context import KEPT_CONTEXTS, AppBuild, describe, write
+from iac_wrapper.program.build_context import AppBuild, describe
+from iac_wrapper.program.context_folder import KEPT_CONTEXTS, write
 from iac_wrapper.program.detection import detect
 from iac_wrapper.settings import Settings
 from iac_wrapper.sources.tree import tree_hash
@@ -374,6 +377,26 @@ def test_bytecode_of_what_is_the_same_is_taken(tmp_path: Path) -> None:
     assert found.pop(str(taken.relative_to(before))).endswith(b"of before")
     assert {Path(name).name.partition(".")[0] for name in found} == {"same", "moved", "changed"}
     assert found.items() <= made.items()
+
+
+def test_bytecode_goes_through_no_link(tmp_path: Path) -> None:
+    """Neither to a file nor to a folder; the name of a module may be any."""
+    folder, outside = tmp_path / "shop", tmp_path / "outside"
+    for made in (folder / "linked", outside, folder / "__pycache__"):
+        made.mkdir(parents=True)
+    (folder / "linked" / "__pycache__").symlink_to(outside)
+    (folder / "linked" / "a.py").write_text("A = 1\n")
+    cached = folder / "__pycache__" / Path(cache_from_source("a.py")).name
+    cached.symlink_to(outside / "a.pyc")
+    for name in ("a.py", "two\nlines.py"):
+        (folder / name).write_text("A = 1\n")
+    (folder / "nowhere.py").symlink_to("gone.py")
+    bytecode.compile_source(folder)
+    assert list(outside.iterdir()) == []
+    names = {path.name.partition(".")[0] for path in folder.rglob("*.pyc") if path != cached}
+    assert names == {"two\nlines"}
+    code = marshal.loads(next(folder.rglob("two*.pyc")).read_bytes()[16:])  # noqa: S302 - made here
+    assert code.co_filename == "/app/two\nlines.py"
 
 
 def test_debian_packages(describe_it: Describe, source: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -175,3 +177,37 @@ def test_scripts_and_functions(tmp_path: Path) -> None:
     assert detect(root, entrypoint="http.server").run == "web"
     lone = detect(tree(tmp_path / "lone", {"main.py": code}))
     assert (lone.display, lone.run) == ("main.py:main", "web")
+
+
+def test_a_file_is_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many candidates reach it, and in circles; what it comes to is found in each."""
+    files = {
+        f"part{number}.py": f"from part{(number + 1) % 9} import go as on\nimport http.server\n"
+        f"def go():\n    on() if {number} else http.server.test()\n{GUARD}go()\n"
+        for number in range(9)
+    }
+    parsed: list[str] = []
+    parse = ast.parse
+
+    def counting(*given: Any, **named: Any) -> Any:
+        parsed.append(named.get("filename", ""))
+        return parse(*given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ast, "parse", counting)
+        found = detect(tree(tmp_path, files | {"main.py": f"from part3 import go\n{GUARD}go()\n"}))
+    assert (found.target, found.run) == ("main.py", "web")
+    assert sorted(filter(None, parsed)) == ["main.py", *sorted(files)]
+
+
+def test_a_folder_beside_a_file_is_its_own(tmp_path: Path) -> None:
+    """What is imported from there is followed, and is no package of that name."""
+    root = tree(
+        tmp_path,
+        {
+            "job/main.py": "from discord import Client\nClient().run('x')\n",
+            "job/discord/__init__.py": "from http.server import HTTPServer\n"
+            "class Client:\n    def run(self, x):\n        HTTPServer(x, x).serve_forever()\n",
+        },
+    )
+    assert detect(root, entrypoint="job/main.py").run == "web"
