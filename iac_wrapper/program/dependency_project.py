@@ -116,7 +116,7 @@ class Project:
         always = {*select((), self.groups(), (), "").groups, *self.with_program()}
         there = [*base, *(name for one in offered if one.name in always for name in one.packages)]
         there += [name for lock in LOCKS for name in also_installed(self._lock(lock), there)]
-        imports = imported_packages(self.code or Code(self.root), self.entrypoint)
+        imports = imported_packages((self.code or Code(self.root)).own, self.entrypoint)
         rest = [one for one in offered if one.name not in always]
         return needed(imports, package_names(there), rest)
 

@@ -16,23 +16,22 @@ from pathlib import PurePosixPath
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection.origins import imported_modules
 from iac_wrapper.program.detection.own_files import OwnFiles
-from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.syntax import Function, is_guard, mentions
 
 _MAX_FILES = 100
 """How many files are read, about a millisecond each."""
 
 
-def imported_packages(project: Project, entrypoint: Entrypoint) -> dict[str, str]:
+def imported_packages(own: OwnFiles, entrypoint: Entrypoint) -> dict[str, str]:
     """Dotted names that are imported (``google.cloud.storage.Client``), each with the file that
     does it; those of Python itself are left out.
 
     Args:
-        project: the checkout.
+        own: the checkout's files.
         entrypoint: its program.
     """
-    walk = _Walk(project)
-    for start in _starts(walk.project.own, entrypoint):
+    walk = _Walk(own)
+    for start in _starts(own, entrypoint):
         walk.follow(start)
     return walk.found
 
@@ -70,7 +69,7 @@ def _starts(own: OwnFiles, entrypoint: Entrypoint) -> Iterator[_Start]:
 
 @dataclass
 class _Walk:
-    project: Project
+    own: OwnFiles
     found: dict[str, str] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
 
@@ -85,11 +84,11 @@ class _Walk:
 
     def _read(self, at: _Start) -> Iterator[str]:
         """Files of the repository that a file imports; other packages are noted."""
-        parsed = self.project.own.parsed(at.file)
+        parsed = self.own.parsed(at.file)
         if parsed is None:
             return
         for name in sorted(imported_modules(_certain(parsed.tree.body, at))):
-            own, _ = self.project.own.located(name, at.file)
+            own, _ = self.own.located(name, at.file)
             if own:
                 yield from self._with_packages(own)
             elif name.partition(".")[0] not in {"", *sys.stdlib_module_names}:
@@ -98,7 +97,7 @@ class _Walk:
     def _with_packages(self, relative: str) -> Iterator[str]:
         """A file, after the packages that it lies in: Python imports them first."""
         parents = (f"{folder}/__init__.py" for folder in PurePosixPath(relative).parents)
-        yield from reversed([name for name in parents if self.project.own.path(name)])
+        yield from reversed([name for name in parents if self.own.path(name)])
         yield relative
 
 

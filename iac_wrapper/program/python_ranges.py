@@ -6,7 +6,6 @@ Reads, never runs; knows nothing of what is available.
 from __future__ import annotations
 
 import ast
-import configparser
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from iac_wrapper.errors import EntrypointError
 from iac_wrapper.program.inline_metadata import inline_metadata
 from iac_wrapper.program.locks import poetry_versions
 from iac_wrapper.program.python_project import PYPROJECT, read_pyproject, read_text, table
+from iac_wrapper.program.setup_files import setup_cfg, setup_py
 
 _PATCHES = range(40)
 """Patch releases to try: a base knows its minor version only, the installer checks the rest."""
@@ -93,26 +93,15 @@ def _of_project(root: Path) -> Iterator[Range]:
 
 
 def _of_setuptools(root: Path) -> Iterator[Range]:
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
-    try:
-        parser.read_string(read_text(root, "setup.cfg") or "")
-        text = parser.get("options", "python_requires", fallback="").strip()
-    except configparser.Error:  # setuptools says it in the build
-        text = ""
-    if text:
+    if text := setup_cfg(root).get("options", "python_requires", fallback="").strip():
         yield _standard("setup.cfg", text)
-    if text := _setup_py(read_text(root, "setup.py") or ""):
+    if text := _in_setup_py(root):
         yield _standard("setup.py", text)
 
 
-def _setup_py(source: str) -> str:
+def _in_setup_py(root: Path) -> str:
     """What `python_requires` is in the call of `setup`, if it is written out."""
-    if "python_requires" not in source:
-        return ""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ""
+    tree = setup_py(root, "python_requires")
     calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
     for word in (word for call in calls for word in call.keywords):
         if word.arg == "python_requires" and isinstance(word.value, ast.Constant):

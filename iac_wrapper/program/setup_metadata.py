@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-import configparser
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from iac_wrapper.program.python_project import read_text, strings
+from iac_wrapper.program.python_project import strings
+from iac_wrapper.program.setup_files import setup_cfg, setup_py
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class SetupMetadata:
 def setup_metadata(root: Path) -> SetupMetadata:
     """Of the file that has extras, setup.cfg before setup.py; empty without any."""
     for file, read in (("setup.cfg", _of_setup_cfg), ("setup.py", _of_setup_py)):
-        base, extras = read(read_text(root, file) or "")
+        base, extras = read(root)
         if extras:
             return SetupMetadata(file, base, extras)
     return SetupMetadata()
@@ -34,12 +34,8 @@ def setup_metadata(root: Path) -> SetupMetadata:
 _Read = tuple[tuple[str, ...] | None, dict[str, tuple[str, ...]]]
 
 
-def _of_setup_cfg(text: str) -> _Read:
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
-    try:
-        parser.read_string(text)
-    except configparser.Error:
-        return None, {}
+def _of_setup_cfg(root: Path) -> _Read:
+    parser = setup_cfg(root)
     table = "options.extras_require"
     names = parser.options(table) if parser.has_section(table) else []
     base = _lines(parser.get("options", "install_requires", fallback=""))
@@ -51,11 +47,8 @@ def _lines(text: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 
-def _of_setup_py(text: str) -> _Read:
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None, {}
+def _of_setup_py(root: Path) -> _Read:
+    tree = setup_py(root, "extras_require")
     named = {
         target.id: node.value
         for node in tree.body

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import secrets
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-SENTINEL = "sentinel" + "7Qx" * 4
+SENTINEL = f"sentinel{secrets.token_hex(8)}Qx"
+"""Of this process alone: one that runs other tests may have its own on a command line of git, which
+puts a URL of the user's `insteadOf` there."""
 
 _USERS = ("x-access-token", "oauth2", "x-token-auth", "me")
 

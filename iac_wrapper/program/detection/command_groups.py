@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from iac_wrapper.program.detection.origins import Origins
 from iac_wrapper.program.detection.own_files import ParsedFile
 from iac_wrapper.program.detection.project import Project
-from iac_wrapper.program.detection.syntax import Function, module_level
+from iac_wrapper.program.detection.syntax import Function, module_level, walk
 
 _CLICK = {f"{package}.group" for package in ("click", "asyncclick", "rich_click")}
 _TYPER = "typer.Typer()"
@@ -56,8 +56,10 @@ def _is_object(name: str, call: ast.Call, parsed: ParsedFile) -> bool:
     dotted = parsed.origins.dotted(call)
     if dotted in _MADE_OF_THEM:
         return not _decides(call)
-    calls = [node for node in ast.walk(parsed.tree) if _method(node, name)]
-    if dotted != _TYPER or any(_decides(each) for each in (call, *calls)):
+    if dotted != _TYPER:
+        return False
+    calls = [node for node in parsed.nodes if _method(node, name)]
+    if any(_decides(each) for each in (call, *calls)):
         return False
     methods = [_method(each, name) for each in calls]
     return bool({"callback", "add_typer"} & set(methods)) or methods.count("command") > 1
@@ -79,7 +81,7 @@ def _decides(node: ast.AST) -> bool:
 
 def _hands_over(function: Function, groups: set[str], origins: Origins) -> bool:
     """Whether it calls a group, and does nothing to the arguments that this one reads."""
-    nodes = list(ast.walk(function))
+    nodes = walk(function)
     if function.decorator_list or any(getattr(node, "attr", "") == "argv" for node in nodes):
         return False
     calls = (node for node in nodes if isinstance(node, ast.Call) and not node.args)

@@ -25,7 +25,7 @@ def laid_out_by(own: OwnFiles, relative: str, files: list[str]) -> str:
         relative: the one that makes the application.
         files: those that may set a layout.
     """
-    parsed = _parsed(own, relative)
+    parsed = own.parsed(relative)
     if parsed is None or not _binds_a_server(parsed) or _sets(own, relative, relative):
         return ""
     imported = {own.located(name, relative)[0] for name in parsed.origins.own_imports()}
@@ -34,7 +34,7 @@ def laid_out_by(own: OwnFiles, relative: str, files: list[str]) -> str:
 
 def _sets(own: OwnFiles, relative: str, maker: str) -> bool:
     """Whether the file sets the layout of an application of the file `maker`."""
-    parsed = _parsed(own, relative)
+    parsed = own.parsed(relative)
     return parsed is not None and any(
         _is_from(own, parsed, value, relative, maker) for value in _laid_out(parsed)
     )
@@ -61,10 +61,3 @@ def _binds_a_server(parsed: ParsedFile) -> bool:
         for statement in module_level(parsed.tree.body, imported=True)
         if isinstance(statement, ast.Assign) and any(target_names(statement.targets))
     )
-
-
-def _parsed(own: OwnFiles, relative: str) -> ParsedFile | None:
-    try:
-        return own.parsed(relative)
-    except RecursionError:
-        return None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from iac_wrapper.program.detection.origins import OWN_FILE
 from iac_wrapper.program.detection.own_files import ParsedFile, module_name
 from iac_wrapper.program.detection.project import Project
-from iac_wrapper.program.detection.syntax import Function, walk
+from iac_wrapper.program.detection.syntax import Function, required_parameters, walk
 from iac_wrapper.program.detection.web_objects import FACTORIES, FRAMEWORKS, WebApp
 from iac_wrapper.program.detection.web_server import servers_for
 
@@ -71,17 +71,13 @@ def factory_with_arguments(project: Project) -> Factory | None:
 
 
 def _factories(project: Project, relative: str) -> Iterator[Factory]:
-    try:
-        parsed = project.own.parsed(relative)
-    except RecursionError:
-        return
+    parsed = project.own.parsed(relative)
     if parsed is None:
         return
     functions = {node.name: node for node in parsed.tree.body if isinstance(node, Function)}
     for name in FACTORIES:
         function = functions.get(name)
-        required = list(_required(function)) if function else []
-        if function and required:
+        if function and required_parameters(function):
             kind = project.made(relative, name)
             if kind or parsed.origins.packages() & {*FRAMEWORKS}:
                 app = WebApp(kind or "unknown", name, factory=True, arguments="…")
@@ -92,7 +88,7 @@ def _factories(project: Project, relative: str) -> Iterator[Factory]:
 def _factory(
     project: Project, relative: str, parsed: ParsedFile, function: Function, is_called: bool
 ) -> Factory:
-    required = list(_required(function))
+    required = required_parameters(function)
     first, *_ = required
     values = _values(project, relative, parsed, function, first.arg)
     best = next((v for v in (*_PREFERRED, *values) if v in values), "")
@@ -119,15 +115,6 @@ def _is_literal(parameter: ast.arg) -> bool:
     return said is None or any(
         isinstance(node, ast.Name) and node.id in _LITERALS for node in walk(said)
     )
-
-
-def _required(function: Function) -> Iterator[ast.arg]:
-    """The parameters without a default."""
-    given = function.args
-    positional = [*given.posonlyargs, *given.args]
-    yield from positional[: len(positional) - len(given.defaults)]
-    named = zip(given.kwonlyargs, given.kw_defaults, strict=True)
-    yield from (parameter for parameter, default in named if default is None)
 
 
 def _values(

@@ -17,7 +17,7 @@ from iac_wrapper.program.detection.syntax import (
     Function,
     last_name,
     module_level,
-    required_arguments,
+    required_parameters,
     target_names,
     walk,
 )
@@ -106,7 +106,7 @@ class Follower:
 
     def _factory(self, file: _File, definition: Function) -> WebApp | None:
         """The function as a factory, if it can be called without arguments and makes something."""
-        if required_arguments(definition):
+        if required_parameters(definition):
             return None
         kind = self._returned(file, definition, _MAX_STEPS)
         is_async = isinstance(definition, ast.AsyncFunctionDef)

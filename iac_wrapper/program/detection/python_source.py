@@ -23,7 +23,7 @@ from iac_wrapper.program.detection.syntax import (
     only_passes,
     only_talks,
     preparation,
-    required_arguments,
+    required_parameters,
     target_names,
 )
 from iac_wrapper.program.detection.web_objects import (
@@ -185,7 +185,7 @@ class _SourceReader:
         if isinstance(definition, Function):
             if definition.decorator_list:
                 return not any(self._registers(d) for d in definition.decorator_list)
-            return not required_arguments(definition)
+            return not required_parameters(definition)
         value = self.assigned.get("main")
         return "main" in self.imported or isinstance(value, ast.Name | ast.Attribute | ast.Call)
 

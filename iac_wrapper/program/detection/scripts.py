@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import configparser
 from pathlib import Path
 
-from iac_wrapper.program.python_project import PYPROJECT, read_pyproject, read_text, table
+from iac_wrapper.program.python_project import PYPROJECT, read_pyproject, table
+from iac_wrapper.program.setup_files import setup_cfg, setup_py
 
 _GROUP = "console_scripts"
 
@@ -19,28 +19,19 @@ def scripts(root: Path) -> tuple[str, str, dict[str, str]]:
             texts = {name: str(value) for name, value in found.items()}
             return f"[{'.'.join(keys)}]", PYPROJECT, texts
     for file, read in (("setup.cfg", _of_setup_cfg), ("setup.py", _of_setup_py)):
-        if lines := read(read_text(root, file) or ""):
+        if lines := read(root):
             pairs = (line.partition("=") for line in lines if "=" in line)
             return _GROUP, file, {name.strip(): value.strip() for name, _, value in pairs}
     return "[project.scripts]", PYPROJECT if pyproject else "", {}
 
 
-def _of_setup_cfg(text: str) -> list[str]:
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
-    try:
-        parser.read_string(text)
-        return parser.get("options.entry_points", _GROUP, fallback="").splitlines()
-    except configparser.Error:
-        return []
+def _of_setup_cfg(root: Path) -> list[str]:
+    return setup_cfg(root).get("options.entry_points", _GROUP, fallback="").splitlines()
 
 
-def _of_setup_py(text: str) -> list[str]:
+def _of_setup_py(root: Path) -> list[str]:
     """The literal lists beside the word, wherever they are: in a call, or in a variable for it."""
-    try:
-        nodes = list(ast.walk(ast.parse(text)))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
-    for node in nodes:
+    for node in ast.walk(setup_py(root)):
         if isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):
                 if isinstance(key, ast.Constant) and key.value == _GROUP:

@@ -139,11 +139,15 @@ def is_action(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.For | ast.While | ast.With | ast.Raise | ast.AsyncFor)
 
 
-def required_arguments(function: Function) -> bool:
-    """Whether it cannot be called without arguments."""
-    arguments = function.args
-    positional = len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults)
-    return positional > 0 or any(default is None for default in arguments.kw_defaults)
+def required_parameters(function: Function) -> list[ast.arg]:
+    """Those without a default, the positional ones first."""
+    given = function.args
+    positional = [*given.posonlyargs, *given.args]
+    named = zip(given.kwonlyargs, given.kw_defaults, strict=True)
+    return [
+        *positional[: len(positional) - len(given.defaults)],
+        *(parameter for parameter, default in named if default is None),
+    ]
 
 
 def target_names(targets: list[ast.expr]) -> Iterator[str]:

@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from iac_wrapper.program.detection.origins import Origins
-from iac_wrapper.program.detection.syntax import Definition, Function, last_name, required_arguments
+from iac_wrapper.program.detection.syntax import (
+    Definition,
+    Function,
+    last_name,
+    required_parameters,
+)
 
 Kind = Literal["flask", "wsgi", "asgi", "aiohttp", "sanic", "unknown"]
 """What a server must speak to it; aiohttp and Sanic objects need one of their own."""
@@ -170,7 +175,7 @@ def class_kind(dotted: str) -> Kind | None:
 def _factories(origins: Origins, definitions: Mapping[str, Definition]) -> Iterator[WebApp]:
     for name in _FACTORIES:
         definition = definitions.get(name)
-        callable_as_is = isinstance(definition, Function) and not required_arguments(definition)
+        callable_as_is = isinstance(definition, Function) and not required_parameters(definition)
         if callable_as_is and (kind := _speaks(origins)):
             yield WebApp(kind, name, factory=True)
             return
