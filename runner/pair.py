@@ -22,14 +22,12 @@ AGAIN_SECONDS = 0.5
 """Between two tries to connect; PID 1 there has been up for a while when we start."""
 
 OUTBOUND_SECONDS = 10.0
-"""How long a program waits for its Envoy at most: measured 0.3 s, some seconds on a busy machine."""
+"""How long a program waits for its Envoy at most: measured 0.3 s, seconds on a busy machine."""
 
 _UCRED = struct.Struct("3i")
 
 
-def await_outbound(
-    port: int = MESH_PORTS["outbound"], seconds: float = OUTBOUND_SECONDS
-) -> bool:
+def await_outbound(port: int = MESH_PORTS["outbound"], seconds: float = OUTBOUND_SECONDS) -> bool:
     """Wait until Envoy takes what the program sends to other services; whether it does.
 
     The two containers start side by side, and a program may call before it does anything else.

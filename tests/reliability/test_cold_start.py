@@ -13,9 +13,7 @@ STARTS = 10
 
 
 @pytest.mark.parametrize("callee", ["runs", "starts as well"])
-def test_the_first_act_of_a_cold_start_succeeds(
-    mesh: Project, record: Record, callee: str
-) -> None:
+def test_the_first_act_of_a_cold_start_succeeds(mesh: Project, record: Record, callee: str) -> None:
     """Both containers of the caller are killed and started; so are those of its callee."""
     services = ["eager"] if callee == "runs" else ["eager", "web"]
     pairs = [[mesh.container(name, role) for role in ("envoy", "app")] for name in services]

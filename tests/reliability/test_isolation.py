@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from ipaddress import ip_network
+from ipaddress import ip_interface, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +74,16 @@ def test_a_stranger_finds_no_port_but_those_that_ask_for_a_certificate(
             assert code == 0, said
             found[name] = json.loads(said)
     allowed = {"gateway": [GATEWAY], "ingress": []}
-    extra = {name: [p for p in ports if p not in allowed.get(name, [MTLS])] for name, ports in found.items()}
+    extra = {
+        name: [p for p in ports if p not in allowed.get(name, [MTLS])]
+        for name, ports in found.items()
+    }
     record(
         "a foreign container on the network connects to every port",
-        f"{sum(map(len, wanted.values()))} ports of {len(wanted)} containers, where {inside} sockets listen",
-        f"{sum(map(len, extra.values()))} open but {MTLS} of a sidecar and {GATEWAY} of the gateway",
+        f"{sum(map(len, wanted.values()))} ports of {len(wanted)} containers, where {inside}"
+        " sockets listen",
+        f"{sum(map(len, extra.values()))} open beside {MTLS} of sidecars and {GATEWAY} of the"
+        " gateway",
     )
     assert found["web-envoy"] == [MTLS]
     assert not any(extra.values()), extra
@@ -93,32 +98,43 @@ def test_a_program_reaches_nothing_that_is_not_its_own(mesh: Project, record: Re
     reached = [name for name, got in found["tried"].items() if got]
     record(
         "a program looks for admin, keys, the runner's memory, files of others, ptrace, the engine",
-        f"{len(found['tried'])} tries, {found['files']} files looked at, {len(found['own'])} controls",
+        f"{len(found['tried'])} tries, {found['files']} files looked at,"
+        f" {len(found['own'])} controls",
         f"{len(reached)} reachable" + "".join(f"; {name}" for name in reached),
     )
     assert reached == []
     assert all(found["own"].values()), found["own"]
 
 
-def _swap(project: Project, one: str, other: str) -> None:
-    """Give two containers each other's address; names and the neighbours' tables still say what
-    they said."""
-    places = [
-        (
-            project.engine.containers.get(f"{project.name}-{name}").attrs["State"]["Pid"],
-            _address(project, name),
-        )
-        for name in (one, other)
-    ]
-    length = ip_network(
-        project.engine.networks.list(filters=project.label)[0].attrs["IPAM"]["Config"][0]["Subnet"]
-    ).prefixlen
-    for (pid, own), (_, new) in zip(places, reversed(places), strict=True):
-        for argv in (
-            ("addr", "del", f"{own}/{length}", "dev", "eth0"),
-            ("addr", "add", f"{new}/{length}", "dev", "eth0"),
-        ):
-            subprocess.run(["nsenter", "-t", str(pid), "-n", "ip", *argv], check=True)
+@contextmanager
+def _swapped(project: Project, one: str, other: str) -> Iterator[None]:
+    """Two containers have each other's address, and all neighbours learn it; what the engine knows
+    and its name server says stays as it was."""
+    network = project.engine.networks.list(filters=project.label)[0]
+    length = ip_network(network.attrs["IPAM"]["Config"][0]["Subnet"]).prefixlen
+    own = {name: f"{_address(project, name)}/{length}" for name in (one, other)}
+    wrong = {one: own[other], other: own[one]}
+    _readdress(project, own, wrong)
+    try:
+        yield
+    finally:
+        _readdress(project, wrong, own)
+
+
+def _readdress(project: Project, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    for name in before:
+        _ip(project, name, "addr", "flush", "dev", "eth0", "scope", "global")
+        _ip(project, name, "addr", "add", after[name], "dev", "eth0")
+        bridge = str(ip_interface(after[name]).network[1])
+        _ip(project, name, "route", "replace", "default", "via", bridge)
+    for name in (*before, "caller-envoy", "gateway", "ingress"):
+        _ip(project, name, "neigh", "flush", "all")
+
+
+def _ip(project: Project, name: str, *arguments: str) -> None:
+    """As the kernel of the machine, in the network namespace of a container."""
+    pid = project.engine.containers.get(f"{project.name}-{name}").attrs["State"]["Pid"]
+    subprocess.run(["nsenter", "-t", str(pid), "-n", "ip", *arguments], check=True)
 
 
 ASK = """
@@ -155,13 +171,10 @@ def test_a_service_at_the_address_of_another_is_not_taken_for_it(
     good = {"web: one", "other: other"}
     assert _ask(mesh, 1).keys() == good
     right = handshake.shown_certificate(port(mesh), "web", timeout=5)
-    _swap(mesh, "web-envoy", "other-envoy")
     began = time.monotonic()
-    try:
+    with _swapped(mesh, "web-envoy", "other-envoy"):
         answers = _ask(mesh, 5)
         shown = handshake.shown_certificate(port(mesh), "web", timeout=5)
-    finally:
-        _swap_back(mesh)
     took = time.monotonic() - began
     again = until(lambda: _ask(mesh, 0.2).keys() == good)
     wrong = {text: count for text, count in answers.items() if text in ("web: other", "other: one")}
@@ -173,15 +186,3 @@ def test_a_service_at_the_address_of_another_is_not_taken_for_it(
     )
     assert shown not in (None, right), "the names did not lead to the wrong one"
     assert not wrong
-
-
-def _swap_back(project: Project) -> None:
-    """The engine's own notion of the addresses has not changed."""
-    for pid_of, wrong in (("web-envoy", "other-envoy"), ("other-envoy", "web-envoy")):
-        pid = project.engine.containers.get(f"{project.name}-{pid_of}").attrs["State"]["Pid"]
-        network = project.engine.networks.list(filters=project.label)[0]
-        length = ip_network(network.attrs["IPAM"]["Config"][0]["Subnet"]).prefixlen
-        for verb, name in (("del", wrong), ("add", pid_of)):
-            address = f"{_address(project, name)}/{length}"
-            argv = ["nsenter", "-t", str(pid), "-n", "ip", "addr", verb, address, "dev", "eth0"]
-            subprocess.run(argv, check=False, capture_output=True)

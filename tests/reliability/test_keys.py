@@ -19,7 +19,7 @@ from tests.support import machine
 
 pytestmark = [pytest.mark.reliability, pytest.mark.row(14)]
 
-JSON = ("services", "health", "certs", "policy", "status", "plan")
+JSON = ("services", "health", "certs", "policy", "plan")
 CHUNK = 1 << 24
 
 

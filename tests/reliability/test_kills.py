@@ -89,9 +89,7 @@ def _signalled(pids: list[int], number: signal.Signals) -> float:
 @pytest.mark.row(7)
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["kill", "stop"])
 @pytest.mark.parametrize("part", PARTS)
-def test_a_part_comes_back(
-    mesh: Project, record: Record, part: str, how: signal.Signals
-) -> None:
+def test_a_part_comes_back(mesh: Project, record: Record, part: str, how: signal.Signals) -> None:
     """Calls of a program, of ours through the gateway, and of people through the ingress."""
     gateway, at = port(mesh), _url(mesh)
     tls = leaf(mesh, "control-plane")
@@ -109,7 +107,9 @@ def test_a_part_comes_back(
             time.sleep(2)
         finally:
             inside = load.end()
-    later = [text for text, began in zip(inside.failed, inside.begun, strict=True) if began > at_once]
+    later = [
+        text for text, began in zip(inside.failed, inside.begun, strict=True) if began > at_once
+    ]
     record(
         f"{how.name} to {part}",
         f"{inside.sent} calls of a program, {ours.sent} of ours, {people.sent} of people",

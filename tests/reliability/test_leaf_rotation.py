@@ -30,7 +30,7 @@ SECONDS = 1.0
 
 
 def _workspace(project: Project) -> Workspace:
-    return Workspace(Layout(ROOT), Settings(), project.name, lambda event: None)
+    return Workspace(Layout(ROOT), Settings(), project.name, lambda _: None)
 
 
 def port(project: Project) -> int:

@@ -47,7 +47,7 @@ def http_status(port, method, path, host='127.0.0.1', name='caller'):
     try:
         connection.request(method, path, headers={'Host': name})
         return connection.getresponse().status
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return 0
     finally:
         connection.close()
@@ -58,7 +58,8 @@ for host in ('127.0.0.1', '127.0.0.64', address):
         for method, path in (('GET', '/config_dump'), ('GET', '/certs'), ('GET', '/clusters'),
                              ('POST', '/quitquitquit'), ('POST', '/healthcheck/fail'),
                              ('POST', '/logging?level=debug'), ('GET', '/iac.sidecar/policy')):
-            tried[f'{method} {path} at {host}:{port}'] = http_status(port, method, path, host) == 200
+            got = http_status(port, method, path, host)
+            tried[f'{method} {path} at {host}:{port}'] = got == 200
 tried['the sidecar of another service'] = http_status(
     15001, 'GET', '/iac.sidecar/policy', name='web') == 200
 own['a call to another service'] = http_status(8080, 'GET', '/', 'web', 'web') == 200
@@ -103,7 +104,7 @@ own['ptrace of its own child'] = libc.ptrace(0x4206, child, None, None) == 0
 os.kill(child, 9)
 
 facts = dict(line.split(':\t', 1) for line in open(f'/proc/{me}/status') if ':\t' in line)
-for name in ('CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'):
+for name in ('CapInh', 'CapPrm', 'CapEff', 'CapAmb'):
     tried[f'a capability in {name}'] = int(facts[name], 16) != 0
 tried['new privileges'] = facts['NoNewPrivs'].strip() != '1'
 

@@ -13,7 +13,6 @@ import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import docker
 
