@@ -107,8 +107,9 @@ def _outcome(
     said = (getattr(item, "function", item).__doc__ or item.name).strip().partition("\n")[0]
     parameter = item.name.partition("[")[2].rstrip("]")
     plain = f"{parameter}: {said}" if parameter else said
-    lines = item.stash.get(_KEY, []) or [(plain, "", "as asked for")]
+    lines = item.stash.get(_KEY, []) or [(plain, "", "" if call.excinfo else "as asked for")]
     done, count, seen = ("; ".join(dict.fromkeys(parts)) for parts in zip(*lines, strict=True))
+    why = reliability.why(call.excinfo.value) if call.excinfo else ""
     return reliability.Outcome(
         row=row,
         date=f"{datetime.now(UTC):%Y-%m-%d}",
@@ -116,7 +117,7 @@ def _outcome(
         passed=report.passed,
         done=done,
         count=count,
-        seen=reliability.why(call.excinfo.value) if call.excinfo else seen,
+        seen="; ".join(filter(None, (why, seen))),
     )
 
 

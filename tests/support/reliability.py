@@ -101,13 +101,19 @@ def load() -> dict[str, Outcome]:
     return {name: Outcome(**values) for name, values in found.items()}
 
 
+def about() -> dict[str, str]:
+    """Machine and versions of the last run."""
+    found: dict[str, str] = json.loads(DATA.read_text("utf-8"))["about"]
+    return found
+
+
 def save(outcomes: Mapping[str, Outcome]) -> None:
     """Write the results and the page."""
-    about = _about()
+    facts = _about()
     results = {name: asdict(outcomes[name]) for name in sorted(outcomes)}
-    text = json.dumps({"about": about, "results": results}, indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps({"about": facts, "results": results}, indent=1, ensure_ascii=False) + "\n"
     write_bytes(DATA, text.encode(), mode=0o644)
-    write_bytes(PAGE, page(about, outcomes).encode(), mode=0o644)
+    write_bytes(PAGE, page(facts, outcomes).encode(), mode=0o644)
 
 
 def page(about: Mapping[str, str], outcomes: Mapping[str, Outcome]) -> str:
