@@ -78,7 +78,7 @@ test-cov: bootstrap ## Run the fast tests and write htmlcov/
 e2e-test: bootstrap node_modules/.done ## Run the tests that need Docker, Terraform and Envoy
 	$(TEST) -m integration
 
-reliability: bootstrap ## Run what takes many minutes: 60 services, rollouts of every kind under load
+reliability: bootstrap ## Break real projects under load and write docs/reliability.md (many minutes)
 	PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest -v -s tests/reliability
 
 fuzz: bootstrap ## Look longer for input that is neither read nor refused in our words (about ten minutes)

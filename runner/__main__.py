@@ -40,7 +40,7 @@ def _supervise(argv: list[str], settings: RunnerSettings, starter: Starter) -> i
     from runner.lifecycle import Lifecycle  # noqa: PLC0415
     from runner.log_ring import LogRing  # noqa: PLC0415
     from runner.namespace import Namespace  # noqa: PLC0415
-    from runner.pair import Pair  # noqa: PLC0415
+    from runner.pair import Pair, await_outbound  # noqa: PLC0415
     from runner.server import RunnerServer  # noqa: PLC0415
     from runner.supervisor import ProgramSupervisor  # noqa: PLC0415
 
@@ -55,6 +55,7 @@ def _supervise(argv: list[str], settings: RunnerSettings, starter: Starter) -> i
     pair = Pair(settings.envoy_uid)
     if settings.envoy_uid:
         pair.follow()
+        await_outbound()
     code = ProgramSupervisor(argv, starter, settings, lifecycle, ring, Namespace(), pair).run()
     ring.close()
     server.stop(0.3)

@@ -13,13 +13,32 @@ import threading
 import time
 from contextlib import suppress
 
+from runner.listeners import MESH_PORTS, listening
+
 NAME = "\0iac-pair"
 """The abstract Unix socket of PID 1 of the Envoy container."""
 
 AGAIN_SECONDS = 0.5
 """Between two tries to connect; PID 1 there has been up for a while when we start."""
 
+OUTBOUND_SECONDS = 10.0
+"""How long a program waits for its Envoy at most: measured 0.3 s, seconds on a busy machine."""
+
 _UCRED = struct.Struct("3i")
+
+
+def await_outbound(port: int = MESH_PORTS["outbound"], seconds: float = OUTBOUND_SECONDS) -> bool:
+    """Wait until Envoy takes what the program sends to other services; whether it does.
+
+    The two containers start side by side, and a program may call before it does anything else.
+    Ends early when a signal waits for us.
+    """
+    end = time.monotonic() + seconds
+    while not any(each.port == port for each in listening()):
+        if time.monotonic() > end or signal.sigpending():
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def peer_uid(connection: socket.socket) -> int:

@@ -13,6 +13,9 @@ from runner.sidecar import limits
 from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.refused import Refused
 
+LOCAL_ENTRANCE = 8000
+"""Where an ingress takes what comes to a published port of the machine's loopback."""
+
 
 def filter_rules(wanted: SidecarEnvironment, share: int = 0) -> str:
     """The whole filter table: Docker keeps nothing in it inside a container, so it is replaced.
@@ -32,10 +35,9 @@ def filter_rules(wanted: SidecarEnvironment, share: int = 0) -> str:
         else [mesh]
     )
     own = MESH_PORTS["mtls" if sidecar else "gateway"]
-    # Who comes in to an operator is the operator: only the host may, which Docker shows as the
-    # bridge.
-    host = f"-s {IPv4Network(wanted.subnet)[1]} " if wanted.role == "operator" else ""
-    entrances = [f"{host}-p tcp --dport {port}" for port in wanted.entrances or (own,)]
+    entrances = [
+        f"{_from_host(wanted, port)}-p tcp --dport {port}" for port in wanted.entrances or (own,)
+    ]
     most = f"-m connlimit --connlimit-above {share} -j REJECT --reject-with tcp-reset"
     return _table(
         "filter",
@@ -49,6 +51,14 @@ def filter_rules(wanted: SidecarEnvironment, share: int = 0) -> str:
             *(f"-A OUTPUT {rule}" for rule in output),
         ],
     )
+
+
+def _from_host(wanted: SidecarEnvironment, port: int) -> str:
+    """What lets in the host alone, which Docker shows as the bridge: who comes in to an operator is
+    the operator, and an ingress has a port for this machine's loopback."""
+    if wanted.role == "operator" or (wanted.role, port) == ("ingress", LOCAL_ENTRANCE):
+        return f"-s {IPv4Network(wanted.subnet)[1]} "
+    return ""
 
 
 def nat_rules(wanted: SidecarEnvironment, current: str) -> str:

@@ -19,7 +19,7 @@ _RESULT = "/tmp/result"  # noqa: S108 - inside the container
 
 _PROGRAM = """
 import http.client, json, os, sys, threading, time
-name, rate, threads = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
+name, rate, threads, fresh = sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 done, failed, ended, lock = [], [], [], threading.Lock()
 def run(number):
     connection = http.client.HTTPConnection(name, 8080, timeout=10)
@@ -37,8 +37,9 @@ def run(number):
             answered = time.monotonic()
             with lock: done.append((answered, body, answered - asked))
         except Exception as error:
-            with lock: failed.append(f'{type(error).__name__} {error}')
+            with lock: failed.append((asked, f'{type(error).__name__} {error}'))
             connection.close()
+        if number < fresh: connection.close()
     with lock: ended.append(time.monotonic())
 all_threads = [threading.Thread(target=run, args=(n,)) for n in range(threads)]
 for one in all_threads: one.start()
@@ -48,7 +49,9 @@ done.sort()
 times = [one[0] for one in done if one[0] < min(ended)] + [min(ended)]
 gap = max((b - a for a, b in zip(times, times[1:])), default=0)
 seen = list(dict.fromkeys(one[1] for one in done))
-result = {'sent': len(done) + len(failed), 'failed': failed, 'gap': gap, 'seen': seen,
+failed.sort()
+result = {'sent': len(done) + len(failed), 'failed': [text for _, text in failed],
+          'begun': [asked for asked, _ in failed], 'gap': gap, 'seen': seen,
           'slowest': max((one[2] for one in done), default=0),
           'last': done[-1][1] if done else None}
 open('/tmp/new', 'w').write(json.dumps(result))
@@ -58,12 +61,13 @@ os.rename('/tmp/new', '/tmp/result')
 
 @dataclass(frozen=True)
 class Result:
-    """`failed` are the reasons; `gap` is the longest time between two answers, and `slowest` the
-    longest that one took, seconds; `seen` the different answers as they first came; `last` the last
-    one."""
+    """`failed` are the reasons; `begun` when each of those calls began (the machine's monotonic
+    clock); `gap` is the longest time between two answers, and `slowest` the longest that one took,
+    seconds; `seen` the different answers as they first came; `last` the last one."""
 
     sent: int
     failed: list[str]
+    begun: list[float]
     gap: float
     slowest: float
     seen: list[str]
@@ -71,14 +75,17 @@ class Result:
 
 
 class Load:
-    """A running load from the app container `caller` on the service `name`."""
+    """A running load from the app container `caller` on the service `name`.
 
-    def __init__(self, caller: Any, name: str) -> None:
+    Args:
+        fresh: how many of `THREADS` connect anew for each request.
+    """
+
+    def __init__(self, caller: Any, name: str, *, fresh: int = 0) -> None:
         self._caller = caller
         self._exec("rm -f /tmp/stop /tmp/result")
-        caller.exec_run(
-            ["/venv/bin/python", "-c", _PROGRAM, name, str(RATE), str(THREADS)], detach=True
-        )
+        numbers = map(str, (RATE, THREADS, fresh))
+        caller.exec_run(["/venv/bin/python", "-c", _PROGRAM, name, *numbers], detach=True)
         time.sleep(1)
 
     def end(self) -> Result:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.sidecar import (
-    firewall,
-)
+from iac_wrapper.model import mesh
+from runner.sidecar import firewall
 from runner.sidecar.refused import Refused
 from tests.unit.runner.sidecar.conftest import GATEWAY, INGRESS, OPERATOR, SIDECAR
 
@@ -65,10 +64,12 @@ def test_an_operator_lets_in_the_host_alone() -> None:
 
 
 def test_an_ingress_lets_in_its_entrances_and_reaches_mtls_ports_alone() -> None:
-    """Neither its statistics nor a program can be had through it."""
+    """Neither its statistics nor a program can be had through it, and what is published on loopback
+    is no other container's."""
+    assert mesh.ENTRANCES["local"] == firewall.LOCAL_ENTRANCE
     rules = firewall.filter_rules(INGRESS).splitlines()
     assert [rule for rule in rules if "dport" in rule] == [
-        "-A INPUT -p tcp --dport 8000 -j ACCEPT",
+        "-A INPUT -s 172.20.0.1 -p tcp --dport 8000 -j ACCEPT",
         "-A INPUT -p tcp --dport 8443 -j ACCEPT",
         "-A OUTPUT -p tcp -d 172.20.0.0/16 --dport 15000 -j ACCEPT",
     ]

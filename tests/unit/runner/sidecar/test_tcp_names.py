@@ -45,10 +45,10 @@ def peers() -> Peers:
 
 @pytest.fixture
 def doors(upstream: Upstream, peers: Peers) -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Where a program asks, and where Envoy does."""
+    """Where a program asks, and where Envoy does: at an address whose TCP ports nothing uses."""
     envoy, programs = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
     for each in (envoy, programs):
-        each.bind(("127.0.0.1", 0))
+        each.bind(("127.0.8.1", 0))
     server = upstream.socket.getsockname()
     threads.keep(Names(envoy, server, "shop", None, programs, peers.names).step)
     clients = []
