@@ -101,11 +101,12 @@ def _start(
 
 
 def prove_candidates(
-    workspace: Workspace, before: LockFile, apps: Sequence[ResolvedApp], *, live: bool = False
+    workspace: Workspace, before: LockFile, apps: Sequence[ResolvedApp], *, ended: bool = False
 ) -> list[ServiceReport]:
-    """Prove candidates through the gateway as it is in `before`; one look at `live` ones."""
+    """Prove candidates through the gateway as it is in `before`; one look at live ones that
+    `ended`, to say why."""
     project = workspace.project
-    name = live_name if live else candidate_name
+    name = live_name if ended else candidate_name
     targets = [
         Target(
             app,
@@ -114,7 +115,8 @@ def prove_candidates(
                 "envoy": name(project, app.name),
                 "app": container_name(project, app.name, _APP),
             },
-            limit=0.0 if live else None,
+            limit=0.0 if ended else None,
+            ended=ended,
         )
         for app in apps
     ]
@@ -122,23 +124,25 @@ def prove_candidates(
 
 
 def ended(workspace: Workspace, lock: LockFile, proven: Mapping[str, int]) -> list[str]:
-    """Services whose live candidate is not the start of the program any more that was proven.
+    """Services whose live candidate is not the start of the program any more that was proven, or
+    waits for its next one.
 
     Args:
         proven: the incarnation of that start, by service.
     """
     client, apps = verify.control_plane(workspace, lock), {app.name: app for app in lock.apps}
 
-    def incarnation(service: str) -> int:
+    def has_ended(service: str) -> bool:
         project = workspace.project
         sni, container = live_name(project, service), container_name(project, service, _APP)
         ask = ask_of(workspace, apps[service], container)
         health = client.health(service, timeout=verify.LOOK_SECONDS, sni=sni, ask=ask)
-        return health.incarnation
+        waits = bool(health.failures) and not health.serving
+        return waits or health.incarnation not in (0, proven[service])
 
     with ThreadPoolExecutor(MAX_AT_ONCE) as pool:
-        now = dict(zip(proven, pool.map(incarnation, proven), strict=True))
-    return [service for service, start in proven.items() if now[service] not in (0, start)]
+        found = zip(proven, pool.map(has_ended, proven), strict=True)
+        return [service for service, gone in found if gone]
 
 
 def go_live(workspace: Workspace, services: Collection[str]) -> None:

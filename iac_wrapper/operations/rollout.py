@@ -302,8 +302,8 @@ class _Rollout:
         """
         ended, self._starts = candidates.ended(self._workspace, lock, self._starts), {}
         apps = [row.app for row in report.services if row.app.name in ended]
-        rows = candidates.prove_candidates(self._workspace, lock, apps, live=True) if apps else []
-        bad = [replace(row, changed=True) for row in rows if not row.good]
+        rows = candidates.prove_candidates(self._workspace, lock, apps, ended=True) if apps else []
+        bad = [replace(row, changed=True) for row in rows]
         for row in bad:
             self._workspace.warn(f"{row.app.name}: the new version ended after it was proven")
         return report.with_rows(bad)

@@ -59,13 +59,15 @@ class Target:
 
     `sni` is the name that the gateway finds it by, empty for the service's own; `containers` are
     the names of its containers by role, ``envoy`` and ``app``, where they are not the service's;
-    `limit` is how many seconds it gets, 0 one look, None what `prove` is told.
+    `limit` is how many seconds it gets, 0 one look, None what `prove` is told. `ended`: its program
+    is known to have ended after it was proven, so another start that serves proves nothing.
     """
 
     app: ResolvedApp
     sni: str = ""
     containers: Mapping[str, str] = field(default_factory=dict)
     limit: float | None = None
+    ended: bool = False
 
     def container(self, project: str, role: str) -> str:
         """The name of one of its containers."""
@@ -202,6 +204,9 @@ def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first,
     health = _ask(workspace, client, target, limit, stop, narrator.changed)
     if health.way == "COMPLETED" and may_be_usage(app, health):
         health = not_completed(health) if usage_line(_log_of(workspace, target)) else health
+    if target.ended and health.serving:
+        said = "it ended after it was proven, and was started again"
+        health = replace(health, status="NOT_SERVING", cause="ended-later", message=said)
     narrator.result(health)
     report = ServiceReport(
         app=app,

@@ -55,7 +55,7 @@ import json, sys, urllib.error, urllib.request
 headers = {"x-forwarded-client-cert": "URI=spiffe://iacnet-test/control-plane"}
 try:
     request = urllib.request.Request(sys.argv[1], headers=headers)
-    answer = urllib.request.urlopen(request, timeout=8)
+    answer = urllib.request.urlopen(request, timeout=15)
 except urllib.error.HTTPError as error:
     answer = error
 print(json.dumps([answer.status, answer.read().decode()]))
