@@ -22,6 +22,7 @@ RECENT_SECONDS, LINES = 25, 200
 STRANGER = "somebody who is not of the project"
 
 _CROWD = re.compile(r"connections: (\S+) holds (\d+) of \d+; at most (\d+) are taken, (\d+) from")
+_OWN = re.compile(r"connections: the program holds (\d+); at most (\d+) are taken")
 """What runner/sidecar/crowd.py says."""
 
 
@@ -48,4 +49,10 @@ def at_limits(workspace: Workspace, envoy: str, app: Container | None) -> Iterat
         yield (
             f"{who} ({address}) holds {has} connections to it and gets no more: at most {most}"
             f" are taken, {share} from one caller"
+        )
+    if found := _OWN.findall(said):
+        has, most = found[-1]
+        yield (
+            f"its program holds {has} connections to its own sidecar of at most {most} and gets no"
+            " more: it opens them faster than it ends them"
         )

@@ -205,8 +205,8 @@ def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first,
     if health.way == "COMPLETED" and may_be_usage(app, health):
         health = not_completed(health) if usage_line(_log_of(workspace, target)) else health
     if target.ended and health.serving:
-        said = "it ended after it was proven, and was started again"
-        health = replace(health, status="NOT_SERVING", cause="ended-later", message=said)
+        text = "it ended after it was proven, and was started again"
+        health = replace(health, status="NOT_SERVING", cause="ended-later", message=text)
     narrator.result(health)
     report = ServiceReport(
         app=app,

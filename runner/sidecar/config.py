@@ -48,6 +48,7 @@ def render(template: str, wanted: SidecarEnvironment, allowed: Limits | None = N
         "tcp_port": wanted.tcp_port,
         "max_heap": allowed.heap,
         "max_connections": allowed.connections,
+        "max_own": allowed.own,
         "offer": wanted.offer if wanted.offer.ports else "",
         "offer_path": offers.PATH,
     }

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from runner.listeners import MESH_PORTS
 from runner.sidecar import limits, threads
 from runner.sidecar.limits import Limits
 from runner.sidecar.log import say
@@ -54,13 +55,25 @@ def sentence(found: Counter[str], allowed: Limits) -> str | None:
     )
 
 
-def watch(ports: Iterable[int]) -> None:
+def own_sentence(number: int, allowed: Limits) -> str | None:
+    """What to say of a program with so many connections to its own sidecar."""
+    if number < allowed.own:
+        return None
+    return f"connections: the program holds {number}; at most {allowed.own} are taken from it"
+
+
+def watch() -> None:
     """Look on a thread that ends with the process."""
-    allowed, ours = limits.of_container(), tuple(ports)
+    allowed = limits.of_container()
+    inbound, outbound = ([MESH_PORTS[name]] for name in ("mtls", "outbound"))
 
     def step() -> None:
         time.sleep(SECONDS)
-        if text := sentence(callers(ours), allowed):
-            say(text)
+        for text in (
+            sentence(callers(inbound), allowed),
+            own_sentence(callers(outbound).total(), allowed),
+        ):
+            if text:
+                say(text)
 
     threads.keep(step)

@@ -34,7 +34,7 @@ HTTP/2's opening, 78 with a request on it that a program has not answered yet.""
 @dataclass(frozen=True)
 class Limits:
     """`heap` is in bytes; `connections` are those that others, or the program, open to this Envoy;
-    `share` of them are for one address."""
+    `share` of them are for one address, `own` for the program's own calls."""
 
     heap: int
     connections: int
@@ -43,6 +43,11 @@ class Limits:
     def share(self) -> int:
         """Half: one caller alone leaves as many for all others."""
         return self.connections // 2
+
+    @property
+    def own(self) -> int:
+        """Three quarters: whatever the program does, others and the control plane get in."""
+        return self.connections * 3 // 4
 
 
 def of_memory(size: int) -> Limits:

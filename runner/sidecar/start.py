@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from runner.listeners import MESH_PORTS
 from runner.sidecar import (
     config,
     control,
@@ -73,7 +72,7 @@ def main() -> int:
         keeper = PolicyKeeper(admission, documents, store, config.RUN, paths)
         control.start(wanted, keeper, follower.look, config.RUN)
         names.start(wanted.project, paths.names)
-        crowd.watch([MESH_PORTS["mtls"]])
+        crowd.watch()
     else:
         leave = _no_drain if operator else envoy.drain
         names.start(wanted.project)

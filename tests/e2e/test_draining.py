@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module")
 def deployed(project: Project, git_server: GitServer) -> Project:
-    """A server with and one without a handler for SIGTERM, one of gRPC, and their caller."""
+    """A server with and one without a handler for SIGTERM, and their caller."""
     start(project, git_server)
     return project
 
@@ -23,7 +23,7 @@ def deployed(project: Project, git_server: GitServer) -> Project:
 def test_calls_in_flight_end_well(deployed: Project) -> None:
     """Eight of eight, whichever container is told to stop and whatever the program does then; and
     the stop takes no longer than they do. New calls wait for the next start."""
-    assert stop_and_start(deployed, {"rude": "app", "polite": "envoy", "rpc": "app"}) < 6
+    assert stop_and_start(deployed, {"rude": "app", "polite": "envoy"}) < 6
 
 
 _ATTACK = """

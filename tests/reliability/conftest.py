@@ -98,7 +98,7 @@ def pytest_runtest_makereport(
 
 def _row(item: pytest.Item) -> int | None:
     marker = item.get_closest_marker("row")
-    return marker.args[0] if marker else reliability.OTHERS.get(item.path.stem)
+    return marker.args[0] if marker else None
 
 
 def _outcome(

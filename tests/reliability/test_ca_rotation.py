@@ -22,12 +22,13 @@ from iac_wrapper.identity.certificates import inspect_leaf
 from iac_wrapper.identity.http2_client import Http2Client
 from iac_wrapper.identity.issuers import NEXT
 from iac_wrapper.operations import ca_rotation, certs, served_leaf
+from tests.reliability.conftest import Record
 from tests.support import certs_lab
 from tests.support.certs_lab import Project
 from tests.support.mesh_lab import eventually
 from tests.support.step_ca import step_ca
 
-pytestmark = pytest.mark.reliability
+pytestmark = [pytest.mark.reliability, pytest.mark.row(3)]
 
 
 @pytest.fixture(scope="module")
@@ -103,11 +104,18 @@ def _done(steps: list[ca_rotation.RotationStep]) -> dict[str, str]:
     return {member.name: member.missing for member in steps[-1].members if member.missing}
 
 
+def _calls(load: Load) -> str:
+    kept, fresh = load.calls["kept"], load.calls["fresh"]
+    return f"{kept} calls of a program, {fresh} fresh handshakes; {len(load.serials)} certificates"
+
+
 def _check(holds: Callable[[], object]) -> None:
     assert holds()
 
 
-def test_a_rotation_under_load_loses_nothing(project: Project, tmp_path: Path) -> None:
+def test_a_rotation_under_load_loses_nothing(
+    project: Project, tmp_path: Path, record: Record
+) -> None:
     """Three in a row; one service is stopped meanwhile, and joins when it is started. The load goes
     on until the connections of before have ended, an idle one of the first authority as well."""
     old = tmp_path / "old"
@@ -131,10 +139,11 @@ def test_a_rotation_under_load_loses_nothing(project: Project, tmp_path: Path) -
             pass
         lasted = time.monotonic() - opened
     assert lasted < ca_rotation.OLD_SECONDS + 5
-    print(
-        f"{load.calls}, {len(load.failed)} failed, {len(load.serials)} serials,"
-        f" {max(took):.1f} s for a rotation at most, an idle connection of before ended after"
-        f" {lasted:.0f} s"
+    record(
+        "three rotations by `iac certs rotate-ca`, a third service stopped meanwhile",
+        _calls(load),
+        f"{len(load.failed)} failed; a rotation took at most {max(took):.1f} s; an idle connection"
+        f" of before ended after {lasted:.0f} s",
     )
     assert load.failed == []
     assert len(load.serials) >= 9
@@ -148,7 +157,7 @@ def test_a_rotation_under_load_loses_nothing(project: Project, tmp_path: Path) -
     assert [served_leaf.refusals(workspace, name) for name in ("a", "b", "c")] == [0, 0, 0]
 
 
-def test_step_ca_takes_over_under_load(project: Project, tmp_path: Path) -> None:
+def test_step_ca_takes_over_under_load(project: Project, tmp_path: Path, record: Record) -> None:
     """From our own authority to leaves of a day that it issues, as docs/certificates.md says."""
     with step_ca(tmp_path) as server:
         coming = project.layout.secrets / NEXT
@@ -158,7 +167,7 @@ def test_step_ca_takes_over_under_load(project: Project, tmp_path: Path) -> None
         with _load(project, 15) as load:
             assert _done(list(ca_rotation.rotate_ca(workspace))) == {}
             assert [each.good for each in certs.rotate(workspace, ["b"])] == [True]
-        print(f"{load.calls}, {len(load.failed)} failed, {len(load.serials)} serials")
+        record("from the own authority to step-ca", _calls(load), f"{len(load.failed)} failed")
         assert load.failed == []
         chain = x509.load_pem_x509_certificates(
             inspect_leaf(project.directory("b")).certificate.read_bytes()

@@ -1,6 +1,6 @@
 """One service, or a stranger, takes all that it can get, and its neighbours answer.
 
-Bounded: at most 2,500 connections and 15 s for each attack, on containers of the project and one
+Bounded: at most 10,000 connections and 15 s for each attack, on containers of the project and one
 stranger of the test's own. The tests share one project.
 """
 
@@ -17,13 +17,14 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import Project, git_server, project
+from tests.reliability.conftest import Record
 from tests.support import machine
 from tests.support.load import Load, Result
 from tests.support.rollouts import IDLE, server
 
 __all__ = ["git_server", "project"]
 
-pytestmark = pytest.mark.reliability
+pytestmark = [pytest.mark.reliability, pytest.mark.row(13)]
 
 SECONDS = 15.0
 """Of an attack: a sidecar looks every ten at who holds what."""
@@ -44,7 +45,8 @@ while True:
 
 CONNECTIONS = """
 import resource, select, socket, sys, time
-resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 16384), hard))
 end, host, port, most = time.monotonic() + float(sys.argv[1]), *sys.argv[2:5]
 text, kept, refused, top = sys.argv[5].encode(), [], 0, 0
 while time.monotonic() < end:
@@ -128,22 +130,31 @@ def stranger(project: Project) -> Iterator[Any]:
         made.remove(force=True)
 
 
-def under(project: Project, attack: Callable[[], Any]) -> tuple[Result, dict[str, Any]]:
-    """What a neighbour's calls come to, and the health of all, while `attack` runs."""
-    load = Load(project.container("caller", "app"), "web")
-    attack()
-    time.sleep(SECONDS - 3)
-    health = project.health()
-    result = load.end()
-    print(
-        f"{result.sent} requests, {len(result.failed)} failed, longest gap {result.gap:.3f} s,"
-        f" slowest {result.slowest:.3f} s, load {os.getloadavg()[0]:.0f}"
-    )
-    for name, row in health.items():
-        print(name, row["status"], *row["warnings"])
-    assert result.failed == []
-    assert result.sent > 100
-    return result, health
+Under = Callable[[str, Callable[[], Any]], tuple[Result, dict[str, Any]]]
+
+
+@pytest.fixture
+def under(project: Project, record: Record) -> Under:
+    """What a neighbour's calls come to, and the health of all, while an attack runs."""
+
+    def run(what: str, attack: Callable[[], Any]) -> tuple[Result, dict[str, Any]]:
+        load = Load(project.container("caller", "app"), "web")
+        attack()
+        time.sleep(SECONDS - 3)
+        health = project.health()
+        result = load.end()
+        said = [f"{name}: {text}" for name, row in health.items() for text in row["warnings"]]
+        record(
+            what,
+            f"{result.sent} calls between neighbours",
+            f"{len(result.failed)} failed, the slowest took {result.slowest:.2f} s; "
+            + ("; ".join(said) or "nothing to be said"),
+        )
+        assert result.failed == []
+        assert result.sent > 100
+        return result, health
+
+    return run
 
 
 def attack(container: Any, python: str, code: str, *arguments: str) -> Callable[[], Any]:
@@ -159,62 +170,67 @@ def restarts(project: Project) -> dict[str, tuple[int, bool]]:
     }
 
 
-def test_a_stranger_that_never_shakes_hands_gets_its_share(project: Project) -> None:
-    """2,500 connections that say nothing: 1,024 are let in, and whose they are is said."""
+def test_a_stranger_that_never_shakes_hands_gets_its_share(project: Project, under: Under) -> None:
+    """10,000 connections that say nothing: 1,024 are let in, and whose they are is said."""
     before = restarts(project)
     address = project.container("web", "envoy").attrs["NetworkSettings"]["Networks"]
     (found,) = address.values()
     with stranger(project) as one:
-        silent = attack(one, "python3", CONNECTIONS, found["IPAddress"], "15000", "2500", "")
-        health = under(project, silent)[1]
+        silent = attack(one, "python3", CONNECTIONS, found["IPAddress"], "15000", "10000", "")
+        health = under("10,000 connections of a stranger that never shakes hands", silent)[1]
     (text,) = health["web"]["warnings"]
     assert text.startswith("somebody who is not of the project (")
     assert restarts(project) == before
 
 
 def test_a_program_with_too_many_slow_requests_has_its_own_sidecar_to_blame(
-    project: Project,
+    project: Project, under: Under
 ) -> None:
-    """2,500 requests whose headers never end: its own Envoy takes 2,048 of them at most."""
+    """10,000 requests whose headers never end: its own Envoy takes 2,048 of them at most."""
     before = restarts(project)
     bad = project.container("bad", "app")
     slow = "GET / HTTP/1.1\r\nHost: web\r\nA: "
-    under(project, attack(bad, "/venv/bin/python", CONNECTIONS, "127.0.0.1", "15001", "2500", slow))
+    flood = attack(bad, "/venv/bin/python", CONNECTIONS, "127.0.0.1", "15001", "10000", slow)
+    health = under("10,000 requests of a program whose headers never end", flood)[1]
+    assert health["bad"]["warnings"]
+    assert not health["web"]["warnings"]
     assert restarts(project) == before
 
 
-def test_a_flood_of_headers_is_refused_where_it_comes_from(project: Project) -> None:
+def test_a_flood_of_headers_is_refused_where_it_comes_from(project: Project, under: Under) -> None:
     """200 kB each, as fast as it can."""
     before = restarts(project)
-    under(project, attack(project.container("bad", "app"), "/venv/bin/python", HEADERS))
+    bad = project.container("bad", "app")
+    under("headers of 200 kB, as fast as it can", attack(bad, "/venv/bin/python", HEADERS))
     assert restarts(project) == before
 
 
-def test_a_fork_bomb_ends_at_its_limit_and_is_named(project: Project) -> None:
+def test_a_fork_bomb_ends_at_its_limit_and_is_named(project: Project, under: Under) -> None:
     """All processes of its uid; the runner's container still has some."""
-    health = under(project, attack(project.container("bad", "app"), "/venv/bin/python", PROCESSES))[
-        1
-    ]
+    bad = project.container("bad", "app")
+    health = under("5,000 forks", attack(bad, "/venv/bin/python", PROCESSES))[1]
     assert "its program of at most 1024" in " ".join(health["bad"]["warnings"])
     assert not health["web"]["warnings"]
 
 
-def test_a_hundred_that_spin_leave_their_neighbours_a_processor(project: Project) -> None:
+def test_a_hundred_that_spin_leave_their_neighbours_a_processor(
+    project: Project, under: Under
+) -> None:
     """Every container has the same share of the processors, however many processes it has."""
     bad = project.container("bad", "app")
-    result = under(project, attack(bad, "/venv/bin/python", PROCESSES, "100"))[0]
+    spin = attack(bad, "/venv/bin/python", PROCESSES, "100")
+    result = under("100 processes that spin", spin)[0]
     assert result.slowest < 5
 
 
-def test_a_log_that_never_ends_takes_30_mb(project: Project) -> None:
+def test_a_log_that_never_ends_takes_30_mb(project: Project, under: Under) -> None:
     """The engine keeps three files of 10 MB."""
     bad = project.container("bad", "app")
-    under(project, lambda: bad.exec_run(["touch", "/tmp/flood"]))  # noqa: S108
+    under("a log that never ends", lambda: bad.exec_run(["touch", "/tmp/flood"]))  # noqa: S108
     bad.exec_run(["rm", "/tmp/flood"])  # noqa: S108
     bad.reload()
     path = Path(bad.attrs["LogPath"])
     if os.access(path.parent, os.R_OK):
         size = sum(each.stat().st_size for each in path.parent.glob(f"{path.name}*"))
-        print(f"{size / 1e6:.0f} MB of log")
         assert 5e6 < size < 32e6
     assert json.dumps(project.health()["bad"]["status"]) == '"SERVING"'

@@ -76,9 +76,6 @@ ROWS: Mapping[int, Row] = {
     14: Row("keys and secrets in JSON, state, plan, images, logs, process lists", "0 found"),
 }
 
-OTHERS = {"test_ca_rotation": 3, "test_draining": 6, "test_limits": 13}
-"""Rows of modules whose tests record nothing by themselves."""
-
 
 @dataclass(frozen=True)
 class Outcome:

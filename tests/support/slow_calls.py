@@ -161,19 +161,20 @@ class Calls:
 ENTRIES = """
 - {slug: gh:acme/http, name: rude, port: 8080}
 - {slug: gh:acme/http, name: polite, port: 8080, env: {POLITE: "1"}}
-- {slug: gh:acme/grpc, name: rpc, port: 8080}
 - {slug: gh:acme/caller, run: worker}
 """
+RPC = "- {slug: gh:acme/grpc, name: rpc, port: 8080}\n"
 
 
-def start(project: Project, git_server: GitServer) -> None:
-    """Deploy a server without and one with a handler for SIGTERM, one of gRPC, and their caller."""
+def start(project: Project, git_server: GitServer, more: str = "") -> None:
+    """Deploy a server without and one with a handler for SIGTERM and their caller; `more` entries,
+    such as that of gRPC."""
     project.environment["IAC_PROBATION"] = "2"
-    wants = {"requirements.txt": "grpcio\n"}
+    wants = {"requirements.txt": "grpcio\n"} if more else {}
     git_server.repository("acme/http").commit({"main.py": HTTP})
     git_server.repository("acme/grpc").commit({"main.py": GRPC, **wants})
     git_server.repository("acme/caller").commit({"main.py": IDLE, **wants})
-    project.file.write_text(ENTRIES)
+    project.file.write_text(ENTRIES + more)
     project.deploy()
 
 

@@ -50,3 +50,16 @@ def test_who_holds_all_connections_is_named(
         f"{who} ({address}) holds 1024 connections to it and gets no more: at most 2048 are taken,"
         " 1024 from one caller"
     ]
+
+
+def test_a_program_that_holds_all_that_its_sidecar_takes_from_it_is_named(
+    workspace: Workspace, engine_double: Daemon
+) -> None:
+    """Nobody else is at fault, and others still get in."""
+    line = crowd.own_sentence(1536, limits.of_memory(256 << 20))
+    app = FakeContainer("demo-web-app", "demo", "web", "app")
+    assert said(workspace, engine_double, app, f"sidecar: {line}\n") == [
+        "its program holds 1536 connections to its own sidecar of at most 1536 and gets no more:"
+        " it opens them faster than it ends them"
+    ]
+    assert crowd.own_sentence(1535, limits.of_memory(256 << 20)) is None
