@@ -187,14 +187,16 @@ def stop_and_start(project: Project, roles: Mapping[str, str]) -> float:
     Returns:
         How long the slowest stop took, seconds.
     """
+    caller = project.container("caller", "app")
     with ThreadPoolExecutor() as pool:
         took = list(pool.map(lambda one: _stop(project, *one), roles.items()))
-    waiting = {name: Calls(project.container("caller", "app"), _kind(name), name) for name in roles}
-    for name, role in roles.items():
-        for each in dict.fromkeys((role, "app")):
-            project.container(name, each).start()
+        waiting = dict(
+            zip(roles, pool.map(lambda n: Calls(caller, _kind(n), n), roles), strict=True)
+        )
+        list(pool.map(lambda one: _start(project, *one), roles.items()))
     for name, calls in waiting.items():
-        assert calls.end()["failed"] == [], name
+        failed = calls.end()["failed"]
+        assert not failed, f"{name}: {failed}"
     return max(took)
 
 
@@ -206,6 +208,11 @@ def _stop(project: Project, service: str, role: str) -> float:
     result = calls.end()
     assert (result["good"], result["failed"]) == (8, []), f"{service}/{role}"
     return took
+
+
+def _start(project: Project, service: str, role: str) -> None:
+    for each in dict.fromkeys((role, "app")):
+        project.container(service, each).start()
 
 
 def _kind(service: str) -> str:
