@@ -136,5 +136,5 @@ def _row(
         health=health,
         probe=Probe(app.name, None, "its new version was not started"),
         rotated=True,
-        diagnosis=Diagnosis(finding, "not started", tuple(lines)),
+        diagnosis=Diagnosis(finding, "not started"),  # what it said was told as it came
     )

@@ -211,8 +211,9 @@ def test_all_of_it_is_within_the_limits(
 ) -> None:
     _, sha = nested
     small = replace(cache, limits=SourceLimits(10**6, max_entries=6))
-    with pytest.raises(SourceError, match="too large"):
+    with pytest.raises(SourceError, match="too many files") as caught:
         small.fetch(_commit(server, "a/app", sha, submodules=True))
+    assert caught.value.next_step == "write `submodules: false`"
 
 
 def test_a_way_out_through_two_trees_is_closed(server: GitServer, cache: SourceCache) -> None:
