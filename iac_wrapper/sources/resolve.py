@@ -23,8 +23,9 @@ from iac_wrapper.model.remote import Remote, remote_of
 from iac_wrapper.model.slug import Slug
 from iac_wrapper.settings import Settings
 from iac_wrapper.sources import git
+from iac_wrapper.sources.commit_tree import Commit
 from iac_wrapper.sources.retries import patiently
-from iac_wrapper.sources.source_cache import CachedTree, Commit, SourceCache
+from iac_wrapper.sources.source_cache import CachedTree, SourceCache
 from iac_wrapper.sources.submodules import SubmoduleRules
 from iac_wrapper.sources.unpack import SourceLimits
 
