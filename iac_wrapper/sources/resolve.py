@@ -145,9 +145,10 @@ class _Run:
             raise _not_locked(spec.slug, remote)
         refs = self._once(remote.url, lambda: self._refs(remote))
         found = refs.resolve(ref)
-        if ref and SHORT_SHA.fullmatch(ref) and not (found and found[0].startswith(ref)):
+        digits = ref.lower() if ref and SHORT_SHA.fullmatch(ref) else ""
+        if ref and digits and not (found and found[0].startswith(digits)):
             # The digits of a commit that no ref points at, or a name that may be such digits too.
-            found = refs.resolve_short(ref, self._find(remote, ref))
+            found = refs.resolve_short(ref, self._find(remote, digits))
         if found is None:
             raise _no_such_ref(spec.slug, refs, remote)
         self._progress(f"{spec.name}: {found[1]} is {found[0][:12]}")
