@@ -154,6 +154,8 @@ _NAME = r"[\"'`$]{0,2}\b([A-Z][A-Z0-9]*_[A-Z0-9_]+|TOKEN|PASSWORD|SECRET)\b[\"'`
 
 _VERB = r"(?:set|provided|defined|configured|specified|found|given)"
 
+_PORT = r"(?P<port>\d{1,5})\b"
+
 _LOOSE: tuple[tuple[str, Explain], ...] = (
     (r"^.*[Ss]et the ([A-Z][A-Z0-9_]+) environment variable.*$", _variable),
     (r"^.*[Ee]nvironment variable [\"'`]?([A-Z][A-Z0-9_]+).*$", _variable),
@@ -177,12 +179,12 @@ _LOOSE: tuple[tuple[str, Explain], ...] = (
     (r"^RuntimeError: Directory '(?P<path>[^']+)' does not exist$", crash_paths.file),
     (r"^ValueError: '(?P<path>[^']+)' does not exist$", crash_paths.file),
     # redis; asyncio, asyncpg and aiohttp; pymongo; requests and urllib3; Node; Go; anybody.
-    (rf"^.*Error 111 connecting to {LOCAL}:(?P<port>\d+)\..*$", refused()),
-    (r"^.*Connect call failed \('(?:127\.0\.0\.1|::1)', (?P<port>\d+).*$", refused()),
-    (rf"^.*?{LOCAL}:(?P<port>\d+): \[Errno 111\] Connection refused.*$", refused()),
-    (rf"^.*host='{LOCAL}', port=(?P<port>\d+)\).*Connection refused.*$", refused()),
-    (rf"^.*connect ECONNREFUSED {LOCAL}:(?P<port>\d+).*$", refused()),
-    (rf"^.*dial tcp {LOCAL}:(?P<port>\d+): connect: connection refused.*$", refused()),
+    (rf"^.*Error 111 connecting to {LOCAL}:{_PORT}\..*$", refused()),
+    (rf"^.*Connect call failed \('(?:127\.0\.0\.1|::1)', {_PORT}.*$", refused()),
+    (rf"^.*?{LOCAL}:{_PORT}: \[Errno 111\] Connection refused.*$", refused()),
+    (rf"^.*host='{LOCAL}', port={_PORT}\).*Connection refused.*$", refused()),
+    (rf"^.*connect ECONNREFUSED {LOCAL}:{_PORT}.*$", refused()),
+    (rf"^.*dial tcp {LOCAL}:{_PORT}: connect: connection refused.*$", refused()),
     (r"^[\w.]+: (?:<urlopen error )?\[Errno 111\] Connection refused>?$", refused()),
 )
 
@@ -265,17 +267,17 @@ _PATTERNS: tuple[_Pattern, ...] = tuple(
         (r"^.*?\b(?:open|mkdir) (?P<path>/[^:\s]+): permission denied.*$", crash_paths.permission),
         # psycopg, also through its socket; the drivers of MySQL; celery; pika.
         (
-            rf"^.*connection to server at \"{LOCAL}\"(?: \(\S+\))?, port (?P<port>\d+)"
+            rf"^.*connection to server at \"{LOCAL}\"(?: \(\S+\))?, port {_PORT}"
             r" failed: Connection refused$",
             refused(),
         ),
-        (r"^.*on socket \"\S*\.s\.PGSQL\.(?P<port>\d+)\" failed: No such file.*$", refused()),
+        (rf"^.*on socket \"\S*\.s\.PGSQL\.{_PORT}\" failed: No such file.*$", refused()),
         (
-            rf"^.*Can't connect to MySQL server on '{LOCAL}(?::(?P<port>\d+))?'.*$",
+            rf"^.*Can't connect to MySQL server on '{LOCAL}(?::{_PORT})?'.*$",
             refused(3306),
         ),
         (
-            rf"^.*Cannot connect to \w+://(?:\S*@)?{LOCAL}:(?P<port>\d+).*Connection refused.*$",
+            rf"^.*Cannot connect to \w+://(?:\S*@)?{LOCAL}:{_PORT}.*Connection refused.*$",
             refused(),
         ),
         (r"^pika\.exceptions\.AMQPConnectionError$", refused(5672)),

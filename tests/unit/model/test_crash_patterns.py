@@ -215,6 +215,7 @@ def test_what_is_missing_around_a_program_is_named(text: str) -> None:
         "no config: open config.yml: no such file or directory\nready",
         "DEBUG_MODE is set",
         "ConnectionRefusedError: [Errno 111] Connect call failed ('192.0.2.7', 5432)",
+        f"Error: connect ECONNREFUSED 127.0.0.1:{'9' * 5000}",
     ],
 )
 def test_what_a_program_says_in_passing_is_no_cause(text: str) -> None:
