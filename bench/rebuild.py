@@ -26,6 +26,7 @@ from iac_wrapper.program import build_context, context_folder
 from iac_wrapper.program.detection import detect
 from iac_wrapper.program.index_settings import write_build_secrets
 from iac_wrapper.settings import Settings
+from iac_wrapper.sources.tree import tree_hash
 
 ROUNDS, MODULES = 7, 100
 
@@ -53,11 +54,12 @@ def _compare(found: host.Host, project: str, folder: Path, made: set[str]) -> No
     times: dict[str, list[float]] = {"preparing": [], "our build": [], "bare copy": []}
     for number in range(ROUNDS + 1):  # the first installs what is required
         (source / "main.py").write_text(f"import idna\nprint('ready', {number})\n")
+        tree = tree_hash(source)  # a deploy has it from fetching
         begin = time.monotonic()
         spec = AppSpec("app", Slug("./x", "path", "./x"))
         detected = detect(source)
         build = build_context.describe(
-            Checkout(spec, source, f"sha256:{number}", None, "local"),
+            Checkout(spec, source, tree, None, "local"),
             detected.entrypoint,
             host=found,
             layout=Layout(folder),

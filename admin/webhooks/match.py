@@ -51,8 +51,10 @@ def _same_ref(push: Push, ref: str | None) -> bool:
         return any(f.kind == "branch" and wanted in {None, f.name} for f in pushed)
     if SHORT_SHA.fullmatch(ref or "") or FULL_SHA.fullmatch(ref or ""):
         return False
-    kinds = {"branch": "refs/heads/", "tag": "refs/tags/"}
-    return any(ref in {f.name, kinds[f.kind] + f.name} for f in pushed)
+    kinds = {"branch": "heads/", "tag": "tags/"}
+    return any(
+        ref in {f.name, kinds[f.kind] + f.name, f"refs/{kinds[f.kind]}{f.name}"} for f in pushed
+    )
 
 
 def _place(url: str) -> tuple[str, int | None, str] | None:

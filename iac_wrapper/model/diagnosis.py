@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from iac_wrapper.model.app import DEFAULT_PROBATION, ResolvedApp
 from iac_wrapper.model.crash_patterns import TRACEBACK, Finding, find, unix_lines
 from iac_wrapper.model.health import Health, Probe
+from iac_wrapper.model.source_hints import SourceHints
 from iac_wrapper.model.usage import may_be_usage, usage_finding, usage_line
 
 SHOWN_LINES = 20
@@ -46,7 +47,7 @@ class DiagnosisFacts:
     many seconds it had to become SERVING (0: it was only looked at) and `limit` how many the
     setting gives it; `memory_mb` is its memory limit; `lines` are the app's log, `project` goes
     into commands; `windows_scripts` are those of its scripts that have Windows line ends;
-    `certificate` is what is wrong with its certificate on disk.
+    `certificate` is what is wrong with its certificate on disk; `hints` are those of its source.
     """
 
     app: ResolvedApp
@@ -62,6 +63,7 @@ class DiagnosisFacts:
     lines: Sequence[str] = field(default_factory=list)
     windows_scripts: Sequence[str] = ()
     certificate: str = ""
+    hints: SourceHints = field(default_factory=SourceHints)
 
     @property
     def logs_command(self) -> str:
@@ -157,7 +159,7 @@ def _has_failed(health: Health) -> bool:
 def _said_by_the_program(facts: DiagnosisFacts, runs: Sequence[Sequence[str]]) -> Finding | None:
     """A known failure; where a shell may have choked on line ends, the file that has them."""
     words = _last_words(runs)
-    found = find(words, facts.app)
+    found = find(words, facts.app, facts.hints)
     if found and found.code != "windows-lines":
         return found
     said = [line for line in words if line.strip() and not line.startswith("runner: ")]

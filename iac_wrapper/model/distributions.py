@@ -30,3 +30,33 @@ DISTRIBUTIONS: Mapping[str, tuple[str, ...]] = {
     "magic": ("python-magic",),
 }
 """By the name of the import: the distributions that bring it, first the one to recommend."""
+
+DEBIAN_PACKAGES: Mapping[str, str] = {
+    "convert": "imagemagick",
+    "curl": "curl",
+    "dot": "graphviz",
+    "ffmpeg": "ffmpeg",
+    "ffprobe": "ffmpeg",
+    "git": "git",
+    "gs": "ghostscript",
+    "java": "default-jre-headless",
+    "libreoffice": "libreoffice",
+    "mysql": "default-mysql-client",
+    "mysqldump": "default-mysql-client",
+    "node": "nodejs",
+    "npm": "npm",
+    "npx": "npm",
+    "pandoc": "pandoc",
+    "pdftoppm": "poppler-utils",
+    "pdftotext": "poppler-utils",
+    "pg_dump": "postgresql-client",
+    "psql": "postgresql-client",
+    "redis-cli": "redis-tools",
+    "soffice": "libreoffice",
+    "ssh": "openssh-client",
+    "tesseract": "tesseract-ocr",
+    "unzip": "unzip",
+    "wget": "wget",
+    "zip": "zip",
+}
+"""By the name of a program that code calls: the Debian package that brings it (12 and 13)."""

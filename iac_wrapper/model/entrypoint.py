@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -77,3 +78,18 @@ class Entrypoint:
         launcher = ("/venv/bin/python", "/opt/iac/launch.py")
         kind = "supplied" if self.supplied else self.kind
         return (*launcher, kind, self.target, *function, *rest)
+
+
+_FIRST_SCRIPT = "{} {} is the first script in {}"
+
+
+def first_script(table: str, name: str, file: str) -> str:
+    """The `reason` of what the first entry of a table of commands names."""
+    return _FIRST_SCRIPT.format(table, name, file)
+
+
+def script_of(entrypoint: Entrypoint) -> str:
+    """The command that `first_script` was said of, which the lock has in no other place; empty:
+    it is none."""
+    match = re.fullmatch(_FIRST_SCRIPT.format(r"\S+", r"(\S+)", r"\S+"), entrypoint.reason)
+    return match[1] if match else ""

@@ -9,7 +9,9 @@ from difflib import get_close_matches
 
 from iac_wrapper.errors import SourceError
 
-SHORT_SHA = re.compile(r"[0-9a-f]{7,39}")
+SHORT_SHA = re.compile(r"[0-9a-fA-F]{7,39}")
+"""As a person writes it; git prints lower case."""
+
 FULL_SHA = re.compile(r"[0-9a-f]{40}")
 
 _NEAR = 8
@@ -35,7 +37,8 @@ class Refs:
         """The commit `ref` means here and the name it was found under; None if there is none.
 
         Order, git's own (gitrevisions): default branch for None, a full SHA, a full ref name, a
-        branch or a tag, a short SHA (7 digits and more) that a ref points at. Whether a name that
+        branch or a tag, also as ``heads/x`` or ``tags/x``, a short SHA (7 digits and more) that a
+        ref points at. Whether a name that
         looks like a short SHA is one as well, of any commit, is `resolve_short`'s matter. So nobody
         can take over a pinned commit by pushing a branch of that name.
 
@@ -116,14 +119,17 @@ class Refs:
         return commit, (self.default or "HEAD").removeprefix("refs/heads/")
 
     def _names(self, ref: str) -> list[str]:
-        """The branch and the tag of this name, in full."""
-        return [name for name in (f"refs/heads/{ref}", f"refs/tags/{ref}") if name in self.commits]
+        """The branch and the tag of this name, or of the rest of it after ``heads/`` or ``tags/``,
+        in full."""
+        names = [f"refs/heads/{ref}", f"refs/tags/{ref}"]
+        names += [f"refs/{ref}"] if ref.startswith(("heads/", "tags/")) else []
+        return [name for name in names if name in self.commits]
 
     def _single(self, ref: str, names: list[str]) -> Found:
         commits = {self.commits[name] for name in names}
         if len(commits) > 1:
             raise SourceError(
-                f"{ref!r} is a branch and a tag, at different commits",
+                f"{ref!r} means several branches or tags, at different commits",
                 expected=" or ".join(f"#{name}" for name in names),
                 next_step="write one of these in the slug",
                 detail="\n".join(f"{name} {self.commits[name]}" for name in names),
@@ -133,7 +139,8 @@ class Refs:
     def _by_sha(self, ref: str) -> Found | None:
         if not SHORT_SHA.fullmatch(ref):
             return None
-        found = sorted({sha for sha in self.commits.values() if sha.startswith(ref)})
+        digits = ref.lower()
+        found = sorted({sha for sha in self.commits.values() if sha.startswith(digits)})
         if len(found) > 1:
             raise _several(ref, found)
         return (found[0], ref) if found else None

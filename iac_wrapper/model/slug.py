@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.model.base_url import is_loopback, origin, without_credentials
+from iac_wrapper.model.git_refs import FULL_SHA
 from iac_wrapper.model.hosts import Hosts
 from iac_wrapper.model.image_reference import check_reference, repository
 from iac_wrapper.model.slug_hints import near_miss
@@ -81,6 +82,7 @@ class Slug:
             )
         if ref:
             _check_ref(text, ref)
+            ref = ref.lower() if FULL_SHA.fullmatch(ref.lower()) else ref
         return cls(text, kind, location, ref or None, _subdir(text, subdir))
 
     @property

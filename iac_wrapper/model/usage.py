@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.crash_patterns import TRACEBACK, Finding
+from iac_wrapper.model.entrypoint import script_of
 from iac_wrapper.model.health import Health
 
 CAUSE = "command-line"
@@ -30,9 +31,6 @@ EX_USAGE of sysexits.h."""
 
 _STAYS = ("serve", "server", "runserver", "start", "run", "web", "api", "up", "worker")
 """Words by which subcommands that stay are called, the likeliest first."""
-
-_SCRIPT = re.compile(r"(?:\[[\w.]+\]|console_scripts) (\S+) is the first script")
-"""How detection words the reason of an entry of [project.scripts] or an older table."""
 
 
 def usage_line(lines: Sequence[str]) -> str:
@@ -74,8 +72,8 @@ def _command(app: ResolvedApp) -> str:
     program = app.entrypoint
     if program.command:
         return program.command
-    if script := _SCRIPT.match(program.reason):
-        return script[1]
+    if script := script_of(program):
+        return script
     if program.function:  # nothing in the file calls it
         return f"{program.target}:{program.function}"
     if program.kind == "script":

@@ -14,8 +14,8 @@ from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.health import Health
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations import candidates
+from iac_wrapper.operations.env_values import with_old_values
 from iac_wrapper.operations.foreign_program import ask_of
-from iac_wrapper.operations.prepare import with_old_values
 from iac_wrapper.operations.step import Step
 from iac_wrapper.operations.verify import LOOK_SECONDS, control_plane
 from iac_wrapper.operations.workspace import Workspace

@@ -20,19 +20,21 @@ from iac_wrapper.operations import (
     public_hosts,
     volumes,
 )
+from iac_wrapper.operations.env_values import (
+    check_values,
+    keep_parts,
+    secret_values,
+    write_values,
+)
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.infrastructure import check_own
 from iac_wrapper.operations.intent import select, warn_of_another
 from iac_wrapper.operations.prepare import (
     ProjectFacts,
     check_addresses,
-    check_values,
     facts,
-    keep_parts,
     materialize,
     remove_dropped,
-    secret_values,
-    write_values,
 )
 from iac_wrapper.operations.releases import wake
 from iac_wrapper.operations.rollout import RolloutRequest, roll

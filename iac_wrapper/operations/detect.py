@@ -27,7 +27,7 @@ from iac_wrapper.operations.app_plan import plan_app
 from iac_wrapper.operations.process_apps import wanted_run
 from iac_wrapper.program import own_dockerfile
 from iac_wrapper.program.build_context import AppBuild
-from iac_wrapper.program.detection import process_program
+from iac_wrapper.program.detection import dockerfile_text, process_program
 from iac_wrapper.program.pythons import Pythons
 from iac_wrapper.settings import Settings
 from iac_wrapper.sources.resolve import resolve
@@ -208,7 +208,13 @@ def _by_dockerfile(checkout: Checkout, dockerfile: str, layout: Layout) -> Detec
     """An entry with `build:`: its image alone says what it starts, which takes an engine."""
     own_dockerfile.describe(checkout, dockerfile, layout, _PROJECT)
     text = (checkout.path / dockerfile).read_text(encoding="utf-8", errors="replace")
-    program = Fact(None, f"the image that {dockerfile} makes says it: `build:` in repos.yaml")
+    command, by = dockerfile_text.started(text)
+    if by:
+        program = Fact(command, f"{by} of {dockerfile}: `build:` in repos.yaml")
+    else:
+        program = Fact(
+            None, f"the image that {dockerfile} is built on says it; `build:` in repos.yaml"
+        )
     facts = {"program": program, "port": _port(checkout.spec, None)}
     return Detected(checkout, facts, (*checkout.spec.notes, *checkout.notes), text)
 
@@ -224,9 +230,9 @@ def _facts(spec: AppSpec, build: AppBuild) -> dict[str, Fact]:
         "variables": Fact(
             dict(program.variables), "of its framework; further ones: `env:` of its entry"
         ),
-        "python": Fact(build.python),
+        "python": Fact(build.python, build.python_reason),
         "dependencies": Fact(build.dependencies.reason),
-        "built from": Fact(build.made_from),
+        "besides": Fact(build.besides),
     }
 
 

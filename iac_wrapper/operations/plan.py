@@ -28,10 +28,10 @@ from iac_wrapper.operations import (
     volumes,
 )
 from iac_wrapper.operations.deploy import gather
+from iac_wrapper.operations.env_values import changed_values, secret_values, with_old_values
 from iac_wrapper.operations.heal import STOPPED
 from iac_wrapper.operations.infrastructure import file_hash, make_plan
 from iac_wrapper.operations.leaves import due_certificates
-from iac_wrapper.operations.prepare import changed_values, secret_values, with_old_values
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.sources import git
 

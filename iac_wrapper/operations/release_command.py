@@ -29,6 +29,7 @@ from iac_wrapper.operations.releases import Releases
 from iac_wrapper.operations.run import Captured
 from iac_wrapper.operations.step import Step
 from iac_wrapper.operations.workspace import Workspace
+from iac_wrapper.program.source_hints import source_hints
 
 CAUSE = "release"
 """The stable word for a version whose release command failed."""
@@ -114,7 +115,8 @@ def _row(
     if captured.timed_out:
         limit = workspace.settings.release_timeout
         how = f"took longer than {limit} s (IAC_RELEASE_TIMEOUT)"
-    known = crash_patterns.find(lines, app)
+    source = workspace.layout.context(workspace.project, app.image) / "app"
+    known = crash_patterns.find(lines, app, source_hints(source))
     why = f": {known.cause}" if known else ""
     cause = f"its release command {how}{why}"
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
@@ -134,5 +136,5 @@ def _row(
         health=health,
         probe=Probe(app.name, None, "its new version was not started"),
         rotated=True,
-        diagnosis=Diagnosis(finding, "not started", tuple(lines)),
+        diagnosis=Diagnosis(finding, "not started"),  # what it said was told as it came
     )

@@ -36,9 +36,9 @@ from iac_wrapper.operations import (
 )
 from iac_wrapper.operations.blame import Blame
 from iac_wrapper.operations.changes import Values, VersionChange, changes, parts
+from iac_wrapper.operations.env_values import with_old_values, write_values
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.leaves import keep_certificates
-from iac_wrapper.operations.prepare import with_old_values, write_values
 from iac_wrapper.operations.prove import prove_and_repair
 from iac_wrapper.operations.releases import NamedServices, StoppedService
 from iac_wrapper.operations.run import tidy

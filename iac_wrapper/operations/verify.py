@@ -33,6 +33,7 @@ from iac_wrapper.operations.remarks import remarks
 from iac_wrapper.operations.stuck import StuckCheck
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.program.shell_scripts import with_windows_lines
+from iac_wrapper.program.source_hints import source_hints
 
 LOOK_SECONDS = 3.0
 """How long a version that serves may take to say so, where nobody waits for it to start."""
@@ -320,6 +321,7 @@ def _diagnose(
         memory_mb=_memory_mb(workspace, report.app),
         lines=lines,
         windows_scripts=with_windows_lines(source, report.app.entrypoint.display, lines),
+        hints=source_hints(source),
     )
     return diagnose(facts)
 

@@ -44,8 +44,8 @@ class AppBuild:
     directory that Docker gets, `tree` the hash of `source`; `files` the texts in it beside the
     source, by name; `beside` what of the source around it the installation needs; `repositories`
     what is fetched into it, by the URL that a requirement has; `compiled` says that bytecode is put
-    beside the source. `notes` are sentences on what was ignored or replaced; `made_from` is one on
-    what was read.
+    beside the source. `notes` are sentences on what was ignored or replaced; `python_reason` is why
+    that version, and `besides` what else the image is made from, both as fragments.
     """
 
     image: str
@@ -58,10 +58,18 @@ class AppBuild:
     context: Path
     files: Mapping[str, str]
     beside: Beside | None = None
-    made_from: str = ""
+    python_reason: str = ""
+    besides: str = ""
     notes: tuple[str, ...] = ()
     repositories: Mapping[str, Remote] = field(default_factory=dict)
     compiled: bool = False
+
+    @property
+    def made_from(self) -> str:
+        """What was read for it, as one fragment."""
+        version = f"python {self.python} ({self.python_reason}), " if self.python else ""
+        besides = f", {self.besides}" if self.besides else ""
+        return f"{version}dependencies: {self.dependencies.reason}{besides}"
 
 
 def describe(  # noqa: PLR0913 - one app and the four things that decide how it is built
@@ -146,8 +154,8 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         files=files,
         beside=dependencies.beside,
         compiled=compiled,
-        made_from=_made_from(chosen, dependencies, system, repositories)
-        + (version.said and f", {version.said}"),
+        python_reason=chosen.reason if chosen else "",
+        besides=_besides(system, repositories, version),
         repositories=repositories,
         notes=(
             *(chosen.notes if chosen else ()),
@@ -191,15 +199,9 @@ def _installed_from(dependencies: Dependencies) -> tuple[str, ...]:
     return (written, *beside)
 
 
-def _made_from(
-    python: PythonChoice | None,
-    dependencies: Dependencies,
-    system: SystemPackages,
-    repositories: Collection[str],
-) -> str:
-    version = f"python {python.version} ({python.reason}), " if python else ""
-    fetched = f", fetched by this machine: {' '.join(repositories)}" if repositories else ""
-    return f"{version}dependencies: {dependencies.reason}{system.words}{fetched}"
+def _besides(system: SystemPackages, repositories: Collection[str], version: VcsVersion) -> str:
+    fetched = f"fetched by this machine: {' '.join(repositories)}" if repositories else ""
+    return ", ".join(filter(None, (system.words, fetched, version.said)))
 
 
 def _python(

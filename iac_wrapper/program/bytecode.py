@@ -15,7 +15,7 @@ from pathlib import Path
 
 from iac_wrapper.adapters import process
 from iac_wrapper.adapters.process import Command
-from iac_wrapper.files.public_tree import DIRECTORY, PLAIN
+from iac_wrapper.files.public_tree import DIRECTORY
 from iac_wrapper.program import bytecode_process
 
 _HOME = "/app"
@@ -79,18 +79,19 @@ def _same_place(before: Path, relative: str) -> Path | None:
 
 
 def _take(old: Path, source: bytes, header: bytes, target: Path) -> bool:
-    """Whether `old` is the same module, and its bytecode was there to be copied to `target`."""
+    """Whether `old` is the same module, and `target` became a name of its bytecode."""
     try:
-        if old.is_symlink() or old.read_bytes() != source:
+        made = old.parent / target.parent.name / target.name
+        if old.is_symlink() or made.is_symlink() or old.read_bytes() != source:
             return False
-        code = (old.parent / target.parent.name / target.name).read_bytes()
-        if code[: len(header)] != header:
-            return False  # the repository's own
+        with made.open("rb", buffering=0) as file:
+            if file.read(len(header)) != header:
+                return False  # the repository's own
         if not target.parent.is_dir():
             target.parent.mkdir()
             target.parent.chmod(DIRECTORY)
-        target.write_bytes(code)
-        target.chmod(PLAIN)
+        target.unlink(missing_ok=True)
+        target.hardlink_to(made)
     except OSError:  # it does not compile, or another deploy has just removed it
         return False
     return True

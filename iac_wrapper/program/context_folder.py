@@ -44,10 +44,11 @@ def _write_new(build: AppBuild | DockerfileBuild) -> None:
     parent = build.context.parent
     with tempfile.TemporaryDirectory(prefix=".new-", dir=parent) as temporary:
         draft = Path(temporary) / "context"
-        _copy_whole(build, draft)
+        newest = next(iter(_others(build.context)), None)
+        before = newest and newest / "app"
+        _copy_whole(build, draft, before)
         if isinstance(build, AppBuild) and build.compiled:
-            before = next(iter(_others(build.context)), None)
-            bytecode.compile_source(draft / "app", before and before / "app")
+            bytecode.compile_source(draft / "app", before)
         if isinstance(build, AppBuild) and build.repositories:
             write_repositories(build.repositories, draft / FOLDER)
         for name, text in build.files.items():
@@ -61,12 +62,12 @@ def _write_new(build: AppBuild | DockerfileBuild) -> None:
                 raise
 
 
-def _copy_whole(build: AppBuild | DockerfileBuild, draft: Path) -> None:
+def _copy_whole(build: AppBuild | DockerfileBuild, draft: Path, before: Path | None) -> None:
     """The source and what is beside it, as described: the tag promises it, and the cache that it
     comes from may be removed at any time."""
     beside = build.beside if isinstance(build, AppBuild) else None
     try:
-        copy_source(build.source, draft / "app")
+        copy_source(build.source, draft / "app", before)
         whole = tree_hash(draft / "app") == build.tree
         if beside:
             _copy_parts(beside, draft / "beside")

@@ -14,6 +14,9 @@ from iac_wrapper.program.python_pins import Pin, dockerfile_python, python_pins
 from iac_wrapper.program.python_project import inside
 from iac_wrapper.program.python_ranges import Range, python_ranges
 
+_OLDER = ("3.10", "3.9", "3.8", "3.7", "3.6", "2.7")
+"""What only an image of somebody else can have, newest first."""
+
 
 @dataclass(frozen=True)
 class PythonChoice:
@@ -62,6 +65,11 @@ def choose_python(
         if inside(root, "Dockerfile") and error.next_step:
             error.next_step += (
                 "; or write `build: dockerfile`: the Dockerfile brings a Python of its own"
+            )
+        elif error.next_step and (older := _fitting(asked, _OLDER)):
+            error.next_step += (
+                f"; or add a Dockerfile on python:{older[0]}-slim, and write `build: dockerfile`:"
+                f" images that KarstKit makes have Python {SUPPORTED[-1]} or newer"
             )
         raise error
     return PythonChoice(
@@ -182,16 +190,20 @@ def _unmet(asked: _Asked, versions: Sequence[str]) -> EntrypointError:
 
 def _help(asked: _Asked, edit: str) -> str:
     """An edit, and for what the tool could run the image that the engine would need."""
-    wanted = [
-        version
-        for version in SUPPORTED
-        if asked.allows(version)
-        and (not asked.pins or any(pin.allows(version) for pin in asked.pins))
-    ]
+    wanted = _fitting(asked, SUPPORTED)
     if not wanted:
         return edit
     image = f"python:{wanted[0]}-slim"
     return f"docker pull {image} (or docker load from a file), then the same command; or {edit}"
+
+
+def _fitting(asked: _Asked, versions: Sequence[str]) -> list[str]:
+    return [
+        version
+        for version in versions
+        if asked.allows(version)
+        and (not asked.pins or any(pin.allows(version) for pin in asked.pins))
+    ]
 
 
 def _pin_notes(asked: _Asked, found: _Found) -> list[str]:

@@ -72,9 +72,10 @@ class SystemPackages:
 
     @property
     def words(self) -> str:
-        """What is installed, to end a sentence with; empty without any."""
-        built = f", built with {' '.join((*self.tools, *self.build))}" if self.stage else ""
-        return built + (f", Debian packages: {' '.join(self.final)}" if self.final else "")
+        """What is installed, as a fragment; empty without any."""
+        built = f"built with {' '.join((*self.tools, *self.build))}" if self.stage else ""
+        final = f"Debian packages: {' '.join(self.final)}" if self.final else ""
+        return ", ".join(filter(None, (built, final)))
 
 
 def find_system_packages(

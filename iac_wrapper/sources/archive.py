@@ -67,8 +67,9 @@ def _save(response: requests.Response, to: Path, max_bytes: int, url: str) -> No
             if size > max_bytes:
                 raise SourceError(
                     "the archive is too large",
-                    found=f"more than {max_bytes // 10**6} MB at {url}",
-                    next_step="raise IAC_FETCH_MAX_MB if you want it all the same",
+                    found=f"more than {max_bytes / 10**6:g} MB at {url}",
+                    expected="at most as much as IAC_FETCH_MAX_MB says",
+                    next_step="raise IAC_FETCH_MAX_MB in .env",
                 )
             if time.monotonic() > deadline:
                 raise SourceError(

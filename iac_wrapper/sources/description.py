@@ -72,9 +72,9 @@ def _read(path: Path) -> Description | None:
 
 def _ask(remote: Remote, commit: str, ref: str | None, cache: Path) -> Description:
     tags = git.ls_remote(remote).tags(commit)
-    named = (ref or "").removeprefix("refs/tags/")
-    if named in tags:
-        return Description(named, 0, commit)
+    for named in (ref or "", (ref or "").removeprefix("refs/").removeprefix("tags/")):
+        if named in tags:
+            return Description(named, 0, commit)
     with git.history(remote, cache) as repository:
         done = git_commands.local(repository, "describe", *_TAGS, commit)
     return _parse(done.stdout) or Description(sha=commit)

@@ -75,13 +75,12 @@ def fill(
     if not objects:
         return
     total = sum(one.size * len(one.paths) for one in objects)
-    if tree_size(tree) + total > limits.max_bytes:
-        raise SourceError(
-            "the source is too large",
-            found=f"{total // 10**6} MB of Git LFS content, and the rest",
-            expected=f"at most {limits.max_bytes // 10**6} MB",
-            next_step="raise IAC_FETCH_MAX_MB if you want it all the same, or write `lfs: false`",
-        )
+    limits.check(
+        tree_size(tree) + total,
+        0,
+        of=f"the source with {total / 10**6:.1f} MB of Git LFS content",
+        instead="write `lfs: false`",
+    )
     say(f"{remote.url}: {len(objects)} Git LFS objects, {total / 10**6:.1f} MB")
     if urlsplit(remote.url).scheme == "file":
         for one in objects:

@@ -150,8 +150,8 @@ class _Reader:
         parts = tuple(name.split("/"))
         self._bytes += found.st_size
         count = len(self._files) + len(self._links) + 1
-        if self._bytes > self._limits.max_bytes or count > self._limits.max_entries:
-            raise _too_large(self._source, self._limits)
+        instead = "name what is not source in .gitignore"
+        self._limits.check(self._bytes, count, of=str(self._source), instead=instead)
         if stat.S_ISLNK(found.st_mode):
             self._note_parents(parts)
             self._table.add_link(parts, str((self._source / name).readlink()))
@@ -183,11 +183,3 @@ def _key_folder(source: Path, name: str) -> str | None:
         if parent.name and (source / parent / "ca.key").exists():
             return str(parent)
     return None
-
-
-def _too_large(source: Path, limits: SourceLimits) -> SourceError:
-    return SourceError(
-        "the source is too large",
-        found=f"{source}: more than {limits.max_bytes // 10**6} MB or {limits.max_entries} files",
-        next_step="name what is not source in .gitignore, or raise IAC_FETCH_MAX_MB",
-    )

@@ -23,8 +23,9 @@ from iac_wrapper.model.remote import Remote, remote_of
 from iac_wrapper.model.slug import Slug
 from iac_wrapper.settings import Settings
 from iac_wrapper.sources import git
+from iac_wrapper.sources.commit_tree import Commit
 from iac_wrapper.sources.retries import patiently
-from iac_wrapper.sources.source_cache import CachedTree, Commit, SourceCache
+from iac_wrapper.sources.source_cache import CachedTree, SourceCache
 from iac_wrapper.sources.submodules import SubmoduleRules
 from iac_wrapper.sources.unpack import SourceLimits
 
@@ -144,9 +145,10 @@ class _Run:
             raise _not_locked(spec.slug, remote)
         refs = self._once(remote.url, lambda: self._refs(remote))
         found = refs.resolve(ref)
-        if ref and SHORT_SHA.fullmatch(ref) and not (found and found[0].startswith(ref)):
+        digits = ref.lower() if ref and SHORT_SHA.fullmatch(ref) else ""
+        if ref and digits and not (found and found[0].startswith(digits)):
             # The digits of a commit that no ref points at, or a name that may be such digits too.
-            found = refs.resolve_short(ref, self._find(remote, ref))
+            found = refs.resolve_short(ref, self._find(remote, digits))
         if found is None:
             raise _no_such_ref(spec.slug, refs, remote)
         self._progress(f"{spec.name}: {found[1]} is {found[0][:12]}")

@@ -9,30 +9,25 @@ hashed again before each use instead. It must not know refs or repos.yaml.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from iac_wrapper.errors import SourceError
 from iac_wrapper.model.omission import Omission, below
-from iac_wrapper.model.remote import Remote
-from iac_wrapper.sources import git, submodules, working_tree
+from iac_wrapper.sources import submodules, working_tree
+from iac_wrapper.sources.commit_tree import Commit, Listing, obtain, submodules_of
 from iac_wrapper.sources.local_tree import read_local
-from iac_wrapper.sources.retries import patiently
 from iac_wrapper.sources.submodules import MAX_DEPTH, SubmoduleRules
-from iac_wrapper.sources.survey import SUBMODULE, first_difference, survey
+from iac_wrapper.sources.survey import survey
 from iac_wrapper.sources.tree import leaving_links, tree_hash
-from iac_wrapper.sources.unavailable import SourceUnavailableError
-from iac_wrapper.sources.unpack import SourceLimits, unpack
+from iac_wrapper.sources.unpack import SourceLimits
 
 Method = Literal["archive", "clone", "local"]
 
@@ -71,27 +66,6 @@ class CachedTree:
 
 
 @dataclass(frozen=True)
-class Commit:
-    """One commit to fetch: `sha` in full; `archive_url` where its host offers it as .tar.gz.
-
-    `lfs` and `submodules`: with the content of Git LFS and with submodules.
-    """
-
-    remote: Remote
-    sha: str
-    archive_url: str | None
-    lfs: bool = False
-    submodules: bool = False
-
-    @property
-    def key(self) -> str:
-        """Name in the cache."""
-        place = hashlib.sha256(self.remote.url.encode()).hexdigest()[:16]
-        more = ("lfs" * self.lfs, "submodules" * self.submodules)
-        return "-".join((place, self.sha, *filter(None, more)))
-
-
-@dataclass(frozen=True)
 class SourceCache:
     """The cache in `folder` (made if missing).
 
@@ -123,17 +97,19 @@ class SourceCache:
         if self.offline and not commit.remote.is_here:
             raise _not_cached(commit)
         with _staging(self.folder) as staging:
-            method, links = self._obtain(commit, staging)
-            tree = staging / "tree"
+            came = obtain(commit, staging, self.limits, self.progress)
+            tree, links = staging / "tree", came.links
             if commit.submodules:
-                links = (*links, *self._add_submodules(commit, staging, depth))
+                links = (*links, *self._add_submodules(commit, came.listing, staging, depth))
                 links = tuple(one for one in links if not _mended(one, tree))
             if commit.lfs:
                 from iac_wrapper.sources import lfs
 
                 lfs.fill(tree, commit.remote, self.limits, staging, self.progress)
             omissions = survey(tree, links, working_tree.submodule_urls(tree))
-            return _publish(staging, CachedTree(final / "tree", tree_hash(tree), method, omissions))
+            return _publish(
+                staging, CachedTree(final / "tree", tree_hash(tree), came.method, omissions)
+            )
 
     def snapshot(self, source: Path) -> CachedTree:
         """A copy of a local directory that later edits do not reach, keyed by its content.
@@ -159,7 +135,9 @@ class SourceCache:
     def _of_local(self, tree: str) -> Path:
         return self.folder / f"{LOCAL}{tree.removeprefix('sha256:')[:40]}"
 
-    def _add_submodules(self, commit: Commit, staging: Path, depth: int) -> tuple[Omission, ...]:
+    def _add_submodules(
+        self, commit: Commit, listing: Listing | None, staging: Path, depth: int
+    ) -> tuple[Omission, ...]:
         """Put the submodules of a commit into its tree; returns what they lack."""
         tree = staging / "tree"
         urls = working_tree.written_urls(tree)
@@ -171,10 +149,7 @@ class SourceCache:
                 found=f"more than {MAX_DEPTH} within each other, at {commit.remote.url}",
                 next_step="write `submodules: false`",
             )
-        listing = patiently(
-            partial(git.list_commit, commit.remote, commit.sha, staging), self.progress
-        )
-        modules = {path: sha for path, (mode, sha) in listing.items() if mode == SUBMODULE}
+        modules = submodules_of(commit, listing, staging, self.progress)
 
         def fetch(url: str, sha: str) -> tuple[Path, tuple[Omission, ...]]:
             remote = self.rules.remote(commit.remote, url)
@@ -182,60 +157,6 @@ class SourceCache:
             return made.path, made.omissions
 
         return submodules.fill(tree, modules, urls, fetch, self.limits)
-
-    def _obtain(self, commit: Commit, staging: Path) -> tuple[Method, tuple[Omission, ...]]:
-        if commit.archive_url:
-            links = self._by_archive(commit, commit.archive_url, staging)
-            if links is not None:
-                return "archive", links
-        exported = staging / "source.tar"
-        export = partial(git.export_commit, commit.remote, commit.sha, exported)
-        patiently(export, self.progress)
-        links = unpack(exported, staging / "tree", self.limits, strip_top=False, commit=commit.sha)
-        exported.unlink()
-        return "clone", links
-
-    def _by_archive(self, commit: Commit, url: str, staging: Path) -> tuple[Omission, ...] | None:
-        """None, with nothing left behind, if the archive cannot be had or is not the commit.
-
-        Hosts leave out and rewrite what .gitattributes says, and may leave out that file as well:
-        only git's own list of the commit tells. It comes while the archive does.
-        """
-        tree = staging / "tree"
-        with ThreadPoolExecutor(1, "list") as pool:
-            listed = partial(git.list_commit, commit.remote, commit.sha, staging)
-            listing = pool.submit(patiently, listed, self.progress)
-            links = self._download(commit, url, staging)
-            if links is None:
-                return None
-            different = first_difference(tree, listing.result(), links)
-        if different is None:
-            return links
-        self.progress(
-            f"{commit.remote.url}: the host's archive changes or lacks {different}; cloning instead"
-        )
-        shutil.rmtree(tree)
-        return None
-
-    def _download(self, commit: Commit, url: str, staging: Path) -> tuple[Omission, ...] | None:
-        """None, with nothing left behind, if the archive cannot be had."""
-        from iac_wrapper.sources import archive
-
-        tree, file = staging / "tree", staging / "source.tar.gz"
-        headers = commit.remote.archive_headers
-        try:
-            load = partial(archive.download, url, headers, file, max_bytes=self.limits.max_bytes)
-            patiently(load, self.progress)
-            return unpack(file, tree, self.limits, strip_top=True, commit=commit.sha)
-        except SourceError as error:
-            # What is refused for its content would be refused from git too.
-            if not (isinstance(error, SourceUnavailableError) or error.retryable):
-                raise
-            self.progress(f"{commit.remote.url}: {error.message}; cloning instead")
-            shutil.rmtree(tree, ignore_errors=True)
-            return None
-        finally:
-            file.unlink(missing_ok=True)
 
 
 def _mended(one: Omission, tree: Path) -> bool:

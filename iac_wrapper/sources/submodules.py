@@ -106,13 +106,9 @@ def fill(
             error.message = f"the submodule {path}: {error.message}"
             raise
         size, count = size + tree_size(source), count + tree_entries(source)
-        if size > limits.max_bytes or count > limits.max_entries:
-            raise SourceError(
-                "the source is too large",
-                found=f"more than {limits.max_bytes // 10**6} MB or {limits.max_entries} files"
-                " with its submodules",
-                next_step="raise IAC_FETCH_MAX_MB, or write `submodules: false`",
-            )
+        limits.check(
+            size, count, of="the source with its submodules", instead="write `submodules: false`"
+        )
         copy_source(source, _place(tree, path))
         told = (one for one in omissions if one.kind in {"link", "dangling"})
         lacking += (replace(one, path=f"{path}/{one.path}") for one in told)

@@ -55,10 +55,36 @@ _HEADER_TYPES = (
 
 @dataclass(frozen=True)
 class SourceLimits:
-    """`max_bytes`: all regular files together."""
+    """`max_bytes`: all regular files together; `max_entries`: files, links and folders."""
 
     max_bytes: int
     max_entries: int = MAX_ENTRIES
+
+    def check(self, size: int, count: int, *, of: str, instead: str = "") -> None:
+        """Hold a source of `size` bytes in `count` entries against the limits.
+
+        Args:
+            of: what has this size.
+            instead: what would help as well as a higher limit.
+
+        Raises:
+            SourceError: one is exceeded; it names that one.
+        """
+        if size > self.max_bytes:
+            most = f"{self.max_bytes / 10**6:g} MB"
+            raise SourceError(
+                "the source is too large",
+                found=f"{of}: more than {most}",
+                expected=f"at most {most}, the limit that IAC_FETCH_MAX_MB sets",
+                next_step="raise IAC_FETCH_MAX_MB in .env" + (f", or {instead}" if instead else ""),
+            )
+        if count > self.max_entries:
+            raise SourceError(
+                "the source has too many files",
+                found=f"{of}: more than {self.max_entries} files, folders and links",
+                expected=f"at most {self.max_entries}, which no setting changes",
+                next_step=instead or "take out of the repository what is not source",
+            )
 
 
 def unpack(
@@ -104,8 +130,7 @@ class _Unpacker:
 
     def run(self, tar: tarfile.TarFile) -> tuple[Omission, ...]:
         for count, member in enumerate(tar, start=1):
-            if count > self._limits.max_entries:
-                raise _refused("too many entries", f"more than {self._limits.max_entries}")
+            self._limits.check(0, count, of="the archive")
             parts = self._parts(member)
             if parts:
                 self._entry(tar, member, parts)
@@ -151,8 +176,7 @@ class _Unpacker:
 
     def _write(self, tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
         self._bytes += member.size
-        if self._bytes > self._limits.max_bytes:
-            raise _too_large(self._limits)
+        self._limits.check(self._bytes, 0, of="the archive, unpacked")
         source = tar.extractfile(member)
         assert source is not None  # noqa: S101 - a regular file has content
         # Of the mode only "executable" counts: set-uid and write bits are nobody's business.
@@ -204,7 +228,7 @@ class _Capped(io.RawIOBase):
         data = self._source.read(size)
         self._seen += len(data)
         if self._seen > self._most:
-            raise _too_large(self._limits)
+            self._limits.check(self._seen, 0, of="the archive, unpacked")
         if self._seen > _RATIO_FROM and self._seen > MAX_RATIO * self._packed:
             raise _refused("a decompression bomb", f"unpacks to over {MAX_RATIO} times its size")
         return data
@@ -258,12 +282,4 @@ def _refused(what: str, found: str) -> SourceError:
         found=found,
         expected="files, directories, and links that stay inside",
         next_step="take it out of the repository",
-    )
-
-
-def _too_large(limits: SourceLimits) -> SourceError:
-    return SourceError(
-        "the source is too large",
-        found=f"more than {limits.max_bytes // 10**6} MB unpacked",
-        next_step="raise IAC_FETCH_MAX_MB if you want it all the same",
     )

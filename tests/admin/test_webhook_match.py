@@ -67,6 +67,8 @@ def test_only_the_pushed_ref_deploys() -> None:
     tag = Ref("tag", "v1", deleted=False)
     assert concerns("gh:owner/repo#v1", push(tag))
     assert concerns("gh:owner/repo#refs/tags/v1", push(tag))
+    assert concerns("gh:owner/repo#tags/v1", push(tag))
+    assert not concerns("gh:owner/repo#heads/v1", push(tag))
     assert not concerns("gh:owner/repo#refs/heads/v1", push(tag))
     assert not concerns("gh:owner/repo#V1", push(tag))
     assert not concerns("gh:owner/repo", push(tag))
@@ -81,7 +83,7 @@ def test_no_ref_means_the_default_branch() -> None:
     assert not concerns("gh:owner/repo", push(Ref("tag", "main", deleted=False)))
 
 
-@pytest.mark.parametrize("sha", ["a" * 40, "abcdef1", "20260101"])
+@pytest.mark.parametrize("sha", ["a" * 40, "A" * 40, "abcdef1", "20260101"])
 def test_a_pinned_commit_is_never_redeployed(sha: str) -> None:
     """Not even when somebody pushes a branch that is named like it."""
     assert not concerns(f"gh:owner/repo#{sha}", push(Ref("branch", sha, deleted=False)))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import groupby
 
-from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.entrypoint import Entrypoint, first_script
 from iac_wrapper.model.options import Run
 from iac_wrapper.program.detection.candidate import MISSING, Candidate, absent, judge, serve
 from iac_wrapper.program.detection.imports import module_of, uses_bare_names
@@ -125,7 +125,8 @@ def _script(project: Project, label: str, file: str, module: str, function: str)
     if relative and (app := project.web_object(relative, function)):
         reason = f"{label} names {relative}, which"
         return replace(serve(project, app, module, relative, reason), name=label)
-    reason = f"{label} is the first script in {file}"
+    table, name = label.split(" ", 1)
+    reason = first_script(table, name, file)
     run = run_of(project, module, function)
     return Candidate(label, Entrypoint("module", module, function, reason, run=run), reason)
 

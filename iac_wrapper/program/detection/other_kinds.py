@@ -31,15 +31,20 @@ _PLATFORMS = (
 )
 
 
+_MAX_NAMED = 5
+
+
 def own_dockerfile(root: Path) -> str:
-    """The line that builds by a Dockerfile of the checkout, empty without one."""
+    """The line that builds by a Dockerfile of the checkout, or lines to choose from; empty without
+    one."""
     if inside(root, DOCKERFILE):
         return _BY_DOCKERFILE
     patterns = ("*.Dockerfile", "Dockerfile.*", "Containerfile", "*/Dockerfile", "*/*/Dockerfile")
     paths = (path for pattern in patterns for path in sorted(root.glob(pattern)))
-    names = (path.relative_to(root).as_posix() for path in paths)
-    found = next((n for n in names if inside(root, n) and not n.startswith(".")), None)
-    return f"`build: {found}`" if found else ""
+    names = dict.fromkeys(path.relative_to(root).as_posix() for path in paths)
+    found = [f"`build: {n}`" for n in names if inside(root, n) and not n.startswith(".")]
+    more = f" (and {len(found) - _MAX_NAMED} more)" if len(found) > _MAX_NAMED else ""
+    return " or ".join(found[:_MAX_NAMED]) + more
 
 
 def in_language(root: Path, marker: Marker) -> str:

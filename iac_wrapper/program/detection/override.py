@@ -13,6 +13,7 @@ from iac_wrapper.model.entrypoint import Entrypoint, EntrypointSource
 from iac_wrapper.program.detection import commands, django
 from iac_wrapper.program.detection.candidate import judge, served, served_file
 from iac_wrapper.program.detection.command_line import CommandLine
+from iac_wrapper.program.detection.dockerfile_text import instructions
 from iac_wrapper.program.detection.factories import FactoryCall, factory_call, two_lines
 from iac_wrapper.program.detection.own_files import module_name
 from iac_wrapper.program.detection.project import MANAGE, Project
@@ -230,27 +231,13 @@ def _web_app(source: PythonSource, name: str) -> WebApp | None:
 def _labels(dockerfile: str) -> Iterator[Override]:
     """``LABEL ENTRYPOINT=value`` lines, the last first: it is the one Docker would keep."""
     found: list[Override] = []
-    for number, instruction in _instructions(dockerfile):
-        for value in re.findall(r"^ENTRYPOINT[= ](.+)$", "\n".join(instruction), re.M):
-            text, where = value.strip(), f"Dockerfile:{number}"
+    for line, word, rest in instructions(dockerfile):
+        labels = "\n".join(_words(rest)) if word == "LABEL" else ""
+        for value in re.findall(r"^ENTRYPOINT[= ](.+)$", labels, re.M):
+            text, where = value.strip(), f"Dockerfile:{line}"
             label = Override(text, where, "LABEL ENTRYPOINT", "in the Dockerfile", "repository")
             found.append(label)
     yield from reversed(found)
-
-
-def _instructions(dockerfile: str) -> Iterator[tuple[int, list[str]]]:
-    """LABEL instructions as (line number, ``key=value`` words), continuations joined."""
-    lines = dockerfile.splitlines()
-    number = 0
-    while number < len(lines):
-        start, text = number + 1, lines[number]
-        while text.endswith("\\") and number + 1 < len(lines):
-            number += 1
-            text = text[:-1] + " " + lines[number].strip()
-        number += 1
-        word, _, rest = text.strip().partition(" ")
-        if word.upper() == "LABEL":
-            yield start, _words(rest)
 
 
 def _words(text: str) -> list[str]:

@@ -51,15 +51,16 @@ def several(
         candidates: those of equal right.
         others: files by which other platforms know what to start.
     """
-    entries = [f"- slug: {slug}\n  entrypoint: {c.write}    # {c.note}" for c in candidates]
-    entries += (f"or the command that {file} starts: it is not read" for file in others)
+    lines = [f"entrypoint: {c.write}    # {c.note}" for c in candidates]
+    entry = [f"- slug: {slug}", *("  " + "# " * (at > 0) + line for at, line in enumerate(lines))]
+    entry += (f"or the command that {file} starts: it is not read" for file in others)
     return EntrypointError(
         "several programs could be meant, and nothing in the repository says which",
         where=where or None,
         found=_listing([c.write for c in candidates]),
         expected="one program, or a Procfile with a `web:` line",
-        next_step="make its entry in repos.yaml one of these",
-        detail="\n".join(entries),
+        next_step="write one of these lines to its entry in repos.yaml",
+        detail="\n".join(entry),
     )
 
 

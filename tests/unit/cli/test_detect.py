@@ -70,7 +70,8 @@ def test_each_choice_has_its_reason_and_its_losers(folder: Path) -> None:
     assert shown["dependencies"] == "requirements.txt"
     text = "\n".join(line.strip() for line in lines)
     assert "web: in the Procfile" in text
-    assert "python 3.12 (.python-version asks for it), dependencies: requirements.txt" in text
+    assert text.count(".python-version asks for it") == 1
+    assert shown["besides"] == "none"
     assert "Procfile: worker: python jobs.py is not run" in text
     assert "this machine is not set up yet: Python 3." in text
     assert sorted(shop.rglob("*")) == before
@@ -215,6 +216,18 @@ def test_an_entry_of_a_file_counts_as_it_is_written(folder: Path) -> None:
         "counter, counter-worker, other"
         in _iac("detect", "none", "--file", "repos.yaml", code=2).stderr
     )
+
+
+def test_a_dockerfile_says_what_it_starts(folder: Path) -> None:
+    """As far as its text does: else the image that it is built on knows."""
+    text = 'FROM python:3.13\nENTRYPOINT ["uvicorn", "a:app"]\nCMD ["--port", "80"]\n'
+    _write(folder, {"repos.yaml": ENTRIES, "other/Dockerfile": text})
+    arguments = ("detect", "other", "--file", "repos.yaml", "--json")
+    program = json.loads(_iac(*arguments).stdout)["program"]
+    assert program["value"] == "uvicorn a:app --port 80"
+    assert program["reason"] == "ENTRYPOINT and CMD of Dockerfile: `build:` in repos.yaml"
+    _write(folder, {"other/Dockerfile": "FROM nginx\nCOPY . .\n"})
+    assert json.loads(_iac(*arguments).stdout)["program"]["value"] is None
 
 
 def test_one_output_at_a_time(folder: Path) -> None:

@@ -32,7 +32,10 @@ warning: not a ref line
         ("same", B, "same"),
         ("refs/tags/both", C, "refs/tags/both"),
         ("refs/pull/7/head", C, "refs/pull/7/head"),
+        ("tags/both", C, "both"),
+        ("heads/release/1", B, "release/1"),
         ("a" * 7, A, "a" * 7),
+        ("A" * 8, A, "A" * 8),
         ("d" * 40, "d" * 40, "d" * 40),
     ],
 )
@@ -57,6 +60,14 @@ def test_branch_and_tag_that_differ() -> None:
     """A name that is a branch and a tag is refused with both full names."""
     with pytest.raises(SourceError, match="#refs/heads/both or #refs/tags/both"):
         parse_ls_remote(LISTING).resolve("both")
+
+
+def test_a_branch_that_is_called_like_a_short_form() -> None:
+    """`heads/x` may be a branch of its own; then each is offered by its full name."""
+    refs = parse_ls_remote(f"{LISTING}{B}\trefs/heads/heads/main\n")
+    with pytest.raises(SourceError, match="#refs/heads/heads/main or #refs/heads/main"):
+        refs.resolve("heads/main")
+    assert refs.resolve("refs/heads/main") == (A, "refs/heads/main")
 
 
 def test_short_sha_of_several() -> None:

@@ -379,6 +379,39 @@ def test_bytecode_of_what_is_the_same_is_taken(tmp_path: Path) -> None:
     assert found.items() <= made.items()
 
 
+def test_what_is_the_same_is_no_copy(
+    describe_it: Describe, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the file of the context before, with its bytecode; what differs has its own, whatever
+    the repository keeps where bytecode goes."""
+    monkeypatch.setattr(bytecode, "PYTHON", "3.11")
+    own = f"__pycache__/{Path(cache_from_source('own.py')).name}"
+    names = ["same.py", "changed.py", "run.sh", "own.py", own]
+    (source / "__pycache__").mkdir()
+    for name in names:
+        (source / name).write_text("A = 1\n")
+    first = write(describe_it()) / "app"
+    kept = {name: (first / name).read_bytes() for name in names}
+    (source / "changed.py").write_text("A = 2\n")
+    (source / "run.sh").chmod(0o755)
+    second = write(describe_it()) / "app"
+    cached = f"__pycache__/{Path(cache_from_source('same.py')).name}"
+    shared = {name for name in (*names, cached) if (first / name).samefile(second / name)}
+    assert shared == {"same.py", "own.py", cached, own}
+    assert (second / own).read_bytes() != b"A = 1\n"
+    assert (second / "run.sh").stat().st_mode & 0o777 == 0o755
+    assert {name: (first / name).read_bytes() for name in names} == kept
+
+
+def test_a_context_that_was_altered_is_not_taken_over(describe_it: Describe, source: Path) -> None:
+    """What is there is compared, not assumed."""
+    first = write(describe_it()) / "app"
+    (first / "main.py").write_text("altered\n")
+    (source / "other.py").write_text("A = 1\n")
+    second = write(describe_it()) / "app"
+    assert (second / "main.py").read_bytes() == (source / "main.py").read_bytes()
+
+
 def test_bytecode_goes_through_no_link(tmp_path: Path) -> None:
     """Neither to a file nor to a folder; the name of a module may be any."""
     folder, outside = tmp_path / "shop", tmp_path / "outside"

@@ -239,12 +239,26 @@ def test_nothing_fits(tmp_path: Path, files: dict[str, str], where: str, words: 
     assert not [word for word in words if word not in str(caught.value)]
 
 
-def test_an_image_is_offered_only_for_a_python_that_would_run(tmp_path: Path) -> None:
-    """A pull of python:2.7 would help nobody."""
-    write(tmp_path, {".python-version": "2.7"})
+@pytest.mark.parametrize(
+    ("files", "base"),
+    [
+        ({".python-version": "2.7"}, "python:2.7-slim"),
+        ({".python-version": "3.8.4"}, "python:3.8-slim"),
+        (project(">=3.7,<3.11"), "python:3.10-slim"),
+    ],
+)
+def test_an_old_python_takes_a_dockerfile(tmp_path: Path, files: dict[str, str], base: str) -> None:
+    """A pull would help nobody, as images of KarstKit have no such Python."""
+    write(tmp_path, files)
     with pytest.raises(EntrypointError) as caught:
         choose(tmp_path, "3.11")
-    assert "docker" not in str(caught.value.next_step)
+    step = str(caught.value.next_step)
+    assert "docker pull" not in step
+    assert f"add a Dockerfile on {base}, and write `build: dockerfile`" in step
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    with pytest.raises(EntrypointError) as caught:
+        choose(tmp_path, "3.11")
+    assert str(caught.value.next_step).count("Dockerfile") == 1
 
 
 def test_a_range_that_is_none(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from iac_wrapper.model.remote import Remote, remote_of
 from iac_wrapper.model.slug import Slug
 from iac_wrapper.settings import Settings
 from iac_wrapper.sources import lfs, retries
-from iac_wrapper.sources.source_cache import CachedTree, Commit, SourceCache
+from iac_wrapper.sources.commit_tree import Commit
+from iac_wrapper.sources.source_cache import CachedTree, SourceCache
 from iac_wrapper.sources.submodules import SubmoduleRules
 from iac_wrapper.sources.unpack import SourceLimits
 from tests.support.git_server import GitServer, Link, Repository
@@ -206,13 +207,26 @@ def test_submodules_and_what_is_in_them(
     assert Omission("lfs", "libs/one/deep/d.bin") in only.omissions
 
 
+def test_a_commit_with_submodules_is_listed_once(
+    server: GitServer, cache: SourceCache, nested: tuple[Repository, str]
+) -> None:
+    """The list that an archive is held against names the submodules too."""
+    _, sha = nested
+    assert cache.fetch(_commit(server, "a/app", sha)).method == "archive"
+    listings = server.count(r"POST /a/app(\.git)?/git-upload-pack")
+    got = cache.fetch(_commit(server, "a/app", sha, submodules=True))
+    assert got.method == "archive"
+    assert server.count(r"POST /a/app(\.git)?/git-upload-pack") == 2 * listings > 0
+
+
 def test_all_of_it_is_within_the_limits(
     server: GitServer, cache: SourceCache, nested: tuple[Repository, str]
 ) -> None:
     _, sha = nested
     small = replace(cache, limits=SourceLimits(10**6, max_entries=6))
-    with pytest.raises(SourceError, match="too large"):
+    with pytest.raises(SourceError, match="too many files") as caught:
         small.fetch(_commit(server, "a/app", sha, submodules=True))
+    assert caught.value.next_step == "write `submodules: false`"
 
 
 def test_a_way_out_through_two_trees_is_closed(server: GitServer, cache: SourceCache) -> None:

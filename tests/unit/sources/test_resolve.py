@@ -61,10 +61,18 @@ def test_order_and_facts(host: Host, tmp_path: Path) -> None:
     assert f"hello: v1 is {host.first[:12]}" in host.lines
 
 
-@pytest.mark.parametrize("form", ["", "#main", "#{short}", "#{sha}", "#refs/heads/main"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        *("", "#main", "#{short}", "#{sha}", "#refs/heads/main", "#heads/main"),
+        *("#{short_capitals}", "#{sha_capitals}"),
+    ],
+)
 def test_every_form_of_a_ref(host: Host, form: str) -> None:
     """Default branch, branch, short and full SHA and full name lead to the same commit."""
-    ref = form.format(short=host.second[:8], sha=host.second)
+    sha = host.second
+    capitals = {"short_capitals": sha[:8].upper(), "sha_capitals": sha.upper()}
+    ref = form.format(short=sha[:8], sha=sha, **capitals)
     assert host.resolve(f"gh:acme/hello{ref}")[0].commit == host.second
 
 
@@ -73,6 +81,7 @@ def test_short_sha_without_a_ref(host: Host) -> None:
     third = host.hello.commit({"main.py": "three\n"})
     host.hello.commit({"main.py": "four\n"})
     assert host.resolve(f"gh:acme/hello#{third[:9]}")[0].commit == third
+    assert host.resolve(f"gh:acme/hello#{third[:9].upper()}")[0].commit == third
     assert any("history" in line for line in host.lines)
 
 

@@ -14,7 +14,8 @@ from iac_wrapper.model.omission import Omission
 from iac_wrapper.model.remote import remote_of
 from iac_wrapper.model.slug import Slug
 from iac_wrapper.settings import Settings
-from iac_wrapper.sources.source_cache import SNAPSHOT_KEPT, STALE_AFTER, Commit, SourceCache
+from iac_wrapper.sources.commit_tree import Commit
+from iac_wrapper.sources.source_cache import SNAPSHOT_KEPT, STALE_AFTER, SourceCache
 from iac_wrapper.sources.unpack import SourceLimits
 from tests.support.git_server import Content, Executable, GitServer, Link, Repository
 

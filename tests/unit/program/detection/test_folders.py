@@ -140,6 +140,10 @@ def test_a_helper_in_python_is_not_the_program_of_another_language(tmp_path: Pat
         ({"web/package.json": NODE}, "add the folder to the slug, …#:web; Node.js"),
         ({"Shop.csproj": ""}, ".NET (Shop.csproj)"),
         ({"Dockerfile": ""}, "write `build: dockerfile` in its entry"),
+        (
+            {"one/Dockerfile": "", "two/Dockerfile": ""},
+            "write `build: one/Dockerfile` or `build: two/Dockerfile` in its entry",
+        ),
         ({"deploy/web/Dockerfile": ""}, "write `build: deploy/web/Dockerfile` in its entry"),
         ({"docker-compose.yml": ""}, "`image: NAME` where it has an image"),
         ({"environment.yml": "dependencies: [gdal]"}, "packages of environment.yml that PyPI"),

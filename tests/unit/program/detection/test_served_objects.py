@@ -130,10 +130,12 @@ def test_equal_candidates_are_a_question(
         detect(root, where="repos.yaml:2", slug="./amb")
     assert caught.value.found == listed
     assert caught.value.where == "repos.yaml:2"
-    entries = str(caught.value.detail).split("- slug: ")[1:]
-    assert len(entries) == listed.count(",") + 1
-    for entry in entries:
-        (tmp_path / "as-shown.yaml").write_text(f"- slug: {entry}")
+    first, *choices = str(caught.value.detail).splitlines()
+    assert len(choices) == listed.count(",") + 1
+    assert [choice.startswith("  # ") for choice in choices] == [False] + [True] * len(choices[1:])
+    for choice in choices:
+        text = f"{first}\n{choice.replace('  # ', '  ', 1)}\n"
+        (tmp_path / "as-shown.yaml").write_text(text)
         (spec,) = repos_file.load_entries(tmp_path / "as-shown.yaml")
         assert spec.slug.text == "./amb"
         assert detect(root, entrypoint=str(spec.entrypoint)).reason == "entrypoint: in repos.yaml"
