@@ -76,6 +76,8 @@ def main() -> int:
         crowd.watch([MESH_PORTS["mtls"]])
     else:
         leave = _no_drain if operator else envoy.drain
+        if not operator:
+            control.serve(config.RUN / control.SOCKET, {})  # to be alive is to answer
         names.start(wanted.project)
     return supervisor.run(leave)
 
