@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS, spiffe_id
-from iac_wrapper.model.mesh import INGRESS_DIRECTORY, PORTS, PROGRAMS, TLS_DIRECTORY
+from iac_wrapper.model.mesh import INGRESS_DIRECTORY, OVERLOADED, PORTS, PROGRAMS, TLS_DIRECTORY
 
 ROLES = ("sidecar", "gateway", "operator", "operator-tcp", "ingress")
 """Names of the templates: the roles of Envoy containers, of which one has two."""
@@ -91,7 +91,7 @@ there, or no new request shall come, because one of the two containers is being 
 _OVERLOAD = (
     f"{_DETAILS} == 'overload'",
     None,
-    "the sidecar of service ${service} is short of memory, and takes no more at the moment",
+    f"the sidecar of service ${{service}} {OVERLOADED}, and takes no more at the moment",
 )
 
 INBOUND_SENTENCES = (

@@ -46,6 +46,9 @@ DNS_OPTIONS = ("ndots:0",)
 """Docker's own value; said aloud it keeps the engine from asking other name servers for names of
 one label, which services are (measured on 20.10)."""
 
+OVERLOADED = "is short of memory"
+"""Words of the answer of an Envoy that takes no more requests."""
+
 MEANINGS = {
     "stats": "the sidecar's statistics",
     "mtls": "the sidecar's inbound listener",

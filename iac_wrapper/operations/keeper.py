@@ -10,18 +10,20 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple
 
 from iac_wrapper.adapters import engine_changes
 from iac_wrapper.adapters.workspace_lock import KEEPER
 from iac_wrapper.errors import BusyError, CommandError, EngineError, IacError
-from iac_wrapper.files.layout import container_name, gateway_name
+from iac_wrapper.files.layout import container_name, gateway_name, ingress_name
 from iac_wrapper.identity import liveness
-from iac_wrapper.model.app import ResolvedApp
-from iac_wrapper.model.certificate import CONTROL_PLANE
+from iac_wrapper.identity.liveness import Unanswered
+from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations import policy, releases
 from iac_wrapper.operations.heal import heal_accidents
@@ -41,13 +43,29 @@ STRIKES = 3
 3 * ANSWER_SECONDS + 2 * SUSPECT_SECONDS, 8.5 s. The bound for all of it, a restart included, is
 15 s."""
 
+ENVOY_STRIKES = 4
+"""The same of an Envoy: at least 7.5 s. Its own PID 1 ends it after 6, and then the container
+stays, and the program's network with it."""
+
+CLOSED_STRIKES = 8
+"""The same where a connection is closed without an answer: 4 s. What is being stopped closes its
+port a moment before it ends."""
+
+START_SECONDS = 30.0
+"""From the start of a container until a closed connection can be a fault of it: before, it may not
+take any yet."""
+
 SHARE = 20
-"""A pause is at least so many times as long as the questions before it: to look at many services
-must not become the load."""
+"""A pause is at least so many times as long as the processor time of the questions before it: to
+look at many services must not become the load. Not as their own time: on a busy machine that alone
+made the pauses longer than all of the bound."""
+
+HUNG_GRACE_SECONDS = 1
+"""From SIGTERM to SIGKILL for what hangs: it has not answered for seconds."""
 
 GRACE_SECONDS = 2
-"""From SIGTERM to SIGKILL for what hangs. Data has longer: a container that is not ours keeps its
-own grace."""
+"""The same for a program that is restarted with its Envoy. Data has longer: a container that is not
+ours keeps its own grace."""
 
 CONTAINERS_SECONDS = 10.0
 """Between two looks at all containers, for news that were missed."""
@@ -64,7 +82,8 @@ GATEWAY_SECONDS = 30.0
 
 
 class Part(NamedTuple):
-    """One container of a service by its role, ``envoy`` or ``app``; the gateway has no service."""
+    """One container of a service by its role, ``envoy`` or ``app``; gateway and ingress have no
+    service."""
 
     service: str
     role: str
@@ -85,6 +104,7 @@ class Keeper:
         self._containers_due = 0.0
         self._policies_due = 0.0
         self._gateway_until = 0.0
+        self._heard: set[Part] = set()
 
     def step(self, *, news: bool) -> float | None:
         """Look once, mend what is wrong.
@@ -105,7 +125,7 @@ class Keeper:
             if not heal_accidents(self._workspace):
                 return SUSPECT_SECONDS
             self._containers_due = time.monotonic() + CONTAINERS_SECONDS
-        if time.monotonic() >= self._policies_due:
+        if time.monotonic() >= self._policies_due and not self._strikes:
             self._policies_due = time.monotonic() + POLICIES_SECONDS
             if policy.stale(self._workspace, lock):
                 with suppress(BusyError), self._workspace.hold(KEEPER):
@@ -116,52 +136,90 @@ class Keeper:
         return max(0.0, self._due - time.monotonic())
 
     def _ask(self, lock: LockFile) -> None:
-        began = time.monotonic()
-        silent = self._silent(lock)
-        took = time.monotonic() - began
+        began = time.process_time()
+        missed = self._unanswered(lock)
+        took = time.process_time() - began
+        silent = {
+            part: found
+            for part, found in missed.items()
+            if not found.closed or self._is_settled(_name(lock, part))
+        }
         self._pause = SUSPECT_SECONDS if silent else max(LOOK_SECONDS, SHARE * took)
         self._strikes = Counter({part: self._strikes[part] + 1 for part in silent})
-        hung = {part for part, count in self._strikes.items() if count >= STRIKES}
+        hung = {part for part, found in silent.items() if self._strikes[part] >= _most(found)}
         if hung:
             with suppress(BusyError), self._workspace.hold(KEEPER):  # else the next time
                 self._restart(lock, hung)
                 self._strikes.clear()
 
-    def _silent(self, lock: LockFile) -> set[Part]:
-        """The parts that say nothing. Where no service has a handshake, it is the gateway."""
-        stopped = releases.load_releases(self._workspace).stopped
-        apps = [app for app in lock.apps if app.name not in stopped]
-        directory = self._workspace.layout.certificates(lock.project) / CONTROL_PLANE
+    def _is_settled(self, name: str) -> bool:
+        """Whether no stop or start explains that a container closes connections."""
+        container = self._workspace.engine.container(name)
+        if container is None or not container.running:
+            return False
+        return (datetime.now(UTC) - container.started_at).total_seconds() > START_SECONDS
 
-        def look(app: ResolvedApp) -> liveness.Silent:
-            return liveness.silent_part(
-                lock.gateway_port,
-                app.name,
-                directory,
-                has_runner=app.has_runner,
-                timeout=ANSWER_SECONDS,
-            )
+    def _unanswered(self, lock: LockFile) -> dict[Part, Unanswered]:
+        """The parts that do not answer. Where no service has a handshake, it is the gateway.
 
+        A handshake that is cut short is nobody's fault here: that is how an Envoy with too many
+        connections refuses one, and its own PID 1 asks it where no limit is.
+        """
+        asked = self._questions(lock)
         with ThreadPoolExecutor(max_workers=8) as pool:
-            found = list(pool.map(look, apps))
-        if {*found} == {"handshake"} and time.monotonic() > self._gateway_until:
-            return {_GATEWAY}
-        roles = {"handshake": "envoy", "envoy": "envoy", "app": "app"}
+            answers = dict(zip(asked, pool.map(lambda ask: ask(), asked.values()), strict=True))
+        self._heard |= {part for part, missed in answers.items() if not missed}
+        found = {part: missed for part, missed in answers.items() if missed}
+        services = [missed for part, missed in answers.items() if part.service]
+        nobody = {*services} == {Unanswered("handshake")}
+        if nobody and time.monotonic() > self._gateway_until:
+            return {_GATEWAY: Unanswered("handshake")}
+        # One of an earlier version has no such page: it gets it with the next deploy.
+        for part in (_GATEWAY, _INGRESS):
+            if part not in self._heard:
+                found.pop(part, None)
+        blind = _GATEWAY in found
         return {
-            Part(app.name, roles[silent]) for app, silent in zip(apps, found, strict=True) if silent
+            Part(part.service, missed.part if missed.part == "app" else part.role): missed
+            for part, missed in found.items()
+            if missed.part != "handshake" or not (missed.closed or blind)
         }
 
+    def _questions(self, lock: LockFile) -> dict[Part, Callable[[], Unanswered | None]]:
+        """What to ask each pair, by its Envoy, the gateway and the ingress."""
+        stopped = releases.load_releases(self._workspace).stopped
+        ask = partial(
+            liveness.unanswered,
+            lock.gateway_port,
+            tls_dir=self._workspace.layout.certificates(lock.project) / CONTROL_PLANE,
+            timeout=ANSWER_SECONDS,
+        )
+        found: dict[Part, Callable[[], Unanswered | None]] = {
+            Part(app.name, "envoy"): partial(ask, app.name, has_runner=app.has_runner)
+            for app in lock.apps
+            if app.name not in stopped
+        }
+        found[_GATEWAY] = partial(
+            liveness.gateway_unanswered, lock.gateway_port, timeout=ANSWER_SECONDS
+        )
+        if lock.routes:
+            sni = ingress_name(lock.project)
+            found[_INGRESS] = partial(ask, INGRESS, has_runner=False, sni=sni)
+        return found
+
     def _restart(self, lock: LockFile, hung: Collection[Part]) -> None:
+        """All at once; with an Envoy's container goes its program's, which is in its network."""
         if _GATEWAY in hung:
-            self._again([gateway_name(lock.project)])
             self._gateway_until = time.monotonic() + GATEWAY_SECONDS
-            return
+        named = []
         for part in sorted(hung):
-            roles = ("envoy", "app") if part.role == "envoy" else ("app",)
-            self._again([container_name(lock.project, part.service, role) for role in roles])
+            program = [Part(part.service, "app")] if part.service and part.role == "envoy" else []
+            named.append([_name(lock, each) for each in (part, *program)])
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            list(pool.map(self._again, named))
 
     def _again(self, names: Sequence[str]) -> None:
-        """Restart containers, a network's owner first."""
+        """Restart containers, the one that hangs first: it owns the network of the other."""
         engine, what = self._workspace.engine, " and ".join(names)
         self._workspace.progress(f"{names[0]} does not answer any more: {what} restarted")
         for name in names:
@@ -169,15 +227,28 @@ class Keeper:
             if container is None or not container.running:
                 continue
             try:
-                own = container.stop_seconds if container.foreign else GRACE_SECONDS
-                engine.restart(container, grace=own)
+                ours = HUNG_GRACE_SECONDS if name == names[0] else GRACE_SECONDS
+                grace = container.stop_seconds if container.foreign else ours
+                engine.restart(container, grace=grace)
             except EngineError:
                 raise
             except CommandError as error:
                 self._workspace.warn(f"{name} cannot be restarted: {error.found}")
 
 
-_GATEWAY = Part("", "gateway")
+_GATEWAY, _INGRESS = Part("", "gateway"), Part("", "ingress")
+
+
+def _most(found: Unanswered) -> int:
+    if found.closed:
+        return CLOSED_STRIKES
+    return ENVOY_STRIKES if found.part == "handshake" else STRIKES
+
+
+def _name(lock: LockFile, part: Part) -> str:
+    if part.service:
+        return container_name(lock.project, part.service, part.role)
+    return gateway_name(lock.project) if part == _GATEWAY else ingress_name(lock.project)
 
 
 class EngineNews:

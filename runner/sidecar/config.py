@@ -40,6 +40,7 @@ def render(template: str, wanted: SidecarEnvironment, allowed: Limits | None = N
         "service": wanted.service or wanted.role,
         "trust_domain": wanted.trust_domain or wanted.role,
         "project": wanted.project,
+        "host": wanted.host,
         "max_headers": wanted.max_headers,
         "max_headers_kb": wanted.max_headers_kb,
         "max_headers_hop": wanted.max_headers + HOP_HEADERS,

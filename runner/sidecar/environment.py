@@ -60,6 +60,11 @@ class SidecarEnvironment:
     stop_grace: int = 8
 
     @property
+    def host(self) -> str:
+        """Where what comes from the machine itself comes from: Docker shows it as the bridge."""
+        return str(ipaddress.IPv4Network(self.subnet)[1])
+
+    @property
     def template(self) -> str:
         """The name of the configuration to fill in."""
         return "operator-tcp" if self.tcp_port else self.role

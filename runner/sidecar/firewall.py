@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable
-from ipaddress import IPv4Network
 from itertools import product
 from pathlib import Path
 
@@ -12,6 +11,10 @@ from runner.listeners import ADDRESSES, DOCKER_DNS, MESH_PORTS, PROGRAMS
 from runner.sidecar import limits
 from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.refused import Refused
+
+ASKERS = 16
+"""How many connections an ingress takes from one address where the control plane asks, which has
+one at a time: nobody shall use up there what people need."""
 
 LOCAL_ENTRANCE = 8000
 """Where an ingress takes what comes to a published port of the machine's loopback."""
@@ -21,8 +24,8 @@ def filter_rules(wanted: SidecarEnvironment, share: int = 0) -> str:
     """The whole filter table: Docker keeps nothing in it inside a container, so it is replaced.
 
     Args:
-        share: how many connections a sidecar takes from one address, 0: any number. Who has them
-            all is told so at once.
+        share: how many connections a sidecar takes from one address, and an ingress at most where
+            the control plane asks; 0: any number. Who has them all is told so at once.
     """
     sidecar = wanted.role == "sidecar"
     owner = f"-m owner --uid-owner {wanted.uid} "
@@ -34,11 +37,14 @@ def filter_rules(wanted: SidecarEnvironment, share: int = 0) -> str:
         if sidecar
         else [mesh]
     )
-    own = MESH_PORTS["mtls" if sidecar else "gateway"]
+    # An ingress has one for the control plane, too.
+    own = MESH_PORTS["mtls" if sidecar or wanted.entrances else "gateway"]
     entrances = [
-        f"{_from_host(wanted, port)}-p tcp --dport {port}" for port in wanted.entrances or (own,)
+        f"{_from_host(wanted, port)}-p tcp --dport {port}" for port in (*wanted.entrances, own)
     ]
-    most = f"-m connlimit --connlimit-above {share} -j REJECT --reject-with tcp-reset"
+    most = share if sidecar else min(share, ASKERS)
+    too_many = f"-m connlimit --connlimit-above {most} -j REJECT --reject-with tcp-reset"
+    limited = [f"-p tcp --dport {MESH_PORTS['mtls']}"] if most else []
     return _table(
         "filter",
         [
@@ -46,7 +52,7 @@ def filter_rules(wanted: SidecarEnvironment, share: int = 0) -> str:
             ":FORWARD DROP",
             f":OUTPUT {'ACCEPT' if sidecar else 'DROP'}",
             *_loopback_and_replies(),
-            *(f"-A INPUT {entrance} {most}" for entrance in entrances if sidecar and share),
+            *(f"-A INPUT {each} {too_many}" for each in limited if each in entrances),
             *(f"-A INPUT {entrance} -j ACCEPT" for entrance in entrances),
             *(f"-A OUTPUT {rule}" for rule in output),
         ],
@@ -57,7 +63,7 @@ def _from_host(wanted: SidecarEnvironment, port: int) -> str:
     """What lets in the host alone, which Docker shows as the bridge: who comes in to an operator is
     the operator, and an ingress has a port for this machine's loopback."""
     if wanted.role == "operator" or (wanted.role, port) == ("ingress", LOCAL_ENTRANCE):
-        return f"-s {IPv4Network(wanted.subnet)[1]} "
+        return f"-s {wanted.host} "
     return ""
 
 

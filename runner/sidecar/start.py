@@ -75,6 +75,8 @@ def main() -> int:
         crowd.watch()
     else:
         leave = _no_drain if operator else envoy.drain
+        if not operator:
+            control.serve(config.RUN / control.SOCKET, {})  # to be alive is to answer
         names.start(wanted.project)
     return supervisor.run(leave)
 

@@ -13,8 +13,18 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import NO_SPARE, ROOT, Project, make_project
+from tests.support.rollouts import IDLE, server
 
 pytestmark = pytest.mark.integration
+
+PROGRAMS = {**{name: server(name) for name in ("web", "one", "two")}, "idle": IDLE}
+
+ENTRIES = """\
+- {slug: ./web, port: 8080, expose: true}
+- {slug: ./one, port: 8080}
+- {slug: ./two, port: 8080}
+- {slug: ./idle, run: worker}
+"""
 
 BACK_SECONDS = 45.0
 """Three times what is promised: the machine has other work."""
@@ -22,17 +32,20 @@ BACK_SECONDS = 45.0
 
 @pytest.fixture(name="kept", scope="module")
 def fixture_kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A service of ours and an image, kept by the process that their deploy started."""
-    with make_project(tmp_path_factory, {"IAC_KEEPER": "auto"}) as project:
-        project.file.write_text(f"- {{slug: '{ROOT}/examples/flask-app', name: web}}\n")
+    """Services and an ingress, kept by the process that their deploy started."""
+    with make_project(tmp_path_factory, {"IAC_KEEPER": "auto", "IAC_PROBATION": "2"}) as project:
+        for name, code in PROGRAMS.items():
+            (project.folder / name).mkdir()
+            (project.folder / name / "main.py").write_text(code)
+        project.file.write_text(ENTRIES)
         said = project.iac("deploy", "--file", str(project.file)).stderr
         assert said.count("a process in the background starts again what dies or hangs") == 1
         yield project
 
 
-def _pid(project: Project, role: str) -> int:
+def _pid(project: Project, name: str) -> int:
     """PID 1 of a container, as the host numbers it."""
-    pid: int = project.container("web", role).attrs["State"]["Pid"]
+    pid: int = project.engine.containers.get(f"{project.name}-{name}").attrs["State"]["Pid"]
     return pid
 
 
@@ -47,14 +60,15 @@ def _keeper(project: Project) -> int:
     return pid
 
 
-def _health(project: Project) -> tuple[int, str]:
-    """Exit code, and what it says."""
+def _health(project: Project) -> tuple[int, set[str], str]:
+    """Exit code, which services serve, and what is said beside."""
     environment = {**os.environ, **NO_SPARE, **project.environment}
-    argv = project.argv("health")
+    argv = project.argv("health", "--json")
     done = subprocess.run(
         argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
-    return done.returncode, done.stdout + done.stderr
+    rows = json.loads(done.stdout)["services"]
+    return done.returncode, {row["name"] for row in rows if row["status"] == "SERVING"}, done.stderr
 
 
 def _is_good(project: Project) -> bool:
@@ -83,47 +97,41 @@ def test_a_deploy_starts_it_once(kept: Project) -> None:
     assert not any(line.startswith(b"PYTEST") for line in environment)
 
 
-@pytest.mark.parametrize("roles", [("envoy", "app"), ("envoy",), ("app",)])
-def test_a_pair_that_dies_comes_back(kept: Project, roles: tuple[str, ...]) -> None:
-    """Both at once is what the engine alone does not mend."""
-    before = [_pid(kept, role) for role in roles]
-    for pid in before:
+def test_what_dies_comes_back(kept: Project) -> None:
+    """Both halves of a pair at once is what the engine alone does not mend."""
+    before = {name: _pid(kept, name) for name in ("web-envoy", "web-app", "one-envoy", "two-app")}
+    for pid in before.values():
         os.kill(pid, signal.SIGKILL)
-    _until(lambda: all(_pid(kept, role) not in (0, *before) for role in roles))
+    _until(lambda: all(_pid(kept, name) not in (0, pid) for name, pid in before.items()))
     _until(lambda: _is_good(kept))
 
 
-def test_an_envoy_that_hangs_is_ended_by_its_own_pid_1(kept: Project) -> None:
-    """The container stays, and with it the program's network."""
-    pid, app = _pid(kept, "envoy"), _pid(kept, "app")
-    envoy = _child(pid)
-    os.kill(envoy, signal.SIGSTOP)
-    _until(lambda: _child(pid) != envoy)
-    _until(lambda: _is_good(kept))
-    assert (_pid(kept, "envoy"), _pid(kept, "app")) == (pid, app)
+def test_what_hangs_is_restarted_and_what_a_person_stopped_is_not(kept: Project) -> None:
+    """A PID 1 that hangs can neither answer nor obey. An Envoy is ended by its own PID 1: its
+    container stays, and with it the program's network. What stopped on purpose is named by health
+    and started by heal."""
+    kept.container("idle", "app").stop()
+    stays = [_pid(kept, "web-envoy"), _pid(kept, "web-app")]
+    envoy = _child(stays[0])
+    before = {name: _pid(kept, name) for name in ("one-app", "two-envoy", "gateway", "ingress")}
+    for pid in (envoy, *before.values()):
+        os.kill(pid, signal.SIGSTOP)
+    _until(lambda: _child(stays[0]) != envoy)
+    _until(lambda: all(_pid(kept, name) not in (0, pid) for name, pid in before.items()))
+    log = _log(kept)
+    said = [name for name in before if f"{kept.name}-{name} does not answer any more" in log]
+    assert said == [*before]
+    assert log.count("does not answer any more") == len(before)
 
+    _until(lambda: _health(kept)[1] == {"web", "one", "two"})
+    assert [_pid(kept, "web-envoy"), _pid(kept, "web-app")] == stays
 
-@pytest.mark.parametrize("role", ["app", "envoy"])
-def test_a_pid_1_that_hangs_is_restarted(kept: Project, role: str) -> None:
-    """It can neither answer nor obey."""
-    pid = _pid(kept, role)
-    os.kill(pid, signal.SIGSTOP)
-    _until(lambda: _pid(kept, role) not in (0, pid))
-    _until(lambda: _is_good(kept))
-    assert f"-web-{role} does not answer any more" in _log(kept)
-
-
-def test_what_a_person_stopped_stays_stopped(kept: Project) -> None:
-    """Not for the keeper to judge; health says it, heal starts it."""
-    kept.container("web", "app").stop()
-    time.sleep(4.0)
-    assert kept.container("web", "app").status == "exited"
-    code, said = _health(kept)
+    code, _, told = _health(kept)
     assert code == 7
-    assert f"{kept.name}-web-app was stopped by hand; `iac heal` starts it" in said
-    assert kept.container("web", "app").status == "exited"
-    assert f"{kept.name}-web-app: started" in kept.iac("heal").stdout
-    _until(lambda: _is_good(kept))
+    assert f"{kept.name}-idle-app was stopped by hand; `iac heal` starts it" in told
+    assert kept.container("idle", "app").status == "exited"
+    assert f"{kept.name}-idle-app: started" in kept.iac("heal").stdout
+    assert kept.container("idle", "app").status == "running"
 
 
 def test_another_deploy_has_one_of_its_own(kept: Project) -> None:

@@ -64,6 +64,13 @@ PARTS: dict[str, Callable[[Project], list[int]]] = {
 """Their processes; a part is back when it has others and answers."""
 
 
+def _starts(project: Project) -> dict[str, tuple[int, str]]:
+    """By container, its PID 1 and when it was started."""
+    found = project.engine.containers.list(all=True, filters=project.label)
+    states = {each.name.removeprefix(f"{project.name}-"): each.attrs["State"] for each in found}
+    return {name: (state["Pid"], state["StartedAt"]) for name, state in states.items()}
+
+
 def _url(project: Project) -> int:
     """The port of the ingress."""
     found = project.engine.containers.get(f"{project.name}-ingress").ports
@@ -128,7 +135,7 @@ def test_a_part_comes_back(mesh: Project, record: Record, part: str, how: signal
     with ExitStack() as stack:
         ours = stack.enter_context(probing(partial(answered, gateway, "web", tls), pause=0.1))
         people = stack.enter_context(probing(partial(_by_url, at), pause=0.1))
-        before = PARTS[part](mesh)
+        before, starts = PARTS[part](mesh), _starts(mesh)
         try:
             assert all(before)
             whole = _with_children(before) if how == signal.SIGKILL else {*before}
@@ -143,15 +150,21 @@ def test_a_part_comes_back(mesh: Project, record: Record, part: str, how: signal
         finally:
             _go_on(before)
             inside = load.end()
+    meant = {name for name, (pid, _) in starts.items() if pid in before}
+    if "web-envoy" in meant:
+        meant.add("web-app")  # it is in that one's network
+    restarted = {name for name, start in _starts(mesh).items() if start != starts[name]}
     late = [began - ended for began in inside.begun if began > ended]
     record(
         f"{how.name} to {part}",
         f"{inside.sent} calls of a program, {ours.sent} of ours, {people.sent} of people",
         f"back after {back:.1f} s; {len(inside.failed)} calls in flight failed, the last one begun"
         f" {max(late, default=0):.3f} s after the end of the part; longest gap {inside.gap:.1f} s;"
-        f" {len(ours.failed)} failed at the gateway, {len(people.failed)} at the ingress",
+        f" {len(ours.failed)} failed at the gateway, {len(people.failed)} at the ingress;"
+        f" started again: {', '.join(sorted(restarted)) or 'no container'}",
     )
     assert back < 3 * BACK_SECONDS
+    assert restarted == meant
     if "gateway" in part or "ingress" in part:
         assert inside.failed == []
     assert max(late, default=0) < KNOWN_SECONDS

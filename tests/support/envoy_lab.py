@@ -173,6 +173,7 @@ class Lab:
             (mesh.PROGRAMS, f"{self._net}.{number + 100}"),
             ("0.0.0.0", ip),  # noqa: S104
             ("127.0.0.1", ip),
+            (told.host, "127.0.0.1"),
             (envoy_config.RUN_DIRECTORY, str(run)),
             (mesh.TLS_DIRECTORY, str(leaf)),
             (f"num_retries: {envoy_config.PATIENCE_RETRIES}", "num_retries: 5"),  # 2 s, not 9

@@ -49,6 +49,7 @@ class IngressLab(Lab):
         _put(files, ip, ingress, shown)
         text = config.render(envoy_config.template("ingress"), wanted("ingress", "ingress"))
         for inside, here in (
+            (ingress_config.ANY, ip),
             ("127.0.0.1", ip),
             (envoy_config.RUN_DIRECTORY, str(run)),
             (mesh.TLS_DIRECTORY, str(self.leaf("ingress"))),
