@@ -5,9 +5,11 @@ It must not know how a service is asked.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
 
+from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.diagnosis import more_memory, processes
 from iac_wrapper.model.report import ServiceReport
 
@@ -45,11 +47,18 @@ def remarks(
         )
     if health.answer == HTTPStatus.BAD_REQUEST:
         # An answer, but most likely the one that everybody gets.
-        refused = any("Invalid HTTP_HOST header" in line for line in log())
-        hint = f"; Django: add {app.name!r} to ALLOWED_HOSTS in its settings" if refused else ""
-        yield f"answers 400 to GET {app.options.health or '/'}{hint}"
+        yield f"answers 400 to GET {app.options.health or '/'}{_django(app, log())}"
     if health.oom_kills:  # it may have lost a worker, with the requests that this had
         yield (
             f"the kernel killed {processes(health.oom_kills)} for lack of memory"
             f" (limit {memory_mb} MiB); {more_memory(memory_mb)}"
         )
+
+
+def _django(app: ResolvedApp, log: Sequence[str]) -> str:
+    """Why Django answers so: it prints that in debug mode only."""
+    if any("Invalid HTTP_HOST header" in line for line in log):
+        return f"; Django: add {app.name!r} to ALLOWED_HOSTS in its settings"
+    if re.search(r"\b[aw]sgi:application\b", app.entrypoint.display):
+        return f"; Django does so where ALLOWED_HOSTS in its settings lacks {app.name!r}"
+    return ""

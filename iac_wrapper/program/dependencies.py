@@ -17,6 +17,7 @@ from iac_wrapper.program.conda import conda_file, not_installed
 from iac_wrapper.program.dependency_plan import Dependencies
 from iac_wrapper.program.dependency_project import Project
 from iac_wrapper.program.detection.project import Project as Code
+from iac_wrapper.program.detection.requirements_below import requirements_below
 from iac_wrapper.program.inline_metadata import inline_dependencies
 from iac_wrapper.program.locked_dependencies import LOCKS, Reading, read_lock, uv_root
 from iac_wrapper.program.locks import pipfile, uv
@@ -60,7 +61,7 @@ def find_dependencies(
     project = Project(root, read_pyproject(root), entrypoint, source or root, bool(asked), code)
     found = _find(project, asked)
     read = {*found.files, *found.sources}
-    usable = {*_locks(project), *requirements_of(root)}
+    usable = {*_locks(project), *requirements_of(root), *requirements_below(root)}
     notes = (
         *found.notes,
         *_optional(project, read),
@@ -82,7 +83,7 @@ def _find(project: Project, asked: str | None) -> Dependencies:
         return _first_that_fits(project, locks)
     if files := _requirements(project):
         return read_requirements(project, files)
-    return read_project(project) or _none(root)
+    return read_project(project) or _below(project) or _none(root)
 
 
 def _optional(project: Project, read: Collection[str]) -> Iterator[str]:
@@ -107,6 +108,16 @@ def _optional(project: Project, read: Collection[str]) -> Iterator[str]:
             f"extras of {stated} are not installed: {', '.join(left)};"
             f" `dependencies: {file}[{left[0]}]` installs one"
         )
+
+
+def _below(project: Project) -> Dependencies | None:
+    """The only requirements.txt of a folder: what else could the program be installed from?"""
+    files = requirements_below(project.root)
+    if len(files) != 1 or conda_file(project.root):
+        return None
+    found = read_requirements(project, files)
+    note = f"{files[0]} is installed from: the root of the repository has no requirements"
+    return replace(found, notes=(*found.notes, note))
 
 
 def _none(root: Path) -> Dependencies:
@@ -200,7 +211,8 @@ def _statements(project: Project) -> Iterable[str]:
     """The files that one could write."""
     files = (PYPROJECT, pipfile.PIPFILE, *_SETUP)
     there = (name for name in files if inside(project.root, name))
-    return dict.fromkeys((*_locks(project), *requirements_of(project.root), *there))
+    requirements = (*requirements_of(project.root), *requirements_below(project.root))
+    return dict.fromkeys((*_locks(project), *requirements, *there))
 
 
 def _stale(reading: Reading) -> SourceError:

@@ -9,7 +9,7 @@ import codecs
 import posixpath
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -218,14 +218,19 @@ def requirements_of(root: Path) -> tuple[str, ...]:
     return (base, chosen)
 
 
-def declared_packages(root: Path) -> frozenset[str]:
+def declared_packages(root: Path, files: Sequence[str] = ()) -> frozenset[str]:
     """Canonical names of the packages the project asks for, extras as ``name[extra]`` beside them.
 
     A guess good enough to choose a web server by; the installer reads the real thing.
+
+    Args:
+        root: the checkout.
+        files: requirements files of its folders that are installed from as well.
     """
     pyproject = read_pyproject(root)
+    names = (*requirements_of(root), *files)
     texts = [
-        *(line for name in requirements_of(root) for line in requirement_files(root, name).lines),
+        *(line for name in names for line in requirement_files(root, name).lines),
         *strings(table(pyproject, "project").get("dependencies")),
         *table(pyproject, "tool", "poetry", "dependencies"),
         *_of_pipfile(root),

@@ -41,6 +41,7 @@ from iac_wrapper.program.detection.served_objects import (
     supplied,
 )
 from iac_wrapper.program.detection.surroundings import kept_in_memory, with_surroundings
+from iac_wrapper.program.detection.work_beside import work_beside
 
 __all__ = ["Detection", "detect", "process_program"]
 
@@ -83,11 +84,13 @@ def detect(  # noqa: PLR0913 - the checkout and all that is said of what to run
             Procfile that names what is not there.
         SourceError: pyproject.toml is not TOML.
     """
-    wishes = overrides(root, entrypoint=entrypoint, where=where, environment=environment)
+    wishes = [*overrides(root, entrypoint=entrypoint, where=where, environment=environment)]
     project = Project(root, label(slug))
-    found = _found(project, list(wishes), where, slug, declared)
+    found = _found(project, wishes, where, slug, declared)
     if isinstance(found, Detection):
-        return found
+        is_said = wishes or declared or procfile.read_procfile(found.project.root)
+        more = () if is_said else work_beside(found.project, found.entrypoint)
+        return replace(found, notes=(*found.notes, *more))
     raise nothing_to_run(project, where, found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,7 +20,9 @@ from iac_wrapper.program.detection.markers import (
     python_marker,
 )
 from iac_wrapper.program.detection.python_files import may_hold_programs
-from iac_wrapper.program.python_project import inside
+from iac_wrapper.program.python_project import inside, read_text
+
+_IMPORT = re.compile(r"^(?:from|import)[ \t]+(\w+)", re.M)
 
 _DEPTH = 2
 """How deep they lie at most: ``services/api``."""
@@ -59,7 +62,29 @@ def find_folders(root: Path) -> tuple[Folder, ...]:
             if marker
         ]
         level = [path for path, marker in markers.items() if not marker]
+    if any(folder.is_python for folder in found):
+        found += _called_packages(root)
     return tuple(sorted(found, key=lambda each: each.path))
+
+
+def _called_packages(root: Path) -> Iterator[Folder]:
+    """Folders at the root that have an ``__init__.py`` and yet are projects, as others beside them:
+    with requirements, and with imports that start in them."""
+    for folder in _below(root):
+        marker = python_marker(folder) if inside(folder, "__init__.py") else None
+        if marker and marker.file != MANAGE and _starts_imports(root, folder):
+            yield Folder(folder.name, marker)
+
+
+def _starts_imports(root: Path, folder: Path) -> bool:
+    """Whether a file in it imports another of it by its bare name."""
+    texts = (read_text(folder, path.name) or "" for path in folder.glob("*.py"))
+    names = {name for text in texts for name in _IMPORT.findall(text)}
+    return any(_is_module(folder, name) and not _is_module(root, name) for name in names)
+
+
+def _is_module(folder: Path, name: str) -> bool:
+    return inside(folder, f"{name}.py") is not None or (folder / name).is_dir()
 
 
 def _below(folder: Path) -> Iterator[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from itertools import groupby
@@ -47,6 +48,23 @@ def framework_files(project: Project, *, last: bool) -> Iterator[Rank]:
     ordered = sorted(left, key=_distance)
     for _, group in groupby(ordered, key=_distance):
         yield [_candidate(relative, mark) for relative, mark in group]
+
+
+def workers_of_frameworks(project: Project) -> Iterator[tuple[str, str]]:
+    """The file nearest to the root that binds a ``Celery()``, with the command that runs it."""
+    marked_files = _marked(project, last=True)
+    workers = (one for one in marked_files if one[1].framework.run == "worker")
+    if found := [one for one in workers if _binds(project, *one)]:
+        relative, mark = min(found, key=_distance)
+        yield relative, _candidate(relative, mark).write
+
+
+def _binds(project: Project, relative: str, mark: Mark) -> bool:
+    """Whether importing the file makes what a tool looks for: no function has to be called."""
+    parsed = project.own.parsed(relative)
+    values = (getattr(node, "value", None) for node in parsed.tree.body) if parsed else ()
+    calls = (ast.unparse(value.func) for value in values if isinstance(value, ast.Call))
+    return any(call.rpartition(".")[2] == mark.framework.name for call in calls)
 
 
 def _marked(project: Project, *, last: bool) -> Iterator[tuple[str, Mark]]:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection import reach
 from iac_wrapper.program.detection.candidate import Candidate
 from iac_wrapper.program.detection.candidates import file_of, is_helper_script
 from iac_wrapper.program.detection.command_groups import needs_a_command
+from iac_wrapper.program.detection.framework_files import framework_files
+from iac_wrapper.program.detection.imports import all_imported_files
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.served_objects import own_programs, served_objects
 from iac_wrapper.program.detection.talk import only_talks
 
 
 def unless_it_gives_way(project: Project, candidate: Candidate) -> Candidate:
-    """What prints and ends, a group of commands without one, and a script that is called like a
-    helper (``init-db``), are not the programs of a repository that has something to serve."""
+    """What prints and ends, a group of commands without one, a script that is called like a
+    helper (``init-db``), and a package that has nothing to do with what serves, are not the
+    programs of a repository that has something to serve."""
     found = candidate.entrypoint
     if found is None or found.run:
         return candidate
@@ -28,12 +32,31 @@ def unless_it_gives_way(project: Project, candidate: Candidate) -> Candidate:
         what = "is called like a helper and does not serve"
     elif only_talks(project, found):
         what = "only prints and ends"
+    elif apart := _serves_apart(project, candidate):
+        note = f"neither serves nor works without an end; {apart} serves, and it does not use that"
+        return replace(candidate, entrypoint=None, note=note)
     else:
         return candidate
     served = web_object(project) or instead
     if not served:
         return candidate
     return replace(candidate, entrypoint=None, note=f"{what}; {served} serves")
+
+
+def _serves_apart(project: Project, candidate: Candidate) -> str:
+    """What serves, and a package with another name than the project neither holds nor imports;
+    empty: nothing, or it is no such package, or serves or works itself."""
+    folder, _, file = candidate.name.rpartition("/")
+    name = folder.rpartition("/")[2].lower()
+    found = candidate.entrypoint
+    if file != "__main__.py" or not found or name in project.names:
+        return ""
+    objects = (each.name for _, each in served_objects(project))
+    files = (each.name for rank in framework_files(project, last=False) for each in rank)
+    serving = next(chain(objects, files), "")
+    if not serving or serving.startswith(f"{folder}/") or reach.run(project, found):
+        return ""
+    return "" if serving in all_imported_files(project, candidate.name) else serving
 
 
 def _group(project: Project, entrypoint: Entrypoint) -> str:

@@ -24,6 +24,16 @@ def imported_files(project: Project, relative: str) -> frozenset[str]:
     return project.imported[relative]
 
 
+def all_imported_files(project: Project, relative: str) -> frozenset[str]:
+    """The same, with the files that those import."""
+    waiting, seen = [relative], {relative}
+    while waiting and len(seen) < _MAX_FILES:
+        new = imported_files(project, waiting.pop()) - seen
+        seen |= new
+        waiting += sorted(new)
+    return frozenset(seen)
+
+
 def _imports(project: Project, relative: str) -> frozenset[str]:
     parsed = project.own.parsed(relative)
     return parsed.imports if parsed else frozenset()

@@ -15,6 +15,7 @@ from iac_wrapper.program.detection.followed import Follower
 from iac_wrapper.program.detection.own_files import OwnFiles
 from iac_wrapper.program.detection.python_files import python_files
 from iac_wrapper.program.detection.python_source import PythonSource
+from iac_wrapper.program.detection.requirements_below import requirements_below
 from iac_wrapper.program.detection.web_objects import DASH_SERVER, IMPORTERS, Kind, WebApp
 from iac_wrapper.program.python_project import (
     declared_packages,
@@ -66,7 +67,9 @@ class Project:
     @cached_property
     def declared(self) -> frozenset[str]:
         """Canonical names of the packages that it asks for."""
-        return declared_packages(self.above or self.root)
+        root = self.above or self.root
+        below = requirements_below(root)
+        return declared_packages(root, below if len(below) == 1 else ())
 
     @cached_property
     def installed(self) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -20,6 +21,9 @@ from iac_wrapper.program.detection.python_files import may_hold_programs
 from iac_wrapper.program.detection.web_objects import DASH_SERVER
 from iac_wrapper.program.python_project import inside
 
+_PYTHON_2 = re.compile(r"Missing parentheses in call to '(print|exec)'|leading zeros in decimal")
+"""What Python 3 says of the statements that only Python 2 had."""
+
 _WELL_KNOWN = ("__main__.py", "main.py", "app.py", "pyproject.toml", "Procfile")
 _TO_WRITE = "entrypoint: package.module:function"
 _MAX_NAMES = 12
@@ -30,6 +34,16 @@ PROCFILE, APP, BINARY = "Procfile", "app.py", "/app/main"
 
 def does_not_parse(candidate: Candidate) -> EntrypointError:
     """The best candidate is a file with a syntax error."""
+    if _PYTHON_2.search(candidate.note):
+        return EntrypointError(
+            f"{candidate.name} is written for Python 2",
+            where=candidate.fault,
+            found=candidate.note,
+            expected="code for Python 3: there is no image with Python 2",
+            next_step="port the repository to Python 3 (correct that line, if it is the only one);"
+            " or write a Dockerfile that has Python 2, and `build: dockerfile` in its entry of"
+            " repos.yaml",
+        )
     return EntrypointError(
         f"{candidate.name} cannot be read as Python",
         where=candidate.fault,

@@ -53,6 +53,10 @@ def test_an_answer_that_refuses_everybody_is_named() -> None:
     hint = said(web, "Invalid HTTP_HOST header: 'web'")[0].partition("; ")[2]
     assert hint == f"Django: add {web.app.name!r} to ALLOWED_HOSTS in its settings"
 
+    entrypoint = replace(web.app.entrypoint, target="gunicorn", args=("shop.wsgi:application",))
+    quiet = replace(web, app=replace(web.app, entrypoint=entrypoint))
+    assert said(quiet)[0].endswith(f"where ALLOWED_HOSTS in its settings lacks {web.app.name!r}")
+
 
 def test_a_web_object_that_nothing_serves_is_named() -> None:
     """The program ended well, and there was something to serve."""

@@ -348,3 +348,29 @@ def test_an_extra_of_setup_py_by_name(tmp_path: Path) -> None:
     assert found.late == ("pip", "install", ".[q]")
     with pytest.raises(SourceError, match="no such dependency group or extra"):
         find_dependencies(tmp_path, SCRIPT, asked="setup.py[other]")
+
+
+def test_the_only_requirements_lie_in_a_folder(tmp_path: Path) -> None:
+    """A folder of Docker files, or the package itself, says what the whole repository needs."""
+    for folder in ("docker", "shop", "tests", "reports"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "docker/requirements.txt").write_text("idna\n")
+    (tmp_path / "tests/requirements.txt").write_text("pytest\n")
+    (tmp_path / "reports/requirements.txt").write_text("pandas\n")
+    (tmp_path / "reports/monthly.py").write_text("import pandas\n")
+    found = find(tmp_path, main_py="import idna\n")
+    assert found.files == ("docker/requirements.txt",)
+    assert found.notes == (
+        "docker/requirements.txt is installed from: the root of the repository has no requirements",
+    )
+
+    (tmp_path / "shop/__init__.py").touch()
+    (tmp_path / "shop/requirements.txt").write_text("flask\n")
+    found = find_dependencies(tmp_path, SCRIPT)
+    assert found.files == ()
+    assert "`dependencies: shop/requirements.txt` chooses it" in found.notes[1]
+    found = find_dependencies(tmp_path, SCRIPT, asked="shop/requirements.txt")
+    assert found.files == ("shop/requirements.txt",)
+
+    found = find(tmp_path, requirements_txt="certifi\n")
+    assert (found.files, found.notes) == (("requirements.txt",), ())

@@ -300,6 +300,17 @@ def test_a_syntax_error_is_named_with_its_line(tmp_path: Path, text: str, where:
     assert detect(root, entrypoint="main.py").display == "main.py"
 
 
+def test_a_program_for_python_2_is_called_so(tmp_path: Path) -> None:
+    """To correct the line that Python 3 stumbles over first would not help."""
+    for text in ("print 'orders'\n", "exec 'x = 1'\n", "MODE = 0755\n"):
+        with pytest.raises(EntrypointError, match="written for Python 2") as caught:
+            detect(tree(tmp_path, {"app.py": f"import os\n{text}"}))
+        assert (caught.value.where, "port the repository" in str(caught.value.next_step)) == (
+            "app.py:2",
+            True,
+        )
+
+
 def test_a_syntax_error_after_the_winner_is_only_a_note(tmp_path: Path) -> None:
     """Files that are not run need not parse."""
     found = detect(tree(tmp_path, {"main.py": GUARDED, "app.py": "def (\n"}))

@@ -43,6 +43,25 @@ def test_projects_in_several_folders_are_a_question(tmp_path: Path) -> None:
     assert "tests" not in text
 
 
+def test_a_service_among_others_is_none_the_less_for_an_init_file(tmp_path: Path) -> None:
+    """Its imports start in it, so it is no package of the root; one that is stays part of that."""
+    web = "from fastapi import FastAPI\napp = FastAPI()\n"
+    files = {
+        "requirements.txt": "fastapi\nuvicorn",
+        "stock/main.py": web,
+        "stock/requirements.txt": "fastapi\nuvicorn",
+        "orders/__init__.py": "",
+        "orders/main.py": f"import prices\n{web}",
+        "orders/prices.py": "",
+        "orders/requirements.txt": "fastapi\nuvicorn",
+    }
+    root = tree(tmp_path, files)
+    assert "#v1:orders    # Python, requirements.txt: runs uvicorn main:app" in refusal(root)
+
+    (root / "orders/main.py").write_text(f"from orders import prices\n{web}")
+    assert detect(root).entrypoint.args[0] == "orders.main:app"
+
+
 def test_the_only_folder_is_taken_and_said(tmp_path: Path) -> None:
     """With its own requirements it is the root of the build, as if the slug named it."""
     files = {"README.md": "", "site/notes/app.py": GUARDED, "site/notes/requirements.txt": "flask"}

@@ -203,3 +203,28 @@ def test_a_name_that_nobody_can_write_is_no_program(tmp_path: Path, name: bytes)
     path.parent.mkdir(exist_ok=True)
     path.write_text(SERVES)
     assert detect(root).target == "board.py"
+
+
+BOARD = "import streamlit as st\nst.title('Stock')\n"
+SHOP = "from fastapi import FastAPI\napp = FastAPI()\n"
+LOAD = "from stock.db import save\nif __name__ == '__main__':\n    save(open('a.csv'))\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "program"),
+    [
+        ({"loading/__main__.py": LOAD, "pages/board.py": BOARD}, "loading"),
+        ({"loading/__main__.py": LOAD, "web/board.py": BOARD}, "streamlit run web/board.py"),
+        ({"loading/__main__.py": LOAD, "loading/board.py": BOARD}, "loading"),
+        ({"loading/__main__.py": LOAD, "web/shop.py": SHOP}, "uvicorn web.shop:app"),
+        ({"loading/__main__.py": f"import web.shop\n{LOAD}", "web/shop.py": SHOP}, "loading"),
+        ({"stock/__main__.py": LOAD, "web/board.py": BOARD}, "stock"),
+        ({"loading/__main__.py": SERVES, "web/board.py": BOARD}, "loading"),
+    ],
+)
+def test_a_package_beside_what_serves(tmp_path: Path, files: dict[str, str], program: str) -> None:
+    """One that ends, has another name than the project and nothing to do with what serves, is a
+    command beside it."""
+    files["requirements.txt"] = "streamlit\nfastapi\nuvicorn"
+    found = detect(tree(tmp_path, files), slug="gh:acme/stock")
+    assert found.display.partition(" --")[0] == program
