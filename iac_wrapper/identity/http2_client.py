@@ -101,6 +101,7 @@ class Http2Client:
             ":scheme": "https",
             ":authority": authority,
             ":path": request.path,
+            "x-forwarded-proto": "http",  # what Envoy says of a call of another service
             "user-agent": "iac-health",
             **request.headers,
         }

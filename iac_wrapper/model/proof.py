@@ -44,6 +44,10 @@ class ProofQuestion:
         )
 
 
+TO_HTTPS = " to https"
+"""In the evidence of a program that sends its callers to another scheme."""
+
+
 @dataclass(frozen=True)
 class ProofRequest:
     """One HTTP/2 request; the authority is the connection's business."""
@@ -100,7 +104,9 @@ def judge(health: Health, question: ProofQuestion, answer: ServiceAnswer | None)
     if health.protocol == "GRPC" and not question.exact:
         return _judge_grpc(health, answer, took)
     if answer.status < (400 if question.exact else 500):
-        return replace(health, evidence=f"{answer.status} {took}", answer=answer.status)
+        to = answer.headers.get("location", "").startswith(f"https://{health.name}")
+        evidence = f"{answer.status}{TO_HTTPS if to else ''} {took}"
+        return replace(health, evidence=evidence, answer=answer.status)
     said = answer.body.decode(errors="replace").strip().partition("\n")[0]
     plain = answer.headers.get("content-type", "").startswith("text/plain") and said
     why = f" ({said[:200]})" if plain else ""

@@ -11,6 +11,7 @@ from http import HTTPStatus
 
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.diagnosis import more_memory, processes
+from iac_wrapper.model.proof import TO_HTTPS
 from iac_wrapper.model.report import ServiceReport
 
 
@@ -48,6 +49,12 @@ def remarks(
     if health.answer == HTTPStatus.BAD_REQUEST:
         # An answer, but most likely the one that everybody gets.
         yield f"answers 400 to GET {app.options.health or '/'}{_django(app, log())}"
+    if TO_HTTPS in health.evidence:
+        yield (
+            f"sends who calls it over HTTP to https://{app.name}, which nobody answers: other"
+            " services call it over HTTP, and their sidecars encrypt that (Django:"
+            " SECURE_SSL_REDIRECT)"
+        )
     if health.oom_kills:  # it may have lost a worker, with the requests that this had
         yield (
             f"the kernel killed {processes(health.oom_kills)} for lack of memory"

@@ -39,6 +39,17 @@ def test_http_below_500_is_an_answer(status: int) -> None:
     assert found.answer == status
 
 
+def test_a_redirect_to_https_is_told_from_others() -> None:
+    """Only to itself: elsewhere it may be right."""
+    for location, shown in {
+        f"https://{HTTP.name}/": "301 to https in 4 ms on 5000",
+        "https://elsewhere.example/": "301 in 4 ms on 5000",
+        "/login": "301 in 4 ms on 5000",
+    }.items():
+        found = proof.judge(HTTP, ProofQuestion(), answer(301, location=location))
+        assert found.evidence == shown
+
+
 @pytest.mark.parametrize(
     ("status", "exact"), [(500, False), (503, False), (404, True), (400, True)]
 )

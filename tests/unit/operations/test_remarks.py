@@ -66,3 +66,10 @@ def test_a_web_object_that_nothing_serves_is_named() -> None:
     idle = replace(job, app=replace(job.app, entrypoint=entrypoint, run=None))
     assert said(idle)[0].endswith("to serve app:app, write `entrypoint: app:app` in its entry")
     assert said(with_run(idle, "job")) == []
+
+
+def test_who_sends_its_callers_to_https_is_named() -> None:
+    """Its peers speak HTTP to their sidecars, as the proof does."""
+    web = _good("web", "RUNNING", "127.0.0.1:9000", "301 to https in 4 ms on 9000")
+    (text,) = said(web)
+    assert text.startswith("sends who calls it over HTTP to https://web, which nobody answers")
