@@ -29,7 +29,8 @@ class Health:
     `listening` is where requests go inside the service's namespace (``address:port``, empty: it
     serves nothing), `protocol` what answers there, `other_ports` those that listen beside it and
     get no request, `evidence` the answer that proved it (``200 in 4 ms on 5000``) and `answer` its
-    HTTP status, None if it was not an HTTP answer. `incarnation` is
+    HTTP status, None if it was not an HTTP answer; `to_https`: it
+    sends its callers to its own name with another scheme. `incarnation` is
     another number for each start of the program. `cause` is the machine-readable reason of
     NOT_SERVING, as in controlplane.proto, and `next_step` what can be done about it; `hopeless`: it
     will not become SERVING by waiting. `fault`: the request itself made the program fail (it
@@ -56,6 +57,7 @@ class Health:
     other_ports: tuple[int, ...] = ()
     evidence: str = ""
     answer: int | None = None
+    to_https: bool = False
     incarnation: int = 0
     cause: str = ""
     next_step: str = ""

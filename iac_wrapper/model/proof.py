@@ -44,10 +44,6 @@ class ProofQuestion:
         )
 
 
-TO_HTTPS = " to https"
-"""In the evidence of a program that sends its callers to another scheme."""
-
-
 @dataclass(frozen=True)
 class ProofRequest:
     """One HTTP/2 request; the authority is the connection's business."""
@@ -105,8 +101,8 @@ def judge(health: Health, question: ProofQuestion, answer: ServiceAnswer | None)
         return _judge_grpc(health, answer, took)
     if answer.status < (400 if question.exact else 500):
         to = answer.headers.get("location", "").startswith(f"https://{health.name}")
-        evidence = f"{answer.status}{TO_HTTPS if to else ''} {took}"
-        return replace(health, evidence=evidence, answer=answer.status)
+        evidence = f"{answer.status}{' to https' if to else ''} {took}"
+        return replace(health, evidence=evidence, answer=answer.status, to_https=to)
     said = answer.body.decode(errors="replace").strip().partition("\n")[0]
     plain = answer.headers.get("content-type", "").startswith("text/plain") and said
     why = f" ({said[:200]})" if plain else ""

@@ -11,7 +11,6 @@ from http import HTTPStatus
 
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.diagnosis import more_memory, processes
-from iac_wrapper.model.proof import TO_HTTPS
 from iac_wrapper.model.report import ServiceReport
 
 
@@ -49,7 +48,7 @@ def remarks(
     if health.answer == HTTPStatus.BAD_REQUEST:
         # An answer, but most likely the one that everybody gets.
         yield f"answers 400 to GET {app.options.health or '/'}{_django(app, log())}"
-    if TO_HTTPS in health.evidence:
+    if health.to_https:
         yield (
             f"sends who calls it over HTTP to https://{app.name}, which nobody answers: other"
             " services call it over HTTP, and their sidecars encrypt that (Django:"

@@ -358,7 +358,7 @@ def test_a_hop_takes_what_the_hop_before_let_through(bootstrap: Tree) -> None:
 @pytest.mark.parametrize("name", ["svc-b", "0123456789ab", "012345678901", "shop-b-live"])
 def test_the_gateway_passes_on_services_and_containers(gateway: Tree, name: str) -> None:
     """A short id may have no letter in it."""
-    (matcher,) = listener(gateway, "gateway")["filter_chain_matcher"]["matcher_list"]["matchers"]
+    matcher, _ = listener(gateway, "gateway")["filter_chain_matcher"]["matcher_list"]["matchers"]
     wanted, _ = matcher["predicate"]["and_matcher"]["predicate"]
     assert re.fullmatch(wanted["single_predicate"]["value_match"]["safe_regex"]["regex"], name)
 
@@ -368,7 +368,9 @@ def test_the_gateway_has_no_key_and_passes_only_service_names(gateway: Tree) -> 
     assert "transport_socket" not in str(gateway).replace("transport_socket_connect_timeout", "")
     public = listener(gateway, "gateway")
     assert public["address"]["socket_address"]["port_value"] == 15443
-    (matcher,) = public["filter_chain_matcher"]["matcher_list"]["matchers"]
+    matcher, plain = public["filter_chain_matcher"]["matcher_list"]["matchers"]
+    values = [one["single_predicate"] for one in plain["predicate"]["and_matcher"]["predicate"]]
+    assert [one["value_match"]["exact"] for one in values] == ["raw_buffer", "${host}"]
     wanted, unwanted = matcher["predicate"]["and_matcher"]["predicate"]
     regex = wanted["single_predicate"]["value_match"]["safe_regex"]["regex"]
     assert not any(re.fullmatch(regex, name) for name in ("www.example", "10", "10.0.0.1"))

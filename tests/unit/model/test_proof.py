@@ -47,7 +47,7 @@ def test_a_redirect_to_https_is_told_from_others() -> None:
         "/login": "301 in 4 ms on 5000",
     }.items():
         found = proof.judge(HTTP, ProofQuestion(), answer(301, location=location))
-        assert found.evidence == shown
+        assert (found.evidence, found.to_https) == (shown, "https in" in shown)
 
 
 @pytest.mark.parametrize(

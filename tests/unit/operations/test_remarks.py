@@ -71,5 +71,5 @@ def test_a_web_object_that_nothing_serves_is_named() -> None:
 def test_who_sends_its_callers_to_https_is_named() -> None:
     """Its peers speak HTTP to their sidecars, as the proof does."""
     web = _good("web", "RUNNING", "127.0.0.1:9000", "301 to https in 4 ms on 9000")
-    (text,) = said(web)
+    (text,) = said(replace(web, health=replace(web.health, to_https=True)))
     assert text.startswith("sends who calls it over HTTP to https://web, which nobody answers")
