@@ -370,7 +370,7 @@ def test_the_gateway_has_no_key_and_passes_only_service_names(gateway: Tree) -> 
     assert public["address"]["socket_address"]["port_value"] == 15443
     matcher, plain = public["filter_chain_matcher"]["matcher_list"]["matchers"]
     values = [one["single_predicate"] for one in plain["predicate"]["and_matcher"]["predicate"]]
-    assert [one["value_match"]["exact"] for one in values] == ["raw_buffer", "${host}"]
+    assert [one["value_match"]["exact"] for one in values] == ["raw_buffer", "172.20.0.1"]
     wanted, unwanted = matcher["predicate"]["and_matcher"]["predicate"]
     regex = wanted["single_predicate"]["value_match"]["safe_regex"]["regex"]
     assert not any(re.fullmatch(regex, name) for name in ("www.example", "10", "10.0.0.1"))
