@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from string import Template
 from textwrap import indent
 
+from runner.sidecar.egress import Host
 from runner.sidecar.offers import Offer
 
 FILES = ("clusters.yaml", "listeners.yaml")
@@ -30,13 +31,14 @@ class Tcp:
     `own` maps the declared ports of this service to the address where its program listens;
     `callers` are those who may connect to them, as (port, name); `trust` stands for the
     authorities: with another one, chains are new and connections of old ones end. It is another
-    one when an authority was removed.
+    one when an authority was removed. `hosts` are those outside that programs here may reach.
     """
 
     own: Mapping[int, str] = field(default_factory=dict)
     callers: tuple[tuple[int, str], ...] = ()
     peers: tuple[Peer, ...] = ()
     trust: str = ""
+    hosts: tuple[Host, ...] = ()
 
 
 def fill(documents: Mapping[str, str], tcp: Tcp, version: str = "0") -> dict[str, str]:
@@ -68,6 +70,12 @@ def fill(documents: Mapping[str, str], tcp: Tcp, version: str = "0") -> dict[str
             add("peer_chains", "peer-chain.yaml", port=port, **called)
             add("peer_clusters", "peer-cluster.yaml", port=port, **called)
         add("peer_chains", "peer-http.yaml" if peer.offer.http else "peer-rest.yaml", **called)
+    for outside in tcp.hosts:
+        called = {"name": outside.name, "address": outside.address}
+        for port in outside.ports:
+            add("peer_chains", "host-chain.yaml", port=port, **called)
+            add("peer_clusters", "host-cluster.yaml", port=port, **called)
+        add("peer_chains", "host-rest.yaml", **called)
 
     def put(place: re.Match[str]) -> str:
         return indent("\n".join(parts[place[2]]), place[1])
