@@ -89,7 +89,7 @@ def _one(text: str) -> str:
 
 def shown(found: Sequence[str]) -> str:
     """Destinations for people."""
-    return ", ".join(found) or "nothing outside of the project"
+    return ", ".join(found) or "nothing"
 
 
 def is_name(place: str) -> bool:

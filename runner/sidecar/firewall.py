@@ -86,6 +86,7 @@ def _outside(wanted: SidecarEnvironment, *, told: bool) -> Iterable[str]:
     """What may leave for elsewhere than the subnet; all else is refused at once."""
     if wanted.egress is None:
         return
+    yield "-d 127.0.0.0/8 -j ACCEPT"  # redirected: such a packet is not on its way to lo yet
     if wanted.egress.hosts:
         # The engine asks other name servers from in here, with its own uid and gid.
         engine = "-m owner --uid-owner 0 --gid-owner 0"

@@ -17,33 +17,49 @@ GROUP = 1
 
 _NETFILTER = 12  # NETLINK_NETFILTER
 _PACKET, _CONFIG = 0x400, 0x401  # NFNL_SUBSYS_ULOG << 8, with NFULNL_MSG_PACKET and _CONFIG
-_REQUEST = 1  # NLM_F_REQUEST
+_REQUEST = 1 | 4  # NLM_F_REQUEST, NLM_F_ACK
 _HEADER = struct.Struct("=IHHII")
 _FAMILY = struct.Struct("!BBH")
-_COMMAND, _MODE = 1, 2  # NFULA_CFG_CMD, NFULA_CFG_MODE
+_COMMAND, _MODE, _TIMEOUT = 1, 2, 4  # NFULA_CFG_CMD, NFULA_CFG_MODE, NFULA_CFG_TIMEOUT
 _BIND, _COPY_PACKET = 1, 2
 _PAYLOAD = 9  # NFULA_PAYLOAD
 _COPIED = 64
 """Octets of a packet: the longest IPv4 header and the ports behind it."""
+
+_WAIT = 10
+"""Hundredths of a second in which the kernel collects packets before it tells."""
 
 _PROTOCOLS = {1: "ICMP", 6: "TCP", 17: "UDP"}
 
 
 def listen() -> socket.socket | None:
     """Have the kernel tell; None where it does not."""
-    kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETFILTER)
+    try:
+        kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETFILTER)
+    except OSError:
+        return None
+    kernel.settimeout(1)
     try:
         for kind, value in (
             (_COMMAND, bytes([_BIND])),
             (_MODE, struct.pack("!IBx", _COPIED, _COPY_PACKET)),
+            (_TIMEOUT, struct.pack("!I", _WAIT)),
         ):
             body = _FAMILY.pack(0, 0, GROUP) + struct.pack("=HH", 4 + len(value), kind)
             body += value.ljust((len(value) + 3) & ~3, b"\0")
             kernel.send(_HEADER.pack(_HEADER.size + len(body), _CONFIG, _REQUEST, 0, 0) + body)
+            _check(kernel.recv(1 << 16))
     except OSError:
         kernel.close()
         return None
+    kernel.settimeout(None)
     return kernel
+
+
+def _check(answer: bytes) -> None:
+    (error,) = struct.unpack_from("=i", answer, _HEADER.size)
+    if error:
+        raise OSError(-error, "the kernel does not tell of packets")
 
 
 def follow(kernel: socket.socket, refused: RefusedAttempts) -> None:

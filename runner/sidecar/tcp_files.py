@@ -60,22 +60,32 @@ def fill(documents: Mapping[str, str], tcp: Tcp, version: str = "0") -> dict[str
     for port, name in tcp.callers:
         add("own_matchers", "own-matcher.yaml", port=port, name=name)
         add("own_chains", "own-chain.yaml", port=port, name=name)
-    for port, host in tcp.own.items():
+    for port, listens_on in tcp.own.items():
         add("own_matchers", "own-rest-matcher.yaml", port=port)
         add("own_chains", "own-rest-chain.yaml", port=port)
-        add("own_clusters", "own-cluster.yaml", port=port, host=host)
+        add("own_clusters", "own-cluster.yaml", port=port, host=listens_on)
+    ports = {port for peer in tcp.peers for port in peer.offer.ports}
+    ports |= {port for host in tcp.hosts for port in host.ports}
+
+    def add_rest(piece: str, own: tuple[int, ...], **values: object) -> None:
+        """Where some chain names a port, Envoy does not look at those that name none."""
+        add("peer_chains", piece, rest="", at="", **values)
+        for port in sorted(ports.difference(own)):
+            add("peer_chains", piece, rest=f"-{port}", at=f", destination_port: {port}", **values)
+
     for peer in tcp.peers:
         called = {"name": peer.name, "address": peer.address}
         for port in peer.offer.ports:
             add("peer_chains", "peer-chain.yaml", port=port, **called)
             add("peer_clusters", "peer-cluster.yaml", port=port, **called)
-        add("peer_chains", "peer-http.yaml" if peer.offer.http else "peer-rest.yaml", **called)
-    for outside in tcp.hosts:
-        called = {"name": outside.name, "address": outside.address}
-        for port in outside.ports:
+        rest = "peer-http.yaml" if peer.offer.http else "peer-rest.yaml"
+        add_rest(rest, peer.offer.ports, **called)
+    for host in tcp.hosts:
+        called = {"name": host.name, "address": host.address}
+        for port in host.ports:
             add("peer_chains", "host-chain.yaml", port=port, **called)
             add("peer_clusters", "host-cluster.yaml", port=port, **called)
-        add("peer_chains", "host-rest.yaml", **called)
+        add_rest("host-rest.yaml", host.ports, **called)
 
     def put(place: re.Match[str]) -> str:
         return indent("\n".join(parts[place[2]]), place[1])
