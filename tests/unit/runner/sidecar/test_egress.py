@@ -140,7 +140,7 @@ def test_a_name_with_a_dot_in_a_label_is_nobodys() -> None:
 def test_a_refusal_is_told_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of so many names and addresses at most."""
     now, told = [100.0], list[str]()
-    monkeypatch.setattr(outside_names.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("runner.sidecar.outside_names.time.monotonic", lambda: now[0])
     refused = RefusedAttempts("web", told.append)
     for _ in range(3):
         refused.add("TCP to 10.0.0.1:80")
