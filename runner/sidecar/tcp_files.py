@@ -71,7 +71,8 @@ def fill(documents: Mapping[str, str], tcp: Tcp, version: str = "0") -> dict[str
         """Where some chain names a port, Envoy does not look at those that name none."""
         add("peer_chains", piece, rest="", at="", **values)
         for port in sorted(ports.difference(own)):
-            add("peer_chains", piece, rest=f"-{port}", at=f", destination_port: {port}", **values)
+            at = f", destination_port: {port}"
+            add("peer_chains", piece, rest=f":{port}-rest", at=at, **values)
 
     for peer in tcp.peers:
         called = {"name": peer.name, "address": peer.address}
