@@ -204,6 +204,7 @@ class AppWithEnvoy(Construct):
             loopback_v6=facts.host.loopback_v6,
             policy=policies(facts.lock)[app.name],
             stop_grace=app.options.stop_grace,
+            egress=app.options.egress,
             watch=None if app.has_runner else ForeignWatch(app.run, facts.probation),
         )
         return EnvoySidecar(self, "envoy", props)

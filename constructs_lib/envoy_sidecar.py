@@ -15,7 +15,7 @@ from constructs_lib.hardened_container import (
 )
 from constructs_lib.labels import labels
 from iac_wrapper.files.layout import container_name
-from iac_wrapper.model import envoy_container
+from iac_wrapper.model import egress, envoy_container
 from iac_wrapper.model.mesh import DNS_OPTIONS, LOOPBACK_V6, STATE_DIRECTORY
 from iac_wrapper.model.options import Run
 from iac_wrapper.model.policy import POLICY, Policy
@@ -56,7 +56,8 @@ class EnvoySidecarProps:
     `max_headers_kb` (KiB) bound the headers of a request or response; `loopback_v6` gives the
     namespace ``::1``. `tcp` are the ports that it offers over TCP, `tcp_only`: it offers no HTTP.
     `policy` says who may call. `stop_grace` is how long calls in flight may take at a stop,
-    seconds, None for the init's own. `watch`: its program has no runner.
+    seconds, None for the init's own. `watch`: its program has no runner. `egress` is what it may
+    reach outside of the project, None: everything.
     """
 
     project: str
@@ -78,6 +79,7 @@ class EnvoySidecarProps:
     tcp_only: bool = False
     stop_grace: int | None = None
     watch: ForeignWatch | None = None
+    egress: tuple[str, ...] | None = None
 
 
 class EnvoySidecar(HardenedContainer):
@@ -115,6 +117,7 @@ def _environment(props: EnvoySidecarProps) -> tuple[str, ...]:
     watch = props.watch
     grace = {} if props.stop_grace is None else {"IAC_STOP_GRACE": props.stop_grace}
     runner = {} if watch else {"IAC_RUNNER_UID": props.users.runner}
+    outside = {} if props.egress is None else {egress.VARIABLE: _written(props.egress)}
     judged = {"IAC_PROBATION": watch.probation, "IAC_RUN": watch.run or ""} if watch else {}
     return envoy_environment(
         "sidecar",
@@ -131,8 +134,13 @@ def _environment(props: EnvoySidecarProps) -> tuple[str, ...]:
         **_offer(props),
         **grace,
         **judged,
+        **outside,
         **runner,
     )
+
+
+def _written(destinations: tuple[str, ...]) -> str:
+    return ",".join(destinations) or egress.DENY
 
 
 def _offer(props: EnvoySidecarProps) -> dict[str, str]:

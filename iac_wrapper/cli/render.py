@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from iac_wrapper.model import egress
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.certificate import INGRESS
 from iac_wrapper.model.health import Health
@@ -327,6 +328,9 @@ def policy_table(rows: Sequence[PolicyRow]) -> str:
 
 
 def _policy_notes(rows: Sequence[PolicyRow]) -> Iterator[str]:
+    for row in rows:
+        if row.egress is not None:
+            yield f"{row.service}: may reach {egress.shown(row.egress)} outside of the project"
     for row in rows:
         if row.state and row.state.refused:
             yield f"{row.service}: refused {row.state.refused} since its sidecar started"

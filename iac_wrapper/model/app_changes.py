@@ -110,6 +110,7 @@ _UNSAID = {
     "volumes": "none",
     "needs": "none",
     "allow": "all services",
+    "egress": "everything",
     "schedule": "none",
 }
 """What holds where an entry does not say it, if that is no setting."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from iac_wrapper.model import allow, debian_package, exposure, forms, schedule, tcp, volumes
+from iac_wrapper.model import allow, debian_package, egress, exposure, forms, schedule, tcp, volumes
 from iac_wrapper.model.exposure import Exposures
 from iac_wrapper.model.key import Key
 
@@ -41,7 +41,8 @@ class Options:
     memory to MiB; `expose` are the addresses under which people reach it; `tcp` are ports that
     other services may reach over any protocol; `volumes` maps names of volumes to absolute paths;
     `needs` are services; `allow` maps services that may call to the rules of what they may, none
-    for everything; `release` is a line for a shell; `dependencies` is a file of the
+    for everything; `egress` is what it may reach outside of the project, none: nothing, None:
+    everything; `release` is a line for a shell; `dependencies` is a file of the
     repository, with names in brackets; `schedule` are lines of a crontab by
     name; `packages` are Debian packages of the image that is made; `lfs` and `submodules` are
     whether the source has them. Of images only: `command` is a command line, `capabilities` are
@@ -192,6 +193,18 @@ class Options:
         ),
     )
 
+    egress: tuple[str, ...] | None = field(
+        default=None,
+        metadata=_key(
+            "egress",
+            egress.destinations(),
+            "[what it may reach outside](docs/egress.md) of the project: `deny`, or hosts and"
+            " IPv4 addresses",
+            "everything",
+            "[api.example.com, db.example.com:5432]",
+        ),
+    )
+
     release: str | None = field(
         default=None,
         metadata=_key(
@@ -320,7 +333,8 @@ class Options:
         """JSON-ready form of what was said; what was not is left out."""
         values = asdict(self) | {"expose": exposure.to_json(self.expose)}
         said = {name: value for name, value in values.items() if value not in (None, {}, ())}
-        return said if self.allow is None else said | {"allow": dict(self.allow)}
+        said |= {} if self.allow is None else {"allow": dict(self.allow)}
+        return said | ({} if self.egress is None else {"egress": self.egress})
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Options:

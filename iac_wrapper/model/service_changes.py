@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from iac_wrapper.model import egress
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.app_changes import app_changes
 from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS
@@ -38,9 +39,9 @@ _NAMES = {
 _SETTINGS = ("IAC_MAX_HEADERS", "IAC_MAX_HEADERS_KB")
 """Variables of a sidecar that are settings of the deploy."""
 
-_FOLLOWS = ("IAC_EXPOSED", POLICY)
-"""Variables of a sidecar that follow from the services of the lock, their `expose:` and `allow:`;
-the first one is of an earlier version."""
+_FOLLOWS = ("IAC_EXPOSED", POLICY, egress.VARIABLE)
+"""Variables of a sidecar that follow from the services of the lock, their `expose:`, `allow:` and
+`egress:`; the first one is of an earlier version."""
 
 _PORT = ("IAC_PORT", "IAC_PORT_DECLARED")
 """Variables of a sidecar that follow from `port:`."""

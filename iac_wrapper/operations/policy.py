@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from iac_wrapper.files.layout import Layout
@@ -39,12 +39,14 @@ Sidecar = Literal["current", "another policy", "earlier version", "down"]
 
 @dataclass(frozen=True)
 class PolicyRow:
-    """Who may call a service, and what its sidecar says: `state` is None where it says nothing."""
+    """Who may call a service, and what its sidecar says: `state` is None where it says nothing.
+    `egress` is what it may reach outside of the project, None: everything."""
 
     service: str
     policy: Policy
     sidecar: Sidecar
     state: PolicyState | None
+    egress: tuple[str, ...] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -68,6 +70,7 @@ class PolicyRow:
             "refused": self.state.refused if self.state else None,
             "sidecar": self.sidecar,
             "digest": self.policy.digest,
+            "egress": None if self.egress is None else list(self.egress),
         }
 
 
@@ -163,7 +166,9 @@ def stale(workspace: Workspace, lock: LockFile) -> list[str]:
 def rows(workspace: Workspace, lock: LockFile) -> list[PolicyRow]:
     """The policy of every service of `lock`, and what its sidecar has."""
     client, wanted = sidecars(workspace.layout, lock), policies(lock)
-    return _each(lambda service: _row(client, service, wanted[service]), list(wanted))
+    egress = {app.name: app.options.egress for app in lock.apps}
+    found = _each(lambda service: _row(client, service, wanted[service]), list(wanted))
+    return [replace(row, egress=egress[row.service]) for row in found]
 
 
 def policy(workspace: Workspace) -> list[PolicyRow]:

@@ -15,7 +15,7 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.layout import live_name, network_name
 from iac_wrapper.files.private_files import private_directory
 from iac_wrapper.identity import certificates, public_certificates
-from iac_wrapper.model import needs, policy
+from iac_wrapper.model import egress_remarks, needs, policy
 from iac_wrapper.model.app import DEFAULT_PORT, AppSpec, Checkout, ResolvedApp
 from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS
 from iac_wrapper.model.exposure import check_claims
@@ -98,7 +98,8 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
     if any(route.is_local for route in lock.routes):
         ingress_port = choose_ingress_port(workspace, applied, selection.lock_on_disk)
         lock = replace(lock, ingress_port=ingress_port)
-    for text in policy.contradictions(lock):
+    shut = egress_remarks.remarks(lock, workspace.settings.otlp_endpoint)
+    for text in (*policy.contradictions(lock), *shut):
         workspace.warn(text)
     return ProjectFacts(lock, {**builds, **foreign.builds})
 

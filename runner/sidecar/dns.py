@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from runner.listeners import PROGRAMS
 
 A, AAAA = 1, 28
-_SERVFAIL = 2
+_SERVFAIL, _NXDOMAIN = 2, 3
 _OPT = b"\x00\x29"
 _NAME_OF_THE_QUESTION = b"\xc0\x0c"
 
@@ -43,6 +43,29 @@ def question(query: bytes) -> DnsQuestion | None:
     return DnsQuestion(label, int.from_bytes(query[end - 4 : end - 2], "big"), end)
 
 
+def whole_question(query: bytes) -> DnsQuestion | None:
+    """What is asked, if that is one plain question; the labels have dots between them.
+
+    None as well if a label itself has a dot: nobody could tell such a name from another one.
+    """
+    if len(query) < 12 or query[2] & 0xF8 or query[4:6] != b"\x00\x01":
+        return None
+    labels, at = [], 12
+    while at < len(query) and 0 < query[at] < 64:
+        labels.append(query[at + 1 : at + 1 + query[at]].decode("latin-1"))
+        at += 1 + query[at]
+    end = at + 5
+    if len(query) < end or query[at] or any("." in each for each in labels):
+        return None
+    return DnsQuestion(".".join(labels), int.from_bytes(query[at + 1 : at + 3], "big"), end)
+
+
+def is_plain(query: bytes) -> bool:
+    """Whether one label is asked for, without a dot in it."""
+    found = question(query)
+    return found is not None and "." not in found.label
+
+
 def first_label(query: bytes) -> str:
     """The first label of the name that is asked for; empty if the query is malformed."""
     length = query[12] if len(query) > 12 else 0
@@ -74,8 +97,17 @@ def answer(query: bytes, asked: DnsQuestion, records: list[bytes], ttl: int) -> 
 
 def failure(query: bytes, asked: DnsQuestion) -> bytes:
     """That `query` has no answer now, and may have one soon."""
+    return _without(query, asked, _SERVFAIL)
+
+
+def no_such_name(query: bytes, asked: DnsQuestion) -> bytes:
+    """That nobody has the name of `query`."""
+    return _without(query, asked, _NXDOMAIN)
+
+
+def _without(query: bytes, asked: DnsQuestion, code: int) -> bytes:
     packet = answer(query, asked, [], 0)
-    return packet[:3] + bytes([packet[3] | _SERVFAIL]) + packet[4:]
+    return packet[:3] + bytes([packet[3] | code]) + packet[4:]
 
 
 def records(packet: bytes, kind: int) -> list[bytes]:

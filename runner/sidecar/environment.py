@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from runner.listeners import MESH_PORTS
+from runner.sidecar import egress as egresses
 from runner.sidecar import policy as policies
+from runner.sidecar.egress import Egress
 from runner.sidecar.offers import Offer
 from runner.sidecar.policy import Policy
 from runner.sidecar.refused import Refused
@@ -35,7 +37,8 @@ class SidecarEnvironment:
     `entrances`, the ports at which people reach it. An operator's `service` is the one that it
     leads to, from `local_port` of the host; `tcp_port` is the port there where that is no HTTP
     (0: it is). `runner_uid` is the uid of the program's runner (0: it has none); `stop_grace` is
-    how many seconds requests in flight may take when either container is stopped.
+    how many seconds requests in flight may take when either container is stopped. `egress` is what
+    the program may reach outside of the project, None: everything.
     """
 
     role: str
@@ -58,6 +61,7 @@ class SidecarEnvironment:
     tcp_port: int = 0
     runner_uid: int = 0
     stop_grace: int = 8
+    egress: Egress | None = None
 
     @property
     def host(self) -> str:
@@ -119,6 +123,7 @@ def _sidecar(common: SidecarEnvironment, reader: _EnvironmentReader) -> SidecarE
         probation=reader.number("IAC_PROBATION", 1, 86_400, 10),
         runner_uid=reader.uid("IAC_RUNNER_UID") if reader.has("IAC_RUNNER_UID") else 0,
         stop_grace=reader.number("IAC_STOP_GRACE", 1, 86_400, 8),
+        egress=reader.egress("IAC_EGRESS") if reader.has("IAC_EGRESS") else None,
     )
 
 
@@ -192,6 +197,13 @@ class _EnvironmentReader:
         if not good or ",".join(map(str, found)) != value:
             raise Refused(f"{name} is {value!r}, expected ports that are not the sidecar's own")
         return found
+
+    def egress(self, name: str) -> Egress:
+        """Destinations, see `egress`."""
+        try:
+            return egresses.read(self._environ[name])
+        except Refused as error:
+            raise Refused(f"{name}: {error}") from None
 
     def policy(self, name: str) -> Policy:
         """A document, see `policy`."""

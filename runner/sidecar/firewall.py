@@ -8,9 +8,10 @@ from itertools import product
 from pathlib import Path
 
 from runner.listeners import ADDRESSES, DOCKER_DNS, MESH_PORTS, PROGRAMS
-from runner.sidecar import limits
+from runner.sidecar import egress, limits
 from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.refused import Refused
+from runner.sidecar.refused_packets import GROUP
 
 ASKERS = 16
 """How many connections an ingress takes from one address where the control plane asks, which has
@@ -20,12 +21,13 @@ LOCAL_ENTRANCE = 8000
 """Where an ingress takes what comes to a published port of the machine's loopback."""
 
 
-def filter_rules(wanted: SidecarEnvironment, share: int = 0) -> str:
+def filter_rules(wanted: SidecarEnvironment, share: int = 0, *, told: bool = False) -> str:
     """The whole filter table: Docker keeps nothing in it inside a container, so it is replaced.
 
     Args:
         share: how many connections a sidecar takes from one address, and an ingress at most where
             the control plane asks; 0: any number. Who has them all is told so at once.
+        told: whether the kernel shall tell PID 1 what `egress:` refuses.
     """
     sidecar = wanted.role == "sidecar"
     owner = f"-m owner --uid-owner {wanted.uid} "
@@ -33,7 +35,13 @@ def filter_rules(wanted: SidecarEnvironment, share: int = 0) -> str:
     output = (
         # Plain text never leaves for the subnet, even if the redirection were missing; Envoy
         # never dials anything but a peer's mTLS port.
-        [f"{owner}{mesh}", f"{owner}-j DROP", f"-d {wanted.subnet} -j DROP"]
+        [
+            f"{owner}{mesh}",
+            *_to_hosts(wanted, owner),
+            f"{owner}-j DROP",
+            f"-d {wanted.subnet} -j DROP",
+            *_outside(wanted, told=told),
+        ]
         if sidecar
         else [mesh]
     )
@@ -50,13 +58,50 @@ def filter_rules(wanted: SidecarEnvironment, share: int = 0) -> str:
         [
             ":INPUT DROP",
             ":FORWARD DROP",
-            f":OUTPUT {'ACCEPT' if sidecar else 'DROP'}",
+            f":OUTPUT {'ACCEPT' if sidecar and wanted.egress is None else 'DROP'}",
+            *_engine_for_pid_1_alone(wanted, owner),
             *_loopback_and_replies(),
             *(f"-A INPUT {each} {too_many}" for each in limited if each in entrances),
             *(f"-A INPUT {entrance} -j ACCEPT" for entrance in entrances),
             *(f"-A OUTPUT {rule}" for rule in output),
         ],
     )
+
+
+def _engine_for_pid_1_alone(wanted: SidecarEnvironment, owner: str) -> Iterable[str]:
+    """Programs' questions have been sent to PID 1 by now: who still gets here went to the port that
+    hides behind 53, and would have the engine ask about any name."""
+    if wanted.egress is not None:
+        yield f"-A OUTPUT -d {DOCKER_DNS} {owner.replace('--uid', '! --uid')}-j REJECT"
+
+
+def _to_hosts(wanted: SidecarEnvironment, owner: str) -> Iterable[str]:
+    """Envoy's way to hosts outside, at the ports that they are allowed at. Its configuration names
+    the hosts; their addresses may be others tomorrow."""
+    for port in wanted.egress.ports if wanted.egress else ():
+        yield f"{owner}-p tcp ! -d {wanted.subnet} --dport {port} -j ACCEPT"
+
+
+def _outside(wanted: SidecarEnvironment, *, told: bool) -> Iterable[str]:
+    """What may leave for elsewhere than the subnet; all else is refused at once."""
+    if wanted.egress is None:
+        return
+    yield "-d 127.0.0.0/8 -j ACCEPT"  # redirected: such a packet is not on its way to lo yet
+    if wanted.egress.hosts:
+        # The engine asks other name servers from in here, with its own uid and gid.
+        engine = "-m owner --uid-owner 0 --gid-owner 0"
+        yield from (f"{engine} -p {kind} --dport 53 -j ACCEPT" for kind in ("udp", "tcp"))
+    for network in wanted.egress.networks:
+        to = f"-d {network.cidr}"
+        if network.port:
+            both = ("tcp", "udp")
+            yield from (f"{to} -p {kind} --dport {network.port} -j ACCEPT" for kind in both)
+        else:
+            yield f"{to} -j ACCEPT"
+    if told:
+        yield f"-m limit --limit 20/second --limit-burst 50 -j NFLOG --nflog-group {GROUP}"
+    yield "-p tcp -j REJECT --reject-with tcp-reset"
+    yield "-j REJECT --reject-with icmp-admin-prohibited"
 
 
 def _from_host(wanted: SidecarEnvironment, port: int) -> str:
@@ -84,6 +129,7 @@ def nat_rules(wanted: SidecarEnvironment, current: str) -> str:
         *(f"-p {kind} -d {DOCKER_DNS} --dport 53 {here}:{dns}" for kind in ("udp", "tcp")),
         f"-p tcp -d {wanted.subnet} {programs} REDIRECT --to-ports {outbound}",
         f"-p tcp -d {ADDRESSES} {here}:{outbound}",
+        *([f"-p tcp -d {egress.ADDRESSES} {here}:{outbound}"] if wanted.egress else []),
     ]
     lines = [":IAC_OUTPUT -", *(f"-A IAC_OUTPUT {rule}" for rule in rules)]
     return _table("nat", lines + ([] if jump in current else ["-I OUTPUT 1 -j IAC_OUTPUT"]))
@@ -109,15 +155,16 @@ def establish(wanted: SidecarEnvironment) -> None:
     """Apply the rules; the same rules again change nothing.
 
     A kernel that cannot count connections by address does without their share; Envoy's own limit
-    remains.
+    remains. One that cannot tell of packets refuses them all the same.
 
     Raises:
         Refused: neither the nft nor the legacy backend takes them.
     """
     errors = []
-    for backend, share in product(("nft", "legacy"), (limits.of_container().share, 0)):
+    shares, tells = (limits.of_container().share, 0), (True, False) if wanted.egress else (False,)
+    for backend, share, told in product(("nft", "legacy"), shares, tells):
         try:
-            xtables(f"iptables-{backend}-restore", filter_rules(wanted, share))
+            xtables(f"iptables-{backend}-restore", filter_rules(wanted, share, told=told))
             if wanted.role == "sidecar":
                 current = xtables(f"iptables-{backend}-save", "", "-t", "nat")
                 rules = nat_rules(wanted, current)

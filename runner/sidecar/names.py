@@ -13,7 +13,8 @@ asks by another door, always gets the real one.
 A service whose containers are being replaced in place has no name for a while. A question for one
 that was there a moment ago waits for its return.
 
-What a program asks for and nobody has is told in the log (see `unknown`).
+What a program asks for and nobody has is told in the log (see `unknown`). Where `egress:` is said,
+names that are no service's are judged by it (see `outside_names`).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from typing import NamedTuple
 
 from runner.listeners import DOCKER_DNS, MESH_PORTS, PROGRAMS
 from runner.sidecar import dns, names_over_tcp, threads
+from runner.sidecar.outside_names import OutsideNames
 from runner.sidecar.tcp_names import ALIAS, PATIENCE_SECONDS, TcpNames, is_name
 from runner.sidecar.unanswered_names import UnansweredNames
 
@@ -77,7 +79,8 @@ class _Waiting:
     """A query of a client, or of our own (None), and what came back for it so far.
 
     `answer` is what will be said, unless it has to wait for Envoy (`held`). `again` is when the
-    engine is asked anew, because the name may return; `missed` is what it said last.
+    engine is asked anew, because the name may return; `missed` is what it said last. `outside` is
+    the address of a host outside of the project.
     """
 
     client: Client | None
@@ -89,6 +92,7 @@ class _Waiting:
     live_is_open: bool = False
     alias_is_open: bool = False
     offers_tcp: bool = False
+    outside: str = ""
     answer: bytes | None = None
     held: bool = False
     again: float | None = None
@@ -106,9 +110,10 @@ class Names:
         unknown: hears of what has no answer.
         programs: where programs ask, if there are any; they get addresses of `tcp`.
         tcp: the services that offer TCP ports.
+        outside: judges names that are no service's; None: the engine answers for them.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - two pairs that a gateway has not
+    def __init__(  # noqa: PLR0913, PLR0917 - what a gateway has not
         self,
         listener: socket.socket,
         upstream: tuple[str, int],
@@ -116,9 +121,11 @@ class Names:
         unknown: UnansweredNames | None = None,
         programs: socket.socket | None = None,
         tcp: TcpNames | None = None,
+        outside: OutsideNames | None = None,
     ) -> None:
         self._upstream, self._project = upstream, project
         self._unknown, self._programs, self._tcp = unknown, programs, tcp
+        self._outside = outside
         self._selector = selectors.DefaultSelector()
         for each in (listener, programs):
             if each:
@@ -157,7 +164,27 @@ class Names:
         query, address = listener.recvfrom(4096)
         if len(self._waiting) >= MOST_WAITING:
             return  # clients ask again
-        self._begin(query, Client(listener, address))
+        client = Client(listener, address)
+        if self._outside and not dns.is_plain(query):
+            self._begin_outside(query, client, self._outside)
+        else:
+            self._begin(query, client)
+
+    def _begin_outside(self, query: bytes, client: Client, outside: OutsideNames) -> None:
+        """A program gets an address of ours for a host that it may reach, Envoy the real one."""
+        asked, now = dns.whole_question(query), time.monotonic()
+        if asked is None:
+            return  # nobody could tell what it asks for
+        address = outside.address(asked)
+        if address and client.listener is not self._programs:
+            self._begin(query, client)
+            return
+        entry = _Waiting(client, query, asked, now, now + PATIENCE_SECONDS, outside=address or "")
+        self._waiting.append(entry)
+        if address is None:
+            self._finish(entry, dns.no_such_name(query, asked))
+        else:
+            self._conclude(entry)
 
     def _begin(self, query: bytes, client: Client | None) -> None:
         asked = dns.question(query)
@@ -239,7 +266,10 @@ class Names:
 
     def _conclude(self, entry: _Waiting) -> None:
         """Answer; a program that asks for a service with TCP ports gets the address for these."""
-        asked, tcp, address = entry.asked, self._tcp, ""
+        asked, tcp, address = entry.asked, self._tcp, entry.outside
+        if address and tcp and not tcp.started:
+            entry.held = True
+            return
         if asked and tcp and entry.offers_tcp and dns.has_answer(entry.answer or b""):
             tcp.want(asked.label.lower())
             found = tcp.address(asked.label.lower())
@@ -249,7 +279,7 @@ class Names:
                 return
             address = found
         if asked and address:
-            packed = [socket.inet_aton(address)]
+            packed = [socket.inet_aton(address)] if asked.kind == dns.A else []
             entry.answer = dns.answer(entry.query, asked, packed, TTL)
         self._finish(entry, entry.answer)
 
@@ -311,12 +341,13 @@ def nameserver(resolv_conf: str) -> str:
     return found[1] if found else DOCKER_DNS
 
 
-def start(project: str, tcp: TcpNames | None = None) -> None:
+def start(project: str, tcp: TcpNames | None = None, outside: OutsideNames | None = None) -> None:
     """Serve names on threads that end with the process.
 
     Args:
         project: whose services have candidates.
         tcp: the services that offer TCP ports; None where there is no program.
+        outside: judges names that are no service's.
     """
     upstream = (nameserver(Path("/etc/resolv.conf").read_text()), 53)
     envoy = _bound("127.0.0.1")
@@ -324,8 +355,8 @@ def start(project: str, tcp: TcpNames | None = None) -> None:
         threads.keep(Names(envoy, upstream, project).step)
         return
     unknown, programs = UnansweredNames(project), _bound(PROGRAMS)
-    threads.keep(Names(envoy, upstream, project, unknown, programs, tcp).step)
-    names_over_tcp.serve(programs.getsockname(), upstream)
+    threads.keep(Names(envoy, upstream, project, unknown, programs, tcp, outside).step)
+    names_over_tcp.serve(programs.getsockname(), None if outside else upstream)
 
 
 def _bound(host: str) -> socket.socket:

@@ -20,8 +20,13 @@ MOST_CONNECTIONS = 64
 Address = tuple[str, int]
 
 
-def serve(names: Address, upstream: Address) -> None:
-    """Serve at the address of `names`, on threads that end with the process."""
+def serve(names: Address, upstream: Address | None) -> None:
+    """Serve at the address of `names`, on threads that end with the process.
+
+    Args:
+        names: who answers for names of services over UDP.
+        upstream: who answers for others; None: `names` does.
+    """
     listener = socket.create_server(names, backlog=128)
     free = threading.Semaphore(MOST_CONNECTIONS)
 
@@ -42,8 +47,8 @@ def serve(names: Address, upstream: Address) -> None:
     threads.keep(step)
 
 
-def _answer(query: bytes, names: Address, upstream: Address) -> bytes:
-    if dns.question(query):
+def _answer(query: bytes, names: Address, upstream: Address | None) -> bytes:
+    if upstream is None or dns.question(query):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
             asked.settimeout(IDLE_SECONDS)
             asked.connect(names)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from runner.sidecar import (
     config,
     control,
     crowd,
+    egress,
     endpoint,
     environment,
     envoy,
@@ -20,6 +23,7 @@ from runner.sidecar import (
     names,
     policy_files,
     privileges,
+    refused_packets,
     tcp_files,
     tcp_paths,
     watchdog,
@@ -29,12 +33,16 @@ from runner.sidecar.endpoint import Follower
 from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.handover import Handover
 from runner.sidecar.log import say
+from runner.sidecar.outside_names import OutsideNames, RefusedAttempts
 from runner.sidecar.pair import Pair
 from runner.sidecar.policy_files import Admission
 from runner.sidecar.policy_keeper import PolicyKeeper
 from runner.sidecar.policy_store import PolicyStore
 from runner.sidecar.refused import Refused
 from runner.sidecar.supervise import EnvoySupervisor
+
+HOSTS_FILE = Path("/etc/hosts")
+"""Docker's, which the program's container shares."""
 
 READY = "iac-ready"
 """The line by which an operator's container says that its port answers."""
@@ -48,7 +56,9 @@ def main() -> int:
         wanted = environment.read_environment(os.environ)
         check_pid(os.getpid(), Path("/proc/1/comm").read_text().strip())
         documents = config.documents(config.load_envoy_config(wanted))
+        wanted = _with_hosts_file(wanted)
         firewall.establish(wanted)
+        kernel = refused_packets.listen() if wanted.egress else None
         config.make_directory()
         store = PolicyStore(wanted.policy)
         store.prepare()
@@ -71,7 +81,7 @@ def main() -> int:
         paths = tcp_paths.follow(wanted, documents, config.RUN, admission)
         keeper = PolicyKeeper(admission, documents, store, config.RUN, paths)
         control.start(wanted, keeper, follower.look, config.RUN)
-        names.start(wanted.project, paths.names)
+        names.start(wanted.project, paths.names, _outside(wanted, kernel))
         crowd.watch()
     else:
         leave = _no_drain if operator else envoy.drain
@@ -79,6 +89,22 @@ def main() -> int:
             control.serve(config.RUN / control.SOCKET, {})  # to be alive is to answer
         names.start(wanted.project)
     return supervisor.run(leave)
+
+
+def _with_hosts_file(wanted: SidecarEnvironment) -> SidecarEnvironment:
+    if wanted.egress is None:
+        return wanted
+    known = egress.known(HOSTS_FILE.read_text(encoding="utf-8"))
+    return replace(wanted, egress=wanted.egress.with_known(known))
+
+
+def _outside(wanted: SidecarEnvironment, kernel: socket.socket | None) -> OutsideNames | None:
+    if wanted.egress is None:
+        return None
+    refused = RefusedAttempts(wanted.service)
+    if kernel:
+        refused_packets.follow(kernel, refused)
+    return OutsideNames(wanted.egress, refused)
 
 
 def _pair(wanted: SidecarEnvironment, follower: Follower) -> Callable[[], None]:
@@ -106,7 +132,9 @@ def first_files(
     """What the policy and the TCP ports fill in before Envoy starts."""
     if wanted.role != "sidecar":
         return {}
-    tcp = tcp_files.fill(documents, tcp_paths.first(wanted.offer.ports, admission))
+    hosts = wanted.egress.hosts if wanted.egress else ()
+    first = tcp_paths.first(wanted.offer.ports, admission, hosts=hosts)
+    tcp = tcp_files.fill(documents, first)
     return {**tcp, policy_files.ROUTES: admission.routes(documents)}
 
 

@@ -51,6 +51,9 @@ class TcpNames:
     Args:
         ask: what a service offers; raises OSError.
         changed: called when somebody's offer is another one.
+
+    Attributes:
+        started: whether Envoy takes connections at all.
     """
 
     def __init__(self, ask: Callable[[str], Offer], changed: Callable[[], None]) -> None:
@@ -59,6 +62,7 @@ class TcpNames:
         self._asked: dict[str, float] = {}
         self._asking: set[str] = set()
         self._ready: dict[str, str] = {}
+        self.started = False
         self._lock = threading.Lock()
 
     @property
@@ -70,6 +74,7 @@ class TcpNames:
     def ready(self, peers: Collection[Peer]) -> None:
         """Envoy takes connections for these, and for no others."""
         self._ready = {peer.name: peer.address for peer in peers}
+        self.started = True
 
     def known(self, name: str) -> bool:
         """Whether a service is known to offer ports."""

@@ -11,11 +11,13 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from runner import listeners
 from runner.listeners import MESH_PORTS, Listener
 from runner.sidecar import envoy, offers, tcp_files, threads
+from runner.sidecar.egress import Host
 from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.log import say
 from runner.sidecar.policy_files import Admission
@@ -51,10 +53,15 @@ def trust(trusted: frozenset[bytes]) -> str:
     return hashlib.sha256(b"".join(sorted(trusted))).hexdigest()[:16]
 
 
-def first(ports: tuple[int, ...], admission: Admission, authorities: Path = AUTHORITIES) -> Tcp:
+def first(
+    ports: tuple[int, ...],
+    admission: Admission,
+    authorities: Path = AUTHORITIES,
+    hosts: tuple[Host, ...] = (),
+) -> Tcp:
     """What there is before anything was looked at: Envoy tries again while a program starts."""
     own = dict.fromkeys(ports, "127.0.0.1")
-    return Tcp(own, admission.tcp(ports), (), trust(roots(authorities)))
+    return Tcp(own, admission.tcp(ports), (), trust(roots(authorities)), hosts)
 
 
 class TcpPaths:
@@ -67,6 +74,7 @@ class TcpPaths:
         look: the program's listeners now.
         admission: who may call at first.
         authorities: the file with the certificates of those that are trusted.
+        hosts: those outside that programs may reach.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what the files depend on
@@ -77,15 +85,16 @@ class TcpPaths:
         look: Callable[[], list[Listener]],
         admission: Admission,
         authorities: Path = AUTHORITIES,
+        hosts: tuple[Host, ...] = (),
     ) -> None:
         self._documents, self._ports, self._directory = documents, ports, directory
         self._look, self._authorities = look, authorities
         self._changed = threading.Event()
         self.names = TcpNames(offers.ask, self._changed.set)
         self._seen: list[Listener] = []
-        self._version, self._pending = 0, False
+        self._version, self._pending = 0, bool(hosts)  # nobody waits for a start without them
         self._trusted = roots(authorities)
-        self.current = first(ports, admission, authorities)
+        self.current = first(ports, admission, authorities, hosts)
         self._callers = self.current.callers
 
     def admit(self, admission: Admission) -> None:
@@ -101,7 +110,13 @@ class TcpPaths:
         """Wait for a change, or a while; write what is new, and see that Envoy has taken it."""
         self._changed.wait(LOOK_SECONDS)
         self._changed.clear()
-        wanted = Tcp(self._own(), self._callers, self.names.peers, self._trust())
+        wanted = replace(
+            self.current,
+            own=self._own(),
+            callers=self._callers,
+            peers=self.names.peers,
+            trust=self._trust(),
+        )
         if wanted != self.current:
             if wanted.trust != self.current.trust:
                 say("an authority was removed: TCP connections end, and prove themselves anew")
@@ -162,6 +177,7 @@ def follow(
     def look() -> list[Listener]:
         return listeners.of_program(wanted.app_uid, without=MESH_PORTS.values())
 
-    paths = TcpPaths(documents, wanted.offer.ports, directory, look, admission)
+    hosts = wanted.egress.hosts if wanted.egress else ()
+    paths = TcpPaths(documents, wanted.offer.ports, directory, look, admission, hosts=hosts)
     threads.keep(paths.step)
     return paths

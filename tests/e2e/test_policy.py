@@ -75,7 +75,7 @@ print(json.dumps([first, now, ask("/api/x"), echoes()]))
 
 ENTRIES = """\
 - {slug: gh:acme/shop, name: api, entrypoint: api.py, port: 8080, tcp: [7000]ALLOW}
-- {slug: gh:acme/shop, name: web, entrypoint: idle.py, run: worker}
+- {slug: gh:acme/shop, name: web, entrypoint: idle.py, run: worker, egress: deny}
 """
 GONE = "- {slug: gh:acme/shop, name: gone, entrypoint: idle.py, run: worker}\n"
 
@@ -180,4 +180,8 @@ def test_a_list_is_followed_on_kept_connections_and_by_no_new_container(
     assert web["rules"] == ["/api/*"]
     assert web["calls"] > 0
     assert policy(project)["api"]["refused"] > 0
-    assert "/api/*" in project.iac("policy").stdout
+    table = project.iac("policy").stdout
+    assert "/api/*" in table
+    assert "web: may reach nothing outside of the project" in table
+    outside = "import socket; socket.create_connection(('192.0.2.1', 80), 3)"
+    assert b"ConnectionRefusedError" in program.exec_run(["python", "-c", outside]).output

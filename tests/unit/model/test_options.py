@@ -34,6 +34,7 @@ EVERY = Options(
     schedule={"backup": "0 3 * * * python backup.py 'all of it'", "ping": "* * * * * true"},
     packages=("ffmpeg", "libpq-dev"),
     allow={"cache": (), "db": ("/api/*", "/a.B/Get", "tcp:5432")},
+    egress=("api.example.com", "db.example.com:5432", "10.0.0.0/8", "10.1.2.3:53"),
 )
 
 
@@ -43,6 +44,7 @@ EVERY = Options(
         replace(EVERY, dependencies=None, packages=()),
         Options(dependencies="pyproject.toml[web, bot]", packages=("ffmpeg", "libpq-dev")),
         Options(allow={}),
+        Options(egress=()),
         Options(memory_mb=65, health_timeout=3600, stop_grace=1, cpus=0.25, expose=LOCAL),
         Options(
             expose=(Exposure("a.example.com", tls="files", cert="a", key="b", redirect=False),)

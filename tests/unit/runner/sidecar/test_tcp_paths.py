@@ -27,6 +27,9 @@ DOCUMENTS = {
     "peer-http.yaml": "- ${name} http\n",
     "peer-rest.yaml": "- ${name} rest\n",
     "peer-cluster.yaml": "- to ${name}:${port}\n",
+    "host-chain.yaml": "- ${name}:${port}\n  at ${address}\n",
+    "host-rest.yaml": "- ${name} rest\n",
+    "host-cluster.yaml": "- to ${name}:${port}\n",
 }
 
 
