@@ -8,7 +8,7 @@ restarts too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from iac_wrapper.adapters import engine_changes, workspace_lock
 from iac_wrapper.adapters.engine import Container
@@ -23,22 +23,24 @@ from iac_wrapper.operations.workspace import Workspace
 STOPPED = ("exited", "created", "dead")
 
 
-def needs_healing(workspace: Workspace) -> bool:
+def needs_healing(workspace: Workspace, ran: Collection[str] = ()) -> bool:
     """Whether something stopped by itself or is left behind: a look, for which nobody need hold
-    the lock."""
+    the lock; `ran` as in `heal_accidents`."""
     containers = _to_run(workspace)
     by_id = {c.id: c for c in containers}
-    wrong = any(_fell(c, _owner(c, by_id)) for c in containers)
+    wrong = any(_fell(c, _owner(c, by_id), ran) for c in containers)
     return wrong or ingress.is_stale(workspace)
 
 
-def heal(workspace: Workspace, *, accidents_only: bool = False) -> list[str]:
+def heal(
+    workspace: Workspace, *, accidents_only: bool = False, ran: Collection[str] = ()
+) -> list[str]:
     """Start what should run and is stopped, namespace owners first.
 
     One that cannot be started is a warning: the others are healed all the same.
 
     Args:
-        accidents_only: leave alone what a person stopped.
+        accidents_only: leave alone what a person stopped; `ran` as in `heal_accidents`.
 
     Returns:
         What was done, a sentence each.
@@ -52,7 +54,7 @@ def heal(workspace: Workspace, *, accidents_only: bool = False) -> list[str]:
             most = MAX_PROCESSES if container.foreign else CONTAINER_PROCESSES
             engine_changes.bound(workspace.engine, container, most)
     if accidents_only:
-        containers = [c for c in containers if not c.was_stopped]
+        containers = [c for c in containers if not _was_stopped(c, ran)]
     for container in containers:
         if not _is_app(container) and container.state in STOPPED:
             done += _try(workspace, workspace.engine.start, container, "started")
@@ -64,20 +66,24 @@ def heal(workspace: Workspace, *, accidents_only: bool = False) -> list[str]:
     return done + policy.refresh(workspace)
 
 
-def heal_accidents(workspace: Workspace) -> bool:
+def heal_accidents(workspace: Workspace, ran: Collection[str] = ()) -> bool:
     """Heal what stopped by itself, unless another command is at work: containers are stopped on
     purpose then.
 
     The project is held only if there is something to do: who watches it all the time would now and
     then turn a deploy away.
 
+    Args:
+        ran: ids of containers that ran when the engine went away. An engine that was killed stops
+            them at its next start and leaves them so (measured, 20.10), as if a person had.
+
     Returns:
         False if it could not be done.
     """
-    if needs_healing(workspace):
+    if needs_healing(workspace, ran):
         try:
             with workspace.hold(KEEPER):
-                heal(workspace, accidents_only=True)
+                heal(workspace, accidents_only=True, ran=ran)
         except BusyError:
             return False
     return True
@@ -137,11 +143,15 @@ def _owner(app: Container, by_id: Mapping[str, Container]) -> Container | None:
     return by_id.get(app.network_mode.removeprefix("container:"))
 
 
-def _fell(container: Container, owner: Container | None) -> bool:
+def _was_stopped(container: Container, ran: Collection[str]) -> bool:
+    return container.was_stopped and container.id not in ran
+
+
+def _fell(container: Container, owner: Container | None, ran: Collection[str]) -> bool:
     """Whether it is not where it should be, and nobody wanted that. One whose owner is stopped
     cannot start."""
     if container.state in STOPPED:
-        return not container.was_stopped and (owner is None or owner.state not in STOPPED)
+        return not _was_stopped(container, ran) and (owner is None or owner.state not in STOPPED)
     return _left_behind(container, owner)
 
 

@@ -105,6 +105,12 @@ class Keeper:
         self._policies_due = 0.0
         self._gateway_until = 0.0
         self._heard: set[Part] = set()
+        self._ran: frozenset[str] = frozenset()
+        self._engine_left = False
+
+    def note_that_the_engine_left(self) -> None:
+        """What ran until then is started again if the engine, once back, does not do so."""
+        self._engine_left = True
 
     def step(self, *, news: bool) -> float | None:
         """Look once, mend what is wrong.
@@ -122,8 +128,10 @@ class Keeper:
         if lock is None:
             return None
         if news or time.monotonic() >= self._containers_due:
-            if not heal_accidents(self._workspace):
+            if not heal_accidents(self._workspace, self._ran if self._engine_left else ()):
                 return SUSPECT_SECONDS
+            found = self._workspace.engine.containers(self._workspace.project)
+            self._ran, self._engine_left = frozenset(c.id for c in found if c.running), False
             self._containers_due = time.monotonic() + CONTAINERS_SECONDS
         if time.monotonic() >= self._policies_due and not self._strikes:
             self._policies_due = time.monotonic() + POLICIES_SECONDS
@@ -260,6 +268,7 @@ class EngineNews:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._changed = threading.Event()
+        self._left = threading.Event()
         threading.Thread(target=self._listen, name="engine-news", daemon=True).start()
 
     def wait(self, seconds: float) -> bool:
@@ -271,6 +280,12 @@ class EngineNews:
         self._changed.clear()
         return True
 
+    def engine_left(self) -> bool:
+        """Whether the engine went away since the last question."""
+        left = self._left.is_set()
+        self._left.clear()
+        return left
+
     def _listen(self) -> None:
         while True:
             try:
@@ -280,6 +295,7 @@ class EngineNews:
                     self._changed.set()
             except IacError:
                 pass
+            self._left.set()
             time.sleep(1.0)
             self._changed.set()
 
@@ -292,6 +308,8 @@ def keep(workspace: Workspace) -> None:
     keeper, engine, said, news = Keeper(workspace), EngineNews(workspace), "", True
     while True:
         pause: float | None = LOOK_SECONDS
+        if engine.engine_left():
+            keeper.note_that_the_engine_left()
         try:
             pause, said = keeper.step(news=news), ""
         except (IacError, OSError) as error:

@@ -54,6 +54,7 @@ def test_all_services_are_back(
         )
         project.deploy()
         environ = {**os.environ, **NO_SPARE, **project.environment}
+        time.sleep(5)  # the keeper, which has just been started, knows by then what runs
         _kill_engine()
         subprocess.run(
             [sys.executable, "-m", "iac_wrapper.bootstrap"], cwd=ROOT, env=environ, check=True

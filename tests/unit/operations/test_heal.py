@@ -75,6 +75,17 @@ def test_what_a_person_stopped_stays_stopped(workspace: Workspace, engine_double
     assert engine_double.calls == ["POST /containers/a/start"]
 
 
+def test_what_the_engine_left_stopped_is_no_persons_doing(
+    workspace: Workspace, engine_double: Daemon
+) -> None:
+    """What ran when it went away is started, what a person had stopped before is not."""
+    _pair(engine_double, envoy="exited", app="exited")
+    assert heal_accidents(workspace, ran=["another"])
+    assert engine_double.calls == []
+    assert heal_accidents(workspace, ran=["e", "a"])
+    assert engine_double.calls == ["POST /containers/e/start", "POST /containers/a/start"]
+
+
 def test_an_app_whose_envoy_a_person_stopped_is_left_alone(
     workspace: Workspace, engine_double: Daemon
 ) -> None:
