@@ -25,8 +25,10 @@ from iac_wrapper.program.detection.folders import Folder, below, label, started_
 from iac_wrapper.program.detection.framework_files import framework_files
 from iac_wrapper.program.detection.giving_way import unless_it_gives_way, web_object
 from iac_wrapper.program.detection.markers import language_marker, requirements
+from iac_wrapper.program.detection.needed_files import written_for_python_2
 from iac_wrapper.program.detection.other_kinds import platform_files
 from iac_wrapper.program.detection.override import Override, overrides, resolve
+from iac_wrapper.program.detection.processes import process_program
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.ranking import best_purpose
 from iac_wrapper.program.detection.refusals import (
@@ -88,6 +90,8 @@ def detect(  # noqa: PLR0913 - the checkout and all that is said of what to run
     project = Project(root, label(slug))
     found = _found(project, wishes, where, slug, declared)
     if isinstance(found, Detection):
+        if not wishes and (old := written_for_python_2(found.project, found.entrypoint)):
+            raise old
         is_said = wishes or declared or procfile.read_procfile(found.project.root)
         more = () if is_said else work_beside(found.project, found.entrypoint)
         return replace(found, notes=(*found.notes, *more))
@@ -117,45 +121,6 @@ def _found(
         return _detected(project, where, slug, notes, open_question)
     ranks = [*ranked(project), *later(project)]
     return _finished(project, chosen, [c for rank in ranks for c in rank], losers, notes)
-
-
-def process_program(root: Path, name: str, command: str | None, where: str) -> Entrypoint:
-    """The program of one of an entry's `processes:`; one called ``worker`` is that, unless its
-    command or its code says otherwise.
-
-    Args:
-        root: the checkout's directory; only read.
-        name: of the process.
-        command: what `entrypoint:` may say as well; None: the line of this name in the Procfile.
-        where: ``file:line`` of the process in repos.yaml, for errors.
-
-    Raises:
-        EntrypointError: there is no such line, or the command names what is not there.
-    """
-    project = Project(root)
-    if command is None:
-        chosen = procfile.entrypoint(project, _in_procfile(root, name, where))
-    else:
-        key = f"processes: {name}:"
-        wish = Override(command.strip(), where, key, "in repos.yaml", "repos-file")
-        chosen = resolve(project, wish)
-    run = chosen.run or reach.run(project, chosen)
-    is_worker = name == "worker" or command is None  # platforms send requests to ``web`` only
-    chosen = with_surroundings(project, chosen)
-    return replace(chosen, run=run or ("worker" if is_worker else None))
-
-
-def _in_procfile(root: Path, name: str, where: str) -> procfile.Process:
-    lines = {process.name: process for process in procfile.read_procfile(root)}
-    if name in lines:
-        return lines[name]
-    raise EntrypointError(
-        f"there is no process {name} in the {procfile.PROCFILE}",
-        where=where or None,
-        found=f"the processes {', '.join(lines)}" if lines else "no Procfile with a process",
-        expected=f"a line `{name}: COMMAND` in it, or the command in repos.yaml",
-        next_step=f'write `processes: {{{name}: "COMMAND"}}` in its entry',
-    )
 
 
 def _detected(
