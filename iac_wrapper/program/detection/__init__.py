@@ -257,7 +257,7 @@ def _finished(
     if chosen.run is None and chosen.kind != "binary":
         chosen = replace(chosen, web_object=web_object(project))
     chosen = with_surroundings(project, replace(chosen, rejected=tuple(losers)))
-    said = [*notes, *_supply(chosen), *kept_in_memory(chosen), *missing_settings(project)]
+    said = [*notes, *_supply(chosen), *kept_in_memory(chosen), *missing_settings(project, chosen)]
     return Detection(chosen, project, tuple(said))
 
 
