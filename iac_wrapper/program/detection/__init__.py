@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 
 from iac_wrapper.errors import EntrypointError
@@ -30,7 +30,7 @@ from iac_wrapper.program.detection.other_kinds import platform_files
 from iac_wrapper.program.detection.override import Override, overrides, resolve
 from iac_wrapper.program.detection.processes import process_program
 from iac_wrapper.program.detection.project import Project
-from iac_wrapper.program.detection.ranking import best_purpose
+from iac_wrapper.program.detection.ranking import best_purpose, servers_elsewhere
 from iac_wrapper.program.detection.refusals import (
     does_not_parse,
     nothing_to_run,
@@ -129,9 +129,10 @@ def _detected(
     """By the files; `processes` are names of the Procfile, none better than another."""
     seen: list[Candidate] = []
     chosen: Entrypoint | None = None
-    for rank in _ranks(project, where, processes):
+    ranks = _ranks(project, where, processes)
+    for rank in ranks:
         if chosen is None:
-            chosen = _winner(project, rank, where, slug)
+            chosen = _winner(project, rank, ranks, where, slug)
         names = {c.name for c in seen}
         seen += [c for c in rank if c.name not in names]
     errors = [candidate.error for candidate in seen if candidate.error]
@@ -220,12 +221,16 @@ def _places(project: Project) -> Iterator[Rank]:
     yield from framework_files(project, last=True)
 
 
-def _winner(project: Project, rank: Rank, where: str, slug: str) -> Entrypoint | None:
-    """The one of `rank` that can run; None if none can."""
+def _winner(
+    project: Project, rank: Rank, later: Iterator[Rank], where: str, slug: str
+) -> Entrypoint | None:
+    """The one of `rank` that can run; None if none can. Where several can, what serves in the
+    folders of `later` is named as well."""
     able = [c for c in rank if c.entrypoint]
     if len(able) > 1:
         able = best_purpose(project, able)
     if len(able) > 1:
+        able += servers_elsewhere(project, able, chain.from_iterable(later))
         raise several(where, slug, able, platform_files(project.root))
     for candidate in rank:
         if candidate.fault and not able:
