@@ -38,6 +38,7 @@ from iac_wrapper.program.detection.refusals import (
     several_folders,
     several_processes,
 )
+from iac_wrapper.program.detection.required_arguments import required_arguments
 from iac_wrapper.program.detection.served_objects import (
     guard_left_out,
     supplied,
@@ -263,6 +264,7 @@ def _finished(
         chosen = replace(chosen, web_object=web_object(project))
     chosen = with_surroundings(project, replace(chosen, rejected=tuple(losers)))
     said = [*notes, *_supply(chosen), *kept_in_memory(chosen), *missing_settings(project, chosen)]
+    said += required_arguments(project, chosen)
     return Detection(chosen, project, tuple(said))
 
 
