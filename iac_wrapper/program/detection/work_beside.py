@@ -20,9 +20,11 @@ def work_beside(project: Project, chosen: Entrypoint) -> Iterator[str]:
     if chosen.run != "web":
         return
     for relative, command in (*_files(project), *workers_of_frameworks(project)):
-        line = f"processes: {{{_name(relative)}: {command}}}"
+        is_itself = relative == chosen.target
+        name = "worker" if is_itself else _name(relative)
+        line = f"processes: {{{name}: {command}}}"
         yield (
-            f"{relative} works without an end, and is not run: `{line}` in its entry runs it as a"
+            f"{'the Celery of ' if is_itself else ''}{relative} works without an end, and is not run: `{line}` in its entry runs it as a"
             " service of its own"
         )
 
