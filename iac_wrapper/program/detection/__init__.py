@@ -28,6 +28,7 @@ from iac_wrapper.program.detection.markers import language_marker, requirements
 from iac_wrapper.program.detection.needed_files import written_for_python_2
 from iac_wrapper.program.detection.other_kinds import platform_files
 from iac_wrapper.program.detection.override import Override, overrides, resolve
+from iac_wrapper.program.detection.own_folder import in_own_folder
 from iac_wrapper.program.detection.processes import process_program
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.ranking import best_purpose, servers_elsewhere
@@ -265,6 +266,10 @@ def _finished(
     chosen = with_surroundings(project, replace(chosen, rejected=tuple(losers)))
     said = [*notes, *_supply(chosen), *kept_in_memory(chosen), *missing_settings(project, chosen)]
     said += required_arguments(project, chosen)
+    is_found = chosen.source == "repository" and procfile.PROCFILE not in chosen.reason
+    if is_found and (moved := in_own_folder(project, chosen)):
+        chosen, note = moved
+        said.append(note)
     return Detection(chosen, project, tuple(said))
 
 
