@@ -145,7 +145,10 @@ def _detected(
     names = {c.name for c in seen}
     seen += [c for c in beside(project) if c.name not in names]
     said = [f"{each.name} is not run: it {each.note}" for each in seen if each.error]
-    return _finished(project, chosen, seen, [], [*notes, *said])
+    found = _finished(project, chosen, seen, [], [*notes, *said])
+    if moved := in_own_folder(project, found.entrypoint):
+        return replace(found, entrypoint=moved[0], notes=(*found.notes, moved[1]))
+    return found
 
 
 def _in_a_folder(project: Project, where: str, slug: str, notes: list[str]) -> Detection | None:
@@ -266,10 +269,6 @@ def _finished(
     chosen = with_surroundings(project, replace(chosen, rejected=tuple(losers)))
     said = [*notes, *_supply(chosen), *kept_in_memory(chosen), *missing_settings(project, chosen)]
     said += required_arguments(project, chosen)
-    is_found = chosen.source == "repository" and procfile.PROCFILE not in chosen.reason
-    if is_found and (moved := in_own_folder(project, chosen)):
-        chosen, note = moved
-        said.append(note)
     return Detection(chosen, project, tuple(said))
 
 
