@@ -16,9 +16,10 @@ _OBJECT = re.compile(r"([A-Za-z_][\w.]*)(:[A-Za-z_]\w*(?:\(.*\))?)")
 _ELSEWHERE = re.compile(r"--(chdir|app-dir|pythonpath|working-dir|config)\b|-c\b")
 """Options by which a server may look in other folders."""
 
-
-_MOVES = re.compile(r"package[-_]dir|py[-_]modules|\bwhere\b|\bfrom *=|force-include|\bsources\b")
-"""Settings of builds that name folders or files to install from."""
+_MOVES = re.compile(
+    r"package[-_]dir|py[-_]modules|\bwhere\b|\bfrom *=|force-include|\bsources\b|chdir|pythonpath"
+)
+"""Settings of builds and of gunicorn that name folders or files to import from."""
 
 
 def stale_line(
@@ -33,7 +34,7 @@ def stale_line(
         where: ``file:line``, for the error.
         line: as it is written there.
     """
-    if chosen.kind != "command" or chosen.target not in _SERVERS or _installs_itself(project):
+    if chosen.kind != "command" or chosen.target not in _SERVERS or _moves_imports(project):
         return None
     if any(_ELSEWHERE.match(arg) for arg in chosen.args):
         return None
@@ -44,9 +45,9 @@ def stale_line(
     return None
 
 
-def _installs_itself(project: Project) -> bool:
-    """Whether its build may put modules of other folders where imports start."""
-    files = (PYPROJECT, "setup.py", "setup.cfg")
+def _moves_imports(project: Project) -> bool:
+    """Whether its build, or gunicorn's own file, may have modules of other folders imported."""
+    files = (PYPROJECT, "setup.py", "setup.cfg", "gunicorn.conf.py")
     return any(_MOVES.search(read_text(project.root, name) or "") for name in files)
 
 

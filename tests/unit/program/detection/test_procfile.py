@@ -170,6 +170,7 @@ def test_a_line_of_before_a_move_is_refused(tmp_path: Path) -> None:
         {"other/site.py": ""},
         {"requirements.txt": "gunicorn\nsite"},
         {"setup.py": "setup(package_dir={'': 'shop'})"},
+        {"gunicorn.conf.py": "chdir = 'shop'"},
         {"Procfile": STALE.replace("site:app", "--chdir shop site:app")},
     ],
 )
