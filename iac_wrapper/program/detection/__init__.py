@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 
 from iac_wrapper.errors import EntrypointError
@@ -25,10 +25,13 @@ from iac_wrapper.program.detection.folders import Folder, below, label, started_
 from iac_wrapper.program.detection.framework_files import framework_files
 from iac_wrapper.program.detection.giving_way import unless_it_gives_way, web_object
 from iac_wrapper.program.detection.markers import language_marker, requirements
+from iac_wrapper.program.detection.needed_files import written_for_python_2
 from iac_wrapper.program.detection.other_kinds import platform_files
 from iac_wrapper.program.detection.override import Override, overrides, resolve
+from iac_wrapper.program.detection.own_folder import in_own_folder
+from iac_wrapper.program.detection.processes import process_program
 from iac_wrapper.program.detection.project import Project
-from iac_wrapper.program.detection.ranking import best_purpose
+from iac_wrapper.program.detection.ranking import best_purpose, servers_elsewhere
 from iac_wrapper.program.detection.refusals import (
     does_not_parse,
     nothing_to_run,
@@ -36,6 +39,7 @@ from iac_wrapper.program.detection.refusals import (
     several_folders,
     several_processes,
 )
+from iac_wrapper.program.detection.required_arguments import required_arguments
 from iac_wrapper.program.detection.served_objects import (
     guard_left_out,
     supplied,
@@ -88,6 +92,8 @@ def detect(  # noqa: PLR0913 - the checkout and all that is said of what to run
     project = Project(root, label(slug))
     found = _found(project, wishes, where, slug, declared)
     if isinstance(found, Detection):
+        if not wishes and (old := written_for_python_2(found.project, found.entrypoint)):
+            raise old
         is_said = wishes or declared or procfile.read_procfile(found.project.root)
         more = () if is_said else work_beside(found.project, found.entrypoint)
         return replace(found, notes=(*found.notes, *more))
@@ -119,54 +125,16 @@ def _found(
     return _finished(project, chosen, [c for rank in ranks for c in rank], losers, notes)
 
 
-def process_program(root: Path, name: str, command: str | None, where: str) -> Entrypoint:
-    """The program of one of an entry's `processes:`; one called ``worker`` is that, unless its
-    command or its code says otherwise.
-
-    Args:
-        root: the checkout's directory; only read.
-        name: of the process.
-        command: what `entrypoint:` may say as well; None: the line of this name in the Procfile.
-        where: ``file:line`` of the process in repos.yaml, for errors.
-
-    Raises:
-        EntrypointError: there is no such line, or the command names what is not there.
-    """
-    project = Project(root)
-    if command is None:
-        chosen = procfile.entrypoint(project, _in_procfile(root, name, where))
-    else:
-        key = f"processes: {name}:"
-        wish = Override(command.strip(), where, key, "in repos.yaml", "repos-file")
-        chosen = resolve(project, wish)
-    run = chosen.run or reach.run(project, chosen)
-    is_worker = name == "worker" or command is None  # platforms send requests to ``web`` only
-    chosen = with_surroundings(project, chosen)
-    return replace(chosen, run=run or ("worker" if is_worker else None))
-
-
-def _in_procfile(root: Path, name: str, where: str) -> procfile.Process:
-    lines = {process.name: process for process in procfile.read_procfile(root)}
-    if name in lines:
-        return lines[name]
-    raise EntrypointError(
-        f"there is no process {name} in the {procfile.PROCFILE}",
-        where=where or None,
-        found=f"the processes {', '.join(lines)}" if lines else "no Procfile with a process",
-        expected=f"a line `{name}: COMMAND` in it, or the command in repos.yaml",
-        next_step=f'write `processes: {{{name}: "COMMAND"}}` in its entry',
-    )
-
-
 def _detected(
     project: Project, where: str, slug: str, notes: list[str], processes: list[str]
 ) -> Detection | list[Candidate]:
     """By the files; `processes` are names of the Procfile, none better than another."""
     seen: list[Candidate] = []
     chosen: Entrypoint | None = None
-    for rank in _ranks(project, where, processes):
+    ranks = _ranks(project, where, processes)
+    for rank in ranks:
         if chosen is None:
-            chosen = _winner(project, rank, where, slug)
+            chosen = _winner(project, rank, ranks, where, slug)
         names = {c.name for c in seen}
         seen += [c for c in rank if c.name not in names]
     errors = [candidate.error for candidate in seen if candidate.error]
@@ -177,7 +145,10 @@ def _detected(
     names = {c.name for c in seen}
     seen += [c for c in beside(project) if c.name not in names]
     said = [f"{each.name} is not run: it {each.note}" for each in seen if each.error]
-    return _finished(project, chosen, seen, [], [*notes, *said])
+    found = _finished(project, chosen, seen, [], [*notes, *said])
+    if moved := in_own_folder(project, found.entrypoint):
+        return replace(found, entrypoint=moved[0], notes=(*found.notes, moved[1]))
+    return found
 
 
 def _in_a_folder(project: Project, where: str, slug: str, notes: list[str]) -> Detection | None:
@@ -255,12 +226,16 @@ def _places(project: Project) -> Iterator[Rank]:
     yield from framework_files(project, last=True)
 
 
-def _winner(project: Project, rank: Rank, where: str, slug: str) -> Entrypoint | None:
-    """The one of `rank` that can run; None if none can."""
+def _winner(
+    project: Project, rank: Rank, later: Iterator[Rank], where: str, slug: str
+) -> Entrypoint | None:
+    """The one of `rank` that can run; None if none can. Where several can, what serves in the
+    folders of `later` is named as well."""
     able = [c for c in rank if c.entrypoint]
     if len(able) > 1:
         able = best_purpose(project, able)
     if len(able) > 1:
+        able += servers_elsewhere(project, able, chain.from_iterable(later))
         raise several(where, slug, able, platform_files(project.root))
     for candidate in rank:
         if candidate.fault and not able:
@@ -292,7 +267,8 @@ def _finished(
     if chosen.run is None and chosen.kind != "binary":
         chosen = replace(chosen, web_object=web_object(project))
     chosen = with_surroundings(project, replace(chosen, rejected=tuple(losers)))
-    said = [*notes, *_supply(chosen), *kept_in_memory(chosen), *missing_settings(project)]
+    said = [*notes, *_supply(chosen), *kept_in_memory(chosen), *missing_settings(project, chosen)]
+    said += required_arguments(project, chosen)
     return Detection(chosen, project, tuple(said))
 
 

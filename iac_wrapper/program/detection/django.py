@@ -163,22 +163,53 @@ def static_files(project: Project) -> StaticFiles | None:
     return found if found.are_collected or found.are_served else None
 
 
-def missing_settings(project: Project) -> tuple[str, ...]:
-    """A sentence if manage.py names settings that the checkout does not have, though it has the
-    package around them: everybody is to make their own, or git ignores them."""
+def missing_settings(project: Project, chosen: Entrypoint) -> tuple[str, ...]:
+    """A sentence if manage.py, or the file that is served, names settings that the checkout does
+    not have: everybody is to make their own, or the repository was renamed."""
     site = _site(project) if "django" in project.declared else None
-    package, _, name = (site.settings if site and site.settings else "").rpartition(".")
-    folder = project.root / (site.path(package.replace(".", "/")) if site else "")
-    if not package or not folder.is_dir() or inside(folder, f"{name}.py"):
+    if site is None:
         return ()
-    if (folder / name).is_dir():
-        return ()
-    others = sorted(path.name for path in folder.glob(f"*{name}*") if path.is_file())
-    like = f" ({others[0]} lies beside them)" if others else ""
+    file, dotted = MANAGE, site.settings or ""
+    like = _missing_beside(project, site, dotted)
+    if like is None:
+        file, dotted = _named_by_served(project, chosen)
+        if not dotted or not _is_nowhere(project, dotted.partition(".")[0]):
+            return ()
     return (
-        f"{MANAGE} names the settings {package}.{name}, which the repository does not have{like}:"
+        f"{file} names the settings {dotted}, which the repository does not have{like or ''}:"
         " add them, or name others by `env: {DJANGO_SETTINGS_MODULE: …}` in its entry",
     )
+
+
+def _missing_beside(project: Project, site: Site, dotted: str) -> str | None:
+    """What lies beside settings that are not in their package, empty: nothing like them; None if
+    they are there, or there is no such package."""
+    package, _, name = dotted.rpartition(".")
+    folder = project.root / site.path(package.replace(".", "/"))
+    if not package or not folder.is_dir() or inside(folder, f"{name}.py"):
+        return None
+    if (folder / name).is_dir():
+        return None
+    others = sorted(path.name for path in folder.glob(f"*{name}*") if path.is_file())
+    return f" ({others[0]} lies beside them)" if others else ""
+
+
+def _named_by_served(project: Project, chosen: Entrypoint) -> tuple[str, str]:
+    """The file of the object that a server is to serve, and the settings that it names."""
+    for arg in chosen.args:
+        relative, rest = project.own.module_file(arg.partition(":")[0].split("."), "")
+        if relative and not rest and (text := read_text(project.root, relative)):
+            match = _SETTINGS.search(text)
+            return relative, match[1] if match else ""
+    return "", ""
+
+
+def _is_nowhere(project: Project, top: str) -> bool:
+    """Whether neither the checkout nor what it requires can have a package of that name."""
+    if project.declared & {top.lower(), top.lower().replace("_", "-")}:
+        return False
+    ways = (f"{folders}{top}{end}" for folders in ("", "*/", "*/*/") for end in ("", ".py"))
+    return not any(True for way in ways for _ in project.root.glob(way))
 
 
 def _site(project: Project) -> Site | None:

@@ -62,7 +62,7 @@ def find_folders(root: Path) -> tuple[Folder, ...]:
             if marker
         ]
         level = [path for path, marker in markers.items() if not marker]
-    if any(folder.is_python for folder in found):
+    if any(folder.is_python for folder in found) or not python_marker(root):
         found += _called_packages(root)
     return tuple(sorted(found, key=lambda each: each.path))
 
@@ -77,8 +77,9 @@ def _called_packages(root: Path) -> Iterator[Folder]:
 
 
 def _starts_imports(root: Path, folder: Path) -> bool:
-    """Whether a file in it imports another of it by its bare name."""
-    texts = (read_text(folder, path.name) or "" for path in folder.glob("*.py"))
+    """Whether a file in it, or in a folder of it, imports what lies in it by a bare name."""
+    paths = (path.relative_to(folder) for way in ("*.py", "*/*.py") for path in folder.glob(way))
+    texts = (read_text(folder, path.as_posix()) or "" for path in paths)
     names = {name for text in texts for name in _IMPORT.findall(text)}
     return any(_is_module(folder, name) and not _is_module(root, name) for name in names)
 

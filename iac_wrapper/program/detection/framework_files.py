@@ -18,6 +18,9 @@ _WORDS = re.compile("|".join(filter(None, (row.imports for row in FRAMEWORKS))).
 _STEMS = re.compile(r"(^|_)(app|main|home|index|server|locustfile|celery)(_|$)", re.I)
 """Names that people give to the file that is run."""
 
+_EXTENSION = re.compile(rb"""\.extensions\[["']celery["']\]""")
+"""Where a Flask application keeps its Celery."""
+
 _TASKS = ("tasks.py", "*/tasks.py", "src/*/tasks.py")
 """Files that hold commands for developers, or a queue."""
 
@@ -51,12 +54,28 @@ def framework_files(project: Project, *, last: bool) -> Iterator[Rank]:
 
 
 def workers_of_frameworks(project: Project) -> Iterator[tuple[str, str]]:
-    """The file nearest to the root that binds a ``Celery()``, with the command that runs it."""
+    """The file nearest to the root that binds a ``Celery()``, or one that a Flask application holds
+    as its extension, with the command that runs it."""
     marked_files = _marked(project, last=True)
     workers = (one for one in marked_files if one[1].framework.run == "worker")
     if found := [one for one in workers if _binds(project, *one)]:
         relative, mark = min(found, key=_distance)
         yield relative, _candidate(relative, mark).write
+    elif "celery" in project.declared:
+        yield from _extensions(project)
+
+
+def _extensions(project: Project) -> Iterator[tuple[str, str]]:
+    """Likewise the first file whose module level takes it from there, as Flask documents it."""
+    for relative in sorted(project.files_with(_EXTENSION), key=lambda path: path.count("/")):
+        parsed = project.own.parsed(relative)
+        for node in parsed.tree.body if parsed else ():
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Subscript() as value):
+                    if _EXTENSION.search(ast.unparse(value).encode()):
+                        app = f"{module_name(relative)}:{name}"
+                        yield relative, f"celery -A {app} worker --loglevel INFO"
+                        return
 
 
 def _binds(project: Project, relative: str, mark: Mark) -> bool:

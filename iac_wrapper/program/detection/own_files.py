@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from iac_wrapper.program.detection.old_syntax import explained
 from iac_wrapper.program.detection.origins import OWN_FILE, Origins, imported_modules
 from iac_wrapper.program.detection.steps import StepReader
 from iac_wrapper.program.detection.syntax import walk
@@ -132,7 +133,7 @@ class OwnFiles:
         try:
             tree = ast.parse(path.read_bytes(), filename=path.name)
         except SyntaxError as error:
-            return Fault(error.msg, error.lineno)
+            return Fault(explained(error), error.lineno)
         except (ValueError, RecursionError, MemoryError) as error:
             return Fault(str(error) or type(error).__name__)
         nodes = walk(tree)

@@ -18,6 +18,7 @@ from iac_wrapper.program.detection.markers import language_marker, python_marker
 from iac_wrapper.program.detection.other_kinds import other_kind
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.refusals import not_python
+from iac_wrapper.program.detection.stale_lines import stale_line
 from iac_wrapper.program.python_project import read_text
 
 PROCFILE = "Procfile"
@@ -103,6 +104,9 @@ def entrypoint(project: Project, process: Process) -> Entrypoint:
     is_elsewhere = found.kind == "command" and not found.target.startswith("/app/")
     if is_elsewhere and language_marker(project.root) and (instead := _instead(project)):
         raise not_python(process.command, f"{PROCFILE}:{process.number}", instead)
+    line = f"{process.name}: {process.command}"
+    if stale := stale_line(project, found, f"{PROCFILE}:{process.number}", line):
+        raise stale
     named = _RUNS.get(process.name)
     return replace(found, reason=f"{process.name}: in the {PROCFILE}", run=named or found.run)
 

@@ -5,7 +5,7 @@ Each file of a search gets an order; files of equal order are a question to the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import PurePosixPath
@@ -70,6 +70,24 @@ def best_purpose(project: Project, candidates: list[Candidate]) -> list[Candidat
     purposes = [_purpose(project, candidate) for candidate in candidates]
     pairs = zip(candidates, purposes, strict=True)
     return [candidate for candidate, purpose in pairs if purpose == min(purposes)]
+
+
+def servers_elsewhere(
+    project: Project, tied: Sequence[Candidate], others: Iterable[Candidate]
+) -> list[Candidate]:
+    """Of `others` those that serve, one for each folder in which none of `tied` lies, if those
+    serve: only their names came first."""
+    if any(_purpose(project, each) != _SERVES for each in tied):
+        return []
+    folders = {PurePosixPath(each.name).parent for each in tied}
+    found = []
+    for each in others:
+        folder = PurePosixPath(each.name).parent
+        is_program = each.guarded and folder not in folders and not is_aside(_stem(each.name))
+        if is_program and _purpose(project, each) == _SERVES:
+            folders.add(folder)
+            found.append(each)
+    return found
 
 
 def _purpose(project: Project, candidate: Candidate, *, follow: bool = True) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,15 +13,13 @@ from iac_wrapper.program.detection.candidate import MISSING, Candidate
 from iac_wrapper.program.detection.factories import Factory, factory_with_arguments
 from iac_wrapper.program.detection.folders import Folder, below
 from iac_wrapper.program.detection.markers import DOCKERFILE, language_marker, requirements
+from iac_wrapper.program.detection.old_syntax import is_old
 from iac_wrapper.program.detection.other_kinds import in_language, other_kind, own_dockerfile
 from iac_wrapper.program.detection.own_files import module_name
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.python_files import may_hold_programs
 from iac_wrapper.program.detection.web_objects import DASH_SERVER
 from iac_wrapper.program.python_project import inside
-
-_PYTHON_2 = re.compile(r"Missing parentheses in call to '(print|exec)'|leading zeros in decimal")
-"""What Python 3 says of the statements that only Python 2 had."""
 
 _WELL_KNOWN = ("__main__.py", "main.py", "app.py", "pyproject.toml", "Procfile")
 _TO_WRITE = "entrypoint: package.module:function"
@@ -32,18 +29,23 @@ PROCFILE, APP, BINARY = "Procfile", "app.py", "/app/main"
 """Places in the order of what was looked for."""
 
 
+def for_python_2(relative: str, where: str, found: str) -> EntrypointError:
+    """The file `relative`, without which nothing runs, has a line that only Python 2 can read."""
+    return EntrypointError(
+        f"{relative} is written for Python 2",
+        where=where,
+        found=found,
+        expected="code for Python 3: there is no image with Python 2",
+        next_step="port the repository to Python 3 (correct that line, if it is the only one);"
+        " or write a Dockerfile that has Python 2, and `build: dockerfile` in its entry of"
+        " repos.yaml",
+    )
+
+
 def does_not_parse(candidate: Candidate) -> EntrypointError:
     """The best candidate is a file with a syntax error."""
-    if _PYTHON_2.search(candidate.note):
-        return EntrypointError(
-            f"{candidate.name} is written for Python 2",
-            where=candidate.fault,
-            found=candidate.note,
-            expected="code for Python 3: there is no image with Python 2",
-            next_step="port the repository to Python 3 (correct that line, if it is the only one);"
-            " or write a Dockerfile that has Python 2, and `build: dockerfile` in its entry of"
-            " repos.yaml",
-        )
+    if is_old(candidate.note):
+        return for_python_2(candidate.name, str(candidate.fault), candidate.note)
     return EntrypointError(
         f"{candidate.name} cannot be read as Python",
         where=candidate.fault,

@@ -20,9 +20,12 @@ def work_beside(project: Project, chosen: Entrypoint) -> Iterator[str]:
     if chosen.run != "web":
         return
     for relative, command in (*_files(project), *workers_of_frameworks(project)):
-        line = f"processes: {{{_name(relative)}: {command}}}"
+        is_itself = relative == chosen.target
+        subject = f"the Celery of {relative}" if is_itself else relative
+        name = "worker" if is_itself else _name(relative)
+        line = f"processes: {{{name}: {command}}}"
         yield (
-            f"{relative} works without an end, and is not run: `{line}` in its entry runs it as a"
+            f"{subject} works without an end, and is not run: `{line}` in its entry runs it as a"
             " service of its own"
         )
 

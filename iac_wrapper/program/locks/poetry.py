@@ -157,10 +157,18 @@ def _stale(pyproject: dict[str, Any], lock: dict[str, Any]) -> str:
     hashes = {_content_hash(pyproject, groups=True), _content_hash(pyproject, groups=False)}
     if recorded in hashes:
         return ""
+    if _is_older(lock) and recorded == _content_hash({"tool": pyproject.get("tool")}, groups=False):
+        recorded = ""  # written by a Poetry that did not read [project]
     required = [d.name for d in project.groups(pyproject)[project.MAIN] if not d.marker]
     missing = lacking("pyproject.toml", required, map(_name, tables(lock.get("package"))))
     changed = "pyproject.toml has changed since poetry.lock was written" if recorded else ""
     return missing or changed
+
+
+def _is_older(lock: dict[str, Any]) -> bool:
+    """Whether a Poetry before 2.0 wrote it: that began with locks of version 2.1."""
+    version = re.match(r"(\d+)\.(\d+)", str(table(lock, "metadata").get("lock-version") or ""))
+    return version is not None and (int(version[1]), int(version[2])) < (2, 1)
 
 
 _LEGACY = ("dependencies", "source", "extras", "dev-dependencies")

@@ -302,13 +302,48 @@ def test_a_syntax_error_is_named_with_its_line(tmp_path: Path, text: str, where:
 
 def test_a_program_for_python_2_is_called_so(tmp_path: Path) -> None:
     """To correct the line that Python 3 stumbles over first would not help."""
-    for text in ("print 'orders'\n", "exec 'x = 1'\n", "MODE = 0755\n"):
+    for text in (
+        "print 'orders'\n",
+        "exec 'x = 1'\n",
+        "MODE = 0755\n",
+        "PATH = ur'/orders'\n",
+        "raise ValueError, 'no orders'\n",
+        "ORDERS = 10L\n",
+        "TEXT = `os`\n",
+        "NEW = os <> None\n",
+    ):
         with pytest.raises(EntrypointError, match="written for Python 2") as caught:
             detect(tree(tmp_path, {"app.py": f"import os\n{text}"}))
         assert (caught.value.where, "port the repository" in str(caught.value.next_step)) == (
             "app.py:2",
             True,
         )
+
+
+OLD = "print 'orders'\n"
+STARTS = "from shop import orders\nif __name__ == '__main__':\n    orders.start()\n"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"main.py": STARTS},
+        {"serve.py": STARTS, "Procfile": "web: python serve.py"},
+        {"serve.py": "from shop.orders import app", "Procfile": "web: gunicorn serve:app"},
+    ],
+)
+def test_what_the_program_imports_is_for_python_3_as_well(
+    tmp_path: Path, files: dict[str, str]
+) -> None:
+    """It would end on its first line; what is imported on some condition may never be."""
+    root = tree(tmp_path, {"shop/__init__.py": "", "shop/orders.py": OLD, **files})
+    with pytest.raises(EntrypointError, match=r"orders\.py is written for Python 2") as caught:
+        detect(root)
+    assert caught.value.where == "shop/orders.py:1"
+    (name, text), *_ = files.items()
+    imports, _, rest = text.partition("\n")
+    tree(root, {name: f"try:\n    {imports}\nexcept ImportError:\n    pass\n{rest}"})
+    assert detect(root)
 
 
 def test_a_syntax_error_after_the_winner_is_only_a_note(tmp_path: Path) -> None:

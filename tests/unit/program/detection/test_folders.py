@@ -190,3 +190,19 @@ def test_the_line_for_pages_is_one_that_works(tmp_path: Path) -> None:
     assert (found.display, found.run) == ("http.server $PORT", "web")
     script = executable(tmp_path, "start.sh")
     assert detect(script, entrypoint="start.sh").entrypoint.target == "/app/start.sh"
+
+
+def test_the_only_service_may_have_an_init_file_and_start_below(tmp_path: Path) -> None:
+    """Its program lies a folder deeper, and imports from the service's folder by bare names."""
+    files = {
+        "shop/__init__.py": "",
+        "shop/settings.py": "PORT = 80\n",
+        "shop/requirements.txt": "",
+        "shop/server/__init__.py": "",
+        "shop/server/server.py": f"import settings\n{GUARDED}",
+    }
+    found = detect(tree(tmp_path, files))
+    assert (found.folder, found.entrypoint.display) == ("shop", "server.server")
+    tree(tmp_path, {"shop/server/server.py": f"from shop import settings\n{GUARDED}"})
+    found = detect(tmp_path)
+    assert (found.folder, found.entrypoint.display) == ("", "shop.server.server")

@@ -144,3 +144,37 @@ def test_refusals(tmp_path: Path, command: str, message: str) -> None:
         found(tmp_path, f"release: x\nweb: {command}\n")
     assert caught.value.where == "Procfile:2"
     assert caught.value.found == f"web: {command}"
+
+
+STALE = "web: gunicorn site:app --bind 0.0.0.0:$PORT"
+
+
+def test_a_line_of_before_a_move_is_refused(tmp_path: Path) -> None:
+    """The module lies in a folder by now: the server would end at once."""
+    files = {"shop/site.py": "from flask import Flask\napp = Flask(__name__)\n"}
+    root = tree(tmp_path, {**files, "requirements.txt": "flask\ngunicorn", "Procfile": STALE})
+    with pytest.raises(EntrypointError, match="names the module site, which cannot be") as caught:
+        detect(root)
+    assert caught.value.where == "Procfile:1"
+    named = "entrypoint: gunicorn shop.site:app --bind 0.0.0.0:$PORT"
+    assert named in str(caught.value.next_step)
+    assert detect(root, entrypoint=named.partition(": ")[2]).entrypoint.target == "gunicorn"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"site.py": ""},
+        {"site/__init__.py": ""},
+        {"src/site.py": ""},
+        {"other/site.py": ""},
+        {"requirements.txt": "gunicorn\nsite"},
+        {"setup.py": "setup(package_dir={'': 'shop'})"},
+        {"gunicorn.conf.py": "chdir = 'shop'"},
+        {"Procfile": STALE.replace("site:app", "--chdir shop site:app")},
+    ],
+)
+def test_a_module_that_may_be_found_is_not(tmp_path: Path, files: dict[str, str]) -> None:
+    """Something else brings it, or several files could be meant."""
+    usual = {"shop/site.py": "", "requirements.txt": "gunicorn", "Procfile": STALE}
+    assert detect(tree(tmp_path, {**usual, **files})).entrypoint.target == "gunicorn"

@@ -228,3 +228,20 @@ def test_a_package_beside_what_serves(tmp_path: Path, files: dict[str, str], pro
     files["requirements.txt"] = "streamlit\nfastapi\nuvicorn"
     found = detect(tree(tmp_path, files), slug="gh:acme/stock")
     assert found.display.partition(" --")[0] == program
+
+
+RPC = (
+    "from concurrent import futures\nimport grpc\n"
+    "if __name__ == '__main__':\n    server = grpc.server(futures.ThreadPoolExecutor())\n"
+    "    server.add_insecure_port('[::]:50051')\n    server.start()\n"
+    "    server.wait_for_termination()\n"
+)
+
+
+def test_a_tie_names_the_servers_of_all_folders(tmp_path: Path) -> None:
+    """Two are called server.py and therefore first; the third is as good, its client is not."""
+    files = {f"{name}.py": RPC for name in ("cart/server", "mail/server", "stock/stock_server")}
+    files |= {"stock/client.py": GUARDED, "requirements.txt": "grpcio"}
+    with pytest.raises(EntrypointError, match="several programs") as caught:
+        detect(tree(tmp_path, files))
+    assert caught.value.found == "cart/server.py, mail/server.py, stock/stock_server.py"

@@ -15,6 +15,7 @@ POLLS = (
 )
 MAKES = "from celery import Celery\ndef make():\n    queue = Celery('shop')\n    return queue\n"
 QUEUE = "from celery import Celery\nqueue = Celery('shop')\n"
+EXTENSION = "from shop import make\nqueue = make().extensions['celery']\n"
 REQUIREMENTS = {"requirements.txt": "fastapi\nuvicorn\ncelery\npytelegrambotapi", "web/api.py": WEB}
 
 
@@ -29,6 +30,10 @@ REQUIREMENTS = {"requirements.txt": "fastapi\nuvicorn\ncelery\npytelegrambotapi"
         ),
         ({"shop/queue.py": QUEUE}, "{queue: celery -A shop.queue worker --loglevel INFO}"),
         ({"shop/celery_app.py": QUEUE}, "{worker: celery -A shop.celery_app worker"),
+        (
+            {"shop/__init__.py": MAKES, "shop/jobs.py": EXTENSION},
+            "{jobs: celery -A shop.jobs:queue worker --loglevel INFO}",
+        ),
         ({"app_utils.py": MAKES, "shop/jobs.py": QUEUE}, "{jobs: celery -A shop.jobs worker"),
     ],
 )

@@ -353,6 +353,27 @@ def test_the_hash_that_poetry_records(project: dict[str, Any], recorded: str) ->
     assert not poetry.read(Path("/nowhere"), project, lock, Selection()).stale
 
 
+@pytest.mark.parametrize(
+    ("version", "packages", "said"),
+    [
+        ("2.0", ["uvicorn"], ""),
+        ("2.1", ["uvicorn"], "pyproject.toml has changed since poetry.lock was written"),
+        ("2.0", [], "pyproject.toml requires uvicorn, the lock does not"),
+    ],
+)
+def test_an_older_poetry_did_not_read_the_project_table(
+    version: str, packages: list[str], said: str
+) -> None:
+    """Its hash is that of its own table; what that requires must be there all the same."""
+    project = {**OWN_TABLE, "project": {"requires-python": ">=3.11"}}
+    recorded = "e878089c530ea39b7919aeec8304ee591c7df9284702965becf7992467c9e0e4"
+    lock = {
+        "metadata": {"content-hash": recorded, "lock-version": version},
+        "package": [{"name": name, "version": "0.30.1"} for name in packages],
+    }
+    assert poetry.read(Path("/nowhere"), project, lock, Selection()).stale == said
+
+
 def test_the_hash_that_pipenv_records() -> None:
     """By plette 2.4.0, the library that Pipenv reads its files with."""
     stated = {
