@@ -9,7 +9,7 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -37,10 +37,20 @@ def modules(root: Path, *packages: str) -> dict[str, ast.Module]:
 
 @cache
 def _tree(text: str) -> ast.Module:
-    """Each rule asks for the same modules again."""
-    return ast.parse(text)
+    """Each rule asks for the same modules again. ``os.environ.setdefault(…)`` as a statement is
+    left out: a hint to a library, not a setting."""
+    tree = ast.parse(text)
+    return _WithoutDefaults().visit(tree) if "os.environ.setdefault(" in text else tree
 
 
+class _WithoutDefaults(ast.NodeTransformer):
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        call = node.value
+        is_hint = isinstance(call, ast.Call) and ast.unparse(call.func) == "os.environ.setdefault"
+        return None if is_hint else node
+
+
+@cache
 def imports(tree: ast.Module) -> set[str]:
     """Every module that is imported, inside functions as well; ``from a import b`` is a, a.b."""
     found = set()
@@ -59,35 +69,26 @@ def below(name: str, *packages: str) -> bool:
     return any(name == package or name.startswith(package + ".") for package in packages)
 
 
-def uses(tree: ast.Module) -> Iterator[str]:
+@cache
+def uses(tree: ast.Module) -> set[str]:
     """Dotted names that are read: ``os.environ`` for ``os.environ["X"]``, ``print`` for print()."""
+    found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
-            yield node.id
+            found.add(node.id)
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            yield f"{node.value.id}.{node.attr}"
+            found.add(f"{node.value.id}.{node.attr}")
         elif isinstance(node, ast.ImportFrom):
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
 
 
 def reads_environment(root: Path) -> list[str]:
     """Modules of iac_wrapper other than settings that read the environment."""
     # The process adapter hands the whole environment on and looks nothing up.
     allowed = ("iac_wrapper.settings", "iac_wrapper.adapters.process")
-    trees = modules(root, "iac_wrapper")
-    for tree in trees.values():
-        _WithoutDefaults().visit(tree)
     names = {"os.environ", "os.getenv", "os.environb"}
-    return _users(trees, names, but=allowed)
-
-
-class _WithoutDefaults(ast.NodeTransformer):
-    """Forgets ``os.environ.setdefault(…)`` statements: a hint to a library, not a setting."""
-
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        call = node.value
-        is_hint = isinstance(call, ast.Call) and ast.unparse(call.func) == "os.environ.setdefault"
-        return None if is_hint else node
+    return _users(modules(root, "iac_wrapper"), names, but=allowed)
 
 
 def starts_processes(root: Path) -> list[str]:
@@ -202,7 +203,7 @@ def _users(trees: dict[str, ast.Module], names: set[str], *, but: tuple[str, ...
         f"{name} uses {used}"
         for name, tree in trees.items()
         if not below(name, *but)
-        for used in sorted(names & set(uses(tree)))
+        for used in sorted(names & uses(tree))
     ]
 
 
