@@ -12,11 +12,11 @@ CDKTF = IAC_LOCK_FILE=$(LOCK_FILE) $(BIN)/python -m iac_wrapper.bootstrap.cdktf_
 # Bytecode is kept whatever the shell says: else each process that a test starts compiles us anew.
 TEST = PYTHONDONTWRITEBYTECODE= PATH="$(CURDIR)/.iac/bin:$$PATH" $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-# One worker waits for Docker most of the time, so there is one more than cores.
-WAITING = --numprocesses $$(expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# Workers wait for Docker most of the time: of the fast tests one does, of the others all.
+WAITING = --numprocesses $$(expr $$(getconf _NPROCESSORS_ONLN) + 2)
 
 # Fuzzing is slow, and loading its library alone takes each process three seconds.
-QUICK = $(WAITING) \
+QUICK = --numprocesses $$(expr $$(getconf _NPROCESSORS_ONLN) + 1) \
   --ignore tests/admin/test_fuzz.py --ignore tests/unit/test_fuzz.py \
   -p no:schemathesis -p no:hypothesispytest
 

@@ -32,7 +32,7 @@ while True: time.sleep(1)
 """
 
 CALLER = """import sys, time, urllib.request
-try: urllib.request.urlopen("http://bad/", timeout=5)
+try: urllib.request.urlopen("http://bad/", timeout=1)
 except Exception as error: sys.exit(f"ConnectionError: http://bad/: {error}")
 while True: time.sleep(1)
 """

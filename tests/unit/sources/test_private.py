@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -160,9 +161,12 @@ def test_ssh_agent(ssh: SshServer, run: Run, monkeypatch: pytest.MonkeyPatch) ->
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
     try:
         monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
-        while not socket.exists():
+        # It makes its socket a moment before it listens.
+        while subprocess.run(
+            ["ssh-add", "-q", ssh.key], capture_output=True, check=False
+        ).returncode:
             assert agent.poll() is None
-        subprocess.run(["ssh-add", "-q", ssh.key], check=True, capture_output=True)
+            time.sleep(0.02)
         assert run(slug).commit
     finally:
         agent.terminate()
