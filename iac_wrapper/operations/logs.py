@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import re
 import threading
 import time
 from collections import deque
@@ -20,8 +21,9 @@ from iac_wrapper.operations.workspace import Workspace
 
 T = TypeVar("T")
 
-TOLD = "sidecar: no service "
-"""How a sidecar begins its line about a name that nobody has."""
+TOLD = re.compile(r"sidecar: (?:no service |.* was refused: `egress:` )")
+"""What a sidecar says to those who read a program's log: of a name that nobody has, and of what the
+program may not reach."""
 
 TOLD_TAIL = 1000
 """How many lines of a sidecar are searched for such lines."""
@@ -197,4 +199,4 @@ def _plane(workspace: Workspace) -> ControlPlane | None:
 
 
 def _is_wanted(record: LogRecord, roles: Sequence[str]) -> bool:
-    return record.role.removeprefix(labels.CANDIDATE) in roles or record.line.startswith(TOLD)
+    return record.role.removeprefix(labels.CANDIDATE) in roles or bool(TOLD.match(record.line))

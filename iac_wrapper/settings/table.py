@@ -32,7 +32,8 @@ class Settings:
         "IAC_KEEPER",
         "auto",
         forms.one_of("auto", "off"),
-        "Whether a deploy starts a process that keeps the project running (`iac keep`).",
+        "Whether a deploy and `iac admin serve` start a process that keeps the project running"
+        " (`iac keep`): auto, or off.",
     )
     subnet = Setting(
         "IAC_SUBNET",

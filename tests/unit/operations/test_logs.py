@@ -48,11 +48,20 @@ def test_all_services_and_roles_merge_and_secrets_are_masked(
 
 
 @pytest.mark.parametrize("read", [logs, follow])
-def test_a_name_that_nobody_has_is_told_beside_the_program(
-    workspace: Workspace, engine_double: Daemon, read: Callable[..., Iterator[LogRecord]]
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"sidecar: no service nosuch in project demo, and no other host\n",
+        b"sidecar: TCP to 192.0.2.1:443 was refused: `egress:` of service a does not\n",
+    ],
+)
+def test_what_a_program_does_not_reach_is_told_beside_it(
+    workspace: Workspace,
+    engine_double: Daemon,
+    read: Callable[..., Iterator[LogRecord]],
+    said: bytes,
 ) -> None:
     """The sidecar's other lines come with its role only."""
-    said = b"sidecar: no service nosuch in project demo, and no other host\n"
     engine_double.add(FakeContainer("1", "demo", "a", "app", log=[(1, b"gaierror\n")]))
     engine_double.add(
         FakeContainer("2", "demo", "a", "envoy", log=[(1, b"{}\n" + said + b"sidecar: other\n")])
