@@ -26,10 +26,17 @@ def remarks(lock: LockFile, otlp_endpoint: str) -> Iterator[str]:
                 f"{app.name}: its `egress:` does not allow {shut} (OTEL_EXPORTER_OTLP_ENDPOINT),"
                 " so its spans are not sent"
             )
-        if _as_root(app) and any(is_name(each.partition(":")[0]) for each in allowed):
+        has_names = any(is_name(each.partition(":")[0]) for each in allowed)
+        if has_names and _as_root(app):
             yield (
                 f"{app.name} starts as root in its container: what runs as root there can send to"
                 " port 53 of any address, because its `egress:` has host names"
+            )
+        if has_names and "CAP_SETUID" in _capabilities(app):
+            yield (
+                f"{app.name} may become any user in its container, also its sidecar's, who reaches"
+                " any address at the ports that its `egress:` lists; write `user:` or"
+                " `capabilities: []` in its entry"
             )
 
 
@@ -41,6 +48,10 @@ def _shut(allowed: tuple[str, ...], endpoint: str) -> str:
     if "." not in host or any(covers(each, host, port) for each in allowed):
         return ""
     return f"{host}:{port}"
+
+
+def _capabilities(app: ResolvedApp) -> tuple[str, ...]:
+    return app.foreign.capabilities(app.options.capabilities) if app.foreign else ()
 
 
 def _as_root(app: ResolvedApp) -> bool:

@@ -67,6 +67,9 @@ GRACE_SECONDS = 2
 """The same for a program that is restarted with its Envoy. Data has longer: a container that is not
 ours keeps its own grace."""
 
+EMPTY_LOOKS = 3
+"""After so many looks in a row at a project with nothing deployed its keeper ends."""
+
 CONTAINERS_SECONDS = 10.0
 """Between two looks at all containers, for news that were missed."""
 
@@ -180,7 +183,7 @@ class Keeper:
         found = {part: missed for part, missed in answers.items() if missed}
         services = [missed for part, missed in answers.items() if part.service]
         nobody = {*services} == {Unanswered("handshake")}
-        if nobody and time.monotonic() > self._gateway_until:
+        if nobody and _GATEWAY in found and time.monotonic() > self._gateway_until:
             return {_GATEWAY: Unanswered("handshake")}
         # One of an earlier version has no such page: it gets it with the next deploy.
         for part in (_GATEWAY, _INGRESS):
@@ -229,6 +232,9 @@ class Keeper:
     def _again(self, names: Sequence[str]) -> None:
         """Restart containers, the one that hangs first: it owns the network of the other."""
         engine, what = self._workspace.engine, " and ".join(names)
+        first = engine.container(names[0])
+        if first is None or not first.running:  # a person paused it, or it goes right now
+            return
         self._workspace.progress(f"{names[0]} does not answer any more: {what} restarted")
         for name in names:
             container = engine.container(name)
@@ -306,6 +312,7 @@ def keep(workspace: Workspace) -> None:
     The engine may go and come back; what goes wrong is said once, and tried again.
     """
     keeper, engine, said, news = Keeper(workspace), EngineNews(workspace), "", True
+    empty = 0
     while True:
         pause: float | None = LOOK_SECONDS
         if engine.engine_left():
@@ -316,6 +323,9 @@ def keep(workspace: Workspace) -> None:
             if str(error) != said:
                 said = str(error)
                 workspace.warn(said)
-        if pause is None:
+        # Terraform empties the file of its state for a moment, each time that it writes it.
+        empty = empty + 1 if pause is None else 0
+        if empty > EMPTY_LOOKS:
             return
+        pause = LOOK_SECONDS if pause is None else pause
         news = engine.wait(pause)

@@ -132,6 +132,7 @@ def _held(workspace: Workspace, *, background: bool) -> Iterator[None]:
         os.ftruncate(fd, len(text))
         yield
     finally:
+        os.ftruncate(fd, 0)  # whoever holds it next has not said so yet
         file_lock.release(fd)
 
 

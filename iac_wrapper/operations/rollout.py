@@ -11,10 +11,12 @@ each with an apply of its own. Only the last one touches what is not tried besid
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from iac_wrapper.adapters import engine_changes, synthesized_stack
+from iac_wrapper.errors import IacError
 from iac_wrapper.files import env_files
 from iac_wrapper.model import labels
 from iac_wrapper.model.app import ResolvedApp
@@ -88,7 +90,12 @@ def roll(workspace: Workspace, wanted: RolloutRequest) -> RolloutResult:
     Raises:
         CommandError: a build, Terraform or the engine failed; what serves goes on serving.
     """
-    return _Rollout(workspace, wanted).run()
+    try:
+        return _Rollout(workspace, wanted).run()
+    except BaseException:
+        with suppress(IacError):  # who was let in for what did not come
+            policy.refresh(workspace)
+        raise
 
 
 class _Rollout:
@@ -292,6 +299,8 @@ class _Rollout:
         report = self._watch(going.lock, report)
         lock, report = self._put_back(going.lock, report, part, asked, blame)
         self._settle(report, part)
+        # While a candidate had the traffic it was told instead of the recorded pair.
+        policy.refresh(workspace)
         self._now = lock
         return going, lock, report
 

@@ -74,6 +74,11 @@ def candidate(project: str, asked: dns.DnsQuestion) -> str | None:
     return name if possible and len(name) < 64 else None
 
 
+def _asks_for_an_address(query: bytes) -> bool:
+    asked = dns.question(query)
+    return asked is not None and asked.kind in (dns.A, dns.AAAA)
+
+
 @dataclass(eq=False)
 class _Waiting:
     """A query of a client, or of our own (None), and what came back for it so far.
@@ -167,6 +172,10 @@ class Names:
         client = Client(listener, address)
         if self._outside and not dns.is_plain(query):
             self._begin_outside(query, client, self._outside)
+        elif self._outside and listener is self._programs and not _asks_for_an_address(query):
+            # The engine would hand it on to servers outside.
+            if asked := dns.question(query):
+                listener.sendto(dns.answer(query, asked, [], TTL), address)
         else:
             self._begin(query, client)
 

@@ -82,8 +82,9 @@ class PolicyKeeper:
             NotTaken: as `NotTaken` says.
         """
         with self._lock:
+            kept = self._store.save(policy)  # first: what Envoy takes late is right after a restart
             self._apply(replace(self._now, policy=policy))
-            return self._store.save(policy)
+            return kept
 
     def lend(self, seconds: int) -> None:
         """Let an operator in for so long, 0: no more.

@@ -12,6 +12,7 @@ from iac_wrapper.files import repos_file
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.app import AppSpec
 from iac_wrapper.model.egress_remarks import remarks
+from iac_wrapper.model.foreign_image import ForeignImage
 from iac_wrapper.model.options import Options
 from tests.support.deployed import app, deployed
 
@@ -73,3 +74,31 @@ def test_telemetry_that_does_not_get_out_is_told(tmp_path: Path) -> None:
     assert told(("10.0.0.0/8",), "http://10.0.0.7:4318") == []
     assert told((), "http://collector:4318") == told((), "") == []
     assert told(None, "https://otel.example.com") == []
+
+
+@pytest.mark.parametrize(
+    ("uid", "capabilities", "egress", "told"),
+    [
+        (0, None, ("a.example.com",), ["starts as root", "may become any user"]),
+        (0, "", ("a.example.com",), ["starts as root"]),
+        (999, "SETUID", ("a.example.com",), ["may become any user"]),
+        (999, None, ("a.example.com",), []),
+        (0, None, ("10.0.0.0/8",), []),
+        (0, None, (), []),
+    ],
+)
+def test_an_image_that_can_get_around_it_is_named(
+    tmp_path: Path,
+    uid: int,
+    capabilities: str | None,
+    egress: tuple[str, ...],
+    told: list[str],
+) -> None:
+    """Where host names are listed, the sidecar's user reaches what others do not."""
+    foreign = ForeignImage("sha256:1", uid, uid, "image")
+    options = Options(egress=egress, capabilities=capabilities)
+    one = replace(app("db"), foreign=foreign, options=options)
+    lines = list(remarks(deployed(Layout(tmp_path), one), ""))
+    assert [line.startswith(f"db {words}") for line, words in zip(lines, told, strict=True)] == [
+        True for _ in told
+    ]

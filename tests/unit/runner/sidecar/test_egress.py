@@ -117,6 +117,8 @@ def test_only_names_that_are_listed_have_an_answer(upstream: Upstream) -> None:
     assert (empty[3] & 15, dns.has_answer(empty)) == (0, False)
     for name in ("secret.example.com", "secret.example.com", "1.0.0.10.in-addr.arpa"):
         assert ask(program, name)[3] & 15 == 3
+    text = ask(program, "a" * 60, 16)
+    assert (text[3] & 15, dns.has_answer(text)) == (0, False)
     assert upstream.asked == []
     assert ask(envoy, "a.example.com") == PACKET
     assert ask(envoy, "other.example.com")[3] & 15 == 3
