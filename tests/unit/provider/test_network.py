@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from provider import schema
+from provider import network, schema
 from provider.network import NetworkResource
 from provider.problems import ProviderError
 from provider.resource import ProviderContext
@@ -95,8 +96,11 @@ def test_a_network_that_cannot_be_read_back_is_not_lost(
     assert failure.value.state["id"] == FOUND["Id"]
 
 
-def test_delete(context: ProviderContext, stand_in: StandIn) -> None:
-    """Gone already is a success; in use names the containers."""
+def test_delete(
+    context: ProviderContext, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gone already is a success; in use names the containers. Endpoints of what is gone are waited
+    for."""
     state = {**official(), "id": FOUND["Id"]}
     NetworkResource().delete(context, state)
     message = f"error while removing network: network iacnet id {FOUND['Id']} has active endpoints"
@@ -104,6 +108,12 @@ def test_delete(context: ProviderContext, stand_in: StandIn) -> None:
     stand_in.answer(f"GET {PATH}", FOUND)
     with pytest.raises(ProviderError, match="still has containers: svc-a-pod"):
         NetworkResource().delete(context, state)
+    monkeypatch.setattr(network, "SETTLE_SECONDS", 0.3)
+    stand_in.answer(f"GET {PATH}", {**FOUND, "Containers": {}})
+    with pytest.raises(ProviderError, match="still has containers: unknown"):
+        NetworkResource().delete(context, state)
+    threading.Timer(0.1, stand_in.answer, (f"DELETE {PATH}", {}, 204)).start()
+    NetworkResource().delete(context, state)
     stand_in.answer(f"DELETE {PATH}", {"message": "boom"}, 500)
     with pytest.raises(Exception, match="boom"):
         NetworkResource().delete(context, state)
