@@ -89,6 +89,7 @@ def test_lock_file_setting_names_another_lock(
     assert _stack(project / ".iac" / "projects" / "shop" / "cdktf.out", "shop").exists()
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_same_bytes_and_nothing_of_this_checkout(project: Path) -> None:
     """Neither hash seeds nor stack traces reach the output, nor a path but that of the Python that
     sends policies; stderr stays empty."""

@@ -106,6 +106,7 @@ def test_synthesis_is_deterministic() -> None:
     assert synth_text(facts) == synth_text(facts)
 
 
+@pytest.mark.slow
 def test_twenty_services_are_sixty_resources_and_four() -> None:
     """Three resources a service; network, sidecar image, gateway and policies are shared."""
     terraform = synth(props(*(app(f"svc-{n:02d}") for n in range(20))))
