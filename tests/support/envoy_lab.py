@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
@@ -140,8 +141,8 @@ class Service:
 
 
 class _Turn:
-    """At most two processes have labs at a time: all their Envoys are of one user, whom the kernel
-    allows 128 inotify instances, and each Envoy holds nine."""
+    """One process has labs at a time: all their Envoys are of one user, whom the kernel allows 128
+    inotify instances, and each Envoy holds nine."""
 
     def __init__(self) -> None:
         self._labs = 0
@@ -149,17 +150,13 @@ class _Turn:
 
     def take(self) -> None:
         self._labs += 1
-        deadline = time.monotonic() + 120
-        while self._held is None and time.monotonic() < deadline:
-            for number in range(2):
-                path = Path(tempfile.gettempdir()) / f"karstkit-envoy-lab-{os.getuid()}-{number}"
-                file = path.open("wb")
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    file.close()
-                    continue
-                self._held = file
+        if self._held:
+            return
+        path = Path(tempfile.gettempdir()) / f"karstkit-envoy-lab-{os.getuid()}"
+        self._held, deadline = path.open("wb"), time.monotonic() + 180
+        while time.monotonic() < deadline:
+            with suppress(BlockingIOError):
+                fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
             time.sleep(0.2)
 
