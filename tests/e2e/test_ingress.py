@@ -235,7 +235,7 @@ def test_a_renewal_fails_nobody(first: dict[str, Any], project: Project, trusted
     assert serial(at, APP, trusted) != before
     assert [*kept.failed, *anew.failed] == []
     assert kept.connections <= 2 * 2
-    assert min(kept.done, anew.done) > 50
+    assert min(kept.done, anew.done) > 10
     project.iac("plan", "--file", str(project.file), "--detailed-exitcode")
 
 
