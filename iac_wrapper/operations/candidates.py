@@ -22,7 +22,7 @@ from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.limits import MAX_PROCESSES
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.report import ServiceReport
-from iac_wrapper.operations import verify
+from iac_wrapper.operations import policy, verify
 from iac_wrapper.operations.foreign_program import ask_of
 from iac_wrapper.operations.verify import Target
 from iac_wrapper.operations.workspace import Workspace
@@ -165,6 +165,7 @@ def retire(workspace: Workspace, services: Collection[str]) -> None:
             engine_changes.rename(workspace.engine, pair.envoy, name)
     if live:
         time.sleep(MOVE_SECONDS)
+        policy.refresh(workspace)  # the candidates were told instead, as they had the names
     with ThreadPoolExecutor(MAX_AT_ONCE) as pool:
         list(pool.map(lambda pair: _drain(workspace, pair), going))
 

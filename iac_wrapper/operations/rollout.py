@@ -299,8 +299,6 @@ class _Rollout:
         report = self._watch(going.lock, report)
         lock, report = self._put_back(going.lock, report, part, asked, blame)
         self._settle(report, part)
-        # While a candidate had the traffic it was told instead of the recorded pair.
-        policy.refresh(workspace)
         self._now = lock
         return going, lock, report
 
