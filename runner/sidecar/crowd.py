@@ -25,21 +25,21 @@ _ESTABLISHED = 1
 """TCP_ESTABLISHED of the kernel's net/tcp_states.h."""
 
 
-def callers(ports: Iterable[int], table: Path = _TABLE) -> Counter[str]:
-    """How many connections each address has to the `ports` of this network namespace.
+def callers(ports: Iterable[int], table: Path = _TABLE) -> dict[int, Counter[str]]:
+    """How many connections each address has to each of the `ports` of this network namespace.
 
     Args:
         table: the kernel's list of its TCP sockets (proc_net_tcp).
     """
-    ours, found = set(ports), Counter[str]()
+    found = {port: Counter[str]() for port in ports}
     for row in table.read_text(encoding="ascii").splitlines()[1:]:
         _, local, remote, state, *_ = row.split()
-        if int(state, 16) == _ESTABLISHED and int(local.partition(":")[2], 16) in ours:
-            found[remote.partition(":")[0]] += 1
-    # The kernel prints an address as one number in the byte order of the machine.
-    return Counter(
-        {socket.inet_ntoa(struct.pack("=I", int(k, 16))): number for k, number in found.items()}
-    )
+        port = int(local.partition(":")[2], 16)
+        if int(state, 16) == _ESTABLISHED and port in found:
+            # The kernel prints an address as one number in the byte order of the machine.
+            number = int(remote.partition(":")[0], 16)
+            found[port][socket.inet_ntoa(struct.pack("=I", number))] += 1
+    return found
 
 
 def sentence(found: Counter[str], allowed: Limits) -> str | None:
@@ -65,13 +65,14 @@ def own_sentence(number: int, allowed: Limits) -> str | None:
 def watch() -> None:
     """Look on a thread that ends with the process."""
     allowed = limits.of_container()
-    inbound, outbound = ([MESH_PORTS[name]] for name in ("mtls", "outbound"))
+    inbound, outbound = MESH_PORTS["mtls"], MESH_PORTS["outbound"]
 
     def step() -> None:
         time.sleep(SECONDS)
+        found = callers((inbound, outbound))
         for text in (
-            sentence(callers(inbound), allowed),
-            own_sentence(callers(outbound).total(), allowed),
+            sentence(found[inbound], allowed),
+            own_sentence(found[outbound].total(), allowed),
         ):
             if text:
                 say(text)

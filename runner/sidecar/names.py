@@ -74,11 +74,6 @@ def candidate(project: str, asked: dns.DnsQuestion) -> str | None:
     return name if possible and len(name) < 64 else None
 
 
-def _asks_for_an_address(query: bytes) -> bool:
-    asked = dns.question(query)
-    return asked is not None and asked.kind in (dns.A, dns.AAAA)
-
-
 @dataclass(eq=False)
 class _Waiting:
     """A query of a client, or of our own (None), and what came back for it so far.
@@ -169,15 +164,18 @@ class Names:
         query, address = listener.recvfrom(4096)
         if len(self._waiting) >= MOST_WAITING:
             return  # clients ask again
-        client = Client(listener, address)
+        client, asked = Client(listener, address), dns.question(query)
         if self._outside and not dns.is_plain(query):
             self._begin_outside(query, client, self._outside)
-        elif self._outside and listener is self._programs and not _asks_for_an_address(query):
-            # The engine would hand it on to servers outside.
-            if asked := dns.question(query):
-                listener.sendto(dns.answer(query, asked, [], TTL), address)
+        elif self._outside and asked and self._goes_on(listener, asked):
+            listener.sendto(dns.answer(query, asked, [], TTL), address)
         else:
             self._begin(query, client)
+
+    def _goes_on(self, listener: socket.socket, asked: dns.DnsQuestion) -> bool:
+        """Whether the engine would hand a program's question for one label on to servers outside:
+        it does so unless an address is asked for."""
+        return listener is self._programs and asked.kind not in (dns.A, dns.AAAA)
 
     def _begin_outside(self, query: bytes, client: Client, outside: OutsideNames) -> None:
         """A program gets an address of ours for a host that it may reach, Envoy the real one."""

@@ -55,7 +55,7 @@ def test_connections_are_counted_by_caller(tmp_path: Path) -> None:
     ]
     lines = (f"   0: {' '.join(row)} 00000000:00000000 00:00000000 0 10101\n" for row in rows)
     (tmp_path / "tcp").write_text(HEAD + "".join(lines))
-    assert crowd.callers([15000], tmp_path / "tcp") == {"10.0.0.7": 2, "10.0.0.8": 1}
+    assert crowd.callers([15000], tmp_path / "tcp") == {15000: {"10.0.0.7": 2, "10.0.0.8": 1}}
 
 
 def test_who_has_a_whole_share_is_named_and_nobody_before() -> None:
