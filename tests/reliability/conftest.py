@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import Project, make_project
-from tests.support import reliability
+from tests.support import machine, reliability
 from tests.support.rollouts import IDLE, server
 
 Record = Callable[[str, str, str], None]
@@ -81,6 +82,27 @@ def until(wanted: Callable[[], object], seconds: float = 3 * BACK_SECONDS) -> fl
                 raise
         assert time.monotonic() - began <= seconds, f"not within {seconds:g} s"
         time.sleep(0.1)
+
+
+@contextmanager
+def stranger(project: Project) -> Iterator[Any]:
+    """A container on the project's network that is no part of it."""
+    network = project.engine.networks.list(filters=project.label)[0].name
+    made = project.engine.containers.run(
+        machine.base_image(), ["sleep", "300"], network=network, detach=True, init=True
+    )
+    try:
+        yield made
+    finally:
+        made.remove(force=True)
+
+
+def address(project: Project, name: str) -> str:
+    """Of a container of the project, without the project in its name, on its network."""
+    container = project.engine.containers.get(f"{project.name}-{name}")
+    (network,) = container.attrs["NetworkSettings"]["Networks"].values()
+    found: str = network["IPAddress"]
+    return found
 
 
 @pytest.hookimpl(wrapper=True)

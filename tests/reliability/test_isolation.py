@@ -9,40 +9,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from iac_wrapper.identity import handshake
 from tests.e2e.conftest import Project
-from tests.reliability.conftest import Record, until
+from tests.reliability.conftest import Record, address, stranger, until
 from tests.reliability.test_leaf_rotation import port
-from tests.support import machine
 from tests.support.intruder import INTRUDER, SCAN
 
 pytestmark = pytest.mark.reliability
 
 MTLS, GATEWAY = 15000, 15443
-
-
-@contextmanager
-def stranger(project: Project) -> Iterator[Any]:
-    """A container on the project's network that is no part of it."""
-    network = project.engine.networks.list(filters=project.label)[0].name
-    made = project.engine.containers.run(
-        machine.base_image(), ["sleep", "300"], network=network, detach=True, init=True
-    )
-    try:
-        yield made
-    finally:
-        made.remove(force=True)
-
-
-def _address(project: Project, name: str) -> str:
-    container = project.engine.containers.get(f"{project.name}-{name}")
-    (network,) = container.attrs["NetworkSettings"]["Networks"].values()
-    address: str = network["IPAddress"]
-    return address
 
 
 def _listening(project: Project, name: str) -> set[int]:
@@ -68,7 +46,7 @@ def test_a_stranger_finds_no_port_but_those_that_ask_for_a_certificate(
     found = {}
     with stranger(mesh) as one:
         for name, ports in wanted.items():
-            argv = ["python3", "-c", SCAN, _address(mesh, name), f"{ports[0]}", f"{ports[-1]}"]
+            argv = ["python3", "-c", SCAN, address(mesh, name), f"{ports[0]}", f"{ports[-1]}"]
             argv += [] if isinstance(ports, range) else [",".join(map(str, ports))]
             code, said = one.exec_run(argv)
             assert code == 0, said
@@ -112,7 +90,7 @@ def _swapped(project: Project, one: str, other: str) -> Iterator[None]:
     and its name server says stays as it was."""
     network = project.engine.networks.list(filters=project.label)[0]
     length = ip_network(network.attrs["IPAM"]["Config"][0]["Subnet"]).prefixlen
-    own = {name: f"{_address(project, name)}/{length}" for name in (one, other)}
+    own = {name: f"{address(project, name)}/{length}" for name in (one, other)}
     wrong = {one: own[other], other: own[one]}
     _readdress(project, own, wrong)
     try:

@@ -9,16 +9,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import Project, git_server, project
-from tests.reliability.conftest import Record
-from tests.support import machine
+from tests.reliability.conftest import Record, address, stranger
 from tests.support.load import Load, Result
 from tests.support.rollouts import IDLE, server
 
@@ -117,19 +115,6 @@ def deployed(project: Project) -> None:
     project.deploy()
 
 
-@contextmanager
-def stranger(project: Project) -> Iterator[Any]:
-    """A container on the project's network that is no part of it."""
-    network = project.engine.networks.list(filters=project.label)[0].name
-    made = project.engine.containers.run(
-        machine.base_image(), ["sleep", "300"], network=network, detach=True, init=True
-    )
-    try:
-        yield made
-    finally:
-        made.remove(force=True)
-
-
 Under = Callable[[str, Callable[[], Any]], tuple[Result, dict[str, Any]]]
 
 
@@ -173,10 +158,9 @@ def restarts(project: Project) -> dict[str, tuple[int, bool]]:
 def test_a_stranger_that_never_shakes_hands_gets_its_share(project: Project, under: Under) -> None:
     """10,000 connections that say nothing: 1,024 are let in, and whose they are is said."""
     before = restarts(project)
-    address = project.container("web", "envoy").attrs["NetworkSettings"]["Networks"]
-    (found,) = address.values()
     with stranger(project) as one:
-        silent = attack(one, "python3", CONNECTIONS, found["IPAddress"], "15000", "10000", "")
+        web = address(project, "web-envoy")
+        silent = attack(one, "python3", CONNECTIONS, web, "15000", "10000", "")
         health = under("10,000 connections of a stranger that never shakes hands", silent)[1]
     (text,) = health["web"]["warnings"]
     assert text.startswith("somebody who is not of the project (")
