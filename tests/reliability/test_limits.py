@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from iac_wrapper.operations import at_limits
 from tests.e2e.conftest import Project, git_server, project
-from tests.reliability.conftest import Record, address, stranger
+from tests.reliability.conftest import Record, address, stranger, until
 from tests.support.load import Load, Result
 from tests.support.rollouts import IDLE, server
 
@@ -30,6 +31,9 @@ SECONDS = 15.0
 ENTRIES = (
     "- {slug: ./web, port: 8080}\n- {slug: ./caller, run: worker}\n- {slug: ./bad, run: worker}\n"
 )
+
+SAID_SECONDS = at_limits.RECENT_SECONDS
+"""How long `iac health` goes on naming who held too much."""
 
 SPEAKS_ON_DEMAND = """
 import os, time
@@ -120,9 +124,17 @@ Under = Callable[[str, Callable[[], Any]], tuple[Result, dict[str, Any]]]
 
 @pytest.fixture
 def under(project: Project, record: Record) -> Under:
-    """What a neighbour's calls come to, and the health of all, while an attack runs."""
+    """What a neighbour's calls come to, and the health of all, while an attack runs.
+
+    It begins when nothing is said any more of the one before, so what is said then is of this one.
+    """
+
+    def quiet() -> bool:
+        said = [text for row in project.health().values() for text in row["warnings"]]
+        return not any(" connections to " in text for text in said)
 
     def run(what: str, attack: Callable[[], Any]) -> tuple[Result, dict[str, Any]]:
+        until(quiet, SECONDS + SAID_SECONDS + 10)
         load = Load(project.container("caller", "app"), "web")
         attack()
         time.sleep(SECONDS - 3)
