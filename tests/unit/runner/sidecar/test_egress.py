@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from iac_wrapper.model import egress as model
+from iac_wrapper.model.key import Misfit
 from runner.sidecar import (
     dns,
     egress,
@@ -40,6 +41,33 @@ def test_both_sides_of_the_wall_read_the_same() -> None:
     assert (model.DENY, model.PORTS, model.MOST) == (egress.DENY, egress.PORTS, egress.MOST)
     assert environment.read_environment(GOOD).egress is None
     assert environment.read_environment({**GOOD, model.VARIABLE: "deny"}).egress == Egress()
+
+
+_LABEL = "a" * 63
+_LONGEST = f"{_LABEL}.{_LABEL}.{_LABEL}.{'a' * 59}.b"
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        *[(name, True) for name in ("a.b", "a-b.c--d.xn--e", "1.2a.b3", f"{_LABEL}.b", _LONGEST)],
+        *[(name, False) for name in ("a", "b.1", "1.2.3", "-a.b", "a-.b", "a.b-", "a..b", ".a.b")],
+        *[(name, False) for name in ("a.b.", "A.b", "a_b.c", "*.b", "a b.c", "a.b\n", " a.b")],
+        *[(name, False) for name in ("\u00e4.b", "\u0663.b", "a.\uff42", f"a{_LABEL}.b")],
+        *[(name, False) for name in (f"a{_LONGEST}", f"b.{_LABEL}a", "a.b:0", "a.b:65536", "a.b:")],
+    ],
+)
+def test_both_sides_of_the_wall_know_the_same_host_names(name: str, is_one: bool) -> None:
+    """Neither may import the other: what the key takes, the sidecar takes, and nothing more."""
+    try:
+        written = model.destinations().read(name) == (name,)
+    except Misfit:
+        written = False
+    try:
+        told = [host.name for host in egress.read(name).hosts] == [name]
+    except Refused:
+        told = False
+    assert (written, told) == (is_one, is_one)
 
 
 @pytest.mark.parametrize("text", ["a", "a.example.com:0", "10.0.0.1/8", "a.example.com,", "a.b\n"])
