@@ -3,7 +3,7 @@
 PID 1 forks the starter while it still is root. Asked for it, the starter makes the program a child
 of PID 1 (CLONE_PARENT), with pipes of the program's user: it may open ``/dev/stdout`` anew. And it
 looks at what only the program's user may see: which sockets its processes hold. The program may end
-it; then PID 1 leaves, and the container starts anew.
+or stop it; then PID 1 leaves, and the container starts anew.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ _SYS_CLONE = {"x86_64": 56, "aarch64": 220}
 _MOST = 1 << 18
 """Bytes of a question or an answer: two lists of inodes."""
 
+ANSWER_SECONDS = 10.0
+"""How long an answer may take before the starter counts as stopped: a start is done when the
+program is executed, a look is a walk through /proc of a thousand processes at most."""
+
 
 class StarterGoneError(Exception):
     """The starter has ended: no program can be started any more."""
@@ -51,6 +55,7 @@ class Starter:
             self._socket.close()
             _serve(other, argv, uid)
         other.close()
+        self._socket.settimeout(ANSWER_SECONDS)
 
     def start(self) -> tuple[int, int, int]:
         """Start the program: its process id, and where its output and its errors can be read.
@@ -94,6 +99,10 @@ class Starter:
             try:
                 self._socket.send(json.dumps(question).encode())
                 data, descriptors, _, _ = socket.recv_fds(self._socket, _MOST, 2)
+            except TimeoutError as error:  # stopped; continued, it would answer the next question
+                with suppress(ProcessLookupError):
+                    os.kill(self.pid, signal.SIGKILL)
+                raise StarterGoneError from error
             except OSError as error:
                 raise StarterGoneError from error
         if not data:

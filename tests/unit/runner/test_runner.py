@@ -435,6 +435,44 @@ def _state(pid: int) -> str:
         return ""
 
 
+LOSES_ITS_STARTER = """
+import signal, sys
+from runner import starter
+from runner.lifecycle import Lifecycle
+from runner.log_ring import LogRing
+from runner.namespace import Namespace
+from runner.pair import Pair
+from runner.settings import RunnerSettings
+from runner.signals import SIGNALS
+from runner.supervisor import ProgramSupervisor
+signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+starter.ANSWER_SECONDS = 1.0
+argv = sys.argv[1:]
+supervisor = ProgramSupervisor(
+    argv, starter.Starter(argv), RunnerSettings(), Lifecycle(1), LogRing(), Namespace(), Pair(0)
+)
+sys.exit(supervisor.run())
+"""
+
+STOPS_ITS_STARTER = """
+import os, signal
+from pathlib import Path
+watcher = os.getppid()
+for pid in Path(f"/proc/{watcher}/task/{watcher}/children").read_text().split():
+    if int(pid) != os.getpid():
+        os.kill(int(pid), signal.SIGSTOP)
+raise SystemExit(1)
+"""
+
+
+def test_a_program_that_stops_its_starter_does_not_switch_restarts_off() -> None:
+    """The runner leaves: nobody else can become the program's user, and Docker starts both anew."""
+    argv = [sys.executable, "-c", LOSES_ITS_STARTER, sys.executable, "-c", STOPS_ITS_STARTER]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=20)
+    assert done.returncode == NAMESPACE_LOST
+    assert "what starts the program was ended" in done.stderr
+
+
 LOSES_ITS_NAMESPACE = """
 import signal, sys
 from pathlib import Path

@@ -13,9 +13,10 @@ from tests.unit.runner.conftest import ROOT
 
 PID_1 = """
 import json, os, re, signal, sys
-from runner import privileges
+from runner import privileges, starter as starters
 from runner.starter import Starter, StarterGoneError
-starter = Starter(sys.argv[1:], 36000)
+starters.ANSWER_SECONDS = 1.0
+starter = Starter(sys.argv[2:], 36000)
 privileges.become(36002, kill=True)
 told = {"caps": re.findall(r"^Cap(?:Eff|Prm|Bnd):\\t(.*)$", open("/proc/self/status").read(), re.M)}
 pid, out, err = starter.start()
@@ -23,12 +24,12 @@ told["said"] = json.loads(os.read(out, 1000))
 os.kill(pid, signal.SIGKILL)
 told["ended"] = os.waitpid(pid, 0) == (pid, signal.SIGKILL)
 told["orphans"] = starter.orphans()
-os.kill(starter.pid, signal.SIGKILL)
-os.waitpid(starter.pid, 0)
+os.kill(starter.pid, signal.Signals[sys.argv[1]])
 try:
     starter.start()
 except StarterGoneError:
-    told["gone"] = True
+    told["gone"] = os.waitpid(starter.pid, 0) == (starter.pid, signal.SIGKILL)
+told["held"] = sorted(starter.held_below(1, {1}))
 print(json.dumps(told))
 """
 
@@ -54,11 +55,13 @@ time.sleep(60)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="root becomes two other users here")
-def test_the_program_cannot_reach_what_watches_it() -> None:
+@pytest.mark.parametrize("signal", ["SIGKILL", "SIGSTOP"])
+def test_the_program_cannot_reach_what_watches_it(signal: str) -> None:
     """It has no capability and its own pipes; PID 1 keeps CAP_KILL, ends it and reaps it. A starter
-    that the program has ended is told apart from a program that cannot be executed."""
+    that the program has ended or stopped is told apart from a program that cannot be executed, and
+    does not go on."""
     done = subprocess.run(
-        [sys.executable, "-c", PID_1, "/usr/bin/env", "python3", "-c", PROGRAM],
+        [sys.executable, "-c", PID_1, signal, "/usr/bin/env", "python3", "-c", PROGRAM],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -74,3 +77,4 @@ def test_the_program_cannot_reach_what_watches_it() -> None:
     assert said["signal"] == "Operation not permitted"
     assert said["environ"] == "Permission denied"
     assert (told["ended"], told["orphans"], told["gone"]) == (True, [], True)
+    assert told["held"] == []
