@@ -74,7 +74,7 @@ def handlers(keeper: PolicyKeeper) -> dict[tuple[str, str], Handler]:
 
     def show(_: Asked) -> Answer:
         calls, refused = keeper.counts()
-        return Answer(200, {"digest": keeper.policy.digest, "calls": calls, "refused": refused})
+        return Answer(200, {"digest": keeper.served.digest, "calls": calls, "refused": refused})
 
     def push(asked: Asked) -> Answer:
         policy = policies.read(asked.body)

@@ -65,15 +65,19 @@ class PolicyKeeper:
         tcp: TcpAdmission,
     ) -> None:
         self._now, self._documents, self._store = admission, documents, store
+        self._served = admission.policy
         self._directory, self._tcp = directory, tcp
         self._text = admission.routes(documents)
         self._ends: float | None = None
         self._lease, self._lock = threading.Event(), threading.Lock()
 
     @property
-    def policy(self) -> Policy:
-        """The one in effect."""
-        return self._now.policy
+    def served(self) -> Policy:
+        """The one that Envoy serves: what it was told last, once it has taken that."""
+        now = self._now
+        if self._is_served(now, now.routes(self._documents)):
+            self._served = now.policy
+        return self._served
 
     def push(self, policy: Policy) -> bool:
         """Put `policy` into effect; whether it will outlive a restart.
@@ -114,7 +118,7 @@ class PolicyKeeper:
     def counts(self) -> tuple[dict[str, int], int]:
         """Calls by caller, and those refused, since Envoy has started; a TCP connection is one."""
         text = envoy.ask("GET", f"/stats?filter={_COUNTS}", self._directory / "admin.sock")
-        calls = dict.fromkeys(sorted(self.policy.callers), 0)
+        calls = dict.fromkeys(sorted(self._now.policy.callers), 0)
         for name, number in re.findall(_CALLS, text, re.M):
             calls[name] = calls.get(name, 0) + int(number)
         return calls, sum(map(int, re.findall(_REFUSED, text, re.M)))
@@ -129,15 +133,18 @@ class PolicyKeeper:
             self._text = text
         self._tcp.admit(wanted)
         deadline = time.monotonic() + TAKE_SECONDS
-        while not (self._taken() and self._tcp.admitted(wanted)):
+        while not self._is_served(wanted, text):
             if time.monotonic() > deadline:
                 raise NotTaken(f"Envoy has not taken the policy within {TAKE_SECONDS:g} s")
             time.sleep(0.005)
+        self._served = wanted.policy
 
-    def _taken(self) -> bool:
+    def _is_served(self, wanted: Admission, text: str) -> bool:
+        """Whether Envoy has the routes of `text`, and lets in over TCP whom `wanted` does."""
         said = envoy.ask("GET", f"/stats?filter={_VERSION}", self._directory / "admin.sock")
         found = re.search(r'version_text: ("[0-9a-f]+")', said)
-        return found is not None and f"version_info: {found[1]}" in self._text
+        taken = found is not None and f"version_info: {found[1]}" in text
+        return taken and self._tcp.admitted(wanted)
 
 
 def follow(keeper: PolicyKeeper) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import ssl
 import threading
@@ -18,6 +19,7 @@ import pytest
 
 from iac_wrapper.model import tcp
 from iac_wrapper.model.mesh import PORTS
+from runner.sidecar import control, policy_keeper
 from runner.sidecar import policy as policies
 from runner.sidecar.offers import Offer
 from runner.sidecar.policy import Policy
@@ -307,3 +309,29 @@ def test_what_was_pushed_last_is_kept(us: Service, c: Service, tmp_path: Path) -
     assert push(us, text)[0] == 200
     (kept,) = (c.run / "kept").glob("policy-*.json")
     assert kept.read_text() == policies.read(text).text
+
+
+def test_what_envoy_takes_late_is_not_told_before(
+    us: Service, c: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files are there when PID 1 gives up waiting; who asks hears what calls are judged by."""
+    monkeypatch.setattr(policy_keeper, "TAKE_SECONDS", 0.1)
+    assert push(us, document({"a": []}))[0] == 200
+    served, late = (policies.read(document({name: []})).digest for name in "ab")
+    c.process.send_signal(signal.SIGSTOP)
+    try:
+        assert "503 -" in beside(c, "PUT", document({"b": []}))
+        assert f'"digest": "{served}"' in beside(c, "GET")
+    finally:
+        c.process.send_signal(signal.SIGCONT)
+    eventually(lambda: seen(us)["digest"] == late, 10)
+
+
+def beside(service: Service, method: str, body: str = "") -> str:
+    """What PID 1 answers about the policy where no Envoy stands between."""
+    head = f"{method} /iac.sidecar/policy HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(str(service.run / control.SOCKET))
+        client.sendall((head + body).encode())
+        return client.makefile().read()
