@@ -197,7 +197,7 @@ def test_calls_are_spread_over_the_addresses_of_a_name(
     two.process.kill()
     two.process.wait()
     answers = [call(a, "twin") for _ in range(20)]
-    assert {status for status, *_ in answers} == {200}
+    assert [each for each in answers if each[0] != 200] == []
     assert {json.loads(text)["by"] for _, text, _ in answers} == {one.ip}
 
 

@@ -51,10 +51,16 @@ class _WithoutDefaults(ast.NodeTransformer):
 
 
 @cache
+def nodes(tree: ast.Module) -> tuple[ast.AST, ...]:
+    """All of a module: each rule looks through the same ones again."""
+    return tuple(ast.walk(tree))
+
+
+@cache
 def imports(tree: ast.Module) -> set[str]:
     """Every module that is imported, inside functions as well; ``from a import b`` is a, a.b."""
     found = set()
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -73,7 +79,7 @@ def below(name: str, *packages: str) -> bool:
 def uses(tree: ast.Module) -> set[str]:
     """Dotted names that are read: ``os.environ`` for ``os.environ["X"]``, ``print`` for print()."""
     found = set()
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Name):
             found.add(node.id)
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
@@ -165,7 +171,7 @@ def branches_on_prose(root: Path) -> list[str]:
     return [
         f"{name} line {node.lineno} reads a sentence: {ast.unparse(node)}"
         for name, tree in modules(root, "iac_wrapper", "admin", *SYNTH_SIDE).items()
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.Compare | ast.Call) and any(map(_is_prose, _read_by(node)))
     ]
 

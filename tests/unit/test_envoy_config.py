@@ -29,6 +29,11 @@ from runner.sidecar.tcp_files import Peer, Tcp
 Tree = dict[str, Any]
 
 
+def _load(text: str) -> Any:
+    """By libyaml, which is quick: a configuration has thousands of lines."""
+    return yaml.load(text, yaml.CSafeLoader)
+
+
 @pytest.fixture(scope="module")
 def bootstrap() -> Tree:
     return whole(Tcp())
@@ -36,7 +41,7 @@ def bootstrap() -> Tree:
 
 @pytest.fixture(scope="module")
 def gateway() -> Tree:
-    tree: Tree = yaml.safe_load(rendered("gateway"))
+    tree: Tree = _load(rendered("gateway"))
     return tree
 
 
@@ -46,13 +51,13 @@ NOBODY = Admission("svc-a", "iacnet-x")
 def whole(tcp: Tcp, offer: Offer | None = None, admission: Admission = NOBODY) -> Tree:
     """A sidecar's bootstrap together with what Envoy reads from other files."""
     documents = config.documents(rendered("sidecar", offer or Offer()))
-    tree: Tree = yaml.safe_load(documents["envoy.yaml"])
+    tree: Tree = _load(documents["envoy.yaml"])
     del tree["dynamic_resources"]
     for name, text in tcp_files.fill(documents, tcp).items():
-        found = yaml.safe_load(text)["resources"]
+        found = _load(text)["resources"]
         made = [{key: each[key] for key in each if key != "@type"} for each in found]
         tree["static_resources"][name.removesuffix(".yaml")] += made
-    (found,) = yaml.safe_load(admission.routes(documents))["resources"]
+    (found,) = _load(admission.routes(documents))["resources"]
     inbound = manager(tree, "inbound")
     assert inbound.pop("rds")["route_config_name"] == found["name"]
     inbound["route_config"] = {key: found[key] for key in found if key != "@type"}
@@ -207,7 +212,7 @@ def test_what_a_service_offers_is_told_to_all_services_of_the_project() -> None:
 )
 def test_an_operator_reaches_one_service_that_proves_its_name(template: str, alpn: str) -> None:
     """As HTTP or, by the port in the ALPN, as bytes; it listens where the host may come in."""
-    tree: Tree = yaml.safe_load(rendered(template))
+    tree: Tree = _load(rendered(template))
     service = cluster(tree, "service")
     (place,) = service["load_assignment"]["endpoints"][0]["lb_endpoints"]
     assert place["endpoint"]["address"]["socket_address"] == {
