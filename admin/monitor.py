@@ -21,6 +21,7 @@ from iac_wrapper.adapters import state
 from iac_wrapper.errors import EngineError, IacError
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.event import Event
+from iac_wrapper.model.ledger import Caller
 from iac_wrapper.model.report import ProjectReport, ServiceReport
 from iac_wrapper.operations import keeping
 from iac_wrapper.operations.heal import heal_accidents
@@ -279,7 +280,7 @@ class Monitor:
             else:
                 log.debug("project %s: %s", project, event.message)
 
-        return Workspace(self._layout, self._settings, project, emit)
+        return Workspace(self._layout, self._settings, project, emit, caller=Caller("server"))
 
     def _run(self) -> None:
         while not self._stopping:

@@ -10,6 +10,7 @@ from admin.rounds import ProjectRounds
 from iac_wrapper.errors import BusyError, IacError
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.event import Event
+from iac_wrapper.model.ledger import Caller
 from iac_wrapper.operations import certs, leaves
 from iac_wrapper.operations.public_certificates import renew
 from iac_wrapper.operations.workspace import Workspace
@@ -52,7 +53,9 @@ class Renewals(ProjectRounds):
             log.log(level, "project %s: %s", project, event.message)
 
         try:
-            results = renew(Workspace(self._layout, self._settings, project, emit))
+            results = renew(
+                Workspace(self._layout, self._settings, project, emit, caller=Caller("server"))
+            )
         except BusyError:
             return _SOON
         except IacError as error:
@@ -82,7 +85,9 @@ class LeafRenewals(ProjectRounds):
         self._said: dict[str, str] = {}
 
     def _renew(self, project: str) -> float | None:
-        workspace = Workspace(self._layout, self._settings, project, lambda _event: None)
+        workspace = Workspace(
+            self._layout, self._settings, project, lambda _event: None, caller=Caller("server")
+        )
         try:
             if time.monotonic() - self._asked.get(project, -ENVOYS) >= ENVOYS:
                 self._asked[project] = time.monotonic()

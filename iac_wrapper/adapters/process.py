@@ -167,6 +167,37 @@ def stream_all(
     return [program.completed() for program in running]
 
 
+def attach(command: Command, *, keep_open: int) -> int:
+    """Run a program on the terminal of this process, as if it were this process.
+
+    Ctrl-C on the terminal reaches it by itself, a SIGTERM is handed on; this process waits for it
+    all the same, and is there after it.
+
+    Args:
+        keep_open: a file that it holds open as well: a lock on that goes on until it ends.
+
+    Returns:
+        Its exit code, as a shell says it: 128 and the number of a signal that ended it.
+
+    Raises:
+        CommandError: it cannot be started.
+    """
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        signal.signal(signal.SIGINT, lambda _number, _frame: None)  # SIG_IGN would be inherited
+        program = subprocess.Popen(
+            command.argv, cwd=command.cwd, env=_environment(command), pass_fds=(keep_open,)
+        )
+        signal.signal(signal.SIGTERM, lambda _number, _frame: program.terminate())
+        code = program.wait()
+    except OSError as error:
+        raise _cannot_start(command, error) from None
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return code if code >= 0 else 128 - code
+
+
 def start_alone(command: Command, *, keep_open: int | None = None) -> None:
     """Start a program that outlives this process; it says nothing, and nobody waits for it.
 

@@ -26,8 +26,14 @@ def projects(layout: Layout) -> list[str]:
 
 def applied_lock(state: Path) -> LockFile | None:
     """The lock of the last finished apply; None if there was none or all is destroyed."""
+    text = applied_text(state)
+    return lock_file.parse_lock(text, where=str(state)) if text is not None else None
+
+
+def applied_text(state: Path) -> str | None:
+    """The same as the state holds it: the text of the lock file that was applied."""
     output = _read(state).get("outputs", {}).get(LOCK_OUTPUT)
-    return lock_file.parse_lock(output["value"], where=str(state)) if output else None
+    return output["value"] if output else None
 
 
 def resource_ids(state: Path) -> set[str]:

@@ -1,7 +1,7 @@
 """`python -m iac_wrapper.bootstrap.cdktf_cli [--env NAME] ARGS`: the cdktf CLI for this project.
 
-Behind `make plan`, `make apply` and `make destroy`. The process becomes the CLI, so its prompts,
-colours, signals and exit code are its own.
+Behind `make plan`, `make apply` and `make destroy`. Prompts, colours, signals and exit code are the
+CLI's own. What changes the project holds it meanwhile, and is a release of its ledger.
 """
 
 from __future__ import annotations
@@ -10,14 +10,24 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from iac_wrapper import settings
-from iac_wrapper.adapters import terraform_config
+from iac_wrapper.adapters import process, terraform_config, workspace_lock
+from iac_wrapper.adapters.process import Command
+from iac_wrapper.errors import IacError
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.files.machine_home import MachineHome
+from iac_wrapper.model.event import Event
+from iac_wrapper.model.ledger import Caller
+from iac_wrapper.operations import recording
+from iac_wrapper.operations.workspace import Workspace
 
 _MOVES_STATE = ("TF_WORKSPACE", "TF_DATA_DIR")
 """Variables under which Terraform would look for a project's state somewhere else."""
+
+_CHANGES = ("deploy", "destroy")
+"""Verbs of the CLI that change a project."""
 
 
 def environment(environ: Mapping[str, str], home: MachineHome) -> dict[str, str]:
@@ -46,8 +56,14 @@ def command(arguments: Sequence[str], layout: Layout, project: str) -> list[str]
     return [str(cli), verb, project, *options, "--output", str(layout.outdir(project))]
 
 
-def main(root: Path, arguments: Sequence[str]) -> None:
-    """Become the cdktf CLI; does not return."""
+def main(root: Path, arguments: Sequence[str]) -> NoReturn:
+    """Do as the cdktf CLI does, and exit as it does.
+
+    Raises:
+        BusyError: another command changes the project.
+        ConfigError: the ledger cannot be read.
+        CommandError: it cannot be written, or the CLI not be started.
+    """
     chosen = settings.load_settings(root)
     layout = Layout(root)
     project = chosen.project
@@ -57,8 +73,36 @@ def main(root: Path, arguments: Sequence[str]) -> None:
     argv = command(arguments, layout, project)
     os.chdir(root)
     found = environment(chosen.environment, chosen.machine_home)
-    os.execve(argv[0], argv, found)  # noqa: S606 - no shell
+    if arguments[0] not in _CHANGES:
+        os.execve(argv[0], argv, found)  # noqa: S606 - no shell
+    unset = dict.fromkeys(_MOVES_STATE)
+    workspace = Workspace(layout, chosen, project, _say, caller=Caller("cdktf"))
+    sys.exit(_recorded(workspace, arguments[0], Command(tuple(argv), env={**found, **unset})))
+
+
+def _recorded(workspace: Workspace, verb: str, cli: Command) -> int:
+    """Run what changes the project; nobody proves it."""
+    with (
+        workspace_lock.hold(workspace.directory, f"cdktf {verb}") as held,
+        recording.release(workspace, verb) as release,
+    ):
+        release.start()
+        code = process.attach(cli, keep_open=held.fd)
+        if code:
+            release.end("failed", error={"message": f"cdktf exited with {code}"})
+        else:
+            release.end("unproven")
+    return code
+
+
+def _say(event: Event) -> None:
+    if event.kind == "warning":
+        sys.stderr.write(f"warning: {event.message}\n")
 
 
 if __name__ == "__main__":
-    main(Path(__file__).resolve().parents[2], sys.argv[1:])
+    try:
+        main(Path(__file__).resolve().parents[2], sys.argv[1:])
+    except IacError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)

@@ -99,13 +99,12 @@ def heal(workspace: Workspace, as_json: bool, everything: bool) -> None:
     """Start what is stopped, also what a person stopped. Idempotent."""
     from dataclasses import replace
 
-    from iac_wrapper.operations.heal import heal as operation
-    from iac_wrapper.operations.heal import warn_of_missing
+    from iac_wrapper.operations.heal import heal_recorded, warn_of_missing
 
     projects = workspace.engine.projects() if everything else [workspace.project]
     done = []
     for one in (replace(workspace, project=name) for name in projects):
-        done += operation(one)
+        done += heal_recorded(one)
         warn_of_missing(one)
     data = {"projects": projects, "healed": done}
     click.echo(dumps(data) if as_json else "\n".join(done) or "Nothing to heal.")

@@ -103,6 +103,10 @@ class Layout:
         """Which versions were proven, and which services are stopped because none was."""
         return self.project(project) / "releases.json"
 
+    def ledger(self, project: str) -> Path:
+        """What was done to the project, and the locks that were applied; a destroy leaves it."""
+        return self.data / "ledger" / project
+
     def failed_log(self, project: str, service: str) -> Path:
         """The last lines of the version that failed last."""
         return self.project(project) / "failed" / f"{service}.log"

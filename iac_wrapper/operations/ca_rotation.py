@@ -26,8 +26,9 @@ from iac_wrapper.identity.http2_client import Http2Client
 from iac_wrapper.identity.issue import Issuer
 from iac_wrapper.identity.issuers import PHASES, Phase, StoredIssuer
 from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS
+from iac_wrapper.model.ledger import Verdict
 from iac_wrapper.model.lock import LockFile
-from iac_wrapper.operations import certs, leaves
+from iac_wrapper.operations import certs, leaves, recording
 from iac_wrapper.operations.workspace import Workspace
 
 WORDS = {
@@ -115,6 +116,10 @@ def rotate_ca(workspace: Workspace) -> Iterator[RotationStep]:
             step = RotationStep(phase, tuple(members))
             if phase == "drop" and step.done:
                 issuer.finish()
+            said = f"{phase}: {WORDS[phase]}" if step.done else f"{phase}: not done"
+            for one, _lock in projects:
+                good: Verdict = "good" if step.done else "unhealthy"
+                recording.note(one, "rotate-ca", [said], verdict=good)
             yield step
             if not step.done:
                 return

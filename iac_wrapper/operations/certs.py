@@ -15,7 +15,7 @@ from iac_wrapper.errors import CertificateError, ConfigError, IacError
 from iac_wrapper.identity import certificates, issuers, operator
 from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS, OPERATOR, Leaf, LeafFault
 from iac_wrapper.model.lock import LockFile
-from iac_wrapper.operations import leaves, served_leaf
+from iac_wrapper.operations import leaves, recording, served_leaf
 from iac_wrapper.operations.workspace import Workspace
 
 SERVED_SECONDS = 5.0
@@ -156,7 +156,11 @@ def rotate(workspace: Workspace, names: Sequence[str] = ()) -> list[Rotated]:
             return Rotated(name, serial, leaf.serial, seconds, name == CONTROL_PLANE)
 
         with ThreadPoolExecutor(_WORKERS) as pool:
-            return list(pool.map(one, chosen))
+            done = list(pool.map(one, chosen))
+        issued = [f"{each.name}: certificate {each.serial}" for each in done if not each.error]
+        good = all(each.good for each in done)
+        recording.note(workspace, "rotate", issued, verdict="good" if good else "unhealthy")
+        return done
 
 
 def prove(workspace: Workspace, lock: LockFile, leaf: Leaf, name: str) -> float | None:

@@ -18,6 +18,7 @@ from iac_wrapper.operations import (
     local_bases,
     prune,
     public_hosts,
+    recording,
     volumes,
 )
 from iac_wrapper.operations.env_values import (
@@ -47,13 +48,14 @@ class DeployResult:
     """What a deploy did, and its proof.
 
     `plan_hash` is the SHA-256 of the plan that was applied; `moved` are the services that now run
-    what this deploy brought.
+    what this deploy brought; `release` is its number in the ledger.
     """
 
     plan: TerraformPlan
     plan_hash: str
     report: ProjectReport
     moved_services: tuple[str, ...] = ()
+    release: int = 0
 
 
 def gather(workspace: Workspace, intent: Intent) -> ProjectFacts:
@@ -110,11 +112,12 @@ def deploy(workspace: Workspace, intent: Intent, *, everything: bool = False) ->
         DeployUnhealthyError: not every service is good, some may be what they were before; with
             `everything` also if those are bad only that were broken before.
     """
-    with workspace.hold("iac deploy"):
+    with workspace.hold("iac deploy"), recording.release(workspace, "deploy") as release:
         before = workspace.applied_lock()
         found = gather(workspace, intent)
         warn_of_another(workspace, intent)
         values = secret_values(workspace, found.lock)
+        release.start()
         workspace.step("Preparing certificates and build contexts")
         materialize(workspace, found)
         keep_parts(workspace, found.lock)
@@ -125,6 +128,8 @@ def deploy(workspace: Workspace, intent: Intent, *, everything: bool = False) ->
             found.lock, values, intent.named, healed, resting, everything, gates
         )
         rolled = roll(workspace, wanted)
+        release.plan_hash, release.report = rolled.plan_hash, rolled.report
+        release.moved = rolled.moved_services
         lock_file.save_lock(rolled.lock, intent.lock_path)
         remove_dropped(workspace, rolled.lock)
         local_bases.save_bases(workspace, intent, rolled.lock)
@@ -132,7 +137,9 @@ def deploy(workspace: Workspace, intent: Intent, *, everything: bool = False) ->
         for service, text in volumes.left(workspace.project, old, rolled.lock.apps):
             workspace.progress(f"{service}: {text}")
     keeping.ensure(workspace)
-    deployed = DeployResult(rolled.plan, rolled.plan_hash, rolled.report, rolled.moved_services)
+    deployed = DeployResult(
+        rolled.plan, rolled.plan_hash, rolled.report, rolled.moved_services, release.number
+    )
     if not deployed.report.good:
         raise DeployUnhealthyError(deployed)
     return deployed

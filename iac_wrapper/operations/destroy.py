@@ -10,7 +10,15 @@ from iac_wrapper.adapters import state, workspace_lock
 from iac_wrapper.errors import CommandError, ConfigError
 from iac_wrapper.identity import certificates
 from iac_wrapper.model.lock import LockFile
-from iac_wrapper.operations import candidates, images, keeping, one_offs, operators, users
+from iac_wrapper.operations import (
+    candidates,
+    images,
+    keeping,
+    one_offs,
+    operators,
+    recording,
+    users,
+)
 from iac_wrapper.operations.infrastructure import check_own, destroyer
 from iac_wrapper.operations.workspace import Workspace
 
@@ -18,18 +26,19 @@ from iac_wrapper.operations.workspace import Workspace
 @dataclass(frozen=True)
 class DestroyResult:
     """What a destroy removed: resources of the state, and strays found by their label; and the data
-    volumes and images that it left."""
+    volumes and images that it left. `release` is its number in the ledger."""
 
     resources: int
     swept: tuple[str, ...]
     volumes_kept: tuple[str, ...] = ()
     images_kept: tuple[str, ...] = ()
+    release: int = 0
 
 
 def destroy(workspace: Workspace, *, volumes: bool = False) -> DestroyResult:
     """Remove containers, network, certificates and state of the project, with `volumes` its data
     volumes as well; else these stay, and with them the uids of their services. The last image of
-    each service stays for a next deploy, as long as `images` says.
+    each service stays for a next deploy, as long as `images` says, and so does the ledger.
 
     Works from the state and the labels alone; repos.lock.json and `secrets/ca.*` stay. Safe to
     repeat, and after an apply that was cut off.
@@ -38,8 +47,9 @@ def destroy(workspace: Workspace, *, volumes: bool = False) -> DestroyResult:
         CommandError: Terraform or the engine refused, or something is left.
     """
     workspace.engine.ping()
-    with workspace.hold("iac destroy"):
+    with workspace.hold("iac destroy"), recording.release(workspace, "destroy") as release:
         check_own(workspace)
+        release.start()
         keeping.end(workspace)
         before = _last_lock(workspace)
         # They are on the network that Terraform removes.
@@ -57,7 +67,9 @@ def destroy(workspace: Workspace, *, volumes: bool = False) -> DestroyResult:
         _check_nothing_left(workspace, but=[*left, *(f"image {name}" for name in settled.spare)])
         users.release(workspace, None)
         _remove_files(workspace)
-    return DestroyResult(resources, tuple(swept), kept, tuple(settled.spare))
+        release.end()  # before the lock goes: the next to hold the project would close it
+        workspace_lock.remove(workspace.directory)
+    return DestroyResult(resources, tuple(swept), kept, tuple(settled.spare), release.number)
 
 
 def _last_lock(workspace: Workspace) -> LockFile | None:
@@ -102,4 +114,3 @@ def _remove_files(workspace: Workspace) -> None:
         layout.outdir(project),
     ):
         shutil.rmtree(folder, ignore_errors=True)
-    workspace_lock.remove(workspace.directory)

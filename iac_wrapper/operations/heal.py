@@ -17,7 +17,7 @@ from iac_wrapper.errors import BusyError, CommandError, EngineError
 from iac_wrapper.files.layout import container_name, gateway_name, ingress_name
 from iac_wrapper.model import labels
 from iac_wrapper.model.limits import CONTAINER_PROCESSES, MAX_PROCESSES
-from iac_wrapper.operations import candidates, ingress, policy, releases
+from iac_wrapper.operations import candidates, ingress, policy, recording, releases
 from iac_wrapper.operations.workspace import Workspace
 
 STOPPED = ("exited", "created", "dead")
@@ -66,6 +66,13 @@ def heal(
     return done + policy.refresh(workspace)
 
 
+def heal_recorded(workspace: Workspace) -> list[str]:
+    """`heal`, told in the ledger."""
+    done = heal(workspace)
+    recording.note(workspace, "heal", done)
+    return done
+
+
 def heal_accidents(workspace: Workspace, ran: Collection[str] = ()) -> bool:
     """Heal what stopped by itself, unless another command is at work: containers are stopped on
     purpose then.
@@ -83,7 +90,8 @@ def heal_accidents(workspace: Workspace, ran: Collection[str] = ()) -> bool:
     if needs_healing(workspace, ran):
         try:
             with workspace.hold(KEEPER):
-                heal(workspace, accidents_only=True, ran=ran)
+                done = heal(workspace, accidents_only=True, ran=ran)
+                recording.note(workspace, "heal", done)
         except BusyError:
             return False
     return True

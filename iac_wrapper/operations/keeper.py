@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple
@@ -24,8 +25,9 @@ from iac_wrapper.files.layout import container_name, gateway_name, ingress_name
 from iac_wrapper.identity import liveness
 from iac_wrapper.identity.liveness import Unanswered
 from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS
+from iac_wrapper.model.ledger import Caller
 from iac_wrapper.model.lock import LockFile
-from iac_wrapper.operations import policy, releases
+from iac_wrapper.operations import policy, recording, releases
 from iac_wrapper.operations.heal import heal_accidents
 from iac_wrapper.operations.workspace import Workspace
 
@@ -235,7 +237,9 @@ class Keeper:
         first = engine.container(names[0])
         if first is None or not first.running:  # a person paused it, or it goes right now
             return
-        self._workspace.progress(f"{names[0]} does not answer any more: {what} restarted")
+        done = f"{names[0]} does not answer any more: {what} restarted"
+        self._workspace.progress(done)
+        recording.note(self._workspace, "heal", [done])
         for name in names:
             container = engine.container(name)
             if container is None or not container.running:
@@ -311,6 +315,7 @@ def keep(workspace: Workspace) -> None:
 
     The engine may go and come back; what goes wrong is said once, and tried again.
     """
+    workspace = replace(workspace, caller=Caller("keeper"))
     keeper, engine, said, news = Keeper(workspace), EngineNews(workspace), "", True
     empty = 0
     while True:

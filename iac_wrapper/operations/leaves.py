@@ -17,7 +17,7 @@ from iac_wrapper.identity.ownership import Give
 from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS, Leaf, LeafFault
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.users import Users
-from iac_wrapper.operations import users
+from iac_wrapper.operations import recording, users
 from iac_wrapper.operations.workspace import Workspace
 
 ENVOY_UID = "IAC_ENVOY_UID"
@@ -90,6 +90,7 @@ def renew(workspace: Workspace) -> Renewal:
                 renewed.append(RenewedLeaf(name, fault.text, leaf))
             except IacError as error:  # of one leaf, which is not to keep others from renewing
                 errors[name] = error
+    recording.note(workspace, "renew", [f"{each.name}: {each.why}" for each in renewed])
     ends = []
     for name in owners:
         with suppress(CertificateError):

@@ -30,7 +30,7 @@ from iac_wrapper.model.public_host import (
     PublicCertificate,
     PublicHost,
 )
-from iac_wrapper.operations import public_hosts
+from iac_wrapper.operations import public_hosts, recording
 from iac_wrapper.operations.workspace import Workspace
 
 _INGRESS = "ingress"
@@ -125,8 +125,9 @@ def renew(
     changes = force or any(_seems_due(workspace, host) for host in hosts)
     with workspace.hold("iac renew") if changes else nullcontext():
         results = ensure(workspace, hosts, public_hosts.answers(workspace), force=force)
-        if any(each.is_new for each in results):
+        if new := [f"{each.host}: a new certificate" for each in results if each.is_new]:
             public_hosts.reload(workspace)
+            recording.note(workspace, "renew", new)
     return results
 
 

@@ -14,7 +14,15 @@ from iac_wrapper.files import repos_file
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.plan import TerraformPlan
 from iac_wrapper.model.report import ProjectReport
-from iac_wrapper.operations import candidates, images, inventory, one_offs, releases, step
+from iac_wrapper.operations import (
+    candidates,
+    images,
+    inventory,
+    one_offs,
+    recording,
+    releases,
+    step,
+)
 from iac_wrapper.operations.blame import Blame
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.infrastructure import check_own
@@ -35,6 +43,7 @@ class RemoveResult:
 
     `volumes` are the data volumes of the removed services. `report` is the proof of the services
     that the plan changed as well, because they were not as recorded; None: there were none.
+    `release` is its number in the ledger.
     """
 
     services: tuple[str, ...]
@@ -42,6 +51,7 @@ class RemoveResult:
     plan: TerraformPlan
     plan_hash: str
     report: ProjectReport | None = None
+    release: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form, without the plan."""
@@ -109,9 +119,10 @@ def remove(workspace: Workspace, names: Sequence[str]) -> RemoveResult:
         RemoveUnhealthyError: another service that was changed as well is not good.
     """
     workspace.engine.ping()
-    with workspace.hold("iac remove"):
+    with workspace.hold("iac remove"), recording.release(workspace, "remove") as release:
         check_own(workspace)
         gone = check_names(workspace, names)
+        release.start()
         applied = workspace.deployed_lock()
         left = replace(applied, apps=tuple(a for a in applied.apps if a.name not in gone))
         for app in left.apps:
@@ -122,6 +133,7 @@ def remove(workspace: Workspace, names: Sequence[str]) -> RemoveResult:
         one_offs.discard(workspace, gone)
         known = releases.load_releases(workspace)
         going = step.prepare(workspace, left, known.stopped)
+        release.plan_hash, release.moved = going.hash, gone
         others = synthesized_stack.changed_services(going.terraform.directory, going.plan)
         others -= known.stopped.keys()
         if others:
@@ -133,9 +145,9 @@ def remove(workspace: Workspace, names: Sequence[str]) -> RemoveResult:
         images.settle(workspace, left, before=applied)
         remove_dropped(workspace, left)
         volumes = workspace.engine.volumes(workspace.project)
-        report = _prove(workspace, left, others) if others else None
+        report = release.report = _prove(workspace, left, others) if others else None
     kept = tuple(name for name, service in volumes.items() if service in gone)
-    removed = RemoveResult(gone, kept, going.plan, going.hash, report)
+    removed = RemoveResult(gone, kept, going.plan, going.hash, report, release.number)
     if report and not report.good:
         raise RemoveUnhealthyError(removed, report)
     return removed

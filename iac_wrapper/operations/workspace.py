@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from iac_wrapper.files import env_files, host
 from iac_wrapper.files.host import Host
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.event import Emit, Event
+from iac_wrapper.model.ledger import Caller
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.redact import Redactor
 from iac_wrapper.program.pythons import Pythons
@@ -29,7 +30,7 @@ class Workspace:
 
     `held` is the project's lock if this process was given it for its whole life. `environment` is
     the one of a repos file that was named. `pythons` makes bases that this machine does not have
-    yet; None: nobody does.
+    yet; None: nobody does. `caller` is who acts, for the ledger.
     """
 
     layout: Layout
@@ -39,6 +40,7 @@ class Workspace:
     held_lock: Lock | None = None
     environment: str | None = None
     pythons: Pythons | None = None
+    caller: Caller = field(default_factory=Caller)
 
     @cached_property
     def engine(self) -> Engine:

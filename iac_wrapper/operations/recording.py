@@ -1,0 +1,250 @@
+"""What the ledger of a project records: releases, which hold the project, and events.
+
+A release has two lines, so that one that was killed is seen: it is closed as ``interrupted`` by the
+next that holds the project. An event is told in one line, when it is over. What cannot be written
+at the beginning is an error, as nothing has changed yet; later it is a warning.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from iac_wrapper import __version__
+from iac_wrapper.adapters import state
+from iac_wrapper.errors import CertificateError, ConfigError, IacError
+from iac_wrapper.files import lock_file
+from iac_wrapper.files.ledger import Ledger, digest_of
+from iac_wrapper.model.ledger import Caller, LedgerEntry, Verdict, entries
+from iac_wrapper.model.plain import plain
+from iac_wrapper.model.report import ProjectReport
+from iac_wrapper.operations.workspace import Workspace
+
+LONGEST = 500
+"""Characters of a sentence; what programs print must not fill the ledger."""
+
+REPEATED_SECONDS = 3600.0
+"""For so long the same event is told once: what is mended again and again without anybody must not
+fill the ledger either."""
+
+
+def ledger_of(workspace: Workspace) -> Ledger:
+    """The project's ledger."""
+    return Ledger(workspace.layout.ledger(workspace.project))
+
+
+class Release:
+    """A release under way. Its block tells what it learns: `plan_hash`, `report`, `moved`."""
+
+    def __init__(self, workspace: Workspace, kind: str) -> None:
+        self.number = 0
+        self.plan_hash: str | None = None
+        self.report: ProjectReport | None = None
+        self.moved: Sequence[str] = ()
+        self._workspace = workspace
+        self._ledger = ledger_of(workspace)
+        self._kind = kind
+        self._began = time.monotonic()
+        self._ended = False
+
+    def start(self) -> None:
+        """Give it its number: from here on the project may change.
+
+        What was done without a line, or without its last one, gets that first.
+
+        Raises:
+            ConfigError: the ledger cannot be read.
+            CommandError: it cannot be written.
+        """
+        known = entries(self._ledger.read().lines)
+        here = _deployed(self._workspace)
+        for entry in known:
+            if not entry.ended:
+                facts = {"verdict": "interrupted", **here}
+                self._ledger.append(_line("ended", **facts), number=entry.number)
+        before = recorded_lock(known)
+        if all(entry.ended for entry in known) and is_unrecorded(known, here):
+            by = {"source": "terraform"}
+            at = state_changed_at(self._workspace)
+            facts = {"kind": "apply", "by": by, "verdict": "unproven", "applied_at": at, **here}
+            self._ledger.append(_line("event", **facts))
+        before = here.get("lock", before)
+        head = {"kind": self._kind, **_head(self._workspace.caller), "before": before}
+        self.number = self._ledger.append(_line("started", **head))
+
+    def end(self, verdict: Verdict | None = None, **more: Any) -> None:
+        """Write its last line, once; the verdict is the report's, else `good`."""
+        if not self.number or self._ended:
+            return
+        self._ended = True
+        facts: dict[str, Any] = {
+            "verdict": verdict or _verdict(self.report),
+            "seconds": round(time.monotonic() - self._began, 3),
+            "plan": self.plan_hash,
+            "moved": list(self.moved),
+            **more,
+        }
+        if self.report:
+            facts["failed"] = [service.app.name for service in self.report.failed]
+        with _said(self._workspace):
+            facts |= _deployed(self._workspace)
+            self._ledger.append(_line("ended", **facts), number=self.number)
+
+    def fail(self, error: BaseException) -> None:
+        """The same of one that ended with an error."""
+        told = _error(self._workspace, error)
+        self.end("failed" if told else "interrupted", **told)
+
+
+@contextmanager
+def release(workspace: Workspace, kind: str) -> Iterator[Release]:
+    """Record what a block does to the project, which is held. The block calls `Release.start`; what
+    is refused before that has changed nothing, and is no release."""
+    current = Release(workspace, kind)
+    try:
+        yield current
+    except BaseException as error:
+        current.fail(error)
+        raise
+    current.end()
+
+
+def note(
+    workspace: Workspace, kind: str, done: Sequence[str], *, verdict: Verdict = "good", **more: Any
+) -> None:
+    """Record an event, in sentences; nothing without any, nor what repeats itself."""
+    if not done:
+        return
+    told = [_text(workspace, sentence) for sentence in done]
+    ledger = ledger_of(workspace)
+    with _said(workspace):
+        if workspace.caller.is_automatic and _is_repeated(ledger, kind, told):
+            return
+        head = {"kind": kind, **_head(workspace.caller)}
+        ledger.append(_line("event", **head, verdict=verdict, done=told, **more))
+
+
+def number_of_job(workspace: Workspace, job: str) -> int | None:
+    """The release that a job of the API made."""
+    with suppress(ConfigError):
+        for entry in reversed(entries(ledger_of(workspace).read().lines)):
+            if entry.facts.get("by", {}).get("job") == job:
+                return entry.number
+    return None
+
+
+def recorded_lock(known: Sequence[LedgerEntry]) -> str | None:
+    """The digest of the lock that was applied last, as far as the ledger knows; None: none is."""
+    return next((entry.facts["lock"] for entry in reversed(known) if entry.has_lock), None)
+
+
+def is_unrecorded(known: Collection[LedgerEntry], here: Mapping[str, Any]) -> bool:
+    """Whether Terraform's state holds another lock than the ledger knows of."""
+    return "lock" in here and here["lock"] != recorded_lock(list(known))
+
+
+def applied_digest(workspace: Workspace) -> dict[str, str | None]:
+    """``lock``: the digest of what is deployed, None for nothing; empty if no state says."""
+    try:
+        text = state.applied_text(workspace.layout.state(workspace.project))
+    except ConfigError:
+        return {}
+    return {"lock": digest_of(text) if text is not None else None}
+
+
+def _deployed(workspace: Workspace) -> dict[str, Any]:
+    """What is deployed now, for a line; the lock itself is kept beside the ledger."""
+    found: dict[str, Any] = dict(applied_digest(workspace))
+    if found.get("lock") is None:
+        return found
+    path = workspace.layout.state(workspace.project)
+    text = state.applied_text(path)
+    assert text is not None  # noqa: S101 - it has a digest
+    ledger_of(workspace).keep_lock(text)
+    with suppress(ConfigError):  # of another version: its text is kept all the same
+        lock = lock_file.parse_lock(text, where=str(path))
+        found["commits"] = {app.name: app.commit for app in lock.apps}
+    with suppress(CertificateError, OSError, ValueError):
+        found["authority"] = _authorities(workspace)
+    return found
+
+
+def _authorities(workspace: Workspace) -> list[str]:
+    """SHA-256 of the certificate (DER) of each authority that counts, hexadecimal."""
+    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415 - 0.1 s for `iac releases`
+
+    from iac_wrapper.identity import issuers  # noqa: PLC0415
+
+    stored = issuers.deployed_issuer(workspace.layout.secrets, workspace.settings.cert_command)
+    return [root.fingerprint(hashes.SHA256()).hex() for root in stored.roots().values()]
+
+
+def _line(type_: str, **facts: Any) -> dict[str, Any]:
+    return {"type": type_, "at": _rfc3339(datetime.now(UTC)), **facts}
+
+
+def _rfc3339(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds")
+
+
+def state_changed_at(workspace: Workspace) -> str | None:
+    """When Terraform last wrote the state: an apply was not later. None: there is no state."""
+    with suppress(FileNotFoundError):
+        changed = workspace.layout.state(workspace.project).stat().st_mtime
+        return _rfc3339(datetime.fromtimestamp(changed, UTC))
+    return None
+
+
+def _head(caller: Caller) -> dict[str, Any]:
+    by = {"user": _user(), "uid": os.getuid(), "host": socket.gethostname(), **caller.to_dict()}
+    return {"by": by, "tool": __version__, "pid": os.getpid()}
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a uid without a name
+        return f"uid {os.getuid()}"
+
+
+def _verdict(report: ProjectReport | None) -> Verdict:
+    return "unhealthy" if report and not report.good else "good"
+
+
+def _error(workspace: Workspace, error: BaseException) -> dict[str, Any]:
+    """The field ``error``; empty for what a person or a signal ended."""
+    if not isinstance(error, Exception):
+        return {}
+    if not isinstance(error, IacError):
+        return {"error": {"error": type(error).__name__}}
+    known = {"error": type(error).__name__, "exit_code": error.exit_code}
+    texts = {"message": error.message, "where": error.where, "found": error.found}
+    told = {name: _text(workspace, text) for name, text in texts.items() if text}
+    return {"error": {**known, **told}}
+
+
+def _text(workspace: Workspace, text: str) -> str:
+    clean = workspace.redactor()(plain(text))  # first: half a secret is not recognised
+    return clean if len(clean) <= LONGEST else clean[:LONGEST] + "…"
+
+
+def _is_repeated(ledger: Ledger, kind: str, done: Sequence[str]) -> bool:
+    known = [e for e in entries(ledger.read().lines) if e.kind == kind and not e.is_release]
+    if not known or known[-1].facts.get("done") != done:
+        return False
+    return (datetime.now(UTC) - known[-1].at).total_seconds() < REPEATED_SECONDS
+
+
+@contextmanager
+def _said(workspace: Workspace) -> Iterator[None]:
+    """A line that is lost is a warning: what it is about has happened."""
+    try:
+        yield
+    except (IacError, OSError) as error:
+        workspace.warn(f"the ledger of releases lacks a line: {error}")
