@@ -22,7 +22,7 @@ from admin.call import MAX_BODY_BYTES, Call, data_of
 from admin.contract import Operation
 from admin.jobs.job import Job, JobRequest
 from admin.problem import MEDIA_TYPE, Problem, from_error, not_serving
-from admin.routes import deployments, state, webhooks
+from admin.routes import deployments, releases, state, webhooks
 from admin.scrub import scrub
 from admin.streams import Streams
 from iac_wrapper.errors import IacError
@@ -57,6 +57,7 @@ def create_app(backend: Backend) -> Flask:
     handlers: Mapping[str, Handler] = {
         **state.HANDLERS,
         **deployments.HANDLERS,
+        **releases.HANDLERS,
         **webhooks.HANDLERS,
     }
     operations = {operation.id: operation for operation in contract.operations()}

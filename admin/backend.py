@@ -67,6 +67,7 @@ class Backend:
                     deployment=job.id,
                     plan_hash=job.plan_hash,
                     outcome=job.status,
+                    release=job.release,
                     asked=job.request.asked(),
                 )
                 monitor.poke(job.request.project)

@@ -70,7 +70,8 @@ class Job:
     """A request and its fate, as stored and shown.
 
     Times are ISO 8601 in UTC. `actor` is `Actor.to_dict`. `plan_hash`, `plan`, `report` and
-    `resources` are what the operation returned, `error` is `IacError.to_dict`. `wait_until` (UTC)
+    `resources` are what the operation returned, `error` is `IacError.to_dict`. `release` is its
+    number in the project's ledger, None of one that changed nothing. `wait_until` (UTC)
     is when a queued job gives up. `resumes` is the id of the job that this one does again.
     """
 
@@ -90,6 +91,7 @@ class Job:
     destroyed: Mapping[str, Any] | None = None
     removed: Mapping[str, Any] | None = None
     error: Mapping[str, Any] | None = None
+    release: int | None = None
     idempotency: Mapping[str, str] | None = field(default=None, repr=False)
 
     @property

@@ -119,6 +119,7 @@ def applied(job: Job, last: EventEntry) -> Job:
         destroyed=data.get("destroyed"),
         removed=data.get("removed"),
         error=data.get("error"),
+        release=data.get("release"),
     )
 
 

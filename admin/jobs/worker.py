@@ -11,6 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ from iac_wrapper.files import file_lock
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model import references
 from iac_wrapper.model.event import Event
+from iac_wrapper.model.ledger import Caller
 from iac_wrapper.model.redact import is_masked
 
 if TYPE_CHECKING:
@@ -87,8 +89,9 @@ def main(folder: Path, workspace_fd: int, alive_fd: int) -> None:
     lock = workspace_lock.adopt(directory, workspace_fd, command_of(job), by=caller_of(job))
     sink = Sink(LogWriter(store.events_path(folder)), layout, job.request.project)
     result = _outcome(lambda: _perform(job, layout, lock, sink), interrupt, folder, sink)
+    interrupt.late = True
     lock.release()  # first: who reads the end may at once ask for the next job
-    sink.finish(result)
+    sink.finish(_numbered(result, layout, job))
 
 
 def _outcome(
@@ -114,6 +117,14 @@ def _outcome(
     return result
 
 
+def _numbered(result: Outcome, layout: Layout, job: Job) -> Outcome:
+    """With the number that the project's ledger has for it."""
+    from iac_wrapper.operations.recording import number_of_job  # noqa: PLC0415 - see `_operate`
+
+    number = number_of_job(layout, job.request.project, job.id)
+    return replace(result, results={**result.results, "release": number}) if number else result
+
+
 def _perform(job: Job, layout: Layout, lock: Lock, sink: Sink) -> Outcome:
     request = job.request
     sink.begin(f"{_VERBS[request.kind]} project {request.project}")
@@ -131,8 +142,16 @@ def _operate(
     from iac_wrapper.operations.workspace import Workspace  # noqa: PLC0415
 
     pythons = MachinePythons(chosen, lambda line: sink.emit(Event("progress", line)))
-    project = job.request.project
-    workspace = Workspace(layout, chosen, project, sink.emit, held_lock=lock, pythons=pythons)
+    caller = Caller("api", str(job.actor.get("id") or ""), caller_of(job), job.id)
+    workspace = Workspace(
+        layout,
+        chosen,
+        job.request.project,
+        sink.emit,
+        held_lock=lock,
+        pythons=pythons,
+        caller=caller,
+    )
     operations = {"destroy": _destroy, "plan": _plan, "deploy": _deploy, "remove": _remove}
     return operations[job.request.kind](workspace, job.request, sink)
 

@@ -14,6 +14,7 @@ from iac_wrapper.cli import (
     images,
     look,
     reach,
+    releases,
     schedule,
     volumes,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "look",
     "main",
     "reach",
+    "releases",
     "schedule",
     "volumes",
 ]

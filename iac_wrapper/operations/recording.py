@@ -20,6 +20,7 @@ from iac_wrapper import __version__
 from iac_wrapper.adapters import state
 from iac_wrapper.errors import CertificateError, ConfigError, IacError
 from iac_wrapper.files import lock_file
+from iac_wrapper.files.layout import Layout
 from iac_wrapper.files.ledger import Ledger, digest_of
 from iac_wrapper.model.ledger import Caller, LedgerEntry, Verdict, entries
 from iac_wrapper.model.plain import plain
@@ -130,10 +131,10 @@ def note(
         ledger.append(_line("event", **head, verdict=verdict, done=told, **more))
 
 
-def number_of_job(workspace: Workspace, job: str) -> int | None:
-    """The release that a job of the API made."""
+def number_of_job(layout: Layout, project: str, job: str) -> int | None:
+    """The release that a job of the API made; None: it came to none."""
     with suppress(ConfigError):
-        for entry in reversed(entries(ledger_of(workspace).read().lines)):
+        for entry in reversed(entries(Ledger(layout.ledger(project)).read().lines)):
             if entry.facts.get("by", {}).get("job") == job:
                 return entry.number
     return None

@@ -30,6 +30,12 @@ from iac_wrapper.sources.git_commands import (
 )
 from iac_wrapper.sources.git_errors import explain
 
+SUBJECT = "subject"
+"""The file with the first line of a commit's message."""
+
+SUBJECT_LONGEST = 200
+"""Characters of it."""
+
 LIST_TIMEOUT = 60.0
 """Seconds for `ls-remote`: a handshake and one list."""
 
@@ -54,13 +60,15 @@ def ls_remote(remote: Remote) -> Refs:
 
 
 def export_commit(remote: Remote, commit: str, to: Path) -> None:
-    """Fetch one commit and write its files, all of them as committed, to the tar file `to`.
+    """Fetch one commit and write its files, all of them as committed, to the tar file `to`; beside
+    it `SUBJECT`.
 
     Raises:
         SourceError: as `ls_remote`, or the repository has no such commit.
     """
     with empty_repository(to.parent) as repository:
         _fetch_commit(remote, commit, repository)
+        _keep_subject(repository, commit, to.parent)
         (repository / "info").mkdir(exist_ok=True)
         (repository / "info" / "attributes").write_text(_AS_COMMITTED, encoding="ascii")
         arguments = ("archive", "--format=tar", "-o", str(to), commit)
@@ -70,13 +78,14 @@ def export_commit(remote: Remote, commit: str, to: Path) -> None:
 def list_commit(remote: Remote, commit: str, scratch: Path) -> dict[str, tuple[str, str]]:
     """Path -> (mode, SHA) of everything in a commit: ``100755``, ``120000`` (link), ….
 
-    No file is fetched where the server can filter.
+    No file is fetched where the server can filter. `SUBJECT` is written into the folder `scratch`.
 
     Raises:
         SourceError: as `export_commit`.
     """
     with empty_repository(scratch) as repository:
         _fetch_commit(remote, commit, repository, "--filter=blob:none")
+        _keep_subject(repository, commit, scratch)
         listed = local(repository, "ls-tree", "-r", "-z", commit).check(f"cannot list {commit}")
     entries = (line.partition("\t") for line in listed.stdout.split("\0") if line)
     return {name: (fact[:6], fact.split()[2]) for fact, _, name in entries}
@@ -169,6 +178,13 @@ def _fetch_commit(remote: Remote, commit: str, repository: Path, *options: str) 
             next_step="push the commit, or write another #ref in the slug; if it is the lock's and"
             " the branch was rewritten since, iac lock --update NAME takes what the branch is now",
         )
+
+
+def _keep_subject(repository: Path, commit: str, folder: Path) -> None:
+    """For those who compare versions later: the source itself has no history."""
+    shown = local(repository, "show", "--no-patch", "--format=%s", commit, "--")
+    subject = shown.stdout.strip()[:SUBJECT_LONGEST]
+    (folder / SUBJECT).write_text(f"{subject}\n", encoding="utf-8", errors="replace")
 
 
 def _refused_sha(stderr: str) -> bool:

@@ -1,9 +1,10 @@
 """Fetched sources on disk, keyed by what they are.
 
-``<cache>/<key>/tree`` holds the files and ``<cache>/<key>/source.json`` what they must hash to. A
-directory gets its name by one rename when it is complete, so any number of processes may share a
-cache; the loser of a race takes the winner's tree. Nobody is kept from writing to a tree: it is
-hashed again before each use instead. It must not know refs or repos.yaml.
+``<cache>/<key>/tree`` holds the files and ``<cache>/<key>/source.json`` what they must hash to;
+``subject`` beside them is the first line of the commit's message. A directory gets its name by one
+rename when it is complete, so any number of processes may share a cache; the loser of a race takes
+the winner's tree. Nobody is kept from writing to a tree: it is hashed again before each use
+instead. It must not know refs or repos.yaml.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from iac_wrapper.errors import SourceError
 from iac_wrapper.model.omission import Omission, below
 from iac_wrapper.sources import submodules, working_tree
 from iac_wrapper.sources.commit_tree import Commit, Listing, obtain, submodules_of
+from iac_wrapper.sources.git import SUBJECT
 from iac_wrapper.sources.local_tree import read_local
 from iac_wrapper.sources.submodules import MAX_DEPTH, SubmoduleRules
 from iac_wrapper.sources.survey import survey
@@ -157,6 +159,14 @@ class SourceCache:
             return made.path, made.omissions
 
         return submodules.fill(tree, modules, urls, fetch, self.limits)
+
+
+def subject_of(cache: Path, sha: str) -> str | None:
+    """The first line of a commit's message; None if the commit is not in the cache (any more)."""
+    for path in cache.glob(f"*-{sha}*/{SUBJECT}"):
+        with contextlib.suppress(OSError, UnicodeError):
+            return path.read_text(encoding="utf-8").strip()
+    return None
 
 
 def _mended(one: Omission, tree: Path) -> bool:

@@ -36,6 +36,7 @@ def test_a_deployment_is_accepted_and_has_an_address(api: Api) -> None:
     ended = wait_for(boss, shown)
     check_schema("Deployment", ended)
     assert (ended["status"], ended["destroyed"]["resources"]) == ("succeeded", 0)
+    assert ended["release"] == 1
     assert ended["links"].keys() == {"self", "events"}
 
 
@@ -435,7 +436,7 @@ def test_the_audit_says_who_did_what_and_how_it_went(api: Api) -> None:
         assert (line["project"], line["deployment"]) == (PROJECT, answer.json()["id"])
     assert (accepted["peer"], accepted["status"]) == ("127.0.0.1", 202)
     assert accepted["request_id"] == answer.headers["X-Request-Id"]
-    assert finished["outcome"] == "succeeded"
+    assert (finished["outcome"], finished["release"]) == ("succeeded", 1)
     assert api.audited(action="deploy", status=401)["actor"] is None
     assert api.audited(action="deploy", status=403)["actor"]["name"] == "reader@example.org"
     boss.post("/destroy", json={"project": "other", "confirm": "oter"})

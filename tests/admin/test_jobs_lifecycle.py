@@ -48,7 +48,7 @@ def test_a_job_runs_in_its_own_process_and_tells_everything(made: Lab) -> None:
     assert last.destroyed["resources"] == 0
     assert len(last.destroyed["swept"]) == 1
     assert last.finished_at == found[-1].at
-    assert found[-1].data == {"status": "succeeded", "destroyed": last.destroyed}
+    assert found[-1].data == {"status": "succeeded", "destroyed": last.destroyed, "release": 1}
     assert made.worker(job) != os.getpid()
     until(lambda: made.changes == [(job.id, "running"), (job.id, "succeeded")])
     assert jobs.running() == []

@@ -106,6 +106,7 @@ class Project:
         """All that a deploy leaves: files, image histories, containers and what they printed."""
         folders = [self.directory, self.folder, ROOT / ".iac" / "cache", ROOT / "cdktf.out"]
         folders += [ROOT / ".iac" / "build" / self.name, ROOT / "secrets" / "build"]
+        folders += [self.ledger]
         files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
         assert any(path.name == "terraform.tfstate" for path in files)
         api, ids = self.engine.api, self.container_ids().values()
@@ -113,6 +114,11 @@ class Project:
         texts += [json.dumps(api.inspect_container(one)) for one in ids]
         texts += [api.logs(one).decode("latin-1") for one in ids]
         return texts + [path.read_bytes().decode("latin-1") for path in files]
+
+    @property
+    def ledger(self) -> Path:
+        """What was done to the project; stays after a destroy."""
+        return ROOT / ".iac" / "ledger" / self.name
 
     @property
     def label(self) -> dict[str, str]:
@@ -134,6 +140,7 @@ def make_project(
         yield made
     finally:
         made.iac("destroy", "--yes", "--if-exists")
+        shutil.rmtree(made.ledger, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

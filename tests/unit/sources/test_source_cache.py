@@ -15,7 +15,7 @@ from iac_wrapper.model.remote import remote_of
 from iac_wrapper.model.slug import Slug
 from iac_wrapper.settings import Settings
 from iac_wrapper.sources.commit_tree import Commit
-from iac_wrapper.sources.source_cache import SNAPSHOT_KEPT, STALE_AFTER, SourceCache
+from iac_wrapper.sources.source_cache import SNAPSHOT_KEPT, STALE_AFTER, SourceCache, subject_of
 from iac_wrapper.sources.unpack import SourceLimits
 from tests.support.git_server import Content, Executable, GitServer, Link, Repository
 
@@ -59,6 +59,9 @@ def test_both_ways_agree(commit: Commit, cache: SourceCache) -> None:
     assert (first.method, second.method) == ("archive", "clone")
     assert first.tree == second.tree
     assert first.omissions == second.omissions == ()
+    for folder in (cache.folder, cache.folder / "2"):
+        assert subject_of(folder, commit.sha) == "change"
+    assert subject_of(cache.folder, "f" * 40) is None
 
 
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 5\n"
