@@ -19,12 +19,15 @@ from iac_wrapper.errors import IacError
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.files.machine_home import MachineHome
 from iac_wrapper.model.event import Event
-from iac_wrapper.model.ledger import Caller
+from iac_wrapper.model.ledger import Caller, Verdict
 from iac_wrapper.operations import recording
 from iac_wrapper.operations.workspace import Workspace
 
 _MOVES_STATE = ("TF_WORKSPACE", "TF_DATA_DIR")
 """Variables under which Terraform would look for a project's state somewhere else."""
+
+_SIGNALS = 128
+"""What is added to the number of the signal that ended a program."""
 
 _CHANGES = ("deploy", "destroy")
 """Verbs of the CLI that change a project."""
@@ -89,7 +92,8 @@ def _recorded(workspace: Workspace, verb: str, cli: Command) -> int:
         release.start()
         code = process.attach(cli, keep_open=held.fd)
         if code:
-            release.end("failed", error={"message": f"cdktf exited with {code}"})
+            verdict: Verdict = "interrupted" if code > _SIGNALS else "failed"
+            release.end(verdict, error={"message": f"cdktf exited with {code}"})
         else:
             release.end("unproven")
     return code

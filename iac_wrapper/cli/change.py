@@ -199,6 +199,7 @@ def destroy(workspace: Workspace, as_json: bool, yes: bool, volumes: bool, if_ex
         "left": [],
         "volumes_kept": list(done.volumes_kept),
         "images_kept": list(done.images_kept),
+        "release": done.release or None,
     }
     text = render.destroyed_text(workspace.project, done)
     if found.empty:
@@ -266,10 +267,12 @@ def _show_deployed(
 ) -> None:
     if as_json:
         failure = {"error": error.to_dict()} if error else {}
-        click.echo(dumps({**deployed.report.to_dict(), "plan": deployed.plan.to_dict(), **failure}))
+        data = {"plan": deployed.plan.to_dict(), "release": deployed.release}
+        click.echo(dumps({**deployed.report.to_dict(), **data, **failure}))
     else:
         click.echo(render.report_table(deployed.report, columns()))
-        click.echo(f"Terraform: {deployed.plan.summary} (plan {deployed.plan_hash[:12]}).")
+        plan = f"{deployed.plan.summary} (plan {deployed.plan_hash[:12]})"
+        click.echo(f"Terraform: {plan}. Release {deployed.release}.")
         if line := render.next_line(deployed.report, options):
             click.echo(line)
 
@@ -281,6 +284,7 @@ def _show_removed(
 
     if as_json:
         data = {"project": workspace.project, "plan": done.plan.to_dict(), **done.to_dict()}
+        data |= {"release": done.release}
         data |= {"report": done.report.to_dict()} if done.report else {}
         data |= {"error": error.to_dict()} if error else {}
         click.echo(dumps(data))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 
@@ -157,3 +158,35 @@ def test_an_envoy_that_cannot_start_is_one_sentence(project: Project) -> None:
     assert (one["status"], one["cause"]) == ("UNREACHABLE", "envoy")
     assert one["message"].startswith("its Envoy cannot start: cannot read /etc/iac/tls/tls.key")
     assert one["seconds"] < 60, "a container that cannot stay up ends the wait"
+
+
+def test_the_ledger_tells_all_that_was_done(project: Project) -> None:
+    """A number for each command that changed something, also for those that failed; a refused one
+    has none. It outlives the project."""
+    project.iac("destroy", "--yes")
+    found = json.loads(project.iac("releases", "--json", "-n", "100").stdout)
+    assert found["remarks"] == []
+    made = [each for each in reversed(found["releases"]) if each["release"]]
+    assert [(each["kind"], each["verdict"]) for each in made] == [
+        ("deploy", "interrupted"),  # by Ctrl-C
+        ("deploy", "good"),
+        ("deploy", "failed"),  # the build
+        ("deploy", "good"),
+        ("deploy", "unhealthy"),  # crash
+        ("deploy", "good"),
+        ("deploy", "unhealthy"),  # --all
+        ("deploy", "unhealthy"),  # two, put back
+        ("remove", "good"),
+        ("deploy", "good"),  # --prune; the one without was refused
+        ("destroy", "good"),
+    ]
+    numbers = [each["number"] for each in found["releases"]]
+    assert numbers == list(range(len(numbers), 0, -1))
+    build, crash, removed, destroyed = made[2], made[4], made[8], made[10]
+    assert "no-such-package-anywhere" in build["error"]["message"]
+    assert (crash["failed"], crash["lock"] != crash["before"]) == (["crash"], True)
+    assert (removed["moved"], sorted(removed["commits"])) == (["crash"], ["one", "two"])
+    assert destroyed["lock"] is None
+    text = project.iac("diff", str(build["number"]), str(crash["number"])).stdout
+    assert "crash: added\n" in text
+    assert re.search(r"commit: none -> [0-9a-f]{12}\n    [0-9a-f]{12} change\n", text), text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.e2e.conftest import Project
@@ -18,3 +20,6 @@ def test_make_apply_and_iac_agree(project: Project) -> None:
     project.run(["make", "apply", f"FILE={project.file}", f"PROJECT={project.name}"])
     project.iac("plan", "--file", str(project.file), "--detailed-exitcode")
     assert project.health()["worker"]["phase"] == "COMPLETED"
+    (release,) = json.loads(project.iac("releases", "--json").stdout)["releases"]
+    assert (release["kind"], release["verdict"]) == ("deploy", "unproven")
+    assert (release["by"]["source"], release["commits"]) == ("cdktf", {"worker": None})

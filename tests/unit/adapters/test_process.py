@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from iac_wrapper.adapters.process import Command, argv, run, start_alone, stream, stream_all
+from iac_wrapper.adapters.process import (
+    Command,
+    argv,
+    attach,
+    run,
+    start_alone,
+    stream,
+    stream_all,
+)
 from iac_wrapper.errors import CommandError
 from iac_wrapper.files import file_lock
 
@@ -149,3 +157,17 @@ def test_a_program_that_goes_on_alone_holds_the_file_open(tmp_path: Path) -> Non
 def test_argv_flattens() -> None:
     """Strings, paths and lists become one tuple of strings."""
     assert argv("a", Path("b"), ["c", Path("d")]) == ("a", "b", "c", "d")
+
+
+def test_an_attached_program_is_waited_for_whatever_signal_comes(tmp_path: Path) -> None:
+    """Ctrl-C is for it alone; SIGTERM is handed on; its end is told as a shell does."""
+    with (tmp_path / "lock").open("w") as file:
+        assert attach(_python("raise SystemExit(3)"), keep_open=file.fileno()) == 3
+        own = signal.getsignal(signal.SIGINT)
+        code = "import os, signal; os.kill(os.getppid(), signal.SIGINT); raise SystemExit(4)"
+        assert attach(_python(code), keep_open=file.fileno()) == 4
+        code = "import os, signal, time; os.kill(os.getppid(), signal.SIGTERM); time.sleep(30)"
+        assert attach(_python(code), keep_open=file.fileno()) == 128 + signal.SIGTERM
+        assert signal.getsignal(signal.SIGINT) == own
+        with pytest.raises(CommandError, match="cannot start no-such-program"):
+            attach(Command(("no-such-program",)), keep_open=file.fileno())

@@ -1,7 +1,14 @@
 from __future__ import annotations
 
 from iac_wrapper.model.event import Event
-from iac_wrapper.operations.heal import heal, heal_accidents, needs_healing, stopped_by_people
+from iac_wrapper.operations import history
+from iac_wrapper.operations.heal import (
+    heal,
+    heal_accidents,
+    heal_recorded,
+    needs_healing,
+    stopped_by_people,
+)
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.docker_daemon import Daemon, FakeContainer
 
@@ -32,6 +39,17 @@ def test_a_stopped_pair_starts_owner_first(workspace: Workspace, engine_double: 
     _pair(engine_double, envoy="exited", app="exited")
     assert heal(workspace) == ["demo-web-envoy: started", "demo-web-app: started"]
     assert heal(workspace) == []
+
+
+def test_what_was_healed_is_in_the_ledger(workspace: Workspace, engine_double: Daemon) -> None:
+    """By a person or not; a look that finds nothing is not."""
+    _pair(engine_double, envoy="exited", app="exited")
+    done = heal_recorded(workspace)
+    assert len(done) == 2
+    assert heal_recorded(workspace) == []
+    assert heal_accidents(workspace)
+    (event,) = history.history(workspace).entries
+    assert (event.kind, event.is_release, event.facts["done"]) == ("heal", False, done)
 
 
 def test_an_app_in_a_dead_namespace_is_restarted(
