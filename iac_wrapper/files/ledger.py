@@ -26,6 +26,9 @@ do not know."""
 
 Line = Mapping[str, Any]
 
+_SHAPES = {"by": dict, "error": dict, "moved": list, "failed": list, "done": list, "at": str}
+"""What readers take for granted of fields that are there."""
+
 
 @dataclass(frozen=True)
 class Pages:
@@ -199,4 +202,5 @@ def _parsed(text: bytes) -> Line | None:
     if not isinstance(line, dict) or not isinstance(line.get("type"), str):
         return None
     counts = line.get("v"), line.get("n")
-    return line if all(type(count) is int and count > 0 for count in counts) else None
+    whole = all(isinstance(line.get(name, shape()), shape) for name, shape in _SHAPES.items())
+    return line if whole and all(type(count) is int and count > 0 for count in counts) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 Source = Literal["cli", "cdktf", "api", "keeper", "server", "terraform"]
@@ -60,8 +60,11 @@ class LedgerEntry:
 
     @property
     def at(self) -> datetime:
-        """When it began (UTC)."""
-        return datetime.fromisoformat(str(self.facts.get("at", "0001-01-01T00:00:00+00:00")))
+        """When it began; the year 1 if no line says that."""
+        try:
+            return datetime.fromisoformat(self.facts["at"]).astimezone(UTC)
+        except (KeyError, ValueError, OverflowError):
+            return datetime.min.replace(tzinfo=UTC)
 
     @property
     def who(self) -> str:

@@ -61,13 +61,15 @@ def destroy(workspace: Workspace, *, volumes: bool = False) -> DestroyResult:
         swept = workspace.engine.sweep(workspace.project)
         settled = images.settle(workspace, None, before=before)
         swept += [f"image {name}" for name in settled.removed]
-        swept += workspace.engine.sweep_volumes(workspace.project) if volumes else []
+        data = workspace.engine.sweep_volumes(workspace.project) if volumes else []
+        swept += data
         kept = tuple(sorted(workspace.engine.volumes(workspace.project)))
         left = [f"volume {name}" for name in kept if not volumes]
         _check_nothing_left(workspace, but=[*left, *(f"image {name}" for name in settled.spare)])
         users.release(workspace, None)
         _remove_files(workspace)
-        release.end()  # before the lock goes: the next to hold the project would close it
+        # Before the lock goes: the next to hold the project would close it.
+        release.end(done=[f"{each} removed" for each in data])
         workspace_lock.remove(workspace.directory)
     return DestroyResult(resources, tuple(swept), kept, tuple(settled.spare), release.number)
 

@@ -67,9 +67,10 @@ def heal(
 
 
 def heal_recorded(workspace: Workspace) -> list[str]:
-    """`heal`, told in the ledger."""
+    """`heal`, told in the ledger if the project is of this folder."""
     done = heal(workspace)
-    recording.note(workspace, "heal", done)
+    if workspace.directory.is_dir():
+        recording.note(workspace, "heal", done)
     return done
 
 

@@ -11,9 +11,9 @@ import os
 import pwd
 import socket
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from iac_wrapper import __version__
@@ -69,13 +69,12 @@ class Release:
             if not entry.ended:
                 facts = {"verdict": "interrupted", **here}
                 self._ledger.append(_line("ended", **facts), number=entry.number)
-        before = recorded_lock(known)
         if all(entry.ended for entry in known) and is_unrecorded(known, here):
             by = {"source": "terraform"}
             at = state_changed_at(self._workspace)
             facts = {"kind": "apply", "by": by, "verdict": "unproven", "applied_at": at, **here}
             self._ledger.append(_line("event", **facts))
-        before = here.get("lock", before)
+        before = here.get("lock", recorded_lock(known))
         head = {"kind": self._kind, **_head(self._workspace.caller), "before": before}
         self.number = self._ledger.append(_line("started", **head))
 
@@ -117,7 +116,7 @@ def release(workspace: Workspace, kind: str) -> Iterator[Release]:
 
 
 def note(
-    workspace: Workspace, kind: str, done: Sequence[str], *, verdict: Verdict = "good", **more: Any
+    workspace: Workspace, kind: str, done: Sequence[str], *, verdict: Verdict = "good"
 ) -> None:
     """Record an event, in sentences; nothing without any, nor what repeats itself."""
     if not done:
@@ -128,7 +127,7 @@ def note(
         if workspace.caller.is_automatic and _is_repeated(ledger, kind, told):
             return
         head = {"kind": kind, **_head(workspace.caller)}
-        ledger.append(_line("event", **head, verdict=verdict, done=told, **more))
+        ledger.append(_line("event", **head, verdict=verdict, done=told))
 
 
 def number_of_job(layout: Layout, project: str, job: str) -> int | None:
@@ -145,9 +144,9 @@ def recorded_lock(known: Sequence[LedgerEntry]) -> str | None:
     return next((entry.facts["lock"] for entry in reversed(known) if entry.has_lock), None)
 
 
-def is_unrecorded(known: Collection[LedgerEntry], here: Mapping[str, Any]) -> bool:
+def is_unrecorded(known: Sequence[LedgerEntry], here: Mapping[str, Any]) -> bool:
     """Whether Terraform's state holds another lock than the ledger knows of."""
-    return "lock" in here and here["lock"] != recorded_lock(list(known))
+    return "lock" in here and here["lock"] != recorded_lock(known)
 
 
 def applied_digest(workspace: Workspace) -> dict[str, str | None]:
@@ -161,13 +160,14 @@ def applied_digest(workspace: Workspace) -> dict[str, str | None]:
 
 def _deployed(workspace: Workspace) -> dict[str, Any]:
     """What is deployed now, for a line; the lock itself is kept beside the ledger."""
-    found: dict[str, Any] = dict(applied_digest(workspace))
-    if found.get("lock") is None:
-        return found
     path = workspace.layout.state(workspace.project)
-    text = state.applied_text(path)
-    assert text is not None  # noqa: S101 - it has a digest
-    ledger_of(workspace).keep_lock(text)
+    try:
+        text = state.applied_text(path)
+    except ConfigError:
+        return {}
+    if text is None:
+        return {"lock": None}
+    found: dict[str, Any] = {"lock": ledger_of(workspace).keep_lock(text)}
     with suppress(ConfigError):  # of another version: its text is kept all the same
         lock = lock_file.parse_lock(text, where=str(path))
         found["commits"] = {app.name: app.commit for app in lock.apps}
@@ -236,10 +236,11 @@ def _text(workspace: Workspace, text: str) -> str:
 
 
 def _is_repeated(ledger: Ledger, kind: str, done: Sequence[str]) -> bool:
-    known = [e for e in entries(ledger.read().lines) if e.kind == kind and not e.is_release]
-    if not known or known[-1].facts.get("done") != done:
-        return False
-    return (datetime.now(UTC) - known[-1].at).total_seconds() < REPEATED_SECONDS
+    since = datetime.now(UTC) - timedelta(seconds=REPEATED_SECONDS)
+    return any(
+        entry.kind == kind and entry.facts.get("done") == done and entry.at > since
+        for entry in entries(ledger.read().lines)
+    )
 
 
 @contextmanager

@@ -133,13 +133,14 @@ def remove(workspace: Workspace, names: Sequence[str]) -> RemoveResult:
         one_offs.discard(workspace, gone)
         known = releases.load_releases(workspace)
         going = step.prepare(workspace, left, known.stopped)
-        release.plan_hash, release.moved = going.hash, gone
+        release.plan_hash = going.hash
         others = synthesized_stack.changed_services(going.terraform.directory, going.plan)
         others -= known.stopped.keys()
         if others:
             said = ", ".join(sorted(others))
             workspace.warn(f"this also changes {said}, because it is not as recorded")
         step.apply(workspace, going)
+        release.moved = gone
         unstarted = {name: it for name, it in known.unstarted.items() if name not in gone}
         releases.finish(workspace, left, replace(known, unstarted=unstarted))
         images.settle(workspace, left, before=applied)

@@ -259,6 +259,11 @@ def test_destroy_asks_twice_and_leaves_an_audit(server: Server, project: Project
     done = server.call("POST", "/destroy", {"confirm": project.name})
     assert server.ended(done.headers["Location"])["status"] == "succeeded"
     assert project.container_ids() == {}
+    page = server.call("GET", f"/releases?project={project.name}").json()
+    assert page["releases"][0]["kind"] == "destroy"
+    assert page["releases"][0]["by"]["job"] == done.json()["id"]
+    assert "interrupted" in [release["verdict"] for release in page["releases"]]
+    assert page["remarks"] == []
 
     lines = [json.loads(line) for line in (ROOT / ".iac/admin/audit.jsonl").open()]
     own = [line for line in lines if line["project"] == project.name]

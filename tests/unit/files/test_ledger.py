@@ -116,7 +116,11 @@ def test_a_newer_version_is_refused_and_newer_fields_are_passed_on(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "7", '{"v": 1, "n": 1}', '{"v": 1, "n": true, "type": "event"}']
+    "text",
+    [
+        *("", "[]", "7", '{"v": 1, "n": 1}', '{"v": 1, "n": true, "type": "event"}'),
+        '{"v": 1, "n": 1, "type": "event", "by": "me"}',
+    ],
 )
 def test_what_is_no_line_is_named(tmp_path: Path, text: str) -> None:
     """JSON alone makes no line."""
@@ -124,7 +128,8 @@ def test_what_is_no_line_is_named(tmp_path: Path, text: str) -> None:
     ledger.path.write_text(f'{text}\n{{"v": 1, "n": 4, "type": "event"}}\n')
     pages = ledger.read()
     assert pages.torn == ((1,) if text else ())
-    assert ledger.append({"type": "event"}) == 5
+    assert ledger.append({"type": "event", "at": "today"}) == 5
+    assert [entry.at.year for entry in entries(ledger.read().lines)] == [1, 1]
 
 
 def test_a_ledger_is_never_written_through_a_link(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def test_a_stopped_pair_starts_owner_first(workspace: Workspace, engine_double: 
 def test_what_was_healed_is_in_the_ledger(workspace: Workspace, engine_double: Daemon) -> None:
     """By a person or not; a look that finds nothing is not."""
     _pair(engine_double, envoy="exited", app="exited")
+    workspace.directory.mkdir(parents=True)
     done = heal_recorded(workspace)
     assert len(done) == 2
     assert heal_recorded(workspace) == []

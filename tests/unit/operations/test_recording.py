@@ -187,6 +187,7 @@ def test_events_are_told_and_repairs_not_again_and_again(workspace: Workspace) -
     for one in (workspace, workspace, kept, kept):
         recording.note(one, "heal", ["demo-web-app: started"])
     recording.note(kept, "heal", ["demo-api-app: started"])
+    recording.note(kept, "heal", ["demo-web-app: started"])
     recording.note(kept, "heal", [])
     assert [each.facts["done"] for each in _all(workspace)] == [
         ["demo-web-app: started"],
