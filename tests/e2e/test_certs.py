@@ -19,7 +19,7 @@ import pytest
 from admin.renewals import LeafRenewals
 from iac_wrapper.identity.certificates import ensure_ca, ensure_leaf, inspect_leaf
 from iac_wrapper.model.certificate import Leaf
-from iac_wrapper.operations import certs, leaves, served_leaf
+from iac_wrapper.operations import certs, history, leaves, served_leaf
 from iac_wrapper.operations.verify import Target, prove_targets
 from iac_wrapper.operations.workspace import Workspace
 from tests.support import certs_lab
@@ -70,6 +70,9 @@ def test_a_rotation_is_served_within_a_second(project: Project) -> None:
     )
     assert [served_leaf.refusals(workspace, name) for name in ("a", "b")] == [0, 0]
     assert project.call()
+    event = history.history(workspace).entries[0]
+    assert (event.kind, event.verdict) == ("rotate", "good")
+    assert event.facts["done"][2] == f"b: certificate {done['b'].serial}"
 
 
 def test_a_bad_pair_is_seen_and_healed_and_a_removed_authority_is_refused(

@@ -16,7 +16,7 @@ from cryptography import x509
 
 from iac_wrapper.identity.certificates import inspect_leaf
 from iac_wrapper.identity.issuers import NEXT
-from iac_wrapper.operations import ca_rotation, certs
+from iac_wrapper.operations import ca_rotation, certs, history
 from tests.support import certs_lab
 from tests.support.certs_lab import Project
 
@@ -88,3 +88,5 @@ def test_openssl_issues_below_its_own_root(project: Project, tmp_path: Path) -> 
     rows = {row.name: row for row in certs.list_certificates(workspace)}
     assert rows["b"].state == "ok"
     assert rows["CA"].dns_names == ("Our root",)
+    done = [each for each in history.history(workspace).entries if each.kind == "rotate-ca"]
+    assert [each.facts["done"][0].split(":")[0] for each in done[:3]] == ["drop", "issue", "trust"]
