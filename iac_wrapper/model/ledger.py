@@ -70,9 +70,9 @@ class LedgerEntry:
     def who(self) -> str:
         """The person, or what acted by itself, in a word or two."""
         by = self.facts.get("by", {})
-        user = by.get("name") or by.get("subject") or by.get("user") or "?"
-        source = by.get("source", "cli")
-        return str(user) if source == "cli" else f"{user}, {source}"
+        user = by.get("name") or by.get("subject") or by.get("user")
+        source = None if by.get("source") == "cli" else by.get("source")
+        return ", ".join(str(each) for each in (user, source) if each)
 
     @property
     def has_lock(self) -> bool:

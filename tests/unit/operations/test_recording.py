@@ -135,6 +135,7 @@ def test_what_terraform_applied_alone_is_said_and_recorded(workspace: Workspace)
     assert _facts(workspace)[1:] == [(2, "apply", "unproven"), (3, "deploy", "good")]
     noted = _all(workspace)[1]
     assert (noted.facts["by"], noted.is_release) == ({"source": "terraform"}, False)
+    assert noted.who == "terraform"
     assert noted.facts["commits"].keys() == {"web", "api"}
     assert noted.facts["applied_at"] <= noted.facts["at"]
     assert history.history(workspace).remarks == ()
