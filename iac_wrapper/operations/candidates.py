@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -55,11 +55,16 @@ class Pair:
 
 def pairs(workspace: Workspace) -> dict[str, Pair]:
     """Every candidate of the project, by service."""
+    return among(workspace.project, workspace.engine.containers(workspace.project))
+
+
+def among(project: str, containers: Iterable[Container]) -> dict[str, Pair]:
+    """The candidates among the containers of a project, by service."""
     by_service: dict[str, dict[str, Container]] = {}
-    for container in workspace.engine.containers(workspace.project):
+    for container in containers:
         if container.role.startswith(labels.CANDIDATE):
             by_service.setdefault(container.service, {})[container.role] = container
-    return {name: _pair(workspace, name, found) for name, found in by_service.items()}
+    return {name: _pair(project, name, found) for name, found in by_service.items()}
 
 
 Try = tuple[ResolvedApp, Mapping[str, PlannedContainer], Mapping[str, str]]
@@ -179,9 +184,9 @@ def discard(
             _remove(workspace, pair)
 
 
-def _pair(workspace: Workspace, service: str, found: Mapping[str, Container]) -> Pair:
+def _pair(project: str, service: str, found: Mapping[str, Container]) -> Pair:
     envoy = found.get(_ENVOY)
-    live = envoy is not None and envoy.name == live_name(workspace.project, service)
+    live = envoy is not None and envoy.name == live_name(project, service)
     return Pair(service, envoy, found.get(_APP), live)
 
 

@@ -9,7 +9,8 @@ from iac_wrapper.adapters import engine_exec
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.errors import UnhealthyError
 from iac_wrapper.model import labels, one_off, users
-from iac_wrapper.operations import candidates, one_offs
+from iac_wrapper.operations import one_offs
+from iac_wrapper.operations.carrier import carrier
 from iac_wrapper.operations.run import Talk
 from iac_wrapper.operations.workspace import Workspace
 
@@ -56,19 +57,15 @@ def execute(
 
 def _running(workspace: Workspace, service: str) -> Container:
     """The app's container that callers of the service reach."""
-    lock = workspace.deployed_lock()
-    pair = candidates.pairs(workspace).get(service)
-    role = f"{labels.CANDIDATE}app" if pair and pair.live else "app"
-    known = workspace.engine.containers(workspace.project)
-    found = [c for c in known if c.service == service and c.role == role]
-    names = {app.name for app in lock.apps}
+    names = {app.name for app in workspace.deployed_lock().apps}
+    found = carrier(workspace, service, "app")
     if not found and service not in names:
         raise one_offs.unknown_service(workspace, service, names)
-    if not found or not found[0].running:
+    if not found or not found.running:
         raise UnhealthyError(
             f"service {service} is not running",
-            found=f"its container is {found[0].state}" if found else "it has no container",
+            found=f"its container is {found.state}" if found else "it has no container",
             expected="a running container",
             next_step=f"iac health says why; iac run {service} -- COMMAND needs no running one",
         )
-    return found[0]
+    return found

@@ -8,7 +8,7 @@ restarts too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from iac_wrapper.adapters import engine_changes, workspace_lock
 from iac_wrapper.adapters.engine import Container
@@ -23,10 +23,17 @@ from iac_wrapper.operations.workspace import Workspace
 STOPPED = ("exited", "created", "dead")
 
 
-def needs_healing(workspace: Workspace, ran: Collection[str] = ()) -> bool:
+def needs_healing(
+    workspace: Workspace, found: Sequence[Container], ran: Collection[str] = ()
+) -> bool:
     """Whether something stopped by itself or is left behind: a look, for which nobody need hold
-    the lock; `ran` as in `heal_accidents`."""
-    containers = _to_run(workspace)
+    the lock.
+
+    Args:
+        found: the containers of the project.
+        ran: as in `heal_accidents`.
+    """
+    containers = _to_run(workspace, found)
     by_id = {c.id: c for c in containers}
     wrong = any(_fell(c, _owner(c, by_id), ran) for c in containers)
     return wrong or ingress.is_stale(workspace)
@@ -46,7 +53,7 @@ def heal(
         What was done, a sentence each.
     """
     done = ["the ingress's files: written again"] if ingress.refresh(workspace) else []
-    containers = _to_run(workspace)
+    containers = _to_run(workspace, _containers(workspace))
     for container in containers:
         # Terraform's resource has no such attribute. What the kernel counts by uid is no use where
         # two images share one, and nothing against root.
@@ -58,7 +65,7 @@ def heal(
     for container in containers:
         if not _is_app(container) and container.state in STOPPED:
             done += _try(workspace, workspace.engine.start, container, "started")
-    owners = {c.id: c for c in workspace.engine.containers(workspace.project)}
+    owners = {c.id: c for c in _containers(workspace)}
     for app in filter(_is_app, containers):
         owner = _owner(app, owners)
         if owner and owner.running:
@@ -88,7 +95,7 @@ def heal_accidents(workspace: Workspace, ran: Collection[str] = ()) -> bool:
     Returns:
         False if it could not be done.
     """
-    if needs_healing(workspace, ran):
+    if needs_healing(workspace, _containers(workspace), ran):
         try:
             with workspace.hold(KEEPER):
                 done = heal(workspace, accidents_only=True, ran=ran)
@@ -100,7 +107,7 @@ def heal_accidents(workspace: Workspace, ran: Collection[str] = ()) -> bool:
 
 def stopped_by_people(workspace: Workspace) -> list[str]:
     """The names of containers that should run and that somebody stopped."""
-    return [c.name for c in _to_run(workspace) if c.was_stopped]
+    return [c.name for c in _to_run(workspace, _containers(workspace)) if c.was_stopped]
 
 
 def warn_of_missing(workspace: Workspace) -> list[str]:
@@ -116,12 +123,14 @@ def warn_of_missing(workspace: Workspace) -> list[str]:
     lock = workspace.applied_lock()
     if lock is None:
         return []
-    for service in sorted(name for name, pair in candidates.pairs(workspace).items() if pair.live):
+    found = _containers(workspace)
+    pairs = candidates.among(project, found)
+    for service in sorted(name for name, pair in pairs.items() if pair.live):
         workspace.warn(
             f"{service}: the candidate of an unfinished deploy has the traffic;"
             " `iac deploy` finishes it"
         )
-    present = {c.name for c in workspace.engine.containers(project)}
+    present = {c.name for c in found}
     wanted = [container_name(project, a.name, role) for a in lock.apps for role in ("envoy", "app")]
     shared = [gateway_name(project), *([ingress_name(project)] if lock.routes else [])]
     missing = [name for name in [*shared, *wanted] if name not in present]
@@ -130,17 +139,20 @@ def warn_of_missing(workspace: Workspace) -> list[str]:
     return missing
 
 
-def _to_run(workspace: Workspace) -> list[Container]:
+def _containers(workspace: Workspace) -> list[Container]:
+    return workspace.engine.containers(workspace.project)
+
+
+def _to_run(workspace: Workspace, found: Sequence[Container]) -> list[Container]:
     """What should run: not what failed, nor a candidate that nobody calls, nor `iac proxy`'s."""
     stopped = releases.load_releases(workspace).stopped
     idle = {
         container.id
-        for pair in candidates.pairs(workspace).values()
+        for pair in candidates.among(workspace.project, found).values()
         if not pair.live
         for container in pair.containers
     }
-    containers = workspace.engine.containers(workspace.project)
-    kept = (c for c in containers if not (c.is_one_off or c.done) and c.service not in stopped)
+    kept = (c for c in found if not (c.is_one_off or c.done) and c.service not in stopped)
     return [c for c in kept if c.id not in idle and c.role != labels.OPERATOR]
 
 

@@ -10,25 +10,27 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from iac_wrapper.adapters import engine_changes
+from iac_wrapper.adapters.engine import Container
 from iac_wrapper.adapters.workspace_lock import KEEPER
 from iac_wrapper.errors import BusyError, CommandError, EngineError, IacError
-from iac_wrapper.files.layout import container_name, gateway_name, ingress_name
+from iac_wrapper.files.layout import gateway_name, ingress_name
 from iac_wrapper.identity import liveness
 from iac_wrapper.identity.liveness import Unanswered
 from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS
 from iac_wrapper.model.ledger import Caller
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations import policy, recording, releases
-from iac_wrapper.operations.heal import heal_accidents
+from iac_wrapper.operations.carrier import carrier
+from iac_wrapper.operations.heal import heal_accidents, needs_healing
 from iac_wrapper.operations.workspace import Workspace
 
 LOOK_SECONDS = 3.0
@@ -87,11 +89,10 @@ GATEWAY_SECONDS = 30.0
 
 
 class Part(NamedTuple):
-    """One container of a service by its role, ``envoy`` or ``app``; gateway and ingress have no
-    service."""
+    """One container of a service by its role; gateway and ingress have no service."""
 
     service: str
-    role: str
+    role: Literal["envoy", "app", "gateway", "ingress"]
 
 
 class Keeper:
@@ -133,10 +134,8 @@ class Keeper:
         if lock is None:
             return None
         if news or time.monotonic() >= self._containers_due:
-            if not heal_accidents(self._workspace, self._ran if self._engine_left else ()):
+            if not self._look():
                 return SUSPECT_SECONDS
-            found = self._workspace.engine.containers(self._workspace.project)
-            self._ran, self._engine_left = frozenset(c.id for c in found if c.running), False
             self._containers_due = time.monotonic() + CONTAINERS_SECONDS
         if time.monotonic() >= self._policies_due and not self._strikes:
             self._policies_due = time.monotonic() + POLICIES_SECONDS
@@ -148,6 +147,17 @@ class Keeper:
             self._due = time.monotonic() + self._pause
         return max(0.0, self._due - time.monotonic())
 
+    def _look(self) -> bool:
+        """Start what ended by itself, and note what runs; False: another command is at work."""
+        workspace, ran = self._workspace, self._ran if self._engine_left else ()
+        found = workspace.engine.containers(workspace.project)
+        if needs_healing(workspace, found, ran):
+            if not heal_accidents(workspace, ran):
+                return False
+            found = workspace.engine.containers(workspace.project)
+        self._ran, self._engine_left = frozenset(c.id for c in found if c.running), False
+        return True
+
     def _ask(self, lock: LockFile) -> None:
         began = time.process_time()
         missed = self._unanswered(lock)
@@ -155,19 +165,19 @@ class Keeper:
         silent = {
             part: found
             for part, found in missed.items()
-            if not found.closed or self._is_settled(_name(lock, part))
+            if not found.closed or self._is_settled(part)
         }
         self._pause = SUSPECT_SECONDS if silent else max(LOOK_SECONDS, SHARE * took)
         self._strikes = Counter({part: self._strikes[part] + 1 for part in silent})
         hung = {part for part, found in silent.items() if self._strikes[part] >= _most(found)}
         if hung:
             with suppress(BusyError), self._workspace.hold(KEEPER):  # else the next time
-                self._restart(lock, hung)
+                self._restart(hung)
                 self._strikes.clear()
 
-    def _is_settled(self, name: str) -> bool:
+    def _is_settled(self, part: Part) -> bool:
         """Whether no stop or start explains that a container closes connections."""
-        container = self._workspace.engine.container(name)
+        container = self._container(part)
         if container is None or not container.running:
             return False
         return (datetime.now(UTC) - container.started_at).total_seconds() > START_SECONDS
@@ -220,38 +230,45 @@ class Keeper:
             found[_INGRESS] = partial(ask, INGRESS, has_runner=False, sni=sni)
         return found
 
-    def _restart(self, lock: LockFile, hung: Collection[Part]) -> None:
-        """All at once; with an Envoy's container goes its program's, which is in its network."""
+    def _restart(self, hung: Collection[Part]) -> None:
+        """All at once."""
         if _GATEWAY in hung:
             self._gateway_until = time.monotonic() + GATEWAY_SECONDS
-        named = []
-        for part in sorted(hung):
-            program = [Part(part.service, "app")] if part.service and part.role == "envoy" else []
-            named.append([_name(lock, each) for each in (part, *program)])
         with ThreadPoolExecutor(max_workers=8) as pool:
-            list(pool.map(self._again, named))
+            list(pool.map(self._again, sorted(hung)))
 
-    def _again(self, names: Sequence[str]) -> None:
-        """Restart containers, the one that hangs first: it owns the network of the other."""
-        engine, what = self._workspace.engine, " and ".join(names)
-        first = engine.container(names[0])
+    def _again(self, part: Part) -> None:
+        """Restart what hangs, and after an Envoy's container its program's, which is in its
+        network."""
+        parts = [part, *([Part(part.service, "app")] if part.role == "envoy" else [])]
+        first, *program = map(self._container, parts)
         if first is None or not first.running:  # a person paused it, or it goes right now
             return
-        done = f"{names[0]} does not answer any more: {what} restarted"
+        found = [first, *filter(None, program)]
+        names = " and ".join(each.name for each in found)
+        done = f"{first.name} does not answer any more: {names} restarted"
         self._workspace.progress(done)
         recording.note(self._workspace, "heal", [done])
-        for name in names:
-            container = engine.container(name)
+        graces = (HUNG_GRACE_SECONDS, GRACE_SECONDS)
+        for known, ours in zip(found, graces, strict=False):
+            container = self._workspace.engine.container(known.id)
             if container is None or not container.running:
                 continue
             try:
-                ours = HUNG_GRACE_SECONDS if name == names[0] else GRACE_SECONDS
                 grace = container.stop_seconds if container.foreign else ours
-                engine.restart(container, grace=grace)
+                self._workspace.engine.restart(container, grace=grace)
             except EngineError:
                 raise
             except CommandError as error:
-                self._workspace.warn(f"{name} cannot be restarted: {error.found}")
+                self._workspace.warn(f"{container.name} cannot be restarted: {error.found}")
+
+    def _container(self, part: Part) -> Container | None:
+        """What runs a part now: of a service, that which has its traffic."""
+        workspace = self._workspace
+        if part.role in ("envoy", "app"):
+            return carrier(workspace, part.service, part.role)
+        name = gateway_name if part == _GATEWAY else ingress_name
+        return workspace.engine.container(name(workspace.project))
 
 
 _GATEWAY, _INGRESS = Part("", "gateway"), Part("", "ingress")
@@ -261,12 +278,6 @@ def _most(found: Unanswered) -> int:
     if found.closed:
         return CLOSED_STRIKES
     return ENVOY_STRIKES if found.part == "handshake" else STRIKES
-
-
-def _name(lock: LockFile, part: Part) -> str:
-    if part.service:
-        return container_name(lock.project, part.service, part.role)
-    return gateway_name(lock.project) if part == _GATEWAY else ingress_name(lock.project)
 
 
 class EngineNews:

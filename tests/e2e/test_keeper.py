@@ -12,6 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from iac_wrapper import settings
+from iac_wrapper.adapters import planned_containers, state
+from iac_wrapper.files.layout import Layout
+from iac_wrapper.operations import candidates
+from iac_wrapper.operations.workspace import Workspace
 from tests.e2e.conftest import NO_SPARE, ROOT, Project, make_project
 from tests.support.rollouts import IDLE, server
 
@@ -106,14 +111,36 @@ def test_what_dies_comes_back(kept: Project) -> None:
     _until(lambda: _is_good(kept))
 
 
+_HANG = ("one-app", "two-envoy", "web-live", "gateway", "ingress")
+
+
+def _give_traffic_to_a_candidate(project: Project, service: str) -> Workspace:
+    """As a rollout does that is killed then; the workspace that knows of it."""
+    chosen = settings.load_settings(ROOT, {**os.environ, **project.environment})
+    workspace = Workspace(Layout(ROOT), chosen, project.name, lambda _: None)
+    lock, bodies = workspace.deployed_lock(), state.bodies(
+        project.directory / "terraform.tfstate", "docker_container"
+    )
+    found = [c for c in planned_containers.recorded(bodies) if c.service == service]
+    apps = [app for app in lock.apps if app.name == service]
+    with workspace.hold("a test"):
+        candidates.start(workspace, [(apps[0], {c.role: c for c in found}, {})])
+        (row,) = candidates.prove_candidates(workspace, lock, apps)
+        assert row.good
+        candidates.go_live(workspace, [service])
+    return workspace
+
+
 def test_what_hangs_is_restarted_and_what_a_person_stopped_is_not(kept: Project) -> None:
     """A PID 1 that hangs can neither answer nor obey. An Envoy is ended by its own PID 1: its
     container stays, and with it the program's network. What stopped on purpose is named by health
-    and started by heal."""
+    and started by heal. Of a service whose traffic a candidate has, it is the candidate that is
+    restarted, and nothing is done to the recorded pair."""
+    workspace = _give_traffic_to_a_candidate(kept, "web")
     kept.container("idle", "app").stop()
     stays = [_pid(kept, "web-envoy"), _pid(kept, "web-app")]
     envoy = _child(stays[0])
-    before = {name: _pid(kept, name) for name in ("one-app", "two-envoy", "gateway", "ingress")}
+    before = {name: _pid(kept, name) for name in _HANG}
     for pid in (envoy, *before.values()):
         os.kill(pid, signal.SIGSTOP)
     _until(lambda: _child(stays[0]) != envoy)
@@ -125,6 +152,7 @@ def test_what_hangs_is_restarted_and_what_a_person_stopped_is_not(kept: Project)
 
     _until(lambda: _health(kept)[1] == {"web", "one", "two"})
     assert [_pid(kept, "web-envoy"), _pid(kept, "web-app")] == stays
+    candidates.discard(workspace, live=True)
 
     code, _, told = _health(kept)
     assert code == 7

@@ -50,8 +50,8 @@ class FakeContainer:
     host_config: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def default_name(self) -> str:
-        return f"{self.project}-{self.service}-{self.role}"
+    def shown_name(self) -> str:
+        return self.name or f"{self.project}-{self.service}-{self.role}"
 
     @property
     def labels(self) -> dict[str, str]:
@@ -74,11 +74,17 @@ class Daemon:
     images: list[dict[str, Any]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     queries: list[dict[str, list[str]]] = field(default_factory=list)
+    listings: int = 0
     refuse: str | None = None
     root: str = "/"
 
     def add(self, container: FakeContainer) -> None:
         self.containers[container.id] = container
+
+    def find(self, wanted: str) -> FakeContainer | None:
+        """By its id or its name, as the engine does."""
+        named = (c for c in self.containers.values() if c.shown_name == wanted)
+        return self.containers.get(wanted) or next(named, None)
 
 
 @contextmanager
@@ -112,9 +118,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/info":
             self._json({"DockerRootDir": self.daemon.root})
         elif path == "/containers/json":
+            self.daemon.listings += 1
             self._json([self._listed(c) for c in self._labelled(query)])
         elif match := re.fullmatch(r"/containers/([^/]+)/json", path):
-            container = self.daemon.containers.get(match[1])
+            container = self.daemon.find(match[1])
             self._json(self._inspected(container)) if container else self._missing()
         elif match := re.fullmatch(r"/containers/([^/]+)/logs", path):
             self.daemon.queries.append(query)
@@ -217,7 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _inspected(self, container: FakeContainer) -> dict[str, Any]:
         return {
             "Id": container.id,
-            "Name": f"/{container.name or container.default_name}",
+            "Name": f"/{container.shown_name}",
             "RestartCount": container.restarts,
             "Config": {"Labels": container.labels, "Image": "x", "Tty": False}
             | {"Env": [f"{key}={value}" for key, value in container.environment.items()]}

@@ -135,11 +135,11 @@ def test_a_job_may_end(
     container.state = "exited"
     health = _look(ask, sidecar)
     assert (health.serving, health.way, health.exit_code) == (True, "COMPLETED", 0)
-    assert not needs_healing(workspace)
+    assert not needs_healing(workspace, workspace.engine.containers("demo"))
     container.exit_code = 1
     assert not _look(ask, sidecar).serving
     container.start_error = "the engine could not start it again"
-    assert needs_healing(workspace)
+    assert needs_healing(workspace, workspace.engine.containers("demo"))
 
 
 def test_without_container_or_word_nothing_is_good(

@@ -84,12 +84,12 @@ def test_one_that_cannot_start_does_not_keep_the_others_down(
 def test_what_a_person_stopped_stays_stopped(workspace: Workspace, engine_double: Daemon) -> None:
     """The engine says why it could not start one; where it says nothing, somebody stopped it."""
     _pair(engine_double, envoy="running", app="exited")
-    assert not needs_healing(workspace)
+    assert not needs_healing(workspace, workspace.engine.containers("demo"))
     assert heal_accidents(workspace)
     assert heal(workspace, accidents_only=True) == engine_double.calls == []
     assert stopped_by_people(workspace) == ["demo-web-app"]
     engine_double.containers["a"].start_error = "cannot join the network of a container that is not"
-    assert needs_healing(workspace)
+    assert needs_healing(workspace, workspace.engine.containers("demo"))
     assert heal_accidents(workspace)
     assert engine_double.calls == ["POST /containers/a/start"]
 
@@ -111,7 +111,7 @@ def test_an_app_whose_envoy_a_person_stopped_is_left_alone(
     """It has no network to join, though the engine says why it did not start."""
     _pair(engine_double, envoy="exited", app="exited")
     engine_double.containers["a"].start_error = "its namespace is gone"
-    assert not needs_healing(workspace)
+    assert not needs_healing(workspace, workspace.engine.containers("demo"))
     assert heal(workspace, accidents_only=True) == []
     assert heal(workspace) == ["demo-web-envoy: started", "demo-web-app: started"]
 

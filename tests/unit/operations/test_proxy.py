@@ -65,7 +65,7 @@ def test_a_deploy_leaves_a_way_alone_and_a_destroy_ends_it(
     deployed(workspace.layout, app("web"))
     engine_double.add(FakeContainer("p", "demo", "web", "operator"))
     engine_double.add(FakeContainer("q", "demo", "web", "operator", state="created", name="q"))
-    assert not heal.needs_healing(workspace)
+    assert not heal.needs_healing(workspace, workspace.engine.containers("demo"))
     assert heal.heal(workspace) == []
     sweep_orphans(workspace)
     assert list(engine_double.containers) == ["p"]

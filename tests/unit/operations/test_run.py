@@ -71,7 +71,7 @@ def test_a_detached_command_outlives_its_watcher(
 def test_healing_leaves_one_offs_alone(workspace: Workspace, engine_double: Daemon) -> None:
     """One that has ended is not started again."""
     _pair(engine_double, "web.0a0a0a", state="exited")
-    assert not heal.needs_healing(workspace)
+    assert not heal.needs_healing(workspace, workspace.engine.containers("demo"))
     assert heal.heal(workspace) == []
 
 
