@@ -142,23 +142,27 @@ def own_fault(directory: Path, name: str, trust_domain: str) -> LeafFault | None
     return pair_fault(directory, name, trust_domain, with_key=with_key)
 
 
-def refusals(directory: Path) -> int:
-    """How many pairs its Envoy had refused when the leaf in `directory` was proven; 0: none."""
+def refusals(directory: Path, run: str) -> int:
+    """How many pairs its Envoy had refused when the leaf in `directory` was proven; 0: none, or
+    that was in another `run` of it: each counts anew."""
     try:
-        return int((directory / _CURRENT / _REFUSALS).read_text(encoding="ascii"))
+        text = (directory / _CURRENT / _REFUSALS).read_text(encoding="ascii")
+        number, _, noted = text.rstrip("\n").partition(" ")
+        return int(number) if noted == run else 0
     except (OSError, ValueError):
         return 0
 
 
-def note_refusals(directory: Path, count: int) -> None:
-    """Remember `count` for as long as this leaf is the current one. Envoy sees moves alone, in the
+def note_refusals(directory: Path, run: str, number: int) -> None:
+    """Remember `number` for as long as this leaf is the current one. Envoy sees moves alone, in the
     directory itself, so it does not notice.
 
     Raises:
         CertificateError: this user may not write there.
     """
     try:
-        (directory / _CURRENT / _REFUSALS).write_text(f"{count}\n", encoding="ascii")
+        text = f"{number} {run}\n"
+        (directory / _CURRENT / _REFUSALS).write_text(text, encoding="ascii")
     except OSError as error:
         raise unreadable(directory, error) from None
 

@@ -171,8 +171,9 @@ def prove(workspace: Workspace, lock: LockFile, leaf: Leaf, name: str) -> float 
     if name == INGRESS:
         return served_leaf.wait_loaded(workspace, name, leaf.serial, seconds=SERVED_SECONDS)
     seconds = served_leaf.wait(workspace, lock, name, seconds=SERVED_SECONDS)
-    if seconds is not None and (count := served_leaf.refusals(workspace, name)):
-        certificates.note_refusals(leaf.directory, count)
+    refused = served_leaf.refusals(workspace, name) if seconds is not None else None
+    if refused and refused.number:
+        certificates.note_refusals(leaf.directory, *refused)
     return seconds
 
 
@@ -230,8 +231,10 @@ def _row(
         seen = served_leaf.look(lock, name)
         serial = seen[0] if seen else None
         differs = seen is not None and seen[1] != leaf.fingerprint
-        refused = bool(seen) and _refused(workspace, name)
-        note = "" if seen else "ok; nobody answers"
+        answer = _refused(workspace, name) if seen else False
+        refused = bool(answer)
+        unsaid = "ok; its Envoy does not say whether it refused a pair"
+        note = "ok; nobody answers" if not seen else unsaid if answer is None else ""
     return CertificateRow(
         name,
         dns_names=leaf.dns_names,
@@ -274,9 +277,14 @@ def _common_names(certificate: x509.Certificate) -> tuple[str, ...]:
     return tuple(str(each.value) for each in found)
 
 
-def _refused(workspace: Workspace, name: str) -> bool:
+def _refused(workspace: Workspace, name: str) -> bool | None:
+    """Whether its Envoy has refused a pair since the one on disk was proven; None: it does not
+    say."""
+    found = served_leaf.refusals(workspace, name)
+    if found is None:
+        return None
     directory = workspace.layout.certificates(workspace.project) / name
-    return (served_leaf.refusals(workspace, name) or 0) > certificates.refusals(directory)
+    return found.number > certificates.refusals(directory, found.run)
 
 
 def _leaf(workspace: Workspace, name: str) -> Leaf | None:

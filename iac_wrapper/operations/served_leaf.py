@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives import hashes
 from iac_wrapper.adapters.engine_exec import run_exec
 from iac_wrapper.errors import CertificateError, IacError
 from iac_wrapper.identity import handshake
+from iac_wrapper.model.certificate import INGRESS
 from iac_wrapper.model.lock import LockFile
+from iac_wrapper.operations.carrier import carrier
 from iac_wrapper.operations.leaves import ENVOY_UID, envoy_name, leaf_of
 from iac_wrapper.operations.workspace import Workspace
 
@@ -23,10 +25,13 @@ LOOK_SECONDS = 3.0
 _PAUSE = 0.02
 
 _ASK = """
-import socket, sys
+import socket, struct, sys
 with socket.socket(socket.AF_UNIX) as s:
     s.settimeout(2)
     s.connect("/run/envoy/admin.sock")
+    pid = struct.unpack("=iII", s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+    with open(f"/proc/{pid}/stat") as stat:  # proc(5): the 20th after the name is the start
+        print(pid, stat.read().rpartition(")")[2].split()[19], flush=True)
     head = f"GET {sys.argv[1]} HTTP/1.1\\r\\nHost: admin\\r\\nConnection: close\\r\\n\\r\\n"
     s.sendall(head.encode())
     body = b"".join(iter(lambda: s.recv(65536), b"")).partition(b"\\r\\n\\r\\n")[2]
@@ -36,6 +41,14 @@ while body:
     sys.stdout.buffer.write(body[: int(size, 16)])
     body = body[int(size, 16) + 2 :]
 """
+
+
+class Refusals(NamedTuple):
+    """The `number` of pairs that an Envoy has refused in its present `run`, which stands for one
+    start of it."""
+
+    run: str
+    number: int
 
 
 def look(lock: LockFile, name: str) -> tuple[str, str] | None:
@@ -72,30 +85,40 @@ def wait_loaded(workspace: Workspace, name: str, serial: str, *, seconds: float)
     return time.monotonic() - began
 
 
-def refusals(workspace: Workspace, name: str) -> int | None:
+def refusals(workspace: Workspace, name: str) -> Refusals | None:
     """How many pairs the Envoy of `name` has refused since it started; None: it does not say."""
     found = _ask(workspace, name, "/stats?format=json&filter=key_rotation_failed")
     if found is None:
         return None
-    return sum(int(stat.get("value", 0)) for stat in found.get("stats", ()))
+    run, said = found
+    return Refusals(run, sum(int(stat.get("value", 0)) for stat in said.get("stats", ())))
 
 
 def loaded(workspace: Workspace, name: str) -> set[str]:
     """Serials (hexadecimal) of the leaves that the Envoy of `name` has loaded: for one that only
     calls, as the ingress does, there is no handshake to see them in."""
-    found = _ask(workspace, name, "/certs") or {}
-    chains = (chain for each in found.get("certificates", ()) for chain in each["cert_chain"])
+    found = _ask(workspace, name, "/certs")
+    known = found[1].get("certificates", ()) if found else ()
+    chains = (chain for each in known for chain in each["cert_chain"])
     return {str(each["serial_number"]).lstrip("0") for each in chains}
 
 
-def _ask(workspace: Workspace, name: str, path: str) -> Mapping[str, Any] | None:
-    container = envoy_name(workspace, name)
+def _ask(workspace: Workspace, name: str, path: str) -> tuple[str, Mapping[str, Any]] | None:
+    """Which run of the Envoy answers, and what it says."""
     argv = ["/opt/iac/python3", "-I", "-S", "-c", _ASK, path]
     try:
+        container = _container(workspace, name)
         # As its Envoy, whose socket it is.
         user = workspace.engine.variable(container, ENVOY_UID) or ""
         code, said = run_exec(workspace.engine, container, argv, user=user)
-        found = json.loads(said) if code == 0 else None
+        run, _, text = said.partition("\n")
+        found = json.loads(text) if code == 0 else None
     except (IacError, ValueError):  # it is not running, or not one of ours
         return None
-    return found if isinstance(found, dict) else None
+    return (run, found) if isinstance(found, dict) else None
+
+
+def _container(workspace: Workspace, name: str) -> str:
+    """The container whose leaf a handshake shows: of a service, that which has its traffic."""
+    found = None if name == INGRESS else carrier(workspace, name, "envoy")
+    return found.id if found else envoy_name(workspace, name)

@@ -68,7 +68,7 @@ def test_a_rotation_is_served_within_a_second(project: Project) -> None:
         done["b"].serial,
         inspect_leaf(project.directory("b")).fingerprint,
     )
-    assert [served_leaf.refusals(workspace, name) for name in ("a", "b")] == [0, 0]
+    assert [certs_lab.refused(workspace, name) for name in ("a", "b")] == [0, 0]
     assert project.call()
     event = history.history(workspace).entries[0]
     assert (event.kind, event.verdict) == ("rotate", "good")
@@ -91,7 +91,7 @@ def test_a_bad_pair_is_seen_and_healed_and_a_removed_authority_is_refused(
     strange = inspect_leaf(project.directory("a")).key
     (bad / "tls.key").write_bytes(strange.read_bytes())
     _swap(folder, bad)
-    eventually(lambda: _check(served_leaf.refusals(workspace, "b") != 0), 5)
+    eventually(lambda: _check(certs_lab.refused(workspace, "b") != 0), 5)
     assert _rows(workspace)["b"].state.startswith("mismatch: its key is not that of")
     (found,) = prove_targets(workspace, project.lock, [Target(project.lock.apps[1])], wait=0)
     assert not found.good
@@ -123,6 +123,44 @@ def test_a_bad_pair_is_seen_and_healed_and_a_removed_authority_is_refused(
         project.lab.handshake(leaf=old)
     eventually(lambda: _check(project.call()), 5)
     assert inspect_leaf(folder).trusted.read_bytes().endswith(b"\n" + other.trusted)
+
+
+def test_a_bad_pair_is_seen_after_a_restart_of_envoy(project: Project, tmp_path: Path) -> None:
+    """It counts anew then: what was noted of its run before is no measure."""
+    workspace = project.workspace()
+    _refuse(project, tmp_path / "first")
+    (healed,) = certs.renew(workspace)
+    before = served_leaf.refusals(workspace, "b")
+    assert healed.good
+    assert before
+
+    pid = project.lab.processes("b-envoy")["envoy"]["pid"]
+    kill = ["/opt/iac/python3", "-c", f"import os; os.kill({pid}, 9)"]
+    project.lab.containers["b-envoy"].exec_run(kill, user=str(ENVOY_UID))
+    eventually(lambda: _check(certs_lab.refused(workspace, "b") == 0), 10)
+    eventually(lambda: _check(_rows(workspace)["b"].state == "ok"), 10)
+
+    _refuse(project, tmp_path / "second")
+    now = served_leaf.refusals(workspace, "b")
+    assert now
+    assert now.number <= before.number
+    assert _rows(workspace)["b"].refused
+    (healed,) = certs.renew(workspace)
+    assert healed.good
+    assert _rows(workspace)["b"].state == "ok"
+
+
+def _refuse(project: Project, good: Path) -> None:
+    """Have the Envoy of b refuse a pair, after which the one it has comes back, from `good`."""
+    workspace, folder = project.workspace(), project.directory("b")
+    shutil.copytree(folder / (folder / "..data").readlink(), good)
+    bad = _put(folder, good, "..bad")
+    (bad / "tls.key").write_bytes(inspect_leaf(project.directory("a")).key.read_bytes())
+    before = served_leaf.refusals(workspace, "b")
+    _swap(folder, bad)
+    eventually(lambda: _check(served_leaf.refusals(workspace, "b") != before), 5)
+    _swap(folder, _put(folder, good, "..back"))
+    time.sleep(0.5)
 
 
 def _put(folder: Path, source: Path, name: str) -> Path:
@@ -175,7 +213,7 @@ def test_lives_of_seconds_lose_nothing(project: Project, record_property: object
     assert failed == []
     assert calls > 100
     assert len(serials) >= 3
-    assert served_leaf.refusals(workspace, "a") == 0
+    assert certs_lab.refused(workspace, "a") == 0
 
 
 def _remaining(project: Project) -> float:

@@ -21,7 +21,7 @@ from iac_wrapper.identity import handshake
 from iac_wrapper.identity.certificates import inspect_leaf
 from iac_wrapper.identity.http2_client import Http2Client
 from iac_wrapper.identity.issuers import NEXT
-from iac_wrapper.operations import ca_rotation, certs, served_leaf
+from iac_wrapper.operations import ca_rotation, certs
 from tests.reliability.conftest import Record
 from tests.support import certs_lab
 from tests.support.certs_lab import Project
@@ -154,7 +154,7 @@ def test_a_rotation_under_load_loses_nothing(
     project.lab.containers["c-envoy-app"].restart(timeout=1)
     eventually(lambda: _check(lambda: project.call("c")), 20)
     assert certs.renew(workspace) == []
-    assert [served_leaf.refusals(workspace, name) for name in ("a", "b", "c")] == [0, 0, 0]
+    assert [certs_lab.refused(workspace, name) for name in ("a", "b", "c")] == [0, 0, 0]
 
 
 def test_step_ca_takes_over_under_load(project: Project, tmp_path: Path, record: Record) -> None:

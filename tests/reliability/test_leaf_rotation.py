@@ -14,11 +14,11 @@ import pytest
 from iac_wrapper.files.layout import Layout, network_name
 from iac_wrapper.identity import handshake
 from iac_wrapper.identity.certificates import ensure_ca, ensure_leaf
-from iac_wrapper.operations import served_leaf
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.settings import Settings
 from tests.e2e.conftest import ROOT, Project
 from tests.reliability.conftest import Record, until
+from tests.support import certs_lab
 from tests.support.load import Load, Result
 from tests.support.probe import Probed, answered, call, probing
 
@@ -62,7 +62,7 @@ def test_twenty_rotations_lose_nothing(mesh: Project, record: Record) -> None:
                 took += [each["served_seconds"] for each in done["rotated"]]
         finally:
             inside = load.end()
-    refused = [served_leaf.refusals(_workspace(mesh), name) for name in ("web", "caller")]
+    refused = [certs_lab.refused(_workspace(mesh), name) for name in ("web", "caller")]
     record(
         f"{ROTATIONS} rotations of caller and callee by `iac certs rotate`",
         f"{inside.sent} calls of a program, {fresh.sent} fresh handshakes with a call",
@@ -89,7 +89,7 @@ def test_a_bad_pair_and_another_trust_lose_nothing(
             bad = _generation(web, "..bad")
             _write(bad / "tls.key", (leaf(mesh, "caller") / "tls.key").read_bytes())
             _swap(web, bad)
-            until(lambda: served_leaf.refusals(_workspace(mesh), "web"), 10)
+            until(lambda: certs_lab.refused(_workspace(mesh), "web"), 10)
             mesh.iac("certs", "rotate", "web")
             before = _is_in(gateway, other)
             both = _generation(web, "..both")

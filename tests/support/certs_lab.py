@@ -13,6 +13,7 @@ from iac_wrapper.files import lock_file, users_file
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.users import Users
+from iac_wrapper.operations import served_leaf
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.settings import Settings
 from tests.support import mesh_lab
@@ -45,6 +46,12 @@ class Project:
     def call(self, service: str = "b") -> bool:
         """Whether a program in service a gets an answer."""
         return self.lab.fetch(f"http://{service}/", name="a-envoy-app")[0] == 200
+
+
+def refused(workspace: Workspace, name: str) -> int | None:
+    """How many pairs the Envoy of `name` has refused; None: it does not say."""
+    found = served_leaf.refusals(workspace, name)
+    return found.number if found else None
 
 
 @contextmanager
