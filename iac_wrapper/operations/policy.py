@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
-from iac_wrapper.files.layout import Layout
+from iac_wrapper.files.layout import Layout, live_name
 from iac_wrapper.identity.sidecar_policy import PolicyState, SidecarError, Sidecars
 from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS, OPERATOR
 from iac_wrapper.model.lock import LockFile
@@ -133,10 +133,11 @@ def widen(workspace: Workspace, now: LockFile | None, wanted: LockFile) -> None:
 def _feed(workspace: Workspace, lock: LockFile, wanted: Mapping[str, Policy]) -> None:
     if not wanted:
         return
+    project = workspace.project
     running = {
-        container.service
-        for container in workspace.engine.containers(workspace.project)
-        if container.role == "envoy" and container.running
+        one.service
+        for one in workspace.engine.containers(project)
+        if one.running and (one.role == "envoy" or one.name == live_name(project, one.service))
     }
     told = {name: policy for name, policy in wanted.items() if name in running}
     for name, why in push(workspace.layout, lock, told, patience=PATIENCE).items():

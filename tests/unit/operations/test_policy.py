@@ -11,12 +11,13 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import lock_file
 from iac_wrapper.identity.sidecar_policy import PolicyState
 from iac_wrapper.model import policy as model
+from iac_wrapper.model.event import Event
 from iac_wrapper.model.options import Options
 from iac_wrapper.operations import policy, push_policies
 from iac_wrapper.operations.policy import PolicyRow
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.deployed import app, deployed
-from tests.support.docker_daemon import Daemon
+from tests.support.docker_daemon import Daemon, FakeContainer
 
 
 def test_a_sidecar_that_is_down_is_a_remark(workspace: Workspace, engine_double: Daemon) -> None:
@@ -30,6 +31,25 @@ def test_a_sidecar_that_is_down_is_a_remark(workspace: Workspace, engine_double:
     assert [row.sidecar for row in policy.policy(workspace)] == ["down", "down"]
     assert policy.refresh(workspace) == []
     assert policy.stale(workspace, lock) == []
+
+
+@pytest.mark.parametrize("name", ["live", "candidate"])
+def test_a_candidate_is_told_in_place_of_a_recorded_sidecar_that_is_down(
+    workspace: Workspace,
+    engine_double: Daemon,
+    events: list[Event],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    """If it has the traffic: it is asked, though it does not answer here."""
+    monkeypatch.setattr(policy, "PATIENCE", 0.0)
+    lock = deployed(workspace.layout, app("web"))
+    engine_double.add(FakeContainer("e", "demo", "web", "envoy", state="exited"))
+    beside = FakeContainer("c", "demo", "web", "candidate-envoy", name=f"demo-web-{name}")
+    engine_double.add(beside)
+    policy.feed(workspace, lock)
+    told = ["web: its sidecar was not told"] if name == "live" else []
+    assert [event.message.partition(" who")[0] for event in events] == told
 
 
 def test_another_lock_than_the_planned_one_is_not_sent(workspace: Workspace) -> None:
