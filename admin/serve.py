@@ -14,9 +14,9 @@ from admin.app import create_app
 from admin.backend import Backend
 from admin.grpc_server import GrpcServer
 from admin.wsgi.server import HttpServer
-from admin.wsgi.sockets import default_socket
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.settings import Settings
+from iac_wrapper.settings.admin_socket import default_socket
 
 STOP_SECONDS = 5.0
 """How long requests in flight may take once the server stops; streams end at once."""

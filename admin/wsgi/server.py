@@ -40,7 +40,8 @@ class HttpServer:
 
     Args:
         bind: loopback host and port; port 0 takes a free one.
-        socket: absolute path of the Unix socket, see `admin.wsgi.sockets.default_socket`.
+        socket: absolute path of the Unix socket, see
+            `iac_wrapper.settings.admin_socket`.
         limits: bounds of each of the two; tests use tiny ones.
     """
 

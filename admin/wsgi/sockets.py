@@ -19,34 +19,12 @@ from pathlib import Path
 from admin.wsgi.peer import PeerProcess
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import file_lock
-from iac_wrapper.settings import Settings
 
 GROUP = "iac"
 """Members of it may use root's socket, if it exists."""
 
 _BACKLOG = 1024  # connections the kernel completes before we accept them; somaxconn bounds it
 _CHOOSE = "stop the other server, or set IAC_ADMIN_SOCKET to another path"
-
-
-def default_socket(settings: Settings) -> Path:
-    """Where the socket belongs: IAC_ADMIN_SOCKET, else the system's or the user's runtime folder.
-
-    Raises:
-        ConfigError: the path is relative, or there is no runtime folder.
-    """
-    if settings.admin_socket:
-        return _absolute(Path(settings.admin_socket).expanduser(), "IAC_ADMIN_SOCKET")
-    if os.geteuid() == 0:
-        return Path("/run/iac_wrapper.sock")
-    folder = settings.environment.get("XDG_RUNTIME_DIR", "")
-    if not folder:
-        raise ConfigError(
-            "no place for the Unix socket",
-            where="IAC_ADMIN_SOCKET",
-            found="neither IAC_ADMIN_SOCKET nor XDG_RUNTIME_DIR is set",
-            next_step="set IAC_ADMIN_SOCKET to a path in a folder that only you can write",
-        )
-    return _absolute(Path(folder), "XDG_RUNTIME_DIR") / "iac_wrapper.sock"
 
 
 def bind_tcp(address: tuple[str, int]) -> socket.socket:
@@ -132,14 +110,6 @@ class UnixSocket:
                 _lock_path(self.path).unlink()
             os.close(self._lock)
             self._lock = None
-
-
-def _absolute(path: Path, where: str) -> Path:
-    if path.is_absolute():
-        return path
-    raise ConfigError(
-        "not an absolute path", where=where, found=str(path), next_step=f"set {where} to one"
-    )
 
 
 def _error(message: str, path: Path, found: str, next_step: str = _CHOOSE) -> ConfigError:

@@ -35,16 +35,31 @@ def free_capacity(engine: Engine) -> FreeCapacity:
     def root_of(api: Any) -> str:
         return str(api.info().get("DockerRootDir", ""))
 
-    limits = {name: _number(_PROC / "sys/kernel" / name) for name in ("pid_max", "threads-max")}
+    tasks, limit = free_tasks(_PROC)
+    return FreeCapacity(
+        memory=available_memory(_PROC),
+        disk=disk_left(Path(engine.call(root_of))),
+        tasks=tasks,
+        tasks_limit=limit,
+    )
+
+
+def available_memory(proc: Path) -> int | None:
+    """MiB that programs can still have, without swapping; None: unknown."""
+    for line in _lines(proc / "meminfo"):
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) // 1024
+    return None
+
+
+def free_tasks(proc: Path) -> tuple[int | None, str]:
+    """How many processes and threads more there may be (None: unknown), and the kernel setting
+    that ends them."""
+    limits = {name: _number(proc / "sys/kernel" / name) for name in ("pid_max", "threads-max")}
     known = {name: value for name, value in limits.items() if value is not None}
     lowest = min(known, key=lambda name: known[name], default="")
-    running = _running(_PROC / "loadavg")
-    return FreeCapacity(
-        memory=_available(_PROC / "meminfo"),
-        disk=disk_left(Path(engine.call(root_of))),
-        tasks=known[lowest] - running if known and running is not None else None,
-        tasks_limit=lowest,
-    )
+    running = _running(proc / "loadavg")
+    return (known[lowest] - running if known and running is not None else None), lowest
 
 
 def disk_left(folder: Path) -> int | None:
@@ -63,13 +78,6 @@ def short_of_disk(left: int | None, needed: int) -> str:
         f"only {left} MiB are free where Docker keeps images, and builds need about {needed} MiB;"
         " `docker builder prune` and `docker image prune` free space"
     )
-
-
-def _available(path: Path) -> int | None:
-    for line in _lines(path):
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) // 1024
-    return None
 
 
 def _running(path: Path) -> int | None:

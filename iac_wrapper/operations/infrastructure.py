@@ -150,6 +150,18 @@ def sweep_orphans(workspace: Workspace) -> None:
     Candidates, one-offs and the ways of `iac proxy` are not known to it either, and are left to who
     made them.
     """
+    for removed in workspace.engine.sweep(workspace.project, keep=_known(workspace)):
+        workspace.warn(f"removed {removed}: it was not in Terraform's state")
+
+
+def orphans(workspace: Workspace) -> list[str]:
+    """The names of the containers that `sweep_orphans` would remove."""
+    known = _known(workspace)
+    return [c.name for c in workspace.engine.containers(workspace.project) if c.id not in known]
+
+
+def _known(workspace: Workspace) -> set[str]:
+    """The ids of what is in Terraform's state, or somebody's for the time of a command."""
     known = state.resource_ids(workspace.layout.state(workspace.project))
     known |= {
         c.id
@@ -158,5 +170,4 @@ def sweep_orphans(workspace: Workspace) -> None:
     }
     for pair in candidates.pairs(workspace).values():
         known |= {container.id for container in pair.containers}
-    for removed in workspace.engine.sweep(workspace.project, keep=known):
-        workspace.warn(f"removed {removed}: it was not in Terraform's state")
+    return known

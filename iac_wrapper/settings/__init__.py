@@ -5,7 +5,14 @@ its default. `.env.example` is the table as text; a test keeps the two equal.
 """
 
 from iac_wrapper.settings.forms import check_environment, check_project, project_like
-from iac_wrapper.settings.sources import load_settings
+from iac_wrapper.settings.sources import load_settings, overridden
 from iac_wrapper.settings.table import Settings
 
-__all__ = ["Settings", "check_environment", "check_project", "load_settings", "project_like"]
+__all__ = [
+    "Settings",
+    "check_environment",
+    "check_project",
+    "load_settings",
+    "overridden",
+    "project_like",
+]

@@ -28,6 +28,14 @@ def load_settings(root: Path | None, environ: Mapping[str, str] | None = None) -
     return Settings(**chosen, environment=merged)
 
 
+def overridden(root: Path, environ: Mapping[str, str] | None = None) -> list[str]:
+    """The settings of `.env` that count for nothing, as the environment says another value."""
+    process = dict(os.environ if environ is None else environ)
+    said = _read_env_file(root / ".env", process)
+    both = (name for name in Settings.by_name if said.get(name) and process.get(name))
+    return [name for name in both if said[name] != process[name]]
+
+
 def _read_env_file(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """The variables of `.env`; bytes that are not UTF-8 become what `os.environ` makes of them.
 

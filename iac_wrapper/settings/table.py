@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import machine_home
 from iac_wrapper.files.machine_home import MachineHome
 from iac_wrapper.model import pythons
@@ -443,5 +444,13 @@ class Settings:
         Raises:
             ConfigError: the first that is wrong.
         """
+        for error in self.problems():
+            raise error
+
+    def problems(self) -> Iterator[ConfigError]:
+        """What is wrong with the form of each setting, in their order."""
         for name, each in self.by_name.items():
-            each.form(self.written(name), name)
+            try:
+                each.form(self.written(name), name)
+            except ConfigError as error:
+                yield error

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from admin.wsgi.peer import PeerProcess
-from admin.wsgi.sockets import UnixSocket, bind_tcp, default_socket
+from admin.wsgi.sockets import UnixSocket, bind_tcp
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.settings import Settings
+from iac_wrapper.settings.admin_socket import default_socket
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ Docker suite runs the same adapter against the real engine.
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import re
 import socketserver
@@ -77,6 +78,9 @@ class Daemon:
     listings: int = 0
     refuse: str | None = None
     root: str = "/"
+    version: str = "20.10.24"
+    clock: float | None = None  # seconds since 1970; None: the real one
+    info: dict[str, Any] = field(default_factory=dict)
 
     def add(self, container: FakeContainer) -> None:
         self.containers[container.id] = container
@@ -114,9 +118,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path, query = self._target()
         if path == "/version":
-            self._json({"Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12"})
+            self._json(
+                {"Version": self.daemon.version, "ApiVersion": "1.41", "MinAPIVersion": "1.12"}
+            )
         elif path == "/info":
-            self._json({"DockerRootDir": self.daemon.root})
+            now = datetime.now(UTC).timestamp() if self.daemon.clock is None else self.daemon.clock
+            time = datetime.fromtimestamp(now, UTC).isoformat()
+            self._json({"DockerRootDir": self.daemon.root, "SystemTime": time, **self.daemon.info})
         elif path == "/containers/json":
             self.daemon.listings += 1
             self._json([self._listed(c) for c in self._labelled(query)])
@@ -133,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/volumes":
             self._json({"Volumes": [v for v in self.daemon.volumes if _wanted(v, query)]})
         elif path == "/images/json":
-            self._json([i for i in self.daemon.images if _wanted(i, query)])
+            self._json([i for i in self.daemon.images if _wanted(i, query) and _called(i, query)])
         elif match := re.fullmatch(r"/images/(.+)/json", path):
             tagged = [i for i in self.daemon.images if match[1] in i["RepoTags"]]
             at = {"LastTagTime": tagged[0].get("LastTagTime")} if tagged else {}
@@ -271,6 +279,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+def _called(image: dict[str, Any], query: dict[str, list[str]]) -> bool:
+    """Whether a tag matches the filter ``reference``, if there is one."""
+    patterns = json.loads(query.get("filters", ["{}"])[0]).get("reference")
+    tags = image["RepoTags"] or []
+    return not patterns or any(fnmatch.fnmatch(tag, each) for tag in tags for each in patterns)
 
 
 def _wanted(item: dict[str, Any], query: dict[str, list[str]]) -> bool:

@@ -1,0 +1,130 @@
+"""Checks of a project: whose it is, what is deployed, its network and ports, what was left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from iac_wrapper.adapters import capacity, host_ports, workspace_lock
+from iac_wrapper.errors import ConfigError
+from iac_wrapper.files.layout import DEFAULT_PROJECT
+from iac_wrapper.model.checkup import Check, Seen
+from iac_wrapper.model.event import Event
+from iac_wrapper.operations import candidates, infrastructure, keeping, network
+from iac_wrapper.operations.doctor.room import room
+from iac_wrapper.operations.workspace import Workspace
+
+
+def folder_is_its_own(workspace: Workspace) -> Seen:
+    """The project's containers are made from this folder."""
+    infrastructure.check_own(workspace)
+    return Seen(f"{workspace.project} in {workspace.layout.root}")
+
+
+def is_recorded(workspace: Workspace) -> Seen:
+    """What runs is what the last deploy recorded."""
+    lock = workspace.applied_lock()
+    if lock is None:
+        if workspace.project in workspace.engine.projects():
+            workspace.deployed_lock()  # says so
+        return Seen("nothing is deployed")
+    holder = workspace_lock.held_by(workspace.directory)
+    work = f"; at work: {holder}" if holder else ""
+    return Seen(f"{len(lock.apps)} services are deployed{work}")
+
+
+def has_disk(workspace: Workspace) -> Seen:
+    """There is room for sources and state in the project folder."""
+    root = workspace.layout.root
+    left = capacity.disk_left(root)
+    if left is None:
+        return Seen(f"{root} cannot be seen")
+    wanted = workspace.settings.fetch_max_bytes // 2**20
+    return room(left, wanted, str(root), "see what `du -sh .iac/*` finds")
+
+
+def has_its_network(workspace: Workspace) -> Seen:
+    """No other network and no route has the addresses of the project's."""
+    said: list[Event] = []
+    quiet = replace(workspace, emit=said.append)
+    subnet = network.choose_subnet(quiet, workspace.applied_lock(), None)
+    warnings = [event.message for event in said if event.kind == "warning"]
+    if warnings:
+        return Seen("; ".join(warnings), "set IAC_SUBNET to a free range, then iac deploy")
+    return Seen(f"{subnet}, which nothing else on this machine has")
+
+
+def has_its_ports(workspace: Workspace) -> Seen:
+    """Nobody else has the ports of the gateway, of the ingress, and of public hosts."""
+    lock, settings = workspace.applied_lock(), workspace.settings
+    if not (lock or settings.gateway_port or workspace.project == DEFAULT_PROJECT):
+        return Seen("the first deploy takes free ones")
+    ports = [network.choose_gateway_port(workspace, lock, None)]
+    routes = lock.routes if lock else ()
+    if routes:
+        ports.append(network.choose_ingress_port(workspace, lock, None))
+    if any(not route.is_local for route in routes):
+        ports += _public_ports(workspace)
+    return Seen(f"{', '.join(map(str, ports))}: nothing else has them")
+
+
+def has_no_orphans(workspace: Workspace) -> Seen:
+    """Nothing of a command that was killed is left."""
+    if holder := workspace_lock.held_by(workspace.directory):
+        return Seen(f"not looked at, as {holder} is at work", "run iac doctor again then")
+    left = infrastructure.orphans(workspace)
+    for pair in candidates.pairs(workspace).values():
+        left += [container.name for container in pair.containers]
+    if not left:
+        return Seen("every container belongs to the last deploy, or to a command that runs")
+    text = f"left by a command that was killed: {', '.join(sorted(left))}"
+    deploy = f"iac deploy {workspace.list_arguments} --project {workspace.project}"
+    return Seen(text, f"{deploy} (removes them)")
+
+
+def is_kept(workspace: Workspace) -> Seen:
+    """A process starts again what dies."""
+    lock = workspace.applied_lock()
+    if workspace.settings.keeper == "off":
+        return Seen("IAC_KEEPER is off: nothing starts again what dies")
+    if not workspace.engine_is_local:
+        return Seen("an engine on another machine is not kept")
+    if lock is None or not lock.apps:
+        return Seen("there is nothing to keep")
+    if keeping.is_kept(workspace):
+        return Seen("a process starts again what dies or hangs")
+    step = f"iac keep --project {workspace.project}, or its unit (docs/machine.md)"
+    return Seen("no process starts again what dies or hangs", step)
+
+
+def start_keeper(workspace: Workspace) -> str:
+    """Start what a deploy would have left."""
+    keeping.ensure(workspace)
+    return "started the process that keeps the project running (iac keep)"
+
+
+def _public_ports(workspace: Workspace) -> tuple[int, int]:
+    settings, own = workspace.settings, workspace.engine.published_ports(workspace.project)
+    both = (settings.http_port, settings.https_port)
+    for port in both if workspace.engine_is_local else ():
+        for address in () if port in own else settings.ingress_addresses:
+            if not host_ports.is_free(address, port):
+                raise ConfigError(
+                    f"port {port} of this machine is in use",
+                    found=host_ports.owner(workspace.engine, port),
+                    expected="a free one for public hosts",
+                    next_step="stop what has it, or set IAC_HTTP_PORT and IAC_HTTPS_PORT",
+                )
+    return both
+
+
+_NEEDS_ENGINE = ("engine",)
+
+CHECKS = (
+    Check("project", folder_is_its_own, after=_NEEDS_ENGINE),
+    Check("record", is_recorded, after=_NEEDS_ENGINE),
+    Check("project disk", has_disk),
+    Check("network", has_its_network, after=_NEEDS_ENGINE),
+    Check("ports", has_its_ports, after=_NEEDS_ENGINE),
+    Check("leftovers", has_no_orphans, after=("engine", "project", "record")),
+    Check("keeper", is_kept, after=("engine", "project"), fix=start_keeper),
+)
