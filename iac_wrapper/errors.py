@@ -40,6 +40,8 @@ class IacError(Exception):
 
     exit_code = 1
     problem: ProblemKind = "internal"
+    column: int | None = None
+    """In the line of `where`, from 1, where a reader of files knows it."""
 
     def __init__(  # noqa: PLR0913 - one keyword for each fact a person needs
         self,
@@ -63,6 +65,12 @@ class IacError(Exception):
 
     def __str__(self) -> str:
         return self.render()
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """File, line and column of `where`; 0 for what is not known."""
+        file, _, line = (self.where or "").rpartition(":")
+        return (file, int(line), self.column or 0) if line.isdecimal() else (self.where or "", 0, 0)
 
     def render(self) -> str:
         """The error as text, one labelled line per fact: ``where: message``, found, expected…"""

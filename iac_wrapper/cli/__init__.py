@@ -17,6 +17,7 @@ from iac_wrapper.cli import (
     reach,
     releases,
     schedule,
+    validate,
     volumes,
 )
 from iac_wrapper.cli.group import main
@@ -35,5 +36,6 @@ __all__ = [
     "reach",
     "releases",
     "schedule",
+    "validate",
     "volumes",
 ]

@@ -6,7 +6,7 @@ Nothing is merged here, and no environment is chosen.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
@@ -68,13 +68,19 @@ def read_document(root: yaml.Node | None, reader: Reader) -> Document:
     if not isinstance(root, yaml.MappingNode) or not root.value:
         return Document(_entries(root, reader))
     mapping = reader.mapping(root, ("apps", "defaults", "environments"), "the repos file")
-    apps, defaults = mapping.get("apps"), mapping.get("defaults")
-    environments = mapping.get("environments")
-    return Document(
-        entries=_entries(apps, reader) if apps else (),
-        defaults=repos_values.read_defaults(defaults, reader) if defaults else {},
-        environments=_environments(environments, reader) if environments else {},
-    )
+    entries: tuple[Entry, ...] = ()
+    defaults: KeyValues = {}
+    environments: dict[str, Environment] = {}
+    if "apps" in mapping:
+        with reader.part():
+            entries = _entries(mapping["apps"], reader)
+    if "defaults" in mapping:
+        with reader.part():
+            defaults = repos_values.read_defaults(mapping["defaults"], reader)
+    if "environments" in mapping:
+        with reader.part():
+            environments = _environments(mapping["environments"], reader)
+    return Document(entries, defaults, environments)
 
 
 def _entries(root: yaml.Node | None, reader: Reader) -> tuple[Entry, ...]:
@@ -98,7 +104,11 @@ def _entries(root: yaml.Node | None, reader: Reader) -> tuple[Entry, ...]:
             expected=f"at most {MAX_ENTRIES}",
             next_step=SPLIT,
         )
-    return tuple(read_entry(node, reader) for node in root.value)
+    entries = []
+    for node in root.value:
+        with reader.part():
+            entries.append(read_entry(node, reader))
+    return tuple(entries)
 
 
 def read_entry(node: yaml.Node, reader: Reader, base: Path | None = None) -> Entry:
@@ -131,15 +141,16 @@ def _environments(node: yaml.Node, reader: Reader) -> dict[str, Environment]:
         )
     found = {}
     for name, value in reader.mapping(node, None, "environments").items():
-        try:
-            found[ENVIRONMENT.read(name)] = _environment(value, reader, name)
-        except Misfit as misfit:
-            raise reader.error(
-                value,
-                "bad name of an environment",
-                found=repr(name),
-                expected=misfit.expected,
-            ) from None
+        with reader.part():
+            try:
+                found[ENVIRONMENT.read(name)] = _environment(value, reader, name)
+            except Misfit as misfit:
+                raise reader.error(
+                    value,
+                    "bad name of an environment",
+                    found=repr(name),
+                    expected=misfit.expected,
+                ) from None
     return found
 
 
@@ -157,15 +168,21 @@ def _environment(node: yaml.Node, reader: Reader, name: str) -> Environment:
             expected="one of the two",
             next_step="delete `except:`; what `only:` does not list is left out anyway",
         )
-    defaults, services = mapping.get("defaults"), mapping.get("services")
-    only, left_out = mapping.get("only"), mapping.get("except")
-    return Environment(
-        node=node,
-        defaults=repos_values.read_defaults(defaults, reader) if defaults else {},
-        services=_services(services, reader) if services else {},
-        only=_names(only, reader, "only") if only else None,
-        left_out=_names(left_out, reader, "except") if left_out else None,
-    )
+    found = Environment(node)
+    if "defaults" in mapping:
+        with reader.part():
+            defaults = repos_values.read_defaults(mapping["defaults"], reader)
+            found = replace(found, defaults=defaults)
+    if "services" in mapping:
+        with reader.part():
+            found = replace(found, services=_services(mapping["services"], reader))
+    if "only" in mapping:
+        with reader.part():
+            found = replace(found, only=_names(mapping["only"], reader, "only"))
+    if "except" in mapping:
+        with reader.part():
+            found = replace(found, left_out=_names(mapping["except"], reader, "except"))
+    return found
 
 
 def _services(node: yaml.Node, reader: Reader) -> dict[str, tuple[KeyValues, yaml.Node]]:
@@ -174,20 +191,25 @@ def _services(node: yaml.Node, reader: Reader) -> dict[str, tuple[KeyValues, yam
         raise reader.not_a_mapping(node, "services", expected)
     found: dict[str, tuple[KeyValues, yaml.Node]] = {}
     for name, value in reader.mapping(node, None, "services").items():
-        if not isinstance(value, yaml.MappingNode):
-            raise reader.not_a_mapping(value, f"service {name}", "keys of an entry: `memory: 1g`")
-        said = repos_values.read_keys(value, reader, f"service {name}")
-        if "name" in said:
-            raise reader.error(
-                said["name"].node,
-                "an environment cannot give a service another name",
-                found=f"name: {said['name'].value}",
-                expected=f"other keys; {name} is the name",
-                next_step="delete the line",
-            )
-        with reader.at(value):
-            found[app_rules.check_name(name)] = (said, value)
+        with reader.part():
+            found |= _service(name, value, reader)
     return found
+
+
+def _service(name: str, node: yaml.Node, reader: Reader) -> dict[str, tuple[KeyValues, yaml.Node]]:
+    if not isinstance(node, yaml.MappingNode):
+        raise reader.not_a_mapping(node, f"service {name}", "keys of an entry: `memory: 1g`")
+    said = repos_values.read_keys(node, reader, f"service {name}")
+    if "name" in said:
+        raise reader.error(
+            said["name"].node,
+            "an environment cannot give a service another name",
+            found=f"name: {said['name'].value}",
+            expected=f"other keys; {name} is the name",
+            next_step="delete the line",
+        )
+    with reader.at(node):
+        return {app_rules.check_name(name): (said, node)}
 
 
 def _names(node: yaml.Node, reader: Reader, key: str) -> dict[str, yaml.Node]:
@@ -200,7 +222,7 @@ def _names(node: yaml.Node, reader: Reader, key: str) -> dict[str, yaml.Node]:
         )
     names = {}
     for item in node.value:
-        with reader.at(item):
+        with reader.part(), reader.at(item):
             name = app_rules.check_name(reader.text(item, key, expected="a service name"))
-        names[name] = item
+            names[name] = item
     return names

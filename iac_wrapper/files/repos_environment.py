@@ -15,7 +15,7 @@ import yaml
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.repos_document import Document, Entry, Environment
 from iac_wrapper.files.repos_entry import entry_specs
-from iac_wrapper.files.repos_merge import check_unique, near
+from iac_wrapper.files.repos_merge import namesakes, near
 from iac_wrapper.files.repos_values import KeyValues, check_together, over, with_defaults
 from iac_wrapper.files.yaml_nodes import Reader
 from iac_wrapper.model import needs, policy
@@ -34,12 +34,13 @@ def specs(document: Document, environment: str | None, reader: Reader) -> list[A
             contradict each other.
     """
     if not document.environments and environment is None:
-        entries = [_specs(entry, {}, [document.defaults], reader) for entry in document.entries]
-        return _checked(list(chain.from_iterable(entries)), reader)
+        plain: list[tuple[Entry, KeyValues]] = [(entry, {}) for entry in document.entries]
+        return _checked(_each(plain, [document.defaults], reader), reader)
     chosen = None
     for name, each in document.environments.items():
-        found = _in_environment(document, name, each, reader)
-        chosen = found if name == environment else chosen
+        with reader.part():
+            found = _in_environment(document, name, each, reader)
+            chosen = found if name == environment else chosen
     if chosen is None:
         raise _no_environment(environment, list(document.environments), reader)
     return chosen
@@ -94,11 +95,21 @@ def _in_environment(
             next_step=f"delete `{service}:` here, or let {name} have the service",
         )
     defaults = [environment.defaults, document.defaults]
-    entries = [
-        _specs(entry, environment.services.get(entry.name, ({}, None))[0], defaults, reader)
-        for entry in here
-    ]
-    return _checked(list(chain.from_iterable(entries)), reader)
+    services = environment.services
+    entries = [(e, services[e.name][0] if e.name in services else {}) for e in here]
+    return _checked(_each(entries, defaults, reader), reader)
+
+
+def _each(
+    entries: Iterable[tuple[Entry, KeyValues]], defaults: list[KeyValues], reader: Reader
+) -> list[AppSpec]:
+    """What entries make, each with what is said over it."""
+    found: list[AppSpec] = []
+    with reader.whole():
+        for entry, override in entries:
+            with reader.part():
+                found += _specs(entry, override, defaults, reader)
+    return found
 
 
 def _checked(found: list[AppSpec], reader: Reader) -> list[AppSpec]:
@@ -110,9 +121,15 @@ def _checked(found: list[AppSpec], reader: Reader) -> list[AppSpec]:
             found=str(len(found)),
             expected=f"at most {MAX_ENTRIES}",
         )
-    check_unique((spec.name, spec.slug.text, spec.where) for spec in found)
-    needs.check({s.name: needs.Needing(s.options.needs, s.needs_where) for s in found})
-    policy.check({s.name: policy.Granting(s.options.allow, s.allow_where) for s in found})
+    needing = {s.name: needs.Needing(s.options.needs, s.needs_where) for s in found}
+    granting = {s.name: policy.Granting(s.options.allow, s.allow_where) for s in found}
+    for error in chain(
+        namesakes((spec.name, spec.slug.text, spec.where) for spec in found),
+        needs.problems(needing),
+        policy.problems(granting),
+    ):
+        with reader.part():
+            raise error
     return found
 
 

@@ -61,14 +61,46 @@ def load_entries(*paths: Path, environment: str | None = None) -> list[AppSpec]:
     return _specs([(_read(path), path) for path in paths], environment)
 
 
+def problems(
+    *paths: Path, environment: str | None = None
+) -> tuple[list[ConfigError], list[AppSpec]]:
+    """Everything that is wrong with repos files, by its place; without any, their services.
+
+    First the form of all that is written, each error that there is; what entries become, and how
+    they fit together, if that is good. All environments are worked out.
+
+    Args:
+        paths: as of `load_entries`.
+        environment: whose services are returned; None: those of the first one, if there are some.
+    """
+    noted: list[ConfigError] = []
+    found: list[AppSpec] = []
+    reader = Reader(str(paths[0]), noted)
+    documents = []
+    for path in paths:
+        with reader.part():
+            documents.append(_document(_read(path), path, noted))
+    with reader.part():
+        if not noted:
+            named = (name for each in documents for name in each.environments)
+            found = _joined(documents, environment or next(named, None), reader)
+    unique = {(error.where, error.column, error.message): error for error in noted}
+    return sorted(unique.values(), key=lambda error: error.place), [] if noted else found
+
+
 def parse_entries(text: str, path: Path) -> list[AppSpec]:
     """`load` for text that was read already; `path` is for messages and relative paths."""
     return _specs([(text, path)], None)
 
 
 def _specs(texts: Sequence[tuple[str, Path]], environment: str | None) -> list[AppSpec]:
-    reader = Reader(str(texts[0][1]))
     documents = [_document(text, path) for text, path in texts]
+    return _joined(documents, environment, Reader(str(texts[0][1])))
+
+
+def _joined(
+    documents: Sequence[Document], environment: str | None, reader: Reader
+) -> list[AppSpec]:
     found = reduce(lambda a, b: repos_merge.merge(a, b, reader), documents, Document())
     if not 0 < len(found.entries) <= MAX_ENTRIES:
         raise reader.error(
@@ -81,12 +113,14 @@ def _specs(texts: Sequence[tuple[str, Path]], environment: str | None) -> list[A
     return repos_environment.specs(found, environment, reader)
 
 
-def _document(text: str, path: Path) -> Document:
-    reader = Reader(str(path))
+def _document(text: str, path: Path, noted: list[ConfigError] | None = None) -> Document:
+    reader = Reader(str(path), noted)
     document = repos_document.read_document(
         compose(text, reader, json=path.suffix == ".json"), reader
     )
-    repos_merge.check_unique(map(_named, document.entries))
+    for error in repos_merge.namesakes(map(_named, document.entries)):
+        with reader.part():
+            raise error
     return document
 
 

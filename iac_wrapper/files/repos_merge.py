@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 
@@ -21,17 +21,24 @@ def check_unique(services: Iterable[tuple[str, str, str]]) -> None:
     Raises:
         ConfigError: two have one name.
     """
+    for error in namesakes(services):
+        raise error
+
+
+def namesakes(services: Iterable[tuple[str, str, str]]) -> Iterator[ConfigError]:
+    """Every error of `check_unique`."""
     seen: dict[str, tuple[str, str]] = {}
     for name, slug, where in services:
         if name in seen:
-            raise ConfigError(
+            yield ConfigError(
                 f"two services are called {name!r}",
                 where=where,
                 found=f"{slug}; and {seen[name][0]} at {seen[name][1]}",
                 expected="one name per service",
                 next_step="write one of them as `- slug: …` with `name: another-name`",
             )
-        seen[name] = (slug, where)
+        else:
+            seen[name] = (slug, where)
 
 
 def merge(first: Document, second: Document, reader: Reader) -> Document:

@@ -55,12 +55,13 @@ def read_keys(node: yaml.MappingNode, reader: Reader, what: str) -> KeyValues:
     Raises:
         ConfigError: a key is unknown, a value has not the form of its key, or two contradict.
     """
-    mapping = reader.mapping(node, tuple(KEYS), what)
-    said = {
-        name: KeyValue(_value(key, mapping[name], reader), mapping[name])
-        for name, key in KEYS.items()
-        if name in mapping
-    }
+    said: dict[str, KeyValue] = {}
+    with reader.whole():
+        mapping = reader.mapping(node, tuple(KEYS), what)
+        for name, key in KEYS.items():
+            if name in mapping:
+                with reader.part():
+                    said[name] = KeyValue(_value(key, mapping[name], reader), mapping[name])
     check_together(said, reader)
     return said
 
@@ -86,12 +87,14 @@ def read_defaults(node: yaml.Node, reader: Reader) -> KeyValues:
     for key_node, _ in node.value:
         key = KEYS.get(key_node.value) if isinstance(key_node, yaml.ScalarNode) else None
         if key and key.no_default:
-            raise reader.error(
-                key_node,
-                f"{key.name} cannot be a default: {key.no_default}",
-                expected="any of " + ", ".join(k.name for k in KEYS.values() if not k.no_default),
-                next_step=f"write `{key.name}:` in the entries that it is for",
-            )
+            with reader.part():
+                raise reader.error(
+                    key_node,
+                    f"{key.name} cannot be a default: {key.no_default}",
+                    expected="any of "
+                    + ", ".join(k.name for k in KEYS.values() if not k.no_default),
+                    next_step=f"write `{key.name}:` in the entries that it is for",
+                )
     return read_keys(node, reader, "defaults")
 
 
@@ -110,8 +113,11 @@ def _value(key: Key, node: yaml.Node, reader: Reader) -> Any:
 
 
 def _listed(key: Key, form: Listed, node: yaml.Node, reader: Reader) -> tuple[Any, ...]:
-    items = _items(key, form.expected, node, reader)
-    return tuple(dict.fromkeys(_text(key, form.item, item, reader) for item in items))
+    found: dict[Any, None] = {}
+    for item in _items(key, form.expected, node, reader):
+        with reader.part():
+            found[_text(key, form.item, item, reader)] = None
+    return tuple(found)
 
 
 def _lists_by_name(
@@ -179,22 +185,25 @@ def _by_process(key: Key, form: ByProcess, node: yaml.Node, reader: Reader) -> d
     """What is said of each process; its command is that of an `entrypoint`, None for the line of
     the Procfile."""
     if isinstance(node, yaml.MappingNode):
-        pairs = list(reader.mapping(node, None, key.name).items())
-        found = {name: (value, _process(name, value, reader)) for name, value in pairs}
+        found = {}
+        for name, value in reader.mapping(node, None, key.name).items():
+            with reader.part():
+                found[name] = (value, _process(name, value, reader))
     else:
         items = _items(key, form.expected, node, reader)
         texts = [(reader.text(item, key.name, expected=form.expected), item) for item in items]
         found = {name: (item, _of_procfile(item)) for name, item in texts}
     for name, (value, _) in found.items():
         if not NAME.fullmatch(name):
-            raise reader.error(
-                value,
-                "bad name of a process",
-                found=repr(name),
-                expected="a part of a service's name: a-z, 0-9 and '-', not '-' at an end",
-                next_step="write another name and its command: "
-                'processes: {other-name: "COMMAND"}',
-            )
+            with reader.part():
+                raise reader.error(
+                    value,
+                    "bad name of a process",
+                    found=repr(name),
+                    expected="a part of a service's name: a-z, 0-9 and '-', not '-' at an end",
+                    next_step="write another name and its command: "
+                    'processes: {other-name: "COMMAND"}',
+                )
     return {name: said for name, (_, said) in found.items()}
 
 
@@ -204,12 +213,15 @@ def _process(name: str, node: yaml.Node, reader: Reader) -> KeyValues:
     keys = processes.own_keys(KEYS)
     mapping = reader.mapping(node, keys, f"process {name}")
     command = mapping.get(processes.COMMAND)
-    said = dict(_command(command, reader)) if command else {}
-    said |= {
-        key: KeyValue(_value(KEYS[key], value, reader), value)
-        for key, value in mapping.items()
-        if key != processes.COMMAND
-    }
+    said: dict[str, KeyValue] = {}
+    with reader.whole():
+        if command:
+            with reader.part():
+                said |= _command(command, reader)
+        for key, value in mapping.items():
+            if key != processes.COMMAND:
+                with reader.part():
+                    said[key] = KeyValue(_value(KEYS[key], value, reader), value)
     check_together(said, reader)
     return said
 
@@ -252,12 +264,12 @@ def _by_name(key: Key, form: ByName, node: yaml.Node, reader: Reader) -> dict[st
     values = {}
     for name, value_node in reader.mapping(node, None, key.name).items():
         expected = form.expected_value.format(name=name)
-        with reader.at(value_node):
+        with reader.part(), reader.at(value_node):
             try:
                 known, value = form.read(name, reader.text(value_node, name, expected=expected))
             except Misfit as misfit:
                 raise _misfit(key, misfit) from None
-        values[known] = value
+            values[known] = value
     return values
 
 
@@ -290,8 +302,12 @@ def _block(key: Key, form: Blocks, node: yaml.Node, reader: Reader) -> dict[str,
     if not isinstance(node, yaml.MappingNode):
         raise reader.not_a_mapping(node, key.name, _with_example(form.expected, key))
     fields = {field.name: field for field in form.fields}
-    found = reader.mapping(node, tuple(fields), key.name)
-    return {name: _value(fields[name], each, reader) for name, each in found.items()}
+    values: dict[str, Any] = {}
+    with reader.whole():
+        for name, each in reader.mapping(node, tuple(fields), key.name).items():
+            with reader.part():
+                values[name] = _value(fields[name], each, reader)
+    return values
 
 
 def _with_example(expected: str, key: Key) -> str:

@@ -21,15 +21,24 @@ MAX_NODES = 50_000
 _NULL = "tag:yaml.org,2002:null"
 
 
+class Noted(ConfigError):  # noqa: N818 - they are errors; this one stands for them
+    """Stands for errors that a `Reader` has noted."""
+
+
 class Reader:
     """Typed access to nodes of one file; every error carries ``file:line``.
 
     Nodes know their file, so what it says of nodes holds for those of other files as well.
+
+    Args:
+        file: its name.
+        noted: gets every error, and the rest is read all the same; None: the first one is raised.
     """
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, noted: list[ConfigError] | None = None) -> None:
         self._file = file
         self._visited = 0
+        self._noted = noted
 
     def where(self, node: yaml.Node | None) -> str:
         """``file:line`` of a node, the file alone if there is none."""
@@ -46,13 +55,15 @@ class Reader:
     ) -> ConfigError:
         """An error about `node`; without a `next_step`, that is to correct it there."""
         where = self.where(node)
-        return ConfigError(
+        error = ConfigError(
             message,
             where=where,
             found=found,
             expected=expected,
             next_step=next_step or _correct(where),
         )
+        error.column = node.start_mark.column + 1 if node else None
+        return error
 
     def not_a_mapping(self, node: yaml.Node, what: str, expected: str) -> ConfigError:
         """An error about `node`, which should be a mapping."""
@@ -65,9 +76,33 @@ class Reader:
         try:
             yield
         except ConfigError as error:
-            error.where = error.where or self.where(node)
+            if not error.where:
+                error.where, error.column = self.where(node), node.start_mark.column + 1
             error.next_step = error.next_step or _correct(error.where)
             raise
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """One of several things: where errors are noted, its own does not keep from the others."""
+        try:
+            yield
+        except ConfigError as error:
+            if self._noted is None:
+                raise
+            if not isinstance(error, Noted):
+                self._noted.append(error)
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """What is made of parts, and cannot be made if one of them is wrong.
+
+        Raises:
+            Noted: one is.
+        """
+        known = len(self._noted or ())
+        yield
+        if len(self._noted or ()) > known:
+            raise Noted("what is wrong was noted", next_step=_correct(self._file))
 
     def is_null(self, node: yaml.Node) -> bool:
         """True for an absent value (``key:``)."""
@@ -103,18 +138,19 @@ class Reader:
         found: dict[str, yaml.Node] = {}
         lines: dict[str, int] = {}
         for key_node, value_node in node.value:
-            key = self.text(key_node, f"a key in {what}")
-            if keys is not None and key not in keys:
-                raise self._unknown(key_node, key, keys, what)
-            if key in found:
-                raise self.error(
-                    key_node,
-                    f"{key!r} is given twice",
-                    found=f"line {lines[key]} and line {key_node.start_mark.line + 1}",
-                    expected="each key once",
-                )
-            found[key] = value_node
-            lines[key] = key_node.start_mark.line + 1
+            with self.part():
+                key = self.text(key_node, f"a key in {what}")
+                if keys is not None and key not in keys:
+                    raise self._unknown(key_node, key, keys, what)
+                if key in found:
+                    raise self.error(
+                        key_node,
+                        f"{key!r} is given twice",
+                        found=f"line {lines[key]} and line {key_node.start_mark.line + 1}",
+                        expected="each key once",
+                    )
+                found[key] = value_node
+                lines[key] = key_node.start_mark.line + 1
         return found
 
     def glued_comment(self, node: yaml.Node) -> str | None:
@@ -162,7 +198,7 @@ def compose(text: str, reader: Reader, *, json: bool = False) -> yaml.Node | Non
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f":{mark.line + 1}" if mark else ""
-        raise ConfigError(
+        wrong = ConfigError(
             "not valid JSON" if json else "not valid YAML",
             where=reader.where(None) + place,
             found=error.problem or str(error),
@@ -171,7 +207,9 @@ def compose(text: str, reader: Reader, *, json: bool = False) -> yaml.Node | Non
                 if "mapping values are not allowed" in (error.problem or "")
                 else "check indentation, quotes and tabs on this line and the one before"
             ),
-        ) from None
+        )
+        wrong.column = mark.column + 1 if mark else None
+        raise wrong from None
     except (yaml.YAMLError, RecursionError) as error:
         found = "nested too deep" if isinstance(error, RecursionError) else str(error)
         where = reader.where(None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -27,13 +27,21 @@ def check(services: Mapping[str, Needing]) -> None:
     Raises:
         ConfigError: a service needs one that is not there, or some need each other.
     """
+    for error in problems(services):
+        raise error
+
+
+def problems(services: Mapping[str, Needing]) -> Iterator[ConfigError]:
+    """Every error of `check`; who needs each other is found out where all are there."""
+    complete = True
     for name, (needs, where) in services.items():
         for needed in needs:
             if needed not in services:
-                raise _unknown(name, needed, where, services)
-    for name in services:
-        if circle := _circle(name, services):
-            raise _each_other(circle, services)
+                complete = False
+                yield _unknown(name, needed, where, services)
+    circles = (_circle(name, services) for name in services) if complete else iter(())
+    if circle := next(filter(None, circles), None):
+        yield _each_other(circle, services)
 
 
 def waves(gates: Needs) -> list[list[str]]:

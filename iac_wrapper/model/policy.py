@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from typing import NamedTuple
@@ -88,10 +88,16 @@ def check(services: Mapping[str, Granting]) -> None:
     Raises:
         ConfigError: a service allows one that is not there.
     """
+    for error in problems(services):
+        raise error
+
+
+def problems(services: Mapping[str, Granting]) -> Iterator[ConfigError]:
+    """Every error of `check`."""
     for name, (allow, where) in services.items():
         for caller in allow or ():
             if caller not in services:
-                raise _unknown(name, caller, where, services)
+                yield _unknown(name, caller, where, services)
 
 
 def _unknown(name: str, caller: str, where: str, services: Collection[str]) -> ConfigError:
