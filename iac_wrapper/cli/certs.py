@@ -12,6 +12,7 @@ import click
 from iac_wrapper.cli import render
 from iac_wrapper.cli.group import ListUnlessSaid, dumps, main, verb_of
 from iac_wrapper.cli.group import verb as main_verb
+from iac_wrapper.cli.names import complete_services
 from iac_wrapper.errors import CertificateError, IacError, UnhealthyError
 from iac_wrapper.model.plain import plain
 from iac_wrapper.model.text_table import text_table
@@ -56,7 +57,7 @@ def list_(workspace: Workspace, as_json: bool) -> None:
 
 
 @verb
-@click.argument("services", nargs=-1, metavar="[SERVICE]...")
+@click.argument("services", nargs=-1, metavar="[SERVICE]...", shell_complete=complete_services)
 def rotate(workspace: Workspace, as_json: bool, services: tuple[str, ...]) -> None:
     """Issue certificates anew, of all or of these, and see them served; no restart.
 

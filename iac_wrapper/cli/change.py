@@ -11,6 +11,7 @@ import click
 
 from iac_wrapper.cli import ask, render
 from iac_wrapper.cli.group import columns, dumps, verb
+from iac_wrapper.cli.names import complete_services
 from iac_wrapper.errors import ConfigError, IacError
 from iac_wrapper.model.plain import plain
 
@@ -30,7 +31,7 @@ _file = click.option(
     help="List of slugs (YAML or JSON); default: repos.yaml, unless slugs are given."
     " Of several, a later one wins over those before it.",
 )
-_slugs = click.argument("slugs", nargs=-1, metavar="[SLUG]...")
+_slugs = click.argument("slugs", nargs=-1, metavar="[SLUG]...", shell_complete=complete_services)
 _locked = click.option(
     "--locked",
     is_flag=True,
@@ -209,7 +210,9 @@ def destroy(workspace: Workspace, as_json: bool, yes: bool, volumes: bool, if_ex
 
 @verb
 @_yes
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument(
+    "names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_services
+)
 def remove(workspace: Workspace, as_json: bool, yes: bool, names: tuple[str, ...]) -> None:
     """Take services away, with their keys and secret values; data volumes stay.
 

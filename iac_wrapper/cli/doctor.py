@@ -14,6 +14,7 @@ import click
 from iac_wrapper import settings
 from iac_wrapper.cli.folder import find_root, open_workspace
 from iac_wrapper.cli.group import columns, dumps, main
+from iac_wrapper.cli.names import complete_projects
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import machine_home
 from iac_wrapper.model.plain import plain
@@ -28,7 +29,12 @@ _OUTCOME, _NAME = max(map(len, _COLORS)), len("engine socket")
 
 
 @main.command()
-@click.option("--project", metavar="NAME", help="Project; default: IAC_PROJECT.")
+@click.option(
+    "--project",
+    metavar="NAME",
+    help="Project; default: IAC_PROJECT.",
+    shell_complete=complete_projects,
+)
 @click.option("--env", "environment", metavar="NAME", help="Environment of the repos file.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--fix", is_flag=True, help="Do what is safe, and say what was done.")
@@ -75,7 +81,7 @@ def _findings(
     for finding in examine(project_part.SETTINGS_CHECKS, root, fix=fix):
         done.append(finding)
         yield "settings", finding
-    machine = machine_part.DoctoredMachine(_settings(root))
+    machine = machine_part.ThisMachine(_settings(root))
     for finding in examine(machine_part.checks(machine), machine, fix=fix, before=tuple(done)):
         done.append(finding)
         yield "machine", finding

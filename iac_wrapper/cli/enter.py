@@ -9,11 +9,12 @@ import click
 
 from iac_wrapper.cli import terminal
 from iac_wrapper.cli.group import dumps, verb
+from iac_wrapper.cli.names import complete_services
 
 if TYPE_CHECKING:
     from iac_wrapper.operations.workspace import Workspace
 
-_service = click.argument("service")
+_service = click.argument("service", shell_complete=complete_services)
 
 
 @verb

@@ -17,12 +17,18 @@ import click
 from iac_wrapper import __version__
 from iac_wrapper.cli import render
 from iac_wrapper.cli.folder import open_workspace
+from iac_wrapper.cli.names import complete_projects
 from iac_wrapper.cli.signals import wake_main_thread
 from iac_wrapper.errors import IacError, Interrupted, UnhealthyError, file_error
 from iac_wrapper.model.plain import plain
 from iac_wrapper.model.redact import Redactor
 
-_project = click.option("--project", metavar="NAME", help="Project; default: IAC_PROJECT.")
+_project = click.option(
+    "--project",
+    metavar="NAME",
+    help="Project; default: IAC_PROJECT.",
+    shell_complete=complete_projects,
+)
 _env = click.option(
     "--env",
     "environment",

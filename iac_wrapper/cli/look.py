@@ -11,6 +11,7 @@ import click
 
 from iac_wrapper.cli import render
 from iac_wrapper.cli.group import columns, dumps, quiet_end, verb
+from iac_wrapper.cli.names import complete_services
 from iac_wrapper.errors import UnhealthyError
 from iac_wrapper.model.plain import plain
 
@@ -40,8 +41,16 @@ def health(workspace: Workspace, as_json: bool, wait: float) -> None:
 
 
 @verb
-@click.argument("names", nargs=-1, metavar="[SERVICE|ID]...")
-@click.option("--service", "-s", "services", multiple=True, metavar="S", help="Only this service.")
+@click.argument("names", nargs=-1, metavar="[SERVICE|ID]...", shell_complete=complete_services)
+@click.option(
+    "--service",
+    "-s",
+    "services",
+    multiple=True,
+    metavar="S",
+    help="Only this service.",
+    shell_complete=complete_services,
+)
 @click.option("--envoy", is_flag=True, help="Also show what Envoy logs.")
 @click.option(
     "--tail",

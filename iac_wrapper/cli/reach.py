@@ -10,6 +10,7 @@ import click
 
 from iac_wrapper.cli import render
 from iac_wrapper.cli.group import columns, dumps, quiet_end, verb
+from iac_wrapper.cli.names import complete_services
 from iac_wrapper.model.plain import plain
 
 if TYPE_CHECKING:
@@ -18,7 +19,13 @@ if TYPE_CHECKING:
 
 
 @verb
-@click.argument("words", nargs=-1, required=True, metavar="SERVICE[:PORT] [LOCAL]...")
+@click.argument(
+    "words",
+    nargs=-1,
+    required=True,
+    metavar="SERVICE[:PORT] [LOCAL]...",
+    shell_complete=complete_services,
+)
 def proxy(workspace: Workspace, as_json: bool, words: tuple[str, ...]) -> None:
     """Make services answer on ports of this machine, as plain HTTP, until Ctrl-C.
 
@@ -40,7 +47,7 @@ def proxy(workspace: Workspace, as_json: bool, words: tuple[str, ...]) -> None:
 
 
 @verb
-@click.argument("service", metavar="SERVICE")
+@click.argument("service", metavar="SERVICE", shell_complete=complete_services)
 @click.argument("path", default="/", metavar="[PATH]")
 def open_(workspace: Workspace, as_json: bool, service: str, path: str) -> None:
     """Open a service in the browser; without a URL of its own, through a proxy until Ctrl-C."""

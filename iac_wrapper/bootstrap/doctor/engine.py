@@ -14,7 +14,7 @@ from packaging.version import Version
 from iac_wrapper.adapters import capacity, process
 from iac_wrapper.adapters.process import Command
 from iac_wrapper.bootstrap import docker_cli
-from iac_wrapper.bootstrap.doctor.machine import DoctoredMachine
+from iac_wrapper.bootstrap.doctor.machine import ThisMachine
 from iac_wrapper.bootstrap.images import IMAGES_MB
 from iac_wrapper.bootstrap.machine import init_system
 from iac_wrapper.bootstrap.tools import parse_version
@@ -36,7 +36,7 @@ _ASK_SECONDS = 30.0
 """A resolver gives up after 10 s for each of its servers (resolv.conf(5): 5 s, twice)."""
 
 
-def engine_answers(machine: DoctoredMachine) -> Seen:
+def engine_answers(machine: ThisMachine) -> Seen:
     """An engine of a version that will do answers."""
     begin = time.monotonic()
     text = machine.engine.ping()
@@ -52,7 +52,7 @@ def engine_answers(machine: DoctoredMachine) -> Seen:
     return Seen(f"{text} at {machine.endpoint or 'the default socket'}, in {took}")
 
 
-def socket_is_closed(machine: DoctoredMachine) -> Seen:
+def socket_is_closed(machine: ThisMachine) -> Seen:
     """Nobody but root and the group may use the engine's socket: who may is root."""
     if not machine.has_the_engine:
         return Seen(f"the engine is at {machine.endpoint}")
@@ -64,7 +64,7 @@ def socket_is_closed(machine: DoctoredMachine) -> Seen:
     return Seen(f"{path}, mode {mode:04o}")
 
 
-def limits_hold(machine: DoctoredMachine) -> Seen:
+def limits_hold(machine: ThisMachine) -> Seen:
     """The engine can hold a container to its memory, processes and processors."""
     missing = [word for key, word in _LIMITS.items() if machine.info.get(key) is False]
     if missing:
@@ -76,7 +76,7 @@ def limits_hold(machine: DoctoredMachine) -> Seen:
     return Seen(f"memory, processes, processors ({kind}, cgroup {version})")
 
 
-def clocks_agree(machine: DoctoredMachine) -> Seen:
+def clocks_agree(machine: ThisMachine) -> Seen:
     """Engine and certificates have the time that this machine has."""
     text = str(machine.info.get("SystemTime") or "")
     if not text:
@@ -100,7 +100,7 @@ def clocks_agree(machine: DoctoredMachine) -> Seen:
     return Seen(seen, "set both by NTP (`timedatectl set-ntp true`)" if off > _SLOW_CLOCK else "")
 
 
-def has_disk(machine: DoctoredMachine) -> Seen:
+def has_disk(machine: ThisMachine) -> Seen:
     """There is room for images where the engine keeps them."""
     if not machine.has_the_engine:
         return Seen(f"the engine's disks are at {machine.endpoint}")
@@ -111,7 +111,7 @@ def has_disk(machine: DoctoredMachine) -> Seen:
     return room(left, IMAGES_MB, root, "docker builder prune, docker image prune")
 
 
-def builds_images(machine: DoctoredMachine) -> Seen:
+def builds_images(machine: ThisMachine) -> Seen:
     """The docker CLI of the set-up can build with BuildKit."""
     cli = docker_cli.inspect_cli(Path(machine.record.docker))
     if not cli.can_build:
@@ -125,7 +125,7 @@ def builds_images(machine: DoctoredMachine) -> Seen:
     return Seen(f"docker CLI {cli.client} at {cli.path}, with {how}")
 
 
-def names_resolve(machine: DoctoredMachine) -> Seen:
+def names_resolve(machine: ThisMachine) -> Seen:
     """A container on the engine's default network, as builds are, finds the package index."""
     host = _index_host(machine)
     if not host:
@@ -157,7 +157,7 @@ def names_resolve(machine: DoctoredMachine) -> Seen:
     )
 
 
-def _index_host(machine: DoctoredMachine) -> str:
+def _index_host(machine: ThisMachine) -> str:
     """The host that builds ask first: a proxy, else the package index; empty: an address."""
     variables = index_settings.build_variables(machine.settings.environment)
     names = ("HTTPS_PROXY", "https_proxy", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")

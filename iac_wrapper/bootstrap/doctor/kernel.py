@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from iac_wrapper.adapters import capacity
-from iac_wrapper.bootstrap.doctor.machine import DoctoredMachine
+from iac_wrapper.bootstrap.doctor.machine import ThisMachine
 from iac_wrapper.errors import CommandError
 from iac_wrapper.model import envoy_container
 from iac_wrapper.model.checkup import Check, Seen
@@ -29,7 +29,7 @@ FILES = 10_000
 _FULL_PERCENT = 90
 
 
-def has_memory(machine: DoctoredMachine) -> Seen:
+def has_memory(machine: ThisMachine) -> Seen:
     """One more service fits, with what it may use."""
     left = capacity.available_memory(machine.proc)
     if left is None:
@@ -47,7 +47,7 @@ def has_memory(machine: DoctoredMachine) -> Seen:
     return Seen(f"{seen}, one service may use {wanted}" if short else seen, step if short else "")
 
 
-def has_processes(machine: DoctoredMachine) -> Seen:
+def has_processes(machine: ThisMachine) -> Seen:
     """The kernel starts the processes of more services."""
     left, limit = capacity.free_tasks(machine.proc)
     if left is None:
@@ -64,7 +64,7 @@ def has_processes(machine: DoctoredMachine) -> Seen:
     return Seen(seen, step if left < SERVICES * SERVICE_TASKS else "")
 
 
-def has_inotify(machine: DoctoredMachine) -> Seen:
+def has_inotify(machine: ThisMachine) -> Seen:
     """Every Envoy can watch its certificates; the kernel counts by user, and each has its own."""
     name = "fs.inotify.max_user_instances"
     limit = _number(machine.proc / "sys/fs/inotify/max_user_instances")
@@ -84,7 +84,7 @@ def has_inotify(machine: DoctoredMachine) -> Seen:
     return Seen(f"{seen}, an Envoy takes {ENVOY_INSTANCES}")
 
 
-def has_open_files(machine: DoctoredMachine) -> Seen:
+def has_open_files(machine: ThisMachine) -> Seen:
     """The whole system may open more files and sockets."""
     fields = _fields(machine.proc / "sys/fs/file-nr")
     if len(fields) != 3:
@@ -94,7 +94,7 @@ def has_open_files(machine: DoctoredMachine) -> Seen:
     return Seen(f"{fields[0]} of {fields[2]} are open (fs.file-max)", step)
 
 
-def forwards_packets(machine: DoctoredMachine) -> Seen:
+def forwards_packets(machine: ThisMachine) -> Seen:
     """Packets go from one network of the engine to the next, and out."""
     value = _number(machine.proc / "sys/net/ipv4/ip_forward")
     if value == 0:
@@ -107,7 +107,7 @@ def forwards_packets(machine: DoctoredMachine) -> Seen:
     return Seen("net.ipv4.ip_forward is 1" if value else "this system has no net.ipv4.ip_forward")
 
 
-def tracks_connections(machine: DoctoredMachine) -> Seen:
+def tracks_connections(machine: ThisMachine) -> Seen:
     """The firewall has room for more connections: a full table drops packets, and logs nothing."""
     folder = machine.proc / "sys/net/netfilter"
     now, most = _number(folder / "nf_conntrack_count"), _number(folder / "nf_conntrack_max")

@@ -18,7 +18,7 @@ ANSWER_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class DoctoredMachine:
+class ThisMachine:
     """This machine with these settings; `proc` is where its kernel tells of itself."""
 
     settings: Settings

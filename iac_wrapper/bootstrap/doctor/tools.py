@@ -7,20 +7,20 @@ from pathlib import Path
 from iac_wrapper.adapters import process, terraform_config
 from iac_wrapper.adapters.process import Command
 from iac_wrapper.bootstrap import node, provider, terraform
-from iac_wrapper.bootstrap.doctor.machine import DoctoredMachine
+from iac_wrapper.bootstrap.doctor.machine import ThisMachine
 from iac_wrapper.errors import CommandError
 from iac_wrapper.files.machine_home import setup_command
 from iac_wrapper.model.checkup import Check, Seen
 from iac_wrapper.model.provider import PROVIDER_VERSION
 
 
-def is_set_up(machine: DoctoredMachine) -> Seen:
+def is_set_up(machine: ThisMachine) -> Seen:
     """This machine was set up, by the files of the version that runs."""
     pythons = ", ".join(sorted(machine.record.bases))
     return Seen(f"{machine.settings.machine_home.record} (Python {pythons})")
 
 
-def terraform_runs(machine: DoctoredMachine) -> Seen:
+def terraform_runs(machine: ThisMachine) -> Seen:
     """What stands for Terraform starts one that is new enough."""
     path = machine.settings.machine_home.terraform
     found = terraform.inspect_terraform((str(path),))
@@ -35,7 +35,7 @@ def terraform_runs(machine: DoctoredMachine) -> Seen:
     return Seen(f"{found.version} by {path}")
 
 
-def provider_is_there(machine: DoctoredMachine) -> Seen:
+def provider_is_there(machine: ThisMachine) -> Seen:
     """Terraform gets the Docker provider that was chosen."""
     home, chosen = machine.settings.machine_home, machine.record.provider
     named = terraform_config.configured_file(machine.settings.environment)
@@ -62,7 +62,7 @@ def provider_is_there(machine: DoctoredMachine) -> Seen:
     return Seen(f"of the registry, {PROVIDER_VERSION}")
 
 
-def node_runs(machine: DoctoredMachine) -> Seen:
+def node_runs(machine: ThisMachine) -> Seen:
     """There is a Node.js for cdktf that is new enough."""
     path, npm = Path(machine.record.node), machine.settings.machine_home.bin / "npm"
     found = node.inspect_node(path, npm)
@@ -76,7 +76,7 @@ def node_runs(machine: DoctoredMachine) -> Seen:
     return Seen(f"{found.version} at {path}")
 
 
-def images_are_there(machine: DoctoredMachine) -> Seen:
+def images_are_there(machine: ThisMachine) -> Seen:
     """The engine has the images that services are made from."""
     record = machine.record
     bases = [name for base in record.bases.values() for name in (base.image, base.runtime_image)]

@@ -14,7 +14,7 @@ import pytest
 from iac_wrapper import settings
 from iac_wrapper.adapters import capacity
 from iac_wrapper.bootstrap import doctor
-from iac_wrapper.bootstrap.doctor import DoctoredMachine
+from iac_wrapper.bootstrap.doctor import ThisMachine
 from iac_wrapper.files.host import Host, PythonBase, save_host
 from iac_wrapper.files.machine_home import MachineHome
 from iac_wrapper.model.checkup import Finding, examine
@@ -41,7 +41,7 @@ Look = Callable[..., Finding]
 
 
 @pytest.fixture
-def machine(rig: Rig, engine_double: Daemon, monkeypatch: pytest.MonkeyPatch) -> DoctoredMachine:
+def machine(rig: Rig, engine_double: Daemon, monkeypatch: pytest.MonkeyPatch) -> ThisMachine:
     """One where all is well: an engine that answers, and tools of sh files."""
     engine_double.images += [{"RepoTags": [name]} for name in RECORD_IMAGES]
     home = MachineHome(rig.root / ".iac")
@@ -69,19 +69,19 @@ def machine(rig: Rig, engine_double: Daemon, monkeypatch: pytest.MonkeyPatch) ->
     return _machine(rig, engine_double.host)
 
 
-def _machine(rig: Rig, host: str, **more: str) -> DoctoredMachine:
+def _machine(rig: Rig, host: str, **more: str) -> ThisMachine:
     environ = {**rig.context.environ, "DOCKER_HOST": host, "IAC_HOME": str(rig.root / ".iac")}
-    return DoctoredMachine(settings.load_settings(None, environ | more), rig.root / "proc")
+    return ThisMachine(settings.load_settings(None, environ | more), rig.root / "proc")
 
 
-def _look(machine: DoctoredMachine, name: str) -> Finding:
+def _look(machine: ThisMachine, name: str) -> Finding:
     """The finding of one check, whatever the others say."""
     (check,) = (check for check in doctor.checks(machine) if check.name == name)
     (found,) = examine([check], machine, fix=False)
     return found
 
 
-def test_a_good_machine_passes_every_check(machine: DoctoredMachine) -> None:
+def test_a_good_machine_passes_every_check(machine: ThisMachine) -> None:
     """In an order in which each finds what it needs."""
     found = list(examine(doctor.checks(machine), machine, fix=False))
     assert [each for each in found if each.outcome != "PASSED"] == []
@@ -91,7 +91,7 @@ def test_a_good_machine_passes_every_check(machine: DoctoredMachine) -> None:
         assert max(places, default=-1) < names.index(check.name)
 
 
-def test_an_engine_that_is_not_there(rig: Rig, machine: DoctoredMachine) -> None:
+def test_an_engine_that_is_not_there(rig: Rig, machine: ThisMachine) -> None:
     """No socket, then one that nobody listens at; what it would say is not looked at."""
     path = rig.root / "dead.sock"
     dead = _machine(rig, f"unix://{path}")
@@ -107,7 +107,7 @@ def test_an_engine_that_is_not_there(rig: Rig, machine: DoctoredMachine) -> None
     assert found["Terraform"].outcome == "PASSED"
 
 
-def test_an_engine_of_another_time(machine: DoctoredMachine, engine_double: Daemon) -> None:
+def test_an_engine_of_another_time(machine: ThisMachine, engine_double: Daemon) -> None:
     """Too old; a clock that certificates do not survive, and one that they do."""
     engine_double.version = "19.03.15"
     found = _look(machine, "engine")
@@ -117,7 +117,7 @@ def test_an_engine_of_another_time(machine: DoctoredMachine, engine_double: Daem
     assert (found.outcome, "timedatectl" in found.next_step) == ("FAILED", True)
 
 
-def test_a_clock_that_went_back(machine: DoctoredMachine) -> None:
+def test_a_clock_that_went_back(machine: ThisMachine) -> None:
     """The record of the set-up is of the future."""
     record = machine.settings.machine_home.record
     os.utime(record, (time.time() + 3600,) * 2)
@@ -125,14 +125,14 @@ def test_a_clock_that_went_back(machine: DoctoredMachine) -> None:
     assert (found.outcome, "went back" in found.evidence) == ("WARN", True)
 
 
-def test_a_socket_for_everybody(machine: DoctoredMachine, engine_double: Daemon) -> None:
+def test_a_socket_for_everybody(machine: ThisMachine, engine_double: Daemon) -> None:
     path = Path(engine_double.host.removeprefix("unix://"))
     path.chmod(0o666)
     found = _look(machine, "engine socket")
     assert (found.outcome, found.next_step) == ("WARN", f"sudo chmod o-rwx {path}")
 
 
-def test_limits_that_nobody_keeps(machine: DoctoredMachine, engine_double: Daemon) -> None:
+def test_limits_that_nobody_keeps(machine: ThisMachine, engine_double: Daemon) -> None:
     engine_double.info = {"MemoryLimit": False, "PidsLimit": True}
     found = _look(machine, "limits")
     assert (found.outcome, "a container's memory:" in found.evidence) == ("WARN", True)
@@ -162,7 +162,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
     ],
 )
 def test_kernel_limits(  # noqa: PLR0917 - a row of the table above
-    machine: DoctoredMachine, name: str, file: str, text: str, outcome: str, words: str
+    machine: ThisMachine, name: str, file: str, text: str, outcome: str, words: str
 ) -> None:
     """Each has a command that raises it."""
     (machine.proc / file).write_text(text)
@@ -171,7 +171,7 @@ def test_kernel_limits(  # noqa: PLR0917 - a row of the table above
     assert bool(found.next_step) == (outcome != "PASSED")
 
 
-def test_containers_that_are_one_users(machine: DoctoredMachine, engine_double: Daemon) -> None:
+def test_containers_that_are_one_users(machine: ThisMachine, engine_double: Daemon) -> None:
     """With a rootless engine the kernel counts all Envoys together."""
     engine_double.info = {"SecurityOptions": ["name=rootless"]}
     found = _look(machine, "inotify")
@@ -179,9 +179,9 @@ def test_containers_that_are_one_users(machine: DoctoredMachine, engine_double: 
     assert found.next_step == "sudo sysctl fs.inotify.max_user_instances=1024"
 
 
-def test_this_kernel_has_what_is_looked_at(machine: DoctoredMachine) -> None:
+def test_this_kernel_has_what_is_looked_at(machine: ThisMachine) -> None:
     """The files are those of a real one."""
-    real = DoctoredMachine(machine.settings)
+    real = ThisMachine(machine.settings)
     for name in ("memory", "processes", "inotify", "open files", "forwarding"):
         found = _look(real, name)
         assert "does not say" not in found.evidence
@@ -194,7 +194,7 @@ def test_the_kernel_of_another_machine_is_not_looked_at(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("setup", ["none", "other files"])
-def test_a_machine_that_is_not_set_up(machine: DoctoredMachine, setup: str) -> None:
+def test_a_machine_that_is_not_set_up(machine: ThisMachine, setup: str) -> None:
     """Or by another version: everything else follows from that."""
     record = machine.settings.machine_home.record
     if setup == "none":
@@ -242,7 +242,7 @@ def _write(path: str, script: str) -> Callable[[Rig], None]:
     ],
 )
 def test_tools_that_are_not_there_or_too_old(
-    rig: Rig, machine: DoctoredMachine, name: str, fault: Callable[[Rig], None], words: str
+    rig: Rig, machine: ThisMachine, name: str, fault: Callable[[Rig], None], words: str
 ) -> None:
     """The set-up is the way out."""
     assert _look(machine, name).outcome == "PASSED"
@@ -263,7 +263,7 @@ def test_a_configuration_of_terraform_that_is_not_there(rig: Rig, engine_double:
     assert (found.outcome, str(path) in found.evidence) == ("PASSED", True)
 
 
-def test_base_images_that_somebody_removed(machine: DoctoredMachine, engine_double: Daemon) -> None:
+def test_base_images_that_somebody_removed(machine: ThisMachine, engine_double: Daemon) -> None:
     engine_double.images = [{"RepoTags": [name]} for name in RECORD_IMAGES[1:]]
     found = _look(machine, "base images")
     assert (found.outcome, found.next_step) == ("FAILED", "make bootstrap (makes them again)")
@@ -275,7 +275,7 @@ def _run(code: int, said: str = "") -> str:
     return f'#!/bin/sh\n[ "$1" = run ] && {{ echo "{said}" >&2; exit {code}; }}\n'
 
 
-def test_names_in_containers(rig: Rig, machine: DoctoredMachine) -> None:
+def test_names_in_containers(rig: Rig, machine: ThisMachine) -> None:
     """The engine cannot start one; it cannot resolve what this machine can; nobody can."""
     rig.tool("docker", _run(125, "docker: could not find bridge docker0"))
     found = _look(machine, "DNS")
