@@ -154,17 +154,21 @@ class Engine:
         chunks = self.log_chunks(container, tail=tail, follow=False, since=since)
         return b"".join(chunks).decode(errors="replace")
 
-    def log_chunks(
+    def log_chunks(  # noqa: PLR0913 - the engine's own query
         self,
         container: str,
         *,
-        tail: int,
+        tail: int | None,
         follow: bool,
         since: float | None = None,
+        until: float | None = None,
+        timestamps: bool = False,
         opened: Callable[[Callable[[], None]], None] = lambda _: None,
     ) -> Iterator[bytes]:
-        """Both streams of a container as they come; `since` is in seconds since 1970.
+        """Both streams of a container as they come; `since` and `until` are in seconds since 1970.
 
+        With `timestamps` each chunk is one write, a line or a part of one, behind its time (ISO
+        8601) and a blank. A `tail` of None is everything.
         `opened` gets what ends the stream: another thread may call it while this one waits.
         """
         import docker.errors  # noqa: PLC0415 - the SDK costs 0.2 s that `--help` must not pay
@@ -176,8 +180,10 @@ class Engine:
                 stderr=True,
                 stream=True,
                 follow=follow,
-                tail=tail if since is None else "all",
+                tail="all" if tail is None or since is not None else tail,
                 since=since,
+                until=until,
+                timestamps=timestamps,
             )
             opened(stream.close)
             yield from stream

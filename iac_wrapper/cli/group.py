@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
-from iac_wrapper import __version__
+from iac_wrapper import __version__, settings
 from iac_wrapper.cli import render
 from iac_wrapper.cli.folder import open_workspace
 from iac_wrapper.cli.names import complete_projects
@@ -84,6 +84,7 @@ def _added() -> dict[str, EntryPoint]:
 def main(ctx: click.Context, folder: str | None, verbose: bool) -> None:
     """Turn git slugs into running, verified services behind mutual TLS."""
     ctx.obj = verbose
+    ctx.color = False if settings.wants_no_color() else None
     if folder:
         os.chdir(folder)
     wake_main_thread()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +18,13 @@ from iac_wrapper.errors import UnhealthyError
 from iac_wrapper.model.plain import plain
 
 if TYPE_CHECKING:
+    from iac_wrapper.operations.log_source import LogRecord
     from iac_wrapper.operations.workspace import Workspace
+
+_LINES = 100
+"""Lines of each container where nothing else says how many."""
+
+_COLORS = ("cyan", "yellow", "green", "magenta", "blue", "bright_cyan", "bright_yellow")
 
 
 @verb
@@ -54,36 +62,65 @@ def health(workspace: Workspace, as_json: bool, wait: float) -> None:
 @click.option("--envoy", is_flag=True, help="Also show what Envoy logs.")
 @click.option(
     "--tail",
+    "-n",
     type=click.IntRange(0, 100_000),
-    default=100,
-    show_default=True,
-    help="Lines of history per container.",
+    help="Lines of history per container; default: 100, or all that the options below find.",
 )
-@click.option("--follow", is_flag=True, help="Keep running and print new lines.")
+@click.option("--follow", "-f", is_flag=True, help="Keep running and print new lines.")
+@click.option("--since", metavar="TIME", help="From then on: 10m, 1h30m or 2d ago, or a date.")
+@click.option("--until", metavar="TIME", help="Up to then.")
+@click.option("--grep", metavar="REGEX", help="Only lines in which this is found.")
+@click.option("--timestamps", "-t", is_flag=True, help="Begin each line with its time (UTC).")
 def logs(
     workspace: Workspace,
     as_json: bool,
     names: tuple[str, ...],
     services: tuple[str, ...],
     envoy: bool,
-    tail: int,
+    tail: int | None,
     follow: bool,
+    since: str | None,
+    until: str | None,
+    grep: str | None,
+    timestamps: bool,
 ) -> None:
-    """Print what services log: those that are named, else all; or runs, by their ids."""
+    """Print what services log, by time: those that are named, else all; or runs, by their ids."""
     from dataclasses import asdict
 
+    from iac_wrapper.model import log_filter
     from iac_wrapper.operations import logs as operation
 
-    roles = ("app", "envoy") if envoy else ("app",)
+    if follow and until is not None:
+        raise click.UsageError("--follow or --until: what comes has no end")
+    now = datetime.now(UTC)
+    wanted = log_filter.LogFilter(
+        since=log_filter.parse_time(since, "--since", now) if since is not None else None,
+        until=log_filter.parse_time(until, "--until", now) if until is not None else None,
+        words=log_filter.parse_words(grep) if grep is not None else None,
+    )
+    number = _LINES if tail is None and not wanted.is_set else tail
     read = operation.follow if follow else operation.logs
+    write = _line_writer(timestamps=timestamps)
     with quiet_end() if follow else nullcontext():
-        for record in read(workspace, (*names, *services), roles=roles, tail=tail):
-            if record is None:
-                continue
-            own = record.role in ("app", "run")
-            name = record.service if own else f"{record.service}/{record.role}"
-            text = f"{name} | {plain(record.line)}"
-            click.echo(json.dumps(asdict(record)) if as_json else text)
+        roles = ("app", "envoy") if envoy else ("app",)
+        for record in read(workspace, (*names, *services), roles=roles, tail=number, wanted=wanted):
+            if record is not None:
+                click.echo(json.dumps(asdict(record)) if as_json else write(record))
+
+
+def _line_writer(*, timestamps: bool) -> Callable[[LogRecord], str]:
+    """What makes a line for people of a record; on a terminal each service has a colour."""
+    colors: dict[str, str] = {}
+
+    def write(record: LogRecord) -> str:
+        own = record.role in ("app", "run")
+        color = colors.setdefault(record.service, _COLORS[len(colors) % len(_COLORS)])
+        name = record.service if own else f"{record.service}/{record.role}"
+        # Milliseconds: the runner's clock and the engine's differ by less.
+        time = f"{(record.time or '')[:23]:<23}Z " if timestamps else ""
+        return f"{time}{click.style(f'{name} |', fg=color)} {plain(record.line)}"
+
+    return write
 
 
 @verb

@@ -23,14 +23,15 @@ def keep(workspace: Workspace, app: ResolvedApp, container: Container | None) ->
     write_text(path, "\n".join(lines) + "\n", mode=0o600)
 
 
-def read_failed_log(workspace: Workspace, service: str, *, tail: int) -> Iterator[str]:
-    """The title and the last `tail` lines of the version of `service` that failed last, if any."""
+def read_failed_log(workspace: Workspace, service: str, *, tail: int | None) -> Iterator[str]:
+    """The title and the last `tail` lines (None: all) of the version of `service` that failed last,
+    if any."""
     path = workspace.layout.failed_log(workspace.project, service)
     if not path.exists():
         return
     title, *lines = path.read_text(encoding="utf-8").splitlines()
     yield title
-    yield from lines[len(lines) - min(tail, len(lines)) :]
+    yield from lines if tail is None else lines[len(lines) - min(tail, len(lines)) :]
 
 
 def services(workspace: Workspace) -> set[str]:

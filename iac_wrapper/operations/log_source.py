@@ -6,15 +6,21 @@ container that is down, or that ran before it was started again.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import NamedTuple
 
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.errors import CertificateError, UnhealthyError
 from iac_wrapper.identity.control_plane import ControlPlane
 from iac_wrapper.model.health import LogLine
 from iac_wrapper.operations.workspace import Workspace
+
+_STAMPED = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z) ")
+"""How the engine dates a line."""
 
 RETRY_SECONDS = 0.5
 RECONNECT_SECONDS = 15.0
@@ -28,8 +34,9 @@ class LogRecord:
     `role` is ``app`` or ``envoy``, ``candidate-…`` while a deploy that did not end has left the
     traffic to a candidate, ``failed``: kept from a version that failed and is gone, or ``run``: of
     the one-off whose id `service` is. `stream`
-    (``stdout``, ``stderr``, ``runner``) and `time` (ISO 8601, UTC) are those of a line that the
-    runner sent; None where it came from the engine's log.
+    (``stdout``, ``stderr``, ``runner``) is that of a line that the runner sent, None where it came
+    from the engine's log; `time` (ISO 8601, UTC) is None for what was kept of a container that is
+    gone.
     """
 
     service: str
@@ -43,13 +50,16 @@ class LogRecord:
 class LogQuery:
     """Which lines of a container are asked for.
 
-    `tail` counts lines of history; `since` (seconds since 1970) replaces it where a container was
-    followed before; `opened` is handed what ends the reading: another thread may call it.
+    `tail` counts lines of history, None: all; `since` (seconds since 1970) replaces it, `until`
+    ends them. `of_engine`: the engine is asked, which has lines that the runner dropped. `opened`
+    is handed what ends the reading: another thread may call it.
     """
 
-    tail: int
+    tail: int | None
     follow: bool = False
     since: float | None = None
+    until: float | None = None
+    of_engine: bool = False
     opened: Callable[[Callable[[], None]], None] = lambda _: None
 
 
@@ -62,7 +72,7 @@ def read_lines(
         plane: whom to ask for the runner's lines; None where nothing is recorded as deployed.
     """
     redact, last = workspace.redactor().lines(), ""
-    if plane and _runner_has_all(container, query):
+    if plane and not query.of_engine and _runner_has_all(container, query):
         stream = _RunnerStream(workspace, plane, container, query)
         for line in stream.lines():
             last = f"runner: {line.text}" if line.stream == "runner" else line.text
@@ -71,10 +81,10 @@ def read_lines(
         if stream.complete:
             return
         query = replace(query, since=stream.last or query.since)
-    for number, text in enumerate(engine_lines(workspace, container.id, query)):
+    for number, (text, time_) in enumerate(engine_lines(workspace, container.id, query)):
         if last and number == 0 and text == last:
             continue  # the engine dates a line a little later than the runner
-        yield LogRecord(container.service, container.role, redact(text))
+        yield LogRecord(container.service, container.role, redact(text), time=time_)
 
 
 def _runner_has_all(container: Container, query: LogQuery) -> bool:
@@ -148,20 +158,39 @@ class _RunnerStream:
         return now is not None and now.running
 
 
-def engine_lines(workspace: Workspace, container: str, query: LogQuery) -> Iterator[str]:
+class EngineLine(NamedTuple):
+    """A line of the engine's log, and when it began (ISO 8601, UTC)."""
+
+    text: str
+    time: str | None
+
+
+def engine_lines(workspace: Workspace, container: str, query: LogQuery) -> Iterator[EngineLine]:
     """What the engine has of a container's output, line by line, nothing masked."""
-    rest = b""
-    for chunk in workspace.engine.log_chunks(
+    rest, stamp, time_of_rest = b"", None, None
+    for written in workspace.engine.log_chunks(
         container,
         tail=query.tail,
         follow=query.follow,
         since=query.since,
+        until=query.until,
+        timestamps=True,
         opened=query.opened,
     ):
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from map(_text, whole)
+        match = _STAMPED.match(written)
+        stamp = _microseconds(match[1].decode()) if match else stamp
+        time_of_rest = time_of_rest if rest else stamp
+        *whole, rest = (rest + written[match.end() if match else 0 :]).split(b"\n")
+        for line in whole:
+            yield EngineLine(_text(line), time_of_rest)
+            time_of_rest = stamp
     if rest:
-        yield _text(rest)
+        yield EngineLine(_text(rest), time_of_rest)
+
+
+def _microseconds(stamp: str) -> str:
+    """In the form of a runner's times: these can be compared as text."""
+    return datetime.fromisoformat(stamp).isoformat(timespec="microseconds")
 
 
 def _text(line: bytes) -> str:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import heapq
 import queue
 import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import TypeVar
+from datetime import datetime
+from operator import itemgetter
+from typing import NamedTuple, TypeVar
 
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.identity.control_plane import ControlPlane
 from iac_wrapper.model import labels, one_off
+from iac_wrapper.model.log_filter import LogFilter
 from iac_wrapper.operations import candidates, failed_logs, run_logs, verify
 from iac_wrapper.operations.log_source import LogQuery, LogRecord, read_lines
 from iac_wrapper.operations.workspace import Workspace
@@ -32,11 +36,22 @@ RESTART_SECONDS = 15.0
 """How long a followed container may be down: Docker's restart policy begins with 0.1 s."""
 
 
+NOTHING = LogFilter()
+
+HOLD_SECONDS = 0.2
+"""How long a line that is followed waits for earlier ones of other containers."""
+
+
 def logs(
-    workspace: Workspace, services: Sequence[str], *, roles: Sequence[str], tail: int
+    workspace: Workspace,
+    services: Sequence[str],
+    *,
+    roles: Sequence[str],
+    tail: int | None,
+    wanted: LogFilter = NOTHING,
 ) -> Iterator[LogRecord]:
-    """The last `tail` lines of each named service (all if none is named), one after the other;
-    ids of one-offs are names as well.
+    """The last `tail` lines that are `wanted` (None: all) of each named service (all services if
+    none is named), by their times; ids of one-offs are names as well.
 
     Where the runner does not answer they come from the engine: the runner copies everything that
     user code prints to its container's log, so a service that is down shows why. Without the role
@@ -47,30 +62,47 @@ def logs(
         ConfigError: nothing is deployed, or no service has that name; at the call.
     """
     if services and all(map(one_off.service_of, services)):
-        return run_logs.logs(workspace, services, tail=tail)
+        return run_logs.logs(workspace, services, tail=tail, wanted=wanted)
     containers = _chosen(workspace, services, roles)
-    plane = _plane(workspace)
-    current = (r for one in containers for r in _last(workspace, plane, one, roles, tail))
-    return _in_turn(_failed(workspace, services, tail), current)
+    plane, asked = _plane(workspace), _Asked(roles, tail, wanted)
+    current = [_dated(_last(workspace, plane, container, asked)) for container in containers]
+    merged = (record for _, record in heapq.merge(*current, key=itemgetter(0)))
+    return _in_turn(_failed(workspace, services, asked), merged)
 
 
-def follow(
+def follow(  # noqa: PLR0913 - a keyword for each wish
     workspace: Workspace,
     services: Sequence[str],
     *,
     roles: Sequence[str],
-    tail: int,
+    tail: int | None,
+    wanted: LogFilter = NOTHING,
     beat: float | None = None,
 ) -> Iterator[LogRecord | None]:
     """`logs`, then the lines to come, merged, over restarts, until all containers are gone.
 
-    With `beat`, a None comes after so many quiet seconds. Closing the iterator ends its threads.
+    `tail` counts lines before words are looked for. With `beat`, a None comes after so many quiet
+    seconds. Closing the iterator ends its threads.
     """
     if services and all(map(one_off.service_of, services)):
-        return run_logs.logs(workspace, services, tail=tail, follow=True)
+        return run_logs.logs(workspace, services, tail=tail, follow=True, wanted=wanted)
     containers = _chosen(workspace, services, roles)
-    current = _merged(_Follower(workspace, tail, roles), containers, beat)
-    return _in_turn(_failed(workspace, services, tail), current)
+    asked = _Asked(roles, tail, wanted)
+    current = _merged(_Follower(workspace, asked), containers, beat)
+    return _in_turn(_failed(workspace, services, asked), current)
+
+
+class _Asked(NamedTuple):
+    """The lines that are asked for: of which containers, how many, and what is in them."""
+
+    roles: Sequence[str]
+    tail: int | None
+    wanted: LogFilter
+
+    def takes(self, record: LogRecord) -> bool:
+        """Whether a line is one of them."""
+        told = record.role.removeprefix(labels.CANDIDATE) in self.roles or TOLD.match(record.line)
+        return bool(told) and self.wanted.keeps(record.line)
 
 
 def _in_turn(first: Iterator[LogRecord], then: Iterator[T]) -> Iterator[LogRecord | T]:
@@ -78,12 +110,24 @@ def _in_turn(first: Iterator[LogRecord], then: Iterator[T]) -> Iterator[LogRecor
     yield from then
 
 
-def _failed(workspace: Workspace, services: Sequence[str], tail: int) -> Iterator[LogRecord]:
-    """What is kept of versions that failed, each with a line that says what it is."""
-    for service in sorted(failed_logs.services(workspace)):
+def _dated(records: Iterable[LogRecord]) -> Iterator[tuple[str, LogRecord]]:
+    """Each with its time; what has none, or an earlier one, stays behind the line before it of the
+    same container."""
+    last: dict[tuple[str, str], str] = {}
+    for record in records:
+        container = (record.service, record.role)
+        last[container] = max(last.get(container, ""), record.time or "")
+        yield last[container], record
+
+
+def _failed(workspace: Workspace, services: Sequence[str], asked: _Asked) -> Iterator[LogRecord]:
+    """What is kept of versions that failed, each with a line that says what it is; nobody knows
+    the times of these lines."""
+    for service in () if asked.wanted.has_times else sorted(failed_logs.services(workspace)):
         if not services or service in services:
-            for line in failed_logs.read_failed_log(workspace, service, tail=tail):
-                yield LogRecord(service, "failed", line)
+            for line in failed_logs.read_failed_log(workspace, service, tail=asked.tail):
+                if asked.wanted.keeps(line):
+                    yield LogRecord(service, "failed", line)
 
 
 def _merged(
@@ -95,27 +139,36 @@ def _merged(
         open_streams = len(containers)
         while open_streams:
             try:
-                record = follower.lines.get(timeout=beat)
+                some = [follower.lines.get(timeout=beat)]
             except queue.Empty:
                 yield None
                 continue
-            if record is None:
-                open_streams -= 1
-            else:
-                yield record
+            some += _more(follower.lines, until=time.monotonic() + HOLD_SECONDS)
+            open_streams -= some.count(None)
+            dated = _dated(record for record in some if record)
+            yield from (record for _, record in sorted(dated, key=itemgetter(0)))
     finally:
         follower.close()
+
+
+def _more(lines: queue.Queue[T], *, until: float) -> Iterator[T]:
+    """What comes until then; no more than there is room for in the queue, so that a service that
+    prints without end does not hold up its own lines."""
+    for _ in range(lines.maxsize):
+        try:
+            yield lines.get(timeout=max(0.0, until - time.monotonic()))
+        except queue.Empty:
+            return
 
 
 class _Follower:
     """What the threads that follow containers share with their reader."""
 
-    def __init__(self, workspace: Workspace, tail: int, roles: Sequence[str]) -> None:
+    def __init__(self, workspace: Workspace, asked: _Asked) -> None:
         self.lines: queue.Queue[LogRecord | None] = queue.Queue(maxsize=1000)
         self._workspace = workspace
         self._plane = _plane(workspace)
-        self._tail = tail
-        self._roles = roles
+        self._asked = asked
         self._closed = threading.Event()
         self._closers: list[Callable[[], None]] = []
 
@@ -127,14 +180,21 @@ class _Follower:
 
     def pump(self, container: Container) -> None:
         """Follow a container, over restarts, until it is gone or stays down."""
-        since: int | None = None
+        wanted = self._asked.wanted
+        since, known = _seconds(wanted.since), False
         try:
             while not self._closed.is_set():
-                query = LogQuery(self._tail, follow=True, since=since, opened=self._opened)
+                query = LogQuery(
+                    self._asked.tail,
+                    follow=True,
+                    since=since,
+                    of_engine=wanted.is_set and not known,
+                    opened=self._opened,
+                )
                 for record in read_lines(self._workspace, self._plane, container, query):
-                    if _is_wanted(record, self._roles):
+                    if self._asked.takes(record):
                         self._put(record)
-                since = int(time.time())
+                since, known = int(time.time()), True
                 again = self._workspace.engine.comes_back(container, within=RESTART_SECONDS)
                 if again is None:
                     return
@@ -179,24 +239,23 @@ def _chosen(workspace: Workspace, services: Sequence[str], roles: Sequence[str])
 
 
 def _last(
-    workspace: Workspace,
-    plane: ControlPlane | None,
-    container: Container,
-    roles: Sequence[str],
-    tail: int,
+    workspace: Workspace, plane: ControlPlane | None, container: Container, asked: _Asked
 ) -> Iterator[LogRecord]:
-    whole = container.role.removeprefix(labels.CANDIDATE) in roles
-    query = LogQuery(tail if whole else TOLD_TAIL)
+    wanted, whole = asked.wanted, container.role.removeprefix(labels.CANDIDATE) in asked.roles
+    query = LogQuery(asked.tail if whole else TOLD_TAIL)
+    if wanted.is_set:
+        since, until = _seconds(wanted.since), _seconds(wanted.until)
+        query = LogQuery(None, since=since, until=until, of_engine=True)
     records = read_lines(workspace, plane, container, query)
-    if whole:
-        return records
-    return iter(deque((each for each in records if _is_wanted(each, roles)), maxlen=tail))
+    found = records if whole and not wanted.is_set else filter(asked.takes, records)
+    # Read at once where that is bounded: a runner does not wait for a person who reads.
+    return found if asked.tail is None else iter(deque(found, maxlen=asked.tail))
+
+
+def _seconds(time: datetime | None) -> float | None:
+    return time.timestamp() if time else None
 
 
 def _plane(workspace: Workspace) -> ControlPlane | None:
     lock = workspace.applied_lock()
     return verify.control_plane(workspace, lock) if lock else None
-
-
-def _is_wanted(record: LogRecord, roles: Sequence[str]) -> bool:
-    return record.role.removeprefix(labels.CANDIDATE) in roles or bool(TOLD.match(record.line))

@@ -131,7 +131,7 @@ def follow(
         query = LogQuery(0, follow=True, since=record.started.timestamp() - 1)
         with os.fdopen(os.open(own.log, _FRESH, 0o600), "w", encoding="utf-8") as log:
             for line in engine_lines(workspace, app, query):
-                told(text := redact(line))
+                told(text := redact(line.text))
                 log.write(f"{text}\n")
                 log.flush()
         code = engine_exec.wait(engine, app) if engine.container(app) else None

@@ -5,7 +5,7 @@ its default. `.env.example` is the table as text; a test keeps the two equal.
 """
 
 from iac_wrapper.settings.forms import check_environment, check_project, project_like
-from iac_wrapper.settings.sources import load_settings, overridden
+from iac_wrapper.settings.sources import load_settings, overridden, wants_no_color
 from iac_wrapper.settings.table import Settings
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "load_settings",
     "overridden",
     "project_like",
+    "wants_no_color",
 ]

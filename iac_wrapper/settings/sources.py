@@ -28,6 +28,11 @@ def load_settings(root: Path | None, environ: Mapping[str, str] | None = None) -
     return Settings(**chosen, environment=merged)
 
 
+def wants_no_color() -> bool:
+    """Whether the person wants no colours: NO_COLOR has any value (no-color.org)."""
+    return bool(os.environ.get("NO_COLOR"))
+
+
 def overridden(root: Path, environ: Mapping[str, str] | None = None) -> list[str]:
     """The settings of `.env` that count for nothing, as the environment says another value."""
     process = dict(os.environ if environ is None else environ)

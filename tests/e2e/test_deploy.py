@@ -153,6 +153,32 @@ def test_logs_of_a_live_service_come_from_its_runner(
     assert datetime.fromisoformat(found["hello"]["time"]).tzinfo
 
 
+def test_the_engine_has_the_lines_of_a_time_and_those_with_a_word(
+    first: dict[str, Any], project: Project
+) -> None:
+    """Both services merged; each line has its time, and those of the future are none."""
+    printed = project.iac("logs", "--since", "1h", "-t").stdout.splitlines()
+    assert printed == sorted(printed)
+    assert {line.split()[1] for line in printed} == {"hello-main", "web"}
+    (found,) = project.iac("logs", "--grep", "^hello$", "-t").stdout.splitlines()
+    assert found.endswith("Z hello-main | hello")
+    assert datetime.fromisoformat(found.split()[0]).tzinfo
+    assert project.iac("logs", "--until", "1h").stdout == ""
+
+
+def test_the_doctor_finds_a_deployed_project_well(first: dict[str, Any], project: Project) -> None:
+    """Its certificates are those that are served, and nothing is left of the deploy."""
+    done = project.iac("doctor", "--json", code=None)  # what this machine lacks is its own
+    checks = {each["name"]: each for each in json.loads(done.stdout)["checks"]}
+    of_project = {name for name, each in checks.items() if each["part"].startswith("project ")}
+    assert {"certificates", "leftovers", "ports", "network", "secrets"} <= of_project
+    failed = {name: each["evidence"] for name, each in checks.items() if each["exit_code"]}
+    assert failed.keys() & of_project == set(), failed
+    assert checks["leftovers"]["outcome"] == "PASSED"
+    assert checks["certificates"]["evidence"].startswith("3 are good")
+    assert checks["engine"]["outcome"] == "PASSED"
+
+
 @pytest.mark.core
 def test_after_a_deploy_the_plan_is_empty(first: dict[str, Any], project: Project) -> None:
     """Its detailed exit code is 0."""

@@ -47,7 +47,7 @@ app.synth()
 class OwnProject(Project):
     """Runs its own `iac` in its own folder."""
 
-    def run(self, argv: list[str], *, code: int = 0) -> subprocess.CompletedProcess[str]:
+    def run(self, argv: list[str], *, code: int | None = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             argv,
             cwd=self.folder,

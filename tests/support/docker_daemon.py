@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import math
 import re
 import socketserver
 import struct
@@ -21,6 +22,8 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.support.running import running
+
+_BOUNDS = {"since": "0", "until": "0"}
 
 
 @dataclass
@@ -36,6 +39,7 @@ class FakeContainer:
     exit_code: int = 0
     ports: list[int] = field(default_factory=list)
     log: list[tuple[int, bytes]] = field(default_factory=list)
+    times: list[str] = field(default_factory=list)  # of each write of `log`, as the engine's
     mounts: list[str] = field(default_factory=list)
     broken: bool = False
     name: str = ""  # empty: made of project, service and role
@@ -133,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(self._inspected(container)) if container else self._missing()
         elif match := re.fullmatch(r"/containers/([^/]+)/logs", path):
             self.daemon.queries.append(query)
-            self._logs(self.daemon.containers.get(match[1]))
+            self._logs(self.daemon.containers.get(match[1]), query)
         elif match := re.fullmatch(r"/containers/([^/]+)/stats", path):
             self._json({"pids_stats": {"current": self.daemon.containers[match[1]].processes}})
         elif path == "/networks":
@@ -249,14 +253,17 @@ class _Handler(BaseHTTPRequestHandler):
             "Mounts": [{"Type": "bind", "Source": source} for source in container.mounts],
         }
 
-    def _logs(self, container: FakeContainer | None) -> None:
+    def _logs(self, container: FakeContainer | None, query: dict[str, list[str]]) -> None:
         if container is None:
             self._missing()
             return
         if container.broken:
             self._send(500, b'{"message": "the log is broken"}', "application/json")
             return
-        frames = [struct.pack(">BxxxL", kind, len(data)) + data for kind, data in container.log]
+        frames = [
+            struct.pack(">BxxxL", kind, len(data)) + data
+            for kind, data in _written(container, query)
+        ]
         if not container.quiet:
             self._send(200, b"".join(frames), "application/vnd.docker.raw-stream")
             return
@@ -279,6 +286,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+def _written(container: FakeContainer, query: dict[str, list[str]]) -> Iterator[tuple[int, bytes]]:
+    """The writes between `since` and `until`, each behind its time if that is asked for."""
+    if not container.times:
+        yield from container.log
+        return
+    since, until = (float(query.get(key, [default])[0]) for key, default in _BOUNDS.items())
+    for (kind, data), time in zip(container.log, container.times, strict=True):
+        if since <= datetime.fromisoformat(time).timestamp() <= (until or math.inf):
+            yield kind, (f"{time} ".encode() if "timestamps" in query else b"") + data
 
 
 def _called(image: dict[str, Any], query: dict[str, list[str]]) -> bool:
