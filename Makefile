@@ -37,7 +37,7 @@ bootstrap: ## Set this machine up (Python, Terraform, Node, Docker, base images)
 
 demo: bootstrap ## Bootstrap, then deploy the local examples
 	@env -u IAC_PROJECT $(BIN)/iac deploy --file examples/repos.yaml$(NAMED)
-	@echo "Also: $(BIN)/iac services$(NAMED), $(BIN)/iac logs flask-app$(NAMED)," \
+	@echo "Also: $(BIN)/iac status$(NAMED), $(BIN)/iac logs flask-app$(NAMED)," \
 	  "$(BIN)/iac destroy$(NAMED); a web application with its database: examples/notes"
 
 proto: ## Regenerate the committed protobuf code from proto/ and provider/proto/

@@ -17,6 +17,7 @@ from iac_wrapper.cli import (
     reach,
     releases,
     schedule,
+    status,
     validate,
     volumes,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "reach",
     "releases",
     "schedule",
+    "status",
     "validate",
     "volumes",
 ]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import webbrowser
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from iac_wrapper.cli import render
-from iac_wrapper.cli.group import columns, dumps, quiet_end, verb
+from iac_wrapper.cli.group import dumps, quiet_end, verb
 from iac_wrapper.cli.names import complete_services
 from iac_wrapper.model.plain import plain
 
@@ -65,25 +64,6 @@ def open_(workspace: Workspace, as_json: bool, service: str, path: str) -> None:
         _browse(f"http://{service}.localhost:{way.local_port}{path}", as_json)
         click.echo("Ctrl-C ends the proxy behind it.", err=True)
         ways.wait()
-
-
-@verb
-def services(workspace: Workspace, as_json: bool) -> None:
-    """List what is deployed and how it is, at a glance; `iac health` is the proof."""
-    from iac_wrapper.operations.schedules import states
-    from iac_wrapper.operations.services import services as operation
-
-    rows = operation(workspace)
-    scheduled = states(workspace)
-    if as_json:
-        found = [row.to_dict() for row in rows]
-        data = {"project": workspace.project, "services": found}
-        data |= {"schedule": [state.to_dict() for state in scheduled]} if scheduled else {}
-        click.echo(dumps(data))
-    else:
-        table = render.services_table(rows, datetime.now(UTC), columns())
-        notes = [text for state in scheduled for text in state.warnings]
-        click.echo(plain("\n".join([table, *notes])))
 
 
 @verb

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from iac_wrapper.operations.destroy import DestroyResult
     from iac_wrapper.operations.policy import PolicyRow
     from iac_wrapper.operations.schedules import State as ScheduleState
-    from iac_wrapper.operations.services import ServiceRow
     from iac_wrapper.operations.volume_copies import Copied
     from iac_wrapper.operations.volumes import VolumeRow
 
@@ -52,14 +51,10 @@ WIDTH = 100
 _HEADER = ("SERVICE", "COMMIT", "IMAGE", "ENTRYPOINT", "HEALTH", "SECONDS")
 _RUNS = _HEADER.index("ENTRYPOINT")
 
-_SERVICES_HEADER = (
-    *("SERVICE", "COMMIT", "STATE", "URL", "CERTIFICATE", "IMAGE", "UP", "RESTARTS"),
-)
-
-_DIGITS, _SHORT_DIGITS = 12, 7
+DIGITS, SHORT_DIGITS = 12, 7
 """Hexadecimal digits of a commit and an image: as everywhere here, and as git shortens them."""
 
-_FORMS = ((_DIGITS, 24), (_SHORT_DIGITS, len("ENTRYPOINT")))
+_FORMS = ((DIGITS, 24), (SHORT_DIGITS, len("ENTRYPOINT")))
 """Digits, and how many columns that must leave to what runs; the last form is taken anyway."""
 
 _WAYS = {"SERVING": "", "RUNNING": "alive, listens nowhere", "COMPLETED": "exit code 0"}
@@ -217,7 +212,7 @@ def report_table(report: ProjectReport, width: int = WIDTH) -> str:
     """
     verdict = click.style(_verdict(report), fg="green" if report.good else "red")
     shown = [(service.app, service.identity) for service in report.services]
-    lines = [_fitted(report.services, width), "", *_in_common(shown), verdict]
+    lines = [_fitted(report.services, width), "", *in_common(shown), verdict]
     lines += [line for service in report.services for line in _url_lines(service)]
     lines += [
         f"{service.app.name}: the previous version ({_version(service.previous)})"
@@ -247,31 +242,6 @@ def next_line(report: ProjectReport, options: str) -> str:
     return ""
 
 
-def services_table(rows: Sequence[ServiceRow], now: datetime, width: int = WIDTH) -> str:
-    """A row per service; times are relative to `now` (UTC)."""
-    for digits, _ in _FORMS:
-        lines = [_service_row(row, now, digits) for row in rows]
-        table = text_table([_SERVICES_HEADER, *lines])
-        if max(map(len, table.splitlines())) <= width:
-            break
-    return "\n".join([table, "", *_in_common([(row.app, row.identity) for row in rows])])
-
-
-def _service_row(row: ServiceRow, now: datetime, digits: int) -> tuple[str, ...]:
-    health, expires = row.health, row.health.expires
-    way = health.way if health.serving else f"{health.status} ({_cause(health.cause, health)})"
-    return (
-        row.app.name,
-        _commit(row.app, digits),
-        way,
-        row.urls[0] + (" …" if row.urls[1:] else "") if row.urls else "-",
-        f"{(expires - now).days} days" if expires else "-",
-        row.app.image.rpartition(":")[2][:digits],
-        age_text(now - row.since) if row.since else "-",
-        str(row.restarts),
-    )
-
-
 def age_text(span: timedelta) -> str:
     """The two largest units of a time, as in ``3d 4h``."""
     seconds = max(0, int(span.total_seconds()))
@@ -293,11 +263,11 @@ def _fitted(services: Sequence[ServiceReport], width: int) -> str:
         if room >= min(least, longest):
             break
     room = max(room, least)
-    cut = [(*row[:_RUNS], _short(row[_RUNS], room), *row[_RUNS + 1 :]) for row in rows]
+    cut = [(*row[:_RUNS], short(row[_RUNS], room), *row[_RUNS + 1 :]) for row in rows]
     return text_table([_HEADER, *cut])
 
 
-def _in_common(services: Sequence[tuple[ResolvedApp, str]]) -> list[str]:
+def in_common(services: Sequence[tuple[ResolvedApp, str]]) -> list[str]:
     """What every row would repeat: names (of each, with its identity) that differ by the service
     only."""
     if not services:
@@ -366,13 +336,14 @@ def _verdict(report: ProjectReport) -> str:
     return f"{healthy}; {refused} of {total} refused a caller without a certificate{reached}."
 
 
-def _short(text: str, width: int) -> str:
+def short(text: str, width: int) -> str:
+    """`text`, cut to `width`."""
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def _commit(app: ResolvedApp, digits: int) -> str:
+def commit_text(app: ResolvedApp, digits: int) -> str:
     """What a table says of a version: with few digits the kind alone where there is no commit."""
-    if digits == _DIGITS:
+    if digits == DIGITS:
         return _version(app)
     return app.commit[:digits] if app.commit else _kind(app)
 
@@ -387,7 +358,8 @@ def _version(app: ResolvedApp) -> str:
     return f"{app.tree.removeprefix('sha256:')[:12]} ({_kind(app)})"
 
 
-def _cause(code: str, health: Health) -> str:
+def cause_text(code: str, health: Health) -> str:
+    """A cause's code in words."""
     return _CAUSES.get(code, code.replace("-", " ")) or health.phase.lower()
 
 
@@ -398,7 +370,7 @@ def _state(service: ServiceReport) -> str:
         if health.cause == "waiting":
             return f"NOT STARTED ({health.message})"
         code = service.diagnosis.finding.code if service.diagnosis else health.cause
-        return f"{health.status} ({_cause(code, health)})"
+        return f"{health.status} ({cause_text(code, health)})"
     why = _WAYS[health.way] or health.evidence or health.phase.lower()
     if health.way == "RUNNING" and service.app.run is None:
         why = "alive, taken for a worker"  # nobody said so: a warning has the words to write
@@ -409,9 +381,9 @@ def _row(service: ServiceReport, digits: int) -> tuple[str, ...]:
     app, runs = service.app, service.app.entrypoint
     return (
         app.name,
-        _commit(app, digits),
+        commit_text(app, digits),
         app.image.rpartition(":")[2][:digits],
-        _short(f"{runs.display} ({runs.reason.removeprefix(runs.display).lstrip()})", 60),
+        short(f"{runs.display} ({runs.reason.removeprefix(runs.display).lstrip()})", 60),
         _state(service),
         f"{service.health.seconds:.1f}",
     )

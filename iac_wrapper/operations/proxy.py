@@ -155,7 +155,7 @@ def find_service(lock: LockFile, name: str) -> ResolvedApp:
     raise ConfigError(
         f"no service {name} in project {lock.project}",
         expected=", ".join(app.name for app in lock.apps) or "a deployed service",
-        next_step=f"iac services --project {lock.project} lists them",
+        next_step=f"iac status --project {lock.project} lists them",
     )
 
 
@@ -219,5 +219,5 @@ def _ended(way: OpenWay, container: AttachedContainer) -> CommandError:
     return CommandError(
         f"the way to {way.service} has ended",
         detail=container.output,
-        next_step="iac services (is the project still there?), then run the command again",
+        next_step="iac status (is the project still there?), then run the command again",
     )

@@ -6,15 +6,17 @@ A look, not the proof that `iac health` is: no program is asked, nothing is star
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from iac_wrapper.adapters import capacity, engine_load
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.files.layout import container_name
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.certificate import spiffe_id
 from iac_wrapper.model.health import Health
+from iac_wrapper.model.load import Load
 from iac_wrapper.operations import ingress, leaves
 from iac_wrapper.operations.foreign_program import ask_of
 from iac_wrapper.operations.verify import (
@@ -29,13 +31,15 @@ from iac_wrapper.operations.workspace import Workspace
 
 @dataclass(frozen=True)
 class ServiceRow:
-    """One service. `container` is its program's (None: gone), `urls` where people reach it."""
+    """One service. `container` is its program's (None: gone), `urls` where people reach it, `load`
+    what the program uses now (None: it does not run, or nobody asked)."""
 
     app: ResolvedApp
     identity: str
     health: Health
     container: Container | None
     urls: tuple[str, ...]
+    load: Load | None = None
 
     @property
     def since(self) -> datetime | None:
@@ -72,7 +76,39 @@ class ServiceRow:
             "since": self.since and self.since.isoformat(),
             "restarts": self.restarts,
             "container": container_state(health, self.container),
+            "processors": None if self.load is None else round(self.load.processors, 3),
+            "memory_bytes": self.load and self.load.memory,
+            "memory_limit_bytes": self.load and self.load.limit,
         }
+
+
+@dataclass(frozen=True)
+class Status:
+    """A project at a glance. `engine` is its version, `disk_mb` what is free for images and
+    volumes there (None: it cannot be seen from here)."""
+
+    services: list[ServiceRow]
+    engine: str
+    disk_mb: int | None
+
+    @property
+    def good(self) -> bool:
+        """Whether every service is as it should be."""
+        return all(row.health.serving for row in self.services)
+
+
+def status(workspace: Workspace) -> Status:
+    """`services` with what they use, and what the engine has left.
+
+    Raises:
+        ConfigError, EngineError: as `services`.
+    """
+    rows = services(workspace)
+    names = {row.container.id for row in rows if row.container and row.container.running}
+    used = engine_load.loads(workspace.engine, names)
+    rows = [replace(row, load=used.get(row.container.id if row.container else "")) for row in rows]
+    disk = capacity.free_capacity(workspace.engine).disk if workspace.engine_is_local else None
+    return Status(rows, workspace.engine.ping(), disk)
 
 
 def services(workspace: Workspace) -> list[ServiceRow]:

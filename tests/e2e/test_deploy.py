@@ -179,6 +179,18 @@ def test_the_doctor_finds_a_deployed_project_well(first: dict[str, Any], project
     assert checks["engine"]["outcome"] == "PASSED"
 
 
+def test_the_status_has_what_programs_use(first: dict[str, Any], project: Project) -> None:
+    """Of a real engine; the narrow table keeps to 80 columns with real names."""
+    found = json.loads(project.iac("status", "--json").stdout)
+    services = {each["name"]: each for each in found["services"]}
+    assert (found["good"], services["hello-main"]["state"]) == (True, "COMPLETED")
+    assert 0 <= services["web"]["processors"] < 4
+    assert 2**20 < services["web"]["memory_bytes"] < services["web"]["memory_limit_bytes"]
+    table, _, below = project.iac("services").stdout.partition("\n\n")
+    assert max(map(len, table.splitlines())) <= 80
+    assert "2 of 2 services are good." in below
+
+
 @pytest.mark.core
 def test_after_a_deploy_the_plan_is_empty(first: dict[str, Any], project: Project) -> None:
     """Its detailed exit code is 0."""

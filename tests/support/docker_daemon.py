@@ -39,6 +39,7 @@ class FakeContainer:
     exit_code: int = 0
     ports: list[int] = field(default_factory=list)
     log: list[tuple[int, bytes]] = field(default_factory=list)
+    stats: list[dict[str, Any]] = field(default_factory=list)  # one for each question
     times: list[str] = field(default_factory=list)  # of each write of `log`, as the engine's
     mounts: list[str] = field(default_factory=list)
     broken: bool = False
@@ -139,7 +140,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.daemon.queries.append(query)
             self._logs(self.daemon.containers.get(match[1]), query)
         elif match := re.fullmatch(r"/containers/([^/]+)/stats", path):
-            self._json({"pids_stats": {"current": self.daemon.containers[match[1]].processes}})
+            container = self.daemon.containers[match[1]]
+            load = container.stats.pop(0) if container.stats else {}
+            self._json({"pids_stats": {"current": container.processes}, **load})
         elif path == "/networks":
             self._json([n for n in self.daemon.networks if _wanted(n, query)])
         elif path == "/volumes":

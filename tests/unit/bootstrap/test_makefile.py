@@ -34,7 +34,7 @@ def test_the_demo_names_its_project() -> None:
     """What it says to do next is about the project that it deployed."""
     for words, named in (([], ""), (["PROJECT=x"], " --project x")):
         said = _dry_run("demo", *words)
-        for verb in ("services", "logs flask-app", "destroy"):
+        for verb in ("status", "logs flask-app", "destroy"):
             assert re.search(rf"iac {verb}{named}[,;]", said), said
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -16,7 +15,6 @@ from iac_wrapper.model.plan import TerraformChange
 from iac_wrapper.model.report import ProjectReport, ServiceReport, UrlFault
 from iac_wrapper.model.service_change import Reason, ServiceChange
 from iac_wrapper.operations.releases import StoppedService
-from iac_wrapper.operations.services import ServiceRow
 
 
 def _service(name: str, health: Health, probe: Probe, commit: str | None) -> ServiceReport:
@@ -175,37 +173,6 @@ def test_a_deploy_ends_with_what_to_type_next() -> None:
     assert line(web, exposed) == "Next: iac open z"
     assert line(job, grpc) == "Next: iac proxy b"
     assert line(job) == line(web, bad) == line() == ""
-
-
-def test_the_services_table_shows_how_they_are_and_since_when() -> None:
-    """A row each; what is the same for all but the name stands below."""
-    now = datetime(2026, 11, 27, 12, tzinfo=UTC)
-    web, old = _good("web", "RUNNING", "127.0.0.1:5000"), _good("old", "RUNNING")
-    health = replace(
-        web.health, since=now - timedelta(hours=75), restarts=2, expires=now + timedelta(days=60)
-    )
-    rows = [
-        ServiceRow(web.app, web.identity, health, None, ("http://web.localhost:8000/",)),
-        ServiceRow(
-            old.app, old.identity, Health("old", "UNREACHABLE", cause="unreachable"), None, ()
-        ),
-    ]
-    header, first, second, *below = render.services_table(rows, now, 150).splitlines()
-    assert header.split() == [
-        "SERVICE",
-        "COMMIT",
-        "STATE",
-        "URL",
-        "CERTIFICATE",
-        "IMAGE",
-        "UP",
-        "RESTARTS",
-    ]
-    assert " ".join(first.split()) == (
-        "web abababababab (local) SERVING http://web.localhost:8000/ 60 days 0123456789ab 3d 3h 2"
-    )
-    assert "UNREACHABLE (nobody answers)" in second
-    assert below == ["", "Identities: spiffe://p/<service>. Images: iac/p-<service>:<image>."]
 
 
 def test_a_plan_is_told_in_words_of_services() -> None:

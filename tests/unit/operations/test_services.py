@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.operations.services import services
+from iac_wrapper.operations.services import services, status
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.deployed import app, deployed, service
 from tests.support.docker_daemon import Daemon, FakeContainer
@@ -32,3 +32,35 @@ def test_where_nothing_is_deployed_that_is_said(workspace: Workspace) -> None:
     """As by every other verb."""
     with pytest.raises(ConfigError, match="nothing is deployed in project demo"):
         services(workspace)
+
+
+def _stats(used: int, whole: int, memory: int = 64 << 20) -> dict[str, object]:
+    """As the engine has them: nanoseconds, bytes."""
+    return {
+        "cpu_stats": {
+            "cpu_usage": {"total_usage": used},
+            "system_cpu_usage": whole,
+            "online_cpus": 4,
+        },
+        "memory_stats": {
+            "usage": memory,
+            "limit": 512 << 20,
+            "stats": {"inactive_file": 16 << 20},
+        },
+    }
+
+
+def test_a_status_has_what_services_use(workspace: Workspace, engine_double: Daemon) -> None:
+    """Of those that run; two looks make a share of the processors."""
+    with service(workspace.layout, "web") as web:
+        web.serving()
+        deployed(workspace.layout, app("web"), app("gone"), gateway_port=web.port)
+        stats = [_stats(1_000, 10_000), _stats(1_500, 11_000)]
+        engine_double.add(FakeContainer("a", "demo", "web", "app", stats=stats))
+        found = status(workspace)
+    gone, row = (each.to_dict() for each in found.services)
+    assert (row["processors"], row["memory_bytes"]) == (2.0, 48 << 20)
+    assert row["memory_limit_bytes"] == 512 << 20
+    assert (gone["processors"], gone["memory_bytes"]) == (None, None)
+    assert (found.good, found.engine) == (False, "20.10.24")
+    assert found.disk_mb
