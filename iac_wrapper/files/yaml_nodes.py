@@ -87,7 +87,7 @@ class Reader:
         try:
             yield
         except ConfigError as error:
-            if self._noted is None:
+            if self._noted is None or self._visited > MAX_NODES:  # the rest may be endless
                 raise
             if not isinstance(error, Noted):
                 self._noted.append(error)

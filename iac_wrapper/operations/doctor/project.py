@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 from iac_wrapper.adapters import capacity, host_ports, workspace_lock
@@ -12,6 +13,9 @@ from iac_wrapper.model.event import Event
 from iac_wrapper.operations import candidates, infrastructure, keeping, network
 from iac_wrapper.operations.doctor.room import room
 from iac_wrapper.operations.workspace import Workspace
+
+KEEPER_SECONDS = 10.0
+"""How long a keeper may take to start; an idle machine needs one second."""
 
 
 def folder_is_its_own(workspace: Workspace) -> Seen:
@@ -97,8 +101,11 @@ def is_kept(workspace: Workspace) -> Seen:
 
 
 def start_keeper(workspace: Workspace) -> str:
-    """Start what a deploy would have left."""
+    """Start what a deploy would have left, and wait until it is there."""
     keeping.ensure(workspace)
+    deadline = time.monotonic() + KEEPER_SECONDS
+    while not keeping.is_kept(workspace) and time.monotonic() < deadline:
+        time.sleep(0.1)
     return "started the process that keeps the project running (iac keep)"
 
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from iac_wrapper import cli
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.files import repos_file
+from iac_wrapper.files import repos_file, yaml_nodes
 
 ROOT = Path(__file__).parents[3]
 
@@ -124,6 +124,20 @@ def test_what_cannot_be_read_at_all(folder: Path, text: str, place: str) -> None
     assert result.exit_code == 2
     assert result.stdout.startswith(":".join(filter(None, ["x.yaml", place])) + ": ")
     assert result.stdout.endswith("\n1 mistake.\n")
+
+
+def test_a_file_of_many_aliases_ends_the_reading(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would be endless is left at the bound, whatever was wrong before."""
+    monkeypatch.setattr(yaml_nodes, "MAX_NODES", 50)
+    apps = "".join(f"- {{slug: gh:o/r{n}, port: x}}\n" for n in range(200))
+    text = f"apps:\n{apps}"
+    (folder / "x.yaml").write_text(text)
+    found = json.loads(_iac("x.yaml", "--json").stdout)["problems"]
+    messages = [each["message"] for each in found]
+    assert "the file is too large when its aliases are expanded" in messages
+    assert 2 < len(messages) < 50
 
 
 def test_a_file_that_is_not_there(folder: Path) -> None:

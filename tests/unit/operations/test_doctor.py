@@ -17,7 +17,7 @@ from iac_wrapper.identity import certificate_authority
 from iac_wrapper.model.checkup import Finding, examine
 from iac_wrapper.model.users import Users
 from iac_wrapper.operations import keeping
-from iac_wrapper.operations.doctor import PROJECT_CHECKS, SETTINGS_CHECKS
+from iac_wrapper.operations.doctor import PROJECT_CHECKS, SETTINGS_CHECKS, project
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.settings import load_settings
 from tests.support.deployed import app, deployed
@@ -179,6 +179,7 @@ def test_a_project_that_nobody_keeps(shop: Workspace, monkeypatch: pytest.Monkey
     assert _look(shop, "keeper").outcome == "WARN"
     started: list[str] = []
     monkeypatch.setattr(keeping, "ensure", lambda one: started.append(one.project))
+    monkeypatch.setattr(project, "KEEPER_SECONDS", 0.0)
     found = _look(shop, "keeper", fix=True)
     assert (started, "started" in found.fixed) == (["demo"], True)
     held = file_lock.acquire(shop.layout.keeper("demo"))
