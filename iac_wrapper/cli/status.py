@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from iac_wrapper.operations.services import ServiceRow, Status
     from iac_wrapper.operations.workspace import Workspace
 
+WATCH_SECONDS = 2.0
+"""Between two looks."""
+
 _WIDTH = 80
 _STATE, _LEAST = 2, len("NOT_SERVING")
 """The column of the state in a narrow table, and to how much it may be cut."""
@@ -54,7 +57,7 @@ def status(workspace: Workspace, as_json: bool, wide: bool, watch: bool) -> None
             if not as_json and sys.stdout.isatty():
                 click.clear()
             click.echo(text)
-            time.sleep(2)
+            time.sleep(WATCH_SECONDS)
     text, good = _look(workspace, as_json=as_json, wide=wide)
     click.echo(text)
     if not good:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from iac_wrapper import cli
+from iac_wrapper.cli import status as cli_status
 from iac_wrapper.cli.status import status_text
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.health import Health
@@ -108,3 +110,21 @@ def test_the_exit_code_says_whether_all_is_good(folder: Path, verb: str) -> None
         result = CliRunner().invoke(cli.main, [verb, "--project", "demo"])
     assert result.exit_code == 0, result.output
     assert "\n1 of 1 services are good.\nDocker engine 20.10.24" in result.stdout
+
+
+def test_a_watch_goes_on_until_it_is_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look, and another one; in JSON a line each."""
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if waits.count(cli_status.WATCH_SECONDS) == 2:
+            raise KeyboardInterrupt
+
+    with service(Layout(folder), "web") as web:
+        deployed(Layout(folder), app("web"), gateway_port=web.port)
+        monkeypatch.setattr(time, "sleep", wait)
+        words = ["status", "--watch", "--json", "--project", "demo"]
+        result = CliRunner().invoke(cli.main, words)
+    assert [json.loads(line)["project"] for line in result.stdout.splitlines()] == ["demo"] * 2
+    assert (result.exit_code, result.stderr) == (130, "")
