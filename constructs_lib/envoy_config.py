@@ -75,6 +75,10 @@ STRANGERS = (
 )
 """Callers that could not prove who they are: (CEL, what their line in the log says)."""
 
+PASSED_ON_BUFFER = 16_384
+"""Bytes in each direction of a connection that is passed on as it is: a record of TLS (RFC 8446,
+5.1). Measured at 16 KiB to 1 MiB: throughput does not differ by more than the noise."""
+
 UNREACHED_HEADER = "x-iac-unreached"
 """By it a callee's Envoy tells the caller's that a request did not reach the program."""
 
@@ -245,6 +249,7 @@ def _environment() -> Environment:
         hop_headers=HOP_HEADERS,
         name=NAME,
         own_answers=OWN_ANSWERS,
+        passed_on_buffer=PASSED_ON_BUFFER,
         unreached=UNREACHED,
         unreached_header=UNREACHED_HEADER,
         patience_retries=PATIENCE_RETRIES,

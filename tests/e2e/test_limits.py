@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from runner.listeners import MESH_PORTS
+from runner.sidecar import limits
 from runner.sidecar.limits import Limits
+from runner.sidecar.offers import Offer
 from tests.support.envoy_lab import Lab, Service, call, eventually
 from tests.support.flood import Flood, Silent, context
 
@@ -71,6 +73,27 @@ def test_requests_above_the_limit_are_refused_with_a_reason(lab: Lab) -> None:
         503,
         "service a has 20 requests that it has not answered, and takes no more at a time\n",
     )
+
+
+def test_stalled_tcp_connections_cost_no_more_than_the_limits_allow_for(lab: Lab) -> None:
+    """Both ends write and neither reads, as when a database is slow: nothing would reset them."""
+    port, number = 25432, 100
+    service = lab.service("a", allowed=Limits(400 * MIB, 4096), offer=Offer(ports=(port,)))
+    flood = Flood((service.ip, MESH_PORTS["mtls"]), context(lab.leaf("b")), f"iac-tcp/{port}/b")
+    with closing(Silent(("127.0.0.1", port))) as program, closing(flood):
+
+        def heap_with_more() -> int:
+            assert flood.connect(number) == number
+            for _ in range(5):
+                flood.write()
+                program.write()
+                time.sleep(0.2)
+            return heap_mib(service)
+
+        first = heap_with_more()  # with what is made once
+        grown = heap_with_more() - first
+        assert program.accepted == 2 * number
+    assert grown * MIB < number * limits.CONNECTION_BYTES
 
 
 def test_an_envoy_short_of_memory_lets_go_before_it_is_killed(lab: Lab) -> None:

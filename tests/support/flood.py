@@ -20,7 +20,6 @@ def context(leaf: Path) -> ssl.SSLContext:
     made = ssl.create_default_context(cafile=str(leaf / "ca.crt"))
     made.check_hostname = False
     made.load_cert_chain(leaf / "tls.crt", leaf / "tls.key")
-    made.set_alpn_protocols(["h2"])
     return made
 
 
@@ -33,10 +32,15 @@ def request(number: int) -> bytes:
 
 
 class Flood:
-    """Connections to one address, kept open until `close`."""
+    """Connections to one address, kept open until `close`.
 
-    def __init__(self, address: tuple[str, int], tls: ssl.SSLContext) -> None:
+    `protocol`: what they offer (ALPN); of another one than HTTP/2 nothing is read.
+    """
+
+    def __init__(self, address: tuple[str, int], tls: ssl.SSLContext, protocol: str = "h2") -> None:
         self._address, self._tls = address, tls
+        tls.set_alpn_protocols([protocol])
+        self._speaks_http = protocol == "h2"
         self._open: list[ssl.SSLSocket] = []
         self._asked = 0
 
@@ -59,13 +63,20 @@ class Flood:
         raw = socket.create_connection(self._address, 3)
         try:
             made = self._tls.wrap_socket(raw, server_hostname="a")
-            made.sendall(PREFACE)
-            made.recv(1)  # a server of TLS 1.3 has answered to the certificate only now
+            if self._speaks_http:
+                made.sendall(PREFACE)
+                made.recv(1)  # a server of TLS 1.3 has answered to the certificate only now
         except OSError:
             raw.close()
             raise
         self._open.append(made)
-        threading.Thread(target=_read, args=(made,), daemon=True).start()
+        if self._speaks_http:
+            threading.Thread(target=_read, args=(made,), daemon=True).start()
+
+    def write(self) -> None:
+        """Write to each connection as much as is taken; nothing that comes is read."""
+        for each in self._open:
+            write(each)
 
     def close(self) -> None:
         """End them all."""
@@ -95,8 +106,26 @@ class Silent:
             while True:
                 self._kept.append(self._listener.accept()[0])
 
+    @property
+    def accepted(self) -> int:
+        """How many connections it has."""
+        return len(self._kept)
+
+    def write(self) -> None:
+        """Write to each of them as much as is taken; nothing that comes is read."""
+        for each in self._kept:
+            write(each)
+
     def close(self) -> None:
         """End it, and all of its connections."""
         self._listener.close()
         for each in self._kept:
             each.close()
+
+
+def write(stream: socket.socket) -> None:
+    """Write as much as the other end takes."""
+    stream.setblocking(False)
+    with suppress(OSError):  # BlockingIOError, or TLS' own: it takes no more
+        while True:
+            stream.send(bytes(65536))

@@ -21,6 +21,7 @@ from runner import listeners
 from runner.listeners import MESH_PORTS
 from runner.settings import RunnerSettings
 from runner.sidecar import config, endpoint, environment, envoy, handover, tcp_files, tcp_names
+from runner.sidecar.egress import Host
 from runner.sidecar.offers import Offer
 from runner.sidecar.policy import Policy
 from runner.sidecar.policy_files import Admission
@@ -269,6 +270,31 @@ def test_no_route_limits_a_stream_and_faults_before_an_answer_are_retried(bootst
         assert ("outlier_detection" in target) == (name == "services")
         budget = target["circuit_breakers"]["thresholds"][0]["retry_budget"]
         assert budget["budget_percent"] == {"value": 100}
+
+
+def test_what_is_passed_on_has_small_buffers(gateway: Tree) -> None:
+    """On both sides: nothing would reset what fills large ones. A request is kept to be sent again
+    beyond them."""
+    peer = Peer("db", "127.64.0.9", Offer((5432,), http=True))
+    host = Host("a.example.com", "127.128.0.1", (443,))
+    tree = whole(Tcp({6379: "127.0.0.1"}, peers=(peer,), hosts=(host,)))
+    passed_on = [
+        *(each for each in tree["static_resources"]["listeners"] if each["name"] in PASSING),
+        *(cluster(tree, name) for name in ("outbound", "own-6379", "tcp-db-5432")),
+        cluster(tree, "host-a.example.com-443"),
+        gateway["static_resources"]["listeners"][0],
+        cluster(gateway, "services"),
+    ]
+    operator = yaml.safe_load(config.documents(rendered("operator-tcp"))["envoy.yaml"])
+    passed_on += [operator["static_resources"]["listeners"][0], cluster(operator, "service")]
+    assert len(passed_on) == 10
+    assert {each["per_connection_buffer_limit_bytes"] for each in passed_on} == {16_384}
+    (inbound,) = manager(tree, "inbound")["route_config"]["virtual_hosts"]
+    assert inbound["request_body_buffer_limit"] == 1 << 20
+
+
+PASSING = ("inbound", "tcp")
+"""The listeners of a sidecar with connections that are passed on as they are."""
 
 
 def test_outbound_dials_the_name_at_the_mtls_port_and_checks_that_name(bootstrap: Tree) -> None:
