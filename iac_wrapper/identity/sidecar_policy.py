@@ -1,4 +1,5 @@
-"""What the control plane tells a sidecar: who may call its service, and that a person may.
+"""What the control plane tells a sidecar: who may call its service, that a person may, and that
+its program is about to be stopped.
 
 One connection through the gateway for each request, to a peer that is proven first. It must not
 know how policies come about.
@@ -17,7 +18,7 @@ from iac_wrapper.identity.http2_client import CallError, Http2Client
 from iac_wrapper.model.certificate import spiffe_id
 from iac_wrapper.model.proof import ProofRequest
 
-_POLICY, _OPERATOR = "/iac.sidecar/policy", "/iac.sidecar/operator"
+_POLICY, _OPERATOR, _PAUSE = (f"/iac.sidecar/{word}" for word in ("policy", "operator", "pause"))
 
 
 class SidecarError(Exception):
@@ -86,11 +87,26 @@ class Sidecars:
         body = json.dumps({"seconds": seconds}).encode()
         self._ask(service, ProofRequest("PUT", _OPERATOR, body=body))
 
-    def _ask(self, service: str, request: ProofRequest) -> dict[str, Any]:
+    def pause(self, service: str, container: str, seconds: int) -> None:
+        """Have the requests to a program without a runner end, and new ones refused for so long; 0:
+        no longer. `container` is the Envoy's name, whoever has the service's traffic.
+
+        Raises:
+            SidecarError: it does not.
+        """
+        body = json.dumps({"seconds": seconds}).encode()
+        self._ask(service, ProofRequest("PUT", _PAUSE, body=body), sni=container)
+
+    def _ask(self, service: str, request: ProofRequest, sni: str = "") -> dict[str, Any]:
         client, expected = Http2Client(), spiffe_id(self.trust_domain, service)
         try:
             with handshake.meet(
-                self.port, service, self.tls_dir, timeout=self.timeout, hello=client.hello
+                self.port,
+                service,
+                self.tls_dir,
+                timeout=self.timeout,
+                hello=client.hello,
+                sni=sni,
             ) as met:
                 client.attach(met.secure, met.first)
                 if met.peer.identity != expected:

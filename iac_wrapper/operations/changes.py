@@ -26,6 +26,12 @@ Values = Mapping[str, Mapping[str, str]]
 _LABEL = 63  # octets of a name in DNS (RFC 1035): the sidecars ask for a candidate by name
 
 
+LIMITS_ONLY = "only its limits change"
+"""Why a version is not tried whose containers stay: nothing stops."""
+
+_REPLACE, _DATA = "`rollout: replace`", "it holds data"
+
+
 @dataclass(frozen=True)
 class VersionChange:
     """A service that gets another version, or its first one.
@@ -66,7 +72,7 @@ def changes(
         seen, pair = health.get(name), pairs.get(name, {})
         own = "an unfinished deploy left it half-way" if name in unfinished else None
         if name not in restarts and not any(one.is_new for one in pair.values()):
-            own = "only its limits change"
+            own = LIMITS_ONLY
         why = general or own or _why_in_place(workspace, apps[name], seen, pair)
         good = seen is not None and seen.serving
         found[name] = VersionChange(apps[name], old.get(name), good, why, pair)
@@ -120,13 +126,25 @@ def _why_in_place(
             seen is not None and not seen.serving and seen.port is None,
             "its old version does not serve",
         ),
-        (app.options.rollout == "replace", "`rollout: replace`"),
         (not _serves(app, seen), "it does not serve requests"),
-        (any(one.holds_data for one in pair.values()), "it holds data"),
+        ((alone := why_alone(app, pair)) is not None, alone),
         (not {"envoy", "app"} <= pair.keys(), "one of its containers is not planned"),
         (len(candidate_name(workspace.project, app.name)) > _LABEL, "its name is too long"),
     )
     return next((reason for applies, reason in reasons if applies), None)
+
+
+def why_alone(app: ResolvedApp, pair: Mapping[str, PlannedContainer]) -> str | None:
+    """Why two versions of a service must not run side by side, as its entry has it."""
+    if app.options.rollout == "replace":
+        return _REPLACE
+    return _DATA if any(one.holds_data for one in pair.values()) else None
+
+
+def gap(service: str, why: str) -> str:
+    """A line on a service whose old version stops before the new one starts."""
+    wait = "; callers wait up to about 9 s" if why in (_REPLACE, _DATA) else ""
+    return f"{service}: its old version stops first ({why}){wait}"
 
 
 def _serves(app: ResolvedApp, seen: Health | None) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from iac_wrapper.adapters import planned_containers
+from iac_wrapper.adapters.planned_containers import PlannedContainer
 from iac_wrapper.files import lock_file
 from iac_wrapper.files.layout import container_name, gateway_name, ingress_name
 from iac_wrapper.model import resource_change
@@ -27,6 +29,7 @@ from iac_wrapper.operations import (
     users,
     volumes,
 )
+from iac_wrapper.operations.changes import gap, why_alone
 from iac_wrapper.operations.deploy import gather
 from iac_wrapper.operations.env_values import changed_values, secret_values, with_old_values
 from iac_wrapper.operations.heal import STOPPED
@@ -107,12 +110,26 @@ def plan(workspace: Workspace, intent: Intent, *, full: bool = False) -> PlanRes
                 others=resource_change.others(shown, record=lock_file.LOCK_OUTPUT),
             )
             saved.unlink(missing_ok=True)
+            _say_gaps(workspace, result, shown)
         finally:
             lock_path.unlink(missing_ok=True)
             users_path.unlink(missing_ok=True)
             if not workspace.layout.state(workspace.project).exists():
                 shutil.rmtree(directory, ignore_errors=True)
     return result
+
+
+def _say_gaps(workspace: Workspace, planned: PlanResult, shown: dict[str, Any]) -> None:
+    """Name the services whose old version a deploy would stop before the new one starts."""
+    apps = {app.name: app for app in planned.lock.apps}
+    pairs: dict[str, dict[str, PlannedContainer]] = {}
+    for container in planned_containers.containers(shown):
+        pairs.setdefault(container.service, {})[container.role] = container
+    for change in planned.services:
+        if change.action != "replace" or change.service not in apps:
+            continue
+        if why := why_alone(apps[change.service], pairs.get(change.service, {})):
+            workspace.progress(gap(change.service, why))
 
 
 def _changes(

@@ -37,10 +37,11 @@ from iac_wrapper.operations import (
     unfinished_rollout,
 )
 from iac_wrapper.operations.blame import Blame
-from iac_wrapper.operations.changes import Values, VersionChange, changes, parts
+from iac_wrapper.operations.changes import LIMITS_ONLY, Values, VersionChange, changes, gap, parts
 from iac_wrapper.operations.env_values import with_old_values, write_values
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.leaves import keep_certificates
+from iac_wrapper.operations.pausing import paused
 from iac_wrapper.operations.prove import prove_and_repair
 from iac_wrapper.operations.releases import NamedServices, StoppedService
 from iac_wrapper.operations.run import tidy
@@ -331,10 +332,8 @@ class _Rollout:
 
     def _say_in_place(self, changed: Iterable[VersionChange]) -> None:
         for change in changed:
-            if change.in_place and change.old:
-                self._workspace.progress(
-                    f"{change.app.name}: its old version stops first ({change.in_place})"
-                )
+            if change.in_place not in (None, LIMITS_ONLY) and change.old:
+                self._workspace.progress(gap(change.app.name, change.in_place))
 
     def _write_values(self, changed: Mapping[str, VersionChange]) -> None:
         layout, project = self._workspace.layout, self._workspace.project
@@ -359,7 +358,8 @@ class _Rollout:
         step.apply(workspace, going)
         for container in with_old_values(workspace, going.lock):
             workspace.progress(f"{container.service}: restarting, its secret environment changed")
-            workspace.engine.restart(container)
+            with paused(workspace, {container.service}):
+                workspace.engine.restart(container)
         heal(workspace)
         if public_hosts.hosts(workspace, going.lock):
             from iac_wrapper.operations.public_certificates import (  # noqa: PLC0415 - ACME: 0.3 s

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from runner.listeners import Listener
 from runner.sidecar import policy as policies
 from runner.sidecar import policy_keeper, threads
+from runner.sidecar.drain import ProgramRequests
 from runner.sidecar.environment import ANY_UID, SidecarEnvironment
 from runner.sidecar.policy_keeper import MOST_SECONDS, NotTaken, PolicyKeeper
 from runner.sidecar.refused import Refused
@@ -56,6 +57,7 @@ def start(
     wanted: SidecarEnvironment,
     keeper: PolicyKeeper,
     look: Callable[[], list[Listener]],
+    requests: ProgramRequests,
     directory: Path,
 ) -> None:
     """Answer on threads that end with the process."""
@@ -65,6 +67,7 @@ def start(
         from runner.sidecar import watch  # noqa: PLC0415
 
         found["GET", "readiness"] = readiness(watch.Watch(watch.settings(wanted), look))
+        found["PUT", "pause"] = pause(requests)
     policy_keeper.follow(keeper)
     serve(directory / SOCKET, found)
 
@@ -101,6 +104,21 @@ def readiness(watch: Watch) -> Handler:
         return Answer(200, asdict(watch.verdict(start, age)))
 
     return judge
+
+
+def pause(requests: ProgramRequests) -> Handler:
+    """Refuses new requests to a program without a runner for so many seconds; 0: no longer. The
+    answer comes when those in flight have ended."""
+
+    def act(asked: Asked) -> Answer:
+        seconds = _seconds(asked.body)
+        if seconds:
+            requests.pause(seconds)
+        else:
+            requests.open()
+        return Answer(200, {"seconds": seconds})
+
+    return act
 
 
 def _seconds(body: str) -> int:

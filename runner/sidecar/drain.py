@@ -48,10 +48,12 @@ class ProgramRequests:
         self._question, self._poll = question, poll
         self._lock = threading.Lock()
         self._draining = False
+        self._turn = 0  # which word was the last
 
     def open(self) -> None:
         """Let requests through: to a program that has just been started, say."""
         with self._lock:
+            self._turn += 1
             if self._draining:
                 self._draining = False
                 self._question("POST", "/healthcheck/ok")
@@ -59,10 +61,32 @@ class ProgramRequests:
 
     def drain(self) -> None:
         """Refuse new requests; return when those in flight have ended or their time is over."""
+        self._close()
+        self._wait()
+
+    def pause(self, seconds: float) -> None:
+        """`drain`, and let requests through again `seconds` later, unless something else was said
+        by then: who asked for it may be gone, and a program that nobody stops shall serve."""
+        turn = self._close()
+        self._wait()
+
+        def resume() -> None:
+            if self._turn == turn:
+                self.open()
+
+        timer = threading.Timer(seconds, resume)
+        timer.daemon = True
+        timer.start()
+
+    def _close(self) -> int:
         with self._lock:
+            self._turn += 1
             self._draining = True
             self._question("POST", "/healthcheck/fail")
             self._follower.close()
+            return self._turn
+
+    def _wait(self) -> None:
         began, quiet = time.monotonic(), 0
         while self._draining and (lasted := time.monotonic() - began) < self._seconds:
             # Twice: the thread that has the requests learns of the endpoint a moment later.

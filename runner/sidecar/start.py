@@ -29,7 +29,6 @@ from runner.sidecar import (
     watchdog,
 )
 from runner.sidecar.drain import ProgramRequests
-from runner.sidecar.endpoint import Follower
 from runner.sidecar.environment import SidecarEnvironment
 from runner.sidecar.handover import Handover
 from runner.sidecar.log import say
@@ -77,10 +76,11 @@ def main() -> int:
         threading.Thread(target=_tell_when_ready, daemon=True).start()
     if wanted.role == "sidecar":
         follower = endpoint.follow(wanted, config.RUN)
-        leave = _pair(wanted, follower)
+        requests = ProgramRequests(follower, wanted.stop_grace)
+        leave = _pair(wanted, requests)
         paths = tcp_paths.follow(wanted, documents, config.RUN, admission)
         keeper = PolicyKeeper(admission, documents, store, config.RUN, paths)
-        control.start(wanted, keeper, follower.look, config.RUN)
+        control.start(wanted, keeper, follower.look, requests, config.RUN)
         names.start(wanted.project, paths.names, _outside(wanted, kernel))
         crowd.watch()
     else:
@@ -107,9 +107,8 @@ def _outside(wanted: SidecarEnvironment, kernel: socket.socket | None) -> Outsid
     return OutsideNames(wanted.egress, refused)
 
 
-def _pair(wanted: SidecarEnvironment, follower: Follower) -> Callable[[], None]:
+def _pair(wanted: SidecarEnvironment, requests: ProgramRequests) -> Callable[[], None]:
     """Listen to the program's runner, if it has one; what to do in the end."""
-    requests = ProgramRequests(follower, wanted.stop_grace)
     if not wanted.runner_uid:
         return requests.drain
     pair = Pair(wanted.runner_uid, requests)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -117,6 +119,45 @@ def test_a_one_off_starts_its_command_and_nothing_of_the_program(
 def test_the_second_plan_is_empty(project: Project, verdict: dict[str, dict[str, Any]]) -> None:
     assert verdict
     project.iac("plan", "--file", str(project.file), "--detailed-exitcode")
+
+
+_SLOW = """
+import json, threading, time, urllib.request
+begin, good, lost = time.monotonic(), [], []
+def run():
+    while not good or time.monotonic() - begin < 25:
+        asked = time.monotonic()
+        try:
+            good.append(urllib.request.urlopen('http://keeper/slow', timeout=30).status)
+        except OSError as error:  # one that has waited for the new version was not in flight
+            if time.monotonic() - asked < 4:
+                lost.append(str(error))
+            time.sleep(0.1)
+threads = [threading.Thread(target=run) for _ in range(8)]
+for each in threads: each.start()
+for each in threads: each.join()
+print(json.dumps([len(good), lost]))
+"""
+
+
+def test_calls_in_flight_end_before_it_is_replaced(
+    project: Project, verdict: dict[str, dict[str, Any]]
+) -> None:
+    """In place, too: eight calls of two seconds, one after the other. That callers wait is said."""
+    assert verdict
+    text = project.file.read_text().replace("name: keeper\n", "name: keeper\n  rollout: replace\n")
+    project.file.write_text(text.replace("{PASSWORD:", "{ANOTHER: '1', PASSWORD:"))
+    said = project.iac("plan", "--file", str(project.file)).stderr
+    assert "keeper: its old version stops first (`rollout: replace`); callers wait" in said
+    with ThreadPoolExecutor(1) as pool:
+        exec_run = project.container("own", "app").exec_run
+        calls = pool.submit(exec_run, ["python3", "-c", _SLOW])
+        time.sleep(1)
+        before = project.container("keeper", "app").id
+        project.deploy()
+        good, lost = json.loads(calls.result().output)
+    assert project.container("keeper", "app").id != before
+    assert (lost, good > 16) == ([], True)
 
 
 def test_a_new_version_that_ends_is_not_taken(

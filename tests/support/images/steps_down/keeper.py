@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import pathlib
+import time
 
 
 def writes(path: str) -> str | None:
@@ -33,6 +34,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/exit":
             os._exit(3)
+        if self.path == "/slow":
+            time.sleep(2)
         body = json.dumps(facts()).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))

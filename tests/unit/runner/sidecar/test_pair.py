@@ -135,6 +135,22 @@ def test_draining_refuses_first_and_waits_for_calls(follower: Follower, tmp_path
     assert admin.asked == ["/healthcheck/fail", "/healthcheck/ok"]
 
 
+def test_a_pause_ends_by_itself_unless_something_else_was_said(
+    follower: Follower, tmp_path: Path
+) -> None:
+    """Whoever asked for it may be gone; a stop that has begun meanwhile goes on."""
+    admin = Admin()
+    requests = ProgramRequests(follower, 5, admin, 0.01)
+    requests.pause(0.2)
+    assert '"endpoints": []' in (tmp_path / "app.json").read_text()
+    eventually(lambda: "8080" in (tmp_path / "app.json").read_text())
+    requests.pause(0.1)
+    requests.drain()
+    time.sleep(0.3)
+    assert '"endpoints": []' in (tmp_path / "app.json").read_text()
+    assert admin.asked.count("/healthcheck/ok") == 1
+
+
 def test_draining_has_an_end(follower: Follower, monkeypatch: pytest.MonkeyPatch) -> None:
     """WebSockets are waited for a while, calls as long as the grace says; an Envoy that is gone,
     not at all."""
