@@ -40,7 +40,7 @@ def list_(workspace: Workspace, as_json: bool) -> None:
 
     Exit with 4 if one on disk cannot be used, with 7 if another one is served.
     """
-    from iac_wrapper.operations.certs import list_certificates
+    from iac_wrapper.operations.certs import NEW_AUTHORITY, list_certificates
 
     rows = list_certificates(workspace)
     data = {"project": workspace.project, "certificates": [row.to_dict() for row in rows]}
@@ -49,6 +49,8 @@ def list_(workspace: Workspace, as_json: bool) -> None:
     if bad:
         sys.stdout.flush()
         step = f"iac certs rotate {' '.join(bad)} --project {workspace.project}"
+        if any(row.name == NEW_AUTHORITY for row in rows):  # it does that as well
+            step = f"iac certs rotate-ca --project {workspace.project}"
         click.echo(f"next: {step}", err=True)
     if any(row.broken for row in rows):
         sys.exit(CertificateError.exit_code)

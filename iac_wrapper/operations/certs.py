@@ -24,6 +24,9 @@ SERVED_SECONDS = 5.0
 AUTHORITY = "CA"
 """The name of the authority's row."""
 
+NEW_AUTHORITY = f"{AUTHORITY}, new"
+"""The same of the one that takes its place: `iac certs rotate-ca` is under way."""
+
 _WORKERS = 8
 
 
@@ -262,7 +265,7 @@ def _authorities(workspace: Workspace) -> list[CertificateRow]:
         }
     return [
         CertificateRow(
-            AUTHORITY if which == "old" else f"{AUTHORITY}, new",
+            AUTHORITY if which == "old" else NEW_AUTHORITY,
             dns_names=_common_names(root),
             serial=f"{root.serial_number:x}",
             not_after=root.not_valid_after_utc,
