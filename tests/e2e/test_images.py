@@ -166,7 +166,9 @@ def test_a_new_version_that_ends_is_not_taken(
     """It is tried beside the old one, which goes on; its exit code is told."""
     assert verdict
     wrong = "  name: keeper\n  command: sh -c 'exit 9'\n"
-    project.file.write_text(project.file.read_text().replace("  name: keeper\n", wrong))
+    project.file.write_text(
+        project.file.read_text().replace("  name: keeper\n  rollout: replace\n", wrong)
+    )
     rows = {row["name"]: row for row in project.deploy(code=7)["services"]}
     assert (rows["keeper"]["message"], rows["keeper"]["exit_code"]) == ("exited with code 9", 9)
     assert rows["keeper"]["previous"]["put_back"] is False

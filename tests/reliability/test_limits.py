@@ -168,7 +168,7 @@ def restarts(project: Project) -> dict[str, tuple[int, bool]]:
 
 
 def test_a_stranger_that_never_shakes_hands_gets_its_share(project: Project, under: Under) -> None:
-    """10,000 connections that say nothing: 731 are let in, and whose they are is said."""
+    """10,000 connections that say nothing: 640 are let in, and whose they are is said."""
     before = restarts(project)
     with stranger(project) as one:
         web = address(project, "web-envoy")

@@ -44,11 +44,11 @@ def test_who_holds_all_connections_is_named(
 ) -> None:
     """By the line of the sidecar and the addresses of the project's containers."""
     engine_double.add(FakeContainer("s", "demo", "shop", "envoy", address="10.0.0.7"))
-    line = crowd.sentence(Counter({address: 731, "10.0.0.2": 3}), limits.of_memory(256 << 20))
+    line = crowd.sentence(Counter({address: 640, "10.0.0.2": 3}), limits.of_memory(256 << 20))
     app = FakeContainer("demo-web-app", "demo", "web", "app")
     assert said(workspace, engine_double, app, f"sidecar: {line}\nanother\n") == [
-        f"{who} ({address}) holds 731 connections to it and gets no more: at most 1462 are taken,"
-        " 731 from one caller"
+        f"{who} ({address}) holds 640 connections to it and gets no more: at most 1280 are taken,"
+        " 640 from one caller"
     ]
 
 
@@ -56,10 +56,10 @@ def test_a_program_that_holds_all_that_its_sidecar_takes_from_it_is_named(
     workspace: Workspace, engine_double: Daemon
 ) -> None:
     """Nobody else is at fault, and others still get in."""
-    line = crowd.own_sentence(1096, limits.of_memory(256 << 20))
+    line = crowd.own_sentence(960, limits.of_memory(256 << 20))
     app = FakeContainer("demo-web-app", "demo", "web", "app")
     assert said(workspace, engine_double, app, f"sidecar: {line}\n") == [
-        "its program holds 1096 connections to its own sidecar of at most 1096 and gets no more:"
+        "its program holds 960 connections to its own sidecar of at most 960 and gets no more:"
         " it opens them faster than it ends them"
     ]
-    assert crowd.own_sentence(1095, limits.of_memory(256 << 20)) is None
+    assert crowd.own_sentence(959, limits.of_memory(256 << 20)) is None

@@ -34,9 +34,9 @@ def test_limits_follow_the_memory_of_the_container(
 
 def test_all_connections_with_a_request_each_fit_into_the_heap() -> None:
     """With what was measured for one; and a small container still has some."""
-    assert limits.of_memory(256 * MIB) == Limits(200 * MIB, 1462)
-    assert limits.of_memory(512 * MIB) == Limits(400 * MIB, 3291)
-    assert limits.of_memory(64 * MIB).connections == 91
+    assert limits.of_memory(256 * MIB) == Limits(200 * MIB, 1280)
+    assert limits.of_memory(512 * MIB) == Limits(400 * MIB, 2880)
+    assert limits.of_memory(64 * MIB).connections == 80
     assert limits.of_memory(8 * MIB).connections == 64
 
 
