@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -172,8 +172,9 @@ def prove(workspace: Workspace, lock: LockFile, leaf: Leaf, name: str) -> float 
     if name == CONTROL_PLANE:  # which is this command
         return None
     if name == INGRESS:
-        return served_leaf.wait_loaded(workspace, name, leaf.serial, seconds=SERVED_SECONDS)
-    seconds = served_leaf.wait(workspace, lock, name, seconds=SERVED_SECONDS)
+        seconds = served_leaf.wait_loaded(workspace, name, leaf.serial, seconds=SERVED_SECONDS)
+    else:
+        seconds = served_leaf.wait(workspace, lock, name, seconds=SERVED_SECONDS)
     refused = served_leaf.refusals(workspace, name) if seconds is not None else None
     if refused and refused.number:
         certificates.note_refusals(leaf.directory, *refused)
@@ -196,7 +197,8 @@ def renew(workspace: Workspace) -> list[Rotated]:
         return []
     done = leaves.renew(workspace)
     known = {each.name for each in done.renewed} | done.errors.keys()
-    renewed = [*done.renewed, *_unstick(workspace, lock, known)]
+    unstuck, failed = _unstick(workspace, lock, known)
+    renewed = [*done.renewed, *unstuck]
     with ThreadPoolExecutor(_WORKERS) as pool:
         times = pool.map(lambda each: prove(workspace, lock, each.leaf, each.name), renewed)
         found = [
@@ -205,17 +207,18 @@ def renew(workspace: Workspace) -> list[Rotated]:
             )
             for each, seconds in zip(renewed, times, strict=True)
         ]
-    return [*found, *(Rotated(name, None, error=error) for name, error in done.errors.items())]
+    errors = {**done.errors, **failed}
+    return [*found, *(Rotated(name, None, error=error) for name, error in errors.items())]
 
 
 def _unstick(
     workspace: Workspace, lock: LockFile, but: Collection[str]
-) -> Iterator[leaves.RenewedLeaf]:
-    stuck = [a.name for a in lock.apps if a.name not in but and _refused(workspace, a.name)]
+) -> tuple[Sequence[leaves.RenewedLeaf], Mapping[str, IacError]]:
+    names = [app.name for app in lock.apps] + ([INGRESS] if lock.routes else [])
+    stuck = [name for name in names if name not in but and _refused(workspace, name)]
     owners = leaves.running_owners(workspace, lock, look_at=stuck) if stuck else {}
-    for name in stuck:
-        leaf = leaves.issue_leaf(workspace, lock, name, owners[name])
-        yield leaves.RenewedLeaf(name, "its Envoy had refused a pair", leaf)
+    reasons = dict.fromkeys(stuck, "its Envoy had refused a pair")
+    return leaves.issue_leaves(workspace, lock, owners, reasons)
 
 
 def _row(
@@ -229,6 +232,7 @@ def _row(
         loaded = served_leaf.loaded(workspace, name)
         serial = leaf.serial if leaf.serial in loaded else next(iter(sorted(loaded)), None)
         differs = bool(loaded) and leaf.serial not in loaded
+        refused = bool(_refused(workspace, name))
         note = "" if loaded else "ok; its container does not answer"
     elif name != CONTROL_PLANE:
         seen = served_leaf.look(lock, name)

@@ -82,20 +82,28 @@ def renew(workspace: Workspace) -> Renewal:
     if suspects:
         owners = running_owners(workspace, lock, look_at=suspects)
         found |= faults(workspace, lock, {name: owners[name] for name in suspects})
-    renewed, errors = [], {}
-    for name, fault in found.items():
-        if fault:
-            try:
-                leaf = issue_leaf(workspace, lock, name, owners[name])
-                renewed.append(RenewedLeaf(name, fault.text, leaf))
-            except IacError as error:  # of one leaf, which is not to keep others from renewing
-                errors[name] = error
-    recording.note(workspace, "renew", [f"{each.name}: {each.why}" for each in renewed])
+    reasons = {name: fault.text for name, fault in found.items() if fault}
+    renewed, errors = issue_leaves(workspace, lock, owners, reasons)
     ends = []
     for name in owners:
         with suppress(CertificateError):
             ends.append(leaf_of(workspace, name).renew_at)
-    return Renewal(tuple(renewed), errors, min(ends, default=None))
+    return Renewal(renewed, errors, min(ends, default=None))
+
+
+def issue_leaves(
+    workspace: Workspace, lock: LockFile, owners: Mapping[str, int], reasons: Mapping[str, str]
+) -> tuple[tuple[RenewedLeaf, ...], dict[str, IacError]]:
+    """New leaves of the names in `reasons`, for the uids in `owners`, and what could not be issued:
+    one that fails does not keep others from renewing."""
+    renewed, errors = list[RenewedLeaf](), dict[str, IacError]()
+    for name, why in reasons.items():
+        try:
+            renewed.append(RenewedLeaf(name, why, issue_leaf(workspace, lock, name, owners[name])))
+        except IacError as error:
+            errors[name] = error
+    recording.note(workspace, "renew", [f"{each.name}: {each.why}" for each in renewed])
+    return tuple(renewed), errors
 
 
 def issue_leaf(workspace: Workspace, lock: LockFile, name: str, owner_uid: int) -> Leaf:
