@@ -113,7 +113,7 @@ class _Judge:
     def _waits_for_a_server(self) -> bool:
         """Whether it makes an application and leaves serving it to others."""
         source = self.source
-        if not source.web_apps or source.may_serve or (source.guard and not source.talks):
+        if not source.web_apps or source.may_serve or (source.guard and not source.idles):
             return False
         script = Entrypoint("script", self.relative, None, "")
         return reach.run(self.project, script) is None

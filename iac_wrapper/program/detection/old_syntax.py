@@ -1,4 +1,4 @@
-"""Lines that only Python 2 can read."""
+"""Lines that only Python 2 can read, or only a newer Python than the one that reads them here."""
 
 from __future__ import annotations
 
@@ -20,12 +20,19 @@ _WRITTEN = re.compile(
 )
 """The same, where Python 3 only says that it is invalid."""
 
+_NEW = re.compile(r"^\s*except\s+(?:[\w.]+\s*,\s*)+(?:[\w.]+\.)?_*[A-Z]\w*\s*:")
+"""``except KeyError, ValueError:`` names classes alone (PEP 758); Python 2 bound the last name."""
+
 _MARK = "as Python 2 has it"
+_NEW_MARK = "as Python 3.14 has it"
 
 
 def explained(error: SyntaxError) -> str:
-    """What Python says of a line, and whether it is one of Python 2."""
-    is_old = _SAID.search(error.msg) or _WRITTEN.search(error.text or "")
+    """What Python says of a line, and whether it is one of Python 2, or of Python 3.14."""
+    text = error.text or ""
+    if _NEW.search(text):
+        return f"{error.msg} ({_NEW_MARK})"
+    is_old = _SAID.search(error.msg) or _WRITTEN.search(text)
     return f"{error.msg} ({_MARK})" if is_old else error.msg
 
 

@@ -21,7 +21,7 @@ from iac_wrapper.program.detection.syntax import (
     module_level,
     mounted_names,
     only_passes,
-    only_talks,
+    only_prepares,
     preparation,
     required_parameters,
     target_names,
@@ -39,8 +39,8 @@ from iac_wrapper.program.detection.web_objects import (
 class PythonSource:
     """What a file does.
 
-    `names` are bound at module level; `guard` says that there is a ``__main__`` guard, `talks`
-    that it only prints; `calls_main_missing` that a callable ``main`` is among the names, needs no
+    `names` are bound at module level; `guard` says that there is a ``__main__`` guard, `idles`
+    that it only prints, or prepares what others serve; `calls_main_missing` that a callable ``main`` is among the names, needs no
     arguments and nothing mentions it; `acts` that running the file does more than define things.
     `run` is what running it certainly is, `functions` the same for calling a function, `may_serve`
     that some way through it serves, `serves_on_import` that importing it does not come back.
@@ -54,7 +54,7 @@ class PythonSource:
 
     names: frozenset[str] = frozenset()
     guard: bool = False
-    talks: bool = False
+    idles: bool = False
     acts: bool = False
     defines_main: bool = False
     calls_main_missing: bool = False
@@ -117,7 +117,7 @@ class _SourceReader:
         return PythonSource(
             names=frozenset({*self.definitions, *self.assigned, *self.imported}),
             guard=bool(guards),
-            talks=bool(guards) and all(only_talks(node.body) for node in guards),
+            idles=bool(guards) and all(only_prepares(node.body) for node in guards),
             acts=bool(guards) or self._acts(statements, used),
             defines_main=isinstance(self.definitions.get("main"), Function),
             calls_main_missing=main_missing,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -118,6 +119,28 @@ def preparation(guards: list[ast.If], names: set[str]) -> str:
 
 
 _SPEAKERS = {"print", "echo", "exit", "info", "warning", "error", "debug", "write"}
+
+
+_CONTEXTS = {"app_context", "test_request_context"}
+_PREPARES = re.compile(r"(create|init|setup|make|migrate|upgrade|seed)(_|$)|load_dotenv$")
+"""Names of calls that make the application, or what it is to find: tables, say."""
+
+
+def only_prepares(body: list[ast.stmt]) -> bool:
+    """Nothing but messages, and what a server does as well or what is done before: the application
+    is bound to a name, tables are made."""
+    return all(only_talks([s]) or _prepares(s) for s in body)
+
+
+def _prepares(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Assign(targets=[ast.Name()], value=ast.Call() as call) | ast.Expr(
+            value=ast.Call() as call
+        ):
+            return bool(_PREPARES.match(last_name(call)))
+        case ast.With(items=[ast.withitem(context_expr=ast.Call() as call)]):
+            return last_name(call) in _CONTEXTS
+    return False
 
 
 def _talks(statement: ast.stmt) -> bool:

@@ -320,6 +320,18 @@ def test_a_program_for_python_2_is_called_so(tmp_path: Path) -> None:
         )
 
 
+def test_lines_of_a_newer_python_are_not_those_of_an_old_one(tmp_path: Path) -> None:
+    """Python 2 bound the last name; Python 3.14 takes several classes without parentheses."""
+    for names in ("KeyError, ValueError", "desk.Full, desk.Empty", "KeyError, desk.Full, OSError"):
+        text = f"import os\ntry:\n    os.x\nexcept {names}:\n    pass\n"
+        with pytest.raises(EntrypointError, match=r"cannot be read as Python") as caught:
+            detect(tree(tmp_path, {"app.py": text}))
+        assert "as Python 3.14 has it" in str(caught.value.found)
+    text = "import os\ntry:\n    os.x\nexcept desk.Full, error:\n    pass\n"
+    with pytest.raises(EntrypointError, match="written for Python 2"):
+        detect(tree(tmp_path, {"app.py": text}))
+
+
 OLD = "print 'orders'\n"
 STARTS = "from shop import orders\nif __name__ == '__main__':\n    orders.start()\n"
 

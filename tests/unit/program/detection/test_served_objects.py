@@ -16,6 +16,13 @@ RUNS = FLASK + "if __name__ == '__main__':\n    app.run(port=8000)\n"
 FASTAPI = "from fastapi import FastAPI\napp = FastAPI()\n"
 WORKS = "import shop\nif __name__ == '__main__':\n    shop.sync()\n"
 TALKS = FASTAPI + "if __name__ == '__main__':\n    print('run: uvicorn web:app')\n"
+MAKES = FACTORY + "if __name__ == '__main__':\n    desk = create_app()\n    # desk.run()\n"
+MAKES_TABLES = FLASK + """from tables import db
+if __name__ == '__main__':
+    init_logs()
+    with app.app_context():
+        db.create_all()
+"""
 MANAGE = "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'site.settings')\n" + GUARDED
 WSGI = "from django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()\n"
 DJANGO = {"manage.py": MANAGE, "site/wsgi.py": WSGI, "site/asgi.py": WSGI.replace("w", "a")}
@@ -31,6 +38,8 @@ UVICORN = " --host 127.0.0.1 --port $PORT"
         ({"app.py": RUNS, "hello.py": GUARDED}, "gunicorn", "gunicorn app:app" + BIND),
         ({"web.py": TALKS}, "uvicorn", "uvicorn web:app" + UVICORN),
         ({"main.py": TALKS}, "uvicorn", "uvicorn main:app" + UVICORN),
+        ({"app.py": MAKES}, "flask", "gunicorn app:create_app()" + BIND),
+        ({"app.py": MAKES_TABLES}, "flask", "gunicorn app:app" + BIND),
         ({"app/main.py": FASTAPI, "a.py": GUARDED}, "uvicorn", "uvicorn app.main:app" + UVICORN),
         ({"shop/__init__.py": FACTORY}, "gunicorn", "gunicorn shop:create_app()" + BIND),
         (
