@@ -211,11 +211,29 @@ def requirements_of(root: Path) -> tuple[str, ...]:
     there = [name for name in names if inside(root, name)]
     chosen = requirement_names.for_production(there)
     if chosen is None:
-        return ("requirements.in",) if inside(root, "requirements.in") else ()
+        return ("requirements.in",) if inside(root, "requirements.in") else almost_requirements(root, root)
     base = requirement_names.for_all(there)
     if base is None or base in requirement_files(root, chosen).files:
         return (chosen,)
     return (base, chosen)
+
+
+def almost_requirements(folder: Path, root: Path) -> tuple[str, ...]:
+    """The one file of `folder` that is called almost ``requirements.txt`` and holds requirements
+    alone, relative to the checkout `root`; empty if there is none, or several."""
+    there = sorted(folder.iterdir()) if folder.is_dir() else []
+    names = [path for path in there if requirement_names.is_like_the_usual(path.name)]
+    found = [path.relative_to(root).as_posix() for path in names]
+    found = [name for name in found if inside(root, name) and _only_requirements(root, name)]
+    return tuple(found) if len(found) == 1 else ()
+
+
+def _only_requirements(root: Path, name: str) -> bool:
+    try:
+        read = requirement_files(root, name)
+    except SourceError:
+        return False
+    return bool(read.lines) and not read.unreadable and not read.missing
 
 
 def declared_packages(root: Path, files: Sequence[str] = ()) -> frozenset[str]:

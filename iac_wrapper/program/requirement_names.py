@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from difflib import get_close_matches
 
 PATTERNS = ("requirements[-_.]*.txt", "*[-_.]requirements.txt", "requirements/*.txt")
 """Where such files are, besides requirements.txt."""
@@ -21,6 +22,19 @@ _NEVER = frozenset(
         *("optional", "extra", "extras", "constraints", "min", "minimal", "tools", "precommit"),
     )
 )
+
+
+_SHORT = {"deps", "dependencies", "req", "reqs", "requires"}
+_ENDS = ("", ".txt", ".pip")
+
+
+def is_like_the_usual(name: str) -> bool:
+    """Whether a file is called almost ``requirements.txt``: ``requirement.txt``, ``Requirements.txt``,
+    ``reqs.txt``, with an error of spelling or without an end."""
+    stem, dot, end = name.lower().rpartition(".")
+    stem, end = (stem, f".{end}") if dot else (name.lower(), "")
+    close = stem.isalpha() and get_close_matches(stem, ["requirements"], cutoff=0.85)
+    return end in _ENDS and (bool(close) or (stem in _SHORT and bool(end)))
 
 
 def for_production(names: Collection[str]) -> str | None:

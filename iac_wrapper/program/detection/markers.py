@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iac_wrapper.errors import SourceError
-from iac_wrapper.program.python_project import inside, read_pyproject, read_text, table
+from iac_wrapper.program.python_project import (
+    almost_requirements,
+    inside,
+    read_pyproject,
+    read_text,
+    table,
+)
 
 DOCKERFILE = "Dockerfile"
 PACKAGE_JSON = "package.json"
@@ -77,7 +83,8 @@ def python_marker(folder: Path) -> Marker | None:
 def requirements(folder: Path) -> str:
     """The file by which a folder says what it needs of Python, empty if it does not."""
     names = (name for name in _REQUIREMENTS if inside(folder, name))
-    return next((n for n in names if n != "pyproject.toml" or _is_project(folder)), "")
+    named = next((n for n in names if n != "pyproject.toml" or _is_project(folder)), "")
+    return named or next(iter(almost_requirements(folder, folder)), "")
 
 
 _DEPTHS = ("*.py", "*/*.py", "*/*/*.py")

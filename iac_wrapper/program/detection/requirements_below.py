@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 from iac_wrapper.program.detection.markers import requirements
 from iac_wrapper.program.detection.python_files import may_hold_programs
-from iac_wrapper.program.python_project import REQUIREMENTS, inside, requirements_of
+from iac_wrapper.program.python_project import (
+    REQUIREMENTS,
+    almost_requirements,
+    inside,
+    requirements_of,
+)
 
 _PLACES = (f"*/{REQUIREMENTS}", f"*/*/{REQUIREMENTS}")
 
@@ -20,10 +26,18 @@ def requirements_below(root: Path) -> tuple[str, ...]:
     if requirements(root) or requirements_of(root):
         return ()
     found = (path.relative_to(root) for place in _PLACES for path in root.glob(place))
-    return tuple(sorted(path.as_posix() for path in found if _is_of_root(root, path)))
+    names = [path.as_posix() for path in found] or [*_almost(root)]
+    return tuple(sorted(name for name in names if _is_of_root(root, PurePosixPath(name))))
 
 
-def _is_of_root(root: Path, path: Path) -> bool:
+def _almost(root: Path) -> Iterator[str]:
+    """Those that are called almost like that."""
+    for folder in (*root.glob("*/"), *root.glob("*/*/")):
+        if folder.is_dir() and all(map(may_hold_programs, folder.relative_to(root).parts)):
+            yield from almost_requirements(folder, root)
+
+
+def _is_of_root(root: Path, path: PurePosixPath) -> bool:
     folder = root / path.parent
     is_part = inside(folder, "__init__.py") or not any(True for _ in folder.glob("*.py"))
     return (

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 from iac_wrapper.program.python_project import PYPROJECT, read_pyproject, table
 from iac_wrapper.program.setup_files import setup_cfg, setup_py
+from iac_wrapper.program.setup_texts import SetupTexts
 
 _GROUP = "console_scripts"
 
@@ -30,12 +32,24 @@ def _of_setup_cfg(root: Path) -> list[str]:
 
 
 def _of_setup_py(root: Path) -> list[str]:
-    """The literal lists beside the word, wherever they are: in a call, or in a variable for it."""
-    for node in ast.walk(setup_py(root)):
-        if isinstance(node, ast.Dict):
-            for key, value in zip(node.keys, node.values, strict=True):
-                if isinstance(key, ast.Constant) and key.value == _GROUP:
-                    words = ast.walk(value)
-                    texts = [w.value for w in words if isinstance(w, ast.Constant)]
-                    return [text for text in texts if isinstance(text, str)]
+    """The texts beside the word, wherever they are: in a call, or in a variable for it, or in lines
+    as of setup.cfg. One that is put together counts if it can be told."""
+    tree = setup_py(root, _GROUP)
+    texts = SetupTexts(tree)
+    for node in ast.walk(tree):
+        match node:
+            case ast.Dict(keys=keys, values=values):
+                for key, value in zip(keys, values, strict=True):
+                    if isinstance(key, ast.Constant) and key.value == _GROUP:
+                        return texts.texts(value)
+            case ast.keyword(arg="console_scripts", value=value):
+                return texts.texts(value)
+            case ast.keyword(arg="entry_points", value=value) if text := texts.text(value):
+                return _of_lines(text)
     return []
+
+
+def _of_lines(text: str) -> list[str]:
+    """The lines of the section, without what makes the text a part of a file of Python."""
+    section = re.search(rf"^\s*\[{_GROUP}\]\s*$(.*?)(?=^\s*\[|\Z)", text, re.M | re.S)
+    return section[1].splitlines() if section else []
