@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from iac_wrapper.program.python_project import read_text
@@ -22,7 +22,8 @@ _WHEEL = re.compile(
 """A wheel's file name (packaging.python.org, "Binary distribution format") in quotes or a URL."""
 
 Wheels = Mapping[str, frozenset[tuple[str, str]]]
-"""Package -> tags of Python and ABI of its wheels that can be installed on Linux."""
+"""Package -> tags of Python and ABI of its wheels that can be installed on Linux. Names are as file
+names have them, in small letters: those of one package differ in that."""
 
 
 def locked_wheels(root: Path) -> tuple[str, Wheels]:
@@ -31,18 +32,27 @@ def locked_wheels(root: Path) -> tuple[str, Wheels]:
         found = defaultdict(set)
         for match in _WHEEL.finditer(read_text(root, lock) or ""):
             if match["platform"] == "any" or "manylinux" in match["platform"]:
-                found[match["name"]].add((match["python"], match["abi"]))
+                name = match["name"].lower().replace(".", "_")
+                found[name].add((match["python"], match["abi"]))
         if found:
             return lock, {name: frozenset(tags) for name, tags in found.items()}
     return "", {}
 
 
-def without_wheel(wheels: Wheels, minor: str) -> str | None:
-    """The first package that has wheels, and none for Python `minor` (``3.13``)."""
+def without_wheel(wheels: Wheels, minor: str) -> list[str]:
+    """The packages that have wheels, and none for Python `minor` (``3.13``)."""
     major, _, number = minor.partition(".")
     tags = {(python, abi) for found in wheels.values() for python, abi in found}
     fitting = {tag for tag in tags if _fits(*tag, major, int(number))}
-    return next((name for name, found in sorted(wheels.items()) if not found & fitting), None)
+    return [name for name, found in sorted(wheels.items()) if not found & fitting]
+
+
+def newest_with_wheels(wheels: Wheels, names: Collection[str]) -> str:
+    """The newest Python 3 that one of these packages has a wheel for alone: the day of the lock."""
+    tags = (python for name in names for python, abi in wheels[name] if "abi3" not in abi)
+    minors = (int(minor) for tag in tags for minor in re.findall(r"cp3(\d+)", tag))
+    newest = max(minors, default=0)
+    return f"3.{newest}" if newest else ""
 
 
 def _fits(python: str, abi: str, major: str, minor: int) -> bool:

@@ -9,7 +9,12 @@ from pathlib import Path
 from iac_wrapper.errors import EntrypointError
 from iac_wrapper.files.machine_home import setup_command
 from iac_wrapper.model.pythons import SUPPORTED, newest_first
-from iac_wrapper.program.locked_wheels import Wheels, locked_wheels, without_wheel
+from iac_wrapper.program.locked_wheels import (
+    Wheels,
+    locked_wheels,
+    newest_with_wheels,
+    without_wheel,
+)
 from iac_wrapper.program.python_pins import Pin, dockerfile_python, python_pins
 from iac_wrapper.program.python_project import inside
 from iac_wrapper.program.python_ranges import Range, python_ranges
@@ -75,18 +80,20 @@ def choose_python(
     return PythonChoice(
         found.version,
         asked.reason(found),
-        (*_pin_notes(asked, found), *_other_files(files, found)),
+        (*_pin_notes(asked, found), *_other_files(files, found), *_lacking(asked, found)),
         asked.check(found.version),
     )
 
 
 @dataclass(frozen=True)
 class _Found:
-    """A version, the pin that it meets, and a fragment on why a newer one was passed over."""
+    """A version, the pin that it meets, a fragment on why a newer one was passed over, and the
+    packages for which the lock has wheels, and none for this version."""
 
     version: str
     pin: Pin | None = None
     newer: str = ""
+    lacking: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -153,9 +160,13 @@ class _Asked:
         lacking = {version: without_wheel(self.wheels, version) for version in sure}
         if (shown := self.shown) and shown in sure[1:] and not lacking[shown]:
             return _Found(shown, newer=", and the Dockerfile is built on it")
-        best = next((version for version in sure if not lacking[version]), sure[0])
-        newer = f"; {lacking[sure[0]]} in {self.lock} has no wheel for {sure[0]}"
-        return _Found(best, newer=newer if best != sure[0] else "")
+        best = next((version for version in sure if not lacking[version]), None)
+        # Where all of them lack wheels: the one that lacks the fewest, and is nearest to the lock.
+        best = best or min(reversed(sure), key=lambda version: len(lacking[version]))
+        if best == sure[0]:
+            return _Found(best, lacking=tuple(lacking[best]))
+        newer = f"; {lacking[sure[0]][0]} in {self.lock} has no wheel for {sure[0]}"
+        return _Found(best, newer=newer, lacking=tuple(lacking[best]))
 
 
 def _unmet(asked: _Asked, versions: Sequence[str]) -> EntrypointError:
@@ -238,4 +249,19 @@ def _other_files(files: Sequence[Sequence[Pin]], found: _Found) -> list[str]:
         f" and {files[0][0].where} counts before it"
         for pins in files[1:]
         if not any(pin.allows(found.version) for pin in pins)
+    ]
+
+
+def _lacking(asked: _Asked, found: _Found) -> list[str]:
+    """A note on what has to be compiled, if nothing at all is as old as the lock."""
+    if not found.lacking:
+        return []
+    first, *others = found.lacking
+    names = f"{first} and {len(others)} more" if others else first
+    have = "have wheels" if others else "has wheels"
+    newest = newest_with_wheels(asked.wheels, found.lacking)
+    until = f" up to Python {newest}" if newest else ""
+    return [
+        f"python {found.version}: in {asked.lock}, {names} {have}{until} and none for it:"
+        " what is installed of them is compiled, if it can be; a newer lock has newer wheels"
     ]

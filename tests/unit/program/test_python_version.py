@@ -332,6 +332,27 @@ def test_a_lock_without_wheels_for_the_newest(tmp_path: Path, name: str, text: s
     assert chosen.reason.endswith(f"; numpy in {name} has no wheel for 3.13")
 
 
+def test_a_lock_older_than_all_that_can_be_had(tmp_path: Path) -> None:
+    """The nearest to its day is taken, and what that means for the build is said."""
+    old = LOCK.replace("cp312-cp312", "cp39-cp39").replace("cp311-cp311", "cp310-cp310")
+    write(tmp_path, {"uv.lock": old, **project(">=3.9")})
+    chosen = choose(tmp_path, "3.11", "3.12", "3.13")
+    assert (chosen.version, chosen.notes) == (
+        "3.11",
+        (
+            "python 3.11: in uv.lock, numpy has wheels up to Python 3.10 and none for it: what is"
+            " installed of them is compiled, if it can be; a newer lock has newer wheels",
+        ),
+    )
+
+
+def test_names_of_one_package_differ_in_a_lock(tmp_path: Path) -> None:
+    """A package changed the name in its files; a newer wheel of it is one all the same."""
+    both = LOCK.replace("numpy-1.26.4-cp312-cp312", "Num.Py-1.26.4-cp313-cp313")
+    write(tmp_path, {"uv.lock": both.replace("numpy-", "num_py-"), **project(">=3.11")})
+    assert choose(tmp_path, "3.11", "3.12", "3.13").version == "3.13"
+
+
 @pytest.mark.parametrize("text", ["a = " + "9" * 5000, "a = " + "[" * 3000])
 def test_a_project_file_that_cannot_be_read(tmp_path: Path, text: str) -> None:
     """Numbers and tables without end are an error of ours, too."""
