@@ -15,7 +15,7 @@ from iac_wrapper.program.python_project import read_text
 
 LOCKS = ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml")
 
-_WHEEL = re.compile(
+WHEEL = re.compile(
     r"[/\"'](?P<name>[A-Za-z0-9_.]+)-[\w.!+%]+(?:-\d\w*)?"
     r"-(?P<python>(?:py|cp)[\w.]*)-(?P<abi>[\w.]+)-(?P<platform>[\w.]+)\.whl"
 )
@@ -30,13 +30,24 @@ def locked_wheels(root: Path) -> tuple[str, Wheels]:
     """The first lock file of the checkout `root` that names wheels, and those; else nothing."""
     for lock in LOCKS:
         found = defaultdict(set)
-        for match in _WHEEL.finditer(read_text(root, lock) or ""):
-            if match["platform"] == "any" or "manylinux" in match["platform"]:
+        for match in WHEEL.finditer(read_text(root, lock) or ""):
+            if is_for_linux(match["platform"]):
                 name = match["name"].lower().replace(".", "_")
                 found[name].add((match["python"], match["abi"]))
         if found:
             return lock, {name: frozenset(tags) for name, tags in found.items()}
     return "", {}
+
+
+def is_for_linux(platform: str) -> bool:
+    """Whether a wheel of that platform tag can be installed in an image."""
+    return platform == "any" or "manylinux" in platform or platform.startswith("linux_")
+
+
+def only_for(wheel: re.Match[str]) -> str:
+    """The one Python (``3.10``) that a match of `WHEEL` fits, empty if it fits several."""
+    alone = re.fullmatch(r"cp3(\d+)", wheel["python"])
+    return f"3.{alone[1]}" if alone and "abi3" not in wheel["abi"] else ""
 
 
 def without_wheel(wheels: Wheels, minor: str) -> list[str]:

@@ -211,7 +211,11 @@ def requirements_of(root: Path) -> tuple[str, ...]:
     there = [name for name in names if inside(root, name)]
     chosen = requirement_names.for_production(there)
     if chosen is None:
-        return ("requirements.in",) if inside(root, "requirements.in") else almost_requirements(root, root)
+        return (
+            ("requirements.in",)
+            if inside(root, "requirements.in")
+            else almost_requirements(root, root)
+        )
     base = requirement_names.for_all(there)
     if base is None or base in requirement_files(root, chosen).files:
         return (chosen,)

@@ -7,17 +7,26 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion
 
-from iac_wrapper.errors import EntrypointError
+from iac_wrapper.errors import EntrypointError, SourceError
 from iac_wrapper.program.inline_metadata import inline_metadata
+from iac_wrapper.program.locked_wheels import WHEEL, is_for_linux, only_for
 from iac_wrapper.program.locks import poetry_versions
-from iac_wrapper.program.python_project import PYPROJECT, read_pyproject, read_text, table
+from iac_wrapper.program.python_project import (
+    PYPROJECT,
+    read_pyproject,
+    read_text,
+    requirement_files,
+    requirements_of,
+    table,
+)
 from iac_wrapper.program.setup_files import setup_cfg, setup_py
 
 _PATCHES = range(40)
@@ -34,16 +43,29 @@ _LOCKS = (
 
 @dataclass(frozen=True)
 class Range:
-    """A range, where it stands, and the alternatives as which it is read."""
+    """A range, where it stands, and the alternatives as which it is read.
+
+    `wheel` is the file name of a wheel, if it is that which fits these Pythons alone.
+    """
 
     where: str
     text: str
     alternatives: tuple[SpecifierSet, ...]
+    wheel: str = ""
 
     @property
     def said(self) -> str:
         """As a person would look for it."""
+        if self.wheel:
+            return f"{self.wheel} in {self.where} is for Python {self.text}"
         return f"requires-python {self.text} in {self.where}"
+
+    @property
+    def edit(self) -> str:
+        """What to change for another Python."""
+        if self.wheel:
+            return f"name a wheel for one of these in {self.where}, or the package by its version"
+        return "widen the range in the repository"
 
     def allows(self, minor: str) -> bool:
         """Whether some patch release of `minor` is in it."""
@@ -61,6 +83,9 @@ class Range:
         ]
 
 
+_WHEEL_FILE = re.compile(r"[^\s\"'#;,=@/]+\.whl")
+
+
 def python_ranges(root: Path, script: str | None) -> tuple[Range, ...]:
     """Every range that is stated for the checkout `root`, each once; all of them hold.
 
@@ -76,7 +101,7 @@ def python_ranges(root: Path, script: str | None) -> tuple[Range, ...]:
     stated = inline_metadata(root, script).get("requires-python") if script else None
     if script and isinstance(stated, str):
         return (_standard(script, stated),)
-    found = [*_of_project(root), *_of_setuptools(root), *_of_locks(root)]
+    found = [*_of_project(root), *_of_setuptools(root), *_of_locks(root), *_of_wheels(root)]
     return tuple({one.alternatives: one for one in reversed(found)}.values())[::-1]
 
 
@@ -114,6 +139,31 @@ def _of_locks(root: Path) -> Iterator[Range]:
         if match := re.search(pattern, read_text(root, name) or ""):
             read = _poetry if name == "poetry.lock" else _standard
             yield read(name, match[1])
+
+
+def _of_wheels(root: Path) -> Iterator[Range]:
+    """Of the wheels that requirements and pyproject.toml name by address or path: what they fit."""
+    for where in (*requirements_of(root), PYPROJECT):
+        found: dict[str, dict[str, str]] = {}
+        lines = [line for line in _lines(root, where) if "python_" not in line]
+        for word in (word for line in lines for word in _WHEEL_FILE.findall(line)):
+            if (wheel := WHEEL.search(f"/{word}")) and is_for_linux(wheel["platform"]):
+                found.setdefault(wheel["name"].lower(), {})[word] = only_for(wheel)
+        for pythons in found.values():
+            if all(pythons.values()):
+                specs = tuple(SpecifierSet(f"=={one}.*") for one in pythons.values())
+                file = unquote(next(iter(pythons)))
+                yield Range(where, " or ".join(pythons.values()), specs, file)
+
+
+def _lines(root: Path, where: str) -> Sequence[str]:
+    """Those of a file without its comments; of a requirements file, with those it includes."""
+    if where == PYPROJECT:
+        return [line.partition("#")[0] for line in (read_text(root, where) or "").splitlines()]
+    try:
+        return requirement_files(root, where).lines
+    except SourceError:  # said where it is installed from
+        return ()
 
 
 def _standard(where: str, text: str) -> Range:

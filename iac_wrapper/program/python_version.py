@@ -190,12 +190,14 @@ def _unmet(asked: _Asked, versions: Sequence[str]) -> EntrypointError:
             found=there,
             next_step=setup_command(IAC_PYTHON_VERSION=asked.default),
         )
+    excluding = [one for one in asked.ranges if not any(map(one.allows, versions))]
+    first = (excluding or asked.ranges)[0]
     return EntrypointError(
         "the project needs a Python that cannot be had here",
-        where=asked.ranges[0].where,
+        where=first.where,
         found="; ".join(one.said for one in asked.ranges),
         expected=f"a range that includes {there}",
-        next_step=_help(asked, "widen the range in the repository"),
+        next_step=_help(asked, first.edit),
     )
 
 

@@ -29,8 +29,8 @@ _ENDS = ("", ".txt", ".pip")
 
 
 def is_like_the_usual(name: str) -> bool:
-    """Whether a file is called almost ``requirements.txt``: ``requirement.txt``, ``Requirements.txt``,
-    ``reqs.txt``, with an error of spelling or without an end."""
+    """Whether a file is called almost ``requirements.txt``: misspelt, with capitals, short
+    (``reqs.txt``) or without an end."""
     stem, dot, end = name.lower().rpartition(".")
     stem, end = (stem, f".{end}") if dot else (name.lower(), "")
     close = stem.isalpha() and get_close_matches(stem, ["requirements"], cutoff=0.85)

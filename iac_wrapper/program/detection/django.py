@@ -167,14 +167,18 @@ def missing_settings(project: Project, chosen: Entrypoint) -> tuple[str, ...]:
     """A sentence if manage.py, or the file that is served, names settings that the checkout does
     not have: everybody is to make their own, or the repository was renamed."""
     site = _site(project) if "django" in project.declared else None
-    if site is None:
-        return ()
-    file, dotted = MANAGE, site.settings or ""
-    like = _missing_beside(project, site, dotted)
+    file, dotted = MANAGE, (site and site.settings) or ""
+    like = _missing_beside(project, site, dotted) if site else None
     if like is None:
         file, dotted = _named_by_served(project, chosen)
-        if not dotted or not _is_nowhere(project, dotted.partition(".")[0]):
+        if not dotted or not _is_nowhere(project, dotted):
             return ()
+    package, _, name = dotted.partition(".")
+    if inside(project.root, f"{name.replace('.', '/')}.py"):
+        return (
+            f"{file} names the settings {dotted}, and the repository is the package {package} itself:"
+            f" move its files into a folder {package}/, from where Django can import it",
+        )
     return (
         f"{file} names the settings {dotted}, which the repository does not have{like or ''}:"
         " add them, or name others by `env: {DJANGO_SETTINGS_MODULE: …}` in its entry",
@@ -204,11 +208,13 @@ def _named_by_served(project: Project, chosen: Entrypoint) -> tuple[str, str]:
     return "", ""
 
 
-def _is_nowhere(project: Project, top: str) -> bool:
-    """Whether neither the checkout nor what it requires can have a package of that name."""
+def _is_nowhere(project: Project, dotted: str) -> bool:
+    """Whether neither the checkout nor what it requires can have a module of that name."""
+    top = dotted.partition(".")[0]
     if project.declared & {top.lower(), top.lower().replace("_", "-")}:
         return False
-    ways = (f"{folders}{top}{end}" for folders in ("", "*/", "*/*/") for end in ("", ".py"))
+    path = dotted.replace(".", "/")
+    ways = (f"{folders}{path}{end}" for folders in ("", "*/", "*/*/") for end in ("", ".py"))
     return not any(True for way in ways for _ in project.root.glob(way))
 
 

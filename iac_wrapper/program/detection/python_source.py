@@ -40,8 +40,9 @@ class PythonSource:
     """What a file does.
 
     `names` are bound at module level; `guard` says that there is a ``__main__`` guard, `idles`
-    that it only prints, or prepares what others serve; `calls_main_missing` that a callable ``main`` is among the names, needs no
-    arguments and nothing mentions it; `acts` that running the file does more than define things.
+    that it only prints, or prepares what others serve; `calls_main_missing` that a callable
+    ``main`` is among the names, needs no arguments and nothing mentions it; `acts` that running the
+    file does more than define things.
     `run` is what running it certainly is, `functions` the same for calling a function, `may_serve`
     that some way through it serves, `serves_on_import` that importing it does not come back.
     `may_follow` says that its web application may be made by other code of the repository.

@@ -353,6 +353,45 @@ def test_names_of_one_package_differ_in_a_lock(tmp_path: Path) -> None:
     assert choose(tmp_path, "3.11", "3.12", "3.13").version == "3.13"
 
 
+WHEEL = "https://example.org/scale-2.1%2Bcpu-cp{0}-cp{0}-linux_x86_64.whl"
+
+
+@pytest.mark.parametrize(
+    ("lines", "version"),
+    [
+        ([WHEEL.format("312")], "3.12"),
+        (["scale @ " + WHEEL.format("312") + " ; sys_platform == 'linux'"], "3.12"),
+        (["./wheels/scale-2.1-cp312-cp312-manylinux_2_17_x86_64.whl"], "3.12"),
+        ([WHEEL.format("310"), WHEEL.format("312")], "3.12"),
+        ([WHEEL.format("310") + " ; python_version == '3.10'"], "3.11"),
+        ([WHEEL.format("310").replace("cp310-linux", "abi3-linux")], "3.11"),
+        ([WHEEL.format("310").replace("linux_x86_64", "win_amd64")], "3.11"),
+    ],
+)
+def test_a_wheel_that_is_named_is_for_one_python(
+    tmp_path: Path, lines: list[str], version: str
+) -> None:
+    """No other Python can install it; what other platforms or Pythons get asks for nothing."""
+    write(tmp_path, {"requirements.txt": "".join(f"{line}\n" for line in lines)})
+    assert choose(tmp_path, "3.11", "3.12", "3.13").version == version
+
+
+def test_a_wheel_for_a_python_that_cannot_be_had(tmp_path: Path) -> None:
+    """The error names the wheel, and what to write in its place."""
+    write(
+        tmp_path, {"base.txt": f"scale@{WHEEL.format('39')}\n", "requirements.txt": "-r base.txt"}
+    )
+    with pytest.raises(EntrypointError) as caught:
+        choose(tmp_path, "3.11")
+    assert (caught.value.where, "name a wheel for one" in str(caught.value.next_step)) == (
+        "requirements.txt",
+        True,
+    )
+    assert "scale-2.1+cpu-cp39-cp39-linux_x86_64.whl in requirements.txt is for Python 3.9" in str(
+        caught.value.found
+    )
+
+
 @pytest.mark.parametrize("text", ["a = " + "9" * 5000, "a = " + "[" * 3000])
 def test_a_project_file_that_cannot_be_read(tmp_path: Path, text: str) -> None:
     """Numbers and tables without end are an error of ours, too."""

@@ -170,6 +170,43 @@ def test_setup_files_name_scripts_too(tmp_path: Path) -> None:
         assert detect(tree(tmp_path, {"main.py": GUARDED})).target == "main.py"
 
 
+@pytest.mark.parametrize(
+    "points",
+    [
+        "{'console_scripts': ['{0}-web = {0}.cli:serve'.format(NAME)]}",
+        "{'console_scripts': ['{a}-web={a}.cli:serve'.format(a=NAME), '%s=%s:x' % (A, B)]}",
+        "{'console_scripts': [f'{NAME}-web = {NAME}.cli:serve']}",
+        "{'console_scripts': ['%s-web = %s.cli:serve' % (NAME, NAME)]}",
+        "{'console_scripts': [NAME + '-web = ' + NAME + '.cli:serve']}",
+        "{'console_scripts': LINES}",
+        "dict(console_scripts=LINES)",
+        "'''[console_scripts]\n    shop-web = shop.cli:serve\n[other]\nx = y:z'''",
+    ],
+)
+def test_setup_py_may_put_the_lines_together(tmp_path: Path, points: str) -> None:
+    """What its own constants tell is read; what they do not tell names nothing that is missing."""
+    setup = (
+        f"NAME = 'shop'\nLINES = [f'{{NAME}}-web={{NAME}}.cli:serve']\nsetup(entry_points={points})"
+    )
+    files = {"setup.py": setup, "shop/cli.py": "def serve(): ...\ndef web(): ...\n"}
+    found = detect(tree(tmp_path, files))
+    assert (found.display, found.reason) == (
+        "shop.cli:serve",
+        "console_scripts shop-web is the first script in setup.py",
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["'{}-web = {}.cli:serve'.format(*read())", "'{0:>999999999999}=a:b'.format(A)", "A + A + A"],
+)
+def test_what_only_running_setup_py_tells_is_no_script(tmp_path: Path, line: str) -> None:
+    """Nor are texts without an end built up."""
+    sums = "".join(f"A{n} = A{n + 1} + A{n + 1}\n" for n in range(40))
+    setup = f"{sums}A = A0\nsetup(entry_points={{'console_scripts': [{line}]}})\n"
+    assert detect(tree(tmp_path, {"setup.py": setup, "app.py": GUARDED})).target == "app.py"
+
+
 def test_a_script_of_a_missing_module_is_an_error(tmp_path: Path) -> None:
     """Another file is not what its author meant."""
     toml = '[project]\nname = "shop"\n[project.scripts]\nshop = "shpo.cli:main"\n'
