@@ -21,6 +21,7 @@ from iac_wrapper.errors import SourceError
 from iac_wrapper.program import requirement_names, toml
 
 PYPROJECT = "pyproject.toml"
+_PROJECT_FILES = (PYPROJECT, "setup.py", "setup.cfg", "Pipfile")
 REQUIREMENTS = "requirements.txt"
 _MAX_TEXT = 4_000_000
 """Bytes; no hand-written file comes near, and a lock of 2,000 packages has about 3 MB."""
@@ -224,7 +225,10 @@ def requirements_of(root: Path) -> tuple[str, ...]:
 
 def almost_requirements(folder: Path, root: Path) -> tuple[str, ...]:
     """The one file of `folder` that is called almost ``requirements.txt`` and holds requirements
-    alone, relative to the checkout `root`; empty if there is none, or several."""
+    alone, relative to the checkout `root`; empty if there is none, or several, or if a file of a
+    project states what it needs."""
+    if any(inside(folder, name) for name in _PROJECT_FILES):
+        return ()
     there = sorted(folder.iterdir()) if folder.is_dir() else []
     names = [path for path in there if requirement_names.is_like_the_usual(path.name)]
     found = [path.relative_to(root).as_posix() for path in names]

@@ -176,8 +176,8 @@ def missing_settings(project: Project, chosen: Entrypoint) -> tuple[str, ...]:
     package, _, name = dotted.partition(".")
     if inside(project.root, f"{name.replace('.', '/')}.py"):
         return (
-            f"{file} names the settings {dotted}, and the repository is the package {package} itself:"
-            f" move its files into a folder {package}/, from where Django can import it",
+            f"{file} names the settings {dotted}, and the repository is the package {package}"
+            f" itself: move its files into a folder {package}/, from where Django can import it",
         )
     return (
         f"{file} names the settings {dotted}, which the repository does not have{like or ''}:"
