@@ -11,6 +11,9 @@ from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.syntax import Function, module_level, walk
 
 _CLICK = {f"{package}.group" for package in ("click", "asyncclick", "rich_click")}
+_COMMANDS = {group.replace(".group", ".command") for group in _CLICK}
+_CLASSES = {"click.Group", "click.MultiCommand", "click.CommandCollection"}
+_FIND = {"list_commands", "get_command"}
 _TYPER = "typer.Typer()"
 _OF_FRAMEWORKS = {"flask.cli.main", "litestar.cli.main.litestar_group"}
 """Those of frameworks, which programs hand over to."""
@@ -34,11 +37,15 @@ def needs_a_command(project: Project, relative: str, name: str) -> bool:
 def _names(parsed: ParsedFile) -> Iterator[str]:
     groups: set[str] = set()
     functions: list[Function] = []
+    classes: set[str] = set()
     for statement in module_level(parsed.tree.body, imported=True):
         match statement:
+            case ast.ClassDef(name=name) if _is_group_class(statement, parsed.origins):
+                classes.add(name)
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 functions.append(statement)
-                if any(_is_click(each, parsed.origins) for each in statement.decorator_list):
+                decorators = statement.decorator_list
+                if any(_is_click(each, parsed.origins, classes) for each in decorators):
                     groups.add(statement.name)
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() as call):
                 if _is_object(name, call, parsed):
@@ -47,8 +54,23 @@ def _names(parsed: ParsedFile) -> Iterator[str]:
     yield from (f.name for f in functions if _hands_over(f, groups, parsed.origins))
 
 
-def _is_click(decorator: ast.expr, origins: Origins) -> bool:
-    return origins.dotted(decorator).removesuffix("()") in _CLICK and not _decides(decorator)
+def _is_click(decorator: ast.expr, origins: Origins, classes: set[str]) -> bool:
+    name = origins.dotted(decorator).removesuffix("()")
+    if name in _CLICK:
+        return not _decides(decorator)
+    if name not in _COMMANDS or not isinstance(decorator, ast.Call):
+        return False
+    given = {word.arg: word.value for word in decorator.keywords}
+    made_of = given.pop("cls", None)
+    is_group = isinstance(made_of, ast.Name) and made_of.id in classes
+    return is_group and not ({None, *_OPTIONS} & given.keys())
+
+
+def _is_group_class(node: ast.ClassDef, origins: Origins) -> bool:
+    """A group of click with a way of its own to find commands, and none to go on without one."""
+    own = {each.name for each in node.body if isinstance(each, ast.FunctionDef)}
+    bases = {origins.dotted(base) for base in node.bases}
+    return bool(bases & _CLASSES) and own <= _FIND
 
 
 def _is_object(name: str, call: ast.Call, parsed: ParsedFile) -> bool:

@@ -24,6 +24,7 @@ from iac_wrapper.program.detection.syntax import (
 from iac_wrapper.program.detection.web_objects import (
     DASH_SERVER,
     FACTORIES,
+    FACTORY_NAME,
     WELL_KNOWN,
     Kind,
     WebApp,
@@ -103,6 +104,15 @@ class Follower:
                 if found:
                     yield found
                     return
+        yield from self._only_factory(file)
+
+    def _only_factory(self, file: _File) -> Iterator[WebApp]:
+        """The one factory of another name that none of the others calls."""
+        named = {n: d[0] for n, d in file.definitions.items() if FACTORY_NAME.fullmatch(n)}
+        made = {n: app for n, d in named.items() if (app := self._factory(file, d))}
+        called = {n for n in made for d in named.values() if d.name != n and _mentions(d, n)}
+        if len(made.keys() - called) == 1:
+            yield made[(made.keys() - called).pop()]
 
     def _factory(self, file: _File, definition: Function) -> WebApp | None:
         """The function as a factory, if it can be called without arguments and makes something."""

@@ -50,17 +50,23 @@ def python_files(root: Path, without: Collection[str] = ()) -> list[str]:
     """
     files: list[str] = []
     level = [""]
-    for _ in range(_SCAN_DEPTH + 1):
+    for _ in range(_SCAN_DEPTH + 2):
         below: list[str] = []
         for folder in level:
             entries = _entries(root / folder)
             files += [folder + e.name for e in entries if _may_be_program(root, folder, e)]
             inner = (e.name for e in entries if e.is_dir(follow_symlinks=False))
             below += [f"{folder}{n}/" for n in inner if may_hold_programs(n)]
-        level = [folder for folder in below if folder.rstrip("/") not in without]
+        near = [folder for folder in below if _depth(folder) <= _SCAN_DEPTH]
+        level = [folder for folder in near if folder.rstrip("/") not in without]
         if len(files) >= _SCAN_FILES:
             break
     return files[:_SCAN_FILES]
+
+
+def _depth(folder: str) -> int:
+    """How deep it lies; ``src`` does not count."""
+    return folder.removeprefix("src/").count("/")
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -29,6 +29,7 @@ from iac_wrapper.program.detection.syntax import (
 from iac_wrapper.program.detection.web_objects import (
     DASH_SERVER,
     FACTORIES,
+    FACTORY_NAME,
     WELL_KNOWN,
     WebApp,
     web_objects,
@@ -159,7 +160,9 @@ class _SourceReader:
         usual = {*self.assigned, *self.imported} & {*WELL_KNOWN, DASH_SERVER}
         values = filter(None, self.assigned.values())
         own = any(self.file.origins.dotted(value).startswith(OWN) for value in values)
-        return bool(usual) or own or bool(self.definitions.keys() & set(FACTORIES))
+        named = self.definitions.keys() & set(FACTORIES)
+        others = any(map(FACTORY_NAME.fullmatch, self.definitions))
+        return bool(usual or named) or own or others
 
     def _used(self) -> set[str]:
         """Names and attributes that running the file would touch, through local functions too."""

@@ -10,6 +10,14 @@ from iac_wrapper.program.detection.command_groups import needs_a_command
 from iac_wrapper.program.detection.project import Project
 
 CLICK = "import click\n@click.group(%s)\ndef cli():\n    pass\n"
+FINDS = """import click
+class Desk(click.MultiCommand):
+    def %s(self, ctx):
+        return []
+@click.command(cls=Desk%s)
+def cli():
+    pass
+"""
 TYPER = "import typer\ncli = typer.Typer(%s)\n"
 COMMANDS = "@cli.command()\ndef a():\n    pass\n@cli.command('b')\ndef b():\n    pass\n"
 
@@ -23,6 +31,9 @@ COMMANDS = "@cli.command()\ndef a():\n    pass\n@cli.command('b')\ndef b():\n   
         (CLICK % "**options", False),
         ("import click\n@click.group\ndef cli():\n    pass\n", True),
         ("import click\n@click.command()\ndef cli():\n    pass\n", False),
+        (FINDS % ("list_commands", ""), True),
+        (FINDS % ("list_commands", ", invoke_without_command=True"), False),
+        (FINDS % ("resolve_command", ""), False),
         (TYPER % "" + COMMANDS, True),
         (TYPER % "" + "@cli.command()\ndef a():\n    pass\n", False),
         (TYPER % "" + "@cli.callback()\ndef a():\n    pass\n", True),
