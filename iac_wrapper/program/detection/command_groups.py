@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection.origins import Origins
 from iac_wrapper.program.detection.own_files import ParsedFile
 from iac_wrapper.program.detection.project import Project
-from iac_wrapper.program.detection.syntax import Function, module_level, walk
+from iac_wrapper.program.detection.syntax import Function, is_guard, module_level, walk
 
 _CLICK = {f"{package}.group" for package in ("click", "asyncclick", "rich_click")}
 _COMMANDS = {group.replace(".group", ".command") for group in _CLICK}
@@ -27,11 +28,59 @@ _HARMLESS = {"obj", "prog_name", "auto_envvar_prefix"}
 """Arguments of a group that are no command."""
 
 
-def needs_a_command(project: Project, relative: str, name: str) -> bool:
+def group_file(project: Project, entrypoint: Entrypoint) -> str:
+    """The file of the group that the program certainly is, so that it only prints its usage; empty
+    if it is none, or gets arguments."""
+    if entrypoint.args or entrypoint.kind not in ("module", "script"):
+        return ""
+    relative, rest = entrypoint.target, list[str]()
+    if entrypoint.kind == "module":
+        is_main = entrypoint.function is None
+        relative, rest = project.own.module_file(relative.split("."), "", main=is_main)
+    is_group = not rest and needs_a_command(project, relative, entrypoint.function)
+    return relative if is_group else ""
+
+
+def needs_a_command(project: Project, relative: str, name: str | None) -> bool:
     """Whether calling `name` of the Python file `relative` certainly only prints the usage: it is a
-    group, or a function that calls one."""
+    group, or a function that calls one; None: what the guard of the file calls."""
     parsed = project.own.parsed(relative)
-    return parsed is not None and name in set(_names(parsed))
+    if parsed is None:
+        return False
+    names = {*_names(parsed)}
+    return bool(names) and (name in names if name else _called_by_guard(parsed) in names)
+
+
+def commands_of(project: Project, relative: str) -> list[str]:
+    """The names of the commands that the file registers, as a person would type them."""
+    parsed = project.own.parsed(relative)
+    functions = [node for node in parsed.nodes if isinstance(node, Function)] if parsed else []
+    return [
+        _command_name(decorator) or function.name.replace("_", "-")
+        for function in functions
+        for decorator in function.decorator_list
+        if isinstance(decorator, ast.Call | ast.Attribute)
+        and ast.unparse(getattr(decorator, "func", decorator)).endswith(".command")
+    ]
+
+
+def _command_name(decorator: ast.expr) -> str:
+    match decorator:
+        case ast.Call(args=[ast.Constant(value=str() as name), *_]):
+            return name
+    return ""
+
+
+def _called_by_guard(parsed: ParsedFile) -> str:
+    """The name that is called without arguments last of all, at the end of the file or below its
+    guard."""
+    last = parsed.tree.body[-1] if parsed.tree.body else None
+    if isinstance(last, ast.If) and is_guard(last.test):
+        last = last.body[-1]
+    match last:
+        case ast.Expr(value=ast.Call(func=ast.Name(id=name), args=[], keywords=words)):
+            return name if {word.arg for word in words} <= _HARMLESS else ""
+    return ""
 
 
 def _names(parsed: ParsedFile) -> Iterator[str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import chain
 
-from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection import reach
 from iac_wrapper.program.detection.candidate import Candidate
-from iac_wrapper.program.detection.candidates import file_of, is_helper_script
-from iac_wrapper.program.detection.command_groups import needs_a_command
+from iac_wrapper.program.detection.candidates import is_helper_script
+from iac_wrapper.program.detection.command_groups import group_file
 from iac_wrapper.program.detection.framework_files import framework_files
+from iac_wrapper.program.detection.given_commands import with_given_command
 from iac_wrapper.program.detection.imports import all_imported_files
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.served_objects import own_programs, served_objects
@@ -25,7 +25,9 @@ def unless_it_gives_way(project: Project, candidate: Candidate) -> Candidate:
     if found is None or found.run:
         return candidate
     instead = ""
-    if group := _group(project, found):
+    if group := group_file(project, found):
+        if given := with_given_command(project, found):
+            return replace(candidate, entrypoint=given)
         what = "prints its usage without a command"
         instead = _serving_file(project, group)
     elif is_helper_script(candidate) and reach.run(project, found) is None:
@@ -57,14 +59,6 @@ def _serves_apart(project: Project, candidate: Candidate) -> str:
     if not serving or serving.startswith(f"{folder}/") or reach.run(project, found):
         return ""
     return "" if serving in all_imported_files(project, candidate.name) else serving
-
-
-def _group(project: Project, entrypoint: Entrypoint) -> str:
-    """The file of a group of commands, empty if the program is none."""
-    if entrypoint.kind != "module" or entrypoint.function is None:
-        return ""
-    relative = file_of(project, entrypoint.target)
-    return relative if needs_a_command(project, relative, entrypoint.function) else ""
 
 
 def _serving_file(project: Project, group: str) -> str:

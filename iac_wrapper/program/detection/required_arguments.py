@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator
 
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.program.detection.command_groups import group_file
+from iac_wrapper.program.detection.given_commands import without_command
 from iac_wrapper.program.detection.own_files import ParsedFile
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.syntax import Function
@@ -17,6 +19,8 @@ _OPTIONAL = {"?", "*", "...", None}
 
 def required_arguments(project: Project, chosen: Entrypoint) -> tuple[str, ...]:
     """A sentence if the file that is run asks for arguments that nothing gives."""
+    if group := group_file(project, chosen):
+        return (without_command(project, chosen, group),)
     if chosen.args or chosen.function or chosen.kind not in ("script", "module"):
         return ()
     relative, start = chosen.target, chosen.target
