@@ -23,12 +23,14 @@ from iac_wrapper.program.locked_dependencies import LOCKS, Reading, read_lock, u
 from iac_wrapper.program.locks import pipfile, uv
 from iac_wrapper.program.python_project import (
     PYPROJECT,
+    declared_packages,
     inside,
     read_pyproject,
     requirements_of,
     table,
 )
 from iac_wrapper.program.requirement_names import is_for_developers
+from iac_wrapper.program.space import space
 from iac_wrapper.program.stated_dependencies import read_project, read_requirements
 from iac_wrapper.program.unread_files import unread_files
 
@@ -59,7 +61,7 @@ def find_dependencies(
             lock is not of what it states.
     """
     project = Project(root, read_pyproject(root), entrypoint, source or root, bool(asked), code)
-    found = _find(project, asked)
+    found = _with_sdk(project, _find(project, asked))
     read = {*found.files, *found.sources}
     usable = {*_locks(project), *requirements_of(root), *requirements_below(root)}
     notes = (
@@ -84,6 +86,19 @@ def _find(project: Project, asked: str | None) -> Dependencies:
     if files := _requirements(project):
         return read_requirements(project, files)
     return read_project(project) or _below(project) or _none(root)
+
+
+def _with_sdk(project: Project, found: Dependencies) -> Dependencies:
+    """With what a platform installs by itself, unless something names it."""
+    its = space(project.root)
+    is_pip = not found.early or found.early[:2] == ("pip", "install")
+    if not its or project.is_asked or not is_pip or project.entrypoint.kind == "binary":
+        return found
+    if its.sdk in declared_packages(project.root, requirements_below(project.root)):
+        return found
+    note = f"{its.requirement} is installed as well: README.md names it, as a Space has it"
+    early = (*(found.early or ("pip", "install")), its.requirement)
+    return replace(found, early=early, notes=(*found.notes, note))
 
 
 def _optional(project: Project, read: Collection[str]) -> Iterator[str]:

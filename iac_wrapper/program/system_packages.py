@@ -17,10 +17,11 @@ from iac_wrapper.program.dependencies import Dependencies
 from iac_wrapper.program.known_packages import ROWS, Row
 from iac_wrapper.program.named_requirements import NamedRequirements, named_requirements
 from iac_wrapper.program.python_project import inside, read_text
+from iac_wrapper.program.space import space
 
 APTFILE = "Aptfile"
 _STREAMLIT = "packages.txt"
-"""Streamlit's hosting reads Debian packages from it; elsewhere it is anybody's file."""
+"""Streamlit's hosting and Spaces read Debian packages from it; elsewhere it is anybody's file."""
 _NOT_READ = ("apt.txt", _STREAMLIT)
 
 _TOOLS = ("build-essential", "pkg-config", "git")
@@ -120,7 +121,8 @@ def _rows(found: NamedRequirements) -> Iterator[tuple[Row, bool]]:
 
 def _asked(root: Path, declared: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The packages that files of the repository list, and a sentence for each line that is none."""
-    read = [APTFILE, *([_STREAMLIT] if "streamlit" in declared else [])]
+    is_hosted = "streamlit" in declared or space(root)
+    read = [APTFILE, *([_STREAMLIT] if is_hosted else [])]
     names, notes = [], []
     for file in read:
         for number, line in enumerate((read_text(root, file) or "").splitlines(), 1):

@@ -10,7 +10,7 @@ from pathlib import Path
 from iac_wrapper.errors import EntrypointError
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection import procfile, reach
-from iac_wrapper.program.detection.candidate import Candidate
+from iac_wrapper.program.detection.candidate import Candidate, judge
 from iac_wrapper.program.detection.candidates import (
     Rank,
     beside,
@@ -46,6 +46,7 @@ from iac_wrapper.program.detection.served_objects import (
 )
 from iac_wrapper.program.detection.surroundings import kept_in_memory, with_surroundings
 from iac_wrapper.program.detection.work_beside import work_beside
+from iac_wrapper.program.space import space
 
 __all__ = ["Detection", "detect", "process_program"]
 
@@ -217,6 +218,8 @@ def _ranks(project: Project, where: str, processes: list[str]) -> Iterator[Rank]
 
 
 def _places(project: Project) -> Iterator[Rank]:
+    if (its := space(project.root)) and its.file:
+        yield [judge(project, its.file, module=None, reason=f"README.md names {its.file}, which")]
     yield from ranked(project)
     yield from served(project)
     yield from framework_files(project, last=False)

@@ -22,6 +22,7 @@ from iac_wrapper.program.python_project import (
     read_pyproject,
     table,
 )
+from iac_wrapper.program.space import space
 
 MANAGE = markers.MANAGE
 """Django's command: its folder is where a project's imports start."""
@@ -69,7 +70,8 @@ class Project:
         """Canonical names of the packages that it asks for."""
         root = self.above or self.root
         below = requirements_below(root)
-        return declared_packages(root, below if len(below) == 1 else ())
+        sdk = {its.sdk} if (its := space(root)) else set[str]()
+        return declared_packages(root, below if len(below) == 1 else ()) | sdk
 
     @cached_property
     def installed(self) -> frozenset[str]:

@@ -181,11 +181,14 @@ class StepReader:
                 yield from map(Known, sorted(known)) if known else (Start(command[0]),)
 
     def _runs_own_app(self, call: ast.Call, dotted: str) -> bool:
-        """``app.run(…)`` of an object that the repository makes in another file."""
+        """``app.run(…)`` of an object that the repository makes elsewhere; the same of a page of
+        Gradio."""
         function = call.func
-        if not (isinstance(function, ast.Attribute) and function.attr == "run"):
+        if not (isinstance(function, ast.Attribute) and dotted.startswith(OWN)):
             return False
-        if not dotted.startswith(OWN):
+        if function.attr == "launch":
+            return "gradio" in self.origins.packages()
+        if function.attr != "run":
             return False
         options = {keyword.arg for keyword in call.keywords}
         base = function.value
