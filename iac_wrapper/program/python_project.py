@@ -21,8 +21,9 @@ from iac_wrapper.errors import SourceError
 from iac_wrapper.program import requirement_names, toml
 
 PYPROJECT = "pyproject.toml"
-_PROJECT_FILES = (PYPROJECT, "setup.py", "setup.cfg", "Pipfile")
+_PROJECT_FILES = (PYPROJECT, "setup.cfg", "Pipfile")
 REQUIREMENTS = "requirements.txt"
+_SETUP = re.compile(r"\bsetup\s*\(|\b(setuptools|distutils)\b")
 _MAX_TEXT = 4_000_000
 """Bytes; no hand-written file comes near, and a lock of 2,000 packages has about 3 MB."""
 
@@ -35,6 +36,13 @@ def inside(root: Path, relative: str) -> Path | None:
     except OSError:  # words that are no name of a file, being too long for one
         return None
     return path if is_there else None
+
+
+def has_setup(root: Path, name: str = "setup.py") -> bool:
+    """Whether the file is there and is that of setuptools or its like: some call a dialogue, or the
+    making of tables, ``setup.py``."""
+    is_there = inside(root, name) is not None
+    return is_there and (name != "setup.py" or bool(_SETUP.search(read_text(root, name) or "")))
 
 
 def read_text(root: Path, relative: str) -> str | None:
@@ -227,7 +235,7 @@ def almost_requirements(folder: Path, root: Path) -> tuple[str, ...]:
     """The one file of `folder` that is called almost ``requirements.txt`` and holds requirements
     alone, relative to the checkout `root`; empty if there is none, or several, or if a file of a
     project states what it needs."""
-    if any(inside(folder, name) for name in _PROJECT_FILES):
+    if any(inside(folder, name) for name in _PROJECT_FILES) or has_setup(folder):
         return ()
     there = sorted(folder.iterdir()) if folder.is_dir() else []
     names = [path for path in there if requirement_names.is_like_the_usual(path.name)]

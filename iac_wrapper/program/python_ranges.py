@@ -109,7 +109,8 @@ def _of_project(root: Path) -> Iterator[Range]:
     pyproject = read_pyproject(root)
     text = table(pyproject, "project").get("requires-python")
     if isinstance(text, str):
-        yield _standard(PYPROJECT, text)
+        is_poetry = "poetry" in str(table(pyproject, "build-system").get("build-backend"))
+        yield (_poetry if is_poetry else _standard)(PYPROJECT, text)
     text = table(pyproject, "tool", "poetry", "dependencies").get("python")
     if isinstance(text, dict):
         text = text.get("version")

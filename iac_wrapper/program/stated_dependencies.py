@@ -15,6 +15,7 @@ from iac_wrapper.program.locks.selection import Selection
 from iac_wrapper.program.python_project import (
     PYPROJECT,
     RequirementFiles,
+    has_setup,
     inside,
     needs_source,
     requirement_files,
@@ -222,7 +223,7 @@ def _built(project: Project, chosen: Selection) -> Dependencies:
 def _setup(project: Project, asked: Collection[str]) -> Dependencies | None:
     """A project from before pyproject.toml."""
     for name in _SETUP:
-        if inside(project.root, name):
+        if has_setup(project.root, name):
             chosen = project.select(asked, name)
             return Dependencies(
                 f"{name}{_said(chosen)}, built and installed",

@@ -35,6 +35,7 @@ from iac_wrapper.program.detection.ranking import best_purpose, servers_elsewher
 from iac_wrapper.program.detection.refusals import (
     does_not_parse,
     nothing_to_run,
+    of_a_template,
     several,
     several_folders,
     several_processes,
@@ -130,6 +131,8 @@ def _detected(
     project: Project, where: str, slug: str, notes: list[str], processes: list[str]
 ) -> Detection | list[Candidate]:
     """By the files; `processes` are names of the Procfile, none better than another."""
+    if template := of_a_template(project.root, where):
+        raise template
     seen: list[Candidate] = []
     chosen: Entrypoint | None = None
     ranks = _ranks(project, where, processes)

@@ -11,6 +11,7 @@ from pathlib import Path
 from iac_wrapper.errors import SourceError
 from iac_wrapper.program.python_project import (
     almost_requirements,
+    has_setup,
     inside,
     read_pyproject,
     read_text,
@@ -82,7 +83,7 @@ def python_marker(folder: Path) -> Marker | None:
 
 def requirements(folder: Path) -> str:
     """The file by which a folder says what it needs of Python, empty if it does not."""
-    names = (name for name in _REQUIREMENTS if inside(folder, name))
+    names = (name for name in _REQUIREMENTS if has_setup(folder, name))
     named = next((n for n in names if n != "pyproject.toml" or _is_project(folder)), "")
     return named or next(iter(almost_requirements(folder, folder)), "")
 

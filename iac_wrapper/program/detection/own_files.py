@@ -79,6 +79,10 @@ class OwnFiles:
             self._read[relative] = self._parse(path) if path else None
         return self._read[relative]
 
+    def is_hidden(self, relative: str) -> bool:
+        """Whether a package beside the file has its name: an import finds that one."""
+        return self.path(f"{relative.removesuffix('.py')}/__init__.py") is not None
+
     def located(self, dotted: str, by: str) -> tuple[str, list[str]]:
         """The file that a name of `OWN_FILE` in the file `by` is from, and its name there."""
         key = dotted, by
@@ -96,7 +100,7 @@ class OwnFiles:
             near: a folder to look in first, relative to the root.
             main: whether it is run as ``python -m``, which runs ``__main__`` of a package.
         """
-        ends = (".py", "/__main__.py") if main else (".py", "/__init__.py")
+        ends = ("/__main__.py", ".py") if main else ("/__init__.py", ".py")
         for length in range(len(parts), 0, -1):
             for folder in dict.fromkeys((near, "", "src")):
                 path = PurePosixPath(folder, *parts[:length])

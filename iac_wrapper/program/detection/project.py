@@ -150,6 +150,8 @@ class Project:
         if file is None:
             return None
         found = python_source.read_source(file)
+        if self.own.is_hidden(relative):  # no server can import what is in it
+            return replace(found, web_apps=())
         if any(app.kind != "unknown" for app in found.web_apps) or not found.may_follow:
             apps = (self._follower.outermost(relative, app) for app in found.web_apps)
             return replace(found, web_apps=() if self.laid_out_by(relative, found) else (*apps,))

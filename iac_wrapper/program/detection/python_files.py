@@ -78,9 +78,11 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def may_hold_programs(directory: str) -> bool:
-    """False for the name of a folder of tests, examples, documents and the like."""
+    """False for the name of a folder of tests, examples, documents and the like, and for one that
+    is still to be filled in."""
     return (
         directory.lower() not in _NOT_PROGRAMS
+        and not {"{{", "}}"} & {directory[:2], directory[-2:]}
         and not directory.startswith((".", "_"))
         and directory.isprintable()
     )

@@ -42,6 +42,24 @@ def for_python_2(relative: str, where: str, found: str) -> EntrypointError:
     )
 
 
+def of_a_template(root: Path, where: str) -> EntrypointError | None:
+    """A checkout out of which a tool is to make a project: its own files have gaps."""
+    folders = [path.name for path in root.glob("{{*") if path.is_dir()]
+    tools = ("cookiecutter.json", "copier.yml", "copier.yaml")
+    file = next((name for name in tools if inside(root, name)), "")
+    if not (file and folders):
+        return None
+    is_copier = file.startswith("copier")
+    command = "copier copy URL FOLDER" if is_copier else "cookiecutter URL"
+    return EntrypointError(
+        "the repository is a template for projects, and none itself",
+        where=where or None,
+        found=f"{file} and the folder {folders[0]}",
+        expected="a project that was made of it",
+        next_step=f"run `{command}`, and deploy the folder that it writes",
+    )
+
+
 def does_not_parse(candidate: Candidate) -> EntrypointError:
     """The best candidate is a file with a syntax error."""
     if is_old(candidate.note):

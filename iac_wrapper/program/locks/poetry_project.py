@@ -134,12 +134,23 @@ def is_package(root: Path, pyproject: dict[str, Any]) -> bool:
     poetry = table(pyproject, "tool", "poetry")
     if poetry.get("package-mode") is False or "build-system" not in pyproject:
         return False
-    if poetry.get("packages") or poetry.get("include"):
+    if packages := tables(poetry.get("packages")):
+        return all(_is_there(root, package) for package in packages)
+    if poetry.get("include"):
         return True
     name = table(pyproject, "project").get("name") or poetry.get("name")
     stem = re.sub(r"[-.]+", "_", str(name or ""))
     folders = (root, root / "src")
     return bool(stem) and any((f / stem).is_dir() or (f / f"{stem}.py").is_file() for f in folders)
+
+
+def _is_there(root: Path, package: dict[str, Any]) -> bool:
+    """Whether what the project is to include is in the checkout."""
+    pattern = "/".join(str(package[key]) for key in ("from", "include") if package.get(key))
+    try:
+        return any(True for _ in root.glob(pattern))
+    except (ValueError, NotImplementedError):  # no pattern, or one that starts at the root of disks
+        return False
 
 
 def _entries(entries: Mapping[str, Any]) -> Iterator[Dependency]:
