@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import PurePosixPath
 
+from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection.candidate import Candidate, marked
 from iac_wrapper.program.detection.frameworks import FRAMEWORKS, Mark
 from iac_wrapper.program.detection.own_files import module_name
@@ -51,6 +52,17 @@ def framework_files(project: Project, *, last: bool) -> Iterator[Rank]:
     ordered = sorted(left, key=_distance)
     for _, group in groupby(ordered, key=_distance):
         yield [_candidate(relative, mark) for relative, mark in group]
+
+
+def pages_of_frameworks(project: Project, chosen: Entrypoint) -> Iterator[Candidate]:
+    """The page that a tool draws (Streamlit, say) beside a web application that is served: the
+    nearest one, if it is the only one there."""
+    if any(row.command and chosen.target == row.command[0] for row in FRAMEWORKS):
+        return
+    nearest: Rank = next(framework_files(project, last=False), [])
+    drawn = [each for each in nearest if each.entrypoint and each.entrypoint.run == "web"]
+    if len(drawn) == 1 and drawn[0].name != chosen.target:
+        yield drawn[0]
 
 
 def workers_of_frameworks(project: Project) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from iac_wrapper.model.entrypoint import Entrypoint
-from iac_wrapper.program.detection.framework_files import workers_of_frameworks
+from iac_wrapper.program.detection.framework_files import (
+    pages_of_frameworks,
+    workers_of_frameworks,
+)
 from iac_wrapper.program.detection.imports import all_imported_files, imported_files, module_of
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.python_files import is_aside
@@ -19,6 +22,12 @@ def work_beside(project: Project, chosen: Entrypoint) -> Iterator[str]:
     """A sentence for each, with the line that runs it, where what is chosen serves."""
     if chosen.run != "web":
         return
+    for page in pages_of_frameworks(project, chosen):
+        line = f"processes: {{page: {page.entrypoint.display if page.entrypoint else page.write}}}"
+        yield (
+            f"{page.name} is a page of its own, and is not run: `{line}` in its entry runs it as a"
+            " service of its own"
+        )
     for relative, command in (*_files(project), *workers_of_frameworks(project)):
         is_itself = relative == chosen.target
         subject = f"the Celery of {relative}" if is_itself else relative

@@ -332,6 +332,16 @@ def test_a_lock_without_wheels_for_the_newest(tmp_path: Path, name: str, text: s
     assert chosen.reason.endswith(f"; numpy in {name} has no wheel for 3.13")
 
 
+def test_poetry_takes_its_own_ranges_in_the_table_of_the_project(tmp_path: Path) -> None:
+    """Its backend reads them so; for others it is an error."""
+    text = '[project]\nrequires-python = "^3.11"\n[build-system]\nbuild-backend = "{}"\n'
+    write(tmp_path, {"pyproject.toml": text.format("poetry.core.masonry.api")})
+    assert choose(tmp_path, "3.11", "3.12").version == "3.12"
+    write(tmp_path, {"pyproject.toml": text.format("hatchling.build")})
+    with pytest.raises(EntrypointError, match="not a version range"):
+        choose(tmp_path, "3.11")
+
+
 def test_a_lock_older_than_all_that_can_be_had(tmp_path: Path) -> None:
     """The nearest to its day is taken, and what that means for the build is said."""
     old = LOCK.replace("cp312-cp312", "cp39-cp39").replace("cp311-cp311", "cp310-cp310")

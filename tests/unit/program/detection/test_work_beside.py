@@ -64,3 +64,17 @@ def test_who_lists_processes_or_names_the_program_is_told_nothing(tmp_path: Path
     root = tree(tmp_path, {**REQUIREMENTS, "run.py": POLLS})
     assert not detect(root, declared=["bot"]).notes
     assert not detect(root, entrypoint="web.api:app").notes
+
+
+def test_a_page_beside_the_application_is_named(tmp_path: Path) -> None:
+    """A tool would have to run it; one that is run itself, or one of several, is no news."""
+    page = "import streamlit as st\nst.title('Shop')\n"
+    files = {**REQUIREMENTS, "board.py": page}
+    (note,) = [note for note in detect(tree(tmp_path, files)).notes if "page of its own" in note]
+    assert "`processes: {page: streamlit run board.py}`" in note
+    tree(tmp_path, {"other.py": page})
+    assert not [note for note in detect(tmp_path).notes if "page of its own" in note]
+    (tmp_path / "other.py").unlink()
+    (tmp_path / "web/api.py").unlink()
+    found = detect(tmp_path)
+    assert (found.entrypoint.display, found.notes) == ("streamlit run board.py", ())
