@@ -45,7 +45,11 @@ from iac_wrapper.program.detection.served_objects import (
     guard_left_out,
     supplied,
 )
-from iac_wrapper.program.detection.surroundings import kept_in_memory, with_surroundings
+from iac_wrapper.program.detection.surroundings import (
+    drawn_for_visitors,
+    kept_in_memory,
+    with_surroundings,
+)
 from iac_wrapper.program.detection.work_beside import work_beside
 from iac_wrapper.program.space import space
 
@@ -274,7 +278,7 @@ def _finished(
         chosen = replace(chosen, web_object=web_object(project))
     chosen = with_surroundings(project, replace(chosen, rejected=tuple(losers)))
     said = [*notes, *_supply(chosen), *kept_in_memory(chosen), *missing_settings(project, chosen)]
-    said += required_arguments(project, chosen)
+    said += [*required_arguments(project, chosen), *drawn_for_visitors(chosen)]
     return Detection(chosen, project, tuple(said))
 
 

@@ -66,3 +66,13 @@ def kept_in_memory(entrypoint: Entrypoint) -> list[str]:
 
 def _volume(path: str) -> str:
     return PurePosixPath(path).name.strip(".")
+
+
+def drawn_for_visitors(entrypoint: Entrypoint) -> list[str]:
+    """A sentence if the script is not run before somebody opens the page."""
+    rows = (row for row in FRAMEWORKS if row.draws and entrypoint.target == row.command[0])
+    return [
+        f"{row.name} runs the script for each visitor: an answer proves that {row.name} serves, and"
+        " not that the script runs to its end; what it raises is on the page and in the logs"
+        for row in rows
+    ]

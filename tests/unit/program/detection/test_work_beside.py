@@ -77,4 +77,6 @@ def test_a_page_beside_the_application_is_named(tmp_path: Path) -> None:
     (tmp_path / "other.py").unlink()
     (tmp_path / "web/api.py").unlink()
     found = detect(tmp_path)
-    assert (found.entrypoint.display, found.notes) == ("streamlit run board.py", ())
+    assert found.entrypoint.display == "streamlit run board.py"
+    (note,) = found.notes
+    assert note.startswith("Streamlit runs the script for each visitor: ")
