@@ -60,6 +60,8 @@ def judge(project: Project, relative: str, *, module: str | None, reason: str = 
     if source.fault:
         line = f"{relative}:{source.fault_line}" if source.fault_line else relative
         return Candidate(relative, note=f"does not parse: {source.fault}", fault=line)
+    if project.is_for_uwsgi(relative):
+        return Candidate(relative, note="imports uwsgi, which only programs inside of uWSGI can")
     return _Judge(project, source, relative, module, reason or relative).candidate()
 
 

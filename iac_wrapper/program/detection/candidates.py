@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby
 
 from iac_wrapper.model.entrypoint import Entrypoint, first_script
 from iac_wrapper.model.options import Run
 from iac_wrapper.program.detection.candidate import MISSING, Candidate, absent, judge, serve
+from iac_wrapper.program.detection.commands import in_script
+from iac_wrapper.program.detection.dockerfile_text import started
 from iac_wrapper.program.detection.imports import module_of, uses_bare_names
+from iac_wrapper.program.detection.markers import DOCKERFILE
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.python_files import is_aside, may_hold_programs
 from iac_wrapper.program.detection.ranking import STEMS, is_named, ordered
@@ -22,7 +25,7 @@ from iac_wrapper.program.detection.served_objects import (
     served_objects,
 )
 from iac_wrapper.program.detection.web_objects import NAMES, WORDS
-from iac_wrapper.program.python_project import inside
+from iac_wrapper.program.python_project import inside, read_text
 
 BINARY = "main"
 """The program of a repository that is not Python, at its root; /app/main in the image."""
@@ -103,13 +106,16 @@ def _scripts(project: Project) -> Iterator[Candidate]:
     where, file, found = scripts(project.root)
     if not found:
         yield absent(where, f"no such table in {file}" if file else MISSING)
-    for position, (name, value) in enumerate(found.items()):
+    chosen = _started(project, found) or next(iter(found), "")
+    is_first = chosen == next(iter(found), "")
+    left = "not the first script" if is_first else f"the Dockerfile starts {chosen}"
+    for name, value in sorted(found.items(), key=lambda each: each[0] != chosen):
         label = f"{where} {name}"
         module, colon, function = (part.strip() for part in value.split("[")[0].partition(":"))
         if not (colon and module and function):
             yield Candidate(label, note=f"{value!r} is not of the form module:function")
-        elif position:
-            yield Candidate(label, note="not the first script")
+        elif name != chosen:
+            yield Candidate(label, note=left)
         elif _is_nowhere(project, module):
             error = no_such_module(label, value, file)
             yield Candidate(
@@ -119,6 +125,13 @@ def _scripts(project: Project) -> Iterator[Candidate]:
             yield _script(project, label, file, module, function)
 
 
+def _started(project: Project, found: Mapping[str, str]) -> str:
+    """The script that the image of the author starts, empty if it starts none of them."""
+    line, _ = started(read_text(project.root, DOCKERFILE) or "")
+    names = (name.rpartition("/")[2] for name, _ in in_script(line))
+    return next((name for name in names if name in found), "")
+
+
 def _script(project: Project, label: str, file: str, module: str, function: str) -> Candidate:
     """What a script calls; a web application, which is not called so, is served."""
     relative = file_of(project, module)
@@ -126,7 +139,9 @@ def _script(project: Project, label: str, file: str, module: str, function: str)
         reason = f"{label} names {relative}, which"
         return replace(serve(project, app, module, relative, reason), name=label)
     table, name = label.split(" ", 1)
-    reason = first_script(table, name, file)
+    names = [*scripts(project.root)[2]]
+    is_first = name == names[0]
+    reason = first_script(table, name, file) if is_first else f"{label}: the Dockerfile starts it"
     run = run_of(project, module, function)
     return Candidate(label, Entrypoint("module", module, function, reason, run=run), reason)
 

@@ -55,9 +55,16 @@ def _is_from(own: OwnFiles, parsed: ParsedFile, value: ast.expr, relative: str, 
 
 
 def _binds_a_server(parsed: ParsedFile) -> bool:
-    """Whether its module level has a name for the server of a Dash application."""
+    """Whether its module level has a name for the server of a Dash application, or gives it one."""
     return any(
-        parsed.origins.dotted(statement.value) == _SERVER
+        parsed.origins.dotted(statement.value) == _SERVER or _gets_a_server(parsed, statement.value)
         for statement in module_level(parsed.tree.body, imported=True)
         if isinstance(statement, ast.Assign) and any(target_names(statement.targets))
     )
+
+
+def _gets_a_server(parsed: ParsedFile, value: ast.expr) -> bool:
+    """``Dash(__name__, server=server)``, which leaves the name that was there."""
+    if not isinstance(value, ast.Call) or parsed.origins.dotted(value) != _DASH:
+        return False
+    return any(word.arg == "server" and isinstance(word.value, ast.Name) for word in value.keywords)

@@ -14,6 +14,7 @@ from iac_wrapper.program.detection.frameworks import FRAMEWORKS, Mark
 from iac_wrapper.program.detection.own_files import module_name
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.served_objects import own_programs
+from iac_wrapper.program.detection.syntax import last_name, walk
 
 _WORDS = re.compile("|".join(filter(None, (row.imports for row in FRAMEWORKS))).encode())
 _STEMS = re.compile(r"(^|_)(app|main|home|index|server|locustfile|celery)(_|$)", re.I)
@@ -94,8 +95,15 @@ def _binds(project: Project, relative: str, mark: Mark) -> bool:
     """Whether importing the file makes what a tool looks for: no function has to be called."""
     parsed = project.own.parsed(relative)
     values = (getattr(node, "value", None) for node in parsed.tree.body) if parsed else ()
-    calls = (ast.unparse(value.func) for value in values if isinstance(value, ast.Call))
-    return any(call.rpartition(".")[2] == mark.framework.name for call in calls)
+    calls = {last_name(value) for value in values if isinstance(value, ast.Call)}
+    makers = {
+        node.name
+        for node in (parsed.tree.body if parsed else ())
+        if isinstance(node, ast.FunctionDef) and node.name in calls
+        for call in walk(node)
+        if isinstance(call, ast.Call) and last_name(call) == mark.framework.name
+    }
+    return bool(calls & {mark.framework.name, *makers})
 
 
 def _marked(project: Project, *, last: bool) -> Iterator[tuple[str, Mark]]:

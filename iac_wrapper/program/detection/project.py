@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,7 +13,8 @@ from iac_wrapper.program.detection import markers, python_source
 from iac_wrapper.program.detection.dash_layouts import LAYOUT, laid_out_by
 from iac_wrapper.program.detection.folders import Folder, find_folders
 from iac_wrapper.program.detection.followed import Follower
-from iac_wrapper.program.detection.own_files import OwnFiles
+from iac_wrapper.program.detection.origins import imported_modules
+from iac_wrapper.program.detection.own_files import Fault, OwnFiles, ParsedFile
 from iac_wrapper.program.detection.python_files import python_files
 from iac_wrapper.program.detection.python_source import PythonSource
 from iac_wrapper.program.detection.requirements_below import requirements_below
@@ -150,7 +152,7 @@ class Project:
         if file is None:
             return None
         found = python_source.read_source(file)
-        if self.own.is_hidden(relative):  # no server can import what is in it
+        if self.own.is_hidden(relative) or _is_for_uwsgi(file):  # no server of ours can import it
             return replace(found, web_apps=())
         if any(app.kind != "unknown" for app in found.web_apps) or not found.may_follow:
             apps = (self._follower.outermost(relative, app) for app in found.web_apps)
@@ -159,6 +161,11 @@ class Project:
         if followed and PurePosixPath(relative).stem not in IMPORTERS:
             followed = tuple(app for app in followed if app.imported is None)
         return replace(found, web_apps=followed) if followed else found
+
+    def is_for_uwsgi(self, relative: str) -> bool:
+        """Whether nothing but uWSGI can run the file."""
+        file = self.own.read(relative)
+        return file is not None and _is_for_uwsgi(file)
 
     def laid_out_by(self, relative: str, source: PythonSource) -> str:
         """The file without which the Dash application of `relative` is an empty page; empty: it is
@@ -189,3 +196,12 @@ class Project:
     @cached_property
     def _follower(self) -> Follower:
         return Follower(self.own)
+
+
+def _is_for_uwsgi(file: ParsedFile | Fault) -> bool:
+    """Whether it imports what only uWSGI gives to the programs that it embeds."""
+    statements = [] if isinstance(file, Fault) else file.tree.body
+    plain = (node for node in statements if isinstance(node, ast.Import | ast.ImportFrom))
+    return bool(
+        {"uwsgi", "uwsgidecorators"} & {n.partition(".")[0] for n in imported_modules(plain)}
+    )

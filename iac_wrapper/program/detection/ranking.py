@@ -122,7 +122,8 @@ def is_named(project: Project, relative: str) -> bool:
 
 
 def _stem(relative: str) -> str:
-    return PurePosixPath(relative).stem.lower().replace("-", "_")
+    stem = PurePosixPath(relative).stem.lower().replace("-", "_")
+    return stem if stem.startswith("__") else stem.lstrip("_")
 
 
 def _named(project: Project, stem: str) -> int | None:

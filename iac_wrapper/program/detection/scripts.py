@@ -39,9 +39,10 @@ def _of_setup_py(root: Path) -> list[str]:
     for node in ast.walk(tree):
         match node:
             case ast.Dict(keys=keys, values=values):
-                for key, value in zip(keys, values, strict=True):
-                    if isinstance(key, ast.Constant) and key.value == _GROUP:
-                        return texts.texts(value)
+                pairs = zip(keys, values, strict=True)
+                table = {key.value: value for key, value in pairs if isinstance(key, ast.Constant)}
+                if _GROUP in table:
+                    return [*texts.texts(table[_GROUP]), *texts.texts(table.get("gui_scripts"))]
             case ast.keyword(arg="console_scripts", value=value):
                 return texts.texts(value)
             case ast.keyword(arg="entry_points", value=value) if text := texts.text(value):

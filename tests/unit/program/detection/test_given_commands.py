@@ -71,3 +71,17 @@ def test_a_group_without_a_command_is_said(tmp_path: Path) -> None:
             f"{name} prints its usage and ends without a command (show-all, serve):"
             f" `entrypoint: {name} serve` in its entry gives one",
         )
+
+
+def test_the_image_of_the_author_starts_another_script(tmp_path: Path) -> None:
+    """Its word counts before the order; a script with a window is one as well."""
+    points = "{'console_scripts': ['a = desk.web:a'], 'gui_scripts': ['b-web = desk.web:b']}"
+    files = {"setup.py": f"setup(entry_points={points})", "desk/__init__.py": ""}
+    files["desk/web.py"] = "def a(): ...\ndef b(): ...\n"
+    assert detect(tree(tmp_path, files)).display == "desk.web:a"
+    found = detect(tree(tmp_path, {"Dockerfile": 'FROM a\nCMD ["b-web"]'}))
+    assert (found.display, found.reason) == (
+        "desk.web:b",
+        "console_scripts b-web: the Dockerfile starts it",
+    )
+    assert "console_scripts a: the Dockerfile starts b-web" in found.rejected

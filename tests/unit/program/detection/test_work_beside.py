@@ -29,6 +29,7 @@ REQUIREMENTS = {"requirements.txt": "fastapi\nuvicorn\ncelery\npytelegrambotapi"
             "{chat: python -m bot.chat}",
         ),
         ({"shop/queue.py": QUEUE}, "{queue: celery -A shop.queue worker --loglevel INFO}"),
+        ({"shop/jobs.py": f"{MAKES}queue = make()\n"}, "{jobs: celery -A shop.jobs worker"),
         ({"shop/celery_app.py": QUEUE}, "{worker: celery -A shop.celery_app worker"),
         (
             {"shop/__init__.py": MAKES, "shop/jobs.py": EXTENSION},
