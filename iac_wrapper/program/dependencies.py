@@ -18,6 +18,7 @@ from iac_wrapper.program.dependency_plan import Dependencies
 from iac_wrapper.program.dependency_project import Project
 from iac_wrapper.program.detection.project import Project as Code
 from iac_wrapper.program.detection.requirements_below import requirements_below
+from iac_wrapper.program.imported_packages import imported_packages
 from iac_wrapper.program.inline_metadata import inline_dependencies
 from iac_wrapper.program.locked_dependencies import LOCKS, Reading, read_lock, uv_root
 from iac_wrapper.program.locks import pipfile, uv
@@ -37,6 +38,7 @@ from iac_wrapper.program.unread_files import unread_files
 __all__ = ["Dependencies", "find_dependencies"]
 
 _SETUP = ("setup.py", "setup.cfg")
+_MAX_NAMES = 5
 
 
 def find_dependencies(
@@ -68,6 +70,7 @@ def find_dependencies(
         *found.notes,
         *_optional(project, read),
         *unread_files(root, read, usable),
+        *_undeclared(project, found),
     )
     return replace(found, notes=notes)
 
@@ -139,6 +142,21 @@ def _none(root: Path) -> Dependencies:
     if name := conda_file(root):
         raise not_installed(name)
     return Dependencies(f"none: no requirements.txt, {PYPROJECT} or setup.py")
+
+
+def _undeclared(project: Project, found: Dependencies) -> Iterator[str]:
+    """What the program imports where nothing is installed."""
+    if found.early or found.late or project.entrypoint.kind == "binary":
+        return
+    own = (project.code or Code(project.root)).own
+    imported = imported_packages(own, project.entrypoint)
+    names = list(dict.fromkeys(name.partition(".")[0] for name in imported))
+    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    if names:
+        yield (
+            f"nothing says to install {', '.join(names[:_MAX_NAMES])}{more}, which the program"
+            " imports: add a requirements.txt with what it needs"
+        )
 
 
 def _requirements(project: Project) -> tuple[str, ...]:

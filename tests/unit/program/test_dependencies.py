@@ -131,10 +131,12 @@ def test_pyproject_of_tools_only(tmp_path: Path) -> None:
     assert find(tmp_path, pyproject_toml="[tool.black]\n").reason.startswith("none")
 
 
-@pytest.mark.parametrize("name", ["setup_py", "setup_cfg"])
-def test_old_projects(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "text"), [("setup_py", "import setuptools\nsetuptools.setup()\n"), ("setup_cfg", "")]
+)
+def test_old_projects(tmp_path: Path, name: str, text: str) -> None:
     """setup.py and setup.cfg are built and installed."""
-    assert find(tmp_path, **{name: ""}).late == ("pip", "install", ".")
+    assert find(tmp_path, **{name: text}).late == ("pip", "install", ".")
 
 
 def test_uv_lock(tmp_path: Path) -> None:
