@@ -73,7 +73,7 @@ FACTORY_NAME = re.compile(
     r"(?!.*(?:test|dev|debug|local|mock|fake))(?:create|make|build|get|init|new)_\w*"
     r"(?:app|application|api|server)(?:_\w+)?"
 )
-"""The same for names that nobody agreed on, such as ``create_full_app``: one of a file alone."""
+"""The same for names that nobody agreed on, such as ``make_whole_app``: one of a file alone."""
 
 _FLASK = {"flask", "flask_restful", "apiflask"}
 _ASGI = {"fastapi", "starlette", "quart", "litestar"}

@@ -23,13 +23,13 @@ METHOD = (
     "    def build(self):\n        app = Flask('x')\n        return app\n"
 )
 MAKES_MORE = """from flask import Flask
-def create_base_app():
+def make_plain_app():
     return Flask('x')
-def create_full_app():
-    app = create_base_app()
+def make_whole_app():
+    app = make_plain_app()
     return app
 def create_test_app():
-    return create_full_app()
+    return make_whole_app()
 """
 WRAPPED = (
     "from flask import Flask\nfrom werkzeug.middleware.proxy_fix import ProxyFix\n"
@@ -65,7 +65,7 @@ def test_an_asgi_object_is_followed(tmp_path: Path, files: dict[str, str], displ
         ({"main.py": "from kit import Board\napp = Board('x')\n", "kit.py": CLASS}, "main:app"),
         ({"main.py": "from kit import Kit\napp = Kit().build()\n", "kit.py": METHOD}, "main:app"),
         ({"main.py": WRAPPED}, "main:app"),
-        ({"shop/web.py": MAKES_MORE}, "shop.web:create_full_app()"),
+        ({"shop/web.py": MAKES_MORE}, "shop.web:make_whole_app()"),
         ({"main.py": FLASK + "app = ProxyFix(app)\n"}, "main:app"),
         ({"shop/web.py": METHOD.replace("class Kit", "class K") + "def get_app():\n    return K().build()\n"}, "shop.web:get_app()"),
     ],
