@@ -1,4 +1,4 @@
-"""Serves the static files of a Django program that has nothing to serve them with.
+"""What a Django program needs here: an answer for who calls it by name, and its static files.
 
 A `.pth` file of the app's virtual environment starts it in every Python of the image; it waits for
 Django to be imported. Only the standard library, and nothing that fails where Django is another.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.abc
 import importlib.util
+import os
 import sys
 
 TYPE_CHECKING = False  # the constant that type checkers know, without the cost of typing
@@ -27,13 +28,16 @@ SECURITY = "django.middleware.security.SecurityMiddleware"
 """WhiteNoise belongs right behind it, says its documentation, and before everything else."""
 
 
-def begin() -> None:
-    """Wait for Django."""
-    sys.meta_path.insert(0, _Wait())
+def begin(*, static_files: bool = True) -> None:
+    """Wait for Django; `static_files`: nothing of the project's own serves them."""
+    sys.meta_path.insert(0, _Wait(static_files=static_files))
 
 
 class _Wait(importlib.abc.MetaPathFinder):
     """Finds one module, as the others would, and changes it once it is loaded."""
+
+    def __init__(self, *, static_files: bool) -> None:
+        self.static_files = static_files
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
@@ -48,23 +52,39 @@ class _Wait(importlib.abc.MetaPathFinder):
 
             def load(module: types.ModuleType) -> None:
                 execute(module)
-                _wrap(module)
+                _wrap(module, static_files=self.static_files)
 
             spec.loader.exec_module = load  # type: ignore[method-assign]
         return spec
 
 
-def _wrap(handlers: types.ModuleType) -> None:
-    """Let the chain of middleware begin as `with_static_files` says."""
+def _wrap(handlers: types.ModuleType, *, static_files: bool) -> None:
+    """Change the settings before the chain of middleware is made from them."""
     load = handlers.BaseHandler.load_middleware
 
     def load_middleware(self: Any, *arguments: Any, **named: Any) -> Any:
         from django.conf import settings  # type: ignore[import-not-found]
 
-        with_static_files(settings)
+        with_own_name(settings, os.environ.get("IAC_SERVICE", ""))
+        if static_files:
+            with_static_files(settings)
         return load(self, *arguments, **named)
 
     handlers.BaseHandler.load_middleware = load_middleware
+
+
+def with_own_name(settings: Any, name: str) -> None:
+    """Let Django answer who calls it by the name of its service, and at ``name.localhost``.
+
+    Nobody outside of this machine can reach it by either, so the check of other hosts stays what
+    it was.
+    """
+    hosts = list(settings.ALLOWED_HOSTS or ())
+    if not name or "*" in hosts:
+        return
+    if settings.DEBUG and not hosts:  # what Django itself allows then
+        hosts = [".localhost", "127.0.0.1", "[::1]"]
+    settings.ALLOWED_HOSTS = [*hosts, name, f"{name}.localhost"]
 
 
 def with_static_files(settings: Any) -> None:

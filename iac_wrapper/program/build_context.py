@@ -128,10 +128,12 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         variables=version.variables,
         pkg_info=version.pkg_info,
         seed=setuptools_seed(checkout.path, python) if python else None,
+        django=chosen is not None and django.is_site(code),
         static_files=django.static_files(code) if chosen else None,
         links=surroundings.links(code) if chosen else (),
     )
     static = props.static_files
+    is_picky = props.django and not django.allows_any_host(code)
     files = {f"deps/{name}": text for name, text in dependencies.written.items()}
     parts = [checkout.tree, base.runtime_image, render(props), *_installed_from(dependencies)]
     if system:
@@ -165,6 +167,7 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
             *((props.seed.note,) if props.seed else ()),
             *surroundings.linked(props.links),
             *((django.SERVED_BY_US,) if static and static.are_served else ()),
+            *((django.OWN_NAME_ALLOWED,) if is_picky else ()),
         ),
     )
 

@@ -43,10 +43,11 @@ class DockerfileProps:
     app's folder in it, and `early` runs in `early_folder` of it. Without
     `python` there is no virtual environment at all. `requires` is a version range that the base's
     Python is held against. `variables` and `pkg_info` tell the `late` step the version
-    (`VcsVersion`). `seed` is what setuptools is missed for. `static_files` are those of Django that
-    are collected or served by us; `links` are files at the root that the program writes. `labels`
-    are added as they are. `compiled` says that the source comes with its bytecode. `system` are
-    Debian packages; `git` says that the context has repositories in ``git/``.
+    (`VcsVersion`). `seed` is what setuptools is missed for. `django`: its program is one of
+    Django; `static_files` are those that are collected or served by us; `links` are files at the
+    root that the program writes. `labels` are added as they are. `compiled` says that the source
+    comes with its bytecode. `system` are Debian packages; `git` says that the context has
+    repositories in ``git/``.
     """
 
     runtime_image: str
@@ -65,6 +66,7 @@ class DockerfileProps:
     variables: Sequence[tuple[str, str]] = ()
     pkg_info: str = ""
     seed: SetuptoolsSeed | None = None
+    django: bool = False
     static_files: StaticFiles | None = None
     links: Sequence[str] = ()
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -140,6 +140,7 @@ def test_static_files_of_django_are_served(deployed: Deployed) -> None:
     assert deployed.get(f"site{path}") == {f"site{path}": "body { color: teal }\n"}
     notes = deployed.rows["site"]["notes"]
     assert any(note.startswith("static files are served by WhiteNoise") for note in notes)
+    assert any("added to ALLOWED_HOSTS" in note for note in notes)
 
 
 def test_a_private_requirement_leaves_no_token(deployed: Deployed) -> None:

@@ -86,6 +86,7 @@ INSTALLED_APPS = ["django.contrib.staticfiles", "site1"]
 MIDDLEWARE = ["django.middleware.security.SecurityMiddleware"]
 STATIC_URL = "/static/"
 STATIC_ROOT = "collected"
+ALLOWED_HOSTS = ["site.example.org"]
 STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"}
 }

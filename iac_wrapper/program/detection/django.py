@@ -20,6 +20,12 @@ SERVED_BY_US = (
 )
 """What to say of a project whose static files nothing would serve."""
 
+OWN_NAME_ALLOWED = (
+    "the service's name is added to ALLOWED_HOSTS of Django, so that who calls it gets an answer"
+)
+"""What to say of a project that may refuse everybody else."""
+
+_ANY_HOST = re.compile(rb"^\s*ALLOWED_HOSTS\s*=\s*[\[(]\s*[\"']\*[\"']", re.M)
 _APP = re.compile(rb"django\.contrib\.staticfiles")
 _ROOT = re.compile(rb"^\s*STATIC_ROOT\b", re.M)
 _IN_SETTINGS = re.compile(rb"^\s*[AW]SGI_APPLICATION\s*=", re.M)
@@ -147,6 +153,16 @@ class StaticFiles:
     are_collected: bool
     are_served: bool = True
     folder: str = ""
+
+
+def is_site(project: Project) -> bool:
+    """Whether this is a Django project."""
+    return "django" in project.declared and _site(project) is not None
+
+
+def allows_any_host(project: Project) -> bool:
+    """Whether its settings let every caller in, whatever the host is called."""
+    return bool(project.files_with(_ANY_HOST))
 
 
 def static_files(project: Project) -> StaticFiles | None:

@@ -321,8 +321,31 @@ def test_static_files_of_django(
         (source / name).write_text(text)
     build = describe_it()
     assert any("WhiteNoise" in note for note in build.notes) == supplied
-    assert ("karstkit_static_files" in build.files["Dockerfile"]) == supplied
+    dockerfile = build.files["Dockerfile"]
+    assert ("karstkit_static_files" in dockerfile) == ("flask" not in str(change))
+    assert ("\n    True \\" in dockerfile) == supplied
     assert ("collectstatic" in build.files["Dockerfile"]) == collected
+
+
+@pytest.mark.parametrize(
+    ("line", "is_said"),
+    [
+        ("", True),
+        ("ALLOWED_HOSTS = []\n", True),
+        ("ALLOWED_HOSTS = ['shop.example.org', 'localhost']\n", True),
+        ("ALLOWED_HOSTS = ['*']\n", False),
+        ("ALLOWED_HOSTS: list[str] = env.list('HOSTS')\n", True),
+    ],
+)
+def test_django_answers_to_its_name(
+    describe_it: Describe, source: Path, line: str, is_said: bool
+) -> None:
+    """Whatever hosts its settings name; said unless they let everybody in."""
+    for name, text in {**DJANGO, "shop/settings.py": DJANGO["shop/settings.py"] + line}.items():
+        (source / name).parent.mkdir(exist_ok=True)
+        (source / name).write_text(text)
+    notes = describe_it().notes
+    assert any("ALLOWED_HOSTS" in note for note in notes) == is_said
 
 
 def test_files_that_a_framework_writes_are_links(describe_it: Describe, source: Path) -> None:

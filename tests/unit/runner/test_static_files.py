@@ -1,4 +1,4 @@
-"""WhiteNoise in the settings of a Django program; the real Django is in tests/e2e/test_verdicts."""
+"""Settings of a Django program as they are changed; the real Django is in tests/e2e/test_kinds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from runner import static_files
-from runner.static_files import MIDDLEWARE, SECURITY, with_static_files
+from runner.static_files import MIDDLEWARE, SECURITY, with_own_name, with_static_files
 
 
 def settings(**changes: object) -> SimpleNamespace:
@@ -45,6 +45,28 @@ def test_who_serves_them_already_is_left_alone(change: dict[str, object]) -> Non
     before = list(wanted.MIDDLEWARE)
     with_static_files(wanted)
     assert before == wanted.MIDDLEWARE
+
+
+@pytest.mark.parametrize(
+    ("hosts", "debug", "after"),
+    [
+        (["shop.example.org"], False, ["shop.example.org", "web", "web.localhost"]),
+        ([], False, ["web", "web.localhost"]),
+        ([], True, [".localhost", "127.0.0.1", "[::1]", "web", "web.localhost"]),
+        (["*"], False, ["*"]),
+    ],
+)
+def test_its_own_name_is_a_host(hosts: list[str], debug: bool, after: list[str]) -> None:
+    """Beside those that are allowed already, in debug mode those that Django allows by itself."""
+    wanted = settings(ALLOWED_HOSTS=hosts, DEBUG=debug)
+    with_own_name(wanted, "web")
+    assert after == wanted.ALLOWED_HOSTS
+
+
+def test_a_program_without_a_service_keeps_its_hosts() -> None:
+    wanted = settings(ALLOWED_HOSTS=["x"], DEBUG=True)
+    with_own_name(wanted, "")
+    assert wanted.ALLOWED_HOSTS == ["x"]
 
 
 def test_it_waits_for_the_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
