@@ -64,6 +64,13 @@ def _mount(folder: str) -> str:
     return f"write `{line}` in its entry if that is to stay, `tmpfs: {{{folder}: 64m}}` if not"
 
 
+def mount_for(path: str) -> str:
+    """What to write so that a program can make the file `path` (absolute); empty: no folder above
+    it can be mounted."""
+    folder = _folder_of(path, makes=False)
+    return _mount(folder) if folder else ""
+
+
 def let_it_write(app: ResolvedApp) -> str:
     """Where a program can write, if nothing tells where it wants to."""
     if kept := sorted(app.options.volumes.values()):

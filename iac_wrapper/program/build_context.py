@@ -18,7 +18,7 @@ from iac_wrapper.model.app import DEFAULT_PORT, Checkout
 from iac_wrapper.model.base_url import without_credentials
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.remote import Remote
-from iac_wrapper.program import bytecode
+from iac_wrapper.program import bytecode, own_data
 from iac_wrapper.program.dependencies import Dependencies, find_dependencies
 from iac_wrapper.program.dependency_plan import Beside
 from iac_wrapper.program.detection import django, surroundings
@@ -168,6 +168,7 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
             *surroundings.linked(props.links),
             *((django.SERVED_BY_US,) if static and static.are_served else ()),
             *((django.OWN_NAME_ALLOWED,) if is_picky else ()),
+            *own_data.notes(code, entrypoint, checkout.spec),
         ),
     )
 

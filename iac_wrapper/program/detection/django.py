@@ -160,6 +160,12 @@ def is_site(project: Project) -> bool:
     return "django" in project.declared and _site(project) is not None
 
 
+def folder(project: Project) -> str:
+    """That of its manage.py with a slash, empty for the root."""
+    site = _site(project)
+    return f"{site.folder}/" if site and site.folder else ""
+
+
 def allows_any_host(project: Project) -> bool:
     """Whether its settings let every caller in, whatever the host is called."""
     return bool(project.files_with(_ANY_HOST))

@@ -23,7 +23,7 @@ _OBJECT = re.compile(r"([A-Za-z_][\w.]*):[A-Za-z_]\w*(\(.*\))?")
 
 def written_for_python_2(project: Project, chosen: Entrypoint) -> EntrypointError | None:
     """The refusal of the first file for Python 2 that starting the program certainly imports."""
-    for relative in _needed(project, _first(project, chosen)):
+    for relative in _needed(project, started_files(project, chosen)):
         fault = project.own.read(relative)
         if isinstance(fault, Fault) and is_old(fault.text):
             where = f"{relative}:{fault.line}" if fault.line else relative
@@ -31,7 +31,7 @@ def written_for_python_2(project: Project, chosen: Entrypoint) -> EntrypointErro
     return None
 
 
-def _first(project: Project, chosen: Entrypoint) -> list[str]:
+def started_files(project: Project, chosen: Entrypoint) -> list[str]:
     """The program's own file, or that of the object that a server is to serve."""
     if chosen.kind == "script":
         return [chosen.target]
