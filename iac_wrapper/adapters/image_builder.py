@@ -28,6 +28,7 @@ _STAGE = re.compile(r"#\d+ (\[[^]]*\d+/\d+\] .*)")
 """BuildKit's plain progress: ``#7 [2/5] RUN …`` begins a step; the rest goes to the log only."""
 
 _FIX = "fix the app (or its requirements), then deploy again"
+_EACH = "do for each what is said below, then deploy again"
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,17 @@ def _failed(failed: _Failed) -> CommandError:
         f"the build of {', '.join(failed)} failed" + (f": {only.message}" if only else ""),
         found=only.line if only else None,
         expected="nothing was changed: what ran before still runs",
-        next_step=only.next_step if only else _FIX,
+        next_step=only.next_step if only else _step(list(failed.values())),
         detail="\n".join(_detail(name, *facts, brief=bool(only)) for name, facts in failed.items()),
     )
+
+
+def _step(failed: Sequence[tuple[Path, BuildFailure | None, Sequence[str]]]) -> str:
+    """What to do for all of several images."""
+    steps = {cause.next_step if cause else "" for _, cause, _ in failed}
+    if "" in steps:
+        return _FIX
+    return steps.pop() if len(steps) == 1 else _EACH
 
 
 def _detail(

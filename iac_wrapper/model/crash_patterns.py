@@ -95,6 +95,8 @@ def _ends(line: str, last: str) -> bool:
 def _module(match: re.Match[str], _: Program) -> tuple[str, str, str]:
     module, dot, inner = match[1].partition(".")
     package = DISTRIBUTIONS.get(module, (module,))[0]
+    if module == "pkg_resources":
+        package = "setuptools<82"  # the last that has it
     step = f"add a line `{package}` to its requirements, or a file {module}.py to its source"
     if dot:  # Python names the outermost package that it does not find: the one around is there
         step = (
@@ -102,6 +104,23 @@ def _module(match: re.Match[str], _: Program) -> tuple[str, str, str]:
             f" its own (git may ignore it), else require another version of `{package}`"
         )
     return "missing-module", f"the module {match[1]} is missing", step
+
+
+def _address_of_database(match: re.Match[str], _: Program) -> tuple[str, str, str]:
+    """Flask-SQLAlchemy: a key of the program's settings, and no variable by itself."""
+    name = match[1]
+    step = (
+        f"write the variable that its code reads {name} from to `env:` in its entry, such as"
+        " `env: {DATABASE_URL: …}`"
+    )
+    return "missing-variable", f"its setting {name} has no value", step
+
+
+def _reload(_: re.Match[str], __: Program) -> tuple[str, str, str]:
+    """uvicorn.run() with an object can neither reload nor have several workers."""
+    text = "it calls uvicorn.run() with an object and `reload` or `workers`, which uvicorn refuses"
+    step = "write `entrypoint: uvicorn MODULE:OBJECT` in its entry, or leave both out of the call"
+    return "failed", text, step
 
 
 def _variable(match: re.Match[str], program: Program) -> tuple[str, str, str]:
@@ -202,6 +221,18 @@ _PATTERNS: tuple[_Pattern, ...] = tuple(
             crash_paths.missing_program,
         ),
         (r"^.*(?:ModuleNotFound|Import)Error: No module named '?([\w.]+)'?.*$", _module),
+        (
+            r"^RuntimeError: Either '?(SQLALCHEMY_DATABASE_URI)'? or '?SQLALCHEMY_BINDS'?"
+            r" (?:must|needs to) be set\.?$",
+            _address_of_database,
+        ),
+        (r"^.*You must pass the application as an import string to enable .*$", _reload),
+        # int(os.getenv("NAME")) and the like, in the last line of code of a traceback.
+        (
+            r"(?:getenv|\bget|env|config)\([\"']([A-Z][A-Z0-9_]+)[\"']\).*\n(?:[ ^~]*\n)?"
+            r"(?:TypeError|AttributeError): .*NoneType.*$",
+            _variable,
+        ),
         # os.environ["NAME"]: the frame of os.py stands just above.
         (r"(?:os\.py|<frozen os>).*\n(?:.*\n){0,3}?KeyError: '(\w+)'$", _variable),
         (

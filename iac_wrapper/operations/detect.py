@@ -206,7 +206,7 @@ def _host(settings: Settings) -> tuple[Host, tuple[str, ...]]:
 
 def _by_dockerfile(checkout: Checkout, dockerfile: str, layout: Layout) -> Detected:
     """An entry with `build:`: its image alone says what it starts, which takes an engine."""
-    own_dockerfile.describe(checkout, dockerfile, layout, _PROJECT)
+    dockerfile = own_dockerfile.describe(checkout, dockerfile, layout, _PROJECT).dockerfile
     text = (checkout.path / dockerfile).read_text(encoding="utf-8", errors="replace")
     command, by = dockerfile_text.started(text)
     if by:

@@ -40,6 +40,11 @@ _RULES = (
         "the disk is full",
         "free some space (`docker system df` shows what the engine holds), then deploy again",
     ),
+    _Rule(
+        r"failed to create endpoint \S+ on network (\S+): (.+)",
+        "the Docker engine has no network for builds: {1}",
+        "restart the engine (`systemctl restart docker`), then deploy again",
+    ),
     # apt
     _Rule(
         r"^E: Unable to locate package (\S+)|^E: Package '(\S+)' has no installation candidate",
@@ -186,6 +191,12 @@ _RULES = (
         r"No module named '(distutils|imp|asyncore|cgi)'|has no attribute '(ImpImporter)'",
         "{package} needs {0}, which newer Pythons do not have",
         "write a newer version of {name}, or an older Python in .python-version",
+    ),
+    _Rule(
+        r"No module named 'pkg_resources'",
+        "{package} has no wheel for this Python, and is built by a setuptools before 82",
+        f"{_ANOTHER}, or an older Python in .python-version; or, with a uv.lock, `{{name}} ="
+        ' ["setuptools<82"]` in [tool.uv.extra-build-dependencies]',
     ),
     _Rule(
         r"No module named '(\w+)[.\w]*'",

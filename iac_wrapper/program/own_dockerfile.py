@@ -42,17 +42,25 @@ class DockerfileBuild:
 
 
 def describe(checkout: Checkout, dockerfile: str, layout: Layout, project: str) -> DockerfileBuild:
-    """What building `checkout` by its Dockerfile would mean. Reads only.
+    """What building `checkout` by its Dockerfile, as `written` calls it, would mean. Reads only.
 
     Raises:
         SourceError: there is no such file.
     """
+    dockerfile = written(checkout.path, dockerfile)
     if not (checkout.path / dockerfile).is_file():
         raise _missing(checkout, dockerfile)
     key = hashlib.sha256(json.dumps((checkout.tree, dockerfile)).encode()).hexdigest()[:12]
     image = f"iac/{project}-{checkout.spec.name}:{key}"
     context = layout.context(project, image)
     return DockerfileBuild(image, checkout.path, checkout.tree, context, dockerfile)
+
+
+def written(root: Path, dockerfile: str) -> str:
+    """The same with the case of the file: Docker takes ``dockerfile`` for ``Dockerfile``."""
+    small = dockerfile.lower()
+    is_other = dockerfile == "Dockerfile" and not (root / dockerfile).is_file()
+    return small if is_other and (root / small).is_file() else dockerfile
 
 
 def _missing(checkout: Checkout, dockerfile: str) -> SourceError:

@@ -10,7 +10,7 @@ from iac_wrapper.program.detection.folders import find_folders
 from iac_wrapper.program.detection.markers import DOCKERFILE, Marker, language_marker
 from iac_wrapper.program.python_project import inside
 
-_BY_DOCKERFILE = "`build: dockerfile`"
+BY_DOCKERFILE = "`build: dockerfile`"
 
 _COMPILED = {"C or C++", "Crystal", "Go", "Haskell", "Rust", "Swift", "Zig"}
 
@@ -37,9 +37,10 @@ _MAX_NAMED = 5
 def own_dockerfile(root: Path) -> str:
     """The line that builds by a Dockerfile of the checkout, or lines to choose from; empty without
     one."""
-    if inside(root, DOCKERFILE):
-        return _BY_DOCKERFILE
-    patterns = ("*.Dockerfile", "Dockerfile.*", "Containerfile", "*/Dockerfile", "*/*/Dockerfile")
+    if inside(root, DOCKERFILE) or inside(root, DOCKERFILE.lower()):
+        return BY_DOCKERFILE
+    ends = ("*.Dockerfile", "Dockerfile.*", "*/Dockerfile", "*/*/Dockerfile")
+    patterns = ("Containerfile", *ends, *(end.lower() for end in ends))
     paths = (path for pattern in patterns for path in sorted(root.glob(pattern)))
     names = dict.fromkeys(path.relative_to(root).as_posix() for path in paths)
     found = [f"`build: {n}`" for n in names if inside(root, n) and not n.startswith(".")]
@@ -54,7 +55,7 @@ def in_language(root: Path, marker: Marker) -> str:
         return f"{what}, and the repository has one: write {line} in its entry"
     ready = "; or commit the built program as the executable file `main`"
     return (
-        f"{what}: add one and write {_BY_DOCKERFILE} in its entry, or write"
+        f"{what}: add one and write {BY_DOCKERFILE} in its entry, or write"
         f" `image: NAME` in place of the slug if its image is in a registry"
         f"{ready if marker.language in _COMPILED else ''}"
     )
@@ -62,7 +63,7 @@ def in_language(root: Path, marker: Marker) -> str:
 
 def _dockerfile(root: Path) -> str:
     line = own_dockerfile(root)
-    if line != _BY_DOCKERFILE:
+    if line != BY_DOCKERFILE:
         return ""
     return f"write {line} in its entry: the {DOCKERFILE} of the repository makes the image"
 
@@ -91,7 +92,7 @@ def _compose(root: Path) -> str:
         return ""
     return (
         f"write an entry for each service of {name}: `image: NAME` where it has an image, a slug"
-        f" with {_BY_DOCKERFILE} where it is built"
+        f" with {BY_DOCKERFILE} where it is built"
     )
 
 
@@ -121,7 +122,7 @@ def _pages(root: Path) -> str:
     return (
         f"{name} is a page without a program: write `entrypoint: python -m http.server"
         f" $PORT{where}` in its entry to have the files served as they are, or add a Dockerfile"
-        f" with a web server and write {_BY_DOCKERFILE}"
+        f" with a web server and write {BY_DOCKERFILE}"
     )
 
 

@@ -14,7 +14,12 @@ from iac_wrapper.program.detection.factories import Factory, factory_with_argume
 from iac_wrapper.program.detection.folders import Folder, below
 from iac_wrapper.program.detection.markers import DOCKERFILE, language_marker, requirements
 from iac_wrapper.program.detection.old_syntax import is_old
-from iac_wrapper.program.detection.other_kinds import in_language, other_kind, own_dockerfile
+from iac_wrapper.program.detection.other_kinds import (
+    BY_DOCKERFILE,
+    in_language,
+    other_kind,
+    own_dockerfile,
+)
 from iac_wrapper.program.detection.own_files import module_name
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.python_files import may_hold_programs
@@ -128,6 +133,8 @@ def several_folders(
     lines = [_folder_line(project, slug, folder, programs.get(folder)) for folder in folders]
     if marker := language_marker(project.root):
         lines.insert(0, f"the root: {in_language(project.root, marker)}")
+    elif own_dockerfile(project.root) == BY_DOCKERFILE:
+        lines.insert(0, f"- slug: {slug}    # the whole repository: add {BY_DOCKERFILE}")
     named = [f"{folder.path} ({folder.marker})" for folder in folders]
     return EntrypointError(
         "several projects lie in folders of this repository, and none that runs at its root",

@@ -86,6 +86,7 @@ def test_the_reason_of_a_failure_takes_the_place_of_the_log(tmp_path: Path, dock
     with pytest.raises(CommandError, match="iac/bad:1, iac/worse:1 failed") as caught:
         builds.run([bad, worse], print)
     assert (caught.value.detail or "").count("next: write another version") == 2
+    assert caught.value.next_step == known.next_step
 
 
 def test_no_more_are_built_at_once_than_asked_for(tmp_path: Path, docker: str) -> None:

@@ -97,7 +97,30 @@ NODE = """Error: {}
     at Object.readFileSync (node:fs:452:35) {{
   errno: -2,"""
 
+NO_PORT = """  File "/app/shop/settings.py", line 4, in <module>
+    PORT = int({}("DB_PORT"))
+           ^^^^^^^^^^^^^^^^^^
+TypeError: int() argument must be a string, a bytes-like object or a real number, not 'NoneType'"""
+
+NO_LIST = """  File "/app/shop/settings.py", line 4, in <module>
+    HOSTS = os.environ.get('SHOP_HOSTS').split(",")
+AttributeError: 'NoneType' object has no attribute 'split'"""
+
 CASES = {
+    NO_PORT.format("os.getenv"): ("missing-variable", "`env: {DB_PORT: …}`"),
+    NO_PORT.format("values.get"): ("missing-variable", "`env: {DB_PORT: …}`"),
+    NO_LIST: ("missing-variable", "`env: {SHOP_HOSTS: …}`"),
+    "RuntimeError: Either 'SQLALCHEMY_DATABASE_URI' or 'SQLALCHEMY_BINDS' must be set.": (
+        "missing-variable",
+        "the variable that its code reads SQLALCHEMY_DATABASE_URI from",
+    ),
+    "RuntimeError: Either SQLALCHEMY_DATABASE_URI or SQLALCHEMY_BINDS needs to be set.": (
+        "missing-variable",
+        "such as `env: {DATABASE_URL: …}`",
+    ),
+    "WARNING:  You must pass the application as an import string to enable 'reload' or"
+    " 'workers'.": ("failed", "`entrypoint: uvicorn MODULE:OBJECT`"),
+    "ModuleNotFoundError: No module named 'pkg_resources'": ("missing-module", "setuptools<82"),
     "FileNotFoundError: [Errno 2] No such file or directory: 'config.yaml'": (
         "missing-file",
         "add config.yaml to its source (git may ignore it), or let it read",

@@ -109,3 +109,33 @@ def test_the_exception_of_the_project_s_own_build_backend_is_the_reason() -> Non
         " project directory: ../README.md"
     )
     assert found.next_step == "correct that in the repository"
+
+
+def test_an_engine_without_a_network_is_not_blamed_on_the_program() -> None:
+    """As when its default bridge was taken away behind its back."""
+    found = explain(
+        [
+            "ERROR: executor failed running [/bin/sh -c uv pip install]: failed to create endpoint"
+            " q1w2e3 on network bridge: adding interface veth1 to bridge br0 failed: could not find"
+            " bridge br0: route ip+net: no such network interface"
+        ]
+    )
+    assert found is not None
+    assert found.message.startswith("the Docker engine has no network for builds: adding interface")
+    assert found.next_step.startswith("restart the engine (`systemctl restart docker`)")
+
+
+def test_an_old_setuptools_is_named_by_its_version() -> None:
+    """A module that today's has no more: naming the module would install nothing."""
+    found = explain(
+        [
+            "error: Failed to build `oldwire==1.4.0`",
+            "  cause: The build backend returned an error",
+            "         ModuleNotFoundError: No module named 'pkg_resources'",
+        ]
+    )
+    assert found is not None
+    assert found.message == (
+        "oldwire==1.4.0 has no wheel for this Python, and is built by a setuptools before 82"
+    )
+    assert 'oldwire = ["setuptools<82"]' in found.next_step

@@ -43,6 +43,22 @@ def test_projects_in_several_folders_are_a_question(tmp_path: Path) -> None:
     assert "tests" not in text
 
 
+@pytest.mark.parametrize("name", ["Dockerfile", "dockerfile"])
+def test_a_dockerfile_around_folders_is_one_of_the_answers(tmp_path: Path, name: str) -> None:
+    """It may well make one image of all; Docker takes either name, and so does `build:`."""
+    files = {
+        "api/app.py": GUARDED,
+        "api/requirements.txt": "flask",
+        "web/package.json": NODE,
+        f"web/{name}": "FROM x",
+        name: "FROM x\nCOPY api /app\nCOPY web /web\n",
+    }
+    text = refusal(tree(tmp_path, files))
+    whole = "- slug: gh:acme/shop#v1    # the whole repository: add `build: dockerfile`"
+    assert whole in text
+    assert "#v1:web    # Node.js, package.json: add `build: dockerfile`" in text
+
+
 def test_a_service_among_others_is_none_the_less_for_an_init_file(tmp_path: Path) -> None:
     """Its imports start in it, so it is no package of the root; one that is stays part of that."""
     web = "from fastapi import FastAPI\napp = FastAPI()\n"
