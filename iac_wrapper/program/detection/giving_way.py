@@ -13,16 +13,19 @@ from iac_wrapper.program.detection.framework_files import framework_files
 from iac_wrapper.program.detection.given_commands import with_given_command
 from iac_wrapper.program.detection.imports import all_imported_files
 from iac_wrapper.program.detection.project import Project
+from iac_wrapper.program.detection.reloading import is_refused
 from iac_wrapper.program.detection.served_objects import own_programs, served_objects
 from iac_wrapper.program.detection.talk import only_talks
 
 
 def unless_it_gives_way(project: Project, candidate: Candidate) -> Candidate:
     """What prints and ends, a group of commands without one, a script that is called like a
-    helper (``init-db``), and a package that has nothing to do with what serves, are not the
-    programs of a repository that has something to serve."""
+    helper (``init-db``), one that uvicorn refuses to serve (`reloading`), and a package that has
+    nothing to do with what serves, are not the programs of a repository that has something to
+    serve."""
     found = candidate.entrypoint
-    if found is None or found.run:
+    refused = found and candidate.guarded and is_refused(project, candidate.name)
+    if found is None or (found.run and not refused):
         return candidate
     instead = ""
     if group := group_file(project, found):
@@ -34,6 +37,8 @@ def unless_it_gives_way(project: Project, candidate: Candidate) -> Candidate:
         what = "is called like a helper and does not serve"
     elif only_talks(project, found):
         what = "only prints and ends"
+    elif refused:
+        what = "calls uvicorn.run() with an object and `reload` or `workers`, which uvicorn refuses"
     elif apart := _serves_apart(project, candidate):
         note = f"neither serves nor works without an end; {apart} serves, and it does not use that"
         return replace(candidate, entrypoint=None, note=note)

@@ -14,6 +14,7 @@ from iac_wrapper.program.detection.imports import module_of
 from iac_wrapper.program.detection.markers import requirements
 from iac_wrapper.program.detection.own_files import module_name
 from iac_wrapper.program.detection.project import Project
+from iac_wrapper.program.detection.reloading import is_refused
 from iac_wrapper.program.detection.web_objects import FRAMEWORKS, NAMES, WORDS, WebApp
 from iac_wrapper.program.detection.web_server import declared_server
 
@@ -67,7 +68,7 @@ def own_programs(project: Project) -> Iterator[tuple[str, Run]]:
     the root and by no command line."""
     for relative in project.files_with(GUARD):
         source = project.source(relative)
-        if source and source.guard:
+        if source and source.guard and not is_refused(project, relative):
             run = source.run
             packages = {name.partition(".")[0] for name in source.imports}
             if run is None and _depth(relative) == 1 and not packages & _COMMAND_LINES:
