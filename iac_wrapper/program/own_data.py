@@ -28,10 +28,13 @@ _VARIABLE = (
 
 _ADDRESS = re.compile(rf"{_VARIABLE}[\"'](?P<scheme>sqlite(?:\+\w+)?:///){_FILE}[\"']")
 _OPENED = (
-    re.compile(rf"(?:\bconnect|Sqlite\w*Database)\(\s*[\"']{_FILE}[\"']"),
-    re.compile(rf"^\s*\w*(?:DB|DATABASE)\w*(?:\s*:\s*\w+)?\s*=\s*[\"']{_FILE}[\"']", re.M),
+    re.compile(rf"(?:\bconnect|Sqlite\w{0,20}Database)\(\s*[\"']{_FILE}[\"']"),
+    re.compile(
+        r"^[ \t]{0,40}\w{0,40}(?:DB|DATABASE)\w{0,40}(?: *: *\w{1,40})? *= *" rf"[\"']{_FILE}[\"']",
+        re.M,
+    ),
 )
-_BESIDE = re.compile(rf"sqlite[\s\S]*?\bjoin\(\s*\w+\s*,\s*[\"']{_FILE}[\"']\s*\)")
+_BESIDE = re.compile(rf"sqlite[\s\S]{{0,400}}?\bjoin\(\s*\w+\s*,\s*[\"']{_FILE}[\"']\s*\)")
 """In the folder of the file itself, as ``os.path.dirname(__file__)`` is."""
 
 _OF_DJANGO = re.compile(
@@ -54,7 +57,7 @@ class _Place(NamedTuple):
 
 
 def notes(project: Project, entrypoint: Entrypoint, spec: AppSpec) -> Iterator[str]:
-    """A sentence for each, with what to write."""
+    """A sentence on the first such file, and one on migrations, with what to write."""
     for place in _places(project, entrypoint):
         at = APP / place.path
         free = (*spec.options.mounted, *entrypoint.writable)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -143,3 +144,14 @@ def test_django_keeps_its_data_beside_manage_py(tmp_path: Path) -> None:
     file, migrations = said(tmp_path, files)
     assert file.startswith("shop/settings.py names the SQLite file shop.sqlite3")
     assert "`release: python manage.py migrate` in its entry" in migrations
+
+
+def test_a_long_text_is_read_at_once(tmp_path: Path) -> None:
+    """Whatever lies in a file of a repository: no word of it is looked at over and over."""
+    texts = ("Sqlite" * 10_000, "DB" * 30_000, "sqlite\n" + "\n" * 50_000, "-a b " * 12_000)
+    begin = time.monotonic()
+    for number, text in enumerate(texts):
+        said(
+            tmp_path / str(number), web(f'TEXT = """\n{text}\n"""', **{"run.sh": f"alembic {text}"})
+        )
+    assert time.monotonic() - begin < 10
