@@ -80,13 +80,12 @@ application = get_wsgi_application()
 
 DJANGO_WITH_STATIC_FILES = {
     **DJANGO_SITE,
-    "site1/settings.py": DJANGO_SITE["site1/settings.py"]
+    "site1/settings.py": DJANGO_SITE["site1/settings.py"].replace("*", "site.example.org")
     + """
 INSTALLED_APPS = ["django.contrib.staticfiles", "site1"]
 MIDDLEWARE = ["django.middleware.security.SecurityMiddleware"]
 STATIC_URL = "/static/"
 STATIC_ROOT = "collected"
-ALLOWED_HOSTS = ["site.example.org"]
 STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"}
 }
