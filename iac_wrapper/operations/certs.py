@@ -303,7 +303,7 @@ def _leaf(workspace: Workspace, name: str) -> Leaf | None:
 
 def _order(owners: Collection[str]) -> list[str]:
     """The control plane, the ingress, then services by name."""
-    first: Iterator[str] = (name for name in (CONTROL_PLANE, INGRESS) if name in owners)
+    first = [name for name in (CONTROL_PLANE, INGRESS) if name in owners]
     return [*first, *sorted(name for name in owners if name not in (CONTROL_PLANE, INGRESS))]
 
 
