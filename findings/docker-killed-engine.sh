@@ -36,8 +36,8 @@ containerd --config containerd.toml --root "$dir/containerd" --state "$dir/state
   --address "$dir/containerd.sock" > containerd.log 2>&1 &
 containerd=$!
 
-start() {  # options of dockerd
-  dockerd --config-file docker.json --containerd "$dir/containerd.sock" --host "$DOCKER_HOST" \
+start() {  # options of dockerd; without a network of its own it would remove the other engine's docker0
+  unshare --net dockerd --config-file docker.json --containerd "$dir/containerd.sock" --host "$DOCKER_HOST" \
     --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/docker.pid" --storage-driver vfs \
     --bridge none --iptables=false --ip6tables=false --ip-forward=false "$@" > docker.log 2>&1 &
   engine=$!
