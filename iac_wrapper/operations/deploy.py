@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from iac_wrapper.errors import UnhealthyError
 from iac_wrapper.files import lock_file
-from iac_wrapper.model.intent import Intent
+from iac_wrapper.model.intent import Intent, Selection
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.plan import TerraformPlan
 from iac_wrapper.model.report import ProjectReport, ServiceReport
@@ -37,8 +38,8 @@ from iac_wrapper.operations.prepare import (
     materialize,
     remove_dropped,
 )
-from iac_wrapper.operations.releases import wake
-from iac_wrapper.operations.rollout import RolloutRequest, roll
+from iac_wrapper.operations.releases import NamedServices, wake
+from iac_wrapper.operations.rollout import RolloutRequest, RolloutResult, roll
 from iac_wrapper.operations.verify import unhealthy_detail
 from iac_wrapper.operations.workspace import Workspace
 
@@ -71,18 +72,36 @@ def gather(workspace: Workspace, intent: Intent) -> ProjectFacts:
     check_own(workspace)
     prune.check(workspace, intent)
     selection = select(workspace, intent)
-    check_values(workspace, selection)
-    check_addresses(selection)
-    ingress.check_ports(workspace, selection)
+    check_selection(workspace, selection)
     count = len({spec.group for spec in selection.fresh})
     workspace.step(f"Resolving {count} slug{'s' * (count != 1)}")
     found = facts(workspace, selection)
-    volumes.check(workspace, found.lock)
-    if hosts := public_hosts.hosts(workspace, found.lock):
+    check_lock(workspace, found.lock)
+    return found
+
+
+def check_selection(workspace: Workspace, selection: Selection) -> None:
+    """Refuse what cannot be, as far as that is known before a source is fetched.
+
+    Raises:
+        ConfigError: a ``${NAME}`` is not set, two services claim an address, or a port is taken.
+    """
+    check_values(workspace, selection)
+    check_addresses(selection)
+    ingress.check_ports(workspace, selection)
+
+
+def check_lock(workspace: Workspace, lock: LockFile) -> None:
+    """Refuse what cannot be, before anything changes.
+
+    Raises:
+        ConfigError: a volume is another service's, or a certificate in files cannot be used.
+    """
+    volumes.check(workspace, lock)
+    if hosts := public_hosts.hosts(workspace, lock):
         from iac_wrapper.operations import public_certificates  # noqa: PLC0415 - ACME takes 0.3 s
 
         public_certificates.check(hosts)
-    return found
 
 
 def lock(workspace: Workspace, intent: Intent) -> LockFile:
@@ -113,32 +132,69 @@ def deploy(workspace: Workspace, intent: Intent, *, everything: bool = False) ->
             `everything` also if those are bad only that were broken before.
     """
     with workspace.hold("iac deploy"), recording.release(workspace, "deploy") as release:
-        before = workspace.applied_lock()
         found = gather(workspace, intent)
         warn_of_another(workspace, intent)
-        values = secret_values(workspace, found.lock)
-        release.start()
-        workspace.step("Preparing certificates and build contexts")
-        materialize(workspace, found)
-        keep_parts(workspace, found.lock)
-        gates = first_starts.gates(workspace, found.lock, values, intent.named)
-        resting = wake(workspace, found.lock, values, intent.named, gates)
-        healed = frozenset(line.partition(":")[0] for line in heal(workspace))
-        wanted = RolloutRequest(
-            found.lock, values, intent.named, healed, resting, everything, gates
+        if intent.files:
+            release.of = {"lock_file": str(intent.lock_path)}
+        rolled = bring(
+            workspace, release, found, intent.named, intent.lock_path, everything=everything
         )
-        rolled = roll(workspace, wanted)
-        release.plan_hash, release.report = rolled.plan_hash, rolled.report
-        release.moved = rolled.moved_services
-        lock_file.save_lock(rolled.lock, intent.lock_path)
-        remove_dropped(workspace, rolled.lock)
-        local_bases.save_bases(workspace, intent, rolled.lock)
-        old = before.apps if before else ()
-        for service, text in volumes.left(workspace.project, old, rolled.lock.apps):
-            workspace.progress(f"{service}: {text}")
+        local_bases.save_bases(workspace, intent.specs, rolled.lock)
+    return judged(workspace, rolled, release.number)
+
+
+def bring(  # noqa: PLR0913 - all that a rollout needs
+    workspace: Workspace,
+    release: recording.Release,
+    found: ProjectFacts,
+    named: NamedServices,
+    lock_path: Path,
+    *,
+    everything: bool = False,
+) -> RolloutResult:
+    """Begin `release`, roll what was `found` out, and clear away what that leaves behind.
+
+    Args:
+        workspace: the project, which is held.
+        release: what is told how it went.
+        found: what the project is to be.
+        named: services that were asked for one by one.
+        lock_path: where to write what serves then.
+        everything: as `deploy`.
+
+    Raises:
+        IacError: as `deploy`; before the release has begun if a ``${NAME}`` is not set.
+    """
+    before = workspace.applied_lock()
+    values = secret_values(workspace, found.lock)
+    release.start()
+    workspace.step("Preparing certificates and build contexts")
+    materialize(workspace, found)
+    keep_parts(workspace, found.lock)
+    gates = first_starts.gates(workspace, found.lock, values, named)
+    resting = wake(workspace, found.lock, values, named, gates)
+    healed = frozenset(line.partition(":")[0] for line in heal(workspace))
+    wanted = RolloutRequest(found.lock, values, named, healed, resting, everything, gates)
+    rolled = roll(workspace, wanted)
+    release.plan_hash, release.report = rolled.plan_hash, rolled.report
+    release.moved = rolled.moved_services
+    lock_file.save_lock(rolled.lock, lock_path)
+    remove_dropped(workspace, rolled.lock)
+    old = before.apps if before else ()
+    for service, text in volumes.left(workspace.project, old, rolled.lock.apps):
+        workspace.progress(f"{service}: {text}")
+    return rolled
+
+
+def judged(workspace: Workspace, rolled: RolloutResult, number: int) -> DeployResult:
+    """What the release `number` did; from here on a process keeps it running.
+
+    Raises:
+        DeployUnhealthyError: as `deploy`.
+    """
     keeping.ensure(workspace)
     deployed = DeployResult(
-        rolled.plan, rolled.plan_hash, rolled.report, rolled.moved_services, release.number
+        rolled.plan, rolled.plan_hash, rolled.report, rolled.moved_services, number
     )
     if not deployed.report.good:
         raise DeployUnhealthyError(deployed)

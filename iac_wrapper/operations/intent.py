@@ -16,6 +16,9 @@ from iac_wrapper.model.slug_pasted import pasted
 from iac_wrapper.operations.recorded_entries import entries_of
 from iac_wrapper.operations.workspace import Workspace
 
+SLUGS_LOCK = "slugs.lock.json"
+"""In the project's directory: what serves, where no list says what should."""
+
 
 def from_files(
     *paths: Path,
@@ -75,7 +78,7 @@ def from_slugs(
     recorded = entries_of(workspace, named) if named else ()
     return Intent(
         specs=(*recorded, *(repos_file.from_slugs(others, base_dir=cwd) if others else ())),
-        lock_path=workspace.directory / "slugs.lock.json",
+        lock_path=workspace.directory / SLUGS_LOCK,
         additive=True,
         locked=locked,
         offline=offline,
@@ -93,7 +96,7 @@ def from_deployed(
     """
     return Intent(
         specs=entries_of(workspace, names),
-        lock_path=workspace.directory / "slugs.lock.json",
+        lock_path=workspace.directory / SLUGS_LOCK,
         additive=True,
         locked=locked,
         offline=offline,

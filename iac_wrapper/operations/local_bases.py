@@ -8,23 +8,20 @@ service again by its name, this must be known.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
 from iac_wrapper.files.atomic import write_text
+from iac_wrapper.model.app import AppSpec
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations.workspace import Workspace
-
-if TYPE_CHECKING:
-    from iac_wrapper.model.intent import Intent
 
 _NAME = "local-bases.json"
 
 
-def save_bases(workspace: Workspace, intent: Intent, deployed: LockFile) -> None:
-    """Note, after an apply, the base of every deployed service that has a local path."""
+def save_bases(workspace: Workspace, specs: Iterable[AppSpec], deployed: LockFile) -> None:
+    """Note, after an apply of `specs`, the base of every deployed service with a local path."""
     known = load_bases(workspace)
-    written = {spec.name: spec for spec in intent.specs if spec.slug.kind == "path"}
+    written = {spec.name: spec for spec in specs if spec.slug.kind == "path"}
     bases = {}
     for app in deployed.apps:
         if app.commit is not None:

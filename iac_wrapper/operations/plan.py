@@ -35,6 +35,7 @@ from iac_wrapper.operations.env_values import changed_values, secret_values, wit
 from iac_wrapper.operations.heal import STOPPED
 from iac_wrapper.operations.infrastructure import file_hash, make_plan
 from iac_wrapper.operations.leaves import due_certificates
+from iac_wrapper.operations.releases import NamedServices
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.sources import git
 
@@ -86,36 +87,48 @@ def plan(workspace: Workspace, intent: Intent, *, full: bool = False) -> PlanRes
     schedules.warn(workspace)
     with workspace.hold("iac plan"):
         found = gather(workspace, replace(intent, prune=True)).lock
-        values, known = secret_values(workspace, found), releases.load_releases(workspace)
-        resting = releases.resting(workspace, found, values, intent.named)
-        for app in release_command.due(found, values, known, but=resting):
-            workspace.progress(f"{app.name}: its release command runs: {app.options.release}")
-        directory = workspace.directory / "plan"
-        lock_path, users_path = directory / "candidate.lock.json", directory / "users.json"
-        lock_file.save_lock(found, lock_path)
-        owners = users.propose(workspace, found, users_path)
-        seen = _observe(workspace, found, owners, resting)
-        try:
-            outdir = directory / "cdktf.out"
-            terraform, saved, planned = make_plan(
-                workspace, lock_path, outdir, users_path, untouched=resting
-            )
-            shown = terraform.show(saved)
-            result = PlanResult(
-                lock=found,
-                plan=planned,
-                services=_changes(workspace, found, shown, seen),
-                full=terraform.show_text(saved) if full else "",
-                plan_hash=file_hash(saved),
-                others=resource_change.others(shown, record=lock_file.LOCK_OUTPUT),
-            )
-            saved.unlink(missing_ok=True)
-            _say_gaps(workspace, result, shown)
-        finally:
-            lock_path.unlink(missing_ok=True)
-            users_path.unlink(missing_ok=True)
-            if not workspace.layout.state(workspace.project).exists():
-                shutil.rmtree(directory, ignore_errors=True)
+        return plan_lock(workspace, found, intent.named, full=full)
+
+
+def plan_lock(
+    workspace: Workspace, found: LockFile, named: NamedServices, *, full: bool = False
+) -> PlanResult:
+    """What it would take to make the project, which is held, be `found`; `named` services were
+    asked for one by one.
+
+    Raises:
+        IacError: a step failed, as in deploy.
+    """
+    values, known = secret_values(workspace, found), releases.load_releases(workspace)
+    resting = releases.resting(workspace, found, values, named)
+    for app in release_command.due(found, values, known, but=resting):
+        workspace.progress(f"{app.name}: its release command runs: {app.options.release}")
+    directory = workspace.directory / "plan"
+    lock_path, users_path = directory / "candidate.lock.json", directory / "users.json"
+    lock_file.save_lock(found, lock_path)
+    owners = users.propose(workspace, found, users_path)
+    seen = _observe(workspace, found, owners, resting)
+    try:
+        outdir = directory / "cdktf.out"
+        terraform, saved, planned = make_plan(
+            workspace, lock_path, outdir, users_path, untouched=resting
+        )
+        shown = terraform.show(saved)
+        result = PlanResult(
+            lock=found,
+            plan=planned,
+            services=_changes(workspace, found, shown, seen),
+            full=terraform.show_text(saved) if full else "",
+            plan_hash=file_hash(saved),
+            others=resource_change.others(shown, record=lock_file.LOCK_OUTPUT),
+        )
+        saved.unlink(missing_ok=True)
+        _say_gaps(workspace, result, shown)
+    finally:
+        lock_path.unlink(missing_ok=True)
+        users_path.unlink(missing_ok=True)
+        if not workspace.layout.state(workspace.project).exists():
+            shutil.rmtree(directory, ignore_errors=True)
     return result
 
 

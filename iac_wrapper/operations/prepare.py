@@ -57,7 +57,7 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
     """
     specs = [spec for spec in selection.fresh if not (spec.process_of or spec.is_image)]
     pulled = [spec for spec in selection.fresh if spec.is_image]
-    _check_needs(selection)
+    check_needs(selection)
     _check_entrypoint_setting(workspace, specs)
     applied = workspace.applied_lock()
     subnet = choose_subnet(workspace, applied, selection.lock_on_disk)
@@ -92,7 +92,7 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
     running = {app.name for app in applied.apps} if applied else set()
     missing = [b for b in builds.values() if not workspace.engine.has_image(b.image)]
     capacity.warn(workspace, len({app.name for app in apps} - running), len(missing))
-    _check_live_names(workspace.project, {app.name for app in apps})
+    check_live_names(workspace.project, {app.name for app in apps})
     network = network_name(workspace.project)
     lock = LockFile(workspace.project, network, subnet, port, apps, selection.environment)
     if any(route.is_local for route in lock.routes):
@@ -234,8 +234,12 @@ def _commits(lock: LockFile | None) -> dict[str, tuple[str, str]]:
     return {app.name: (app.slug, app.commit) for app in lock.apps if app.commit} if lock else {}
 
 
-def _check_live_names(project: str, names: set[str]) -> None:
-    """A service must not have the name by which another one's candidate gets its traffic."""
+def check_live_names(project: str, names: set[str]) -> None:
+    """A service must not have the name by which another one's candidate gets its traffic.
+
+    Raises:
+        ConfigError: one has.
+    """
     for name in sorted(names):
         if live_name(project, name) in names:
             raise ConfigError(
@@ -245,8 +249,12 @@ def _check_live_names(project: str, names: set[str]) -> None:
             )
 
 
-def _check_needs(selection: Selection) -> None:
-    """What is needed or allowed must be deployed with this, or be deployed already and stay."""
+def check_needs(selection: Selection) -> None:
+    """What is needed or allowed must be deployed with this, or be deployed already and stay.
+
+    Raises:
+        ConfigError: it is not, or services need each other.
+    """
     fresh = {s.name: needs.Needing(s.options.needs, s.needs_where) for s in selection.fresh}
     there = fresh.keys() | {app.name for app in selection.kept_apps}
     kept = {  # what one of them needed may have been removed since

@@ -41,13 +41,15 @@ def ledger_of(workspace: Workspace) -> Ledger:
 
 
 class Release:
-    """A release under way. Its block tells what it learns: `plan_hash`, `report`, `moved`."""
+    """A release under way. Its block tells what it learns: `plan_hash`, `report`, `moved`, and what
+    its first line says `of` it besides."""
 
     def __init__(self, workspace: Workspace, kind: str) -> None:
         self.number = 0
         self.plan_hash: str | None = None
         self.report: ProjectReport | None = None
         self.moved: Sequence[str] = ()
+        self.of: Mapping[str, Any] = {}
         self._workspace = workspace
         self._ledger = ledger_of(workspace)
         self._kind = kind
@@ -75,7 +77,7 @@ class Release:
             facts = {"kind": "apply", "by": by, "verdict": "unproven", "applied_at": at, **here}
             self._ledger.append(_line("event", **facts))
         before = here.get("lock", recorded_lock(known))
-        head = {"kind": self._kind, **_head(self._workspace.caller), "before": before}
+        head = {"kind": self._kind, **self.of, **_head(self._workspace.caller), "before": before}
         self.number = self._ledger.append(_line("started", **head))
 
     def end(self, verdict: Verdict | None = None, **more: Any) -> None:

@@ -10,16 +10,16 @@ from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.exposure import Exposure
 from iac_wrapper.model.options import Options, Run
 from iac_wrapper.model.slug import Slug
-from iac_wrapper.operations.prepare import _check_exposed, _check_live_names
+from iac_wrapper.operations.prepare import _check_exposed, check_live_names
 from iac_wrapper.operations.process_apps import wanted_run
 from tests.support import deployed
 
 
 def test_no_service_has_the_name_of_anothers_candidate() -> None:
     """Callers of `web` would be sent to it."""
-    _check_live_names("demo", {"web", "web-live", "demo-live"})
+    check_live_names("demo", {"web", "web-live", "demo-live"})
     with pytest.raises(ConfigError, match="cannot be called demo-web-live"):
-        _check_live_names("demo", {"web", "demo-web-live"})
+        check_live_names("demo", {"web", "demo-web-live"})
 
 
 @pytest.mark.parametrize("detected", [None, "worker", "web"])

@@ -8,9 +8,8 @@ import pytest
 
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import lock_file, repos_file
-from iac_wrapper.model.app import AppSpec, ResolvedApp
+from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.entrypoint import Entrypoint
-from iac_wrapper.model.intent import Intent
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations import local_bases
 from iac_wrapper.operations.infrastructure import is_recorded
@@ -159,10 +158,6 @@ def test_an_unknown_service_is_answered_with_those_there_are(workspace: Workspac
     assert caught.value.found == "api, web"
 
 
-def _intent(*specs: AppSpec) -> Intent:
-    return Intent(specs, Path("repos.lock.json"))
-
-
 def _bases(workspace: Workspace, *names: str) -> list[Path]:
     return [spec.base for spec in from_deployed(workspace, names).specs]
 
@@ -172,15 +167,15 @@ def test_relative_paths_start_where_they_did(workspace: Workspace, tmp_path: Pat
     examples = tmp_path / "examples"
     greeter, clock = repos_file.from_slugs(["./greeter", "./clock"], base_dir=examples)
     lock = _deploy(workspace, _app("clock", "./clock"), _app("greeter", "./greeter"))
-    local_bases.save_bases(workspace, _intent(greeter, clock), lock)
+    local_bases.save_bases(workspace, [greeter, clock], lock)
     assert _bases(workspace, "greeter", "clock") == [examples, examples]
 
     moved = repos_file.from_slugs(["./clock"], base_dir=tmp_path)[0]
-    local_bases.save_bases(workspace, _intent(moved), lock)
+    local_bases.save_bases(workspace, [moved], lock)
     assert _bases(workspace, "greeter", "clock") == [examples, tmp_path]
 
     only = _deploy(workspace, _app("clock", "./clock"))
-    local_bases.save_bases(workspace, _intent(), only)
+    local_bases.save_bases(workspace, [], only)
     assert local_bases.load_bases(workspace) == {"clock": str(tmp_path)}
 
 
