@@ -90,9 +90,9 @@ def deploy(
 
     try:
         intent = _intent(workspace, files, slugs, locked, offline, prune=prune)
-        _show_deployed(ask.with_consent(run, intent), as_json, options=_options(workspace))
+        show_deployed(ask.with_consent(run, intent), as_json, options=options_of(workspace))
     except operation.DeployUnhealthyError as error:
-        _show_deployed(error.deployed, as_json, error)
+        show_deployed(error.deployed, as_json, error)
         raise
 
 
@@ -259,15 +259,16 @@ def _intent(
     )
 
 
-def _options(workspace: Workspace) -> str:
+def options_of(workspace: Workspace) -> str:
     """What another command must say to mean the same project."""
     own = workspace.project == workspace.settings.project
     return "" if own else f" --project {workspace.project}"
 
 
-def _show_deployed(
+def show_deployed(
     deployed: DeployResult, as_json: bool, error: IacError | None = None, options: str = ""
 ) -> None:
+    """Print what a deploy or a rollback did; `options` end the next command."""
     if as_json:
         failure = {"error": error.to_dict()} if error else {}
         data = {"plan": deployed.plan.to_dict(), "release": deployed.release}

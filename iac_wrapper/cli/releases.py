@@ -109,7 +109,8 @@ def _about(entry: LedgerEntry) -> str:
     """Which services moved and which failed, what an event did, or the error."""
     facts = entry.facts
     failed = [f"{name} failed" for name in facts.get("failed", ())]
-    said = [*facts.get("moved", ()), *failed, *facts.get("done", ())]
+    to = [f"to {facts['to']}"] if "to" in facts else []
+    said = [*to, *facts.get("moved", ()), *failed, *facts.get("done", ())]
     return ", ".join(said) or str(facts.get("error", {}).get("message", ""))
 
 
@@ -120,6 +121,8 @@ def _shown(found: ReleaseDetail) -> Iterator[str]:
     pairs = {
         "release" if found.entry.is_release else "event": f"{found.entry.number}",
         "what": found.entry.kind,
+        "to": facts.get("to"),
+        "named": ", ".join(facts.get("named", ())),
         "verdict": found.entry.verdict,
         "began": facts.get("at"),
         "ended": facts.get("ended_at"),

@@ -13,6 +13,7 @@ from iac_wrapper.errors import CertificateError, IacError
 from iac_wrapper.files import users_file
 from iac_wrapper.files.layout import container_name, ingress_name
 from iac_wrapper.identity import certificates, issuers, ownership
+from iac_wrapper.identity.certificate_authority import load_certificates
 from iac_wrapper.identity.ownership import Give
 from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS, Leaf, LeafFault
 from iac_wrapper.model.lock import LockFile
@@ -186,6 +187,27 @@ def warn_of_ends(workspace: Workspace, lock: LockFile) -> None:
         f"certificates of {', '.join(ends)} {when}, and nothing has renewed them;"
         f" next: iac certs rotate --project {workspace.project}"
     )
+
+
+def strangers(workspace: Workspace, lock: LockFile) -> list[str]:
+    """Services of `lock` whose Envoys trust none of the authorities that issue now, sorted: what
+    gets a leaf today could not call them.
+
+    Raises:
+        CertificateError: there is no authority, or it cannot be used.
+    """
+    if not lock.apps:
+        return []
+    secrets, command = workspace.layout.secrets, workspace.settings.cert_command
+    roots = set(issuers.deployed_issuer(secrets, command).roots().values())
+    folder = workspace.layout.certificates(workspace.project)
+    found = []
+    for name in sorted(app.name for app in lock.apps):
+        with suppress(CertificateError):  # without one it has a fault that a rollout mends
+            trusted = load_certificates(folder / name / "ca.crt")
+            if roots.isdisjoint(trusted):
+                found.append(name)
+    return found
 
 
 def left_text(until: datetime) -> str:

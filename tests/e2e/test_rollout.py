@@ -14,7 +14,7 @@ import pytest
 from iac_wrapper.identity.certificates import inspect_leaf
 from tests.e2e.conftest import ROOT, Project
 from tests.support.git_server import GitServer
-from tests.support.load import LONGEST_GAP
+from tests.support.load import LONGEST_GAP, Load
 from tests.support.rollouts import (
     BROKEN,
     ENDS_LATER,
@@ -198,3 +198,36 @@ def test_the_last_good_images_stay(first: dict[str, Any], project: Project) -> N
     assert sorted(own) == sorted(proven)
     assert len(proven) == 3
     assert proven[0] == _lock(project)["web"]["image"]
+
+
+def test_a_rollback_loses_no_request(first: dict[str, Any], project: Project) -> None:
+    """200 requests/s while one service goes back: none fails, and the image is the one of before.
+    All cannot go back where an image is gone; that is said before anything moves."""
+    record = json.loads((project.directory / "releases.json").read_text())
+    wanted = next(r["app"] for r in record["good"]["web"] if r["app"] != _lock(project)["web"])
+    image, before = project.engine.images.get(wanted["image"]).id, project.container_ids()
+    refused = project.iac("rollback", code=2)
+    shown = project.iac("rollback", "web", "--dry-run")
+    assert project.container_ids() == before
+
+    load = Load(project.container("caller", "app"), "web")
+    try:
+        done = project.iac("rollback", "web", "--json")
+    finally:
+        result = load.end()
+
+    assert "error: service late: release" in refused.stderr
+    assert "no image iac/" in refused.stderr
+    assert "  ± web: replaced (" in shown.stdout
+    assert "Plan: 1 replaced." in shown.stdout
+    assert result.failed == []
+    assert result.gap < LONGEST_GAP
+    assert result.seen == ["four", "three"]
+    assert project.container("web", "app").image.id == image
+    assert _lock(project)["web"] == wanted
+    caller = f"{project.name}-caller-app"
+    assert project.container_ids()[caller] == before[caller]
+    number = json.loads(done.stdout)["release"]
+    release = json.loads(project.iac("show", str(number), "--json").stdout)
+    assert release["kind"] == "rollback"
+    assert release["named"] == release["moved"] == ["web"]

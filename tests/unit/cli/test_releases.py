@@ -94,3 +94,15 @@ def test_what_the_ledger_lacks_is_a_warning(project: Workspace) -> None:
     result = _iac("releases")
     assert result.exit_code == 0
     assert f"warning: {path}:6 is cut off" in result.stderr
+
+
+def test_a_rollback_says_where_it_went(project: Workspace) -> None:
+    """In the list, and in full."""
+    _fill(project)
+    with recording.release(project, "rollback") as release:
+        release.of = {"to": 1, "named": ["web"]}
+        release.start()
+        release.moved = ["web"]
+    assert _iac("releases", "-n", "1").stdout.splitlines()[1].endswith("  to 1, web")
+    text = _iac("show", "4").output
+    assert "to        1\nnamed     web\n" in text
