@@ -19,6 +19,10 @@ BODY_SECONDS = 0.5
 """How long an HTTP body without a length may take after its status: event streams never end."""
 
 
+_HEADER, _GOAWAY = 9, 7
+"""Of frames (RFC 9113, 4.1): bytes of a header, and the type of the one that ends a connection."""
+
+
 class CallError(Exception):
     """No answer; the text says why, after the words ``GET / …``. `silent`: the time ran out."""
 
@@ -42,6 +46,8 @@ class Http2Client:
         self._h2.initiate_connection()
         self.hello: bytes = self._h2.data_to_send()
         self._socket: ssl.SSLSocket | None = None
+        self._stream = 0
+        self._rest = b""
 
     def attach(self, secure: ssl.SSLSocket, first: bytes) -> None:
         """Use this connection, on which `hello` was answered with `first`.
@@ -53,7 +59,7 @@ class Http2Client:
 
         self._socket = secure
         try:
-            self._h2.receive_data(first)
+            self._h2.receive_data(self._without_notices(first))
         except ProtocolError as error:
             raise CallError(f"the peer does not speak HTTP/2 ({error})") from None
 
@@ -73,7 +79,8 @@ class Http2Client:
             raise CallError(f"the connection broke ({error})") from None
 
     def _call(self, request: ProofRequest, authority: str, deadline: float) -> ServiceAnswer:
-        began, stream = time.monotonic(), self._send(request, authority)
+        began = time.monotonic()
+        self._stream = stream = self._send(request, authority)
         is_grpc, answer = "te" in request.headers, _Partial()
         while not answer.ended and len(answer.body) < BODY_BYTES:
             try:
@@ -119,11 +126,31 @@ class Http2Client:
         data = self._socket.recv(65536)
         if not data:
             raise ConnectionError("closed by the peer")
-        return list(self._h2.receive_data(data))
+        return list(self._h2.receive_data(self._without_notices(data)))
+
+    def _without_notices(self, data: bytes) -> bytes:
+        """The whole frames of what has come, but for notices that the peer closes the connection
+        once what was asked so far is answered, as Envoy gives while it drains or has too little
+        memory: h2 takes no answer after one (RFC 9113, 6.8, lets it come)."""
+        self._rest, kept = self._rest + data, b""
+        while len(self._rest) >= _HEADER:
+            size = _HEADER + int.from_bytes(self._rest[:3])
+            if len(self._rest) < size:
+                break
+            frame, self._rest = self._rest[:size], self._rest[size:]
+            kept += b"" if _is_notice(frame, self._stream) else frame
+        return kept
 
     def _flush(self) -> None:
         assert self._socket is not None  # noqa: S101 - call comes after attach
         self._socket.sendall(self._h2.data_to_send())
+
+
+def _is_notice(frame: bytes, stream: int) -> bool:
+    """Whether it ends the connection without an error, and after the answer to `stream`."""
+    last, code = frame[_HEADER : _HEADER + 4], frame[_HEADER + 4 : _HEADER + 8]
+    is_late = int.from_bytes(last) & 0x7FFFFFFF >= stream
+    return frame[3] == _GOAWAY and is_late and not int.from_bytes(code)
 
 
 @dataclass

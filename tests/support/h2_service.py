@@ -15,6 +15,7 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.exceptions
+from hyperframe.frame import GoAwayFrame
 
 from runner.lifecycle import Lifecycle
 from runner.server import to_status
@@ -37,6 +38,8 @@ class H2Service:
     asked: list[dict[str, str]] = field(default_factory=list)
     names: list[str | None] = field(default_factory=list)
     """What was asked of the program, and the SNI of each connection."""
+    farewell: GoAwayFrame | None = None
+    """Sent before each answer."""
 
     def reply(self, headers: dict[str, str]) -> Reply | None:
         """None: never."""
@@ -85,6 +88,8 @@ def _converse(secure: ssl.SSLSocket, service: H2Service) -> None:
         while data := secure.recv(65536):
             for event in connection.receive_data(data):
                 if isinstance(event, h2.events.RequestReceived):
+                    if service.farewell:
+                        secure.sendall(service.farewell.serialize())
                     _answer(connection, event.stream_id, service.reply(_texts(event.headers)))
             secure.sendall(connection.data_to_send())
 

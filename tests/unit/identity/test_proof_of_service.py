@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hyperframe.frame import GoAwayFrame
 
 from iac_wrapper.identity import service_call
 from iac_wrapper.identity.certificates import ensure_ca, ensure_leaf
@@ -57,6 +58,26 @@ def test_the_programs_answer_is_the_evidence(service: H2Service, plane: ControlP
         "svc",
         "iac-health",
     )
+
+
+def test_a_peer_that_is_going_away_still_answers(service: H2Service, plane: ControlPlane) -> None:
+    """Envoy says so of itself while it drains, or has too little memory; its answers come after."""
+    service.farewell = GoAwayFrame(last_stream_id=2**31 - 1)
+    assert plane.health("svc", ProofQuestion()).evidence.startswith("200 in ")
+
+
+@pytest.mark.parametrize(
+    "farewell",
+    [GoAwayFrame(last_stream_id=0), GoAwayFrame(last_stream_id=2**31 - 1, error_code=11)],
+    ids=["before the request", "by an error"],
+)
+def test_a_peer_that_does_not_answer_any_more_is_not_serving(
+    service: H2Service, plane: ControlPlane, farewell: GoAwayFrame
+) -> None:
+    service.farewell = farewell
+    health = plane.health("svc", ProofQuestion())
+    assert not health.serving
+    assert "the peer is going away" in str(health.message)
 
 
 def test_who_is_not_serving_is_not_asked(service: H2Service, plane: ControlPlane) -> None:
