@@ -1,4 +1,7 @@
-"""Each layout gets the plan that was written down for it before the rules were."""
+"""Each layout gets the plan that was written down for it before the rules were.
+
+`make detect-score` counts them.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.detection.judging import Layout, judge, read_layouts
+
+pytestmark = pytest.mark.slow
 
 LAYOUTS = read_layouts()
 
