@@ -103,10 +103,13 @@ def rotate_ca(workspace: Workspace) -> Iterator[RotationStep]:
     first that is not done is the last: the next call takes it up again.
 
     Raises:
+        ConfigError: the folder has projects, and this is none of them.
         BusyError: another command changes one of the folder's projects.
         CertificateError: the old or the new authority cannot be used, or there is no new one.
         EngineError: the engine does not answer.
     """
+    if state.projects(workspace.layout):  # all of them follow: a misspelt name is to change nothing
+        workspace.deployed_lock()
     issuer = StoredIssuer(workspace.layout.secrets, workspace.settings.cert_command)
     with _held(workspace) as projects:
         reached = issuer.begin()

@@ -105,6 +105,16 @@ def test_a_new_authority_takes_over_where_nobody_runs(layout: Layout) -> None:
     assert {row["fault"] for row in rows.values()} == {None}
 
 
+def test_a_project_that_is_not_there_changes_no_authority(layout: Layout) -> None:
+    """All projects of the folder would follow, and its name is none of theirs."""
+    before = (layout.secrets / "ca.pem").read_bytes()
+    result = CliRunner().invoke(cli.main, ["certs", "rotate-ca", "--project", "dmeo"])
+    assert result.exit_code == 2
+    assert "nothing is deployed in project dmeo" in result.stderr
+    assert (layout.secrets / "ca.pem").read_bytes() == before
+    assert not (layout.secrets / "ca.next").exists()
+
+
 def test_a_change_that_waits_is_listed_and_nothing_undoes_it(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
