@@ -16,11 +16,23 @@ from iac_wrapper.model.plain import plain
 @click.argument(
     "files", nargs=-1, type=click.Path(path_type=Path, exists=False), metavar="[FILE]..."
 )
+@click.option(
+    "--file",
+    "others",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The same, as other commands have it.",
+)
 @click.option("--env", "environment", metavar="NAME", help="List the services of this environment.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def validate(
-    ctx: click.Context, files: tuple[Path, ...], environment: str | None, as_json: bool
+    ctx: click.Context,
+    files: tuple[Path, ...],
+    others: tuple[Path, ...],
+    environment: str | None,
+    as_json: bool,
 ) -> None:
     """Check a repos file, or several of which a later one wins; default: repos.yaml.
 
@@ -30,7 +42,7 @@ def validate(
     from iac_wrapper.files import repos_file
 
     ctx.meta["as_json"] = as_json
-    paths = files or (Path("repos.yaml"),)
+    paths = (*files, *others) or (Path("repos.yaml"),)
     problems, specs = repos_file.problems(*paths, environment=environment)
     names = [spec.name for spec in specs]
     if as_json:
@@ -41,7 +53,8 @@ def validate(
         click.echo(f"\n{len(problems)} mistakes." if problems[1:] else "\n1 mistake.")
     else:
         shown = " ".join(map(str, paths))
-        click.echo(plain(f"{shown}: good, {len(names)} services: {', '.join(names)}"))
+        count = f"{len(names)} service{'s' * (len(names) != 1)}"
+        click.echo(plain(f"{shown}: good, {count}: {', '.join(names)}"))
     sys.exit(ConfigError.exit_code if problems else 0)
 
 

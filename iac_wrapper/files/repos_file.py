@@ -260,7 +260,7 @@ def _missing(path: Path) -> ConfigError:
     return ConfigError(
         "no repos file",
         where=str(path),
-        found=f"{beside[0]} beside it" if beside else "no such file",
+        found=f"no such file, but {beside[0]} beside it" if beside else "no such file",
         expected=EXAMPLE,
         next_step=(
             f"pass --file {path.with_name(beside[0])}"

@@ -140,6 +140,13 @@ def test_a_file_of_many_aliases_ends_the_reading(
     assert 2 < len(messages) < 50
 
 
+def test_the_option_of_other_commands_is_taken(folder: Path) -> None:
+    """Which is what an error of a file that is not there names."""
+    (folder / "repos.yaml").write_text("- gh:o/web\n")
+    assert "next:     pass --file" in _iac("other.yaml").output
+    assert _iac("--file", "repos.yaml").output == "repos.yaml: good, 1 service: web\n"
+
+
 def test_a_file_that_is_not_there(folder: Path) -> None:
     result = _iac()
     assert (result.exit_code, result.stdout.splitlines()[0]) == (2, "repos.yaml: no repos file")
@@ -154,7 +161,7 @@ def test_several_files_are_one(folder: Path) -> None:
     (folder / "a.yaml").write_text("- gh:o/a\n")
     (folder / "b.yaml").write_text("apps:\n- {name: a, port: 80}\n")
     result = _iac("a.yaml", "b.yaml")
-    assert (result.exit_code, result.stdout) == (0, "a.yaml b.yaml: good, 1 services: a\n")
+    assert (result.exit_code, result.stdout) == (0, "a.yaml b.yaml: good, 1 service: a\n")
     assert _iac("b.yaml").exit_code == 2
 
 
