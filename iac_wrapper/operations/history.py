@@ -184,7 +184,14 @@ def _after(known: Sequence[LedgerEntry], number: int, fact: str) -> Any:
 
 def _lock_after(workspace: Workspace, known: Sequence[LedgerEntry], number: int) -> LockFile | None:
     digest = _after(known, number, "lock")
-    if digest is None:
-        return None
-    ledger = recording.ledger_of(workspace)
-    return lock_file.parse_lock(ledger.lock_text(digest), where=f"lock {digest[:12]}")
+    return kept_lock(workspace, digest) if digest is not None else None
+
+
+def kept_lock(workspace: Workspace, digest: str) -> LockFile:
+    """The lock that the ledger keeps under `digest`.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    text = recording.ledger_of(workspace).lock_text(digest)
+    return lock_file.parse_lock(text, where=f"lock {digest[:12]}")

@@ -25,22 +25,20 @@ _MARGIN_SECONDS = 5.0
 _MOST_AT_ONCE = 32
 
 
+def foreign_programs(workspace: Workspace) -> list[Container]:
+    """Those of the project that run, and that callers reach."""
+    found = workspace.engine.containers(workspace.project)
+    return [each for each in found if each.foreign and each.running and each.role == "app"]
+
+
 @contextmanager
-def paused(workspace: Workspace, services: Collection[str]) -> Iterator[None]:
-    """While the block runs, those of `services` that run foreign programs get no new requests;
-    before it begins, those in flight have ended, or have had the service's ``stop_grace``.
+def paused(workspace: Workspace, programs: Collection[Container]) -> Iterator[None]:
+    """While the block runs, `programs` get no new requests; before it begins, those in flight have
+    ended, or have had the service's ``stop_grace``.
 
     Callers wait meanwhile (decision 0043). A sidecar that cannot be asked is no error: its calls
     end with the program, as they do where somebody else stops it.
     """
-    programs = [
-        container
-        for container in workspace.engine.containers(workspace.project)
-        if container.foreign
-        and container.running
-        and container.role == "app"
-        and container.service in services
-    ]
     if programs:
         names = ", ".join(sorted(container.service for container in programs))
         workspace.progress(f"{names}: calls in flight end first")

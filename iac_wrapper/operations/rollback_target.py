@@ -79,7 +79,7 @@ def _before(workspace: Workspace, applied: LockFile | None, names: Sequence[str]
     serves = _origin(known, names)
     for entry in known:
         older = entry.number < serves and _was_good(entry)
-        if older and _is_another(applied, history.show(workspace, entry.number).lock, names):
+        if older and _is_another(applied, history.kept_lock(workspace, entry.facts["lock"]), names):
             return entry.number
     raise ConfigError(
         f"project {workspace.project} has no release to go back to",
@@ -103,9 +103,9 @@ def _origin(known: Sequence[LedgerEntry], names: Sequence[str]) -> int:
     return number
 
 
-def _is_another(applied: LockFile | None, old: LockFile | None, names: Sequence[str]) -> bool:
+def _is_another(applied: LockFile | None, old: LockFile, names: Sequence[str]) -> bool:
     """Whether going back to `old` would change anything."""
-    groups = {app.name: app.group for app in old.apps} if old else {}
+    groups = {app.name: app.group for app in old.apps}
     wanted = {groups[name] for name in names or groups if name in groups}
     return any(groups.get(each.name) in wanted for each in differences(applied, old))
 

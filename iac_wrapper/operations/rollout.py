@@ -41,7 +41,7 @@ from iac_wrapper.operations.changes import LIMITS_ONLY, Values, VersionChange, c
 from iac_wrapper.operations.env_values import with_old_values, write_values
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.leaves import keep_certificates
-from iac_wrapper.operations.pausing import paused
+from iac_wrapper.operations.pausing import foreign_programs, paused
 from iac_wrapper.operations.prove import prove_and_repair
 from iac_wrapper.operations.releases import NamedServices, StoppedService
 from iac_wrapper.operations.run import tidy
@@ -358,7 +358,8 @@ class _Rollout:
         step.apply(workspace, going)
         for container in with_old_values(workspace, going.lock):
             workspace.progress(f"{container.service}: restarting, its secret environment changed")
-            with paused(workspace, {container.service}):
+            programs = foreign_programs(workspace)
+            with paused(workspace, [p for p in programs if p.service == container.service]):
                 workspace.engine.restart(container)
         heal(workspace)
         if public_hosts.hosts(workspace, going.lock):

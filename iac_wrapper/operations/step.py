@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iac_wrapper.adapters import image_builder, planned_containers
+from iac_wrapper.adapters.engine import Container
 from iac_wrapper.adapters.terraform import Terraform
 from iac_wrapper.files import lock_file
 from iac_wrapper.model import labels
@@ -15,7 +16,7 @@ from iac_wrapper.model.plan import TerraformPlan
 from iac_wrapper.operations import operators, policy
 from iac_wrapper.operations.image_builds import build_images
 from iac_wrapper.operations.infrastructure import file_hash, make_plan, sweep_orphans
-from iac_wrapper.operations.pausing import paused
+from iac_wrapper.operations.pausing import foreign_programs, paused
 from iac_wrapper.operations.workspace import Workspace
 
 
@@ -60,18 +61,22 @@ def apply(workspace: Workspace, step: Step) -> None:
         operators.end_all(workspace)
     workspace.step(_summary(step.plan))
     if not step.plan.empty:
-        with paused(workspace, _stopped(step)):
+        with paused(workspace, _stopped(workspace, step)):
             step.terraform.apply(step.plan_file, workspace.progress)
     policy.feed(workspace, step.lock)
     step.plan_file.unlink(missing_ok=True)
 
 
-def _stopped(step: Step) -> set[str]:
-    """The services of which a container goes."""
+def _stopped(workspace: Workspace, step: Step) -> list[Container]:
+    """The foreign programs of services of which a container goes."""
     if not any(change.action in ("replace", "delete") for change in step.plan.changes):
-        return set()
+        return []
+    programs = foreign_programs(workspace)
+    if not programs:  # of most projects: then Terraform is not asked once more
+        return []
     shown = step.terraform.show(step.plan_file)
-    return {c.service for c in planned_containers.containers(shown) if "delete" in c.actions}
+    going = {c.service for c in planned_containers.containers(shown) if "delete" in c.actions}
+    return [program for program in programs if program.service in going]
 
 
 def _summary(plan: TerraformPlan) -> str:

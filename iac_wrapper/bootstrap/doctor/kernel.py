@@ -24,7 +24,7 @@ SERVICES = 20
 """How many more services there should be processes for: a deploy that replaces ten needs them."""
 
 FILES = 10_000
-"""Open files that should be left: an Envoy at its limits has two for each of 2,048 connections."""
+"""Open files that should be left: an Envoy at its limits has two for each of 1,280 connections."""
 
 _FULL_PERCENT = 90
 
