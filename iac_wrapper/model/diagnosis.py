@@ -100,9 +100,9 @@ def diagnose(facts: DiagnosisFacts) -> Diagnosis:
         or (_said_by_the_program(facts, runs) if _has_failed(facts.health) else None)
         or _said_by_the_runner(facts, runs)
     )
-    shown = runs[-2] if facts.health.failures and len(runs) > 1 else (runs or [[]])[-1]
-    said = shown[:-1] if shown and _NEW_RUN.match(shown[-1]) else shown  # nobody waits for that
-    return Diagnosis(finding, facts.state, tuple(said[-SHOWN_LINES:]))
+    told = [said for run in runs if (said := [line for line in run if not _NEW_RUN.match(line)])]
+    shown = told[-2] if facts.health.failures and len(told) > 1 else (told or [[]])[-1]
+    return Diagnosis(finding, facts.state, tuple(shown[-SHOWN_LINES:]))
 
 
 def _around(facts: DiagnosisFacts) -> Finding | None:
@@ -230,7 +230,10 @@ def _last_words(runs: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _runs(lines: Sequence[str]) -> list[list[str]]:
-    """The log, cut where the runner started the program again; runs that said nothing are out."""
+    """The log, cut where the runner started the program again; runs that said nothing are out.
+
+    The runner's line can come before the program's last ones: they are two streams to the engine.
+    """
     runs: list[list[str]] = [[]]
     for line in lines:
         runs[-1].append(line)

@@ -151,14 +151,14 @@ def over_udp(name, kind):
         server.connect(("127.0.0.11", 53))
         server.send(query(name, kind))
         return told(server.recv(512))
-def rate(name, per_second, seconds):
+def burst(name, count, most):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         server.connect(("127.0.0.11", 53))
         server.setblocking(False)
         begin, answers, sent = time.monotonic(), 0, 0
-        while time.monotonic() < begin + seconds + 2 and answers < per_second * seconds:
-            while sent < min(per_second * seconds, (time.monotonic() - begin) * per_second):
+        while time.monotonic() < begin + 20 and answers < count:
+            while sent < min(count, answers + most):
                 server.send(query(name, 1, sent & 65535))
                 sent += 1
             try:
@@ -270,10 +270,10 @@ def test_names_are_answered_over_udp_and_tcp(lab: Lab) -> None:
     assert not ask(lab, "over_udp('a', 1)")[2].startswith("7f"), "no TCP ports, so the real one"
 
 
-def test_a_thousand_names_a_second_are_answered(lab: Lab, record_property: Any) -> None:
-    """Of 1,000 none is lost, for a service with TCP ports and for one without."""
+def test_of_a_thousand_names_none_is_lost(lab: Lab, record_property: Any) -> None:
+    """Up to 200 questions at a time, for a service with TCP ports and for one without."""
     for name in ("db", "a"):
-        sent, answers, seconds = ask(lab, f"rate({name!r}, 1000, 1)")
+        sent, answers, seconds = ask(lab, f"burst({name!r}, 1000, 200)")
         record_property(f"{name}: seconds for 1000", seconds)
         assert (sent, answers) == (1000, 1000)
 
