@@ -106,11 +106,18 @@ def _table(entries: Sequence[LedgerEntry]) -> str:
 
 
 def _about(entry: LedgerEntry) -> str:
-    """Which services moved and which failed, what an event did, or the error."""
+    """Which services moved, came, went and failed, what an event did, or the error."""
     facts = entry.facts
-    failed = [f"{name} failed" for name in facts.get("failed", ())]
+    bad = {name: f"{name} failed" for name in facts.get("failed", ())}
+    bad |= {name: f"{name} was broken before" for name in facts.get("broken", ())}
+    changed = {
+        name: name if kind == "changed" else f"{name} {kind}"
+        for name, kind in facts.get("changed", {}).items()
+    }
+    moved = {name: name for name in facts.get("moved", ())} | changed
     to = [f"to {facts['to']}"] if "to" in facts else []
-    said = [*to, *facts.get("moved", ()), *failed, *facts.get("done", ())]
+    told = [text for name, text in moved.items() if name not in bad]
+    said = [*to, *told, *bad.values(), *facts.get("done", ())]
     return ", ".join(said) or str(facts.get("error", {}).get("message", ""))
 
 
@@ -138,6 +145,7 @@ def _shown(found: ReleaseDetail) -> Iterator[str]:
         "authority": ", ".join(facts.get("authority", ())),
         "moved": ", ".join(facts.get("moved", ())),
         "failed": ", ".join(facts.get("failed", ())),
+        "broken": ", ".join(facts.get("broken", ())),
         "error": _error(facts.get("error", {})),
     }
     yield from (f"{name:<10}{value}" for name, value in pairs.items() if value)

@@ -26,7 +26,16 @@ do not know."""
 
 Line = Mapping[str, Any]
 
-_SHAPES = {"by": dict, "error": dict, "moved": list, "failed": list, "done": list, "at": str}
+_SHAPES = {
+    "by": dict,
+    "error": dict,
+    "moved": list,
+    "failed": list,
+    "broken": list,
+    "changed": dict,
+    "done": list,
+    "at": str,
+}
 """What readers take for granted of fields that are there."""
 
 

@@ -23,6 +23,7 @@ from iac_wrapper.files import lock_file
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.files.ledger import Ledger, digest_of
 from iac_wrapper.model.ledger import Caller, LedgerEntry, Verdict, entries
+from iac_wrapper.model.lock_difference import differences
 from iac_wrapper.model.plain import plain
 from iac_wrapper.model.report import ProjectReport
 from iac_wrapper.operations.workspace import Workspace
@@ -54,6 +55,7 @@ class Release:
         self._ledger = ledger_of(workspace)
         self._kind = kind
         self._began = time.monotonic()
+        self._before: str | None = None
         self._ended = False
 
     def start(self) -> None:
@@ -76,7 +78,7 @@ class Release:
             at = state_changed_at(self._workspace)
             facts = {"kind": "apply", "by": by, "verdict": "unproven", "applied_at": at, **here}
             self._ledger.append(_line("event", **facts))
-        before = here.get("lock", recorded_lock(known))
+        self._before = before = here.get("lock", recorded_lock(known))
         head = {"kind": self._kind, **self.of, **_head(self._workspace.caller), "before": before}
         self.number = self._ledger.append(_line("started", **head))
 
@@ -94,8 +96,10 @@ class Release:
         }
         if self.report:
             facts["failed"] = [service.app.name for service in self.report.failed]
+            facts["broken"] = [service.app.name for service in self.report.broken_before]
         with _said(self._workspace):
             facts |= _deployed(self._workspace)
+            facts |= _changed(self._ledger, self._before, facts.get("lock"))
             self._ledger.append(_line("ended", **facts), number=self.number)
 
     def fail(self, error: BaseException) -> None:
@@ -176,6 +180,18 @@ def _deployed(workspace: Workspace) -> dict[str, Any]:
     with suppress(CertificateError, OSError, ValueError):
         found["authority"] = _authorities(workspace)
     return found
+
+
+def _changed(ledger: Ledger, before: str | None, after: str | None) -> dict[str, Any]:
+    """By service what became of it: ``added``, ``removed`` or ``changed``; nothing if a lock cannot
+    be read."""
+    with suppress(ConfigError):
+        old, new = (
+            lock_file.parse_lock(ledger.lock_text(digest), where=digest) if digest else None
+            for digest in (before, after)
+        )
+        return {"changed": {each.name: each.kind for each in differences(old, new)}}
+    return {}
 
 
 def _authorities(workspace: Workspace) -> list[str]:

@@ -59,6 +59,8 @@ def find(workspace: Workspace, names: Sequence[str] = (), *, to: int | None = No
     if found.lock is None or not _was_good(found.entry):
         raise _not_good(workspace, found.entry)
     apps = _chosen(workspace, found.entry, found.lock, names)
+    if broken := _broken(found.entry, [app.name for app in apps]):
+        raise _was_broken(workspace, found.entry, broken)
     lock = _merged(workspace, applied, found.lock, apps)
     here = {app.name for app in apps}
     groups = {app.group for app in apps}
@@ -76,9 +78,10 @@ def find(workspace: Workspace, names: Sequence[str] = (), *, to: int | None = No
 def _before(workspace: Workspace, applied: LockFile | None, names: Sequence[str]) -> int:
     """The newest good release before the one that serves in which something is another."""
     known = history.history(workspace).entries
+    _check_names(workspace, applied, known, names)
     serves = _origin(known, names)
     for entry in known:
-        older = entry.number < serves and _was_good(entry)
+        older = entry.number < serves and _was_good(entry) and not _broken(entry, names)
         if older and _is_another(applied, history.kept_lock(workspace, entry.facts["lock"]), names):
             return entry.number
     raise ConfigError(
@@ -88,6 +91,23 @@ def _before(workspace: Workspace, applied: LockFile | None, names: Sequence[str]
         found=f"what runs: {', '.join(app.name for app in applied.apps)}" if applied else "nothing",
         next_step=f"iac releases --project {workspace.project}, then name one with --to",
     )
+
+
+def _check_names(
+    workspace: Workspace,
+    applied: LockFile | None,
+    known: Sequence[LedgerEntry],
+    names: Sequence[str],
+) -> None:
+    """Refuse a service that the project never had."""
+    had = {name for entry in known for name in entry.facts.get("commits", {})}
+    had |= {app.name for app in (applied.apps if applied else ())}
+    if strange := sorted(set(names) - had):
+        raise ConfigError(
+            f"project {workspace.project} never had a service {' or '.join(strange)}",
+            found=f"the services {', '.join(sorted(had))}" if had else "no services",
+            next_step="name one of them" if had else f"iac deploy {workspace.list_arguments}",
+        )
 
 
 def _origin(known: Sequence[LedgerEntry], names: Sequence[str]) -> int:
@@ -112,6 +132,12 @@ def _is_another(applied: LockFile | None, old: LockFile, names: Sequence[str]) -
 
 def _was_good(entry: LedgerEntry) -> bool:
     return entry.is_release and entry.verdict == "good" and bool(entry.facts.get("lock"))
+
+
+def _broken(entry: LedgerEntry, names: Sequence[str]) -> list[str]:
+    """Those of `names` (all, if there are none) that did not serve then, though the release was
+    good: they had been broken before."""
+    return [name for name in entry.facts.get("broken", ()) if not names or name in names]
 
 
 def _chosen(
@@ -224,6 +250,16 @@ def _not_good(workspace: Workspace, entry: LedgerEntry) -> ConfigError:
         found=found + ", after which nothing was deployed" * nothing,
         expected="a release whose verdict is good, and after which services were deployed",
         next_step=f"iac releases --project {workspace.project}, then name another with --to",
+    )
+
+
+def _was_broken(workspace: Workspace, entry: LedgerEntry, broken: Sequence[str]) -> ConfigError:
+    return ConfigError(
+        f"release {entry.number} cannot be gone back to with {' and '.join(broken)}",
+        found=f"{' and '.join(broken)} did not serve then",
+        expected="a release in which the services that go back were good",
+        next_step="name the other services, or another release with --to; iac releases --project"
+        f" {workspace.project} lists them",
     )
 
 

@@ -59,6 +59,18 @@ def test_the_list_fits_a_terminal_and_is_newest_first(project: Workspace) -> Non
     assert data["remarks"] == []
 
 
+def test_what_became_of_services_is_said(project: Workspace) -> None:
+    """Those that came and went, and those that were broken before."""
+    for names in (("a", "b"), ("b", "c")):
+        with recording.release(project, "deploy") as release:
+            release.start()
+            deployed(project.layout, *map(app, names))
+            release.end(broken=["b"])
+    new, old = _iac("releases").stdout.splitlines()[1:]
+    assert old.endswith("a added, b was broken before")
+    assert "a removed, c added, b was" in new
+
+
 def test_one_release_is_shown_in_full(project: Workspace) -> None:
     """With what was deployed after it, also by an event."""
     _fill(project)

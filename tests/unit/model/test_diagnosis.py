@@ -169,7 +169,11 @@ def test_a_traceback_is_shown_once() -> None:
 def test_words_that_came_after_the_line_of_the_runner_are_shown() -> None:
     """The program's output and the runner's lines are two streams: Docker may turn them round."""
     again = "runner: the program ended (exited with code 3); starting it again in 0 s"
-    for lines in (["last words", again, again], [again, again, "last words"], [again, "last words"]):
+    for lines in (
+        ["last words", again, again],
+        [again, again, "last words"],
+        [again, "last words"],
+    ):
         found = diagnose(facts(CRASHED, lines=lines))
         assert found.log == ("last words",)
         assert found.finding.evidence == "last words"

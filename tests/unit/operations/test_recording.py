@@ -49,6 +49,15 @@ def _facts(workspace: Workspace) -> list[tuple[int, str, str]]:
     return [(each.number, each.kind, each.verdict) for each in _all(workspace)]
 
 
+def test_a_release_says_what_became_of_each_service(workspace: Workspace) -> None:
+    """Also of one that has no new container, or none at all any more."""
+    _release(workspace, app("web"), app("old"))
+    _release(workspace, replace(app("web"), options=Options(allow={"api": ()})), app("api"))
+    first, second = (each.facts["changed"] for each in _all(workspace))
+    assert first == {"old": "added", "web": "added"}
+    assert second == {"api": "added", "old": "removed", "web": "changed"}
+
+
 def test_a_release_says_who_what_and_what_is_deployed(workspace: Workspace) -> None:
     """The lock in full lies beside it, and a release that changes nothing names the same one."""
     assert _release(workspace, app("web")) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +46,7 @@ def _release(
     *apps: ResolvedApp,
     kind: str = "deploy",
     verdict: Verdict = "good",
+    broken: Sequence[str] = (),
     **of: object,
 ) -> int:
     """As a release does it, with an apply of `apps`, whose images are on the engine."""
@@ -52,7 +54,7 @@ def _release(
         release.of = of
         release.start()
         deployed(workspace.layout, *apps, gateway_port=PORT)
-        release.end(verdict)
+        release.end(verdict, broken=broken)
     return release.number
 
 
@@ -83,6 +85,29 @@ def test_the_default_is_the_good_one_before_what_serves(
     assert (target.entry.number, *target.named) == (1, "web")
     assert _commits(target) == {"web": "1", "api": "2"}
     assert _commits(find(workspace, to=1)) == {"web": "1", "api": "1"}
+
+
+def test_a_version_that_was_broken_already_is_not_gone_back_to(
+    workspace: Workspace, engine_double: Daemon
+) -> None:
+    """The release is good, as it is not at fault; the other services can go back to it."""
+    for number, broken in (("1", ()), ("2", ("web",)), ("3", ())):
+        apps = (_app("web", number), _app("api", number))
+        _images(engine_double, *apps)
+        _release(workspace, *apps, broken=broken)
+    assert find(workspace).entry.number == 1
+    assert find(workspace, ["api"]).entry.number == 2
+    with pytest.raises(ConfigError, match="2 cannot be gone back to with web") as caught:
+        find(workspace, to=2)
+    assert caught.value.found == "web did not serve then"
+
+
+def test_a_service_that_never_was_is_named(workspace: Workspace, engine_double: Daemon) -> None:
+    """With those that are there, or were."""
+    _three(workspace, engine_double)
+    with pytest.raises(ConfigError, match="never had a service wbe") as caught:
+        find(workspace, ["web", "wbe"])
+    assert caught.value.found == "the services api, web"
 
 
 def test_one_more_goes_further_back(workspace: Workspace, engine_double: Daemon) -> None:
@@ -183,7 +208,7 @@ def test_what_cannot_be_gone_back_to_is_refused(
     later = _refused(workspace, "new", to=1)
     assert later.message == "release 1 has no service new, which runs now"
     assert later.next_step == "iac remove new --project demo takes it away"
-    assert _refused(workspace, "nosuch").found == "what runs: new, web"
+    assert _refused(workspace, "nosuch").found == "the services api, new, web"
 
 
 def test_an_image_that_was_removed_is_named_with_its_commit(
