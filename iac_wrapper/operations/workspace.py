@@ -16,6 +16,7 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import env_files, host
 from iac_wrapper.files.host import Host
 from iac_wrapper.files.layout import Layout
+from iac_wrapper.files.machine_home import setup_command
 from iac_wrapper.model.event import Emit, Event
 from iac_wrapper.model.ledger import Caller
 from iac_wrapper.model.lock import LockFile
@@ -165,12 +166,24 @@ class Workspace:
         return docker_endpoint.endpoint(self.settings.environment)
 
     def _provider_identity(self, own: Path | None) -> str:
-        """Which provider, from where: its dependency lock and links hold for nothing else."""
+        """Which provider, from where: its dependency lock and links hold for nothing else.
+
+        Raises:
+            ConfigError: Terraform, or the provider, was removed.
+        """
         home = self.settings.machine_home
         mirror = sorted(p for p in home.mirror.rglob("*") if p.is_file())
         digest = hashlib.sha256(f"{self.layout.root}\n{home.data}".encode())
         for path in (home.terraform, *mirror):
-            digest.update(path.read_bytes())
+            try:
+                digest.update(path.read_bytes())
+            except FileNotFoundError:
+                raise ConfigError(
+                    "the set-up of this machine is incomplete",
+                    where=str(path),
+                    found="no such file",
+                    next_step=setup_command(),
+                ) from None
         if own:
             digest.update(terraform_config.digest(own).encode())
         return f"{self.host.provider} {digest.hexdigest()}"

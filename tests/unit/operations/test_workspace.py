@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from iac_wrapper import settings
+from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import env_files
+from iac_wrapper.files.machine_home import setup_command
 from iac_wrapper.model.event import Event
 from iac_wrapper.operations.workspace import Workspace
 from tests.constructs.facts import host
@@ -85,6 +87,17 @@ def test_a_configuration_of_ones_own_may_bring_the_official_provider(
     assert other.has_embedded_provider
     own.touch()
     assert not other.has_embedded_provider
+
+
+def test_a_terraform_that_was_removed_is_named_with_what_brings_it_back(
+    workspace: Workspace, stack: Path
+) -> None:
+    """Not as a file that cannot be read: the set-up is what is missing."""
+    removed = workspace.settings.machine_home.terraform
+    removed.unlink()
+    with pytest.raises(ConfigError, match="set-up of this machine is incomplete") as caught:
+        workspace.terraform(stack)
+    assert (caught.value.where, caught.value.next_step) == (str(removed), setup_command())
 
 
 def test_what_stands_within_a_value_is_hidden_as_well(workspace: Workspace) -> None:
