@@ -164,12 +164,11 @@ class Reader:
 
     def _unknown(self, node: yaml.Node, key: str, keys: Sequence[str], what: str) -> ConfigError:
         near = get_close_matches(key.lower(), keys, n=1, cutoff=0.6)
-        expected = f"{near[0]!r}; {what} has " if near else ""
         return self.error(
             node,
             f"unknown key in {what}",
             found=repr(key),
-            expected=expected + ", ".join(keys),
+            expected=repr(near[0]) if near else ", ".join(keys),
         )
 
     def _count(self, node: yaml.Node) -> None:
