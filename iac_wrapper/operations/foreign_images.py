@@ -153,7 +153,7 @@ def _pin(reference: str, found: ImageFacts) -> str:
 
 def _missing(spec: AppSpec, reference: str, reason: str) -> SourceError:
     return SourceError(
-        f"there is no image {reference}",
+        f"the image {reference} is not on this engine, and cannot be pulled",
         where=spec.where or None,
         found=reason,
         expected="an image that the engine can pull, or one that is on it",
