@@ -24,6 +24,7 @@ from tests.reliability.test_leaf_rotation import leaf, port
 from tests.support.load import THREADS, Load
 from tests.support.people import plain
 from tests.support.probe import answered, probing
+from tests.support.processes import with_children
 
 pytestmark = pytest.mark.reliability
 
@@ -91,16 +92,6 @@ def _by_url(at: int) -> str:
         connection.close()
 
 
-def _with_children(pids: Iterable[int]) -> set[int]:
-    """The processes and all that they have started: the kernel ends those of a PID 1 after it."""
-    found, new = set[int](), {*pids}
-    while new:
-        found |= new
-        children = [Path(f"/proc/{pid}/task/{pid}/children") for pid in new]
-        new = {int(each) for path in children for each in path.read_text().split()} - found
-    return found
-
-
 def _ended(pids: Iterable[int]) -> float:
     """When the last one has ended: until then it has the calls that it was sent."""
     left = {*pids}
@@ -138,7 +129,7 @@ def test_a_part_comes_back(mesh: Project, record: Record, part: str, how: signal
         before, starts = PARTS[part](mesh), _starts(mesh)
         try:
             assert all(before)
-            whole = _with_children(before) if how == signal.SIGKILL else {*before}
+            whole = with_children(before) if how == signal.SIGKILL else {*before}
             at_once = time.monotonic()
             for pid in before:
                 os.kill(pid, how)

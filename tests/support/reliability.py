@@ -62,7 +62,9 @@ ROWS: Mapping[int, Row] = {
     ),
     9: Row("keeper, admin service and gateway stopped", "0 failed"),
     10: Row(
-        "`iac` killed with -9 at 10 random points", "converges; no orphans; authority unchanged"
+        "`iac`, Terraform or the provider killed with -9 at 20 random points",
+        "ledger, state and engine agree after the next deploy; no orphans; authority unchanged;"
+        " 0 failed",
     ),
     11: Row(
         "a foreign container and an app look for ports, admin, keys, files of others, ptrace",
