@@ -17,7 +17,8 @@ from tests.support.git_server import GitServer
 PAGE = Path(__file__).parents[3] / "docs" / "first-mistakes.md"
 
 _SECTION = re.compile(
-    r"^## (?P<title>.+)\n+(?:```yaml\n(?P<file>(?:.*\n)*?)```\n+)?```console\n\$ iac (?P<command>.+)\n"
+    r"^## (?P<title>.+)\n+(?:```yaml\n(?P<file>(?:.*\n)*?)```\n+)?"
+    r"```console\n\$ iac (?P<command>.+)\n"
     r"(?P<said>(?:.*\n)*?)exit code (?P<code>\d+)\n```$",
     re.M,
 )
