@@ -53,7 +53,8 @@ def heal(
         What was done, a sentence each.
     """
     done = ["the ingress's files: written again"] if ingress.refresh(workspace) else []
-    containers = _to_run(workspace, _containers(workspace))
+    found = _containers(workspace)
+    containers = _to_run(workspace, found)
     for container in containers:
         # Terraform's resource has no such attribute. What the kernel counts by uid is no use where
         # two images share one, and nothing against root.
@@ -62,12 +63,12 @@ def heal(
             engine_changes.bound(workspace.engine, container, most)
     if accidents_only:
         containers = [c for c in containers if not _was_stopped(c, ran)]
-    for container in containers:
-        if not _is_app(container) and container.state in STOPPED:
-            done += _try(workspace, workspace.engine.start, container, "started")
-    owners = {c.id: c for c in _containers(workspace)}
+    owners = [c for c in containers if not _is_app(c) and c.state in STOPPED]
+    for container in owners:
+        done += _try(workspace, workspace.engine.start, container, "started")
+    by_id = {c.id: c for c in (_containers(workspace) if owners else found)}
     for app in filter(_is_app, containers):
-        owner = _owner(app, owners)
+        owner = _owner(app, by_id)
         if owner and owner.running:
             done += _heal_app(workspace, app, owner)
     return done + policy.refresh(workspace)
@@ -81,7 +82,7 @@ def heal_recorded(workspace: Workspace) -> list[str]:
     return done
 
 
-def heal_accidents(workspace: Workspace, ran: Collection[str] = ()) -> bool:
+def heal_accidents(workspace: Workspace, ran: Collection[str] = ()) -> Sequence[Container] | None:
     """Heal what stopped by itself, unless another command is at work: containers are stopped on
     purpose then.
 
@@ -93,16 +94,18 @@ def heal_accidents(workspace: Workspace, ran: Collection[str] = ()) -> bool:
             them at its next start and leaves them so (measured, 20.10), as if a person had.
 
     Returns:
-        False if it could not be done.
+        The containers of the project as they are then; None if it could not be done.
     """
-    if needs_healing(workspace, _containers(workspace), ran):
-        try:
-            with workspace.hold(KEEPER):
-                done = heal(workspace, accidents_only=True, ran=ran)
-                recording.note(workspace, "heal", done)
-        except BusyError:
-            return False
-    return True
+    found = _containers(workspace)
+    if not needs_healing(workspace, found, ran):
+        return found
+    try:
+        with workspace.hold(KEEPER):
+            done = heal(workspace, accidents_only=True, ran=ran)
+            recording.note(workspace, "heal", done)
+    except BusyError:
+        return None
+    return _containers(workspace)
 
 
 def stopped_by_people(workspace: Workspace) -> list[str]:

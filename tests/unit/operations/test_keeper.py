@@ -6,10 +6,11 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import pytest
 
-from iac_wrapper.operations import keeper
+from iac_wrapper.operations import keeper, roll_call
 from iac_wrapper.operations.keeper import Keeper
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.deployed import app, deployed
@@ -65,7 +66,7 @@ def _pair(daemon: Daemon, *, prefix: str = "", envoy: str = "") -> None:
 
 @pytest.fixture
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeper, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(roll_call, "ANSWER_SECONDS", 0.1)
     monkeypatch.setattr(keeper, "SUSPECT_SECONDS", 0.0)
 
 
@@ -88,6 +89,24 @@ def test_what_hangs_is_the_one_that_has_the_traffic(
     ]
 
 
+@pytest.mark.usefixtures("_at_once")
+def test_what_was_started_since_it_fell_silent_is_not_restarted(
+    workspace: Workspace, engine_double: Daemon, gateway: int
+) -> None:
+    """`iac heal` has just done that: it gets as many questions as any other before it hangs."""
+    deployed(workspace.layout, app("web"), gateway_port=gateway)
+    _pair(engine_double)
+    kept = Keeper(workspace)
+    kept.step(news=False)
+    for started in engine_double.containers.values():
+        started.started_at = datetime.now(UTC).isoformat()
+    for _ in range(2 * keeper.ENVOY_STRIKES - 2):
+        kept.step(news=False)
+    assert engine_double.calls == []
+    kept.step(news=False)
+    assert engine_double.calls == [f"POST /containers/{each}/restart" for each in ("e", "a")]
+
+
 def test_containers_are_listed_once_a_look(workspace: Workspace, engine_double: Daemon) -> None:
     """Each listing asks the engine for every container; only a repair is worth another one."""
     deployed(workspace.layout, app("web"))
@@ -99,3 +118,5 @@ def test_containers_are_listed_once_a_look(workspace: Workspace, engine_double: 
     engine_double.containers["a"].start_error = "its namespace is gone"
     kept.step(news=True)
     assert engine_double.calls == ["POST /containers/a/start"]
+    looks = ["the look", "under the lock", "what runs now"]
+    assert engine_double.listings == 1 + len(looks)
