@@ -36,8 +36,8 @@ class Container:
     """A container of a project.
 
     `network_mode` is Docker's HostConfig.NetworkMode; `mounts` are the host folders it sees;
-    `stop_seconds` is how long its program may take to end; `ran_before` is True once it was
-    stopped, or ended by itself. `foreign`: what runs in it is not ours, and has no runner;
+    `stop_seconds` is how long its program may take to end; `finished_at` (UTC) is when it ended
+    last, None: never. `foreign`: what runs in it is not ours, and has no runner;
     `max_processes` is what the engine holds it to, 0: nothing; `ends`: it may end with exit code 0.
     `start_error` is why the engine could not start it, empty if it could.
     """
@@ -54,7 +54,7 @@ class Container:
     network_mode: str
     mounts: tuple[str, ...]
     stop_seconds: int = 10
-    ran_before: bool = False
+    finished_at: datetime | None = None
     foreign: bool = False
     max_processes: int = 0
     ends: bool = False
@@ -64,6 +64,11 @@ class Container:
     def running(self) -> bool:
         """True while its main process lives."""
         return self.state == "running"
+
+    @property
+    def ran_before(self) -> bool:
+        """True once it was stopped, or ended by itself."""
+        return self.finished_at is not None
 
     @property
     def is_one_off(self) -> bool:
@@ -328,7 +333,7 @@ class Engine:
             network_mode=data["HostConfig"]["NetworkMode"],
             mounts=tuple(m["Source"] for m in data["Mounts"] if m["Type"] == "bind"),
             stop_seconds=data["Config"].get("StopTimeout") or 10,
-            ran_before=not state["FinishedAt"].startswith("0001-"),  # Go's zero time: never
+            finished_at=_time(state["FinishedAt"]),
             foreign=labels.FOREIGN in present,
             max_processes=max(0, data["HostConfig"].get("PidsLimit") or 0),
             ends=(data["HostConfig"].get("RestartPolicy") or {}).get("Name") == "on-failure",
@@ -373,6 +378,11 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _time(text: str) -> datetime | None:
+    """None for Go's zero time: never."""
+    return None if text.startswith("0001-") else datetime.fromisoformat(text)
 
 
 def _by_label(project: str) -> dict[str, str]:

@@ -74,9 +74,10 @@ def rotate(workspace: Workspace, as_json: bool, services: tuple[str, ...]) -> No
     _say_errors([each.error for each in done])
     if any(each.error for each in done):
         sys.exit(CertificateError.exit_code)
-    if not all(each.good for each in done):
+    if any(not (each.good or each.stopped) for each in done):
         step = f"iac deploy {workspace.list_arguments} --project {workspace.project}"
         click.echo(f"next: {step}, which restarts an Envoy that does not take it", err=True)
+    if not all(each.good for each in done):
         sys.exit(UnhealthyError.exit_code)
 
 
@@ -102,7 +103,9 @@ def rotate_ca(workspace: Workspace, as_json: bool) -> None:
     _say_errors([member.error for member in last.members])
     if not last.done:
         restart = f"iac deploy {workspace.list_arguments} restarts a sidecar that does not follow"
-        click.echo(f"next: {restart}; then iac certs rotate-ca goes on", err=True)
+        waited = [member for member in last.members if not member.done]
+        mending = dict.fromkeys(member.next_step or restart for member in waited)
+        click.echo(f"next: {'; '.join(mending)}; then iac certs rotate-ca goes on", err=True)
         if any(member.error for member in last.members):
             sys.exit(CertificateError.exit_code)
         sys.exit(UnhealthyError.exit_code)
@@ -220,4 +223,5 @@ def _sentence(each: Rotated) -> str:
         return f"{each.name}: {serial} is served, after {each.seconds * 1000:.0f} ms"
     if each.client:
         return f"{each.name}: {serial} is issued"
-    return f"{each.name}: {serial} is issued, but not served yet"
+    why = f": {each.stopped.text}; next: {each.stopped.next_step}" if each.stopped else ""
+    return f"{each.name}: {serial} is issued, but not served yet{why}"

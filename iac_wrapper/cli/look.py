@@ -145,12 +145,15 @@ def heal(workspace: Workspace, as_json: bool, everything: bool) -> None:
     """Start what is stopped, also what a person stopped. Idempotent."""
     from dataclasses import replace
 
-    from iac_wrapper.operations.heal import heal_recorded, warn_of_missing
+    from iac_wrapper.operations import stopped_containers, unfinished_rollout
+    from iac_wrapper.operations.heal import heal_recorded
 
     projects = workspace.engine.projects() if everything else [workspace.project]
     done = []
     for one in (replace(workspace, project=name) for name in projects):
         done += heal_recorded(one)
-        warn_of_missing(one)
+        unfinished_rollout.warn(one)
+        if lock := one.applied_lock():
+            stopped_containers.warn(one, lock)
     data = {"projects": projects, "healed": done}
     click.echo(dumps(data) if as_json else "\n".join(done) or "Nothing to heal.")

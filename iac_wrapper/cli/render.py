@@ -64,6 +64,7 @@ _CAUSES = {
     "command-line": "printed its usage",
     "envoy": "sidecar failed",
     "own-health": "its own health check",
+    "stopped-container": "stopped",
     "stranger": "clients not verified",
     "unreachable": "nobody answers",
 }
@@ -289,8 +290,8 @@ def policy_table(rows: Sequence[PolicyRow]) -> str:
         for caller in said["callers"]:
             rules = ", ".join(caller["rules"]) or "everything"
             calls = "-" if caller["calls"] is None else str(caller["calls"])
-            may = rules if caller["allowed"] else "nothing any more"
-            found.append((row.service, caller["name"], may, calls))
+            gone = "removed from the project" if caller["removed"] else "nothing any more"
+            found.append((row.service, caller["name"], rules if caller["allowed"] else gone, calls))
         if row.policy.ingress:
             calls = str(said["others"].get(INGRESS, 0)) if row.state else "-"
             found.append((row.service, INGRESS, "everything over HTTP", calls))

@@ -80,6 +80,7 @@ def _look(
             "project": workspace.project,
             "good": found.good,
             "services": [row.to_dict() for row in found.services],
+            "stopped": [each.to_dict() for each in found.stopped],
             "engine": {"version": found.engine, "disk_free_mb": found.disk_mb},
         }
         data |= {"schedule": [state.to_dict() for state in scheduled]} if scheduled else {}
@@ -107,6 +108,7 @@ def status_text(found: Status, now: datetime, width: int, *, wide: bool) -> str:
         below = [*cut, *(f"{row.app.name}: {url}" for row in rows for url in row.urls)]
     good = sum(row.health.serving for row in rows)
     disk = "" if found.disk_mb is None else f", {found.disk_mb} MiB of disk are free"
+    below += [each.line for each in found.stopped]
     last = (f"{good} of {len(rows)} services are good.", f"Docker engine {found.engine}{disk}.")
     return "\n".join([table, "", *below, *last])
 

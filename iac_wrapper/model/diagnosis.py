@@ -36,6 +36,9 @@ _ROUTINE = re.compile(
 )
 """What gunicorn says of its workers, also while each of them ends at once."""
 
+STOPPED, GONE = "stopped-container", "no-container"
+"""Causes of a service one of whose containers does not run."""
+
 _PORT_CAUSES = ("wrong-port", "several-ports", "udp-only")
 
 
@@ -92,6 +95,10 @@ class Diagnosis:
 
 def diagnose(facts: DiagnosisFacts) -> Diagnosis:
     """The first cause that fits, from the outside in."""
+    if facts.health.cause in (STOPPED, GONE):  # of which its program cannot say anything
+        health = facts.health
+        finding = Finding(health.cause, health.message, health.evidence, health.next_step)
+        return Diagnosis(finding, facts.state)
     runs = _runs(facts.lines)
     finding = (
         _around(facts)

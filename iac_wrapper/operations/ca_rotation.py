@@ -28,7 +28,7 @@ from iac_wrapper.identity.issuers import PHASES, Phase, StoredIssuer
 from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS
 from iac_wrapper.model.ledger import Verdict
 from iac_wrapper.model.lock import LockFile
-from iac_wrapper.operations import certs, leaves, recording
+from iac_wrapper.operations import certs, leaves, recording, stopped_containers
 from iac_wrapper.operations.workspace import Workspace
 
 WORDS = {
@@ -62,6 +62,7 @@ class Member:
     name: str
     live: bool = True
     missing: str = ""
+    next_step: str = ""
     error: IacError | None = None
 
     @property
@@ -76,6 +77,7 @@ class Member:
             "name": self.name,
             "live": self.live,
             "missing": self.missing,
+            "next_step": self.next_step,
             "error": self.error.to_dict() if self.error else None,
         }
 
@@ -155,16 +157,18 @@ def _follow(
             leaf = leaf or leaves.issue_leaf(workspace, lock, name, owners[name])
         except IacError as error:
             return Member(workspace.project, name, runs, error=error)
-        missing = ""
+        missing, step = "", ""
         if not runs:
             missing = "is stopped, and joins when it starts"
         elif name != CONTROL_PLANE and certs.prove(workspace, lock, leaf, name) is None:
-            missing = "does not serve its new certificate"
+            stopped = stopped_containers.unseen(workspace, name)
+            missing = stopped.text if stopped else "does not serve its new certificate"
+            step = stopped.next_step if stopped else ""
         elif (
             name not in (CONTROL_PLANE, INGRESS) and probe and not _agrees(lock, name, probe, phase)
         ):
             missing = _DISAGREES[phase]
-        return Member(workspace.project, name, runs, missing)
+        return Member(workspace.project, name, runs, missing, step)
 
     with _probe(issuer, phase, lock.trust_domain) as probe, ThreadPoolExecutor(8) as pool:
         return list(pool.map(one, sorted(owners)))

@@ -122,6 +122,7 @@ def prove_candidates(
             },
             limit=0.0 if ended else None,
             ended=ended,
+            tried=True,
         )
         for app in apps
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from iac_wrapper.adapters.engine import Container
@@ -9,18 +10,31 @@ from iac_wrapper.files.layout import container_name, live_name
 from iac_wrapper.model import labels
 from iac_wrapper.operations.workspace import Workspace
 
+Role = Literal["envoy", "app"]
 
-def carrier(workspace: Workspace, service: str, role: Literal["app", "envoy"]) -> Container | None:
+ROLES: tuple[Role, ...] = ("envoy", "app")
+"""Of a pair, the one that takes calls first."""
+
+
+def pair_names(project: str, service: str, exists: Callable[[str], object]) -> dict[Role, str]:
+    """The names of the two containers that callers of `service` reach, there or not.
+
+    During a rollout, and after one that did not end, they are the candidate's.
+
+    Args:
+        exists: whether there is a container of a name.
+    """
+    live = live_name(project, service)
+    if exists(live):
+        return {"envoy": live, "app": container_name(project, service, f"{labels.CANDIDATE}app")}
+    return {role: container_name(project, service, role) for role in ROLES}
+
+
+def carrier(workspace: Workspace, service: str, role: Role) -> Container | None:
     """What callers of `service` reach: its Envoy container, or the program's behind that.
-
-    During a rollout, and after one that did not end, that is the candidate's.
 
     Returns:
         None: it is not there.
     """
-    engine, project = workspace.engine, workspace.project
-    live = engine.container(live_name(project, service))
-    if live and role == "envoy":
-        return live
-    role_of_pair = f"{labels.CANDIDATE}app" if live else role
-    return engine.container(container_name(project, service, role_of_pair))
+    find = workspace.engine.container
+    return find(pair_names(workspace.project, service, find)[role])

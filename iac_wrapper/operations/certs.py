@@ -15,7 +15,8 @@ from iac_wrapper.errors import CertificateError, ConfigError, IacError
 from iac_wrapper.identity import certificates, issuers, operator
 from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS, OPERATOR, Leaf, LeafFault
 from iac_wrapper.model.lock import LockFile
-from iac_wrapper.operations import leaves, recording, served_leaf
+from iac_wrapper.operations import leaves, recording, served_leaf, stopped_containers
+from iac_wrapper.operations.stopped_containers import StoppedContainer
 from iac_wrapper.operations.workspace import Workspace
 
 SERVED_SECONDS = 5.0
@@ -88,7 +89,7 @@ class Rotated:
 
     `serial` is new, `seconds` how long it took until that was served, None: it was not seen.
     `client`: it serves nobody, so there is nothing to see. `why` says why it was due. `error`:
-    nothing was issued.
+    nothing was issued. `stopped`: the container for whose sake it was not seen.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Rotated:
     client: bool = False
     why: str = ""
     error: IacError | None = None
+    stopped: StoppedContainer | None = None
 
     @property
     def good(self) -> bool:
@@ -114,6 +116,7 @@ class Rotated:
             "served": self.seconds is not None,
             "why": self.why,
             "error": self.error.to_dict() if self.error else None,
+            "stopped": self.stopped.to_dict() if self.stopped else None,
         }
 
 
@@ -125,6 +128,7 @@ def list_certificates(workspace: Workspace) -> list[CertificateRow]:
         CertificateError: the CA cannot be used.
     """
     lock = workspace.deployed_lock()
+    stopped_containers.warn(workspace, lock)
     owners = leaves.running_owners(workspace, lock)
     found = leaves.faults(workspace, lock, owners)
     with ThreadPoolExecutor(_WORKERS) as pool:
@@ -155,8 +159,7 @@ def rotate(workspace: Workspace, names: Sequence[str] = ()) -> list[Rotated]:
                 leaf = leaves.issue_leaf(workspace, lock, name, owners[name])
             except IacError as error:  # of one, and the others are rotated all the same
                 return Rotated(name, serial, error=error)
-            seconds = prove(workspace, lock, leaf, name)
-            return Rotated(name, serial, leaf.serial, seconds, name == CONTROL_PLANE)
+            return _rotated(workspace, lock, leaf, name, before=serial)
 
         with ThreadPoolExecutor(_WORKERS) as pool:
             done = list(pool.map(one, chosen))
@@ -200,15 +203,29 @@ def renew(workspace: Workspace) -> list[Rotated]:
     unstuck, failed = _unstick(workspace, lock, known)
     renewed = [*done.renewed, *unstuck]
     with ThreadPoolExecutor(_WORKERS) as pool:
-        times = pool.map(lambda each: prove(workspace, lock, each.leaf, each.name), renewed)
-        found = [
-            Rotated(
-                each.name, None, each.leaf.serial, seconds, each.name == CONTROL_PLANE, each.why
+        found = list(
+            pool.map(
+                lambda each: _rotated(workspace, lock, each.leaf, each.name, why=each.why), renewed
             )
-            for each, seconds in zip(renewed, times, strict=True)
-        ]
+        )
     errors = {**done.errors, **failed}
     return [*found, *(Rotated(name, None, error=error) for name, error in errors.items())]
+
+
+def _rotated(  # noqa: PLR0913 - what is known of it, by keyword
+    workspace: Workspace,
+    lock: LockFile,
+    leaf: Leaf,
+    name: str,
+    *,
+    before: str | None = None,
+    why: str = "",
+) -> Rotated:
+    """What became of a new `leaf`."""
+    seconds, client = prove(workspace, lock, leaf, name), name == CONTROL_PLANE
+    unseen = seconds is None and not client
+    stopped = stopped_containers.unseen(workspace, name) if unseen else None
+    return Rotated(name, before, leaf.serial, seconds, client, why, stopped=stopped)
 
 
 def _unstick(

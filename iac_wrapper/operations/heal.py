@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from iac_wrapper.adapters import engine_changes, workspace_lock
+from iac_wrapper.adapters import engine_changes
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.adapters.workspace_lock import KEEPER
 from iac_wrapper.errors import BusyError, CommandError, EngineError
-from iac_wrapper.files.layout import container_name, gateway_name, ingress_name
 from iac_wrapper.model import labels
 from iac_wrapper.model.limits import CONTAINER_PROCESSES, MAX_PROCESSES
 from iac_wrapper.operations import candidates, ingress, policy, recording, releases
@@ -106,40 +105,6 @@ def heal_accidents(workspace: Workspace, ran: Collection[str] = ()) -> Sequence[
     except BusyError:
         return None
     return _containers(workspace)
-
-
-def stopped_by_people(workspace: Workspace) -> list[str]:
-    """The names of containers that should run and that somebody stopped."""
-    return [c.name for c in _to_run(workspace, _containers(workspace)) if c.was_stopped]
-
-
-def warn_of_missing(workspace: Workspace) -> list[str]:
-    """Name the containers that the applied lock wants and the engine does not have.
-
-    Healing cannot make them; a deploy does, so it does not ask. While another command is at work
-    on the project, containers are missing on purpose and none is named. A candidate that has the
-    traffic is named, too.
-    """
-    project = workspace.project
-    if workspace_lock.holder(workspace.layout.project(project)):
-        return []
-    lock = workspace.applied_lock()
-    if lock is None:
-        return []
-    found = _containers(workspace)
-    pairs = candidates.among(project, found)
-    for service in sorted(name for name, pair in pairs.items() if pair.live):
-        workspace.warn(
-            f"{service}: the candidate of an unfinished deploy has the traffic;"
-            " `iac deploy` finishes it"
-        )
-    present = {c.name for c in found}
-    wanted = [container_name(project, a.name, role) for a in lock.apps for role in ("envoy", "app")]
-    shared = [gateway_name(project), *([ingress_name(project)] if lock.routes else [])]
-    missing = [name for name in [*shared, *wanted] if name not in present]
-    for name in missing:
-        workspace.warn(f"{name} is gone; `iac deploy` makes it again")
-    return missing
 
 
 def _containers(workspace: Workspace) -> list[Container]:

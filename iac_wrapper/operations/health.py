@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from iac_wrapper.model.report import ProjectReport
-from iac_wrapper.operations import leaves, schedules
+from iac_wrapper.operations import leaves, schedules, stopped_containers, unfinished_rollout
 from iac_wrapper.operations.first_starts import with_unstarted
-from iac_wrapper.operations.heal import stopped_by_people, warn_of_missing
 from iac_wrapper.operations.run import tidy
 from iac_wrapper.operations.verify import verify
 from iac_wrapper.operations.workspace import Workspace
@@ -24,10 +23,9 @@ def health(workspace: Workspace, *, wait: float = 0) -> ProjectReport:
     lock = workspace.deployed_lock()
     workspace.engine.ping()
     tidy(workspace)
-    warn_of_missing(workspace)
+    unfinished_rollout.warn(workspace)
+    stopped_containers.warn(workspace, lock)
     leaves.warn_of_ends(workspace, lock)
     schedules.warn(workspace)
-    for name in stopped_by_people(workspace):
-        workspace.warn(f"{name} was stopped by hand; `iac heal` starts it")
     report = verify(workspace, lock, wait=wait, exactly=True)
     return with_unstarted(workspace, lock, report)

@@ -17,6 +17,7 @@ from iac_wrapper.identity.sidecar_policy import PolicyState, SidecarError, Sidec
 from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS, OPERATOR
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.policy import Policy, either, policies
+from iac_wrapper.operations import stopped_containers
 from iac_wrapper.operations.workspace import Workspace
 
 PATIENCE = 3.0
@@ -57,6 +58,7 @@ class PolicyRow:
             {
                 "name": name,
                 "allowed": name in self.policy.callers,
+                "removed": name not in self.policy.services,
                 "rules": list(self.policy.callers.get(name, ())),
                 "calls": calls.get(name, 0) if self.state else None,
             }
@@ -178,7 +180,9 @@ def policy(workspace: Workspace) -> list[PolicyRow]:
     Raises:
         ConfigError: nothing is.
     """
-    return rows(workspace, workspace.deployed_lock())
+    lock = workspace.deployed_lock()
+    stopped_containers.warn(workspace, lock)
+    return rows(workspace, lock)
 
 
 def _row(client: Sidecars, service: str, policy: Policy) -> PolicyRow:

@@ -17,7 +17,7 @@ from iac_wrapper.model.diagnosis import Diagnosis
 from iac_wrapper.model.exposure import PublicPorts, Route
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.report import UrlFault
-from iac_wrapper.operations import ingress
+from iac_wrapper.operations import ingress, stopped_containers
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.settings.ingress import public_ports
 
@@ -64,9 +64,12 @@ def diagnose(workspace: Workspace, faults: Sequence[UrlFault]) -> Diagnosis | No
     if outage is None:
         return None
     project = workspace.project
+    why, evidence = f"{outage.url} {outage.why}", ""
     logs = f"`docker logs {ingress_name(project)}` has what the ingress says"
-    text = f"people do not reach it: {outage.url} {outage.why}"
-    found = Finding("unreached", text, "", f"iac heal --project {project}; {logs}")
+    step = f"iac heal --project {project}; {logs}"
+    if stopped := stopped_containers.ingress(workspace, workspace.engine.container):
+        why, evidence, step = stopped.text, stopped.evidence, stopped.next_step
+    found = Finding("unreached", f"people do not reach it: {why}", evidence, step)
     return Diagnosis(found, "serves other services")
 
 

@@ -5,20 +5,22 @@ A look, not the proof that `iac health` is: no program is asked, nothing is star
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from iac_wrapper.adapters import capacity, engine_load
 from iac_wrapper.adapters.engine import Container
-from iac_wrapper.files.layout import container_name
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.certificate import spiffe_id
 from iac_wrapper.model.health import Health
 from iac_wrapper.model.load import Load
-from iac_wrapper.operations import ingress, leaves
+from iac_wrapper.operations import ingress, leaves, stopped_containers
+from iac_wrapper.operations.carrier import pair_names
 from iac_wrapper.operations.foreign_program import ask_of
+from iac_wrapper.operations.stopped_containers import StoppedContainer
 from iac_wrapper.operations.verify import (
     LOOK_SECONDS,
     Target,
@@ -85,16 +87,17 @@ class ServiceRow:
 @dataclass(frozen=True)
 class Status:
     """A project at a glance. `engine` is its version, `disk_mb` what is free for images and
-    volumes there (None: it cannot be seen from here)."""
+    volumes there (None: it cannot be seen from here), `stopped` what should run and does not."""
 
     services: list[ServiceRow]
     engine: str
     disk_mb: int | None
+    stopped: list[StoppedContainer] = field(default_factory=list)
 
     @property
     def good(self) -> bool:
-        """Whether every service is as it should be."""
-        return all(row.health.serving for row in self.services)
+        """Whether every service, and all that stands before them, is as it should be."""
+        return not self.stopped and all(row.health.serving for row in self.services)
 
 
 def status(workspace: Workspace) -> Status:
@@ -103,16 +106,20 @@ def status(workspace: Workspace) -> Status:
     Raises:
         ConfigError, EngineError: as `services`.
     """
-    rows = services(workspace)
+    found = workspace.engine.containers(workspace.project)
+    rows = services(workspace, found)
+    stopped = stopped_containers.of_project(workspace, workspace.deployed_lock(), found)
     names = {row.container.id for row in rows if row.container and row.container.running}
     used = engine_load.loads(workspace.engine, names)
     rows = [replace(row, load=used.get(row.container.id if row.container else "")) for row in rows]
     disk = capacity.free_capacity(workspace.engine).disk if workspace.engine_is_local else None
-    return Status(rows, workspace.engine.ping(), disk)
+    return Status(rows, workspace.engine.ping(), disk, stopped)
 
 
-def services(workspace: Workspace) -> list[ServiceRow]:
-    """Every deployed service, by name.
+def services(
+    workspace: Workspace, containers: Sequence[Container] | None = None
+) -> list[ServiceRow]:
+    """Every deployed service, by name. `containers` are those of the project, where they are known.
 
     Raises:
         ConfigError: nothing is deployed in this project.
@@ -120,18 +127,22 @@ def services(workspace: Workspace) -> list[ServiceRow]:
     """
     lock = workspace.deployed_lock()
     leaves.warn_of_ends(workspace, lock)
-    found = {c.name: c for c in workspace.engine.containers(workspace.project)}
+    if containers is None:
+        containers = workspace.engine.containers(workspace.project)
+    found = {c.name: c for c in containers}
     resting = resting_services(workspace, [Target(app) for app in lock.apps])
     client = control_plane(workspace, lock)
 
     def row(app: ResolvedApp) -> ServiceRow:
-        name = container_name(workspace.project, app.name, "app")
-        health = resting.get(app.name) or client.health(
-            app.name, timeout=LOOK_SECONDS, ask=ask_of(workspace, app, name)
-        )
+        names = pair_names(workspace.project, app.name, found.get)
+        health = resting.get(app.name)
+        if health is None:
+            ask = ask_of(workspace, app, names["app"])
+            health = client.health(app.name, timeout=LOOK_SECONDS, ask=ask)
+            health = stopped_containers.explained(workspace, health, names, found.get)
         identity = spiffe_id(lock.trust_domain, app.name)
         urls = ingress.urls(workspace, lock, app)
-        return ServiceRow(app, identity, health, found.get(name), urls)
+        return ServiceRow(app, identity, health, found.get(names["app"]), urls)
 
     with ThreadPoolExecutor(max(1, min(32, len(lock.apps)))) as pool:
         return list(pool.map(row, lock.apps))

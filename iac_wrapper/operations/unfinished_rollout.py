@@ -6,6 +6,7 @@ be all that serves.
 
 from __future__ import annotations
 
+from iac_wrapper.adapters import workspace_lock
 from iac_wrapper.files.layout import container_name
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations import candidates
@@ -21,6 +22,18 @@ def settle(workspace: Workspace, before: LockFile | None) -> None:
     for name in sorted(done):
         workspace.warn(f"{name}: removing the candidate of an unfinished deploy")
     candidates.retire(workspace, done)
+
+
+def warn(workspace: Workspace) -> None:
+    """Name the services whose traffic a candidate has, unless a command is at work on that."""
+    if workspace_lock.holder(workspace.directory):
+        return
+    for service, pair in sorted(candidates.pairs(workspace).items()):
+        if pair.live:
+            workspace.warn(
+                f"{service}: the candidate of an unfinished deploy has the traffic;"
+                " `iac deploy` finishes it"
+            )
 
 
 def recorded_envoys(workspace: Workspace) -> dict[str, str]:

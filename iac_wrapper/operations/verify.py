@@ -22,9 +22,10 @@ from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.proof import ProofQuestion
 from iac_wrapper.model.report import ProjectReport, ServiceReport, UrlFault
 from iac_wrapper.model.usage import may_be_usage, not_completed, usage_line
-from iac_wrapper.operations import ingress, leaves, public_answer, releases
+from iac_wrapper.operations import ingress, leaves, public_answer, releases, stopped_containers
 from iac_wrapper.operations import served_leaf as served
 from iac_wrapper.operations.at_limits import at_limits
+from iac_wrapper.operations.carrier import ROLES, Role, pair_names
 from iac_wrapper.operations.failing import FailingCheck
 from iac_wrapper.operations.foreign_program import ask_of
 from iac_wrapper.operations.last_lines import last_lines
@@ -62,15 +63,17 @@ class Target:
     the names of its containers by role, ``envoy`` and ``app``, where they are not the service's;
     `limit` is how many seconds it gets, 0 one look, None what `prove` is told. `ended`: its program
     is known to have ended after it was proven, so another start that serves proves nothing.
+    `tried`: it has no traffic that people or callers rely on yet, nor an address.
     """
 
     app: ResolvedApp
     sni: str = ""
-    containers: Mapping[str, str] = field(default_factory=dict)
+    containers: Mapping[Role, str] = field(default_factory=dict)
     limit: float | None = None
     ended: bool = False
+    tried: bool = False
 
-    def container(self, project: str, role: str) -> str:
+    def container(self, project: str, role: Role) -> str:
         """The name of one of its containers."""
         return self.containers.get(role) or container_name(project, self.app.name, role)
 
@@ -100,10 +103,13 @@ def verify(  # noqa: PLR0913 - keywords with defaults that most callers leave
         exactly: `wait` is what a person asked for, whatever a service's own limit is.
         asked: the Envoy container to ask, by service, where two could answer.
     """
+    find, project = workspace.engine.container, workspace.project
     targets = [
         Target(
             app,
             sni=asked.get(app.name, ""),
+            # Where two could answer, that one whose limits and restarts are read.
+            containers={} if app.name in asked else pair_names(project, app.name, find),
             limit=0.0 if app.name in given_up else wait if exactly else None,
         )
         for app in lock.apps
@@ -161,7 +167,7 @@ def unhealthy_detail(reports: Sequence[ServiceReport]) -> str:
 def resting_services(workspace: Workspace, targets: Sequence[Target]) -> dict[str, Health]:
     """What to say of those that a deploy stopped and nobody has started since: nothing answers."""
     stopped = releases.load_releases(workspace).stopped
-    known = {t.app.name: t for t in targets if t.app.name in stopped and not t.containers}
+    known = {t.app.name: t for t in targets if t.app.name in stopped and not t.tried}
     found = {
         name: workspace.engine.container(target.container(workspace.project, "app"))
         for name, target in known.items()
@@ -208,6 +214,9 @@ def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first,
     if target.ended and health.serving:
         text = "it ended after it was proven, and was started again"
         health = replace(health, status="NOT_SERVING", cause="ended-later", message=text)
+    if not target.tried:
+        names = {role: target.container(workspace.project, role) for role in ROLES}
+        health = stopped_containers.explained(workspace, health, names)
     narrator.result(health)
     report = ServiceReport(
         app=app,
@@ -231,7 +240,7 @@ def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first,
 
 
 def _at_limits(workspace: Workspace, target: Target) -> Iterator[str]:
-    envoy, app = (target.container(workspace.project, role) for role in ("envoy", "app"))
+    envoy, app = (target.container(workspace.project, role) for role in ROLES)
     return at_limits(workspace, envoy, workspace.engine.container(app))
 
 
@@ -239,7 +248,7 @@ def _url_faults(
     workspace: Workspace, lock: LockFile, target: Target, report: ServiceReport, wait: float
 ) -> Iterator[UrlFault]:
     """Where people do not reach a service; one that is only tried has no address yet."""
-    if target.containers:
+    if target.tried:
         return iter(())
     serves, patience = report.health.port is not None, public_answer.PATIENCE if wait else 0.0
     return public_answer.faults(workspace, lock, target.app, serves=serves, patience=patience)
@@ -258,9 +267,7 @@ def _ask(  # noqa: PLR0913, PLR0917 - only `_prove_one` calls it
     ask = ask_of(workspace, app, target.container(project, "app"))
     if not limit:
         return client.health(app.name, question, sni=target.sni, ask=ask)
-    stuck = StuckCheck(
-        workspace, {role: target.container(project, role) for role in ("envoy", "app")}
-    )
+    stuck = StuckCheck(workspace, {role: target.container(project, role) for role in ROLES})
     failing = FailingCheck(workspace, app, target.container(project, "app"))
 
     def known(health: Health) -> Health:

@@ -156,7 +156,9 @@ def test_what_hangs_is_restarted_and_what_a_person_stopped_is_not(kept: Project)
 
     code, _, told = _health(kept)
     assert code == 7
-    assert f"{kept.name}-idle-app was stopped by hand; `iac heal` starts it" in told
+    stopped = f"idle: its app container is stopped; next: iac heal --project {kept.name}"
+    assert stopped in told
+    assert stopped in kept.iac("status", code=7).stdout
     assert kept.container("idle", "app").status == "exited"
     assert f"{kept.name}-idle-app: started" in kept.iac("heal").stdout
     assert kept.container("idle", "app").status == "running"

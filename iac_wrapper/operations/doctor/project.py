@@ -6,11 +6,20 @@ import time
 from dataclasses import replace
 
 from iac_wrapper.adapters import capacity, host_ports, workspace_lock
-from iac_wrapper.errors import ConfigError
+from iac_wrapper.adapters.workspace_lock import Holder
+from iac_wrapper.errors import ConfigError, UnhealthyError
 from iac_wrapper.files.layout import DEFAULT_PROJECT
 from iac_wrapper.model.checkup import Check, Seen
+from iac_wrapper.model.diagnosis import GONE, STOPPED
 from iac_wrapper.model.event import Event
-from iac_wrapper.operations import candidates, infrastructure, keeping, network
+from iac_wrapper.operations import (
+    candidates,
+    infrastructure,
+    keeping,
+    network,
+    services,
+    stopped_containers,
+)
 from iac_wrapper.operations.doctor.room import room
 from iac_wrapper.operations.workspace import Workspace
 
@@ -34,6 +43,38 @@ def is_recorded(workspace: Workspace) -> Seen:
     holder = workspace_lock.held_by(workspace.directory)
     work = f"; at work: {holder}" if holder else ""
     return Seen(f"{len(lock.apps)} services are deployed{work}")
+
+
+def serves(workspace: Workspace) -> Seen:
+    """What is deployed runs and says that it serves; the proof is `iac health`."""
+    lock = workspace.applied_lock()
+    if lock is None or not lock.apps:
+        return Seen("nothing is deployed")
+    if holder := workspace_lock.held_by(workspace.directory):
+        return _busy(holder)
+    containers = workspace.engine.containers(workspace.project)
+    stopped = stopped_containers.of_project(workspace, lock, containers)
+    rows = services.services(replace(workspace, emit=lambda _: None), containers)
+    bad = {row.app.name: row.health for row in rows if not row.health.serving}
+    known = [each.named for each in stopped]
+    unknown = [
+        f"{name}: {health.message}"
+        for name, health in bad.items()
+        if health.cause not in (STOPPED, GONE)
+    ]
+    if not known and not unknown:
+        return Seen(f"{len(rows)} of {len(rows)} services say that they serve")
+    steps = [each.next_step for each in stopped]
+    steps += [f"iac health --project {workspace.project}"] if unknown else []
+    raise UnhealthyError(
+        f"{len(rows) - len(bad)} of {len(rows)} services serve",
+        found="; ".join([*known, *unknown]),
+        next_step=", then ".join(dict.fromkeys(steps)),
+    )
+
+
+def _busy(holder: Holder) -> Seen:
+    return Seen(f"not looked at, as {holder} is at work", "run iac doctor again then")
 
 
 def has_disk(workspace: Workspace) -> Seen:
@@ -74,7 +115,7 @@ def has_its_ports(workspace: Workspace) -> Seen:
 def has_no_orphans(workspace: Workspace) -> Seen:
     """Nothing of a command that was killed is left."""
     if holder := workspace_lock.held_by(workspace.directory):
-        return Seen(f"not looked at, as {holder} is at work", "run iac doctor again then")
+        return _busy(holder)
     left = infrastructure.orphans(workspace)
     for pair in candidates.pairs(workspace).values():
         left += [container.name for container in pair.containers]
@@ -129,6 +170,7 @@ _NEEDS_ENGINE = ("engine",)
 CHECKS = (
     Check("project", folder_is_its_own, after=_NEEDS_ENGINE),
     Check("record", is_recorded, after=_NEEDS_ENGINE),
+    Check("services", serves, after=("engine", "project", "record")),
     Check("project disk", has_disk),
     Check("network", has_its_network, after=_NEEDS_ENGINE),
     Check("ports", has_its_ports, after=_NEEDS_ENGINE),

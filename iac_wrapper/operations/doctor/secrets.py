@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def leaves_are_good(workspace: Workspace) -> Seen:
     """Every certificate on disk can be used, and is the one that is served."""
     if not workspace.applied_lock():
         return Seen("nothing is deployed")
-    rows = certs.list_certificates(workspace)
+    rows = certs.list_certificates(replace(workspace, emit=lambda _: None))
     bad = [row for row in rows if row.broken or row.differs or row.refused]
     if bad:
         raise CertificateError(

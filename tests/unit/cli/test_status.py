@@ -95,7 +95,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine_double: Daemo
     for name in ("cdktf.json", "main.py"):
         (tmp_path / name).write_text("")
     monkeypatch.chdir(tmp_path)
-    engine_double.add(FakeContainer("a", "demo", "web", "app"))
+    for role in ("envoy", "app"):
+        engine_double.add(FakeContainer(role, "demo", "web", role))
+    engine_double.add(FakeContainer("g", "demo", "", "gateway", name="demo-gateway"))
     return tmp_path
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from iac_wrapper.model.event import Event
 from iac_wrapper.operations import candidates, unfinished_rollout
-from iac_wrapper.operations.heal import heal, warn_of_missing
+from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.logs import logs
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.deployed import app, deployed
@@ -96,7 +96,7 @@ def test_heal_starts_a_candidate_only_if_it_has_the_traffic(
 
     engine_double.containers["ce"].name = "demo-web-live"
     assert heal(workspace) == ["demo-web-live: started", "demo-web-candidate-app: started"]
-    warn_of_missing(workspace)
+    unfinished_rollout.warn(workspace)
     assert any("has the traffic; `iac deploy` finishes it" in event.message for event in events)
 
 

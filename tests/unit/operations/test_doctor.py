@@ -6,6 +6,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +21,7 @@ from iac_wrapper.operations import keeping
 from iac_wrapper.operations.doctor import PROJECT_CHECKS, SETTINGS_CHECKS, project
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.settings import load_settings
-from tests.support.deployed import app, deployed
+from tests.support.deployed import app, deployed, service
 from tests.support.docker_daemon import Daemon, FakeContainer
 
 
@@ -110,12 +111,47 @@ def test_settings_that_contradict_each_other(tmp_path: Path, text: str, words: s
     assert (found.outcome, words in found.evidence) == ("WARN", True), found.evidence
 
 
-def test_a_deployed_project_that_is_well(shop: Workspace) -> None:
+@contextmanager
+def _running(shop: Workspace, engine_double: Daemon) -> Iterator[None]:
+    """Its service answers, and the engine has its containers."""
+    with service(shop.layout, "web") as web:
+        web.serving()
+        deployed(shop.layout, app("web"), gateway_port=web.port)
+        roles = ("gateway", "envoy", "app")
+        known = [{"attributes": {"id": role}} for role in roles]
+        state = json.loads(shop.layout.state("demo").read_text())
+        state["resources"] = [{"mode": "managed", "type": "docker_container", "instances": known}]
+        shop.layout.state("demo").write_text(json.dumps(state))
+        for role in roles:
+            name = "demo-gateway" if role == "gateway" else f"demo-web-{role}"
+            whose = "" if role == "gateway" else "web"
+            ports = [web.port] if role == "gateway" else []
+            engine_double.add(FakeContainer(role, "demo", whose, role, name=name, ports=ports))
+        yield
+
+
+def test_a_deployed_project_that_is_well(shop: Workspace, engine_double: Daemon) -> None:
     """All but that nobody keeps it."""
-    found = {each.name: each for each in examine(PROJECT_CHECKS, shop, fix=False)}
+    with _running(shop, engine_double):
+        found = {each.name: each for each in examine(PROJECT_CHECKS, shop, fix=False)}
     bad = {name: each.evidence for name, each in found.items() if each.outcome != "PASSED"}
     assert bad == {"keeper": "no process starts again what dies or hangs"}
     assert found["record"].evidence == "1 services are deployed"
+
+
+def test_services_that_do_not_serve(shop: Workspace, engine_double: Daemon) -> None:
+    """A stopped container has the command that starts it, a silent service that which says why."""
+    with _running(shop, engine_double):
+        assert _look(shop, "services").outcome == "PASSED"
+        engine_double.containers["gateway"].state = "exited"
+        found = _look(shop, "services")
+        assert (found.outcome, found.exit_code) == ("FAILED", 7)
+        assert "the gateway is stopped" in found.evidence
+        assert found.next_step == "iac heal --project demo"
+        engine_double.containers["gateway"].state = "running"
+    found = _look(shop, "services")
+    assert (found.outcome, "0 of 1 services serve: web: " in found.evidence) == ("FAILED", True)
+    assert found.next_step == "iac health --project demo"
 
 
 def test_a_folder_in_which_nothing_was_deployed(workspace: Workspace) -> None:

@@ -7,7 +7,6 @@ from iac_wrapper.operations.heal import (
     heal_accidents,
     heal_recorded,
     needs_healing,
-    stopped_by_people,
 )
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.docker_daemon import Daemon, FakeContainer
@@ -87,7 +86,6 @@ def test_what_a_person_stopped_stays_stopped(workspace: Workspace, engine_double
     assert not needs_healing(workspace, workspace.engine.containers("demo"))
     assert heal_accidents(workspace)
     assert heal(workspace, accidents_only=True) == engine_double.calls == []
-    assert stopped_by_people(workspace) == ["demo-web-app"]
     engine_double.containers["a"].start_error = "cannot join the network of a container that is not"
     assert needs_healing(workspace, workspace.engine.containers("demo"))
     assert heal_accidents(workspace)

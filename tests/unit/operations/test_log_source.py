@@ -66,7 +66,7 @@ def test_what_the_runner_cannot_give_comes_from_the_engine(
     """It is down, another program answers, it had an earlier start, or nothing is on record."""
     whole = [LogRecord("svc", "app", "of the engine")]
     mute = ControlPlane(serve(runner=False).port, own)
-    earlier = replace(container, ran_before=True)
+    earlier = replace(container, finished_at=container.started_at)
     stopped = replace(container, state="exited")
     for asked, of in ((mute, container), (plane, earlier), (plane, stopped), (None, container)):
         assert list(read_lines(workspace, asked, of, LogQuery(10))) == whole
@@ -106,7 +106,7 @@ def test_a_restarted_container_is_read_from_its_start(
     workspace: Workspace, plane: ControlPlane, container: Container
 ) -> None:
     """A follower that was there before asks for all that the new runner holds."""
-    again = replace(container, ran_before=True)
+    again = replace(container, finished_at=container.started_at)
     found = list(read_lines(workspace, plane, again, LogQuery(0, since=1)))
     assert [each.stream for each in found] == ["stdout", "stderr", "runner"]
 

@@ -64,18 +64,19 @@ def test_another_lock_than_the_planned_one_is_not_sent(workspace: Workspace) -> 
 
 
 def test_the_table_says_who_may_and_who_did(workspace: Workspace) -> None:
-    """A caller that may not any more, what was refused, and a sidecar that has another policy."""
+    """Callers that may not any more or are gone, what was refused, another policy than wanted."""
     allow = {"web": ("/api/*", "tcp:5432")}
-    apps = replace(app("db"), options=Options(allow=allow)), app("web")
+    apps = replace(app("db"), options=Options(allow=allow)), app("web"), app("api")
     wanted = model.policies(deployed(workspace.layout, *apps))
-    state = PolicyState("0" * 64, {"web": 7, "old": 2, "control-plane": 40}, refused=3)
+    state = PolicyState("0" * 64, {"web": 7, "api": 1, "old": 2, "control-plane": 40}, refused=3)
     rows = [
         PolicyRow("db", wanted["db"], "another policy", state),
         PolicyRow("web", wanted["web"], "down", None),
     ]
-    assert [line.split() for line in policy_table(rows).splitlines()[1:4]] == [
+    assert [line.split() for line in policy_table(rows).splitlines()[1:5]] == [
+        ["db", "api", "nothing", "any", "more", "1"],
         ["db", "db", "everything", "0"],
-        ["db", "old", "nothing", "any", "more", "2"],
+        ["db", "old", "removed", "from", "the", "project", "2"],
         ["db", "web", "/api/*,", "tcp:5432", "7"],
     ]
     text = policy_table(rows)

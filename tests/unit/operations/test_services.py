@@ -28,6 +28,20 @@ def test_each_service_says_how_it_is(workspace: Workspace, engine_double: Daemon
     assert engine_double.calls == []
 
 
+def test_restarts_are_those_of_the_pair_with_the_traffic(
+    workspace: Workspace, engine_double: Daemon
+) -> None:
+    """After a rollout that did not end, that is the candidate's."""
+    with service(workspace.layout, "web") as web:
+        deployed(workspace.layout, app("web"), gateway_port=web.port)
+        engine_double.add(FakeContainer("a", "demo", "web", "app", restarts=7, oom_killed=True))
+        engine_double.add(FakeContainer("ce", "demo", "web", "x", name="demo-web-live"))
+        engine_double.add(FakeContainer("ca", "demo", "web", "candidate-app", restarts=2))
+        web.serving()
+        (row,) = services(workspace)
+    assert (row.restarts, row.container and row.container.id) == (2, "ca")
+
+
 def test_where_nothing_is_deployed_that_is_said(workspace: Workspace) -> None:
     """As by every other verb."""
     with pytest.raises(ConfigError, match="nothing is deployed in project demo"):
