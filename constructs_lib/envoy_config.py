@@ -82,6 +82,11 @@ PASSED_ON_BUFFER = 16_384
 UNREACHED_HEADER = "x-iac-unreached"
 """By it a callee's Envoy tells the caller's that a request did not reach the program."""
 
+REFUSED_HEADER = "x-iac-refused"
+"""By it a callee's Envoy tells the caller's that its `allow:` refused a request."""
+
+_NOT_ALLOWED = f"{_DETAILS}.startsWith('rbac_')"
+
 PATIENCE_RETRIES = 20
 """Of a caller: 9 s in the mean, as each pause is a random part of 0.1 to 1 s that doubles."""
 
@@ -91,6 +96,9 @@ UNREACHED = (
 )
 """Answers of a callee's Envoy (CEL) to a request that has not reached the program: nothing accepts
 there, or no new request shall come, because one of the two containers is being stopped."""
+
+MARKS = {**dict.fromkeys(UNREACHED, UNREACHED_HEADER), _NOT_ALLOWED: REFUSED_HEADER}
+"""The headers of a callee's Envoy for those of its own answers that the caller's tells apart."""
 
 _OVERLOAD = (
     f"{_DETAILS} == 'overload'",
@@ -113,7 +121,7 @@ INBOUND_SENTENCES = (
         "service ${service} is not exposed",
     ),
     (
-        f"{_DETAILS}.startsWith('rbac_')",
+        _NOT_ALLOWED,
         None,
         "%DOWNSTREAM_PEER_URI_SAN% may not call this on service ${service}",
     ),
@@ -184,6 +192,12 @@ OPERATOR_SENTENCES = (
     ),
 )
 
+REFUSAL = (
+    f"sidecar: %REQ(:METHOD)% http://{NAME}%PATH(NQ)% was refused:"
+    f" `allow:` of service {NAME} in repos.yaml does not let ${{service}} call this\n"
+)
+"""The line in a caller's log; the callee's has one of Envoy's, with everything."""
+
 HOP_HEADERS = ("forwarded", "x-real-ip", "x-forwarded-port", "x-forwarded-prefix")
 """What a client may have written about hops, beside what is overwritten."""
 
@@ -250,7 +264,9 @@ def _environment() -> Environment:
         name=NAME,
         own_answers=OWN_ANSWERS,
         passed_on_buffer=PASSED_ON_BUFFER,
-        unreached=UNREACHED,
+        marks=MARKS,
+        refused_header=REFUSED_HEADER,
+        refusal=REFUSAL,
         unreached_header=UNREACHED_HEADER,
         patience_retries=PATIENCE_RETRIES,
         strangers=STRANGERS,

@@ -25,9 +25,9 @@ from iac_wrapper.operations.workspace import Workspace
 
 T = TypeVar("T")
 
-TOLD = re.compile(r"sidecar: (?:no service |.* was refused: `egress:` )")
-"""What a sidecar says to those who read a program's log: of a name that nobody has, and of what the
-program may not reach."""
+TOLD = re.compile(r"sidecar: (?:no service |.* was refused: `(?:allow|egress):` )")
+"""What a sidecar says to those who read a program's log: of a name that nobody has, of what the
+program may not reach, and of calls that a service does not allow it."""
 
 TOLD_TAIL = 1000
 """How many lines of a sidecar are searched for such lines."""
@@ -55,8 +55,8 @@ def logs(
 
     Where the runner does not answer they come from the engine: the runner copies everything that
     user code prints to its container's log, so a service that is down shows why. Without the role
-    ``envoy`` the sidecars' lines about names that nobody has are among them all the same: the
-    program's own error may name none.
+    ``envoy`` the sidecars' lines about what the program does not reach are among them all the same:
+    the program's own error may name none.
 
     Raises:
         ConfigError: nothing is deployed, or no service has that name; at the call.

@@ -17,13 +17,15 @@ from typing import Any
 import grpc
 import pytest
 
+from constructs_lib import envoy_config
 from iac_wrapper.model import tcp
 from iac_wrapper.model.mesh import PORTS
+from iac_wrapper.operations.logs import TOLD
 from runner.sidecar import control, policy_keeper
 from runner.sidecar import policy as policies
 from runner.sidecar.offers import Offer
 from runner.sidecar.policy import Policy
-from tests.e2e.test_mesh import logged, serving
+from tests.e2e.test_mesh import Program, logged, serving
 from tests.support.envoy_lab import DOMAIN, Lab, Service, call, eventually
 
 pytestmark = pytest.mark.integration
@@ -68,8 +70,16 @@ def c(lab: Lab) -> Iterator[Service]:
     policy = Policy({"a": (), "b": ()}, services=SERVICES)
     made = lab.service("c", policy=policy, offer=Offer((port,)))
     threading.Thread(target=_echo, args=(echo,), daemon=True).start()
-    with serving(made.app):
+    with serving(made.app, Liar):
         yield made
+
+
+class Liar(Program):
+    """Says of each answer that it is a refusal of its sidecar's."""
+
+    def end_headers(self) -> None:
+        self.send_header(envoy_config.REFUSED_HEADER, "1")
+        super().end_headers()
 
 
 def _echo(server: socket.socket) -> None:
@@ -92,6 +102,17 @@ def seen(us: Service) -> Any:
     return json.loads(call(us, "c", "/iac.sidecar/policy")[1])
 
 
+def told(caller: Service, callee: str) -> list[str]:
+    """The lines of a caller's log on what was refused; Envoy writes them out within a second."""
+
+    def found() -> list[str]:
+        lines = filter(TOLD.match, caller.log.read_text().splitlines())
+        return [line for line in lines if f"of service {callee} " in line]
+
+    eventually(found, 5)
+    return found()
+
+
 def test_a_removed_caller_is_refused_on_the_connection_that_it_has(
     us: Service, a: Service, b: Service, c: Service, record_property: Any
 ) -> None:
@@ -102,13 +123,18 @@ def test_a_removed_caller_is_refused_on_the_connection_that_it_has(
     begin = time.monotonic()
     wanted = {"digest": policies.read(text).digest, "kept": True}
     assert push(us, text) == (200, wanted)
-    status, said, _ = call(a, "c")
+    status, said, headers = call(a, "c")
     record_property("seconds", time.monotonic() - begin)
     assert time.monotonic() - begin < 1
     assert (status, said) == (403, f"spiffe://{DOMAIN}/a may not call this on service c\n")
     assert call(b, "c")[0] == 200
     assert c.stat("http.inbound.downstream_cx_total") == connections + 1, "the control plane's own"
     assert logged(c, path="/", status=403)["peer"] == f"spiffe://{DOMAIN}/a"
+    assert envoy_config.REFUSED_HEADER not in headers
+    assert told(a, "c") == [
+        "sidecar: GET http://c/ was refused: `allow:` of service c in repos.yaml does not let a"
+        " call this"
+    ]
     assert push(us, document({"a": [], "b": []}))[0] == 200
     assert call(a, "c")[0] == 200
 
@@ -162,6 +188,8 @@ def test_a_caller_may_have_one_method_of_a_grpc_service(lab: Lab, us: Service, a
         with pytest.raises(grpc.RpcError) as refused:
             delete(b"x", timeout=10)
         assert refused.value.code() == grpc.StatusCode.PERMISSION_DENIED
+    (line,) = told(a, "orders")
+    assert line.startswith("sidecar: POST http://orders/shop.v1.Orders/Delete was refused: ")
     server.stop(0)
 
 

@@ -56,6 +56,7 @@ def test_all_services_and_roles_merge_and_secrets_are_masked(
     [
         b"sidecar: no service nosuch in project demo, and no other host\n",
         b"sidecar: TCP to 192.0.2.1:443 was refused: `egress:` of service a does not\n",
+        b"sidecar: GET http://b/x was refused: `allow:` of service b in repos.yaml does not\n",
     ],
 )
 def test_what_a_program_does_not_reach_is_told_beside_it(
