@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from iac_wrapper.adapters import planned_containers
 from iac_wrapper.adapters.planned_containers import PlannedContainer
 from iac_wrapper.files import env_files
-from iac_wrapper.files.layout import candidate_name, container_name
+from iac_wrapper.files.layout import candidate_name
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.health import Health
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations import candidates
+from iac_wrapper.operations.carrier import pair_names
 from iac_wrapper.operations.env_values import with_old_values
 from iac_wrapper.operations.foreign_program import ask_of
 from iac_wrapper.operations.step import Step
@@ -105,8 +106,8 @@ def _health(workspace: Workspace, before: LockFile, services: Sequence[str]) -> 
     client, apps = control_plane(workspace, before), {app.name: app for app in before.apps}
 
     def look(name: str) -> Health:
-        container = container_name(workspace.project, name, "app")
-        ask = ask_of(workspace, apps[name], container)
+        names = pair_names(workspace.project, name, workspace.engine.container)
+        ask = ask_of(workspace, apps[name], names["app"])
         return client.health(name, timeout=LOOK_SECONDS, ask=ask)
 
     with ThreadPoolExecutor(min(32, len(services))) as pool:

@@ -19,6 +19,7 @@ from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS, Leaf, LeafFaul
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.users import Users
 from iac_wrapper.operations import recording, users
+from iac_wrapper.operations.carrier import pair_names
 from iac_wrapper.operations.workspace import Workspace
 
 ENVOY_UID = "IAC_ENVOY_UID"
@@ -155,9 +156,12 @@ def running_owners(
 
 
 def envoy_name(workspace: Workspace, name: str) -> str:
-    """The container of the Envoy that has the leaf of `name`, a service or the ingress."""
+    """The container of the Envoy that serves the leaf of `name`, a service or the ingress; of a
+    service the one with its traffic."""
     project = workspace.project
-    return ingress_name(project) if name == INGRESS else container_name(project, name, "envoy")
+    if name == INGRESS:
+        return ingress_name(project)
+    return pair_names(project, name, workspace.engine.container)["envoy"]
 
 
 def refresh_control_plane(workspace: Workspace, lock: LockFile) -> None:

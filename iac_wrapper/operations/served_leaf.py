@@ -13,9 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from iac_wrapper.adapters.engine_exec import run_exec
 from iac_wrapper.errors import CertificateError, IacError
 from iac_wrapper.identity import handshake
-from iac_wrapper.model.certificate import INGRESS
 from iac_wrapper.model.lock import LockFile
-from iac_wrapper.operations.carrier import carrier
 from iac_wrapper.operations.leaves import ENVOY_UID, envoy_name, leaf_of
 from iac_wrapper.operations.workspace import Workspace
 
@@ -107,7 +105,7 @@ def _ask(workspace: Workspace, name: str, path: str) -> tuple[str, Mapping[str, 
     """Which run of the Envoy answers, and what it says."""
     argv = ["/opt/iac/python3", "-I", "-S", "-c", _ASK, path]
     try:
-        container = _container(workspace, name)
+        container = envoy_name(workspace, name)
         # As its Envoy, whose socket it is.
         user = workspace.engine.variable(container, ENVOY_UID) or ""
         code, said = run_exec(workspace.engine, container, argv, user=user)
@@ -116,9 +114,3 @@ def _ask(workspace: Workspace, name: str, path: str) -> tuple[str, Mapping[str, 
     except (IacError, ValueError):  # it is not running, or not one of ours
         return None
     return (run, found) if isinstance(found, dict) else None
-
-
-def _container(workspace: Workspace, name: str) -> str:
-    """The container whose leaf a handshake shows: of a service, that which has its traffic."""
-    found = None if name == INGRESS else carrier(workspace, name, "envoy")
-    return found.id if found else envoy_name(workspace, name)

@@ -20,6 +20,7 @@ from iac_wrapper.model.health import Health
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations import releases
 from iac_wrapper.operations.carrier import Role, pair_names
+from iac_wrapper.operations.leaves import envoy_name
 from iac_wrapper.operations.workspace import Workspace
 
 Find = Callable[[str], Container | None]
@@ -124,7 +125,7 @@ def unseen(workspace: Workspace, name: str) -> StoppedContainer | None:
     find = workspace.engine.container
     if name == INGRESS:
         return ingress(workspace, find)
-    envoy = pair_names(workspace.project, name, find)["envoy"]
+    envoy = envoy_name(workspace, name)
     return gateway(workspace, find) or _look(workspace, envoy, name, _WORDS["envoy"], find)
 
 

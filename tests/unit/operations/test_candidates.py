@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from iac_wrapper.model.event import Event
-from iac_wrapper.operations import candidates, unfinished_rollout
+from iac_wrapper.operations import candidates, unfinished_rollout, verify
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.logs import logs
 from iac_wrapper.operations.workspace import Workspace
@@ -109,3 +109,19 @@ def test_logs_show_a_candidate_that_has_the_traffic(
     assert found == [("candidate-app", "from the candidate")]
     engine_double.containers["ce"].name = "demo-web-candidate"
     assert list(logs(workspace, [], roles=["app"], tail=9)) == []
+
+
+def test_the_verdict_reads_the_pair_that_has_the_traffic(
+    workspace: Workspace, engine_double: Daemon
+) -> None:
+    """How the recorded one ended says nothing of what serves."""
+    lock = deployed(workspace.layout, app("web"))
+    engine_double.add(FakeContainer("a", "demo", "web", "app", state="exited", oom_killed=True))
+    _pair(engine_double, live=True)
+    (row,) = verify.verify(workspace, lock, wait=0).services
+    assert row.diagnosis
+    assert row.diagnosis.state == "running, 0 restarts; the program has not ended"
+    engine_double.containers["ce"].name = "demo-web-candidate"
+    (row,) = verify.verify(workspace, lock, wait=0).services
+    assert row.diagnosis
+    assert row.diagnosis.state.startswith("exited")
