@@ -49,7 +49,8 @@ _WIDE_HEADER = (*_HEADER, "IMAGE", "URL")
 def status(workspace: Workspace, as_json: bool, wide: bool, watch: bool) -> None:
     """Show what is deployed, how it is and what it uses; `iac health` is the proof.
 
-    Exit with 7 unless all services are good. `iac services` is another name for it.
+    Exit with 7 unless all services are good and all containers run. `iac services` is another name
+    for it.
     """
     with quiet_end():
         while watch:

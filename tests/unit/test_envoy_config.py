@@ -262,9 +262,14 @@ def test_no_route_limits_a_stream_and_faults_before_an_answer_are_retried(bootst
         assert policy["retry_on"].startswith("connect-failure,refused-stream,reset-before-request")
     unreached = retried[-1]["route"]["retry_policy"]["retriable_headers"]
     assert unreached == [{"name": "x-iac-unreached", "present_match": True}]
-    for direction in ("inbound", "outbound"):  # a program cannot say so, nor see it
+    # A program cannot say so, nor see it; nor that its `allow:` refuses a call.
+    refused = "x-iac-refused"
+    for direction, more in (("inbound", [refused]), ("outbound", [])):
         config = manager(bootstrap, direction)["route_config"]
-        assert config["response_headers_to_remove"] == ["x-iac-unreached"]
+        assert config["response_headers_to_remove"] == ["x-iac-unreached", *more]
+    filters = {each["name"]: each for each in manager(bootstrap, "outbound")["http_filters"]}
+    (rule,) = filters["envoy.filters.http.header_to_metadata"]["typed_config"]["response_rules"]
+    assert (rule["header"], rule["remove"]) == (refused, True)
     for name in ("services", "app_grpc", "app_http"):
         target = cluster(bootstrap, name)
         assert ("outlier_detection" in target) == (name == "services")
