@@ -38,7 +38,8 @@ class Container:
     `network_mode` is Docker's HostConfig.NetworkMode; `mounts` are the host folders it sees;
     `stop_seconds` is how long its program may take to end; `finished_at` (UTC) is when it ended
     last, None: never. `foreign`: what runs in it is not ours, and has no runner;
-    `max_processes` is what the engine holds it to, 0: nothing; `ends`: it may end with exit code 0.
+    `max_processes` is what the engine holds it to, 0 or less: nothing; `ends`: it may end with exit
+    code 0.
     `start_error` is why the engine could not start it, empty if it could.
     """
 
@@ -335,7 +336,7 @@ class Engine:
             stop_seconds=data["Config"].get("StopTimeout") or 10,
             finished_at=_time(state["FinishedAt"]),
             foreign=labels.FOREIGN in present,
-            max_processes=max(0, data["HostConfig"].get("PidsLimit") or 0),
+            max_processes=data["HostConfig"].get("PidsLimit") or 0,
             ends=(data["HostConfig"].get("RestartPolicy") or {}).get("Name") == "on-failure",
             start_error=state.get("Error") or "",
         )

@@ -117,16 +117,21 @@ def plan(
     detailed_exitcode: bool,
     full: bool,
 ) -> None:
-    """Show what deploy would change for each service, and why; changes nothing."""
+    """Show what deploy would change for each service, and why; changes nothing.
+
+    Services that are not healthy are told as well, though a deploy leaves them so.
+    """
     from iac_wrapper.operations.plan import plan as operation
 
     ctx = click.get_current_context()
     ctx.meta["detailed_exitcode"] = detailed_exitcode
     planned = operation(workspace, _intent(workspace, files, slugs, locked, offline), full=full)
     data = {"project": workspace.project, **planned.to_dict()}
-    text = planned.full or render.plan_text(planned.services, planned.others, empty=planned.empty)
+    text = planned.full or render.plan_text(
+        planned.services, planned.others, planned.unhealthy, empty=planned.empty
+    )
     click.echo(dumps(data) if as_json else plain(text))
-    if detailed_exitcode and not planned.empty:
+    if detailed_exitcode and (planned.unhealthy or not planned.empty):
         sys.exit(2)
 
 

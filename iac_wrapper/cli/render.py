@@ -16,7 +16,12 @@ from iac_wrapper.model.health import Health
 from iac_wrapper.model.plan import Action, TerraformChange
 from iac_wrapper.model.public_host import CertificateResult
 from iac_wrapper.model.report import ProjectReport, ServiceReport
-from iac_wrapper.model.service_change import ServiceAction, ServiceChange, summary
+from iac_wrapper.model.service_change import (
+    ServiceAction,
+    ServiceChange,
+    UnhealthyService,
+    summary,
+)
 from iac_wrapper.model.text_table import text_table
 
 if TYPE_CHECKING:
@@ -72,14 +77,19 @@ _CAUSES = {
 
 
 def plan_text(
-    changes: Sequence[ServiceChange], others: Sequence[TerraformChange] = (), *, empty: bool
+    changes: Sequence[ServiceChange],
+    others: Sequence[TerraformChange] = (),
+    unhealthy: Sequence[UnhealthyService] = (),
+    *,
+    empty: bool,
 ) -> str:
     """A line per service with what happens and why, one for each of `others` that main.py has
-    beside them, then the count; `empty`: nothing happens."""
+    beside them, and for each that stays `unhealthy`; then the count; `empty`: nothing happens."""
+    ill = [line for service in unhealthy for line in _unhealthy_lines(service)]
     if empty:
-        return "No changes."
+        return "\n".join([*ill, "No changes."])
     lines = [_change_line(change) for change in changes]
-    lines += [_other_line(change) for change in others]
+    lines += [_other_line(change) for change in others] + ill
     beside = f"{len(others)} beside the services" if others else ""
     parts = [part for part in (summary(changes), beside) if part]
     lines.append(f"Plan: {', '.join(parts) or 'only the record of what is deployed changes'}.")
@@ -92,6 +102,13 @@ def _change_line(change: ServiceChange) -> str:
     sign, words = _WORDS[change.action]
     reasons = "; ".join(reason.text for reason in change.reasons)
     return f"  {sign} {change.service}: {words}" + (f" ({reasons})" if reasons else "")
+
+
+def _unhealthy_lines(service: UnhealthyService) -> list[str]:
+    return [
+        f"  ! {service.service}: is not healthy, and a deploy leaves it so ({service.cause})",
+        f"      next: {service.next_step}",
+    ]
 
 
 def _other_line(change: TerraformChange) -> str:

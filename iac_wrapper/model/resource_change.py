@@ -28,6 +28,7 @@ class ResourceChange:
 
     `attributes` differ, each with its value before and after (None where that is known only after
     the apply). `gone`: it was removed outside of Terraform; `edited` attributes were changed there.
+    `image` is what became there of the name of the image that it runs.
     """
 
     service: str
@@ -36,13 +37,23 @@ class ResourceChange:
     attributes: Mapping[str, tuple[Any, Any]]
     gone: bool = False
     edited: frozenset[str] = frozenset()
+    image: ImageDrift | None = None
+
+
+@dataclass(frozen=True)
+class ImageDrift:
+    """A name of an image that was removed (`gone`), or given to another image."""
+
+    name: str
+    gone: bool
 
 
 def resource_changes(shown: Mapping[str, Any]) -> tuple[ResourceChange, ...]:
     """The changes of a plan, as ``terraform show -json`` shows it."""
     drift = {item["address"]: item["change"] for item in shown.get("resource_drift", ())}
+    images = dict(_image_drifts(shown))
     found = (
-        _change(item["change"], drift.get(item["address"]))
+        _change(item["change"], drift.get(item["address"]), images)
         for item in shown.get("resource_changes", ())
         if item["type"] in ("docker_container", "docker_network")
     )
@@ -80,7 +91,20 @@ def others(shown: Mapping[str, Any], *, record: str) -> tuple[TerraformChange, .
     )
 
 
-def _change(change: Mapping[str, Any], drift: Mapping[str, Any] | None) -> ResourceChange | None:
+def _image_drifts(shown: Mapping[str, Any]) -> Iterator[tuple[str, ImageDrift]]:
+    """What became of the names of images, by the ids that these had."""
+    for item in shown.get("resource_drift", ()):
+        if item["type"] != "docker_image":
+            continue
+        before, after = item["change"]["before"] or {}, item["change"]["after"]
+        if after is None or after.get("image_id") != before.get("image_id"):
+            drift = ImageDrift(before.get("name", ""), gone=after is None)
+            yield before.get("image_id", ""), drift
+
+
+def _change(
+    change: Mapping[str, Any], drift: Mapping[str, Any] | None, images: Mapping[str, ImageDrift]
+) -> ResourceChange | None:
     action = _ACTIONS.get(tuple(change["actions"]))
     gone = drift is not None and drift["after"] is None
     known = labels.of(change["before"] or change["after"] or {})
@@ -93,6 +117,7 @@ def _change(change: Mapping[str, Any], drift: Mapping[str, Any] | None) -> Resou
         attributes=dict(_differences(change, action)),
         gone=gone,
         edited=frozenset(_edited(drift)) if drift and not gone else frozenset(),
+        image=images.get((change["before"] or {}).get("image", "")),
     )
 
 

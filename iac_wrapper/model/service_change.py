@@ -51,6 +51,11 @@ class ServiceChange:
         """Whether what runs now is stopped."""
         return self.action in ("remove", "replace", "restart")
 
+    @property
+    def drifted(self) -> bool:
+        """Whether something was changed by hand."""
+        return any(reason.what == "drift" for reason in self.reasons)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
         return {
@@ -58,6 +63,20 @@ class ServiceChange:
             "reasons": [asdict(reason) for reason in self.reasons],
             "interrupts": self.interrupts,
         }
+
+
+@dataclass(frozen=True)
+class UnhealthyService:
+    """A deployed service that is not good, and that a deploy leaves as it is.
+
+    `status` is that of its health, ``NOT_SERVING`` or ``UNREACHABLE``, or ``SERVING`` where people
+    do not reach it; `cause` a sentence.
+    """
+
+    service: str
+    status: str
+    cause: str
+    next_step: str
 
 
 def summary(changes: Sequence[ServiceChange]) -> str:

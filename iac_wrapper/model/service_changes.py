@@ -33,6 +33,8 @@ _NAMES = {
     "ulimit": "limits of processes and files",
     "stop_timeout": "stop_grace",
     "destroy_grace_seconds": "stop_grace",
+    "networks_advanced": "network",
+    "restart": "restart policy",
 }
 """Attributes of Terraform's that people know by another name."""
 
@@ -54,16 +56,19 @@ class Observations:
     `values`: service -> variables whose secret value differs from the one the container has. `due`:
     owners of certificates that a deploy issues anew, and why. `public_due`: public hosts for which
     it installs a certificate or asks for one. `stopped`: (service, role) of containers that a
-    deploy starts. `commits`: service -> how many lie between old and new. `volumes`: service ->
-    what becomes of its data, sentences.
+    deploy starts. `bounded`: the same of those whose limit of processes somebody changed.
+    `commits`: service -> how many lie between old and new. `volumes`: service -> what becomes of
+    its data, sentences. `lost`: service -> the names of its volumes that somebody removed.
     """
 
     values: Mapping[str, Collection[str]] = field(default_factory=dict)
     due: Mapping[str, str] = field(default_factory=dict)
     public_due: Sequence[str] = ()
     stopped: Collection[tuple[str, str]] = ()
+    bounded: Collection[tuple[str, str]] = ()
     commits: Mapping[str, int] = field(default_factory=dict)
     volumes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    lost: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def service_changes(
@@ -74,8 +79,8 @@ def service_changes(
 ) -> tuple[ServiceChange, ...]:
     """What a deploy of `new` over `old` does, sorted by name; what it leaves alone is not in it."""
     before, after = {app.name: app for app in old}, {app.name: app for app in new}
-    stopped = {service for service, _ in seen.stopped}
-    names = {*before, *after, *stopped, *(r.service for r in resources)}
+    changed = {service for service, _ in (*seen.stopped, *seen.bounded)}
+    names = {*before, *after, *changed, *(r.service for r in resources)}
     if before:  # on a first deploy everything is new, this too
         names |= {CONTROL_PLANE, INGRESS} & {*seen.due, *([INGRESS] if seen.public_due else [])}
     found = (
@@ -124,7 +129,7 @@ def _action(
         return "replace"
     if stopped or "env" in what:  # a variable that replaces nothing is a file: it takes a restart
         return "restart"
-    if actions:
+    if actions or "drift" in what:
         return "update"
     return "renew" if what == {"certificate"} else "record"
 
@@ -151,6 +156,12 @@ def _reasons(
     for service, role in sorted(seen.stopped):
         if service == name:
             yield Reason("drift", f"{_whose(role)} is stopped")
+    for service, role in sorted(seen.bounded):
+        if service == name:
+            text = f"limit of processes{_of_whose(role)} was changed by hand"
+            yield Reason("drift", text)
+    for volume in seen.lost.get(name, ()):
+        yield Reason("drift", f"volume {volume} was removed by hand and comes back empty")
     yield from _routed(resources)
     resources = [resource for resource in resources if resource.role != "routes"]
     for resource in resources:
@@ -235,7 +246,10 @@ def _unexplained(resource: ResourceChange, explained: Collection[str]) -> Iterat
         return
     # They name the slug, and have a hash of the environment.
     own -= {"labels"} if "source" in explained or "env" in own else set()
-    if "image" in own:
+    if "image" in own and resource.image:
+        how = "was removed by hand" if resource.image.gone else "was given to another image by hand"
+        yield Reason("drift", f"the name {resource.image.name} of its image {how}")
+    elif "image" in own:
         own_images = ("envoy", "gateway", "ingress")
         which = "sidecar image" if resource.role in own_images else "image"
         yield Reason("tool", f"KarstKit's {which} changed")

@@ -57,8 +57,7 @@ def heal(
     for container in containers:
         # Terraform's resource has no such attribute. What the kernel counts by uid is no use where
         # two images share one, and nothing against root.
-        if not container.max_processes:
-            most = MAX_PROCESSES if container.foreign else CONTAINER_PROCESSES
+        if container.max_processes != (most := most_processes(container)):
             engine_changes.bound(workspace.engine, container, most)
     if accidents_only:
         containers = [c for c in containers if not _was_stopped(c, ran)]
@@ -71,6 +70,11 @@ def heal(
         if owner and owner.running:
             done += _heal_app(workspace, app, owner)
     return done + policy.refresh(workspace)
+
+
+def most_processes(container: Container) -> int:
+    """To how many processes and threads the engine is to hold a container."""
+    return MAX_PROCESSES if container.foreign else CONTAINER_PROCESSES
 
 
 def heal_recorded(workspace: Workspace) -> list[str]:

@@ -10,17 +10,17 @@ from typing import Any
 from iac_wrapper.adapters import planned_containers
 from iac_wrapper.adapters.planned_containers import PlannedContainer
 from iac_wrapper.files import lock_file
-from iac_wrapper.files.layout import container_name, gateway_name, ingress_name
 from iac_wrapper.model import resource_change
 from iac_wrapper.model.intent import Intent
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.plan import TerraformChange, TerraformPlan
 from iac_wrapper.model.remote import remote_of
-from iac_wrapper.model.service_change import ServiceChange
+from iac_wrapper.model.service_change import ServiceChange, UnhealthyService
 from iac_wrapper.model.service_changes import Observations, service_changes
 from iac_wrapper.model.slug import Slug
 from iac_wrapper.model.users import Users
 from iac_wrapper.operations import (
+    drift,
     leaves,
     public_hosts,
     release_command,
@@ -32,7 +32,6 @@ from iac_wrapper.operations import (
 from iac_wrapper.operations.changes import gap, why_alone
 from iac_wrapper.operations.deploy import gather
 from iac_wrapper.operations.env_values import changed_values, secret_values, with_old_values
-from iac_wrapper.operations.heal import STOPPED
 from iac_wrapper.operations.infrastructure import file_hash, make_plan
 from iac_wrapper.operations.leaves import due_certificates
 from iac_wrapper.operations.releases import NamedServices
@@ -45,8 +44,8 @@ class PlanResult:
     """A plan, the facts it was made from, and what it means for each service.
 
     `others` are changes of what somebody added to the stack. `full` is the plan in Terraform's own
-    words. `plan_hash` is the SHA-256 of Terraform's saved
-    plan.
+    words. `plan_hash` is the SHA-256 of Terraform's saved plan. `unhealthy` is what was deployed
+    and is not good, though no deploy of this would change it.
     """
 
     lock: LockFile
@@ -55,6 +54,7 @@ class PlanResult:
     full: str
     plan_hash: str
     others: tuple[TerraformChange, ...] = ()
+    unhealthy: tuple[UnhealthyService, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -64,6 +64,7 @@ class PlanResult:
             "services": [change.to_dict() for change in self.services],
             "others": [asdict(change) for change in self.others],
             "renewals": list(self.renewals),
+            "unhealthy": [asdict(service) for service in self.unhealthy],
         }
 
     @property
@@ -87,7 +88,8 @@ def plan(workspace: Workspace, intent: Intent, *, full: bool = False) -> PlanRes
     schedules.warn(workspace)
     with workspace.hold("iac plan"):
         found = gather(workspace, replace(intent, prune=True)).lock
-        return plan_lock(workspace, found, intent.named, full=full)
+        planned = plan_lock(workspace, found, intent.named, full=full)
+        return replace(planned, unhealthy=drift.unhealthy(workspace, planned.services))
 
 
 def plan_lock(
@@ -168,16 +170,18 @@ def _observe(
     for container in with_old_values(workspace, wanted):  # of a deploy that did not come so far
         names = {app.name: app.env for app in wanted.apps}[container.service]
         values.setdefault(container.service, set(names))
-    applied = workspace.applied_lock()
+    applied, containers = workspace.applied_lock(), drift.recorded(workspace)
     if applied:
         leaves.warn_of_ends(workspace, applied)
     return Observations(
         values,
         due=due_certificates(workspace, wanted, owners),
         public_due=_public_due(workspace, wanted),
-        stopped=_stopped(workspace, resting),
+        stopped=drift.stopped(containers, resting),
+        bounded=drift.bounded(containers),
         commits=_commits(workspace, wanted),
         volumes=volumes.changes(workspace, applied.apps if applied else (), wanted.apps),
+        lost=drift.lost(workspace, wanted),
     )
 
 
@@ -189,25 +193,6 @@ def _public_due(workspace: Workspace, wanted: LockFile) -> Sequence[str]:
     from iac_wrapper.operations.public_certificates import due  # noqa: PLC0415 - ACME takes 0.3 s
 
     return due(workspace, hosts)
-
-
-def _stopped(workspace: Workspace, resting: frozenset[str]) -> set[tuple[str, str]]:
-    """(service, role) of recorded containers that stand still; others may do so on purpose, and so
-    do those of `resting` services."""
-    project = workspace.project
-    return {
-        (container.service, container.role)
-        for container in workspace.engine.containers(project)
-        if container.state in STOPPED
-        and not container.done
-        and container.service not in resting
-        and container.name
-        in (
-            gateway_name(project),
-            ingress_name(project),
-            container_name(project, container.service, container.role),
-        )
-    }
 
 
 def _commits(workspace: Workspace, wanted: LockFile) -> dict[str, int]:

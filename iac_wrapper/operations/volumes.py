@@ -148,6 +148,16 @@ def changes(
     return said
 
 
+def gone(
+    workspace: Workspace, before: Sequence[ResolvedApp], after: Sequence[ResolvedApp]
+) -> Iterator[WantedVolume]:
+    """The volumes that both locks have and the engine has not: a deploy makes them anew, empty."""
+    known = {each.name for each in wanted(workspace.project, before)}
+    for each in wanted(workspace.project, after):
+        if each.name in known and not data_volumes.find(workspace.engine, each.name):
+            yield each
+
+
 def left(
     project: str, before: Sequence[ResolvedApp], after: Sequence[ResolvedApp]
 ) -> Iterator[tuple[str, str]]:

@@ -91,6 +91,10 @@ def test_a_crashing_app_is_reported_and_the_others_stay(
         "one": "SERVING",
         "two": "SERVING",
     }
+    planned = project.iac("plan", "--file", str(project.file), "--detailed-exitcode", code=2)
+    sick, _next, nothing = planned.stdout.splitlines()
+    assert sick.startswith("  ! crash: is not healthy, and a deploy leaves it so (")
+    assert nothing == "No changes."
 
 
 def test_what_was_broken_before_does_not_fail_a_deploy(

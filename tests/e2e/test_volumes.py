@@ -149,3 +149,14 @@ def test_another_version_after_a_destroy_finds_the_data(kept: Project) -> None:
     assert json.loads(_run(kept, LOOK)) == OWN
     assert [row["path"] for row in _volumes(kept)] == ["/srv", "/opt/more"]
     kept.iac("plan", "--file", str(kept.file), "--detailed-exitcode")
+
+
+def test_a_plan_says_that_data_is_gone(kept: Project) -> None:
+    """The volume of a container that was removed by hand comes back empty."""
+    kept.container("notes", "app").remove(force=True)
+    kept.engine.volumes.get(f"{kept.name}-notes-more").remove()
+    done = kept.iac("plan", "--file", str(kept.file), "--detailed-exitcode", code=2).stdout
+    assert done.splitlines()[0] == (
+        f"  ± notes: replaced (volume {kept.name}-notes-more was removed by hand and comes back"
+        " empty; its app container was removed by hand)"
+    )

@@ -13,7 +13,7 @@ from iac_wrapper.model.health import Health, Phase, Probe
 from iac_wrapper.model.plain import plain
 from iac_wrapper.model.plan import TerraformChange
 from iac_wrapper.model.report import ProjectReport, ServiceReport, UrlFault
-from iac_wrapper.model.service_change import Reason, ServiceChange
+from iac_wrapper.model.service_change import Reason, ServiceChange, UnhealthyService
 from iac_wrapper.operations.releases import StoppedService
 
 
@@ -191,6 +191,13 @@ def test_a_plan_is_told_in_words_of_services() -> None:
     ]
     assert render.plan_text((), empty=True) == "No changes."
     assert "record" in render.plan_text((), empty=False)
+    ill = UnhealthyService("web", "NOT_SERVING", "it answers 500", "iac logs web")
+    lines = [
+        "  ! web: is not healthy, and a deploy leaves it so (it answers 500)",
+        "      next: iac logs web",
+    ]
+    assert render.plan_text((), (), [ill], empty=True).splitlines() == [*lines, "No changes."]
+    assert render.plan_text(changes, (), [ill], empty=False).splitlines()[-4:-2] == lines
     assert [change.interrupts for change in changes] == [True, True, True]
 
 

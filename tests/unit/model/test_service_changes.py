@@ -9,7 +9,11 @@ from iac_wrapper.model import labels
 from iac_wrapper.model.foreign_image import ForeignImage
 from iac_wrapper.model.options import Options
 from iac_wrapper.model.plan import TerraformChange
-from iac_wrapper.model.resource_change import ResourceChange, others, resource_changes
+from iac_wrapper.model.resource_change import (
+    ResourceChange,
+    others,
+    resource_changes,
+)
 from iac_wrapper.model.service_change import ServiceChange
 from iac_wrapper.model.service_changes import Observations, service_changes
 from tests.support.deployed import app
@@ -445,3 +449,44 @@ def test_an_image_is_told_by_what_it_is_pinned_by() -> None:
     change = _only(old, moved, REPLACED)
     assert _texts(change) == ["image: postgres@sha256:aa → postgres@sha256:bb"]
     assert "image: gh:owner/repo → postgres@sha256:aa" in _texts(_only(WEB, old, REPLACED))
+
+
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        (None, "the name iac/a:1 of its image was removed by hand"),
+        ({"image_id": "b"}, "the name iac/a:1 of its image was given to another image by hand"),
+    ],
+)
+def test_a_name_that_its_image_lost_is_no_change_of_the_tool(
+    after: dict[str, str] | None, said: str
+) -> None:
+    """The container is found by the id of the image that it runs."""
+    marks = [{"label": labels.SERVICE, "value": "web"}, {"label": labels.ROLE, "value": "app"}]
+    change = {
+        "actions": ["delete", "create"],
+        "before": {"labels": marks, "image": "a"},
+        "after": {"labels": marks},
+        "after_unknown": {"image": True},
+        "replace_paths": [["image"]],
+    }
+    lost = {"before": {"name": "iac/a:1", "image_id": "a"}, "after": after}
+    shown = {
+        "resource_changes": [{"address": "c.a", "type": "docker_container", "change": change}],
+        "resource_drift": [{"address": "i.a", "type": "docker_image", "change": lost}],
+    }
+    only = _only(WEB, WEB, *resource_changes(shown))
+    assert [(reason.what, reason.text) for reason in only.reasons] == [("drift", said)]
+
+
+def test_what_terraform_does_not_see_has_its_line() -> None:
+    """A limit that the engine alone knows, and data that is gone."""
+    change = _only(WEB, WEB, seen=Observations(bounded={("web", "app")}))
+    assert (change.action, _texts(change)) == (
+        "update",
+        ["limit of processes of its app container was changed by hand"],
+    )
+    gone = ResourceChange("web", "app", "create", {}, gone=True)
+    change = _only(WEB, WEB, gone, seen=Observations(lost={"web": ["demo-web-data"]}))
+    assert _texts(change)[0] == "volume demo-web-data was removed by hand and comes back empty"
+    assert change.drifted
