@@ -1,8 +1,7 @@
-"""The verbs that change a project, and the plan of a change."""
+"""The verbs that change a project."""
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +10,15 @@ import click
 
 from iac_wrapper.cli import ask, render
 from iac_wrapper.cli.group import columns, dumps, verb
+from iac_wrapper.cli.lists import (
+    file_option,
+    intent_of,
+    locked_option,
+    offline_option,
+    slugs_argument,
+)
 from iac_wrapper.cli.names import complete_services
-from iac_wrapper.errors import ConfigError, IacError
-from iac_wrapper.model.plain import plain
+from iac_wrapper.errors import IacError
 
 if TYPE_CHECKING:
     from iac_wrapper.model.intent import Intent
@@ -21,27 +26,6 @@ if TYPE_CHECKING:
     from iac_wrapper.operations.remove import RemoveResult
     from iac_wrapper.operations.workspace import Workspace
 
-_file = click.option(
-    "--file",
-    "-f",
-    "files",
-    type=click.Path(path_type=Path),
-    metavar="F",
-    multiple=True,
-    help="List of slugs (YAML or JSON); default: repos.yaml, unless slugs are given."
-    " Of several, a later one wins over those before it.",
-)
-_slugs = click.argument("slugs", nargs=-1, metavar="[SLUG]...", shell_complete=complete_services)
-_locked = click.option(
-    "--locked",
-    is_flag=True,
-    help="Take the commits of the lock; an error if it is not of these entries.",
-)
-_offline = click.option(
-    "--offline",
-    is_flag=True,
-    help="Take the commits of the lock from the cache; ask no server for a source.",
-)
 _yes = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 _prune = click.option(
     "--prune", is_flag=True, help="Remove services that the file does not list, without asking."
@@ -54,9 +38,9 @@ def _plan_instead(_ctx: click.Context, _option: click.Parameter, given: bool) ->
 
 
 @verb
-@_file
-@_locked
-@_offline
+@file_option
+@locked_option
+@offline_option
 @_prune
 @click.option(
     "--all",
@@ -64,8 +48,15 @@ def _plan_instead(_ctx: click.Context, _option: click.Parameter, given: bool) ->
     is_flag=True,
     help="Exit with 7 also for services that were broken before.",
 )
+@click.option(
+    "--plan",
+    "saved",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Do exactly what `iac plan --out FILE` showed, or nothing if that has changed.",
+)
 @click.option("--dry-run", is_flag=True, hidden=True, expose_value=False, callback=_plan_instead)
-@_slugs
+@slugs_argument
 def deploy(
     workspace: Workspace,
     as_json: bool,
@@ -74,6 +65,7 @@ def deploy(
     offline: bool,
     prune: bool,
     everything: bool,
+    saved: Path | None,
     slugs: tuple[str, ...],
 ) -> None:
     """Deploy the slugs of a file (or those given) and prove that they serve.
@@ -88,64 +80,33 @@ def deploy(
     def run(intent: Intent) -> DeployResult:
         return operation.deploy(workspace, intent, everything=everything)
 
+    if saved and (files or slugs or locked or offline or prune):
+        raise click.UsageError("--plan takes no list and no other way to read it: FILE has both")
     try:
-        intent = _intent(workspace, files, slugs, locked, offline, prune=prune)
-        show_deployed(ask.with_consent(run, intent), as_json, options=options_of(workspace))
+        if saved:
+            from iac_wrapper.operations import saved_plan
+
+            done = saved_plan.deploy(workspace, saved, everything=everything)
+        else:
+            intent = intent_of(workspace, files, slugs, locked, offline, prune=prune)
+            done = ask.with_consent(run, intent)
+        show_deployed(done, as_json, options=options_of(workspace))
     except operation.DeployUnhealthyError as error:
         show_deployed(error.deployed, as_json, error)
         raise
 
 
 @verb
-@_file
-@_locked
-@_offline
-@_slugs
-@click.option(
-    "--detailed-exitcode",
-    is_flag=True,
-    help="Exit with 0 without changes, 2 with changes, 1 for bad input.",
-)
-@click.option("--full", is_flag=True, help="Show Terraform's own plan instead.")
-def plan(
-    workspace: Workspace,
-    as_json: bool,
-    files: tuple[Path, ...],
-    locked: bool,
-    offline: bool,
-    slugs: tuple[str, ...],
-    detailed_exitcode: bool,
-    full: bool,
-) -> None:
-    """Show what deploy would change for each service, and why; changes nothing.
-
-    Services that are not healthy are told as well, though a deploy leaves them so.
-    """
-    from iac_wrapper.operations.plan import plan as operation
-
-    ctx = click.get_current_context()
-    ctx.meta["detailed_exitcode"] = detailed_exitcode
-    planned = operation(workspace, _intent(workspace, files, slugs, locked, offline), full=full)
-    data = {"project": workspace.project, **planned.to_dict()}
-    text = planned.full or render.plan_text(
-        planned.services, planned.others, planned.unhealthy, empty=planned.empty
-    )
-    click.echo(dumps(data) if as_json else plain(text))
-    if detailed_exitcode and (planned.unhealthy or not planned.empty):
-        sys.exit(2)
-
-
-@verb
-@_file
-@_locked
-@_offline
+@file_option
+@locked_option
+@offline_option
 @_prune
 @click.option(
     "--update",
     is_flag=True,
     help="Look anew at the refs of the entries that are named, of all if none is; the default.",
 )
-@_slugs
+@slugs_argument
 def lock(
     workspace: Workspace,
     as_json: bool,
@@ -171,7 +132,7 @@ def lock(
         raise click.UsageError("--update looks at refs anew; --locked and --offline do not")
     if update and slugs:  # names are those of the file, not of what is deployed
         files = files or (Path("repos.yaml"),)
-    intent = _intent(workspace, files, slugs, locked, offline, prune=prune)
+    intent = intent_of(workspace, files, slugs, locked, offline, prune=prune)
     written = ask.with_consent(partial(operation, workspace), intent)
     count = len(written.apps)
     text = f"Locked {count} app{'s' * (count != 1)} in {_relative(intent.lock_path)}"
@@ -233,35 +194,6 @@ def remove(workspace: Workspace, as_json: bool, yes: bool, names: tuple[str, ...
     except operation.RemoveUnhealthyError as error:
         _show_removed(workspace, error.removed, as_json, error)
         raise
-
-
-def _intent(
-    workspace: Workspace,
-    files: tuple[Path, ...],
-    slugs: tuple[str, ...],
-    locked: bool,
-    offline: bool,
-    *,
-    prune: bool = False,
-) -> Intent:
-    from iac_wrapper.operations.intent import from_files, from_slugs
-
-    if slugs and not files:
-        if prune:
-            raise ConfigError(
-                "--prune needs the complete list of the services to keep",
-                found="slugs alone, which are added to what the project runs",
-                next_step="name the list with --file",
-            )
-        return from_slugs(workspace, slugs, cwd=Path.cwd(), locked=locked, offline=offline)
-    return from_files(
-        *(files or [Path("repos.yaml")]),
-        environment=workspace.environment,
-        chosen=slugs,
-        locked=locked,
-        offline=offline,
-        prune=prune,
-    )
 
 
 def options_of(workspace: Workspace) -> str:

@@ -140,6 +140,7 @@ def _shown(found: ReleaseDetail) -> Iterator[str]:
         "job": by.get("job"),
         "tool": facts.get("tool") and f"iac {facts['tool']}",
         "plan": facts.get("plan"),
+        "plan file": facts.get("plan_file"),
         "lock": facts.get("lock"),
         "before": facts.get("before"),
         "authority": ", ".join(facts.get("authority", ())),

@@ -107,6 +107,11 @@ class Layout:
         """What was done to the project, and the locks that were applied; a destroy leaves it."""
         return self.data / "ledger" / project
 
+    @property
+    def plan_key(self) -> Path:
+        """With which saved plans are sealed, and what may be guessed in them is hidden; 0600."""
+        return self.data / "plan.key"
+
     def failed_log(self, project: str, service: str) -> Path:
         """The last lines of the version that failed last."""
         return self.project(project) / "failed" / f"{service}.log"

@@ -6,12 +6,15 @@ developer.hashicorp.com/terraform/internals/json-format. It must not know what s
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from iac_wrapper.model import labels
 from iac_wrapper.model.plan import Action, TerraformChange
+from iac_wrapper.model.users import BLOCK, Users
 
 _ACTIONS: Mapping[tuple[str, ...], Action] = {
     ("create",): "create",
@@ -63,6 +66,26 @@ def resource_changes(shown: Mapping[str, Any]) -> tuple[ResourceChange, ...]:
         if item["type"] == labels.DATA
     )
     return tuple(change for change in (*found, *routes) if change)
+
+
+def outline(shown: Mapping[str, Any], owners: Mapping[str, Users]) -> str:
+    """What two plans that do the same have in common, as JSON: every change and what it makes.
+
+    Uids of `owners` are named by whose they are: which ones a new service gets depends on the other
+    projects of the engine.
+    """
+    changes = [
+        [item["address"], change["actions"], change["after"], change.get("after_unknown")]
+        for item in shown.get("resource_changes", ())
+        if (change := item["change"])["actions"] not in (["no-op"], ["read"])
+    ]
+    text = json.dumps([changes, shown.get("output_changes", {})], sort_keys=True)
+    uids = {
+        str(users.base + at): f"{name}+{at}"
+        for name, users in owners.items()
+        for at in range(BLOCK)
+    }
+    return re.sub(r"\b\d{5}\b", lambda found: uids.get(found[0], found[0]), text)
 
 
 def others(shown: Mapping[str, Any], *, record: str) -> tuple[TerraformChange, ...]:

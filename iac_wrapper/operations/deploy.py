@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from iac_wrapper.errors import UnhealthyError
@@ -59,8 +59,13 @@ class DeployResult:
     release: int = 0
 
 
-def gather(workspace: Workspace, intent: Intent) -> ProjectFacts:
+def gather(
+    workspace: Workspace, intent: Intent, *, planned: LockFile | None = None
+) -> ProjectFacts:
     """Resolve, fetch and detect what `intent` names. Call it with the project held.
+
+    Args:
+        planned: what is to come of it, from a saved plan: its commits, network and ports are tried.
 
     Raises:
         PruneError: services would be removed, and nobody agreed to that.
@@ -72,6 +77,8 @@ def gather(workspace: Workspace, intent: Intent) -> ProjectFacts:
     check_own(workspace)
     prune.check(workspace, intent)
     selection = select(workspace, intent)
+    if planned:
+        selection = replace(selection, pinned_lock=planned, lock_on_disk=planned)
     check_selection(workspace, selection)
     count = len({spec.group for spec in selection.fresh})
     workspace.step(f"Resolving {count} slug{'s' * (count != 1)}")

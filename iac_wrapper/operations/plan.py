@@ -44,8 +44,9 @@ class PlanResult:
     """A plan, the facts it was made from, and what it means for each service.
 
     `others` are changes of what somebody added to the stack. `full` is the plan in Terraform's own
-    words. `plan_hash` is the SHA-256 of Terraform's saved plan. `unhealthy` is what was deployed
-    and is not good, though no deploy of this would change it.
+    words. `plan_hash` is the SHA-256 of Terraform's saved plan, which no second one has; `outline`
+    is what two plans that do the same have in common. `unhealthy` is what was deployed and is not
+    good, though no deploy of this would change it.
     """
 
     lock: LockFile
@@ -53,6 +54,7 @@ class PlanResult:
     services: tuple[ServiceChange, ...]
     full: str
     plan_hash: str
+    outline: str
     others: tuple[TerraformChange, ...] = ()
     unhealthy: tuple[UnhealthyService, ...] = ()
 
@@ -85,11 +87,20 @@ def plan(workspace: Workspace, intent: Intent, *, full: bool = False) -> PlanRes
     Raises:
         IacError: a step failed, as in deploy.
     """
-    schedules.warn(workspace)
     with workspace.hold("iac plan"):
-        found = gather(workspace, replace(intent, prune=True)).lock
-        planned = plan_lock(workspace, found, intent.named, full=full)
-        return replace(planned, unhealthy=drift.unhealthy(workspace, planned.services))
+        return plan_held(workspace, intent, full=full)
+
+
+def plan_held(workspace: Workspace, intent: Intent, *, full: bool = False) -> PlanResult:
+    """The same of a project that is held.
+
+    Raises:
+        IacError: a step failed, as in deploy.
+    """
+    schedules.warn(workspace)
+    found = gather(workspace, replace(intent, prune=True)).lock
+    planned = plan_lock(workspace, found, intent.named, full=full)
+    return replace(planned, unhealthy=drift.unhealthy(workspace, planned.services))
 
 
 def plan_lock(
@@ -122,6 +133,7 @@ def plan_lock(
             services=_changes(workspace, found, shown, seen),
             full=terraform.show_text(saved) if full else "",
             plan_hash=file_hash(saved),
+            outline=resource_change.outline(shown, owners),
             others=resource_change.others(shown, record=lock_file.LOCK_OUTPUT),
         )
         saved.unlink(missing_ok=True)

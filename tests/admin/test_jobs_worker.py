@@ -113,7 +113,7 @@ def test_results_become_the_job() -> None:
     assert job.report == report.to_dict()
     assert job.plan == PLAN.to_dict()
     due = ServiceChange("web", "renew", (Reason("certificate", "certificate renewed"),))
-    planned = outcome.planned(PlanResult(cast("Any", None), PLAN, (due,), "", "b" * 64))
+    planned = outcome.planned(PlanResult(cast("Any", None), PLAN, (due,), "", "b" * 64, ""))
     assert planned.message == "Planned: 1 changed in place"
     assert planned.results["plan"]["renewals"] == ["web"]
     assert planned.results["plan"]["services"] == [due.to_dict()]

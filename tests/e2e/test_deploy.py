@@ -6,6 +6,7 @@ left, as a person's day does.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -416,12 +417,30 @@ def test_a_plan_sees_what_was_done_by_hand(first: dict[str, Any], project: Proje
 def test_a_new_commit_replaces_only_its_service(
     first: dict[str, Any], project: Project, git_server: GitServer
 ) -> None:
-    """A push to the branch is deployed; the other service's containers stay."""
+    """A push to the branch is planned, and that plan is deployed; the other service's containers
+    stay. The plan is refused when something has moved: before, and once it was applied."""
     before = project.container_ids()
     web = Repository(git_server.folder / "acme" / "web")
     changed = SERVER["main.py"].replace("'GREETING'].encode()", "'GREETING'].upper().encode()")
-    web.commit({"services/web/main.py": changed})
-    report = project.deploy()
+    head = web.commit({"services/web/main.py": changed})
+    saved = project.folder / "web.plan"
+    planned = project.iac("plan", "--file", str(project.file), "--out", str(saved)).stdout
+    assert f"Next: iac deploy --plan {saved} --project {project.name}\n" in planned
+    assert SENTINEL not in saved.read_text()
+    assert saved.stat().st_mode & 0o777 == 0o600
+    project.environment["TEST_TOKEN"] = SENTINEL + "new"
+    refused = project.iac("deploy", "--plan", str(saved), code=2).stderr
+    project.environment["TEST_TOKEN"] = SENTINEL
+    assert "changed since it was made: the value of TOKEN of hello-main\n" in refused
+    web.commit({"services/web/later.txt": "not in the plan"})
+    done = project.iac("deploy", "--plan", str(saved), "--json")
+    report = json.loads(done.stdout)
+    assert {s["name"]: s["commit"] for s in report["services"]}["web"] == head
+    web.git("reset", "--quiet", "--hard", head)
+    release = json.loads(project.iac("show", str(report["release"]), "--json").stdout)
+    assert release["plan_file"] == hashlib.sha256(saved.read_bytes()).hexdigest()
+    refused = project.iac("deploy", "--plan", str(saved), code=2).stderr
+    assert "changed since it was made: what is deployed" in refused
     after = project.container_ids()
     changed_names = {name for name, id_ in after.items() if before.get(name) != id_}
     assert changed_names == {f"{project.name}-web-app"}

@@ -12,10 +12,12 @@ from iac_wrapper.model.plan import TerraformChange
 from iac_wrapper.model.resource_change import (
     ResourceChange,
     others,
+    outline,
     resource_changes,
 )
 from iac_wrapper.model.service_change import ServiceChange
 from iac_wrapper.model.service_changes import Observations, service_changes
+from iac_wrapper.model.users import Users
 from tests.support.deployed import app
 
 WEB = replace(app("web"), env={"GREETING": "hi", "TOKEN": "${TOKEN}"})
@@ -490,3 +492,22 @@ def test_what_terraform_does_not_see_has_its_line() -> None:
     change = _only(WEB, WEB, gone, seen=Observations(lost={"web": ["demo-web-data"]}))
     assert _texts(change)[0] == "volume demo-web-data was removed by hand and comes back empty"
     assert change.drifted
+
+
+def test_two_plans_that_do_the_same_have_one_outline() -> None:
+    """Whatever ran before and whichever uids are free; what is made is in it."""
+
+    def plan(uid: int, memory: int, before: str) -> dict[str, Any]:
+        change = {
+            "actions": ["update"],
+            "before": {"ip": before},
+            "after": {"user": f"{uid}:10001", "memory": memory},
+        }
+        quiet = {"actions": ["no-op"], "before": {}, "after": {"ip": before}}
+        changes = [{"address": "c.a", "change": change}, {"address": "c.b", "change": quiet}]
+        return {"resource_changes": changes, "timestamp": before}
+
+    first = outline(plan(30004, 1, "x"), {"web": Users(30004)})
+    assert outline(plan(30108, 1, "y"), {"web": Users(30108)}) == first
+    assert outline(plan(30108, 1, "y"), {"web": Users(30004)}) != first
+    assert outline(plan(30004, 2, "x"), {"web": Users(30004)}) != first
