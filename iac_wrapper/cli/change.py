@@ -51,7 +51,7 @@ def _plan_instead(_ctx: click.Context, _option: click.Parameter, given: bool) ->
 @click.option(
     "--plan",
     "saved",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Do exactly what `iac plan --out FILE` showed, or nothing if that has changed.",
 )

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @click.option("--full", is_flag=True, help="Show Terraform's own plan instead.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Save the plan, for `iac deploy --plan FILE`.",
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from iac_wrapper.operations.env_values import secret_values
 from iac_wrapper.operations.intent import from_files, from_slugs, warn_of_another
 from iac_wrapper.operations.plan import PlanResult, plan_held, plan_lock
 from iac_wrapper.operations.workspace import Workspace
+from iac_wrapper.sources.exclusions import is_junk
 
 
 class StalePlanError(ConfigError):
@@ -61,6 +62,7 @@ def save(
     """
     plan_file.check_place(path)
     intent = intent_of(workspace, request)
+    _check_outside(intent, path)
     with workspace.hold("iac plan"):
         planned = plan_held(workspace, intent, full=full)
         saved = SavedPlan(
@@ -115,6 +117,28 @@ def deploy(workspace: Workspace, path: Path, *, everything: bool = False) -> Dep
     return judged(workspace, rolled, release.number)
 
 
+def _check_outside(intent: Intent, path: Path) -> None:
+    """Refuse a place in a local source: the file would make that another one.
+
+    Raises:
+        ConfigError: it is in one.
+    """
+    for spec in intent.specs:
+        if spec.slug.kind != "path":
+            continue
+        folder = (spec.base / Path(spec.slug.location).expanduser()).resolve()
+        if path.resolve().is_relative_to(folder):
+            inside = path.resolve().relative_to(folder).parts
+            if not any(map(is_junk, inside)):
+                raise ConfigError(
+                    f"the saved plan would become a part of {spec.name}",
+                    where=str(path),
+                    found=f"a file in its source, {folder}",
+                    expected="a file that no entry deploys",
+                    next_step="choose another folder; .iac is none's source",
+                )
+
+
 def intent_of(workspace: Workspace, request: PlanRequest) -> Intent:
     """What `request` is about, as its lists say now.
 
@@ -154,29 +178,36 @@ def _digests(workspace: Workspace, intent: Intent, lock: LockFile) -> dict[Part,
 
 def _outcome(workspace: Workspace, planned: PlanResult) -> str:
     """That of what a deploy would do, in Terraform's words and in those of services."""
-    services = [_gist(change.to_dict()) for change in planned.services]
+    services = _gists([change.to_dict() for change in planned.services])
     data = json.dumps([planned.outline, services]).encode()
     return plan_file.digest(_key(workspace), data)
 
 
-def _gist(change: Mapping[str, Any]) -> tuple[str, str, list[str]]:
-    """Which service, what becomes of it, and the kinds of reasons; their words may count days."""
-    kinds = sorted(reason["what"] for reason in change["reasons"])
-    return change["service"], change["action"], kinds
+def _gists(changes: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, list[str]]]:
+    """What becomes of each service and the kinds of reasons; their words may count commits.
+
+    Without certificates: they come due, and are renewed, by themselves.
+    """
+    return {
+        each["service"]: (
+            each["action"],
+            sorted({reason["what"] for reason in each["reasons"]} - {"certificate"}),
+        )
+        for each in changes
+        if each["action"] != "renew"
+    }
 
 
 def _otherwise(saved: SavedPlan, now: PlanResult) -> list[str]:
     """What becomes of services that is not in the plan, or no longer."""
-    before = {change["service"]: _gist(change) for change in saved.shown["services"]}
-    changes = {change.service: change for change in now.services}
-    found = []
-    for name in sorted({*before, *changes}):
-        change = changes.get(name)
-        if change is None:
-            found.append(f"nothing would happen to {name}")
-        elif before.get(name) != _gist(change.to_dict()):
-            why = "; ".join(reason.text for reason in change.reasons)
-            found.append(f"{name} ({why or change.action})")
+    before = _gists(saved.shown["services"])
+    after = _gists([change.to_dict() for change in now.services])
+    why = {each.service: "; ".join(r.text for r in each.reasons) for each in now.services}
+    found = [
+        f"{name} ({why[name] or after[name][0]})" if name in after else f"{name} (nothing to do)"
+        for name in sorted({*before, *after})
+        if before.get(name) != after.get(name)
+    ]
     return found or ["what Terraform would do (main.py, a setting or the engine)"]
 
 
