@@ -34,6 +34,8 @@ def planned(result: PlanResult) -> Outcome:
     """A plan was made."""
     results = {"plan": result.to_dict(), "plan_hash": result.plan_hash}
     what = summary(result.services) or result.plan.summary
+    if names := ", ".join(service.service for service in result.unhealthy):
+        what += f"; not healthy: {names}"
     return Outcome("succeeded", f"Planned: {what}", results)
 
 

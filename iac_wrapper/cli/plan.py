@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 @click.option(
     "--detailed-exitcode",
     is_flag=True,
-    help="Exit with 0 without changes, 2 with changes, 1 for bad input.",
+    help="Exit with 0 without changes, 2 with changes or a service that is not healthy,"
+    " 1 for bad input.",
 )
 @click.option("--full", is_flag=True, help="Show Terraform's own plan instead.")
 @click.option(

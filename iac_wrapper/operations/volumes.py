@@ -153,8 +153,9 @@ def gone(
 ) -> Iterator[WantedVolume]:
     """The volumes that both locks have and the engine has not: a deploy makes them anew, empty."""
     known = {each.name for each in wanted(workspace.project, before)}
+    there = workspace.engine.volumes(workspace.project) if known else {}
     for each in wanted(workspace.project, after):
-        if each.name in known and not data_volumes.find(workspace.engine, each.name):
+        if each.name in known and each.name not in there:
             yield each
 
 

@@ -19,7 +19,7 @@ from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.event import Event
 from iac_wrapper.model.plan import TerraformChange, TerraformPlan
 from iac_wrapper.model.report import ProjectReport
-from iac_wrapper.model.service_change import Reason, ServiceChange
+from iac_wrapper.model.service_change import Reason, ServiceChange, UnhealthyService
 from iac_wrapper.operations.deploy import DeployResult, DeployUnhealthyError
 from iac_wrapper.operations.plan import PlanResult
 from iac_wrapper.operations.workspace import Workspace
@@ -118,6 +118,11 @@ def test_results_become_the_job() -> None:
     assert planned.results["plan"]["renewals"] == ["web"]
     assert planned.results["plan"]["services"] == [due.to_dict()]
     assert planned.results["plan_hash"] == "b" * 64
+    sick = UnhealthyService("old", "NOT_SERVING", "it answers 500", "iac logs old")
+    result = PlanResult(cast("Any", None), PLAN, (), "", "b" * 64, "", unhealthy=(sick,))
+    planned = outcome.planned(result)
+    assert planned.message == "Planned: 1 to create; not healthy: old"
+    assert planned.results["plan"]["unhealthy"][0]["cause"] == "it answers 500"
 
 
 def test_an_unhealthy_deploy_keeps_its_report(monkeypatch: pytest.MonkeyPatch) -> None:
