@@ -78,11 +78,9 @@ def unhealthy(
 
 def _told(row: ServiceReport) -> UnhealthyService:
     finding = row.diagnosis.finding if row.diagnosis else None
-    outages = [f"people do not reach it at {f.url}: {f.why}" for f in row.url_faults if f.outage]
-    cause = finding.cause if finding else row.health.message
     return UnhealthyService(
         service=row.app.name,
         status=row.health.status,
-        cause="; ".join(outages) if row.good else cause,
+        cause=finding.cause if finding else row.health.message,
         next_step=(finding.next_step if finding else row.health.next_step) or "iac health",
     )

@@ -337,6 +337,39 @@ def test_a_stranger_on_the_network_reaches_nothing(first: dict[str, Any], projec
     ]
 
 
+def test_a_plan_sees_what_was_done_by_hand(first: dict[str, Any], project: Project) -> None:
+    """To containers, to the network and to images; put right by hand, nothing is left to say."""
+    network = project.engine.networks.get(f"iacnet-{project.name}")
+    hello, envoy = project.container("hello-main", "app"), project.container("web", "envoy")
+    gateway = project.engine.containers.get(f"{project.name}-gateway")
+    image = hello.image
+    (name,) = image.tags
+    plan = ("plan", "--file", str(project.file), "--detailed-exitcode")
+    image.tag("kept", project.name)  # the engine removes no last name of what runs
+    project.engine.images.remove(name)
+    limit = ["docker", "update", "--pids-limit", "60", hello.name, envoy.name]
+    project.run(limit)
+    network.disconnect(envoy)
+    gateway.stop(timeout=1)
+    try:
+        done = project.iac(*plan, code=2).stdout
+    finally:
+        gateway.start()
+        network.connect(envoy)
+        project.run([*limit[:3], "1152", *limit[4:]])
+        image.tag(*name.split(":"))
+        project.engine.images.remove(f"kept:{project.name}")
+    assert done.splitlines() == [
+        "  ~ gateway: restarted (it is stopped)",
+        "  ± hello-main: replaced (limit of processes of its app container was changed by hand;"
+        f" the name {name} of its image was removed by hand)",
+        "  ± web: replaced (limit of processes of its sidecar was changed by hand;"
+        " network of its sidecar was changed by hand)",
+        "Plan: 2 replaced, 1 restarted.",
+    ]
+    project.iac(*plan)
+
+
 def test_a_plan_says_what_and_why(
     first: dict[str, Any], project: Project, git_server: GitServer
 ) -> None:
@@ -381,39 +414,6 @@ def test_a_plan_says_what_and_why(
     assert "TEST_TOKEN" in unset
 
 
-def test_a_plan_sees_what_was_done_by_hand(first: dict[str, Any], project: Project) -> None:
-    """To containers, to the network and to images; put right by hand, nothing is left to say."""
-    network = project.engine.networks.get(f"iacnet-{project.name}")
-    hello, envoy = project.container("hello-main", "app"), project.container("web", "envoy")
-    gateway = project.engine.containers.get(f"{project.name}-gateway")
-    image = hello.image
-    (name,) = image.tags
-    plan = ("plan", "--file", str(project.file), "--detailed-exitcode")
-    image.tag("kept", project.name)  # the engine removes no last name of what runs
-    project.engine.images.remove(name)
-    limit = ["docker", "update", "--pids-limit", "60", hello.name, envoy.name]
-    project.run(limit)
-    network.disconnect(envoy)
-    gateway.stop(timeout=1)
-    try:
-        done = project.iac(*plan, code=2).stdout
-    finally:
-        gateway.start()
-        network.connect(envoy)
-        project.run([*limit[:3], "1152", *limit[4:]])
-        image.tag(*name.split(":"))
-        project.engine.images.remove(f"kept:{project.name}")
-    assert done.splitlines() == [
-        "  ~ gateway: restarted (it is stopped)",
-        "  ± hello-main: replaced (limit of processes of its app container was changed by hand;"
-        f" the name {name} of its image was removed by hand)",
-        "  ± web: replaced (limit of processes of its sidecar was changed by hand;"
-        " network of its sidecar was changed by hand)",
-        "Plan: 2 replaced, 1 restarted.",
-    ]
-    project.iac(*plan)
-
-
 def test_a_new_commit_replaces_only_its_service(
     first: dict[str, Any], project: Project, git_server: GitServer
 ) -> None:
@@ -440,7 +440,7 @@ def test_a_new_commit_replaces_only_its_service(
     release = json.loads(project.iac("show", str(report["release"]), "--json").stdout)
     assert release["plan_file"] == hashlib.sha256(saved.read_bytes()).hexdigest()
     refused = project.iac("deploy", "--plan", str(saved), code=2).stderr
-    assert "changed since it was made: what is deployed" in refused
+    assert "repos.lock.json, what is deployed\n" in refused
     after = project.container_ids()
     changed_names = {name for name, id_ in after.items() if before.get(name) != id_}
     assert changed_names == {f"{project.name}-web-app"}
