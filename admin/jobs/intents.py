@@ -88,6 +88,8 @@ def _check_one_way(request: JobRequest) -> None:
         wrong, expected = bool(given), "only the project: destroy removes all of it"
     elif request.kind == "remove":
         wrong, expected = given != ["services"], "services"
+    elif request.kind == "rollback":
+        wrong, expected = given not in ([], ["services"]), "services, or none of them for all"
     else:
         wrong, expected = len(given) != 1, "one of slugs, apps, services"
     if wrong:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from iac_wrapper.model import references
 from provider.redact import MASK
 
-Kind = Literal["deploy", "plan", "destroy", "remove"]
+Kind = Literal["deploy", "plan", "destroy", "remove", "rollback"]
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled", "interrupted"]
 EventKind = Literal["queued", "started", "step", "progress", "warning", "finished"]
 
@@ -21,8 +21,9 @@ class JobRequest:
     """What a caller wants done to a project.
 
     One of: `slugs` (texts) or `apps` (entries as in repos.yaml) to add to what runs, `services`
-    (names of deployed services to bring up to date as they are recorded, or to remove); none for a
-    destroy. With `prune`, the project becomes what `apps` or `slugs` say and nothing else. `locked`
+    (names of deployed services to bring up to date as they are recorded, to remove, or to bring back
+    to release `to`; None: the one before); none for a destroy, nor for a rollback of all. `dry_run`
+    only plans a rollback. With `prune`, the project becomes what `apps` or `slugs` say and nothing else. `locked`
     takes the commits of the lock; `offline` does as well, and asks no git host. With `all`, a
     deploy fails also for services that were broken before and that it leaves alone. With
     `volumes`, a destroy takes the data as well. `owner`: the caller may name any local path and
@@ -39,6 +40,8 @@ class JobRequest:
     offline: bool = False
     all: bool = False
     volumes: bool = False
+    to: int | None = None
+    dry_run: bool = False
     owner: bool = False
 
     def asked(self) -> dict[str, Any]:
@@ -47,7 +50,8 @@ class JobRequest:
         Values of `env` are shown only if they are ``${NAME}``: readers need not know them, and
         callers without IAC_ADMIN_ENV have no other way to give a password.
         """
-        names = ("slugs", "apps", "services", "prune", "locked", "offline", "all", "volumes")
+        named = ("slugs", "apps", "services")
+        names = (*named, "prune", "locked", "offline", "all", "volumes", "to", "dry_run")
         shown = replace(self, apps=tuple(map(_without_values, self.apps)))
         return {name: getattr(shown, name) for name in names if getattr(shown, name)}
 

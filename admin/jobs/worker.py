@@ -40,6 +40,7 @@ _VERBS = {
     "plan": "Planning",
     "destroy": "Destroying",
     "remove": "Removing services of",
+    "rollback": "Rolling back",
 }
 
 
@@ -152,7 +153,13 @@ def _operate(
         pythons=pythons,
         caller=caller,
     )
-    operations = {"destroy": _destroy, "plan": _plan, "deploy": _deploy, "remove": _remove}
+    operations = {
+        "destroy": _destroy,
+        "plan": _plan,
+        "deploy": _deploy,
+        "remove": _remove,
+        "rollback": _rollback,
+    }
     return operations[job.request.kind](workspace, job.request, sink)
 
 
@@ -184,6 +191,18 @@ def _deploy(workspace: Workspace, request: JobRequest, sink: Sink) -> Outcome:
 
     try:
         return outcome.deployed(deploy(workspace, intent, everything=request.all))
+    except DeployUnhealthyError as error:
+        return outcome.unhealthy(error.deployed, error)
+
+
+def _rollback(workspace: Workspace, request: JobRequest, _sink: Sink) -> Outcome:
+    from iac_wrapper.operations import rollback  # noqa: PLC0415
+    from iac_wrapper.operations.deploy import DeployUnhealthyError  # noqa: PLC0415
+
+    if request.dry_run:
+        return outcome.planned(rollback.plan(workspace, request.services, to=request.to))
+    try:
+        return outcome.deployed(rollback.rollback(workspace, request.services, to=request.to))
     except DeployUnhealthyError as error:
         return outcome.unhealthy(error.deployed, error)
 

@@ -21,7 +21,7 @@ from admin.streams import NDJSON, SSE, Encoding, job_events
 from iac_wrapper import settings
 from iac_wrapper.adapters import workspace_lock
 from iac_wrapper.errors import BusyError, ConfigError
-from iac_wrapper.operations import inventory
+from iac_wrapper.operations import history, inventory
 from iac_wrapper.operations.remove import check_names
 from iac_wrapper.operations.workspace import Workspace
 
@@ -63,6 +63,21 @@ def remove(call: Call) -> Response:
     return _start(
         call, request, there=partial(_check_service, call.backend.workspace(project), name)
     )
+
+
+def rollback(call: Call) -> Response:
+    """Back to what services had after an earlier release."""
+    project, body = settings.check_project(call.project, where="/project"), call.body
+    request = JobRequest(
+        "rollback",
+        project,
+        services=tuple(body.get("services", ())),
+        to=body.get("to"),
+        dry_run=body.get("dry_run", False),
+        owner=call.caller.owner,
+    )
+    workspace = call.backend.workspace(project)
+    return _start(call, request, there=partial(_check_release, workspace, request.to))
 
 
 def resume(call: Call) -> Response:
@@ -239,6 +254,15 @@ def _check_service(workspace: Workspace, name: str) -> None:
         raise _not_there(error, "no-such-service") from None
 
 
+def _check_release(workspace: Workspace, number: int | None) -> None:
+    if number is None or _is_busy(workspace):
+        return
+    try:
+        history.show(workspace, number)
+    except history.UnknownReleaseError as error:
+        raise _not_there(error, "no-such-release") from None
+
+
 def _is_busy(workspace: Workspace) -> bool:
     """What is at work may be bringing what the request is about: the job will see."""
     return workspace_lock.holder(workspace.directory) is not None
@@ -266,6 +290,7 @@ HANDLERS = {
     "plan": plan,
     "destroy": destroy,
     "removeService": remove,
+    "rollback": rollback,
     "resume": resume,
     "listDeployments": list_deployments,
     "getDeployment": get_deployment,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
@@ -34,8 +36,24 @@ def list_releases(call: Call) -> Response:
 def get_release(call: Call) -> Response:
     """One release or event, and what was deployed after it."""
     workspace = _workspace(call)
-    try:
+    with _known():
         found = history.show(workspace, call.parameters["number"])
+    return jsonify(scrub({"project": workspace.project, **found.to_dict()}, workspace.redactor()))
+
+
+def get_difference(call: Call) -> Response:
+    """What differs between what was deployed after two releases."""
+    workspace = _workspace(call)
+    with _known():
+        found = history.difference(workspace, call.parameters["number"], call.parameters["other"])
+    return jsonify(scrub({"project": workspace.project, **found.to_dict()}, workspace.redactor()))
+
+
+@contextmanager
+def _known() -> Iterator[None]:
+    """A number that is not in the ledger is an address at which nothing is."""
+    try:
+        yield
     except history.UnknownReleaseError as error:
         raise Problem(
             404,
@@ -44,7 +62,6 @@ def get_release(call: Call) -> Response:
             found=error.found,
             next_step="GET /releases lists them",
         ) from None
-    return jsonify(scrub({"project": workspace.project, **found.to_dict()}, workspace.redactor()))
 
 
 def _workspace(call: Call) -> Workspace:
@@ -52,4 +69,8 @@ def _workspace(call: Call) -> Workspace:
     return call.backend.workspace(project)
 
 
-HANDLERS = {"listReleases": list_releases, "getRelease": get_release}
+HANDLERS = {
+    "listReleases": list_releases,
+    "getRelease": get_release,
+    "getDifference": get_difference,
+}

@@ -12,6 +12,7 @@ import pytest
 
 from admin.jobs import worker_lock
 from iac_wrapper.adapters import workspace_lock
+from iac_wrapper.files.ledger import Ledger
 from tests.support.admin_api import PROJECT, Api, admin_api, check_schema, code, wait_for
 from tests.support.deployed import app, deployed
 from tests.support.jobs_lab import until
@@ -225,6 +226,29 @@ def test_what_is_not_there_cannot_be_removed(api: Api) -> None:
     assert answer.json()["found"] == "the services jobs, web"
     assert boss.get("/deployments").json() == {"deployments": []}
     assert not api.layout.project("dmeo").exists()
+
+
+def test_a_rollback_is_a_job_as_a_deploy_is(api: Api) -> None:
+    """With the same scope, ledger and errors; a release that is not there is a 404 at once."""
+    client = api.http("deployer")
+    for kind in ("deploy", "deploy"):
+        number = Ledger(api.layout.ledger(PROJECT)).append({"type": "started", "kind": kind})
+        Ledger(api.layout.ledger(PROJECT)).append(
+            {"type": "ended", "verdict": "failed", "lock": None}, number=number
+        )
+    missing = client.post("/rollback", json={"to": 9})
+    assert (missing.status_code, code(missing)) == (404, "no-such-release")
+    assert missing.json()["found"] == "1 to 2"
+    assert api.http("reader").post("/rollback", json={}).status_code == 403
+    assert client.post("/rollback", json={"slugs": ["gh:o/r"]}).status_code == 400
+    body = {"to": 2, "services": ["web"], "dry_run": True}
+    shown = client.post("/rollback", json=body).json()
+    assert (shown["kind"], shown["request"]) == ("rollback", body)
+    for asked in (shown, client.post("/rollback?wait=60", json={"to": 2}).json()):
+        ended = wait_for(client, asked)
+        check_schema("Deployment", ended)
+        assert (ended["status"], ended["error"]["exit_code"]) == ("failed", 2)
+        assert "release" not in ended  # refused before anything changed
 
 
 def test_a_service_is_removed_by_a_job(api: Api) -> None:

@@ -189,6 +189,7 @@ def test_variables_of_the_server_are_closed(
         ({"kind": "destroy", "slugs": ("gh:a/b",)}, "/"),
         ({"kind": "remove"}, "/"),
         ({"kind": "remove", "apps": ("gh:a/b",)}, "/"),
+        ({"kind": "rollback", "slugs": ("gh:a/b",)}, "/"),
         ({"services": ("b",), "prune": True}, "/prune"),
         ({"slugs": ("gh:a/b", "nonsense")}, "/slugs/1"),
         ({"slugs": ("gh:a/b", "gh:c/b")}, "/slugs/1"),

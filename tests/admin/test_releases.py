@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from iac_wrapper.files import lock_file
 from iac_wrapper.files.ledger import Ledger
 from tests.support.admin_api import PROJECT, Api, check_schema, code, wait_for
+from tests.support.deployed import app, deployed
 
 pytestmark = pytest.mark.slow
 
@@ -47,3 +51,21 @@ def test_pages_and_remarks(api: Api) -> None:
     assert (missing.status_code, code(missing)) == (404, "no-such-release")
     for path in ("/releases/0", "/releases/x", "/releases?before=0", "/releases?limit=201"):
         assert reader.get(path).status_code == 400
+
+
+def test_what_differs_between_two(api: Api) -> None:
+    """As `iac diff` has it, without values of variables; a number that is not there is a 404."""
+    ledger = Ledger(api.layout.ledger(PROJECT))
+    for value, port in (("sentinel-1", 1), ("sentinel-2", 2)):
+        lock = deployed(api.layout, replace(app("web"), env={"A": value}, port=port))
+        number = ledger.append({"type": "started", "kind": "deploy"})
+        digest = ledger.keep_lock(lock_file.dump(lock))
+        ledger.append({"type": "ended", "verdict": "good", "lock": digest}, number=number)
+    reader = api.http("reader")
+    found = reader.get("/releases/1/diff/2")
+    check_schema("ReleaseDifference", found.json())
+    (web,) = found.json()["services"]
+    assert (web["changes"], web["env"]["changed"]) == ({"port": [1, 2]}, ["A"])
+    assert "sentinel" not in found.text
+    missing = reader.get("/releases/1/diff/3")
+    assert (missing.status_code, code(missing)) == (404, "no-such-release")

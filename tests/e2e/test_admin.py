@@ -238,6 +238,18 @@ def test_cancelled_and_killed_deploys_can_be_resumed(server: Server) -> None:
     assert server.ended(again.headers["Location"])["status"] == "succeeded"
 
 
+def test_a_rollback_is_asked_for(server: Server, project: Project) -> None:
+    """By number and service; it is proven, and in the ledger under its job."""
+    answer = server.call("POST", "/rollback", {"to": 1, "services": ["hello"]})
+    done = server.ended(answer.headers["Location"])
+    assert (done["status"], done["kind"]) == ("succeeded", "rollback"), done
+    found = {each["name"]: each["status"] for each in done["report"]["services"]}
+    assert found["hello"] == "SERVING"
+    release = server.call("GET", f"/releases/{done['release']}").json()
+    assert (release["kind"], release["to"], release["named"]) == ("rollback", 1, ["hello"])
+    assert release["by"]["job"] == done["id"]
+
+
 def test_one_service_is_taken_away(server: Server, project: Project) -> None:
     """DELETE removes its containers and key and leaves the others; one that is not there is 404."""
     before = project.container_ids()
