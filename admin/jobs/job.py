@@ -21,13 +21,13 @@ class JobRequest:
     """What a caller wants done to a project.
 
     One of: `slugs` (texts) or `apps` (entries as in repos.yaml) to add to what runs, `services`
-    (names of deployed services to bring up to date as they are recorded, to remove, or to bring back
-    to release `to`; None: the one before); none for a destroy, nor for a rollback of all. `dry_run`
-    only plans a rollback. With `prune`, the project becomes what `apps` or `slugs` say and nothing else. `locked`
-    takes the commits of the lock; `offline` does as well, and asks no git host. With `all`, a
-    deploy fails also for services that were broken before and that it leaves alone. With
-    `volumes`, a destroy takes the data as well. `owner`: the caller may name any local path and
-    variable.
+    (names of deployed services to bring up to date as they are recorded, to remove, or to bring
+    back to release `to`; None: the one before); none for a destroy, nor for a rollback of all. With
+    `prune`, the project becomes what `apps` or `slugs` say and nothing else. `locked` takes the
+    commits of the lock; `offline` does as well, and asks no git host. With `all`, a deploy fails
+    also for services that were broken before and that it leaves alone. With `volumes`, a destroy
+    takes the data as well. `dry_run` only plans a rollback. `owner`: the caller may name any local
+    path and variable.
     """
 
     kind: Kind

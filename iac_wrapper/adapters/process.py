@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
+import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -16,6 +20,18 @@ from iac_wrapper.files.machine_home import setup_command
 
 TAIL_LINES = 40
 """How much of a failed program's output an error carries."""
+
+_LOOK_SECONDS = 0.05
+"""Between two looks at whether a watched program has ended."""
+
+_READ_BYTES = 65_536
+"""What a pipe holds (pipe(7))."""
+
+_LAST_READS = 16
+"""After the end of a watched program: a pipe holds 1 MiB at most."""
+
+_END_SECONDS = 5.0
+"""From SIGTERM to SIGKILL for one that took too long."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +181,73 @@ def stream_all(
         _interrupt(running)
         raise
     return [program.completed() for program in running]
+
+
+def watch(command: Command, on_output: Callable[[bytes], None], *, timeout: float) -> int | None:
+    """Run a program in a session of its own and hand over what it prints (both streams) as it
+    comes. What it leaves running in the background is not waited for.
+
+    Args:
+        command: what to run; its standard input is empty if it has none.
+        on_output: called with some bytes at a time.
+        timeout: seconds after which the program and all that it started are ended.
+
+    Returns:
+        Its exit code (negative = signal); None: it took too long.
+
+    Raises:
+        CommandError: it cannot be started.
+    """
+    with tempfile.TemporaryFile() as told:
+        told.write((command.stdin or "").encode())
+        told.seek(0)
+        try:
+            program = subprocess.Popen(
+                command.argv,
+                cwd=command.cwd,
+                env=_environment(command),
+                stdin=told,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise _cannot_start(command, error) from None
+    assert program.stdout is not None  # noqa: S101 - PIPE was asked for above
+    deadline = time.monotonic() + timeout
+    with program.stdout as printed:
+        try:
+            while program.poll() is None:
+                if time.monotonic() > deadline:
+                    _end(program)
+                    return None
+                _hand_over(printed, on_output, within=_LOOK_SECONDS)
+            for _ in range(_LAST_READS):  # what is in the pipe; another may write on
+                _hand_over(printed, on_output, within=0)
+        except BaseException:
+            _end(program)
+            raise
+    return program.returncode
+
+
+def _hand_over(printed: IO[bytes], on_output: Callable[[bytes], None], *, within: float) -> None:
+    """Read once, if there is something to read within so many seconds."""
+    if not select.select([printed], (), (), within)[0]:
+        return
+    if data := os.read(printed.fileno(), _READ_BYTES):
+        on_output(data)
+    else:  # it closed its output
+        time.sleep(within)
+
+
+def _end(program: subprocess.Popen[bytes]) -> None:
+    """End a program and what it started, in order if it can."""
+    with suppress(ProcessLookupError):
+        os.killpg(program.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            program.wait(_END_SECONDS)
+        os.killpg(program.pid, signal.SIGKILL)
+    program.wait()
 
 
 def attach(command: Command, *, keep_open: int) -> int:

@@ -16,11 +16,13 @@ from iac_wrapper import settings
 from iac_wrapper.adapters import process, terraform_config, workspace_lock
 from iac_wrapper.adapters.process import Command
 from iac_wrapper.errors import IacError
+from iac_wrapper.files import lock_file
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.files.machine_home import MachineHome
 from iac_wrapper.model.event import Event
 from iac_wrapper.model.ledger import Caller, Verdict
-from iac_wrapper.operations import recording
+from iac_wrapper.model.plain import plain
+from iac_wrapper.operations.hooks import hooked
 from iac_wrapper.operations.workspace import Workspace
 
 _MOVES_STATE = ("TF_WORKSPACE", "TF_DATA_DIR")
@@ -84,12 +86,19 @@ def main(root: Path, arguments: Sequence[str]) -> NoReturn:
 
 
 def _recorded(workspace: Workspace, verb: str, cli: Command) -> int:
-    """Run what changes the project; nobody proves it."""
+    """Run what changes the project; nobody proves it. A deploy has its hooks."""
+    path = workspace.layout.root / (workspace.settings.lock_file or "repos.lock.json")
     with (
+        hooked(workspace, verb, path.parent) as (release, hooks),
         workspace_lock.hold(workspace.directory, f"cdktf {verb}") as held,
-        recording.release(workspace, verb) as release,
+        release.recorded(),
     ):
-        release.start()
+        if verb == "deploy":
+            lock = lock_file.load_lock(path) if path.exists() else None
+            release.of = {"lock_file": str(path)} if lock else {}
+            hooks.start(lock)
+        else:
+            release.start()
         code = process.attach(cli, keep_open=held.fd)
         if code:
             verdict: Verdict = "interrupted" if code > _SIGNALS else "failed"
@@ -100,8 +109,8 @@ def _recorded(workspace: Workspace, verb: str, cli: Command) -> int:
 
 
 def _say(event: Event) -> None:
-    if event.kind == "warning":
-        sys.stderr.write(f"warning: {event.message}\n")
+    prefix = {"warning": "warning: ", "step": "==> ", "progress": "    "}[event.kind]
+    sys.stderr.write(f"{prefix}{plain(event.message)}\n")
 
 
 if __name__ == "__main__":

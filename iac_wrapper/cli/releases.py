@@ -151,6 +151,10 @@ def _shown(found: ReleaseDetail) -> Iterator[str]:
     }
     yield from (f"{name:<10}{value}" for name, value in pairs.items() if value)
     yield from (f"{'done':<10}{sentence}" for sentence in facts.get("done", ()))
+    for hook in facts.get("hooks", ()):
+        how = hook.get("fault") or "ended with 0"
+        yield f"{'hook':<10}{hook.get('hook')} {how}, {_seconds(hook.get('seconds'))}"
+        yield from (f"{'':<10}| {line}" for line in hook.get("output", "").splitlines())
     if found.lock:
         rows = [
             (app.name, (app.commit or "-")[:_SHOWN], app.image.rpartition("/")[2], str(app.port))

@@ -89,6 +89,10 @@ class LedgerEntry:
         return {**release, "verdict": self.verdict, **self.facts}
 
 
+_PARTS = {"hook": "hooks", "delivery": "deliveries"}
+"""Lines of which a release can have several, and the field that lists them."""
+
+
 def entries(lines: Iterable[Mapping[str, Any]]) -> list[LedgerEntry]:
     """The releases and events of a ledger's lines, by number."""
     known: dict[int, LedgerEntry] = {}
@@ -101,4 +105,8 @@ def entries(lines: Iterable[Mapping[str, Any]]) -> list[LedgerEntry]:
             before = known[number]
             facts["ended_at"] = facts.pop("at", None)
             known[number] = replace(before, ended=True, facts={**before.facts, **facts})
+        elif kind in _PARTS and number in known:
+            before, name = known[number], _PARTS[kind]
+            parts = [*before.facts.get(name, ()), facts]
+            known[number] = replace(before, facts={**before.facts, name: parts})
     return [known[number] for number in sorted(known)]

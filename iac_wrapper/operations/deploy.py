@@ -29,6 +29,7 @@ from iac_wrapper.operations.env_values import (
     write_values,
 )
 from iac_wrapper.operations.heal import heal
+from iac_wrapper.operations.hooks import Hooks, hooked
 from iac_wrapper.operations.infrastructure import check_own
 from iac_wrapper.operations.intent import select, warn_of_another
 from iac_wrapper.operations.prepare import (
@@ -133,21 +134,25 @@ def deploy(workspace: Workspace, intent: Intent, *, everything: bool = False) ->
     The lock file is written last: it says what serves, also where a new version failed.
 
     Raises:
+        HookError: the hook ``pre-deploy`` failed; nothing has changed.
         IacError: any step failed; what was running before keeps running unless Terraform had
             already replaced it.
         DeployUnhealthyError: not every service is good, some may be what they were before; with
             `everything` also if those are bad only that were broken before.
     """
-    with workspace.hold("iac deploy"), recording.release(workspace, "deploy") as release:
-        found = gather(workspace, intent)
-        warn_of_another(workspace, intent)
-        if intent.files:
-            release.of = {"lock_file": str(intent.lock_path)}
-        rolled = bring(
-            workspace, release, found, intent.named, intent.lock_path, everything=everything
-        )
-        local_bases.save_bases(workspace, intent.specs, rolled.lock)
-    return judged(workspace, rolled, release.number)
+    beside = intent.lock_path.parent if intent.files else None
+    with hooked(workspace, "deploy", beside) as (release, hooks):
+        with workspace.hold("iac deploy"), release.recorded():
+            found = gather(workspace, intent)
+            warn_of_another(workspace, intent)
+            if intent.files:
+                release.of = {"lock_file": str(intent.lock_path)}
+            named, path = intent.named, intent.lock_path
+            rolled = bring(
+                workspace, release, found, named, path, everything=everything, hooks=hooks
+            )
+            local_bases.save_bases(workspace, intent.specs, rolled.lock)
+        return judged(workspace, rolled, release.number)
 
 
 def bring(  # noqa: PLR0913 - all that a rollout needs
@@ -158,6 +163,7 @@ def bring(  # noqa: PLR0913 - all that a rollout needs
     lock_path: Path,
     *,
     everything: bool = False,
+    hooks: Hooks | None = None,
 ) -> RolloutResult:
     """Begin `release`, roll what was `found` out, and clear away what that leaves behind.
 
@@ -168,13 +174,17 @@ def bring(  # noqa: PLR0913 - all that a rollout needs
         named: services that were asked for one by one.
         lock_path: where to write what serves then.
         everything: as `deploy`.
+        hooks: those of the release, which then begin it.
 
     Raises:
         IacError: as `deploy`; before the release has begun if a ``${NAME}`` is not set.
     """
     before = workspace.applied_lock()
     values = secret_values(workspace, found.lock)
-    release.start()
+    if hooks:
+        hooks.start(found.lock)
+    else:
+        release.start()
     workspace.step("Preparing certificates and build contexts")
     materialize(workspace, found)
     keep_parts(workspace, found.lock)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from iac_wrapper.adapters import workspace_lock
@@ -130,6 +132,22 @@ def difference(workspace: Workspace, old: int, new: int) -> ReleaseDifference:
     return ReleaseDifference(
         (old, new), services, mesh_changes(before, after), authorities, subjects
     )
+
+
+def list_lock(workspace: Workspace) -> Path | None:
+    """The lock beside the list that was deployed last; None: there is none, or none of this project
+    any more.
+
+    Raises:
+        ConfigError: the ledger cannot be read.
+    """
+    known = entries(recording.ledger_of(workspace).read().lines)
+    said = (entry.facts.get("lock_file") for entry in reversed(known))
+    for path in dict.fromkeys(Path(text) for text in said if text):
+        with suppress(ConfigError):
+            if lock_file.load_lock(path).project == workspace.project:
+                return path
+    return None
 
 
 def _judged(workspace: Workspace, pages: Pages) -> list[LedgerEntry]:

@@ -12,7 +12,7 @@ import pwd
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -43,20 +43,20 @@ def ledger_of(workspace: Workspace) -> Ledger:
 
 class Release:
     """A release under way. Its block tells what it learns: `plan_hash`, `report`, `moved`, and what
-    its first line says `of` it besides."""
+    its first line says `of` it besides. `verdict` is None until its last line."""
 
     def __init__(self, workspace: Workspace, kind: str) -> None:
+        self.workspace = workspace
+        self.kind = kind
         self.number = 0
+        self.verdict: Verdict | None = None
         self.plan_hash: str | None = None
         self.report: ProjectReport | None = None
         self.moved: Sequence[str] = ()
         self.of: Mapping[str, Any] = {}
-        self._workspace = workspace
         self._ledger = ledger_of(workspace)
-        self._kind = kind
         self._began = time.monotonic()
         self._before: str | None = None
-        self._ended = False
 
     def start(self) -> None:
         """Give it its number: from here on the project may change.
@@ -68,27 +68,27 @@ class Release:
             CommandError: it cannot be written.
         """
         known = entries(self._ledger.read().lines)
-        here = _deployed(self._workspace)
+        here = _deployed(self.workspace)
         for entry in known:
             if not entry.ended:
                 facts = {"verdict": "interrupted", **here}
                 self._ledger.append(_line("ended", **facts), number=entry.number)
         if all(entry.ended for entry in known) and is_unrecorded(known, here):
             by = {"source": "terraform"}
-            at = state_changed_at(self._workspace)
+            at = state_changed_at(self.workspace)
             facts = {"kind": "apply", "by": by, "verdict": "unproven", "applied_at": at, **here}
             self._ledger.append(_line("event", **facts))
         self._before = before = here.get("lock", recorded_lock(known))
-        head = {"kind": self._kind, **self.of, **_head(self._workspace.caller), "before": before}
+        head = {"kind": self.kind, **self.of, **_head(self.workspace.caller), "before": before}
         self.number = self._ledger.append(_line("started", **head))
 
     def end(self, verdict: Verdict | None = None, **more: Any) -> None:
         """Write its last line, once; the verdict is the report's, else `good`."""
-        if not self.number or self._ended:
+        if not self.number or self.verdict:
             return
-        self._ended = True
+        self.verdict = verdict or _verdict(self.report)
         facts: dict[str, Any] = {
-            "verdict": verdict or _verdict(self.report),
+            "verdict": self.verdict,
             "seconds": round(time.monotonic() - self._began, 3),
             "plan": self.plan_hash,
             "moved": list(self.moved),
@@ -97,28 +97,42 @@ class Release:
         if self.report:
             facts["failed"] = [service.app.name for service in self.report.failed]
             facts["broken"] = [service.app.name for service in self.report.broken_before]
-        with _said(self._workspace):
-            facts |= _deployed(self._workspace)
+        with _said(self.workspace):
+            facts |= _deployed(self.workspace)
             facts |= _changed(self._ledger, self._before, facts.get("lock"))
             self._ledger.append(_line("ended", **facts), number=self.number)
 
     def fail(self, error: BaseException) -> None:
         """The same of one that ended with an error."""
-        told = _error(self._workspace, error)
+        told = _error(self.workspace, error)
         self.end("failed" if told else "interrupted", **told)
 
+    def note_hook(self, **facts: Any) -> None:
+        """Write a line on a hook that was run for it."""
+        with _said(self.workspace):
+            self._ledger.append(_line("hook", **facts), number=self.number)
 
-@contextmanager
-def release(workspace: Workspace, kind: str) -> Iterator[Release]:
-    """Record what a block does to the project, which is held. The block calls `Release.start`; what
-    is refused before that has changed nothing, and is no release."""
-    current = Release(workspace, kind)
-    try:
-        yield current
-    except BaseException as error:
-        current.fail(error)
-        raise
-    current.end()
+    def entry(self) -> LedgerEntry:
+        """What the ledger says of it so far."""
+        known = entries(self._ledger.read().lines)
+        (found,) = (entry for entry in known if entry.number == self.number)
+        return found.judged(self.verdict or "running")
+
+    @contextmanager
+    def recorded(self) -> Iterator[Release]:
+        """Record what a block does to the project, which is held. The block calls `start`; what is
+        refused before that has changed nothing, and is no release."""
+        try:
+            yield self
+        except BaseException as error:
+            self.fail(error)
+            raise
+        self.end()
+
+
+def release(workspace: Workspace, kind: str) -> AbstractContextManager[Release]:
+    """A release of this kind, recorded while a block runs."""
+    return Release(workspace, kind).recorded()
 
 
 def note(

@@ -7,13 +7,10 @@ that of a deploy.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 
-from iac_wrapper.errors import ConfigError
-from iac_wrapper.files import lock_file
-from iac_wrapper.operations import history, local_bases, recording
+from iac_wrapper.operations import history, local_bases
 from iac_wrapper.operations.deploy import DeployResult, bring, judged
+from iac_wrapper.operations.hooks import hooked
 from iac_wrapper.operations.intent import SLUGS_LOCK
 from iac_wrapper.operations.plan import PlanResult, plan_lock
 from iac_wrapper.operations.prepare import ProjectFacts
@@ -29,18 +26,21 @@ def rollback(
 
     Raises:
         UnknownReleaseError, ConfigError, CertificateError: it cannot be; nothing has changed.
+        HookError: the hook ``pre-deploy`` failed; nothing has changed.
         IacError, DeployUnhealthyError: as in a deploy.
     """
-    with workspace.hold("iac rollback"), recording.release(workspace, KIND) as release:
-        target = find(workspace, names, to=to)
-        release.of = {"to": target.entry.number, "named": sorted(target.named)}
-        found, path = ProjectFacts(target.lock, {}), _lock_path(workspace)
-        rolled = bring(workspace, release, found, target.named, path)
-        local_bases.save_bases(workspace, (), rolled.lock)
-    workspace.progress(
-        f"the next `iac deploy {workspace.list_arguments}` brings back what repos.yaml says"
-    )
-    return judged(workspace, rolled, release.number)
+    with hooked(workspace, KIND) as (release, hooks):
+        with workspace.hold("iac rollback"), release.recorded():
+            target = find(workspace, names, to=to)
+            release.of = {"to": target.entry.number, "named": sorted(target.named)}
+            found = ProjectFacts(target.lock, {})
+            path = history.list_lock(workspace) or workspace.directory / SLUGS_LOCK
+            rolled = bring(workspace, release, found, target.named, path, hooks=hooks)
+            local_bases.save_bases(workspace, (), rolled.lock)
+        workspace.progress(
+            f"the next `iac deploy {workspace.list_arguments}` brings back what repos.yaml says"
+        )
+        return judged(workspace, rolled, release.number)
 
 
 def plan(workspace: Workspace, names: Sequence[str] = (), *, to: int | None = None) -> PlanResult:
@@ -52,14 +52,3 @@ def plan(workspace: Workspace, names: Sequence[str] = (), *, to: int | None = No
     with workspace.hold("iac rollback --dry-run"):
         target = find(workspace, names, to=to)
         return plan_lock(workspace, target.lock, target.named)
-
-
-def _lock_path(workspace: Workspace) -> Path:
-    """The lock beside the list that was deployed last, if it is still this project's; else the one
-    of slugs alone."""
-    said = (entry.facts.get("lock_file") for entry in history.history(workspace).entries)
-    for path in dict.fromkeys(Path(text) for text in said if text):
-        with suppress(ConfigError):
-            if lock_file.load_lock(path).project == workspace.project:
-                return path
-    return workspace.directory / SLUGS_LOCK

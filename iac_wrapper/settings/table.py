@@ -293,6 +293,18 @@ class Settings:
         forms.whole_number(1, 86_400),
         "Seconds that a `release:` command may take.",
     )
+    hooks = Setting(
+        "IAC_HOOKS",
+        "auto",
+        forms.one_of("auto", "off"),
+        "Whether deploys and rollbacks run the programs in hooks/ beside the list: auto, or off.",
+    )
+    hook_timeout = Setting(
+        "IAC_HOOK_TIMEOUT",
+        "300",
+        forms.whole_number(1, 86_400),
+        "Seconds that a hook may take.",
+    )
     schedule_timeout = Setting(
         "IAC_SCHEDULE_TIMEOUT",
         "3600",

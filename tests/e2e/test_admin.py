@@ -203,6 +203,18 @@ def test_a_deploy_outlives_its_server(server: Server) -> None:
     assert {s["name"] for s in seen[-1]["data"]["report"]["services"]} == {"hello", "again"}
 
 
+def test_a_rollback_is_asked_for(server: Server, project: Project) -> None:
+    """By number and service; it is proven, and in the ledger under its job."""
+    answer = server.call("POST", "/rollback", {"to": 1, "services": ["hello"]})
+    done = server.ended(answer.headers["Location"])
+    assert (done["status"], done["kind"]) == ("succeeded", "rollback"), done
+    found = {each["name"]: each["status"] for each in done["report"]["services"]}
+    assert found["hello"] == "SERVING"
+    release = server.call("GET", f"/releases/{done['release']}").json()
+    assert (release["kind"], release["to"], release["named"]) == ("rollback", 1, ["hello"])
+    assert release["by"]["job"] == done["id"]
+
+
 def test_the_token_of_the_git_host_is_shown_nowhere(server: Server, project: Project) -> None:
     """Not to callers, and in nothing that their deployments left."""
     jobs = server.call("GET", "/deployments").json()["deployments"]
@@ -236,18 +248,6 @@ def test_cancelled_and_killed_deploys_can_be_resumed(server: Server) -> None:
     assert interrupted["status"] == "interrupted"
     again = server.call("POST", interrupted["links"]["resume"])
     assert server.ended(again.headers["Location"])["status"] == "succeeded"
-
-
-def test_a_rollback_is_asked_for(server: Server, project: Project) -> None:
-    """By number and service; it is proven, and in the ledger under its job."""
-    answer = server.call("POST", "/rollback", {"to": 1, "services": ["hello"]})
-    done = server.ended(answer.headers["Location"])
-    assert (done["status"], done["kind"]) == ("succeeded", "rollback"), done
-    found = {each["name"]: each["status"] for each in done["report"]["services"]}
-    assert found["hello"] == "SERVING"
-    release = server.call("GET", f"/releases/{done['release']}").json()
-    assert (release["kind"], release["to"], release["named"]) == ("rollback", 1, ["hello"])
-    assert release["by"]["job"] == done["id"]
 
 
 def test_one_service_is_taken_away(server: Server, project: Project) -> None:

@@ -6,13 +6,14 @@ The tests share one project and run in order.
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from typing import Any
 
 import pytest
 
 from iac_wrapper.identity.certificates import inspect_leaf
-from tests.e2e.conftest import ROOT, Project
+from tests.e2e.conftest import IAC, ROOT, Project
 from tests.support.git_server import GitServer
 from tests.support.load import LONGEST_GAP, Load
 from tests.support.rollouts import (
@@ -200,6 +201,13 @@ def test_the_last_good_images_stay(first: dict[str, Any], project: Project) -> N
     assert proven[0] == _lock(project)["web"]["image"]
 
 
+def _hook(project: Project, name: str, text: str) -> None:
+    path = project.folder / "hooks" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\nIAC='{IAC} -C {ROOT}'\n{text}\n")
+    path.chmod(0o755)
+
+
 def test_a_rollback_loses_no_request(first: dict[str, Any], project: Project) -> None:
     """200 requests/s while one service goes back: none fails, and the image is the one of before.
     All cannot go back where an image is gone; that is said before anything moves."""
@@ -208,6 +216,10 @@ def test_a_rollback_loses_no_request(first: dict[str, Any], project: Project) ->
     image, before = project.engine.images.get(wanted["image"]).id, project.container_ids()
     refused = project.iac("rollback", code=2)
     shown = project.iac("rollback", "web", "--dry-run")
+    _hook(project, "pre-deploy", "echo tests are red; exit 3")
+    stopped = project.iac("rollback", "web", code=5)
+    for name in ("pre-deploy", "post-deploy"):
+        _hook(project, name, f"cat > told.json; $IAC status >/dev/null; echo {name} saw $?")
     assert project.container_ids() == before
 
     load = Load(project.container("caller", "app"), "web")
@@ -215,7 +227,10 @@ def test_a_rollback_loses_no_request(first: dict[str, Any], project: Project) ->
         done = project.iac("rollback", "web", "--json")
     finally:
         result = load.end()
+        shutil.rmtree(project.folder / "hooks")
 
+    assert "error: " in stopped.stderr
+    assert "  | tests are red" in stopped.stderr
     assert "error: service late: release" in refused.stderr
     assert "no image iac/" in refused.stderr
     assert "  ± web: replaced (" in shown.stdout
@@ -231,3 +246,7 @@ def test_a_rollback_loses_no_request(first: dict[str, Any], project: Project) ->
     release = json.loads(project.iac("show", str(number), "--json").stdout)
     assert release["kind"] == "rollback"
     assert release["named"] == release["moved"] == ["web"]
+    said = [(hook["exit_code"], hook["output"]) for hook in release["hooks"]]
+    assert said == [(0, "pre-deploy saw 0"), (0, "post-deploy saw 0")]
+    told = json.loads((project.folder / "told.json").read_text())
+    assert (told["verdict"], told["release"], told["moved"]) == ("good", number, ["web"])

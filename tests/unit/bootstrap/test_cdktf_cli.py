@@ -122,3 +122,22 @@ def test_it_waits_for_nobody_and_holds_the_project(tmp_path: Path) -> None:
             workspace_lock.acquire(directory, "iac deploy").release()
             break
     assert [release.verdict for release in _releases(tmp_path)] == ["interrupted"]
+
+
+@pytest.mark.slow
+def test_a_deploy_has_its_hooks(tmp_path: Path) -> None:
+    """Beside its lock; `pre-deploy` can stop it before the CLI starts. A destroy has none."""
+    for hook in ("pre-deploy", "post-deploy", "on-failure"):
+        executable(tmp_path / "hooks" / hook, "#!/bin/sh\ntest ! -e red\n")
+    _run(tmp_path, "exit 0", "deploy")
+    _run(tmp_path, "exit 1", "deploy")
+    _run(tmp_path, "exit 0", "destroy")
+    (tmp_path / "red").touch()
+    done = _run(tmp_path, "touch started", "deploy")
+    assert "the hook pre-deploy stopped the deploy" in done.stderr
+    assert not (tmp_path / "started").exists()
+    ran = [
+        [each["hook"] for each in release.facts.get("hooks", ())] for release in _releases(tmp_path)
+    ]
+    before = "pre-deploy"
+    assert ran == [[before, "post-deploy"], [before, "on-failure"], [], [before, "on-failure"]]

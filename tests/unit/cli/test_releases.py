@@ -118,3 +118,17 @@ def test_a_rollback_says_where_it_went(project: Workspace) -> None:
     assert _iac("releases", "-n", "1").stdout.splitlines()[1].endswith("  to 1, web")
     text = _iac("show", "4").output
     assert "to        1\nnamed     web\n" in text
+
+
+def test_hooks_are_shown(project: Workspace) -> None:
+    """With what they said."""
+    _fill(project)
+    with recording.release(project, "deploy") as release:
+        release.start()
+        release.note_hook(hook="pre-deploy", exit_code=0, seconds=0.1, output="a\nb")
+    release.note_hook(
+        hook="post-deploy", exit_code=3, seconds=2.0, output="", fault="exited with 3"
+    )
+    text = _iac("show", "4").output
+    assert "hook      pre-deploy ended with 0, 0.1 s\n          | a\n          | b\n" in text
+    assert "hook      post-deploy exited with 3, 2.0 s\n" in text

@@ -18,7 +18,7 @@ from iac_wrapper.model.event import Event
 from iac_wrapper.model.exposure import Exposure
 from iac_wrapper.model.ledger import Verdict
 from iac_wrapper.model.options import Options
-from iac_wrapper.operations import recording, rollback
+from iac_wrapper.operations import history, recording, rollback
 from iac_wrapper.operations.rollback_target import KIND, Target, find
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.settings import load_settings
@@ -272,9 +272,9 @@ def test_the_lock_of_the_list_says_what_serves(workspace: Workspace, tmp_path: P
     """The one beside the list that was deployed last, if it is this project's still."""
     path = tmp_path / "list" / "repos.lock.json"
     path.parent.mkdir()
-    for project, wanted in (("demo", path), ("other", workspace.directory / "slugs.lock.json")):
+    for project, wanted in (("demo", path), ("other", None)):
         _release(workspace, _app("web"), lock_file=str(path))
         _release(workspace, _app("web"))
         lock = json.loads((workspace.layout.state("demo")).read_text())["outputs"]["lock"]["value"]
         path.write_text(lock.replace('"project": "demo"', f'"project": "{project}"'))
-        assert rollback._lock_path(workspace) == wanted
+        assert history.list_lock(workspace) == wanted
