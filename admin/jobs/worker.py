@@ -11,6 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,10 +90,11 @@ def main(folder: Path, workspace_fd: int, alive_fd: int) -> None:
     directory = layout.project(job.request.project)
     lock = workspace_lock.adopt(directory, workspace_fd, command_of(job), by=caller_of(job))
     sink = Sink(LogWriter(store.events_path(folder)), layout, job.request.project)
-    result = _outcome(lambda: _perform(job, layout, lock, sink), interrupt, folder, sink)
-    interrupt.late = True
-    lock.release()  # first: who reads the end may at once ask for the next job
-    sink.finish(_numbered(result, layout, job))
+    with ExitStack() as after:
+        result = _outcome(lambda: _perform(job, layout, lock, sink, after), interrupt, folder, sink)
+        interrupt.late = True
+        lock.release()  # first: who reads the end may at once ask for the next job
+        sink.finish(_numbered(result, layout, job))
 
 
 def _outcome(
@@ -126,25 +128,27 @@ def _numbered(result: Outcome, layout: Layout, job: Job) -> Outcome:
     return replace(result, results={**result.results, "release": number}) if number else result
 
 
-def _perform(job: Job, layout: Layout, lock: Lock, sink: Sink) -> Outcome:
+def _perform(job: Job, layout: Layout, lock: Lock, sink: Sink, after: ExitStack) -> Outcome:
+    """Do the job; `after` gets what nobody need wait for."""
     request = job.request
     sink.begin(f"{_VERBS[request.kind]} project {request.project}")
     chosen = settings.load_settings(layout.root)
     sink.learn(chosen.secrets)
     chosen.check()
-    return _operate(job, layout, chosen, lock, sink)
+    workspace = _workspace(job, layout, chosen, lock, sink)
+    after.callback(_tell, workspace)
+    return _operate(job, workspace, sink)
 
 
-def _operate(
+def _workspace(
     job: Job, layout: Layout, chosen: settings.Settings, lock: Lock, sink: Sink
-) -> Outcome:
-    """Run the operation. Each is imported when it is wanted: that takes up to half a second."""
+) -> Workspace:
     from iac_wrapper.bootstrap.pythons import MachinePythons  # noqa: PLC0415
     from iac_wrapper.operations.workspace import Workspace  # noqa: PLC0415
 
     pythons = MachinePythons(chosen, lambda line: sink.emit(Event("progress", line)))
     caller = Caller("api", str(job.actor.get("id") or ""), caller_of(job), job.id)
-    workspace = Workspace(
+    return Workspace(
         layout,
         chosen,
         job.request.project,
@@ -153,6 +157,18 @@ def _operate(
         pythons=pythons,
         caller=caller,
     )
+
+
+def _tell(workspace: Workspace) -> None:
+    """Send notifications. The log of events has ended: the ledger says how that went."""
+    if workspace.outbox:
+        from iac_wrapper.operations import notifications  # noqa: PLC0415
+
+        notifications.send(replace(workspace, emit=lambda _event: None))
+
+
+def _operate(job: Job, workspace: Workspace, sink: Sink) -> Outcome:
+    """Run the operation. Each is imported when it is wanted: that takes up to half a second."""
     operations = {
         "destroy": _destroy,
         "plan": _plan,

@@ -22,6 +22,7 @@ from iac_wrapper.files.machine_home import MachineHome
 from iac_wrapper.model.event import Event
 from iac_wrapper.model.ledger import Caller, Verdict
 from iac_wrapper.model.plain import plain
+from iac_wrapper.operations import notifications
 from iac_wrapper.operations.hooks import hooked
 from iac_wrapper.operations.workspace import Workspace
 
@@ -82,7 +83,11 @@ def main(root: Path, arguments: Sequence[str]) -> NoReturn:
         os.execve(argv[0], argv, found)  # noqa: S606 - no shell
     unset = dict.fromkeys(_MOVES_STATE)
     workspace = Workspace(layout, chosen, project, _say, caller=Caller("cdktf"))
-    sys.exit(_recorded(workspace, arguments[0], Command(tuple(argv), env={**found, **unset})))
+    try:
+        code = _recorded(workspace, arguments[0], Command(tuple(argv), env={**found, **unset}))
+    finally:
+        notifications.send(workspace)
+    sys.exit(code)
 
 
 def _recorded(workspace: Workspace, verb: str, cli: Command) -> int:

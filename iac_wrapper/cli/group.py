@@ -122,7 +122,13 @@ def verb(function: Callable[..., None], group: click.Group = main) -> click.Comm
     ) -> None:
         ctx.meta["as_json"] = as_json
         workspace = open_workspace(ctx, project, environment)
-        function(workspace, as_json=as_json, **more)
+        try:
+            function(workspace, as_json=as_json, **more)
+        finally:
+            if workspace.outbox:
+                from iac_wrapper.operations import notifications
+
+                notifications.send(workspace)
 
     wrapper.params[:0] = reversed(getattr(function, "__click_params__", []))
     return wrapper

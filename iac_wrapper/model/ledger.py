@@ -89,6 +89,11 @@ class LedgerEntry:
         return {**release, "verdict": self.verdict, **self.facts}
 
 
+def rfc3339(at: datetime) -> str:
+    """A time as lines have it."""
+    return at.isoformat(timespec="milliseconds")
+
+
 _PARTS = {"hook": "hooks", "delivery": "deliveries"}
 """Lines of which a release can have several, and the field that lists them."""
 

@@ -20,6 +20,7 @@ from iac_wrapper.model.lock_difference import (
     differences,
     mesh_changes,
 )
+from iac_wrapper.model.notification import notifications
 from iac_wrapper.operations import recording
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.sources import source_cache
@@ -173,6 +174,13 @@ def _remarks(workspace: Workspace, pages: Pages, known: Sequence[LedgerEntry]) -
                 f"{entry.number} ({entry.kind}) never ended;"
                 " the next command that changes the project closes it"
             )
+    late = [n for n in notifications(known) if n.attempts and n.state != "delivered"]
+    if late:
+        numbers = ", ".join(str(each.entry.number) for each in late[-3:])
+        yield (
+            f"{late[-1].attempts[-1].get('to')} was not told of {numbers} ({late[-1].fault});"
+            " `iac notifications` lists all, with --send it sends them at once"
+        )
     here = recording.applied_digest(workspace)
     if all(entry.ended for entry in known) and recording.is_unrecorded(known, here):
         what = "another lock was applied" if here["lock"] else "all was destroyed"

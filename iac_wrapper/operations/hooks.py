@@ -67,9 +67,7 @@ class Hooks:
             HookError: ``pre-deploy`` failed; nothing has changed.
             CommandError: the ledger cannot be written.
         """
-        listed = None if self._beside else history.list_lock(self._workspace)
-        beside = self._beside or (listed.parent if listed else self._workspace.layout.root)
-        self._found = find(self._workspace, beside)
+        self._found = find(self._workspace, self._beside or list_folder(self._workspace))
         self._release.start()
         if path := self._found.get("pre-deploy"):
             commits = {app.name: app.commit for app in lock.apps} if lock else {}
@@ -125,6 +123,16 @@ class Hooks:
             facts |= {"seconds": round(time.monotonic() - began, 3), "output": output.kept}
             self._release.note_hook(**facts, **({"fault": fault} if fault else {}))
         return fault, output.kept
+
+
+def list_folder(workspace: Workspace) -> Path:
+    """The folder of the list that was deployed last; without one the project folder.
+
+    Raises:
+        ConfigError: the ledger cannot be read.
+    """
+    lock = history.list_lock(workspace)
+    return lock.parent if lock else workspace.layout.root
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from iac_wrapper.files import file_lock
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.event import Event
 from iac_wrapper.operations.keeper import keep
+from iac_wrapper.operations.notifications import retried
 from iac_wrapper.operations.workspace import Workspace
 
 PROJECTS_SECONDS = 5.0
@@ -92,7 +93,7 @@ def keep_one(workspace: Workspace, *, background: bool = False) -> None:
     Raises:
         BusyError: another process does.
     """
-    with _held(workspace, background=background):
+    with _held(workspace, background=background), retried(workspace):
         keep(workspace)
 
 

@@ -22,7 +22,7 @@ from iac_wrapper.errors import CertificateError, ConfigError, IacError
 from iac_wrapper.files import lock_file
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.files.ledger import Ledger, digest_of
-from iac_wrapper.model.ledger import Caller, LedgerEntry, Verdict, entries
+from iac_wrapper.model.ledger import Caller, LedgerEntry, Verdict, entries, rfc3339
 from iac_wrapper.model.lock_difference import differences
 from iac_wrapper.model.plain import plain
 from iac_wrapper.model.report import ProjectReport
@@ -71,13 +71,13 @@ class Release:
         here = _deployed(self.workspace)
         for entry in known:
             if not entry.ended:
-                facts = {"verdict": "interrupted", **here}
+                facts = {"verdict": "interrupted", **here, **_to_tell(self.workspace)}
                 self._ledger.append(_line("ended", **facts), number=entry.number)
         if all(entry.ended for entry in known) and is_unrecorded(known, here):
             by = {"source": "terraform"}
             at = state_changed_at(self.workspace)
             facts = {"kind": "apply", "by": by, "verdict": "unproven", "applied_at": at, **here}
-            self._ledger.append(_line("event", **facts))
+            self._ledger.append(_line("event", **facts, **_to_tell(self.workspace)))
         self._before = before = here.get("lock", recorded_lock(known))
         head = {"kind": self.kind, **self.of, **_head(self.workspace.caller), "before": before}
         self.number = self._ledger.append(_line("started", **head))
@@ -98,7 +98,7 @@ class Release:
             facts["failed"] = [service.app.name for service in self.report.failed]
             facts["broken"] = [service.app.name for service in self.report.broken_before]
         with _said(self.workspace):
-            facts |= _deployed(self.workspace)
+            facts |= {**_deployed(self.workspace), **_to_tell(self.workspace)}
             facts |= _changed(self._ledger, self._before, facts.get("lock"))
             self._ledger.append(_line("ended", **facts), number=self.number)
 
@@ -110,7 +110,7 @@ class Release:
     def note_hook(self, **facts: Any) -> None:
         """Write a line on a hook that was run for it."""
         with _said(self.workspace):
-            self._ledger.append(_line("hook", **facts), number=self.number)
+            add(self.workspace, self.number, "hook", **facts)
 
     def entry(self) -> LedgerEntry:
         """What the ledger says of it so far."""
@@ -146,8 +146,18 @@ def note(
     with _said(workspace):
         if workspace.caller.is_automatic and _is_repeated(ledger, kind, told):
             return
-        head = {"kind": kind, **_head(workspace.caller)}
+        head = {"kind": kind, **_head(workspace.caller), **_to_tell(workspace)}
         ledger.append(_line("event", **head, verdict=verdict, done=told))
+
+
+def add(workspace: Workspace, number: int, type_: str, **facts: Any) -> None:
+    """Write one more line on a release or event.
+
+    Raises:
+        ConfigError: the ledger cannot be read.
+        CommandError: it cannot be written.
+    """
+    ledger_of(workspace).append(_line(type_, **facts), number=number)
 
 
 def number_of_job(layout: Layout, project: str, job: str) -> int | None:
@@ -218,19 +228,23 @@ def _authorities(workspace: Workspace) -> list[str]:
     return [root.fingerprint(hashes.SHA256()).hex() for root in stored.roots().values()]
 
 
+def _to_tell(workspace: Workspace) -> dict[str, bool]:
+    """The field that says that a line is to be told to the receiver of notifications."""
+    if not workspace.settings.notify_url:
+        return {}
+    workspace.outbox.add(workspace.project)
+    return {"notify": True}
+
+
 def _line(type_: str, **facts: Any) -> dict[str, Any]:
-    return {"type": type_, "at": _rfc3339(datetime.now(UTC)), **facts}
-
-
-def _rfc3339(at: datetime) -> str:
-    return at.isoformat(timespec="milliseconds")
+    return {"type": type_, "at": rfc3339(datetime.now(UTC)), **facts}
 
 
 def state_changed_at(workspace: Workspace) -> str | None:
     """When Terraform last wrote the state: an apply was not later. None: there is no state."""
     with suppress(FileNotFoundError):
         changed = workspace.layout.state(workspace.project).stat().st_mtime
-        return _rfc3339(datetime.fromtimestamp(changed, UTC))
+        return rfc3339(datetime.fromtimestamp(changed, UTC))
     return None
 
 

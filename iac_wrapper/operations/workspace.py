@@ -32,6 +32,8 @@ class Workspace:
     `held` is the project's lock if this process was given it for its whole life. `environment` is
     the one of a repos file that was named. `pythons` makes bases that this machine does not have
     yet; None: nobody does. `caller` is who acts, for the ledger.
+    `outbox` are the projects in which this process has noted what is to be told to others; copies
+    of the workspace share it.
     """
 
     layout: Layout
@@ -42,6 +44,7 @@ class Workspace:
     environment: str | None = None
     pythons: Pythons | None = None
     caller: Caller = field(default_factory=Caller)
+    outbox: set[str] = field(default_factory=set, compare=False)
 
     @cached_property
     def engine(self) -> Engine:

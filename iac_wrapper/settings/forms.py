@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from iac_wrapper.errors import ConfigError
+from iac_wrapper.model import webhook
 from iac_wrapper.model.base_url import check_base_url, is_loopback
 from iac_wrapper.model.environment import ENVIRONMENT, project_of
 from iac_wrapper.model.key import Misfit
@@ -139,6 +140,35 @@ def otlp_url(value: str, name: str) -> str:
 def base_url(value: str, name: str) -> str:
     """An address without a final slash over which tokens may travel, or nothing."""
     return check_base_url(value, where=name) if value else ""
+
+
+def webhook_url(value: str, name: str) -> str:
+    """The address of a receiver of notifications, or nothing; what may be a token in it stays out
+    of the error."""
+    if value and not re.fullmatch(r"https?://[^/\s]+(/\S*)?", value):
+        raise bad_setting("…", name, "https://host/path")
+    return value
+
+
+SECRET = f"{webhook.PREFIX} and base64 of {webhook.FEWEST_BYTES} to {webhook.MOST_BYTES} bytes"
+"""Form of a secret of notifications, in words."""
+
+SECRET_STEP = f"make one for .env and the receiver: echo {webhook.PREFIX}$(openssl rand -base64 32)"
+"""How to get one."""
+
+
+def webhook_secret(value: str, name: str) -> bytes:
+    """The bytes of a secret, or none; what it is stays out of the error."""
+    key = webhook.key_of(value) if value else b""
+    if key is None:
+        raise ConfigError(
+            "bad setting",
+            where=name,
+            found="another text",
+            expected=SECRET,
+            next_step=SECRET_STEP,
+        )
+    return key
 
 
 def email(value: str, name: str) -> str:

@@ -305,6 +305,21 @@ class Settings:
         forms.whole_number(1, 86_400),
         "Seconds that a hook may take.",
     )
+    notify_url = Setting(
+        "IAC_NOTIFY_URL",
+        "",
+        forms.webhook_url,
+        "Where the ends of releases, and events, are sent (docs/hooks.md). Empty: nowhere.",
+        secret=True,  # such addresses have tokens in their paths
+    )
+    notify_key = Setting(
+        "IAC_NOTIFY_SECRET",
+        "",
+        forms.webhook_secret,
+        "What they are signed by: whsec_ and base64 of 24 to 64 bytes, as `echo whsec_$(openssl"
+        " rand -base64 32)` makes it.",
+        secret=True,
+    )
     schedule_timeout = Setting(
         "IAC_SCHEDULE_TIMEOUT",
         "3600",
@@ -460,9 +475,17 @@ class Settings:
             raise error
 
     def problems(self) -> Iterator[ConfigError]:
-        """What is wrong with the form of each setting, in their order."""
+        """What is wrong with the form of each setting, in their order; then with two together."""
         for name, each in self.by_name.items():
             try:
                 each.form(self.written(name), name)
             except ConfigError as error:
                 yield error
+        if self.written("IAC_NOTIFY_URL") and not self.written("IAC_NOTIFY_SECRET"):
+            yield ConfigError(
+                "notifications are signed, and there is no secret",
+                where="IAC_NOTIFY_SECRET",
+                found="nothing, beside IAC_NOTIFY_URL",
+                expected=forms.SECRET,
+                next_step=forms.SECRET_STEP,
+            )

@@ -26,6 +26,7 @@ from docker.transport import UnixHTTPAdapter
 from tests.e2e.conftest import IAC, NO_SPARE, ROOT, Project
 from tests.support.auth_server import AuthServer
 from tests.support.git_server import GitServer
+from tests.support.receiver import Receiver, receiving
 from tests.support.sentinel import SENTINEL, files_showing, showing
 
 pytestmark = pytest.mark.integration
@@ -39,7 +40,10 @@ Event = dict[str, Any]
 class Server:
     """`iac admin serve` in a process of its own, and clients for both of its ways in."""
 
-    def __init__(self, project: Project, folder: Path, auth: AuthServer) -> None:
+    def __init__(
+        self, project: Project, folder: Path, auth: AuthServer, receiver: Receiver
+    ) -> None:
+        self.receiver = receiver
         self.user = auth.add_user("ci@example.org")
         self.token = auth.sign_in(self.user)
         self.socket = folder / "api.sock"
@@ -47,6 +51,7 @@ class Server:
             **os.environ,
             **NO_SPARE,
             **project.environment,
+            **receiver.environment,
             "IAC_PROJECT": project.name,
             "IAC_ACME_DIRECTORY": "https://127.0.0.1:1/",  # it renews all projects of the folder
             "IAC_ADMIN_BIND": "127.0.0.1:0",
@@ -131,8 +136,8 @@ def server(
     project.environment["GITHUB_TOKEN"] = SENTINEL
     for name, files in (("hello", HELLO), ("again", HELLO), ("deaf", DEAF)):
         git_server.repository(f"acme/{name}").commit(files)
-    with AuthServer("ES256") as auth:
-        made = Server(project, tmp_path_factory.mktemp("api"), auth)
+    with AuthServer("ES256") as auth, receiving() as receiver:
+        made = Server(project, tmp_path_factory.mktemp("api"), auth, receiver)
         made.start()
         try:
             yield made
@@ -276,6 +281,11 @@ def test_destroy_asks_twice_and_leaves_an_audit(server: Server, project: Project
     assert page["releases"][0]["by"]["job"] == done.json()["id"]
     assert "interrupted" in [release["verdict"] for release in page["releases"]]
     assert page["remarks"] == []
+    ended = [message["data"] for message in server.receiver.messages]
+    ours = [each for each in ended if each["project"] == project.name]
+    assert {each["operation"] for each in ours} >= {"deploy", "rollback", "remove", "destroy"}
+    assert {each["by"]["source"] for each in ours} == {"api"}
+    assert not showing([body.decode() for _, body in server.receiver.got])
 
     lines = [json.loads(line) for line in (ROOT / ".iac/admin/audit.jsonl").open()]
     own = [line for line in lines if line["project"] == project.name]

@@ -18,6 +18,7 @@ from iac_wrapper.files.layout import Layout
 from iac_wrapper.operations import candidates
 from iac_wrapper.operations.workspace import Workspace
 from tests.e2e.conftest import NO_SPARE, ROOT, Project, make_project
+from tests.support.receiver import Receiver, receiving
 from tests.support.rollouts import IDLE, server
 
 pytestmark = pytest.mark.integration
@@ -35,16 +36,27 @@ BACK_SECONDS = 45.0
 """Three times what is promised: the machine has other work."""
 
 
+@pytest.fixture(name="receiver", scope="module")
+def fixture_receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        receiver.status = 503
+        yield receiver
+
+
 @pytest.fixture(name="kept", scope="module")
-def fixture_kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """Services and an ingress, kept by the process that their deploy started."""
-    with make_project(tmp_path_factory, {"IAC_KEEPER": "auto", "IAC_PROBATION": "2"}) as project:
+def fixture_kept(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterator[Project]:
+    """Services and an ingress, kept by the process that their deploy started. That could not tell
+    the receiver of notifications."""
+    environment = {"IAC_KEEPER": "auto", "IAC_PROBATION": "2", **receiver.environment}
+    with make_project(tmp_path_factory, environment) as project:
         for name, code in PROGRAMS.items():
             (project.folder / name).mkdir()
             (project.folder / name / "main.py").write_text(code)
         project.file.write_text(ENTRIES)
         said = project.iac("deploy", "--file", str(project.file)).stderr
         assert said.count("a process in the background starts again what dies or hangs") == 1
+        assert "was not told of 1: it answered 503" in said
+        receiver.status = 204
         yield project
 
 
@@ -162,6 +174,19 @@ def test_what_hangs_is_restarted_and_what_a_person_stopped_is_not(kept: Project)
     assert kept.container("idle", "app").status == "exited"
     assert f"{kept.name}-idle-app: started" in kept.iac("heal").stdout
     assert kept.container("idle", "app").status == "running"
+
+
+def test_what_it_did_is_told(kept: Project, receiver: Receiver) -> None:
+    """To the receiver of notifications, and what the deploy could not tell."""
+
+    def told() -> set[tuple[str, str]]:
+        data = [message["data"] for message in receiver.messages]
+        return {(each["operation"], each["by"]["source"]) for each in data}
+
+    _until(lambda: {("deploy", "cli"), ("heal", "keeper")} <= told())
+    sent = zip(receiver.got, receiver.messages, strict=True)
+    ids = [headers["webhook-id"] for (headers, _), m in sent if m["data"]["operation"] == "deploy"]
+    assert (len(ids), len({*ids})) == (2, 1)
 
 
 def test_another_deploy_has_one_of_its_own(kept: Project) -> None:

@@ -14,9 +14,12 @@ from iac_wrapper.model.diagnosis import GONE, STOPPED
 from iac_wrapper.model.event import Event
 from iac_wrapper.operations import (
     candidates,
+    hook_files,
+    hooks,
     infrastructure,
     keeping,
     network,
+    notifications,
     services,
     stopped_containers,
 )
@@ -126,6 +129,26 @@ def has_no_orphans(workspace: Workspace) -> Seen:
     return Seen(text, f"{deploy} (removes them)")
 
 
+def has_its_hooks(workspace: Workspace) -> Seen:
+    """The programs that a deploy would run can be run, and nobody else can change them."""
+    said: list[Event] = []
+    folder = hooks.list_folder(workspace)
+    found = hook_files.find(replace(workspace, emit=said.append), folder)
+    if said:
+        return Seen("; ".join(event.message for event in said), "give it one of these names")
+    return Seen(f"{', '.join(found)} in {folder / hook_files.FOLDER}" if found else "none")
+
+
+def has_told(workspace: Workspace) -> Seen:
+    """The receiver of notifications takes them."""
+    told = notifications.told(workspace)
+    late = [each for each in told.notifications if each.fault]
+    if late:
+        text = f"{told.receiver} was not told of {len(late)} ({late[0].fault})"
+        return Seen(text, f"iac notifications --send --project {workspace.project}")
+    return Seen(f"{told.receiver} was told of all" if told.receiver else "nobody is notified")
+
+
 def is_kept(workspace: Workspace) -> Seen:
     """A process starts again what dies."""
     lock = workspace.applied_lock()
@@ -175,5 +198,7 @@ CHECKS = (
     Check("network", has_its_network, after=_NEEDS_ENGINE),
     Check("ports", has_its_ports, after=_NEEDS_ENGINE),
     Check("leftovers", has_no_orphans, after=("engine", "project", "record")),
+    Check("hooks", has_its_hooks),
+    Check("notifications", has_told),
     Check("keeper", is_kept, after=("engine", "project"), fix=start_keeper),
 )

@@ -18,6 +18,7 @@ from iac_wrapper.files.layout import Layout
 from iac_wrapper.files.ledger import Ledger
 from iac_wrapper.files.machine_home import MachineHome
 from iac_wrapper.model.ledger import LedgerEntry, entries
+from tests.support.receiver import receiving
 from tests.unit.bootstrap.conftest import executable
 
 
@@ -125,19 +126,21 @@ def test_it_waits_for_nobody_and_holds_the_project(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_deploy_has_its_hooks(tmp_path: Path) -> None:
-    """Beside its lock; `pre-deploy` can stop it before the CLI starts. A destroy has none."""
+def test_hooks_and_the_receiver_of_notifications_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a deploy; `pre-deploy` can stop it before the CLI starts."""
     for hook in ("pre-deploy", "post-deploy", "on-failure"):
         executable(tmp_path / "hooks" / hook, "#!/bin/sh\ntest ! -e red\n")
-    _run(tmp_path, "exit 0", "deploy")
-    _run(tmp_path, "exit 1", "deploy")
-    _run(tmp_path, "exit 0", "destroy")
-    (tmp_path / "red").touch()
-    done = _run(tmp_path, "touch started", "deploy")
+    with receiving() as receiver:
+        for name, value in receiver.environment.items():
+            monkeypatch.setitem(ENVIRONMENT, name, value)
+        _run(tmp_path, "touch red", "deploy")
+        done = _run(tmp_path, "touch started", "deploy")
+        told = [message["data"] for message in receiver.messages]
     assert "the hook pre-deploy stopped the deploy" in done.stderr
     assert not (tmp_path / "started").exists()
-    ran = [
-        [each["hook"] for each in release.facts.get("hooks", ())] for release in _releases(tmp_path)
-    ]
-    before = "pre-deploy"
-    assert ran == [[before, "post-deploy"], [before, "on-failure"], [], [before, "on-failure"]]
+    ran = [[each["hook"] for each in release.facts["hooks"]] for release in _releases(tmp_path)]
+    assert ran == [["pre-deploy", "post-deploy"], ["pre-deploy", "on-failure"]]
+    verdicts = [(each["by"]["source"], each["verdict"]) for each in told]
+    assert verdicts == [("cdktf", "unproven"), ("cdktf", "failed")]

@@ -17,12 +17,13 @@ from iac_wrapper.files import file_lock, users_file
 from iac_wrapper.identity import certificate_authority
 from iac_wrapper.model.checkup import Finding, examine
 from iac_wrapper.model.users import Users
-from iac_wrapper.operations import keeping
+from iac_wrapper.operations import keeping, notifications, recording
 from iac_wrapper.operations.doctor import PROJECT_CHECKS, SETTINGS_CHECKS, project
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.settings import load_settings
 from tests.support.deployed import app, deployed, service
 from tests.support.docker_daemon import Daemon, FakeContainer
+from tests.support.receiver import Receiver
 
 
 @pytest.fixture
@@ -310,3 +311,26 @@ def test_certificates_that_cannot_be_used(shop: Workspace) -> None:
     found = _look(shop, "certificates")
     assert (found.outcome, found.exit_code) == ("FAILED", 4)
     assert found.next_step == "iac certs rotate web --project demo"
+
+
+def test_hooks_and_notifications_are_looked_at(shop: Workspace) -> None:
+    """A hook that could not be run, and a receiver that took nothing, before a deploy says it."""
+    assert _look(shop, "hooks").evidence == "none"
+    assert _look(shop, "notifications").evidence == "nobody is notified"
+    hook = shop.layout.root / "hooks" / "pre-deploy"
+    hook.parent.mkdir(mode=0o755)
+    hook.touch(0o644)
+    assert (_look(shop, "hooks").outcome, _look(shop, "hooks").next_step[:5]) == ("FAILED", "chmod")
+    hook.chmod(0o755)
+    assert _look(shop, "hooks").evidence == f"pre-deploy in {hook.parent}"
+    (hook.parent / "post_deploy.py").touch()
+    assert _look(shop, "hooks").outcome == "WARN"
+    nobody = Receiver("http://127.0.0.1:1/token")
+    environment = {**shop.settings.environment, **nobody.environment}
+    shop = replace(shop, settings=load_settings(shop.layout.root, environment))
+    recording.note(shop, "renew", ["web: a new certificate"])
+    assert _look(shop, "notifications").outcome == "PASSED"
+    notifications.send(shop)
+    found = _look(shop, "notifications")
+    assert (found.outcome, found.next_step) == ("WARN", "iac notifications --send --project demo")
+    assert found.evidence == "http://127.0.0.1:1 was not told of 1 (it cannot be reached)"
