@@ -242,11 +242,13 @@ def _hand_over(printed: IO[bytes], on_output: Callable[[bytes], None], *, within
 
 def _end(program: subprocess.Popen[bytes]) -> None:
     """End a program and what it started, in order if it can."""
-    with suppress(ProcessLookupError):
-        os.killpg(program.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
+    try:
+        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(program.pid, signal.SIGTERM)
             program.wait(_END_SECONDS)
-        os.killpg(program.pid, signal.SIGKILL)
+    finally:  # at once if a person is impatient
+        with suppress(ProcessLookupError):
+            os.killpg(program.pid, signal.SIGKILL)
     program.wait()
 
 
