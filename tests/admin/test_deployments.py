@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ import pytest
 
 from admin.jobs import worker_lock
 from iac_wrapper.adapters import workspace_lock
+from iac_wrapper.adapters.engine import free_port
+from iac_wrapper.files import host
 from iac_wrapper.files.ledger import Ledger
+from iac_wrapper.operations import recording
 from tests.support.admin_api import PROJECT, Api, admin_api, check_schema, code, wait_for
 from tests.support.deployed import app, deployed
 from tests.support.jobs_lab import until
@@ -249,6 +253,35 @@ def test_a_rollback_is_a_job_as_a_deploy_is(api: Api) -> None:
         check_schema("Deployment", ended)
         assert (ended["status"], ended["error"]["exit_code"]) == ("failed", 2)
         assert "release" not in ended  # refused before anything changed
+
+
+def test_hooks_run_for_jobs_if_nobody_else_can_change_them(tmp_path: Path) -> None:
+    """They are told who asked. One that others can write is an error, whoever asks."""
+    with admin_api(tmp_path, IAC_HOME=str(tmp_path / ".iac")) as api:
+        host.save_host(
+            host.Host("d", "t", "n", "embedded", "iac/envoy:x", {}),
+            api.backend.settings.machine_home,
+        )
+        old, new = app("web"), replace(app("web"), commit="c" * 40, image="iac/demo-web:2")
+        api.engine.images += [{"RepoTags": [each.image]} for each in (old, new)]
+        for version in (old, new):
+            with recording.release(api.backend.workspace(PROJECT), "deploy") as release:
+                release.start()
+                deployed(api.layout, version, gateway_port=free_port())
+        hook = tmp_path / "hooks" / "pre-deploy"
+        hook.parent.mkdir(mode=0o755)
+        hook.write_text("#!/bin/sh\ncat > told.json\necho tests are red\nexit 3\n")
+        client = api.http("deployer")
+        for mode, code_of_exit in ((0o757, 2), (0o755, 5)):
+            hook.chmod(mode)
+            ended = wait_for(client, client.post("/rollback", json={}).json())
+            assert (ended["status"], ended["error"]["exit_code"]) == ("failed", code_of_exit), ended
+            assert (tmp_path / "told.json").exists() == (mode == 0o755)
+        told = json.loads((tmp_path / "told.json").read_text())
+        assert (told["by"]["name"], told["by"]["job"]) == ("deployer@example.org", ended["id"])
+        release = client.get(f"/releases/{ended['release']}").json()
+        check_schema("ReleaseDetail", release)
+        assert [each["output"] for each in release["hooks"]] == ["tests are red"]
 
 
 def test_a_service_is_removed_by_a_job(api: Api) -> None:
