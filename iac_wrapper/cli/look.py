@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -61,6 +61,12 @@ def health(workspace: Workspace, as_json: bool, wait: float) -> None:
 )
 @click.option("--envoy", is_flag=True, help="Also show what Envoy logs.")
 @click.option(
+    "--previous",
+    "-p",
+    is_flag=True,
+    help="The last lines of the version before, which a deploy or a rollback replaced.",
+)
+@click.option(
     "--tail",
     "-n",
     type=click.IntRange(0, 100_000),
@@ -77,6 +83,7 @@ def logs(
     names: tuple[str, ...],
     services: tuple[str, ...],
     envoy: bool,
+    previous: bool,
     tail: int | None,
     follow: bool,
     since: str | None,
@@ -88,10 +95,13 @@ def logs(
     from dataclasses import asdict
 
     from iac_wrapper.model import log_filter
+    from iac_wrapper.operations import kept_logs
     from iac_wrapper.operations import logs as operation
 
     if follow and until is not None:
         raise click.UsageError("--follow or --until: what comes has no end")
+    if previous and (follow or envoy):
+        raise click.UsageError("--previous with neither --follow nor --envoy: its program is gone")
     now = datetime.now(UTC)
     wanted = log_filter.LogFilter(
         since=log_filter.parse_time(since, "--since", now) if since is not None else None,
@@ -99,11 +109,16 @@ def logs(
         words=log_filter.parse_words(grep) if grep is not None else None,
     )
     number = _LINES if tail is None and not wanted.is_set else tail
-    read = operation.follow if follow else operation.logs
     write = _line_writer(timestamps=timestamps)
     with quiet_end() if follow else nullcontext():
-        roles = ("app", "envoy") if envoy else ("app",)
-        for record in read(workspace, (*names, *services), roles=roles, tail=number, wanted=wanted):
+        roles, chosen = ("app", "envoy") if envoy else ("app",), (*names, *services)
+        read = operation.follow if follow else operation.logs
+        found: Iterable[LogRecord | None]
+        if previous:
+            found = kept_logs.previous(workspace, chosen, tail=number, wanted=wanted)
+        else:
+            found = read(workspace, chosen, roles=roles, tail=number, wanted=wanted)
+        for record in found:
             if record is not None:
                 click.echo(json.dumps(asdict(record)) if as_json else write(record))
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 DEFAULT_PROJECT = "iacnet"
+
+KeptLog = Literal["failed", "previous"]
+"""Of which version the last lines are kept: of the one that failed last, of the one that was
+replaced last."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +117,9 @@ class Layout:
         """With which saved plans are sealed, and what may be guessed in them is hidden; 0600."""
         return self.data / "plan.key"
 
-    def failed_log(self, project: str, service: str) -> Path:
-        """The last lines of the version that failed last."""
-        return self.project(project) / "failed" / f"{service}.log"
+    def kept_log(self, project: str, kind: KeptLog, service: str) -> Path:
+        """The last lines of a version that is not there any more."""
+        return self.project(project) / kind / f"{service}.log"
 
     def runs(self, project: str) -> Path:
         """A folder per command that was run beside the services: its log, and how it ended."""

@@ -48,6 +48,11 @@ class VersionChange:
     in_place: str | None
     containers: Mapping[str, PlannedContainer] = field(default_factory=dict)
 
+    @property
+    def stays(self) -> bool:
+        """Whether its containers are those of before."""
+        return self.in_place == LIMITS_ONLY
+
 
 def changes(
     workspace: Workspace, step: Step, before: LockFile | None, values: Values

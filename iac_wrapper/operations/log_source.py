@@ -32,8 +32,8 @@ class LogRecord:
     """One line of a service. Control characters are kept.
 
     `role` is ``app`` or ``envoy``, ``candidate-…`` while a deploy that did not end has left the
-    traffic to a candidate, ``failed``: kept from a version that failed and is gone, or ``run``: of
-    the one-off whose id `service` is. `stream`
+    traffic to a candidate, ``failed``: kept from a version that failed and is gone, ``previous``:
+    from the one that was replaced last, or ``run``: of the one-off whose id `service` is. `stream`
     (``stdout``, ``stderr``, ``runner``) is that of a line that the runner sent, None where it came
     from the engine's log; `time` (ISO 8601, UTC) is None for what was kept of a container that is
     gone.

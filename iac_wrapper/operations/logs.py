@@ -19,7 +19,7 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.identity.control_plane import ControlPlane
 from iac_wrapper.model import labels, one_off
 from iac_wrapper.model.log_filter import LogFilter
-from iac_wrapper.operations import candidates, failed_logs, run_logs, verify
+from iac_wrapper.operations import candidates, kept_logs, run_logs, verify
 from iac_wrapper.operations.log_source import LogQuery, LogRecord, read_lines
 from iac_wrapper.operations.workspace import Workspace
 
@@ -121,13 +121,8 @@ def _dated(records: Iterable[LogRecord]) -> Iterator[tuple[str, LogRecord]]:
 
 
 def _failed(workspace: Workspace, services: Sequence[str], asked: _Asked) -> Iterator[LogRecord]:
-    """What is kept of versions that failed, each with a line that says what it is; nobody knows
-    the times of these lines."""
-    for service in () if asked.wanted.has_times else sorted(failed_logs.services(workspace)):
-        if not services or service in services:
-            for line in failed_logs.read_failed_log(workspace, service, tail=asked.tail):
-                if asked.wanted.keeps(line):
-                    yield LogRecord(service, "failed", line)
+    """What is kept of versions that failed, each with a line that says what it is."""
+    return kept_logs.records(workspace, "failed", services, tail=asked.tail, wanted=asked.wanted)
 
 
 def _merged(

@@ -20,7 +20,7 @@ from iac_wrapper.model.health import Health
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.needs import awaited
 from iac_wrapper.model.report import ServiceReport
-from iac_wrapper.operations import failed_logs, schedules
+from iac_wrapper.operations import kept_logs, schedules
 from iac_wrapper.operations.workspace import Workspace
 
 NamedServices = frozenset[str]
@@ -250,7 +250,7 @@ def finish(workspace: Workspace, lock: LockFile, releases: Releases) -> None:
     known = releases.only(names)
     save_releases(workspace, known)
     schedules.keep(workspace, lock)
-    failed_logs.only(workspace, names)
+    kept_logs.only(workspace, names)
 
 
 def _latest(

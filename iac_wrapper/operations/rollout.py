@@ -10,7 +10,7 @@ each with an apply of its own. Only the last one touches what is not tried besid
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from iac_wrapper.adapters import engine_changes, synthesized_stack
 from iac_wrapper.errors import IacError
 from iac_wrapper.files import env_files
+from iac_wrapper.files.layout import KeptLog
 from iac_wrapper.model import labels
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.lock import LockFile
@@ -26,9 +27,9 @@ from iac_wrapper.model.plan import TerraformPlan
 from iac_wrapper.model.report import ProjectReport, ServiceReport
 from iac_wrapper.operations import (
     candidates,
-    failed_logs,
     first_starts,
     images,
+    kept_logs,
     policy,
     public_hosts,
     release_command,
@@ -37,7 +38,7 @@ from iac_wrapper.operations import (
     unfinished_rollout,
 )
 from iac_wrapper.operations.blame import Blame
-from iac_wrapper.operations.changes import LIMITS_ONLY, Values, VersionChange, changes, gap, parts
+from iac_wrapper.operations.changes import Values, VersionChange, changes, gap, parts
 from iac_wrapper.operations.env_values import with_old_values, write_values
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.leaves import keep_certificates
@@ -266,9 +267,10 @@ class _Rollout:
                 workspace, self._now, [change.app for change in tried]
             )
             self._starts = {row.app.name: row.health.incarnation for row in rows if row.good}
-            for row in (row for row in rows if not row.good):
+            bad = [row for row in rows if not row.good]
+            self._keep_logs("failed", [row.app for row in bad], f"{labels.CANDIDATE}app")
+            for row in bad:
                 self._stays(row, part[row.app.name].old)
-                self._keep_log(row.app, f"{labels.CANDIDATE}app")
                 workspace.warn(f"{row.app.name}: the new version failed, the previous one stays")
         except BaseException:
             candidates.discard(workspace)
@@ -292,6 +294,8 @@ class _Rollout:
         self._say_in_place(part.values())
         self._write_values(part)
         self._go_live(part)
+        going_away = [c for n, c in part.items() if n not in self._failed and not c.stays]
+        self._keep_logs("previous", [c.old for c in going_away if c.old], "app")
         self._apply(going)
         asked = unfinished_rollout.recorded_envoys(workspace)
         done = tuple(app for app in going.lock.apps if app.name not in self._later)
@@ -332,7 +336,7 @@ class _Rollout:
 
     def _say_in_place(self, changed: Iterable[VersionChange]) -> None:
         for change in changed:
-            if change.in_place not in (None, LIMITS_ONLY) and change.old:
+            if change.in_place and not change.stays and change.old:
                 self._workspace.progress(gap(change.app.name, change.in_place))
 
     def _write_values(self, changed: Mapping[str, VersionChange]) -> None:
@@ -380,11 +384,11 @@ class _Rollout:
         """Return what failed after it replaced its old version to the last one that was good."""
         bad = [row for row in report.services if not row.good and row.app.name in changed]
         bad = [row for row in bad if row.app.name not in self._failed]
-        for row in bad:
-            self._keep_log(row.app, "app")
         targets = {row.app.name: self._last_good(changed[row.app.name]) for row in bad}
         back = [row for row in bad if self._differs(row.app, targets[row.app.name])]
         if back:
+            # The containers of the others stay, and with them what they printed.
+            self._keep_logs("failed", [row.app for row in back], "app")
             apps = [app for row in back if (app := targets[row.app.name])]
             lock = self._apply_again(lock, apps)
             again = replace(lock, apps=tuple(apps))
@@ -451,7 +455,7 @@ class _Rollout:
             workspace.warn(f"{name}: its candidate keeps the traffic, the recorded pair failed")
         for app in good:
             if app.name in part and app.name not in self._failed:
-                workspace.layout.failed_log(project, app.name).unlink(missing_ok=True)
+                kept_logs.forget(workspace, "failed", app.name)
             env_files.forget(workspace.layout.previous_env_files(project, app.name))
         self._releases = self._releases.proven(good, keep=workspace.settings.keep_images)
         releases.save_releases(workspace, self._releases)
@@ -470,10 +474,10 @@ class _Rollout:
         ]
         return report.with_rows([*self._stopped.values(), *told, *self._held.values()])
 
-    def _keep_log(self, app: ResolvedApp, role: str) -> None:
-        found = [
-            container
-            for container in self._workspace.engine.containers(self._workspace.project)
-            if container.service == app.name and container.role == role
-        ]
-        failed_logs.keep(self._workspace, app, found[0] if found else None)
+    def _keep_logs(self, kind: KeptLog, apps: Collection[ResolvedApp], role: str) -> None:
+        if not apps:
+            return
+        there = self._workspace.engine.containers(self._workspace.project)
+        found = {container.service: container for container in there if container.role == role}
+        for app in apps:
+            kept_logs.keep(self._workspace, kind, app, found.get(app.name))

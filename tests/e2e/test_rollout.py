@@ -55,6 +55,9 @@ def test_a_good_release_loses_no_request(
     told = "caller/envoy | sidecar: no service nosuch in project " + project.name
     assert told in project.iac("logs", "--service", "caller").stdout
     assert verdict["verdict"] == "ok"
+    before = project.iac("logs", "web", "--previous").stdout
+    assert before.startswith("web/previous | --- the last lines of the version before (commit ")
+    assert "no lines of a version" in project.iac("logs", "caller", "-p", code=2).stderr
     assert result.failed == []
     assert result.gap < LONGEST_GAP
     assert result.seen == ["one", "two"]
@@ -147,7 +150,9 @@ def test_a_first_version_that_fails_is_stopped_and_kept(
     assert (late["cause"], late["changed"]) == ("stopped", False)
     assert "its first version failed, and the deploy stopped it at 20" in late["message"]
     assert f"iac deploy --file repos.yaml late --project {project.name}" in late["next_step"]
-    assert "nowhere_to_be_found" in project.iac("logs", "--service", "late").stdout
+    printed = project.iac("logs", "--service", "late").stdout
+    assert "nowhere_to_be_found" in printed
+    assert "late/failed" not in printed  # its container is there and has them: not twice
     project.iac("plan", "--file", str(project.file), "--detailed-exitcode")
     again = {service["name"]: service for service in project.deploy()["services"]}
     assert again["late"]["broken_before"]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from iac_wrapper import cli
+from iac_wrapper import cli, settings
+from iac_wrapper.files.layout import Layout
+from iac_wrapper.operations import kept_logs
+from iac_wrapper.operations.workspace import Workspace
+from tests.support.deployed import app
 from tests.support.docker_daemon import Daemon, FakeContainer
 
 
@@ -58,9 +63,33 @@ def test_colours_are_for_terminals_and_can_be_refused() -> None:
     assert "\x1b[36m" in _iac(color=True, NO_COLOR="").stdout
 
 
+def test_the_version_before_is_asked_for_by_its_name(tmp_path: Path, engine_double: Daemon) -> None:
+    """It is not among the lines of today; a file on disk has it, for nobody else to read."""
+    workspace = Workspace(Layout(tmp_path), settings.load_settings(None), "demo", lambda _: None)
+    old = FakeContainer("9", "demo", "old", "app", log=[(1, b"starts\nerror 17\n")])
+    engine_double.add(old)
+    container = workspace.engine.container("9")
+    kept_logs.keep(workspace, "previous", replace(app("web"), commit="c" * 40), container)
+
+    title, *lines = _iac("web", "--previous", "-n", "1").stdout.splitlines()
+
+    assert title.startswith(
+        f"web/previous | --- the last lines of the version before (commit {'c' * 12},"
+    )
+    assert lines == ["web/previous | error 17"]
+    assert _iac("-p", "--grep", "starts").stdout == "web/previous | starts\n"
+    assert "previous" not in _iac("web").stdout
+    path = workspace.layout.kept_log("demo", "previous", "web")
+    assert path.stat().st_mode & 0o777 == 0o600
+    refused = _iac("db", "-p")
+    assert (refused.exit_code, "found:    those of web" in refused.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["--previous", "-f"], "its program is gone"),
+        (["--previous", "--since", "1h"], "have no times"),
         (["--since", "soon"], "--since: not a time"),
         (["--grep", "("], "--grep: not a regular expression"),
         (["--until", "1m", "-f"], "what comes has no end"),

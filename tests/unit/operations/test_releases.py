@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.operations import failed_logs, releases
+from iac_wrapper.operations import kept_logs, releases
 from iac_wrapper.operations.heal import heal
 from iac_wrapper.operations.logs import logs
 from iac_wrapper.operations.releases import Releases, StoppedService
@@ -134,7 +134,7 @@ def test_the_last_lines_of_a_failed_version_stay_readable(
     failed = FakeContainer("f", "demo", "web", "candidate-app", log=[(1, b"one\ntwo\nthree\n")])
     engine_double.add(failed)
     container = workspace.engine.containers("demo")[0]
-    failed_logs.keep(workspace, replace(app("web"), commit="c" * 40), container)
+    kept_logs.keep(workspace, "failed", replace(app("web"), commit="c" * 40), container)
     engine_double.containers.clear()
     engine_double.add(FakeContainer("a", "demo", "web", "app", log=[(1, b"good\n")]))
 
@@ -142,5 +142,5 @@ def test_the_last_lines_of_a_failed_version_stay_readable(
 
     assert records[0][1].startswith("--- the last lines of a version that failed (commit cccccc")
     assert records[1:] == [("failed", "two"), ("failed", "three"), ("app", "good")]
-    failed_logs.only(workspace, ["other"])
-    assert failed_logs.services(workspace) == set()
+    kept_logs.only(workspace, ["other"])
+    assert kept_logs.kept(workspace, "failed") == set()
