@@ -53,7 +53,7 @@ class Jobs:
     ) -> None:
         self._layout = layout
         self._redact = Redactor(settings.secrets)
-        self._store = Store(layout.data / "jobs")
+        self._store = Store(layout.jobs)
         self._server = ServerLock(self._store.directory)
         self._registry = Registry(self._store)
         self._watch = Watch(self._registry, self._store, self._redact, on_change)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from iac_wrapper.adapters.engine import Engine
 
@@ -31,14 +30,10 @@ def free_capacity(engine: Engine) -> FreeCapacity:
     Raises:
         CommandError, EngineError: see `Engine.call`.
     """
-
-    def root_of(api: Any) -> str:
-        return str(api.info().get("DockerRootDir", ""))
-
     tasks, limit = free_tasks(_PROC)
     return FreeCapacity(
         memory=available_memory(_PROC),
-        disk=disk_left(Path(engine.call(root_of))),
+        disk=disk_left(engine_root(engine)),
         tasks=tasks,
         tasks_limit=limit,
     )
@@ -62,10 +57,25 @@ def free_tasks(proc: Path) -> tuple[int | None, str]:
     return (known[lowest] - running if known and running is not None else None), lowest
 
 
+def engine_root(engine: Engine) -> Path:
+    """Where the engine keeps images, on its machine; relative if it does not say.
+
+    Raises:
+        CommandError, EngineError: see `Engine.call`.
+    """
+    return Path(engine.call(lambda api: str(api.info().get("DockerRootDir", ""))))
+
+
 def disk_left(folder: Path) -> int | None:
     """MiB that are free where `folder` lies; None where it cannot be seen."""
+    left = bytes_left(folder)
+    return left // 2**20 if left is not None else None
+
+
+def bytes_left(folder: Path) -> int | None:
+    """The same in bytes."""
     try:
-        return shutil.disk_usage(folder).free // 2**20 if folder.is_absolute() else None
+        return shutil.disk_usage(folder).free if folder.is_absolute() else None
     except OSError:
         return None
 

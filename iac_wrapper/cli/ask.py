@@ -117,6 +117,22 @@ def about_images(project: str, names: Sequence[str], *, everything: bool) -> Non
     _confirm("Remove these images? A next deploy builds what it needs anew.")
 
 
+def about_prune(project: str, found: str) -> None:
+    """Show what would go and ask.
+
+    Raises:
+        ConfigError: there is nobody to ask, or the answer was no.
+    """
+    if not _at_a_terminal():
+        raise ConfigError(
+            "a prune needs a confirmation, and no terminal is there to ask",
+            found=found,
+            next_step=f"iac prune --yes --project {project}; --dry-run only shows it",
+        )
+    click.echo(plain(found), err=True)
+    _confirm("Remove this? What is deployed or can be gone back to stays.")
+
+
 def _typed(question: str, name: str) -> None:
     typed = click.prompt(plain(question), default="", show_default=False, err=True)
     if typed.strip() != name:

@@ -35,6 +35,11 @@ class Layout:
         return self.root / "secrets"
 
     @property
+    def jobs(self) -> Path:
+        """Jobs of the admin API, a folder each."""
+        return self.data / "jobs"
+
+    @property
     def build_secrets(self) -> Path:
         """Files that reach image builds as BuildKit secrets: ``ca`` (PEM) and ``env`` (sh)."""
         return self.secrets / "build"

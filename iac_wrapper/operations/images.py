@@ -16,6 +16,7 @@ from iac_wrapper.adapters import app_images, engine_changes, state
 from iac_wrapper.adapters.app_images import NamedImage
 from iac_wrapper.errors import BusyError, ConfigError
 from iac_wrapper.model.lock import LockFile
+from iac_wrapper.operations import recording
 from iac_wrapper.operations.releases import Releases, load_releases
 from iac_wrapper.operations.workspace import Workspace
 
@@ -92,6 +93,9 @@ def prune(workspace: Workspace, *, everything: bool = False) -> list[KeptImage]:
                 gone += _remove(replace(workspace, project=project), own, workspace.project)
             except BusyError as error:
                 workspace.warn(f"images of project {project} stay: busy with {error.found}")
+        names = [row.image.name for row in gone]
+        said = [f"{len(names)} images: {', '.join(names)}"] if names else []
+        recording.note(workspace, "prune", said)
         return gone
 
 

@@ -92,6 +92,13 @@ def prune(workspace: Workspace, latest: Record) -> None:
         folder(workspace, record.id).remove()
 
 
+def surplus(workspace: Workspace) -> list[Record]:
+    """Ended one-offs, but for the newest of its kind: that one tells how it went last."""
+    ended = [record for record in records(workspace) if record.ended]
+    newest = {_kind(record): record.id for record in ended}
+    return [record for record in ended if record.id not in newest.values()]
+
+
 def _kind(record: Record) -> tuple[object, ...]:
     """What runs each minute must not push out what runs each night, or a person's."""
     scheduled = record.purpose == "schedule"

@@ -32,9 +32,7 @@ def prune(
 
     def kept() -> Collection[str]:
         apps = [*_known(workspace), *(written.apps if written else ())]
-        facts = [(app.commit, app.tree) for app in apps]
-        facts += [(checkout.commit, checkout.tree) for checkout in checkouts]
-        return {commit or tree.removeprefix("sha256:")[:40] for commit, tree in facts}
+        return _names([*apps, *checkouts])
 
     settings = workspace.settings
     try:
@@ -46,6 +44,21 @@ def prune(
         )
     except ConfigError:
         return []
+
+
+def surplus(workspace: Workspace) -> list[Path]:
+    """All that no lock or proven version needs and nobody used just now."""
+    try:
+        return cache_pruning.surplus(
+            workspace.layout.cache, max_age=0, max_bytes=0, kept=lambda: _names(_known(workspace))
+        )
+    except ConfigError:
+        return []
+
+
+def _names(sources: Iterable[ResolvedApp | Checkout]) -> set[str]:
+    """What the cache calls them."""
+    return {one.commit or one.tree.removeprefix("sha256:")[:40] for one in sources}
 
 
 def _known(workspace: Workspace) -> Iterator[ResolvedApp]:

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from iac_wrapper.adapters import data_volumes, engine_changes
 from iac_wrapper.errors import CommandError, ConfigError
-from iac_wrapper.operations import volumes
+from iac_wrapper.operations import recording, volumes
 from iac_wrapper.operations.verify import verify
 from iac_wrapper.operations.workspace import Workspace
 
@@ -101,6 +101,8 @@ def restore(workspace: Workspace, name: str, source: IO[bytes], *, agreed: bool)
         begun = time.monotonic()
         with _standing_still(workspace, (name,)) as stopped:
             helper.run("swap", {name: {}})
+            text = f"volume {name}: its files replaced by {said['files']} of a backup"
+            recording.note(workspace, "restore-volume", [text])
         seconds = time.monotonic() - begun if stopped else 0.0
         _prove(workspace, stopped)
     return Copied(name, **said, stopped=stopped, seconds=seconds)

@@ -21,7 +21,7 @@ from iac_wrapper.model import labels
 from iac_wrapper.model.app import Checkout, ResolvedApp
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.users import Users, label_value
-from iac_wrapper.operations import users
+from iac_wrapper.operations import recording, users
 from iac_wrapper.operations.workspace import Workspace
 
 SOURCE = "/app"
@@ -230,6 +230,7 @@ def remove(workspace: Workspace, name: str) -> None:
                 " deploy, or `iac remove` the service; then run the command again",
             )
         data_volumes.remove(workspace.engine, name)
+        recording.note(workspace, "remove-volume", [f"volume {name} removed, with its data"])
         users.release(workspace, workspace.applied_lock())
 
 

@@ -30,7 +30,17 @@ class _Cached:
 def prune(
     cache: Path, *, max_age: float, max_bytes: int, kept: Callable[[], Collection[str]]
 ) -> list[Path]:
-    """Remove what is older than `max_age`, then what was used longest ago beyond `max_bytes`.
+    """Remove what is `surplus`; return it."""
+    gone = surplus(cache, max_age=max_age, max_bytes=max_bytes, kept=kept)
+    for path in gone:
+        discard(path)
+    return gone
+
+
+def surplus(
+    cache: Path, *, max_age: float, max_bytes: int, kept: Callable[[], Collection[str]]
+) -> list[Path]:
+    """What is older than `max_age`, then what was used longest ago beyond `max_bytes`.
 
     Args:
         cache: its folder.
@@ -38,9 +48,6 @@ def prune(
         max_bytes: of all trees together.
         kept: commits in full, and first digits of the hashes of local trees, that stay in any case;
             asked only if something would go.
-
-    Returns:
-        What is gone.
     """
     now = time.time()
     found = sorted(_cached(cache), key=lambda one: one.used)
@@ -56,7 +63,6 @@ def prune(
             break
         names = kept() if names is None else names
         if one.name not in names:
-            discard(one.path)
             total -= sizes[one]
             gone.append(one.path)
     return gone

@@ -78,6 +78,7 @@ class Daemon:
     networks: list[dict[str, Any]] = field(default_factory=list)
     volumes: list[dict[str, Any]] = field(default_factory=list)
     images: list[dict[str, Any]] = field(default_factory=list)
+    build_cache: list[dict[str, Any]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     queries: list[dict[str, list[str]]] = field(default_factory=list)
     listings: int = 0
@@ -130,6 +131,8 @@ class _Handler(BaseHTTPRequestHandler):
             now = datetime.now(UTC).timestamp() if self.daemon.clock is None else self.daemon.clock
             time = datetime.fromtimestamp(now, UTC).isoformat()
             self._json({"DockerRootDir": self.daemon.root, "SystemTime": time, **self.daemon.info})
+        elif path == "/system/df":
+            self._json({"BuildCache": self.daemon.build_cache, "Volumes": self.daemon.volumes})
         elif path == "/containers/json":
             self.daemon.listings += 1
             self._json([self._listed(c) for c in self._labelled(query)])
@@ -167,6 +170,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if path == "/volumes/create":
             self._json(self._volume(self._body()), 201)
+            return
+        if path == "/build/prune":
+            self._json({"CachesDeleted": self._pruned(query)})
             return
         if match := re.fullmatch(r"/containers/([^/]+)/(?:re)?start", path):
             container = self.daemon.containers[match[1]]
@@ -217,6 +223,15 @@ class _Handler(BaseHTTPRequestHandler):
                 return volume
         self.daemon.volumes.append({"Name": wanted["Name"], "Labels": wanted["Labels"]})
         return self.daemon.volumes[-1]
+
+    def _pruned(self, query: dict[str, list[str]]) -> list[str]:
+        """As the engine does: what others are built on stays."""
+        (wanted,) = json.loads(query["filters"][0])["id"]
+        cache = self.daemon.build_cache
+        if any(record["Parent"] == wanted for record in cache):
+            return []
+        self.daemon.build_cache = [record for record in cache if record["ID"] != wanted]
+        return [wanted]
 
     def _target(self) -> tuple[str, dict[str, list[str]]]:
         url = urlsplit(self.path)
