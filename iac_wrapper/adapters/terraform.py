@@ -18,6 +18,7 @@ from typing import Any
 from iac_wrapper.adapters import process
 from iac_wrapper.adapters.process import Command
 from iac_wrapper.errors import BusyError, CommandError
+from iac_wrapper.files import log_file
 from iac_wrapper.files.atomic import write_text
 from iac_wrapper.files.machine_home import setup_command
 from iac_wrapper.model.plan import Action, TerraformChange, TerraformPlan
@@ -162,8 +163,7 @@ class Terraform:
 
     def _write_log(self, text: str) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("a", encoding="utf-8") as file:
-            file.write(self.redact(text))
+        log_file.append(self.log, self.redact(text))
 
     def _init_key(self) -> str:
         config = json.loads((self.directory / "cdk.tf.json").read_text(encoding="utf-8"))

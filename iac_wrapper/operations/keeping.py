@@ -22,7 +22,7 @@ from iac_wrapper import settings
 from iac_wrapper.adapters import process, state
 from iac_wrapper.adapters.process import Command
 from iac_wrapper.errors import BusyError
-from iac_wrapper.files import file_lock
+from iac_wrapper.files import file_lock, log_file
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.event import Event
 from iac_wrapper.operations.keeper import keep
@@ -31,9 +31,6 @@ from iac_wrapper.operations.workspace import Workspace
 
 PROJECTS_SECONDS = 5.0
 """Between two looks for projects that nobody keeps."""
-
-LOG_BYTES = 1_000_000
-"""After which the log of a background process begins anew; the one before it is kept."""
 
 END_SECONDS = 5.0
 """How long a background process may take to end when told to."""
@@ -167,10 +164,7 @@ def _logging(workspace: Workspace) -> Workspace:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with suppress(OSError):
             path.parent.mkdir(exist_ok=True)
-            if path.exists() and path.stat().st_size > LOG_BYTES:
-                path.replace(path.with_suffix(".log.1"))
-            with path.open("a", encoding="utf-8") as log:
-                log.write(redact(f"{now} {event.kind}: {event.message}\n"))
+            log_file.append(path, redact(f"{now} {event.kind}: {event.message}\n"))
 
     return replace(workspace, emit=emit)
 
