@@ -5,6 +5,7 @@ Operations are imported inside the verbs: `iac --help` must not pay for grpc or 
 
 # The imports add their verbs to `main`.
 from iac_wrapper.cli import (
+    backup,
     begin,
     certs,
     change,
@@ -28,6 +29,7 @@ from iac_wrapper.cli import (
 from iac_wrapper.cli.group import main
 
 __all__ = [
+    "backup",
     "begin",
     "certs",
     "change",

@@ -15,6 +15,7 @@ from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.event import Emit, Event
 from iac_wrapper.model.plain import plain
 from iac_wrapper.model.redact import Redactor
+from iac_wrapper.settings import Settings
 
 if TYPE_CHECKING:
     from iac_wrapper.operations.workspace import Workspace
@@ -27,14 +28,25 @@ def open_workspace(
 
     With an `environment` it is that one's project, which is said.
     """
+    name = settings.check_project(project, where="--project") if project else None
+    root = find_root(Path.cwd(), machine_home.checkout())
+    return workspace_in(ctx, root, settings.load_settings(root), name, environment)
+
+
+def workspace_in(
+    ctx: click.Context,
+    root: Path,
+    loaded: Settings,
+    project: str | None,
+    environment: str | None = None,
+) -> Workspace:
+    """The same in a folder, which need not be a project's yet."""
     from iac_wrapper.bootstrap.pythons import MachinePythons
     from iac_wrapper.operations.workspace import Workspace
 
-    root = find_root(Path.cwd(), machine_home.checkout())
-    loaded = settings.load_settings(root)
     loaded.check()
     redact = ctx.meta["redact"] = Redactor(loaded.secrets)
-    name = settings.check_project(project, where="--project") if project else loaded.project
+    name = project or loaded.project
     quiet = ctx.meta["as_json"] and not ctx.obj
     emit = printer(redact, quiet=quiet)
     if environment is not None:  # an empty one, of an unset variable, is a mistake

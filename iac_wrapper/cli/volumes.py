@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import click
 
 from iac_wrapper.cli import ask, render
 from iac_wrapper.cli.group import ListUnlessSaid, dumps, main, verb_of
-from iac_wrapper.errors import ConfigError
+from iac_wrapper.cli.output_file import written
 
 if TYPE_CHECKING:
     from iac_wrapper.operations.volume_copies import Copied
@@ -51,7 +45,7 @@ def backup(workspace: Workspace, as_json: bool, name: str, file: str, live: bool
     """
     from iac_wrapper.operations.volume_copies import backup as operation
 
-    with _written(file) as out:
+    with written(file) as out:
         done = operation(workspace, name, out, packed=file.endswith((".gz", ".tgz")), live=live)
     _show(done, "Backed up", as_json, quiet=file == "-")
 
@@ -101,26 +95,3 @@ def _show(done: Copied, what: str, as_json: bool, *, quiet: bool = False) -> Non
     """To stderr if the copy itself is on standard output."""
     text = dumps(done.to_dict()) if as_json else render.copied_text(done, what)
     click.echo(text, err=quiet)
-
-
-@contextmanager
-def _written(file: str) -> Iterator[IO[bytes]]:
-    """`file` for writing, readable for its owner only; there as a whole or not at all."""
-    if file == "-":
-        yield sys.stdout.buffer
-        return
-    path = Path(file)
-    if not path.parent.is_dir():
-        raise ConfigError(
-            "no folder for the backup",
-            where=file,
-            found=f"no directory {path.parent}",
-            next_step=f"mkdir -p {shlex.quote(str(path.parent))}, then run the command again",
-        )
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
-            yield out
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

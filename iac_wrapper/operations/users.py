@@ -44,6 +44,29 @@ def claim(workspace: Workspace, lock: LockFile) -> Mapping[str, Users]:
     return found
 
 
+def reclaim(workspace: Workspace) -> list[str]:
+    """Enter the uids that the project's record has, of another engine perhaps.
+
+    Returns:
+        Whose are somebody else's here: a deploy gives them others, and so new keys.
+    """
+    project = workspace.project
+    wanted = users_file.load_users(workspace.layout.users(project))
+    own, bases = users.parse_labels(uid_record.labels_in_use(workspace.engine), project)
+    foreign = uid_record.subordinate()
+    lost = []
+    for name, block in sorted(wanted.items()):
+        taken = {block.base} & bases if own.get(name) != block else ()
+        free = any(each == block for each in users.free_blocks(taken, foreign))
+        if not (
+            free
+            and list(uid_record.unknown_here([block]))
+            and uid_record.claim(workspace.engine, block, project, name)
+        ):
+            lost.append(name)
+    return lost
+
+
 def release(workspace: Workspace, lock: LockFile | None) -> None:
     """Take back the uids of services that are not in `lock`; None: of the whole project."""
     keep = set(_owners(lock)) if lock else set()

@@ -59,11 +59,11 @@ def backup(
     with nullcontext() if live else workspace.hold("iac volumes backup"):
         volumes.named(workspace, name)
         begun = time.monotonic()
-        with _standing_still(workspace, () if live else (name,)) as stopped:
+        with standing_still(workspace, () if live else (name,)) as stopped:
             arguments = {name: {"mode": "w|gz" if packed else "w|"}}
             said = volumes.helper(workspace).run("backup", arguments, stdout=out)
         seconds = time.monotonic() - begun if stopped else 0.0
-        _prove(workspace, stopped)
+        prove(workspace, stopped)
     return Copied(name, **said, stopped=stopped, seconds=seconds)
 
 
@@ -99,18 +99,19 @@ def restore(workspace: Workspace, name: str, source: IO[bytes], *, agreed: bool)
                 helper.run("discard", {name: {}})
             raise
         begun = time.monotonic()
-        with _standing_still(workspace, (name,)) as stopped:
+        with standing_still(workspace, (name,)) as stopped:
             helper.run("swap", {name: {}})
             text = f"volume {name}: its files replaced by {said['files']} of a backup"
             recording.note(workspace, "restore-volume", [text])
         seconds = time.monotonic() - begun if stopped else 0.0
-        _prove(workspace, stopped)
+        prove(workspace, stopped)
     return Copied(name, **said, stopped=stopped, seconds=seconds)
 
 
 @contextmanager
-def _standing_still(workspace: Workspace, names: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Stop what writes to these volumes while a block runs; yields its services."""
+def standing_still(workspace: Workspace, names: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Stop what writes to these volumes while a block runs; yields its services. They are to be
+    proven (`prove`) afterwards."""
     engine = workspace.engine
     found = {each.id: each for name in names for each in data_volumes.users(engine, name)}
     running = [each for each in found.values() if each.running and each.role != "helper"]
@@ -125,7 +126,7 @@ def _standing_still(workspace: Workspace, names: tuple[str, ...]) -> Iterator[tu
             workspace.progress(f"{each.service}: started again")
 
 
-def _prove(workspace: Workspace, services: tuple[str, ...]) -> None:
+def prove(workspace: Workspace, services: tuple[str, ...]) -> None:
     """Say which of the services are not good since they run again."""
     lock = workspace.applied_lock()
     if not services or lock is None:

@@ -7,6 +7,7 @@ The tests share one project and run in order.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Project
+from iac_wrapper.identity.certificates import inspect_leaf
+from tests.e2e.conftest import IAC, ROOT, Project
 
 pytestmark = pytest.mark.integration
 
@@ -160,3 +162,49 @@ def test_a_plan_says_that_data_is_gone(kept: Project) -> None:
         f"  ± notes: replaced (volume {kept.name}-notes-more was removed by hand and comes back"
         " empty; its app container was removed by hand)"
     )
+    kept.deploy()
+
+
+def _identities(root: Path, project: Project) -> dict[str, str]:
+    """The fingerprint of every leaf below a project folder, and of the authority's file."""
+    leaves = root / "secrets" / project.name
+    found = {name: inspect_leaf(leaves / name).fingerprint for name in ("notes", "control-plane")}
+    return {**found, "ca": hashlib.sha256((root / "secrets/ca.pem").read_bytes()).hexdigest()}
+
+
+def _numbers(releases: str) -> list[tuple[int, str]]:
+    return [(each["number"], each["kind"]) for each in json.loads(releases)["releases"]]
+
+
+def test_a_project_moves_with_its_data(kept: Project, tmp_path: Path) -> None:
+    """To a folder and an engine with nothing of it: the same identities, the next number in the
+    ledger, its data, and an empty plan. What is there is not restored over; a prune of the project
+    takes nothing that the next plan would miss."""
+    file, there = tmp_path / "project.backup", tmp_path / "there"
+    there.mkdir()
+    pruned = json.loads(kept.iac("prune", "--yes", "--json").stdout)
+    assert [each["kind"] for each in pruned["kinds"]] == ["logs"]
+    told = kept.iac("backup", str(file), "--data").stdout
+    assert f"volume {_volume(kept)} (" in told
+    assert "notes stood still" in told
+    assert file.stat().st_mode & 0o777 == 0o600
+    known = _numbers(kept.iac("releases", "--json").stdout)
+    assert {"restore-volume", "prune"} <= {kind for _, kind in known}
+    identities = _identities(ROOT, kept)
+    in_there, named = [IAC, "-C", str(there)], ["--project", kept.name]
+    restore = [*in_there, "restore", str(file)]
+    assert "is on this engine" in kept.run(restore, code=2).stderr
+    assert list(there.iterdir()) == []
+    kept.iac("destroy", "--yes", "--volumes")
+
+    kept.run(restore)
+    kept.run([*in_there, "deploy", "--file", str(kept.file), "--locked", *named])
+
+    assert _identities(there, kept) == identities
+    assert _notes(kept) == ["first"]
+    assert json.loads(_run(kept, LOOK)) == OWN
+    kept.run([*in_there, "plan", "--file", str(kept.file), "--detailed-exitcode", *named])
+    now = _numbers(kept.run([*in_there, "releases", "--json", *named]).stdout)
+    last = known[0][0]
+    assert now == [(last + 2, "deploy"), (last + 1, "restore"), *known]
+    kept.run([*in_there, "destroy", "--yes", "--volumes", *named])

@@ -54,7 +54,7 @@ def _of(done: Pruned) -> set[tuple[str, str]]:
 
 def _run(workspace: Workspace, day: int, *, ended: bool = True) -> str:
     at = datetime(2026, 11, day, tzinfo=UTC)
-    record = Record(f"web-{day}", "web", ("task",), "person", started=at)
+    record = Record(f"web-{day}", "web", ("task",), "run", started=at)
     record = replace(record, ended=at, exit_code=0) if ended else record
     folder = run_folder.folder(workspace, record.id)
     folder.path.mkdir(parents=True)
