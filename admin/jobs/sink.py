@@ -38,11 +38,12 @@ class Sink:
             self._writer.append("started", self.text(message))
 
     def emit(self, event: Event) -> None:
-        """Write one event; a full disk must not end a deploy half-way.
+        """Write one event; a full disk must not end a deploy half-way. What is a line on no
+        terminal is none here.
 
         A thread that comes late, after an interrupt, is not heard any more.
         """
-        if self._finished:
+        if self._finished or event.kind == "stage":
             return
         if event.kind == "step":
             self.learn()

@@ -23,8 +23,7 @@ from iac_wrapper.model.build_failure import BuildFailure
 from iac_wrapper.model.redact import Redactor
 
 _TAIL = 40
-_WIDTH = 90
-_STAGE = re.compile(r"#\d+ (\[[^]]*\d+/\d+\] .*)")
+_STEP = re.compile(r"#\d+ (\[[^]]*\d+/\d+\] .*)")
 """BuildKit's plain progress: ``#7 [2/5] RUN …`` begins a step; the rest goes to the log only."""
 
 _FIX = "fix the app (or its requirements), then deploy again"
@@ -46,8 +45,8 @@ class ImageBuilds:
     at_once: int | None = None
     explain: Callable[[Sequence[str]], BuildFailure | None] = lambda _: None
 
-    def run(self, images: Sequence[Mapping[str, Any]], on_line: Callable[[str], None]) -> None:
-        """Build `images`; `on_line` gets a line for each step.
+    def run(self, images: Sequence[Mapping[str, Any]], on_step: Callable[[str, str], None]) -> None:
+        """Build `images`; `on_step` gets the image's name and BuildKit's text of each step.
 
         Raises:
             CommandError: naming every image that failed, with what its log says of the reason.
@@ -59,9 +58,8 @@ class ImageBuilds:
         names = {one.argv: image["name"] for one, image in zip(commands, images, strict=True)}
 
         def show(one: Command, line: str) -> None:
-            if stage := _STAGE.match(line):
-                text = stage[1] if len(stage[1]) <= _WIDTH else stage[1][: _WIDTH - 1] + "…"
-                on_line(f"{names[one.argv]}: {text}")
+            if step := _STEP.match(line):
+                on_step(names[one.argv], step[1])
 
         at_once = self.at_once or os.cpu_count()
         done = process.stream_all(commands, show, at_once=at_once)

@@ -14,9 +14,9 @@ def changed_services(stack: Path, plan: TerraformPlan) -> frozenset[str]:
     """Services of the stack in the folder `stack` one of whose containers `plan` creates, replaces
     or updates; all of them, if it does that to the gateway or the network, which all depend on.
     """
-    owners = _owners(stack)
-    touched = {owners[c.address] for c in plan.changes if c.address in owners}
-    services = {name for name, role in owners.values() if role in ("app", "envoy")}
+    owned = owners(stack)
+    touched = {owned[c.address] for c in plan.changes if c.address in owned}
+    services = {name for name, role in owned.values() if role in ("app", "envoy")}
     if any(role in ("gateway", "network") for _, role in touched):
         return frozenset(services)
     return frozenset(name for name, _ in touched) & services
@@ -40,7 +40,7 @@ def touches_only(stack: Path, plan: TerraformPlan, services: Collection[str]) ->
     return all(change.address in own for change in plan.changes)
 
 
-def _owners(stack: Path) -> dict[str, tuple[str, str]]:
+def owners(stack: Path) -> dict[str, tuple[str, str]]:
     """Address -> (service, role) of every container and network of the project."""
     resources = json.loads((stack / "cdk.tf.json").read_text(encoding="utf-8"))["resource"]
     return {

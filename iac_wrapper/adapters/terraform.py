@@ -34,6 +34,19 @@ _ACTIONS: dict[str, Action] = {
 
 
 @dataclass(frozen=True)
+class Sentence:
+    """What Terraform says, for people; `words` is what it does to the resource `address`, empty for
+    what is about none, or is a warning."""
+
+    text: str
+    address: str = ""
+    words: str = ""
+
+
+Say = Callable[[Sentence], None]
+
+
+@dataclass(frozen=True)
 class Terraform:
     """Terraform in one configuration directory.
 
@@ -75,14 +88,12 @@ class Terraform:
         )
         write_text(stamp, wanted)
 
-    def plan(
-        self, out: Path, on_line: Callable[[str], None], *, refresh: bool = True
-    ) -> TerraformPlan:
+    def plan(self, out: Path, say: Say, *, refresh: bool = True) -> TerraformPlan:
         """Write a plan to `out` and return what it would do.
 
         Args:
             out: the plan file.
-            on_line: gets sentences worth showing.
+            say: gets sentences worth showing.
             refresh: False compares with the state as it is, without asking the provider.
 
         Raises:
@@ -92,7 +103,7 @@ class Terraform:
         command = self._command(
             "plan", "-json", "-input=false", f"-out={out}", f"-refresh={str(refresh).lower()}"
         )
-        return self._run(command, on_line).plan()
+        return self._run(command, say).plan()
 
     def show(self, plan: Path) -> dict[str, Any]:
         """A saved plan with every attribute, as Terraform's JSON.
@@ -116,23 +127,21 @@ class Terraform:
         done.check("terraform show failed", next_step=f"read {self.log}")
         return done.stdout
 
-    def apply(self, plan: Path, on_line: Callable[[str], None]) -> None:
+    def apply(self, plan: Path, say: Say) -> None:
         """Apply the saved plan, exactly that.
 
         Raises:
             CommandError: with one sentence per failed resource.
         """
-        self._run(self._command("apply", "-json", "-input=false", str(plan)), on_line)
+        self._run(self._command("apply", "-json", "-input=false", str(plan)), say)
 
-    def destroy(self, on_line: Callable[[str], None]) -> None:
+    def destroy(self, say: Say) -> None:
         """Destroy everything in the state.
 
         Raises:
             CommandError: with one sentence per failed resource.
         """
-        self._run(
-            self._command("apply", "-destroy", "-json", "-input=false", "-auto-approve"), on_line
-        )
+        self._run(self._command("apply", "-destroy", "-json", "-input=false", "-auto-approve"), say)
 
     def _command(self, *arguments: str) -> Command:
         # The last three would move the state, or change what the arguments below mean.
@@ -148,13 +157,13 @@ class Terraform:
             env={**env, **self.environment},
         )
 
-    def _run(self, command: Command, on_line: Callable[[str], None]) -> _Messages:
+    def _run(self, command: Command, say: Say) -> _Messages:
         messages = _Messages()
 
         def handle(line: str) -> None:
             self._write_log(line + "\n")
             for sentence in messages.add(line):
-                on_line(sentence)
+                say(sentence)
 
         done = process.stream(command, handle)
         if done.returncode != 0:
@@ -181,7 +190,7 @@ class _Messages:
         self._noise: list[str] = []
         self._outputs_change = False
 
-    def add(self, line: str) -> list[str]:
+    def add(self, line: str) -> list[Sentence]:
         """Take one output line; return sentences worth showing to a person."""
         try:
             message = json.loads(line)
@@ -208,7 +217,7 @@ class _Messages:
         text = "\n".join(_sentence(d) for d in self._errors) or "\n".join(self._noise[-20:])
         return CommandError(message, detail=text, next_step=f"read {log}")
 
-    def _on_planned_change(self, message: dict[str, Any]) -> list[str]:
+    def _on_planned_change(self, message: dict[str, Any]) -> list[Sentence]:
         change = message["change"]
         action = _ACTIONS.get(change["action"])
         if action:
@@ -216,40 +225,45 @@ class _Messages:
             self._changes.append(TerraformChange(address, action, change.get("reason")))
         return []
 
-    def _on_resource_drift(self, message: dict[str, Any]) -> list[str]:
+    def _on_resource_drift(self, message: dict[str, Any]) -> list[Sentence]:
         change = message["change"]
         self._drift.append(f"{change['resource']['addr']} ({change['action']})")
         return []
 
-    def _on_outputs(self, message: dict[str, Any]) -> list[str]:
+    def _on_outputs(self, message: dict[str, Any]) -> list[Sentence]:
         actions = {output.get("action", "noop") for output in message["outputs"].values()}
         self._outputs_change = bool(actions - {"noop"})
         return []
 
-    def _on_diagnostic(self, message: dict[str, Any]) -> list[str]:
+    def _on_diagnostic(self, message: dict[str, Any]) -> list[Sentence]:
         diagnostic = message["diagnostic"]
         if diagnostic.get("severity") == "error":
             self._errors.append(diagnostic)
             return []
-        return [f"warning: {_sentence(diagnostic)}"]
+        return [Sentence(f"warning: {_sentence(diagnostic)}")]
 
-    def _on_apply_start(self, message: dict[str, Any]) -> list[str]:
+    def _on_apply_start(self, message: dict[str, Any]) -> list[Sentence]:
         hook = message["hook"]
-        return [f"{hook['resource']['addr']}: {_VERBS.get(hook['action'], hook['action'])}"]
+        return _about(hook, _VERBS.get(hook["action"], hook["action"]))
 
-    def _on_apply_progress(self, message: dict[str, Any]) -> list[str]:
+    def _on_apply_progress(self, message: dict[str, Any]) -> list[Sentence]:
         hook = message["hook"]
-        return [f"{hook['resource']['addr']}: not done after {hook['elapsed_seconds']} s"]
+        return _about(hook, f"not done after {hook['elapsed_seconds']} s")
 
-    def _on_apply_complete(self, message: dict[str, Any]) -> list[str]:
+    def _on_apply_complete(self, message: dict[str, Any]) -> list[Sentence]:
         hook = message["hook"]
-        return [f"{hook['resource']['addr']}: done in {hook.get('elapsed_seconds', 0):g} s"]
+        return _about(hook, f"done in {hook.get('elapsed_seconds', 0):g} s")
 
-    def _on_apply_errored(self, message: dict[str, Any]) -> list[str]:
-        return [f"{message['hook']['resource']['addr']}: failed"]
+    def _on_apply_errored(self, message: dict[str, Any]) -> list[Sentence]:
+        return _about(message["hook"], "failed")
 
 
 _VERBS = {"create": "creating", "update": "updating", "delete": "deleting", "replace": "replacing"}
+
+
+def _about(hook: Mapping[str, Any], words: str) -> list[Sentence]:
+    address = hook["resource"]["addr"]
+    return [Sentence(f"{address}: {words}", address, words)]
 
 
 def _sentence(diagnostic: Mapping[str, Any]) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from iac_wrapper.cli import ask, render
-from iac_wrapper.cli.group import columns, dumps, verb
+from iac_wrapper.cli.group import columns, dumps, streaming_verb, verb
 from iac_wrapper.cli.lists import (
     file_option,
     intent_of,
@@ -17,11 +16,13 @@ from iac_wrapper.cli.lists import (
     offline_option,
     slugs_argument,
 )
+from iac_wrapper.cli.live import live
 from iac_wrapper.cli.names import complete_services
 from iac_wrapper.errors import IacError
 
 if TYPE_CHECKING:
     from iac_wrapper.model.intent import Intent
+    from iac_wrapper.model.lock import LockFile
     from iac_wrapper.operations.deploy import DeployResult
     from iac_wrapper.operations.remove import RemoveResult
     from iac_wrapper.operations.workspace import Workspace
@@ -37,7 +38,7 @@ def _plan_instead(_ctx: click.Context, _option: click.Parameter, given: bool) ->
         raise click.UsageError("no such option --dry-run: `iac plan` shows what a deploy would do")
 
 
-@verb
+@streaming_verb
 @file_option
 @locked_option
 @offline_option
@@ -78,7 +79,8 @@ def deploy(
     from iac_wrapper.operations import deploy as operation
 
     def run(intent: Intent) -> DeployResult:
-        return operation.deploy(workspace, intent, everything=everything)
+        with live():
+            return operation.deploy(workspace, intent, everything=everything)
 
     if saved and (files or slugs or locked or offline or prune):
         raise click.UsageError("--plan takes no list and no other way to read it: FILE has both")
@@ -86,7 +88,8 @@ def deploy(
         if saved:
             from iac_wrapper.operations import saved_plan
 
-            done = saved_plan.deploy(workspace, saved, everything=everything)
+            with live():
+                done = saved_plan.deploy(workspace, saved, everything=everything)
         else:
             intent = intent_of(workspace, files, slugs, locked, offline, prune=prune)
             done = ask.with_consent(run, intent)
@@ -96,6 +99,7 @@ def deploy(
         raise
 
 
+@verb
 @verb
 @file_option
 @locked_option
@@ -133,13 +137,18 @@ def lock(
     if update and slugs:  # names are those of the file, not of what is deployed
         files = files or (Path("repos.yaml"),)
     intent = intent_of(workspace, files, slugs, locked, offline, prune=prune)
-    written = ask.with_consent(partial(operation, workspace), intent)
+
+    def run(intent: Intent) -> LockFile:
+        with live():
+            return operation(workspace, intent)
+
+    written = ask.with_consent(run, intent)
     count = len(written.apps)
     text = f"Locked {count} app{'s' * (count != 1)} in {_relative(intent.lock_path)}"
     click.echo(lock_file.dump(written).rstrip() if as_json else text)
 
 
-@verb
+@streaming_verb
 @_yes
 @click.option("--volumes", is_flag=True, help="Remove the data volumes as well.")
 @click.option("--if-exists", is_flag=True, help="Succeed also if there is no such project.")
@@ -157,8 +166,10 @@ def destroy(workspace: Workspace, as_json: bool, yes: bool, volumes: bool, if_ex
     idle = found.empty or (found.only_volumes and not volumes)
     if not (yes or idle):
         ask.about_destroy(workspace.project, found, volumes=volumes)
-    nothing = DestroyResult(0, (), found.volumes)
-    done = nothing if idle else operation(workspace, volumes=volumes)
+    done = DestroyResult(0, (), found.volumes)
+    if not idle:
+        with live():
+            done = operation(workspace, volumes=volumes)
     data = {
         "project": workspace.project,
         "resources_destroyed": done.resources,
@@ -174,7 +185,7 @@ def destroy(workspace: Workspace, as_json: bool, yes: bool, volumes: bool, if_ex
     click.echo(dumps(data) if as_json else text)
 
 
-@verb
+@streaming_verb
 @_yes
 @click.argument(
     "names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_services
@@ -190,7 +201,9 @@ def remove(workspace: Workspace, as_json: bool, yes: bool, names: tuple[str, ...
     if not yes:
         ask.about_remove(workspace.project, names)
     try:
-        _show_removed(workspace, operation.remove(workspace, names), as_json)
+        with live():
+            removed = operation.remove(workspace, names)
+        _show_removed(workspace, removed, as_json)
     except operation.RemoveUnhealthyError as error:
         _show_removed(workspace, error.removed, as_json, error)
         raise

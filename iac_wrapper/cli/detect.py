@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from iac_wrapper import settings
-from iac_wrapper.cli.folder import find_root, printer
+from iac_wrapper.cli import output
+from iac_wrapper.cli.folder import find_root
 from iac_wrapper.cli.group import dumps, main
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import machine_home
@@ -60,7 +61,8 @@ def detect(
     ctx.meta["as_json"] = as_json
     chosen, cache = _place()
     redact = ctx.meta["redact"] = Redactor(chosen.secrets)
-    emit = printer(redact, quiet=(as_json or dockerfile) and not ctx.obj)
+    ctx.meta["quiet"] = ctx.meta.get("quiet") or (dockerfile and not ctx.meta.get("verbose"))
+    emit = output.progress(ctx.meta, redact)
     if files:
         specs = operation.entry_of_files(target, files, environment)
     else:

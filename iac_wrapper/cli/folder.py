@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from iac_wrapper import settings
+from iac_wrapper.cli import output
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import machine_home
 from iac_wrapper.files.layout import Layout
-from iac_wrapper.model.event import Emit, Event
-from iac_wrapper.model.plain import plain
+from iac_wrapper.model.event import Event
 from iac_wrapper.model.redact import Redactor
 from iac_wrapper.settings import Settings
 
@@ -47,8 +46,7 @@ def workspace_in(
     loaded.check()
     redact = ctx.meta["redact"] = Redactor(loaded.secrets)
     name = project or loaded.project
-    quiet = ctx.meta["as_json"] and not ctx.obj
-    emit = printer(redact, quiet=quiet)
+    emit = output.progress(ctx.meta, redact)
     if environment is not None:  # an empty one, of an unset variable, is a mistake
         name = settings.check_environment(name, environment)
         emit(Event("step", f"Project {name} (environment {environment})"))
@@ -72,21 +70,3 @@ def find_root(start: Path, own: Path | None) -> Path:
         expected="a folder with cdktf.json and main.py, here or above",
         next_step="iac init (makes one here), or iac -C FOLDER with your project's folder",
     )
-
-
-def printer(redact: Redactor, *, quiet: bool) -> Emit:
-    """Progress goes to stderr, so that stdout holds only the result."""
-    prefix = {"step": "==> ", "progress": "    ", "warning": "warning: "}
-    said: set[Event] = set()
-
-    def emit(event: Event) -> None:
-        if event.kind == "warning":  # each proof has its own, of the same services
-            if event in said:
-                return
-            said.add(event)
-        if not quiet or event.kind == "warning":
-            text = prefix[event.kind] + redact(plain(event.message))
-            with suppress(OSError):  # a closed stderr must not end a deploy half-way
-                click.secho(text, err=True, bold=event.kind == "step", dim=event.kind == "progress")
-
-    return emit

@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 
 import click
 
-from iac_wrapper import __version__, settings
-from iac_wrapper.cli import render
+from iac_wrapper import __version__
+from iac_wrapper.cli import output, render
 from iac_wrapper.cli.folder import open_workspace
 from iac_wrapper.cli.names import complete_projects
 from iac_wrapper.cli.signals import wake_main_thread
@@ -36,6 +36,12 @@ _env = click.option(
     help="Environment of the repos file: it is the project PROJECT-NAME.",
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+_json_lines = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print events and the result, a JSON object a line.",
+)
 
 
 class _Group(click.Group):
@@ -43,6 +49,8 @@ class _Group(click.Group):
 
     Commands of packages that build on this one are found by their entry points, loaded when used.
     """
+
+    command_class = output.Command
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted([*super().list_commands(ctx), *_added()])
@@ -63,7 +71,7 @@ class _Group(click.Group):
         except (OSError, UnicodeError) as error:
             _fail(ctx, file_error(error))
         except (KeyboardInterrupt, click.Abort):  # Abort: Ctrl-C at a question
-            _fail(ctx, Interrupted("interrupted", next_step="run the same command again"))
+            _fail(ctx, output.interrupted(ctx.meta))
 
 
 def _added() -> dict[str, EntryPoint]:
@@ -79,20 +87,21 @@ def _added() -> dict[str, EntryPoint]:
     metavar="DIR",
     help="Work in DIR, as if started there.",
 )
-@click.option("--verbose", "-v", is_flag=True, help="Show progress also with --json.")
-@click.pass_context
-def main(ctx: click.Context, folder: str | None, verbose: bool) -> None:
+def main(folder: str | None) -> None:
     """Turn git slugs into running, verified services behind mutual TLS."""
-    ctx.obj = verbose
-    ctx.color = False if settings.wants_no_color() else None
     if folder:
         os.chdir(folder)
     wake_main_thread()
     signal.signal(signal.SIGTERM, _terminate)
 
 
+main.params.extend(output.options())
+
+
 class ListUnlessSaid(click.Group):
     """A group of verbs that alone lists; options before a verb are those of ``list``."""
+
+    command_class = output.Command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the verb in front."""
@@ -101,16 +110,18 @@ class ListUnlessSaid(click.Group):
         return super().parse_args(ctx, args)
 
 
-def verb(function: Callable[..., None], group: click.Group = main) -> click.Command:
+def verb(
+    function: Callable[..., None], group: click.Group = main, *, streams: bool = False
+) -> click.Command:
     """Add ``--project``, ``--env`` and ``--json`` to a verb of `group`, which has the function's
-    name, and hand it its Workspace."""
+    name, and hand it its Workspace. One that `streams` says its events in JSON as well."""
 
     name = function.__name__.strip("_").replace("_", "-")
 
     @group.command(name=name, help=function.__doc__)
     @_project
     @_env
-    @_json
+    @(_json_lines if streams else _json)
     @click.pass_context
     def wrapper(
         ctx: click.Context,
@@ -120,7 +131,7 @@ def verb(function: Callable[..., None], group: click.Group = main) -> click.Comm
         as_json: bool,
         **more: Any,
     ) -> None:
-        ctx.meta["as_json"] = as_json
+        ctx.meta.update(as_json=as_json, streams=streams)
         workspace = open_workspace(ctx, project, environment)
         try:
             function(workspace, as_json=as_json, **more)
@@ -143,13 +154,20 @@ def quiet_end() -> Iterator[None]:
         sys.exit(Interrupted.exit_code)
 
 
+def streaming_verb(function: Callable[..., None]) -> click.Command:
+    """`verb` for what changes a project."""
+    return verb(function, streams=True)
+
+
 def verb_of(group: click.Group) -> Callable[[Callable[..., None]], click.Command]:
     """`verb` for a group of verbs, such as ``iac volumes``."""
     return lambda function: verb(function, group)
 
 
 def dumps(data: Any) -> str:
-    """JSON for people and programs."""
+    """JSON for people and programs: of a verb that streams, its last line."""
+    if output.is_stream(click.get_current_context().meta):
+        return output.result_line(data)
     return json.dumps(data, indent=2, sort_keys=True)
 
 

@@ -13,6 +13,7 @@ import click
 
 from iac_wrapper.cli import render
 from iac_wrapper.cli.group import columns, dumps, quiet_end, verb
+from iac_wrapper.cli.live import live
 from iac_wrapper.cli.names import complete_services
 from iac_wrapper.errors import UnhealthyError
 from iac_wrapper.model.plain import plain
@@ -40,7 +41,8 @@ def health(workspace: Workspace, as_json: bool, wait: float) -> None:
     from iac_wrapper.operations.health import health as operation
     from iac_wrapper.operations.verify import unhealthy_detail
 
-    report = operation(workspace, wait=wait)
+    with live():
+        report = operation(workspace, wait=wait)
     click.echo(dumps(report.to_dict()) if as_json else render.report_table(report, columns()))
     if not report.good:
         sys.stdout.flush()

@@ -19,6 +19,7 @@ from iac_wrapper.cli.lists import (
     request_of,
     slugs_argument,
 )
+from iac_wrapper.cli.live import live
 from iac_wrapper.model.plain import plain
 
 if TYPE_CHECKING:
@@ -67,12 +68,13 @@ def plan(
         from iac_wrapper.operations import saved_plan
 
         request = request_of(workspace, files, slugs, locked, offline)
-        planned, sha256 = saved_plan.save(workspace, request, out, full=full)
+        with live():
+            planned, sha256 = saved_plan.save(workspace, request, out, full=full)
         data["saved"] = {"file": str(out), "sha256": sha256}
     else:
-        planned = operation(
-            workspace, intent_of(workspace, files, slugs, locked, offline), full=full
-        )
+        intent = intent_of(workspace, files, slugs, locked, offline)
+        with live():
+            planned = operation(workspace, intent, full=full)
     data |= planned.to_dict()
     text = planned.full or render.plan_text(
         planned.services, planned.others, planned.unhealthy, empty=planned.empty

@@ -8,14 +8,15 @@ import click
 
 from iac_wrapper.cli import render
 from iac_wrapper.cli.change import options_of, show_deployed
-from iac_wrapper.cli.group import dumps, verb
+from iac_wrapper.cli.group import dumps, streaming_verb
+from iac_wrapper.cli.live import live
 from iac_wrapper.model.plain import plain
 
 if TYPE_CHECKING:
     from iac_wrapper.operations.workspace import Workspace
 
 
-@verb
+@streaming_verb
 @click.option(
     "--to",
     type=click.IntRange(1),
@@ -37,13 +38,15 @@ def rollback(
     from iac_wrapper.operations import rollback as operation
 
     if dry_run:
-        planned = operation.plan(workspace, services, to=to)
+        with live():
+            planned = operation.plan(workspace, services, to=to)
         data = {"project": workspace.project, **planned.to_dict()}
         text = render.plan_text(planned.services, planned.others, empty=planned.empty)
         click.echo(dumps(data) if as_json else plain(text))
         return
     try:
-        done = operation.rollback(workspace, services, to=to)
+        with live():
+            done = operation.rollback(workspace, services, to=to)
         show_deployed(done, as_json, options=options_of(workspace))
     except deploy.DeployUnhealthyError as error:
         show_deployed(error.deployed, as_json, error)

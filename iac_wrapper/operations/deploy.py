@@ -82,7 +82,7 @@ def gather(
         selection = replace(selection, pinned_lock=planned, lock_on_disk=planned)
     check_selection(workspace, selection)
     count = len({spec.group for spec in selection.fresh})
-    workspace.step(f"Resolving {count} slug{'s' * (count != 1)}")
+    workspace.step(f"Resolving {count} slug{'s' * (count != 1)}", "resolve")
     found = facts(workspace, selection)
     check_lock(workspace, found.lock)
     return found

@@ -90,10 +90,10 @@ def _destroy_state(workspace: Workspace) -> int:
         count = 0
     if not count:
         return 0
-    workspace.step(f"Destroying {count} resources with Terraform")
+    workspace.step(f"Destroying {count} resources with Terraform", "remove")
     terraform = destroyer(workspace)
     terraform.init()
-    terraform.destroy(workspace.progress)
+    terraform.destroy(lambda said: workspace.progress(said.text, stage="remove"))
     return count
 
 

@@ -63,7 +63,7 @@ def of_image(workspace: Workspace, spec: AppSpec, locked: LockFile | None) -> Re
     found, pinned = _found(workspace, spec, locked)
     tree = pinned.rpartition("@")[2]
     image = f"iac/{workspace.project}/{spec.name}:{tree.removeprefix('sha256:')[:12]}"
-    workspace.progress(f"{spec.name}: {spec.slug.location} is {pinned}")
+    workspace.progress(f"{spec.name}: {spec.slug.location} is {pinned}", spec.name, "resolve")
     app = _resolved(workspace, spec, found, ForeignImage(pinned, 0, 0, "root"))
     return replace(app, image=image, tree=tree)
 
@@ -132,7 +132,7 @@ def _pulled(
     engine = workspace.engine
     found = None if anew else foreign_images.inspect(engine, reference)
     if found is None and not reference.startswith("sha256:"):
-        workspace.progress(f"{spec.name}: pulling {reference}")
+        workspace.progress(f"{spec.name}: pulling {reference}", spec.name, "fetch")
         try:
             foreign_images.pull(engine, reference)
         except CommandError as error:
@@ -188,7 +188,9 @@ def _resolved(
         *foreign.privileges(spec.options.capabilities),
         *foreign.lost_data(spec.options.mounted),
     )
-    workspace.progress(f"{spec.name}: runs {entrypoint.display} ({entrypoint.reason})")
+    workspace.progress(
+        f"{spec.name}: runs {entrypoint.display} ({entrypoint.reason})", spec.name, "detect"
+    )
     for note in notes:
         workspace.warn(f"{spec.name}: {note}")
     serves = spec.port is not None or spec.options.health
@@ -280,7 +282,7 @@ def _build(workspace: Workspace, checkout: Checkout, build: DockerfileBuild) -> 
         ca_bundle=workspace.settings.ca_bundle,
     )
     context_folder.write(build)
-    workspace.progress(f"{name}: building {build.image} by its {build.dockerfile}")
+    workspace.progress(f"{name}: building {build.image} by its {build.dockerfile}", name, "build")
     block = build.block(workspace.project, name, checkout.tree, layout.build_secrets)
     try:
         build_images(workspace, [{"name": build.image, "build": block}])

@@ -48,7 +48,7 @@ def make_plan(
     if untouched:
         _leave_alone(directory / "cdk.tf.json", untouched)
     terraform = workspace.terraform(directory)
-    workspace.step("Planning with Terraform")
+    workspace.step("Planning with Terraform", "plan")
     terraform.init()
     saved = directory / "plan.tfplan"
     # The official provider deletes a stopped container when it is asked how that container is.
@@ -57,7 +57,7 @@ def make_plan(
     refresh = workspace.has_embedded_provider or not stopped
     if not refresh:
         workspace.warn("containers are stopped, so drift is not checked; `iac heal` starts them")
-    plan = terraform.plan(saved, workspace.progress, refresh=refresh)
+    plan = terraform.plan(saved, lambda said: workspace.progress(said.text), refresh=refresh)
     if plan.outputs_change and is_recorded(workspace, lock):
         plan = replace(plan, outputs_change=False)
     return terraform, saved, plan

@@ -5,8 +5,7 @@ It must not know how a service is asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from iac_wrapper.model.event import Emit, Event, Stage
 from iac_wrapper.model.health import Health
 
 
@@ -15,13 +14,13 @@ class Narrator:
 
     Args:
         name: the service.
-        say: gets a line.
+        emit: gets an event for each.
         limit: how many seconds it may take; 0: nobody waits.
     """
 
-    def __init__(self, name: str, say: Callable[[str], None], limit: float = 0.0) -> None:
+    def __init__(self, name: str, emit: Emit, limit: float = 0.0) -> None:
         self._name = name
-        self._say = say
+        self._emit = emit
         self._waiting = f"; waiting up to {limit:g} s" if limit else ""
         self._answered = False
         self._said: object = None
@@ -30,21 +29,29 @@ class Narrator:
         """An answer, or none, while there is still time."""
         self._answered |= health.phase != "UNKNOWN"
         if health.final or not self._is_starting(health):
-            self._tell(health, "" if health.final else self._waiting)
+            self._tell(health, "prove", "" if health.final else self._waiting)
         elif self._said != "starting":
             self._said = "starting"
-            self._say(f"{self._name}: starting")
+            self._say("starting", "start")
 
     def result(self, health: Health) -> None:
         """What it came to; said once, if `changed` has heard of it already."""
-        self._tell(health)
+        stage: Stage = "done" if health.serving else "failed"
+        self._tell(health, stage)
+        self._emit(Event("stage", self._words(health), self._name, stage))
 
-    def _tell(self, health: Health, more: str = "") -> None:
+    def _tell(self, health: Health, stage: Stage, more: str = "") -> None:
         why = health.evidence if health.serving else health.message
         if self._said != (health.way, why):
             self._said = health.way, why
-            after = f"{health.way} after {health.seconds:.1f} s"
-            self._say(f"{self._name}: {after}{why and f': {why}'}{more}")
+            self._say(f"{self._words(health)}{more}", stage)
+
+    def _words(self, health: Health) -> str:
+        why = health.evidence if health.serving else health.message
+        return f"{health.way} after {health.seconds:.1f} s{why and f': {why}'}"
+
+    def _say(self, words: str, stage: Stage) -> None:
+        self._emit(Event("progress", f"{self._name}: {words}", self._name, stage))
 
     def _is_starting(self, health: Health) -> bool:
         if health.cause in ("unreachable", "no-runner"):

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 from iac_wrapper.errors import ConfigError
 from iac_wrapper.files.layout import live_name, network_name
@@ -68,7 +69,8 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
         cache=workspace.layout.cache,
         locked=_commits(selection.pinned_lock),
         offline=selection.offline,
-        progress=workspace.progress,
+        progress=partial(workspace.progress, stage="fetch"),
+        stage=workspace.stage,
     )
     source_pruning.prune(workspace, checkouts, selection.lock_on_disk)
     for checkout in checkouts:
@@ -195,6 +197,7 @@ def _build(
     workspace: Workspace, checkout: Checkout, declared: Sequence[tuple[str, str]]
 ) -> build_context.AppBuild:
     name = checkout.spec.name
+    workspace.stage(name, "detect", "what to run")
     build = plan_app(
         checkout,
         host=workspace.host,
@@ -203,7 +206,7 @@ def _build(
         project=workspace.project,
         declared=[process for service, process in declared if service == name],
         pythons=workspace.pythons,
-        say=workspace.progress,
+        say=partial(workspace.progress, service=name, stage="detect"),
     )
     for note in build.notes:
         workspace.warn(f"{name}: {note}")

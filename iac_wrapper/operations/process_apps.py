@@ -31,7 +31,9 @@ def process_app(
     found = process_program(checkout, spec.process, spec.entrypoint, spec.where)
     if entry.python is None:
         found = _without_python(found, spec)
-    workspace.progress(f"{spec.name}: runs {found.display} in the image of {entry.name}")
+    workspace.progress(
+        f"{spec.name}: runs {found.display} in the image of {entry.name}", spec.name, "detect"
+    )
     return replace(
         entry,
         name=spec.name,

@@ -20,7 +20,7 @@ def prove_and_repair(
     It does so when its directory of certificates was removed and made again: the mount still
     shows the old one. `asked`: the Envoy container to ask, by service, where two could answer.
     """
-    workspace.step("Verifying every service over mTLS")
+    workspace.step("Verifying every service over mTLS", "prove")
     report = _verify(workspace, wanted, asked, blame)
     stale = {service.app.name for service in report.services if not service.rotated}
     if not stale:

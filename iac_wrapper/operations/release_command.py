@@ -92,7 +92,7 @@ def _run(
 
     def told(line: str) -> None:
         lines.append(line)
-        workspace.progress(f"{app.name}: {line}")
+        workspace.progress(f"{app.name}: {line}", app.name)
 
     captured = runs.capture(
         workspace,

@@ -353,7 +353,9 @@ class _Rollout:
         tried = {name for name, change in changed.items() if change.in_place is None}
         proven = sorted(tried - self._failed.keys())
         for service in proven:
-            self._workspace.progress(f"{service}: the new version is proven and gets the traffic")
+            self._workspace.progress(
+                f"{service}: the new version is proven and gets the traffic", service, "apply"
+            )
         candidates.go_live(self._workspace, proven)
 
     def _apply(self, going: Step) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from iac_wrapper.adapters import image_builder, planned_containers
+from iac_wrapper.adapters import image_builder, planned_containers, synthesized_stack
 from iac_wrapper.adapters.engine import Container
-from iac_wrapper.adapters.terraform import Terraform
+from iac_wrapper.adapters.terraform import Sentence, Terraform
 from iac_wrapper.files import lock_file
 from iac_wrapper.model import labels
 from iac_wrapper.model.lock import LockFile
@@ -18,6 +18,9 @@ from iac_wrapper.operations.image_builds import build_images
 from iac_wrapper.operations.infrastructure import file_hash, make_plan, sweep_orphans
 from iac_wrapper.operations.pausing import foreign_programs, paused
 from iac_wrapper.operations.workspace import Workspace
+
+_PARTS = {"envoy": "sidecar", "app": "program"}
+"""What the containers of a service are called."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,18 @@ def apply(workspace: Workspace, step: Step) -> None:
         c.address.startswith("docker_network.") and c.action != "create" for c in step.plan.changes
     ):
         operators.end_all(workspace)
-    workspace.step(_summary(step.plan))
+    workspace.step(_summary(step.plan), "apply")
     if not step.plan.empty:
+        owners = synthesized_stack.owners(step.terraform.directory)
+
+        def say(said: Sentence) -> None:
+            service, role = owners.get(said.address, ("", ""))
+            workspace.progress(said.text, stage="apply" if said.address else None)
+            if part := _PARTS.get(role):
+                workspace.stage(service, "apply", f"{part}: {said.words}")
+
         with paused(workspace, _stopped(workspace, step)):
-            step.terraform.apply(step.plan_file, workspace.progress)
+            step.terraform.apply(step.plan_file, say)
     policy.feed(workspace, step.lock)
     step.plan_file.unlink(missing_ok=True)
 

@@ -207,7 +207,8 @@ def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first,
     limit = target.limit
     if limit is None:
         limit = float(app.options.health_timeout or wait) if wait else 0.0
-    narrator = Narrator(app.name, workspace.progress, limit)
+    workspace.stage(app.name, "prove", "over mTLS")
+    narrator = Narrator(app.name, workspace.emit, limit)
     health = _ask(workspace, client, target, limit, stop, narrator.changed)
     if health.way == "COMPLETED" and may_be_usage(app, health):
         health = not_completed(health) if usage_line(_log_of(workspace, target)) else health

@@ -17,7 +17,7 @@ from iac_wrapper.files import env_files, host
 from iac_wrapper.files.host import Host
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.files.machine_home import setup_command
-from iac_wrapper.model.event import Emit, Event
+from iac_wrapper.model.event import Emit, Event, Stage
 from iac_wrapper.model.ledger import Caller
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.redact import Redactor
@@ -147,13 +147,17 @@ class Workspace:
         own = terraform_config.own(self.settings.environment)
         return self.host.provider == "embedded" and own is None
 
-    def step(self, message: str) -> None:
-        """Say that a stage begins."""
-        self.emit(Event("step", message))
+    def step(self, message: str, stage: Stage | None = None) -> None:
+        """Say that a part of the operation begins; `stage`: what it does to the project."""
+        self.emit(Event("step", message, stage=stage))
 
-    def progress(self, message: str) -> None:
-        """Say what happens inside a stage."""
-        self.emit(Event("progress", message))
+    def progress(self, message: str, service: str = "", stage: Stage | None = None) -> None:
+        """Say what happens inside it; with a `stage`, what is true for the moment only."""
+        self.emit(Event("progress", message, service, stage))
+
+    def stage(self, service: str, stage: Stage, message: str) -> None:
+        """Say what is being done to a service, for those who show that while it lasts."""
+        self.emit(Event("stage", message, service, stage))
 
     def warn(self, message: str) -> None:
         """Say what the person should know though the operation goes on."""

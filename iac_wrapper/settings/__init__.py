@@ -5,15 +5,21 @@ its default. `.env.example` is the table as text; a test keeps the two equal.
 """
 
 from iac_wrapper.settings.forms import check_environment, check_project, project_like
-from iac_wrapper.settings.sources import load_settings, overridden, wants_no_color
+from iac_wrapper.settings.sources import (
+    can_move_cursor,
+    load_settings,
+    overridden,
+    wants_color,
+)
 from iac_wrapper.settings.table import Settings
 
 __all__ = [
     "Settings",
+    "can_move_cursor",
     "check_environment",
     "check_project",
     "load_settings",
     "overridden",
     "project_like",
-    "wants_no_color",
+    "wants_color",
 ]

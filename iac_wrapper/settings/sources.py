@@ -28,9 +28,23 @@ def load_settings(root: Path | None, environ: Mapping[str, str] | None = None) -
     return Settings(**chosen, environment=merged)
 
 
-def wants_no_color() -> bool:
-    """Whether the person wants no colours: NO_COLOR has any value (no-color.org)."""
-    return bool(os.environ.get("NO_COLOR"))
+def wants_color() -> bool | None:
+    """Whether the person wants colours; None: on a terminal.
+
+    NO_COLOR (no-color.org) and FORCE_COLOR (force-color.org) have any value; the former wins.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return False if os.environ.get("TERM") == "dumb" else None
+
+
+def can_move_cursor() -> bool:
+    """Whether a terminal is one on which lines can change, and a person looks at it: a CI system
+    (which says CI) keeps what is written as a log."""
+    is_known = os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+    return is_known and os.environ.get("CI", "") in ("", "0", "false")
 
 
 def overridden(root: Path, environ: Mapping[str, str] | None = None) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from iac_wrapper.errors import IacError, SourceError
 from iac_wrapper.model.app import AppSpec, Checkout
+from iac_wrapper.model.event import Stage
 from iac_wrapper.model.git_refs import FULL_SHA, SHORT_SHA, Refs
 from iac_wrapper.model.hosts import Hosts
 from iac_wrapper.model.omission import sentences
@@ -34,6 +35,9 @@ MAX_PARALLEL = 8
 
 Progress = Callable[[str], None]
 
+Stages = Callable[[str, Stage, str], None]
+"""Gets a service, what is being done to it, and words for that."""
+
 LockedCommits = Mapping[str, tuple[str, str]]
 """Service name -> (slug text, full SHA): what the lock file says."""
 
@@ -48,6 +52,7 @@ def resolve(  # noqa: PLR0913 - one keyword for each thing that a run is told
     locked: LockedCommits | None = None,
     offline: bool = False,
     progress: Progress = lambda _: None,
+    stage: Stages = lambda *_: None,
 ) -> list[Checkout]:
     """Fetch the source of every app.
 
@@ -60,6 +65,7 @@ def resolve(  # noqa: PLR0913 - one keyword for each thing that a run is told
         offline: ask nothing of another machine: what is not locked, or not in the cache, is an
             error.
         progress: gets one line per fact, from several threads but one at a time.
+        stage: is told what is being done for an app, from several threads at once.
 
     Returns:
         One checkout per spec, in their order.
@@ -73,7 +79,7 @@ def resolve(  # noqa: PLR0913 - one keyword for each thing that a run is told
     limits = SourceLimits(settings.fetch_max_bytes)
     rules = SubmoduleRules(settings.hosts, frozenset(settings.submodule_hosts))
     store = SourceCache(cache, limits, say, rules, offline)
-    run = _Run(settings.hosts, store, locked or {})
+    run = _Run(settings.hosts, store, locked or {}, stage)
     with ThreadPoolExecutor(MAX_PARALLEL, "resolve") as pool:
         futures = [pool.submit(run.checkout, spec) for spec in specs]
         try:
@@ -105,7 +111,10 @@ class _Once:
 class _Run:
     """What one call of `resolve` shares between its threads."""
 
-    def __init__(self, hosts: Hosts, store: SourceCache, locked: LockedCommits) -> None:
+    def __init__(
+        self, hosts: Hosts, store: SourceCache, locked: LockedCommits, stage: Stages
+    ) -> None:
+        self._stage = stage
         self._hosts = hosts
         self._store = store
         self._locked = locked
@@ -115,9 +124,12 @@ class _Run:
     def checkout(self, spec: AppSpec) -> Checkout:
         """The source of one app."""
         if spec.slug.kind == "path":
+            self._stage(spec.name, "fetch", spec.slug.text)
             return self._local(spec)
+        self._stage(spec.name, "resolve", spec.slug.text)
         remote = remote_of(spec.slug, self._hosts)
         wanted = self._wanted(spec, remote, self._commit(spec, remote))
+        self._stage(spec.name, "fetch", f"commit {wanted.sha[:12]}")
         cached = self._once(wanted.key, lambda: self._store.fetch(wanted))
         return _checkout(spec, cached, wanted.sha)
 

@@ -23,6 +23,7 @@ from iac_wrapper.model.labels import FOREIGN, UIDS
 from iac_wrapper.model.users import program_of
 from tests.support import own_venv
 from tests.support.git_server import GitServer
+from tests.support.stream import lines_of
 
 ROOT = Path(__file__).resolve().parents[2]
 IAC = str(Path(sys.executable).with_name("iac"))
@@ -39,6 +40,8 @@ class Project:
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
     patience: float = 200.0
+    said: list[dict[str, Any]] = field(default_factory=list)
+    """What the last deploy printed, a line an item."""
 
     @property
     def file(self) -> Path:
@@ -77,7 +80,8 @@ class Project:
     def deploy(self, *more: str, code: int = 0) -> dict[str, Any]:
         """Deploy the file and return the JSON verdict."""
         done = self.iac("deploy", "--file", str(self.file), "--json", *more, code=code)
-        verdict: dict[str, Any] = json.loads(done.stdout)
+        self.said = lines_of(done.stdout)
+        verdict: dict[str, Any] = self.said[-1]["result"]
         return verdict
 
     def health(self, *, code: int = 0) -> dict[str, dict[str, Any]]:

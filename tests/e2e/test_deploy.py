@@ -107,6 +107,25 @@ def test_slugs_become_proven_services(first: dict[str, Any], project: Project) -
 
 
 @pytest.mark.core
+def test_its_events_say_what_was_done_to_each_service(
+    first: dict[str, Any], project: Project
+) -> None:
+    """`--json` prints them as they come, by the schema, and the result last."""
+    del first
+    stages: dict[str, list[str]] = {}
+    for line in project.said:
+        if "service" in line and "stage" in line:
+            stages.setdefault(line["service"], []).append(line["stage"])
+    for name in ("hello-main", "web"):
+        seen = list(dict.fromkeys(stages[name]))
+        assert [s for s in seen if s != "start"] == [
+            *("resolve", "fetch", "detect", "build", "apply", "prove", "done")
+        ]
+    assert any("copying files" in line["message"] for line in project.said)
+    assert SENTINEL not in json.dumps(project.said)
+
+
+@pytest.mark.core
 def test_the_lock_holds_facts_and_neither_paths_nor_secrets(
     first: dict[str, Any], project: Project
 ) -> None:

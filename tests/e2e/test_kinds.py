@@ -17,6 +17,7 @@ from tests.support import kinds
 from tests.support.git_server import GitServer
 from tests.support.sentinel import showing
 from tests.support.ssh_server import SshServer, ssh_server
+from tests.support.stream import result_of
 
 pytestmark = pytest.mark.integration
 
@@ -102,7 +103,7 @@ def deployed(project: Project, git_server: GitServer, ssh: SshServer) -> Deploye
     project.environment |= own
     kinds.write(project.folder, git_server, f"ssh://{ssh.user}@127.0.0.1:{ssh.port}")
     done = project.iac("deploy", "--file", str(project.file), "--json", code=7)
-    rows = {row["name"]: row for row in json.loads(done.stdout)["services"]}
+    rows = {row["name"]: row for row in result_of(done.stdout)["services"]}
     lock = lock_file.load_lock(project.folder / "repos.lock.json")
     return Deployed(project, rows, lock, done.stderr)
 

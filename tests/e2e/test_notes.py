@@ -16,6 +16,7 @@ from tests.e2e.conftest import ROOT, Project
 from tests.support import foreign_images
 from tests.support.browser import browser
 from tests.support.git_server import GitServer, Repository
+from tests.support.stream import result_of
 
 pytestmark = pytest.mark.integration
 
@@ -101,7 +102,7 @@ def test_a_note_outlives_redeploys_and_a_destroy(
 
     deployed.environment["IAC_SPARE_IMAGES"] = "100"
     image = deployed.health()["notes"]["image"]
-    kept = json.loads(deployed.iac("destroy", "--yes", "--json").stdout)
+    kept = result_of(deployed.iac("destroy", "--yes", "--json").stdout)
     assert f"{deployed.name}-db-data" in kept["volumes_kept"]
     assert image in kept["images_kept"]
     assert deployed.image_tags() == [image]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import subprocess
@@ -14,6 +13,7 @@ import pytest
 from tests.e2e.conftest import NO_SPARE, ROOT, Project
 from tests.support import own_venv
 from tests.support.documented import own_app
+from tests.support.stream import result_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -167,4 +167,4 @@ def test_destroy_names_and_removes_what_they_added(own: OwnProject) -> None:
     own.iac("destroy", "--yes")
     assert own.container_ids() == {}
     assert own.engine.networks.list(names=[f"{own.name}-extra"]) == []
-    assert json.loads(own.iac("destroy", "--yes", "--if-exists", "--json").stdout)["left"] == []
+    assert result_of(own.iac("destroy", "--yes", "--if-exists", "--json").stdout)["left"] == []

@@ -26,6 +26,7 @@ from tests.support.rollouts import (
     start,
     under_load,
 )
+from tests.support.stream import result_of
 
 pytestmark = pytest.mark.integration
 
@@ -247,7 +248,7 @@ def test_a_rollback_loses_no_request(first: dict[str, Any], project: Project) ->
     assert _lock(project)["web"] == wanted
     caller = f"{project.name}-caller-app"
     assert project.container_ids()[caller] == before[caller]
-    number = json.loads(done.stdout)["release"]
+    number = result_of(done.stdout)["release"]
     release = json.loads(project.iac("show", str(number), "--json").stdout)
     assert release["kind"] == "rollback"
     assert release["named"] == release["moved"] == ["web"]

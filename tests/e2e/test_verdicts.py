@@ -14,6 +14,7 @@ import pytest
 
 from tests.e2e.conftest import Project
 from tests.support import web_projects
+from tests.support.stream import result_of
 
 pytestmark = pytest.mark.integration
 
@@ -67,7 +68,7 @@ def deployed(project: Project) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def services(deployed: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
     """The verdicts by name."""
-    return {service["name"]: service for service in json.loads(deployed.stdout)["services"]}
+    return {service["name"]: service for service in result_of(deployed.stdout)["services"]}
 
 
 @pytest.fixture(scope="module")

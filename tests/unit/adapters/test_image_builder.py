@@ -50,10 +50,10 @@ def test_only_wanted_images_of_services_are_taken(tmp_path: Path) -> None:
 def test_stages_are_shown_and_everything_is_logged(tmp_path: Path, docker: str) -> None:
     """The terminal gets the steps; the file gets every line."""
     log = "#1 [internal] load\n#5 [2/3] RUN uv\n#5 0.1 noise\n"
-    lines: list[str] = []
+    steps: list[tuple[str, str]] = []
     image = _image(tmp_path, "web", log=log, code=0)
-    ImageBuilds(docker, tmp_path / "log", Redactor()).run([image], lines.append)
-    assert lines == ["iac/web:1: [2/3] RUN uv"]
+    ImageBuilds(docker, tmp_path / "log", Redactor()).run([image], lambda *step: steps.append(step))
+    assert steps == [("iac/web:1", "[2/3] RUN uv")]
     assert (tmp_path / "log" / "iac_web_1.log").read_text() == log
 
 

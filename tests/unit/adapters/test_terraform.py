@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from iac_wrapper.adapters.terraform import Terraform
+from iac_wrapper.adapters.terraform import Sentence, Terraform
 from iac_wrapper.errors import CommandError
 from iac_wrapper.model.redact import Redactor
 
@@ -35,17 +35,18 @@ def _data(value: str, **more: object) -> dict[str, object]:
 
 def test_plan_apply_plan_destroy(tmp_path: Path) -> None:
     """A plan lists creates; after its apply the next is empty; destroy empties the state."""
-    lines: list[str] = []
+    said: list[Sentence] = []
     terraform = _terraform(tmp_path, {**_data("1"), "output": {"lock": {"value": "facts"}}})
     terraform.init()
-    plan = terraform.plan(tmp_path / "p", lines.append)
+    plan = terraform.plan(tmp_path / "p", said.append)
     assert [(c.address, c.action) for c in plan.changes] == [("terraform_data.a", "create")]
     assert plan.outputs_change
     assert plan.summary == "1 to create"
-    terraform.apply(tmp_path / "p", lines.append)
-    assert "terraform_data.a: creating" in lines
-    assert terraform.plan(tmp_path / "p", lines.append).empty
-    terraform.destroy(lines.append)
+    terraform.apply(tmp_path / "p", said.append)
+    address = "terraform_data.a"
+    assert Sentence(f"{address}: creating", address, "creating") in said
+    assert terraform.plan(tmp_path / "p", said.append).empty
+    terraform.destroy(said.append)
     state = json.loads((tmp_path / "terraform.tfstate").read_text())
     assert state["resources"] == []
     assert "terraform_data" in (tmp_path / "log" / "terraform.log").read_text()

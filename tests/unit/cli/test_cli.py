@@ -23,6 +23,7 @@ from iac_wrapper.files.layout import Layout
 from tests.support.deployed import app, deployed
 from tests.support.docker_daemon import Daemon, FakeContainer
 from tests.support.git_server import GitServer
+from tests.support.stream import result_of
 
 
 @pytest.fixture
@@ -111,7 +112,7 @@ def test_an_unknown_host_is_exit_code_3(
     monkeypatch.setenv("IAC_GITHUB_URL", "https://no-such-host.invalid")
     result = _iac("deploy", "gh:acme/app", "--project", "demo", "--json")
     assert result.exit_code == 3, result.output
-    error = json.loads(result.stdout)["error"]
+    error = result_of(result.stdout)["error"]
     assert error["retryable"]
     assert "no-such-host.invalid" in json.dumps(error)
 
@@ -177,7 +178,7 @@ def test_destroy_without_a_state_sweeps_strays(folder: Path, engine_double: Daem
     (folder / "secrets" / "demo" / "web").mkdir(parents=True)
     result = _iac("destroy", "--yes", "--project", "demo", "--json")
     assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout)["swept"] == ["container demo-web-app"]
+    assert result_of(result.stdout)["swept"] == ["container demo-web-app"]
     assert engine_double.containers == {}
     assert not (folder / ".iac" / "projects" / "demo").exists()
     assert not (folder / "secrets" / "demo").exists()
@@ -254,7 +255,7 @@ def test_destroy_leaves_data_and_says_which(folder: Path, engine_double: Daemon)
         assert "nothing is left but its volumes: demo-web-data." in result.stdout
     assert [volume["Name"] for volume in engine_double.volumes] == ["demo-web-data"]
     result = _iac("destroy", "--volumes", "--yes", "--json", "--project", "demo")
-    assert json.loads(result.stdout)["volumes_kept"] == []
+    assert result_of(result.stdout)["volumes_kept"] == []
     assert engine_double.volumes == []
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from iac_wrapper.model.event import Event
 from iac_wrapper.model.health import Health
 from iac_wrapper.operations.narrator import Narrator
 
@@ -31,12 +32,27 @@ ANSWERS = Health(
 
 
 def _said(*seen: Health, result: Health, limit: float = 0.0) -> list[str]:
-    lines: list[str] = []
-    narrator = Narrator("web", lines.append, limit)
+    told = _told(*seen, result=result, limit=limit)
+    return [event.message for event in told if event.kind == "progress"]
+
+
+def _told(*seen: Health, result: Health, limit: float = 0.0) -> list[Event]:
+    events: list[Event] = []
+    narrator = Narrator("web", events.append, limit)
     for health in seen:
         narrator.changed(health)
     narrator.result(result)
-    return lines
+    return events
+
+
+def test_each_event_says_what_is_being_done() -> None:
+    """Started, asked, and how it ended, also where that was said before."""
+    waits = replace(EARLY, cause="own-health", message="not ready")
+    assert [e.stage for e in _told(NOBODY, waits, result=ANSWERS)] == [
+        *("start", "prove", "done", "done")
+    ]
+    failed = _told(waits, result=waits)[-1]
+    assert (failed.kind, failed.service, failed.stage) == ("stage", "web", "failed")
 
 
 def test_what_every_start_looks_like_is_one_line() -> None:
