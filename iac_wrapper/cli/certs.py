@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from iac_wrapper.cli import render
-from iac_wrapper.cli.group import ListUnlessSaid, dumps, main, verb_of
+from iac_wrapper.cli.group import ListUnlessSaid, columns, dumps, main, verb_of
 from iac_wrapper.cli.group import verb as main_verb
 from iac_wrapper.cli.names import complete_services
 from iac_wrapper.errors import CertificateError, IacError, UnhealthyError
@@ -44,7 +44,7 @@ def list_(workspace: Workspace, as_json: bool) -> None:
 
     rows = list_certificates(workspace)
     data = {"project": workspace.project, "certificates": [row.to_dict() for row in rows]}
-    click.echo(dumps(data) if as_json else plain(_table(rows)))
+    click.echo(dumps(data) if as_json else plain(_table(rows, columns())))
     bad = [row.name for row in rows if row.broken or row.differs or row.refused]
     if bad:
         sys.stdout.flush()
@@ -149,7 +149,8 @@ def renew(
         own = {project: [each.to_dict() for each in done] for project, done in renewed.items()}
         click.echo(dumps({"projects": data, "services": own}))
     else:
-        click.echo(plain("\n".join([*_renewed(renewed), render.certificates_table(results)])))
+        table = render.certificates_table(results, columns())
+        click.echo(plain("\n".join([*_renewed(renewed), table])))
     _say_errors([*(each.error for each in services), *(result.error for result in results)])
     for project, failure in errors.items():
         click.echo(plain(f"project {project}: {failure}"), err=True)
@@ -191,7 +192,7 @@ def _renewed(done: Mapping[str, Sequence[Rotated]]) -> list[str]:
     ]
 
 
-def _table(rows: Sequence[CertificateRow]) -> str:
+def _table(rows: Sequence[CertificateRow], width: int) -> str:
     from iac_wrapper.operations.leaves import left_text
 
     cells = [
@@ -205,7 +206,8 @@ def _table(rows: Sequence[CertificateRow]) -> str:
         )
         for row in rows
     ]
-    table = text_table([("NAME", "SERIAL", "SERVED", "LEFT", "RENEWED FROM", "STATE"), *cells])
+    header = ("NAME", "SERIAL", "SERVED", "LEFT", "RENEWED FROM", "STATE")
+    table = text_table([header, *cells], width)
     identities = [uri.rpartition("/")[0] for row in rows for uri in row.uris[:1]]
     lines = [f"Identities: {each}/<name>." for each in dict.fromkeys(identities)]
     return "\n".join([table, *([""] if lines else []), *lines])

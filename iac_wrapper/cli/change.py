@@ -246,7 +246,7 @@ def _show_removed(
         listed = still_listed(workspace, Path("repos.yaml"), done.services)
         click.echo(render.removed_text(done.services, done.volumes, listed))
         if done.report:
-            click.echo(f"\n{render.report_table(done.report)}")
+            click.echo(f"\n{render.report_table(done.report, columns())}")
 
 
 def _relative(path: Path) -> Path:

@@ -15,13 +15,14 @@ from typing import Any, NoReturn
 import click
 
 from iac_wrapper import __version__
-from iac_wrapper.cli import output, render
+from iac_wrapper.cli import output
 from iac_wrapper.cli.folder import open_workspace
 from iac_wrapper.cli.names import complete_projects
 from iac_wrapper.cli.signals import wake_main_thread
 from iac_wrapper.errors import IacError, Interrupted, UnhealthyError, file_error
 from iac_wrapper.model.plain import plain
 from iac_wrapper.model.redact import Redactor
+from iac_wrapper.model.text_table import WHOLE, WIDTH
 
 _project = click.option(
     "--project",
@@ -172,8 +173,10 @@ def dumps(data: Any) -> str:
 
 
 def columns() -> int:
-    """How wide a table may be: as the terminal, or as COLUMNS says."""
-    return shutil.get_terminal_size((render.WIDTH, 24)).columns
+    """How wide a table may be: as the terminal, or as COLUMNS says; with --wide it takes all."""
+    if click.get_current_context().meta.get("wide"):
+        return WHOLE
+    return shutil.get_terminal_size((WIDTH, 24)).columns
 
 
 def _fail(ctx: click.Context, error: IacError) -> NoReturn:

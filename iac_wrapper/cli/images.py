@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from iac_wrapper.cli import ask, render
-from iac_wrapper.cli.group import ListUnlessSaid, dumps, main, verb_of
+from iac_wrapper.cli.group import ListUnlessSaid, columns, dumps, main, verb_of
 from iac_wrapper.model.plain import plain
 from iac_wrapper.model.text_table import text_table
 
@@ -46,7 +46,7 @@ def list_(workspace: Workspace, as_json: bool, everything: bool) -> None:
 
     rows = list_images(workspace, everything=everything)
     data = {"project": workspace.project, "images": [row.to_dict() for row in rows]}
-    click.echo(dumps(data) if as_json else plain(_table(rows)))
+    click.echo(dumps(data) if as_json else plain(_table(rows, columns())))
 
 
 @verb
@@ -68,7 +68,7 @@ def prune(workspace: Workspace, as_json: bool, everything: bool, yes: bool) -> N
     click.echo(dumps(data) if as_json else plain(text))
 
 
-def _table(rows: Sequence[KeptImage]) -> str:
+def _table(rows: Sequence[KeptImage], width: int) -> str:
     if not rows:
         return "There are no images of services."
     now = datetime.now(UTC)
@@ -83,4 +83,5 @@ def _table(rows: Sequence[KeptImage]) -> str:
         )
         for row in rows
     ]
-    return text_table([("PROJECT", "SERVICE", "TAG", "SIZE", "LAST USED", "KEPT"), *cells])
+    header = ("PROJECT", "SERVICE", "TAG", "SIZE", "LAST USED", "KEPT")
+    return text_table([header, *cells], width, names=(0, 1))

@@ -89,7 +89,7 @@ class Command(click.Command):
 
 
 def options(*, hidden: bool = False) -> list[click.Option]:
-    """``--verbose``, ``--quiet`` and ``--color``."""
+    """``--verbose``, ``--quiet``, ``--wide`` and ``--color``."""
     return [
         click.Option(
             ["--verbose", "-v"],
@@ -106,6 +106,14 @@ def options(*, hidden: bool = False) -> list[click.Option]:
             hidden=hidden,
             callback=_note,
             help="Show no progress: only warnings, errors and the result.",
+        ),
+        click.Option(
+            ["--wide"],
+            is_flag=True,
+            expose_value=False,
+            hidden=hidden,
+            callback=_note,
+            help="Tables take the room that they need: nothing is cut.",
         ),
         click.Option(
             ["--color"],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from iac_wrapper.cli import render
-from iac_wrapper.cli.group import dumps, quiet_end, verb
+from iac_wrapper.cli.group import columns, dumps, quiet_end, verb
 from iac_wrapper.cli.names import complete_services
 from iac_wrapper.model.plain import plain
 
@@ -76,7 +76,7 @@ def policy(workspace: Workspace, as_json: bool) -> None:
         found = [row.to_dict() for row in rows]
         click.echo(dumps({"project": workspace.project, "services": found}))
     else:
-        click.echo(plain(render.policy_table(rows)))
+        click.echo(plain(render.policy_table(rows, columns())))
 
 
 def _browse(url: str, as_json: bool) -> None:

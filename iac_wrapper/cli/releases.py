@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from iac_wrapper.cli.group import dumps, verb
+from iac_wrapper.cli.group import columns, dumps, verb
 from iac_wrapper.model.plain import plain
-from iac_wrapper.model.text_table import text_table
+from iac_wrapper.model.text_table import WHOLE, cut, text_table
 
 if TYPE_CHECKING:
     from iac_wrapper.model.ledger import LedgerEntry
     from iac_wrapper.model.lock_difference import Change, ServiceDifference
     from iac_wrapper.operations.history import ReleaseDetail, ReleaseDifference
     from iac_wrapper.operations.workspace import Workspace
-
-WIDTH = 80
-"""Columns of a terminal as it comes; no line of the list is longer."""
 
 _WHO = 14
 """Characters of a name in the list."""
@@ -48,8 +45,8 @@ def releases(workspace: Workspace, as_json: bool, limit: int) -> None:
     if as_json:
         click.echo(dumps({"project": workspace.project, **found.to_dict()}))
         return
-    text = _table(found.entries) if found.entries else "Nothing was done to this project yet."
-    click.echo(plain(text))
+    text = _table(found.entries, columns()) if found.entries else ""
+    click.echo(plain(text or "Nothing was done to this project yet."))
     for remark in found.remarks:
         click.echo(plain(f"warning: {remark}"), err=True)
 
@@ -62,7 +59,7 @@ def show(workspace: Workspace, as_json: bool, number: int) -> None:
 
     found = operation(workspace, number)
     data = {"project": workspace.project, **found.to_dict()}
-    click.echo(dumps(data) if as_json else plain("\n".join(_shown(found))))
+    click.echo(dumps(data) if as_json else plain("\n".join(_shown(found, columns()))))
 
 
 @verb
@@ -83,26 +80,21 @@ def diff(workspace: Workspace, as_json: bool, old: int, new: int) -> None:
     click.echo(plain(text or f"After {old} and after {new} the same is deployed."))
 
 
-def _table(entries: Sequence[LedgerEntry]) -> str:
-    head = ("N", "WHEN (UTC)", "WHAT", "BY", "VERDICT", "TOOK")
+def _table(entries: Sequence[LedgerEntry], width: int) -> str:
+    head = ("N", "WHEN (UTC)", "WHAT", "BY", "VERDICT", "TOOK", "ABOUT")
     rows = [
         (
             str(entry.number),
             f"{entry.at:%Y-%m-%d %H:%M}",
             entry.kind,
-            _cut(entry.who, _WHO),
+            entry.who if width == WHOLE else cut(entry.who, _WHO),
             entry.verdict,
             _seconds(entry.facts.get("seconds")),
+            _about(entry),
         )
         for entry in entries
     ]
-    about = ["ABOUT", *(_about(entry) for entry in entries)]
-    lines = text_table([head, *rows]).splitlines()
-    longest = max(map(len, lines))
-    return "\n".join(
-        _cut(f"{line:<{longest}}  {what}".rstrip(), WIDTH)
-        for line, what in zip(lines, about, strict=True)
-    )
+    return text_table([head, *rows], width, names=range(len(head) - 1), one_line=True)
 
 
 def _about(entry: LedgerEntry) -> str:
@@ -121,7 +113,7 @@ def _about(entry: LedgerEntry) -> str:
     return ", ".join(said) or str(facts.get("error", {}).get("message", ""))
 
 
-def _shown(found: ReleaseDetail) -> Iterator[str]:
+def _shown(found: ReleaseDetail, width: int) -> Iterator[str]:
     facts, by = found.entry.facts, found.entry.facts.get("by", {})
     person = " ".join(filter(None, (by.get("name"), by.get("subject"))))
     machine = f"{by.get('user')} (uid {by.get('uid')}) on {by.get('host')}" if "uid" in by else ""
@@ -161,7 +153,7 @@ def _shown(found: ReleaseDetail) -> Iterator[str]:
             for app in found.lock.apps
         ]
         yield ""
-        yield text_table([("SERVICE", "COMMIT", "IMAGE", "PORT"), *rows])
+        yield text_table([("SERVICE", "COMMIT", "IMAGE", "PORT"), *rows], width)
 
 
 def _error(error: dict[str, Any]) -> str:
@@ -210,7 +202,3 @@ def _value(value: Any) -> str:
 
 def _seconds(value: Any) -> str:
     return f"{value:.1f} s" if isinstance(value, int | float) else "-"
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"

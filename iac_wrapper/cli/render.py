@@ -22,7 +22,7 @@ from iac_wrapper.model.service_change import (
     UnhealthyService,
     summary,
 )
-from iac_wrapper.model.text_table import text_table
+from iac_wrapper.model.text_table import WIDTH, cut, text_table
 
 if TYPE_CHECKING:
     from iac_wrapper.operations.destroy import DestroyResult
@@ -49,9 +49,6 @@ _OTHERS: dict[Action, tuple[str, str]] = {
     "delete": ("-", "removed"),
 }
 """The same for what is no service."""
-
-WIDTH = 100
-"""Columns that a table may take where no terminal says how wide it is."""
 
 _HEADER = ("SERVICE", "COMMIT", "IMAGE", "ENTRYPOINT", "HEALTH", "SECONDS")
 _RUNS = _HEADER.index("ENTRYPOINT")
@@ -138,7 +135,7 @@ def destroyed_text(project: str, done: DestroyResult) -> str:
     return "\n".join(said)
 
 
-def volumes_table(project: str, rows: Sequence[VolumeRow]) -> str:
+def volumes_table(project: str, rows: Sequence[VolumeRow], width: int = WIDTH) -> str:
     """A row per data volume."""
     if not rows:
         return f"Project {project} has no volumes."
@@ -154,10 +151,10 @@ def volumes_table(project: str, rows: Sequence[VolumeRow]) -> str:
         )
         for row in rows
     ]
-    return text_table([header, *cells])
+    return text_table([header, *cells], width)
 
 
-def schedule_table(states: Sequence[ScheduleState]) -> str:
+def schedule_table(states: Sequence[ScheduleState], width: int = WIDTH) -> str:
     """A row per scheduled command, and below what went wrong."""
     if not states:
         return "Nothing is scheduled: `schedule:` in a repos file does that."
@@ -172,7 +169,8 @@ def schedule_table(states: Sequence[ScheduleState]) -> str:
         ended += f" ({last.run})" if last and last.run else ""
         due = f"{upcoming:%Y-%m-%d %H:%M}" if upcoming else "-"
         rows.append((entry.service, entry.name, entry.when, due, ended))
-    return "\n".join([text_table(rows), *(text for s in states for text in s.warnings)])
+    table = text_table(rows, width, names=(0, 1))
+    return "\n".join([table, *(text for s in states for text in s.warnings)])
 
 
 def size_text(count: int) -> str:
@@ -209,7 +207,7 @@ def removed_text(services: Sequence[str], volumes: Sequence[str], listed: Sequen
     return "\n".join(lines)
 
 
-def certificates_table(results: Sequence[CertificateResult]) -> str:
+def certificates_table(results: Sequence[CertificateResult], width: int = WIDTH) -> str:
     """A row per public host: who issued its certificate, until when, and what was done."""
     if not results:
         return "No public host with TLS: `expose:` in a repos file names them."
@@ -219,14 +217,14 @@ def certificates_table(results: Sequence[CertificateResult]) -> str:
         again = f", next try after {until:%Y-%m-%d %H:%M} UTC" if until else ""
         issuer, expires = (found.issuer, f"{found.not_after:%Y-%m-%d}") if found else ("-", "-")
         rows.append((result.host, issuer, expires, result.action + again))
-    return text_table(rows)
+    return text_table(rows, width)
 
 
 def report_table(report: ProjectReport, width: int = WIDTH) -> str:
     """The verdict table, a row per service, and the verdict in a sentence.
 
     Args:
-        width: how many columns it may take; it takes more only if its shortest form does.
+        width: how many columns it may take.
     """
     verdict = click.style(_verdict(report), fg="green" if report.good else "red")
     shown = [(service.app, service.identity) for service in report.services]
@@ -281,8 +279,8 @@ def _fitted(services: Sequence[ServiceReport], width: int) -> str:
         if room >= min(least, longest):
             break
     room = max(room, least)
-    cut = [(*row[:_RUNS], short(row[_RUNS], room), *row[_RUNS + 1 :]) for row in rows]
-    return text_table([_HEADER, *cut])
+    fitted = [(*row[:_RUNS], cut(row[_RUNS], room), *row[_RUNS + 1 :]) for row in rows]
+    return text_table([_HEADER, *fitted], width)
 
 
 def in_common(services: Sequence[tuple[ResolvedApp, str]]) -> list[str]:
@@ -299,7 +297,7 @@ def in_common(services: Sequence[tuple[ResolvedApp, str]]) -> list[str]:
     return [f"Identities: {identity}<service>. Images: {image}<service>:<image>."]
 
 
-def policy_table(rows: Sequence[PolicyRow]) -> str:
+def policy_table(rows: Sequence[PolicyRow], width: int = WIDTH) -> str:
     """A line for each service and caller of it; then what is to be known of sidecars."""
     found = [("SERVICE", "CALLER", "MAY CALL", "CALLS")]
     for row in rows:
@@ -312,7 +310,7 @@ def policy_table(rows: Sequence[PolicyRow]) -> str:
         if row.policy.ingress:
             calls = str(said["others"].get(INGRESS, 0)) if row.state else "-"
             found.append((row.service, INGRESS, "everything over HTTP", calls))
-    return "\n".join([text_table(found), *_policy_notes(rows)])
+    return "\n".join([text_table(found, width, names=(0, 1)), *_policy_notes(rows)])
 
 
 def _policy_notes(rows: Sequence[PolicyRow]) -> Iterator[str]:
@@ -352,11 +350,6 @@ def _verdict(report: ProjectReport) -> str:
     unreached = sum(service.good and not service.reached for service in report.services)
     reached = f"; {unreached} of {total} not reached by people" if unreached else ""
     return f"{healthy}; {refused} of {total} refused a caller without a certificate{reached}."
-
-
-def short(text: str, width: int) -> str:
-    """`text`, cut to `width`."""
-    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def commit_text(app: ResolvedApp, digits: int) -> str:
@@ -401,7 +394,7 @@ def _row(service: ServiceReport, digits: int) -> tuple[str, ...]:
         app.name,
         commit_text(app, digits),
         app.image.rpartition(":")[2][:digits],
-        short(f"{runs.display} ({runs.reason.removeprefix(runs.display).lstrip()})", 60),
+        cut(f"{runs.display} ({runs.reason.removeprefix(runs.display).lstrip()})", 60),
         _state(service),
         f"{service.health.seconds:.1f}",
     )

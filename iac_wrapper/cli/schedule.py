@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from iac_wrapper.cli import render
-from iac_wrapper.cli.group import ListUnlessSaid, dumps, main, verb_of
+from iac_wrapper.cli.group import ListUnlessSaid, columns, dumps, main, verb_of
 from iac_wrapper.errors import UnhealthyError
 from iac_wrapper.model.plain import plain
 
@@ -33,7 +33,7 @@ def list_(workspace: Workspace, as_json: bool) -> None:
     workspace.deployed_lock()
     found = states(workspace)
     data = {"project": workspace.project, "schedule": [state.to_dict() for state in found]}
-    click.echo(dumps(data) if as_json else plain(render.schedule_table(found)))
+    click.echo(dumps(data) if as_json else plain(render.schedule_table(found, columns())))
 
 
 @verb

@@ -19,11 +19,10 @@ from iac_wrapper.cli.render import (
     cause_text,
     commit_text,
     in_common,
-    short,
 )
 from iac_wrapper.errors import UnhealthyError
 from iac_wrapper.model.plain import plain
-from iac_wrapper.model.text_table import text_table
+from iac_wrapper.model.text_table import WHOLE, WIDTH, cut, text_table
 
 if TYPE_CHECKING:
     from iac_wrapper.operations.services import ServiceRow, Status
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 WATCH_SECONDS = 2.0
 """Between two looks."""
 
-_WIDTH = 80
 _STATE, _LEAST = 2, len("NOT_SERVING")
 """The column of the state in a narrow table, and to how much it may be cut."""
 
@@ -44,22 +42,21 @@ _WIDE_HEADER = (*_HEADER, "IMAGE", "URL")
 
 
 @verb
-@click.option("--wide", is_flag=True, help="Whole states and hashes, images and URLs in the table.")
 @click.option("--watch", is_flag=True, help="Look again every two seconds, until Ctrl-C.")
-def status(workspace: Workspace, as_json: bool, wide: bool, watch: bool) -> None:
+def status(workspace: Workspace, as_json: bool, watch: bool) -> None:
     """Show what is deployed, how it is and what it uses; `iac health` is the proof.
 
     Exit with 7 unless all services are good and all containers run. `iac services` is another name
-    for it.
+    for it. With --wide, images and URLs are columns.
     """
     with quiet_end():
         while watch:
-            text = _look(workspace, as_json=as_json, wide=wide, watch=True)[0]
+            text = _look(workspace, as_json=as_json, watch=True)[0]
             if not as_json and sys.stdout.isatty():
                 click.clear()
             click.echo(text)
             time.sleep(WATCH_SECONDS)
-    text, good = _look(workspace, as_json=as_json, wide=wide)
+    text, good = _look(workspace, as_json=as_json)
     click.echo(text)
     if not good:
         sys.exit(UnhealthyError.exit_code)
@@ -68,9 +65,7 @@ def status(workspace: Workspace, as_json: bool, wide: bool, watch: bool) -> None
 main.add_command(status, "services")
 
 
-def _look(
-    workspace: Workspace, *, as_json: bool, wide: bool, watch: bool = False
-) -> tuple[str, bool]:
+def _look(workspace: Workspace, *, as_json: bool, watch: bool = False) -> tuple[str, bool]:
     """What is to be printed of one look, and whether all is good."""
     from iac_wrapper.operations import schedules
     from iac_wrapper.operations.services import status as operation
@@ -87,26 +82,25 @@ def _look(
         data |= {"schedule": [state.to_dict() for state in scheduled]} if scheduled else {}
         return json.dumps(data) if watch else dumps(data), found.good
     notes = [text for state in scheduled for text in state.warnings]
-    text = status_text(found, datetime.now(UTC), columns(), wide=wide)
+    text = status_text(found, datetime.now(UTC), columns())
     return plain("\n".join([text, *notes])), found.good
 
 
-def status_text(found: Status, now: datetime, width: int, *, wide: bool) -> str:
+def status_text(found: Status, now: datetime, width: int) -> str:
     """A row per service, their URLs, and a line of the engine; times are relative to `now` (UTC).
 
     Args:
         found: what was seen.
         now: with a zone.
-        width: of the terminal; a table that is not `wide` takes 80 columns at most.
-        wide: whether it takes what it needs.
+        width: of the terminal, of which the table takes 80 columns at most; WHOLE: everything.
     """
     rows = found.services
-    if wide:
+    if width == WHOLE:
         table = text_table([_WIDE_HEADER, *(_wide_row(row, now) for row in rows)])
         below = in_common([(row.app, row.identity) for row in rows])
     else:
-        table, cut = _narrow([_row(row, now, SHORT_DIGITS) for row in rows], min(width, _WIDTH))
-        below = [*cut, *(f"{row.app.name}: {url}" for row in rows for url in row.urls)]
+        table, long = _narrow([_row(row, now, SHORT_DIGITS) for row in rows], min(width, WIDTH))
+        below = [*long, *(f"{row.app.name}: {url}" for row in rows for url in row.urls)]
     good = sum(row.health.serving for row in rows)
     disk = "" if found.disk_mb is None else f", {found.disk_mb} MiB of disk are free"
     below += [each.line for each in found.stopped]
@@ -128,8 +122,8 @@ def _narrow(rows: Sequence[tuple[str, ...]], width: int) -> tuple[str, list[str]
         if room >= min(longest, _LEAST):
             break
     room = max(room, _LEAST)
-    cut = [(*row[:_STATE], short(row[_STATE], room), *row[_STATE + 1 :]) for row in rows]
-    table = text_table([[row[column] for column in kept] for row in (_HEADER, *cut)])
+    fitted = [(*row[:_STATE], cut(row[_STATE], room), *row[_STATE + 1 :]) for row in rows]
+    table = text_table([[row[column] for column in kept] for row in (_HEADER, *fitted)])
     return table, [f"{row[0]}: {row[_STATE]}" for row in rows if len(row[_STATE]) > room]
 
 

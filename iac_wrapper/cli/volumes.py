@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from iac_wrapper.cli import ask, render
-from iac_wrapper.cli.group import ListUnlessSaid, dumps, main, verb_of
+from iac_wrapper.cli.group import ListUnlessSaid, columns, dumps, main, verb_of
 from iac_wrapper.cli.output_file import written
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def list_(workspace: Workspace, as_json: bool) -> None:
 
     found = list_volumes(workspace)
     data = {"project": workspace.project, "volumes": [row.to_dict() for row in found]}
-    click.echo(dumps(data) if as_json else render.volumes_table(workspace.project, found))
+    text = render.volumes_table(workspace.project, found, columns())
+    click.echo(dumps(data) if as_json else text)
 
 
 @verb

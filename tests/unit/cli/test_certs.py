@@ -41,7 +41,7 @@ def _iac(*arguments: str) -> Result:
 
 
 def test_a_row_each_and_json_with_all_names(layout: Layout) -> None:
-    result = _iac()
+    result = _iac("--wide")
     assert result.exit_code == 0, result.output
     head, *rows = result.stdout.splitlines()
     assert head.split() == ["NAME", "SERIAL", "SERVED", "LEFT", "RENEWED", "FROM", "STATE"]
@@ -60,7 +60,7 @@ def test_what_cannot_be_used_has_the_code_of_certificates(layout: Layout) -> Non
     folder = layout.certificates("demo")
     (folder / "web" / "tls.key").write_bytes((folder / "api" / "tls.key").read_bytes())
     (folder / "api" / "ca.crt").unlink()
-    result = _iac()
+    result = _iac("--wide")
     assert result.exit_code == 4
     assert "mismatch: its key is not that of its certificate" in result.stdout
     assert "missing: there is no ca.crt" in result.stdout
@@ -129,7 +129,7 @@ def test_a_change_that_waits_is_listed_and_nothing_undoes_it(
     assert "trust: not done\n  api (project demo): does not serve its new" in result.stdout
     assert "then iac certs rotate-ca goes on" in result.stderr
     assert [each["phase"] for each in json.loads(again.stdout)["steps"]] == ["trust"]
-    listed = _iac()
+    listed = _iac("--wide")
     assert "until `drop` (step 1 of 3; iac certs rotate-ca goes on)" in listed.stdout
     assert "trusted, but issues nothing yet" in listed.stdout
     key = (folder / "web" / "tls.key").read_bytes()

@@ -14,6 +14,7 @@ from iac_wrapper.model.plain import plain
 from iac_wrapper.model.plan import TerraformChange
 from iac_wrapper.model.report import ProjectReport, ServiceReport, UrlFault
 from iac_wrapper.model.service_change import Reason, ServiceChange, UnhealthyService
+from iac_wrapper.model.text_table import WHOLE
 from iac_wrapper.operations.releases import StoppedService
 
 
@@ -58,7 +59,7 @@ def test_the_table_says_what_was_proven_and_what_was_not() -> None:
             ),
         ),
     )
-    lines = plain(render.report_table(report)).splitlines()
+    lines = plain(render.report_table(report, WHOLE)).splitlines()
     assert lines[0].split() == ["SERVICE", "COMMIT", "IMAGE", "ENTRYPOINT", "HEALTH", "SECONDS"]
     assert lines[1].split()[:4] == ["good", "0123456789ab", "0123456789ab", "main.py"]
     assert "  SERVING (200 in 4 ms on 5000)  " in lines[1]
@@ -139,7 +140,7 @@ def test_what_serves_nothing_is_not_called_serving() -> None:
     )
     assert {row["status"] for row in report.to_dict()["services"]} == {"SERVING"}
     assert "  RUNNING (alive, taken for a worker)  " in plain(
-        render.report_table(ProjectReport("p", (said,)))
+        render.report_table(ProjectReport("p", (said,)), WHOLE)
     )
     alone = plain(render.report_table(ProjectReport("p", (web,))))
     assert "1 of 1 services SERVING over mTLS; 1 of 1 refused" in alone

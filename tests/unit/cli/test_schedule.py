@@ -46,7 +46,7 @@ def _iac(*arguments: str) -> Result:
 
 def test_the_list_says_when_and_how(folder: Workspace) -> None:
     """And what went wrong, below."""
-    head, row, warning = _iac().stdout.splitlines()
+    head, row, warning = _iac("--wide").stdout.splitlines()
     upcoming = schedules.states(folder)[0].next_time
     assert head.split() == ["SERVICE", "NAME", "WHEN", "(UTC)", "NEXT", "LAST"]
     assert row.split()[:7] == ["web", "backup", "0", "3", "30", "*", "*"]

@@ -17,6 +17,7 @@ from iac_wrapper.cli.status import status_text
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.health import Health
 from iac_wrapper.model.load import Load
+from iac_wrapper.model.text_table import WHOLE
 from iac_wrapper.operations.services import ServiceRow, Status
 from tests.support.deployed import app, deployed, service
 from tests.support.docker_daemon import Daemon, FakeContainer
@@ -47,7 +48,7 @@ def _status() -> Status:
 
 def test_a_row_each_with_what_it_uses() -> None:
     """URLs and the engine stand below."""
-    header, first, second, *below = status_text(_status(), NOW, 80, wide=False).splitlines()
+    header, first, second, *below = status_text(_status(), NOW, 80).splitlines()
     assert header.split() == [
         *("SERVICE", "COMMIT", "STATE", "UP", "RESTARTS", "CPU", "MEMORY", "CERT"),
     ]
@@ -71,7 +72,7 @@ def test_eighty_columns_are_enough(width: int, name: str, gone: set[str]) -> Non
     found = _status()
     lost = Health("b", "NOT_SERVING", cause="a-cause-of-many-words-that-nobody-reads-to-its-end")
     found = replace(found, services=[*found.services, _row(name, lost)])
-    table, _, below = status_text(found, NOW, width, wide=False).partition("\n\n")
+    table, _, below = status_text(found, NOW, width).partition("\n\n")
     lines = table.splitlines()
     assert max(map(len, lines)) <= 80
     assert {"COMMIT", "CERT", "RESTARTS"} - set(lines[0].split()) == gone
@@ -82,7 +83,7 @@ def test_eighty_columns_are_enough(width: int, name: str, gone: set[str]) -> Non
 
 def test_wide_has_everything() -> None:
     """Hashes as elsewhere, images and URLs as columns, and what is the same for all below."""
-    header, first, *_, common, good, _ = status_text(_status(), NOW, 80, wide=True).splitlines()
+    header, first, *_, common, good, _ = status_text(_status(), NOW, WHOLE).splitlines()
     assert header.split()[-2:] == ["IMAGE", "URL"]
     assert first.split()[1] == "a" * 12
     assert first.split()[-2:] == ["0123456789ab", "http://web.localhost:8000/"]
