@@ -160,23 +160,23 @@ def file_error(error: OSError | UnicodeError) -> IacError:
     """A file that cannot be read or written, where no other code knew better.
 
     Args:
-        error: as Python raised it; missing permission and a full disk have next steps of their own.
+        error: as Python raised it; missing permission and a full disk have next steps of their own,
+            and what is not UTF-8 is bad input.
     """
-    found, expected = str(error), None
-    step = "correct what is found there, then run the command again"
-    if isinstance(error, OSError):
-        found = error.strerror or found
-        if error.errno in (errno.EACCES, errno.EPERM):
-            expected = (
-                f"a file of uid {os.geteuid()}; perhaps another user, or root, ran iac before"
-            )
-            step = "run iac as the user who owns the file, or change its owner (sudo chown -R)"
-        elif error.errno in (errno.ENOSPC, errno.EDQUOT):
-            step = "free some space on that disk, then run the command again"
+    step, expected = "correct what is found there, then run the command again", None
+    if isinstance(error, UnicodeError):
+        return ConfigError(
+            "a file or a value that must be text is not", found=str(error), next_step=step
+        )
+    if error.errno in (errno.EACCES, errno.EPERM):
+        expected = f"a file of uid {os.geteuid()}; perhaps another user, or root, ran iac before"
+        step = "run iac as the user who owns the file, or change its owner (sudo chown -R)"
+    elif error.errno in (errno.ENOSPC, errno.EDQUOT):
+        step = "free some space on that disk, then run the command again"
     return IacError(
         "cannot read or write a file",
-        where=getattr(error, "filename", None),
-        found=found,
+        where=error.filename,
+        found=error.strerror or str(error),
         expected=expected,
         next_step=step,
     )

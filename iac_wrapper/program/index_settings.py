@@ -7,6 +7,7 @@ names an index: without settings the tools' own defaults hold.
 from __future__ import annotations
 
 import configparser
+import os
 import re
 import shlex
 import sys
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.files.atomic import write_bytes, write_text
+from iac_wrapper.files.atomic import write_bytes
 from iac_wrapper.files.private_files import private_directory
 from iac_wrapper.program import apt_settings
 
@@ -57,7 +58,7 @@ def write_build_secrets(folder: Path, environ: Mapping[str, str], *, ca_bundle: 
     bundle = find_ca_bundle(environ, ca_bundle)
     write_bytes(folder / "ca", bundle.read_bytes() if bundle else b"", mode=0o600)
     variables = build_variables(environ) | apt_settings.build_variables()
-    write_text(folder / "env", exports(variables), mode=0o600)
+    write_bytes(folder / "env", os.fsencode(exports(variables)), mode=0o600)
 
 
 def find_ca_bundle(

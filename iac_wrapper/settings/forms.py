@@ -15,8 +15,18 @@ from iac_wrapper.model.key import Misfit
 from iac_wrapper.settings.setting import Form, T, bad_setting
 
 
-def text(value: str, _name: str) -> str:
+def text(value: str, name: str) -> str:
     """Any text."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            "bad setting",
+            where=name,
+            found=f"a byte that is not UTF-8, at position {error.start + 1}",  # it may be secret
+            expected="text",
+            next_step=f"set {name} in .env or the environment",
+        ) from None
     return value
 
 

@@ -60,6 +60,6 @@ def test_a_file_error_says_what_would_help() -> None:
         error = errors.file_error(raised)
         assert (error.where, error.found) == ("/x", raised.strerror)
         assert step in (error.next_step or "")
-    assert "utf-8" in (
-        errors.file_error(UnicodeDecodeError("utf-8", b"\xff", 0, 1, "?")).found or ""
-    )
+    not_text = errors.file_error(UnicodeDecodeError("utf-8", b"\xff", 0, 1, "?"))
+    assert "utf-8" in (not_text.found or "")
+    assert not_text.exit_code == 2

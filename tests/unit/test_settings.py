@@ -122,6 +122,15 @@ def test_a_secret_that_has_not_its_form_is_not_shown() -> None:
     assert "not/it" not in str(caught.value)
 
 
+def test_a_secret_that_is_no_text_is_bad_input(tmp_path: Path) -> None:
+    """A token that is not UTF-8 is named before a server gets it, and not shown."""
+    (tmp_path / ".env").write_bytes(b"GITHUB_TOKEN=abc\xff\xfe\n")
+    with pytest.raises(ConfigError) as caught:
+        settings.load_settings(tmp_path, {}).check()
+    assert caught.value.where == "GITHUB_TOKEN"
+    assert caught.value.found == "a byte that is not UTF-8, at position 4"
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("30s", 30), ("5m", 300), ("12h", 43_200), ("90d", 7_776_000)]
 )
