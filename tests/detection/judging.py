@@ -80,7 +80,7 @@ def plan(layout: Layout, root: Path) -> Plan:
     program = detection.entrypoint
     script = program.target if program.kind == "script" else None
     source = root / detection.folder
-    python = choose_python(source, default="3.11", available=BASES, script=script)
+    python = choose_python(source, default="3.11", available=BASES, script=script, pinned=True)
     dependencies = find_dependencies(source, program, source=root if detection.folder else None)
     is_python = program.kind != "binary"
     system = find_system_packages(source, dependencies, (), python=is_python)

@@ -4,46 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import chain, groupby
 from pathlib import Path
 
 from iac_wrapper.errors import EntrypointError
 from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.program.detection import procfile, reach
-from iac_wrapper.program.detection.candidate import Candidate, judge
+from iac_wrapper.program.detection.candidate import Candidate
 from iac_wrapper.program.detection.candidates import (
-    Rank,
     beside,
-    binary,
     later,
     ranked,
-    scan,
-    served,
 )
 from iac_wrapper.program.detection.django import missing_settings
 from iac_wrapper.program.detection.folders import Folder, below, label, started_in
-from iac_wrapper.program.detection.framework_files import framework_files
-from iac_wrapper.program.detection.giving_way import unless_it_gives_way, web_object
+from iac_wrapper.program.detection.giving_way import web_object
 from iac_wrapper.program.detection.markers import language_marker, requirements
+from iac_wrapper.program.detection.named_programs import by_author
 from iac_wrapper.program.detection.needed_files import written_for_python_2
-from iac_wrapper.program.detection.other_kinds import platform_files
 from iac_wrapper.program.detection.override import Override, overrides, resolve
 from iac_wrapper.program.detection.own_folder import in_own_folder
+from iac_wrapper.program.detection.places import by_rules
 from iac_wrapper.program.detection.processes import process_program
 from iac_wrapper.program.detection.project import Project
-from iac_wrapper.program.detection.ranking import best_purpose, servers_elsewhere
 from iac_wrapper.program.detection.refusals import (
-    does_not_parse,
     nothing_to_run,
     of_a_template,
-    several,
     several_folders,
-    several_processes,
 )
 from iac_wrapper.program.detection.required_arguments import required_arguments
 from iac_wrapper.program.detection.served_objects import (
     guard_left_out,
-    supplied,
 )
 from iac_wrapper.program.detection.surroundings import (
     drawn_for_visitors,
@@ -51,7 +41,6 @@ from iac_wrapper.program.detection.surroundings import (
     with_surroundings,
 )
 from iac_wrapper.program.detection.work_beside import work_beside
-from iac_wrapper.program.space import space
 
 __all__ = ["Detection", "detect", "process_program"]
 
@@ -120,7 +109,9 @@ def _found(
         chosen = resolve(project, wishes[0])
         losers += [f"{p.label}: comes after" for p in processes if p.name == "web"]
         notes = procfile.left_out(processes, None, declared)
-    elif process := procfile.main_process(processes, declared):
+    elif process := (
+        procfile.main_process(processes, declared) or procfile.platform_process(project)
+    ):
         chosen = procfile.entrypoint(project, process)
         notes = procfile.left_out(processes, process, declared)
     else:
@@ -138,13 +129,12 @@ def _detected(
     if template := of_a_template(project.root, where):
         raise template
     seen: list[Candidate] = []
-    chosen: Entrypoint | None = None
-    ranks = _ranks(project, where, processes)
-    for rank in ranks:
-        if chosen is None:
-            chosen = _winner(project, rank, ranks, where, slug)
-        names = {c.name for c in seen}
-        seen += [c for c in rank if c.name not in names]
+    try:
+        chosen = by_rules(project, where, slug, processes, seen)
+    except EntrypointError:
+        if (chosen := by_author(project, None)) is None:
+            raise
+    chosen = by_author(project, chosen) or chosen
     errors = [candidate.error for candidate in seen if candidate.error]
     if errors and not (chosen and (chosen.run or reach.run(project, chosen))):
         raise errors[0]
@@ -208,49 +198,6 @@ def _of_folder(project: Project, folder: Folder, where: str, slug: str) -> Detec
     path = f"{folder.path}/{found.folder}".rstrip("/")
     note = f"no program at the root: {folder.path}/ is built, as for the slug {slug}"
     return replace(found, folder=path, notes=(note, *found.notes))
-
-
-def _ranks(project: Project, where: str, processes: list[str]) -> Iterator[Rank]:
-    """Every place in order; the search of all files only if nothing else could be run."""
-    found = False
-    for rank in _places(project):
-        able = rank if found else [unless_it_gives_way(project, each) for each in rank]
-        found |= any(c.entrypoint or c.fault for c in able)
-        yield able
-    if not found and processes:
-        raise several_processes(where, processes)
-    if not found:
-        yield from scan(project)
-    yield [binary(project)]
-
-
-def _places(project: Project) -> Iterator[Rank]:
-    if (its := space(project.root)) and its.file:
-        yield [judge(project, its.file, module=None, reason=f"README.md names {its.file}, which")]
-    yield from ranked(project)
-    yield from served(project)
-    yield from framework_files(project, last=False)
-    yield from later(project)
-    for _, group in groupby(supplied(project), key=lambda one: one[0]):
-        yield [candidate for _, candidate in group]
-    yield from framework_files(project, last=True)
-
-
-def _winner(
-    project: Project, rank: Rank, later: Iterator[Rank], where: str, slug: str
-) -> Entrypoint | None:
-    """The one of `rank` that can run; None if none can. Where several can, what serves in the
-    folders of `later` is named as well."""
-    able = [c for c in rank if c.entrypoint]
-    if len(able) > 1:
-        able = best_purpose(project, able)
-    if len(able) > 1:
-        able += servers_elsewhere(project, able, chain.from_iterable(later))
-        raise several(where, slug, able, platform_files(project.root))
-    for candidate in rank:
-        if candidate.fault and not able:
-            raise does_not_parse(candidate)
-    return able[0].entrypoint if able else None
 
 
 def _finished(

@@ -121,6 +121,9 @@ def _scripts(project: Project) -> Iterator[Candidate]:
             yield Candidate(
                 label, note=f"names {module}, which is not in the checkout", error=error
             )
+        elif lacking := _lacks(project, module, function):
+            error = no_such_module(label, value, file, lacking)
+            yield Candidate(label, note=f"names {function}, which {lacking} has not", error=error)
         else:
             yield _script(project, label, file, module, function)
 
@@ -161,6 +164,15 @@ def _is_nowhere(project: Project, module: str) -> bool:
         return False
     ways = (f"{folders}{top}{end}" for folders in ("", "*/", "*/*/") for end in ("", ".*"))
     return not any(True for way in ways for _ in project.root.glob(way))
+
+
+def _lacks(project: Project, module: str, function: str) -> str:
+    """The file of the module, if nothing in it can be the function; empty: it may be there."""
+    relative = file_of(project, module)
+    source = project.source(relative) if relative else None
+    if source is None or source.fault or source.open_ended:
+        return ""
+    return "" if function.partition(".")[0] in source.names else relative
 
 
 def run_of(project: Project, module: str, function: str) -> Run | None:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Iterator
 from dataclasses import replace
 
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.program.detection.author_commands import image_commands
 from iac_wrapper.program.detection.command_groups import commands_of
-from iac_wrapper.program.detection.commands import in_script
-from iac_wrapper.program.detection.dockerfile_text import started
-from iac_wrapper.program.detection.markers import DOCKERFILE
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.scripts import scripts
-from iac_wrapper.program.python_project import read_text
 
-_PORT = re.compile(r"\$\{PORT(?::?-[^}$]*)?\}")
 _SERVES = re.compile(r"(run[-_]?)?(serve|server|web|daemon|worker|bot|start|run|up|listen|poll)")
 """Names of commands that are likely to stay."""
 
@@ -25,13 +19,12 @@ def with_given_command(project: Project, group: Entrypoint) -> Entrypoint | None
     """The group with what the Dockerfile, or a script that it starts, gives to it; None if they
     start something else, or leave it bare."""
     names = _names(project, group)
-    for line, where in _lines(project):
-        for name, words in in_script(_PORT.sub("$PORT", line)):
-            is_whole = not any("$" in word.replace("$PORT", "") for word in words)
-            has_command = any(not word.startswith("-") for word in words)
-            if name.removeprefix("/app/").removeprefix("./") in names and is_whole and has_command:
-                reason = f"{group.reason}, with the command of {where}"
-                return replace(group, args=tuple(words), reason=reason)
+    for name, words, where in image_commands(project.root):
+        is_whole = not any("$" in word.replace("$PORT", "") for word in words)
+        has_command = any(not word.startswith("-") for word in words)
+        if name.removeprefix("/app/").removeprefix("./") in names and is_whole and has_command:
+            reason = f"{group.reason}, with the command of {where}"
+            return replace(group, args=tuple(words), reason=reason)
     return None
 
 
@@ -53,20 +46,3 @@ def without_command(project: Project, chosen: Entrypoint, relative: str) -> str:
         f"{chosen.display} prints its usage and ends without a command{has}: `entrypoint:"
         f" {chosen.display} {likely}` in its entry gives one"
     )
-
-
-def _lines(project: Project) -> Iterator[tuple[str, str]]:
-    """What the Dockerfile starts, and the text of the script of the checkout that this is."""
-    line, by = started(read_text(project.root, DOCKERFILE) or "")
-    yield line, f"{by} of the {DOCKERFILE}"
-    for word in _words(line):
-        path = word.removeprefix("./").rpartition("/")[2]
-        if path.endswith(".sh") and (text := read_text(project.root, path)):
-            yield text, path
-
-
-def _words(line: str) -> list[str]:
-    try:
-        return shlex.split(line)
-    except ValueError:
-        return line.split()

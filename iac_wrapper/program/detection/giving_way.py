@@ -14,8 +14,11 @@ from iac_wrapper.program.detection.given_commands import with_given_command
 from iac_wrapper.program.detection.imports import all_imported_files
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.reloading import is_refused
+from iac_wrapper.program.detection.rivals import standing
 from iac_wrapper.program.detection.served_objects import own_programs, served_objects
 from iac_wrapper.program.detection.talk import only_talks
+
+_TALKS = "only prints and ends"
 
 
 def unless_it_gives_way(project: Project, candidate: Candidate) -> Candidate:
@@ -36,7 +39,7 @@ def unless_it_gives_way(project: Project, candidate: Candidate) -> Candidate:
     elif is_helper_script(candidate) and reach.run(project, found) is None:
         what = "is called like a helper and does not serve"
     elif only_talks(project, found):
-        what = "only prints and ends"
+        what = _TALKS
     elif refused:
         what = "calls uvicorn.run() with an object and `reload` or `workers`, which uvicorn refuses"
     elif apart := _serves_apart(project, candidate):
@@ -44,10 +47,11 @@ def unless_it_gives_way(project: Project, candidate: Candidate) -> Candidate:
         return replace(candidate, entrypoint=None, note=note)
     else:
         return candidate
-    served = web_object(project) or instead
-    if not served:
-        return candidate
-    return replace(candidate, entrypoint=None, note=f"{what}; {served} serves")
+    stays = standing(project, candidate.name) if what == _TALKS else []
+    other = f"{stays[0].name} does not" if stays else ""
+    if served := web_object(project) or instead:
+        other = f"{served} serves"
+    return replace(candidate, entrypoint=None, note=f"{what}; {other}") if other else candidate
 
 
 def _serves_apart(project: Project, candidate: Candidate) -> str:

@@ -84,6 +84,15 @@ def module_of(project: Project, relative: str) -> str | None:
     return ".".join(path.with_suffix("").parts) if has_name else _dotted(relative)
 
 
+def import_name(project: Project, relative: str) -> str:
+    """The dotted name to import a file by: ``src`` is a part of it only where that is a package,
+    and the file's own imports start there."""
+    name = module_name(relative)
+    is_in_src = relative.startswith("src/") and project.own.path("src/__init__.py")
+    names = _imports(project, relative) if is_in_src else ()
+    return f"src.{name}" if any(one.partition(".")[0] in ("", "src") for one in names) else name
+
+
 def _in_package(path: PurePosixPath, imports: frozenset[str], is_packaged: bool) -> bool:
     """``src`` is where imports start, and no package."""
     folders = path.parts[path.parts[0] == "src" : -1]

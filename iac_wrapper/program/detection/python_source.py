@@ -17,6 +17,7 @@ from iac_wrapper.program.detection.syntax import (
     all_mentions,
     is_action,
     is_guard,
+    last_name,
     mentions,
     module_level,
     mounted_names,
@@ -34,6 +35,9 @@ from iac_wrapper.program.detection.web_objects import (
     WebApp,
     web_objects,
 )
+
+_PARTS = {"Blueprint", "APIBlueprint", "APIRouter", "Router", "Namespace"}
+"""What makes a part of an application: one that is called ``main`` is not called."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +194,11 @@ class _SourceReader:
             if definition.decorator_list:
                 return not any(self._registers(d) for d in definition.decorator_list)
             return not required_parameters(definition)
+        if self.file.stem == "__init__":  # it is handed on
+            return False
         value = self.assigned.get("main")
+        if isinstance(value, ast.Call) and last_name(value) in _PARTS:
+            return False
         return "main" in self.imported or isinstance(value, ast.Name | ast.Attribute | ast.Call)
 
     def _registers(self, decorator: ast.expr) -> bool:

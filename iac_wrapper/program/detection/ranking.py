@@ -48,9 +48,19 @@ class Order:
         """Whether it is likely to be a program that is meant to stay, even among other things."""
         return not self.aside and (self.purpose != _ENDS or not self.unnamed)
 
+    def is_rival(self, other: Order) -> bool:
+        """Whether `other`, which comes after this one, is as plausible: what tells them apart is
+        only how their authors write files, or which of two good names is better."""
+        if self == other:
+            return True
+        alike = (self.aside, self.purpose, self.unnamed) == (
+            *(other.aside, other.purpose, other.unnamed),
+        )
+        return alike and other.depth <= self.depth and not (other.imported or self.aside)
+
 
 def ordered(project: Project, candidates: Collection[Candidate]) -> Iterator[list[Candidate]]:
-    """Candidates that can run, best first, those of equal order together.
+    """Candidates that can run, best first, those of equal right together.
 
     In a checkout that is mainly something else, only those that are likely to be meant.
     """
@@ -61,7 +71,11 @@ def ordered(project: Project, candidates: Collection[Candidate]) -> Iterator[lis
     }
     usable = [c for c in candidates if _is_meant(project, c, orders[c.name])]
     usable.sort(key=lambda each: (orders[each.name], each.name))
-    for _, group in groupby(usable, key=lambda each: orders[each.name]):
+    first = [each for each in usable if orders[usable[0].name].is_rival(orders[each.name])]
+    if first:
+        yield first
+    others = [each for each in usable if each not in first]
+    for _, group in groupby(others, key=lambda each: orders[each.name]):
         yield list(group)
 
 

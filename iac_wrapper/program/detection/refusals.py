@@ -103,13 +103,17 @@ def several(
     )
 
 
-def no_such_module(label: str, value: str, file: str) -> EntrypointError:
-    """The script that the author names is in no file: another program is not what was meant."""
+def no_such_module(label: str, value: str, file: str, lacking: str = "") -> EntrypointError:
+    """The script that the author names is in no file: another program is not what was meant.
+    `lacking` is the file of its module that has no such function."""
+    what = (
+        f"a function that {lacking} has not" if lacking else "a module that is not in the checkout"
+    )
     return EntrypointError(
-        f"{label} names a module that is not in the checkout",
+        f"{label} names {what}",
         where=file,
         found=value,
-        expected="a module of the repository",
+        expected="a function of the repository" if lacking else "a module of the repository",
         next_step="correct that line in the repository, or write `entrypoint:` in its entry",
     )
 

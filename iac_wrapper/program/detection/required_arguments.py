@@ -21,12 +21,13 @@ def required_arguments(project: Project, chosen: Entrypoint) -> tuple[str, ...]:
     """A sentence if the file that is run asks for arguments that nothing gives."""
     if group := group_file(project, chosen):
         return (without_command(project, chosen, group),)
-    if chosen.args or chosen.function or chosen.kind not in ("script", "module"):
+    if chosen.args or chosen.kind not in ("script", "module"):
         return ()
-    relative, start = chosen.target, chosen.target
+    relative, start = chosen.target, chosen.display
     if chosen.kind == "module":
-        relative = project.own.module_file(chosen.target.split("."), "", main=True)[0]
-        start = f"python -m {chosen.target}"
+        is_main = chosen.function is None
+        relative = project.own.module_file(chosen.target.split("."), "", main=is_main)[0]
+        start = f"python -m {chosen.target}" if is_main else chosen.display
     parsed = project.own.parsed(relative)
     names = list(dict.fromkeys((*_of_argparse(parsed), *_of_click(parsed)))) if parsed else []
     if not names:

@@ -10,9 +10,8 @@ from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.options import Run
 from iac_wrapper.program.detection import django, libraries, reach
 from iac_wrapper.program.detection.candidate import Candidate, judge, serve
-from iac_wrapper.program.detection.imports import module_of
+from iac_wrapper.program.detection.imports import import_name, module_of
 from iac_wrapper.program.detection.markers import requirements
-from iac_wrapper.program.detection.own_files import module_name
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.reloading import is_refused
 from iac_wrapper.program.detection.web_objects import FRAMEWORKS, NAMES, WORDS, WebApp
@@ -119,7 +118,7 @@ def _objects(project: Project, any_server: bool) -> Iterator[_Object]:
                 if source.prepares and source.run and app.kind != "flask" and not any_server:
                     yield rank, app, judge(project, relative, module=module_of(project, relative))
                 else:
-                    yield rank, app, serve(project, app, module_name(relative), relative)
+                    yield rank, app, serve(project, app, import_name(project, relative), relative)
 
 
 def _rank(relative: str) -> Rank:

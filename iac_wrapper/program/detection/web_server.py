@@ -16,6 +16,7 @@ _HOST = "127.0.0.1"
 
 ASGI_SERVERS = ("uvicorn", "hypercorn", "granian", "daphne")
 WSGI_SERVERS = ("gunicorn", "waitress", "granian")
+SERVERS = frozenset({*ASGI_SERVERS, *WSGI_SERVERS})
 
 _BROUGHT: Mapping[str, tuple[str, ...]] = {
     "uvicorn": ("fastapi[standard]", "fastapi[all]", "litestar[standard]", "python-fasthtml"),
@@ -61,10 +62,12 @@ def declared_server(app: WebApp, declared: frozenset[str]) -> str | None:
         app: the application object.
         declared: canonical names of the packages the project asks for.
     """
-    for server in servers_for(app, declared):
-        if server in declared or declared & set(_BROUGHT.get(server, ())):
-            return server
-    return None
+    return next((each for each in servers_for(app, declared) if is_declared(each, declared)), None)
+
+
+def is_declared(server: str, declared: frozenset[str]) -> bool:
+    """Whether the project asks for the module `server`, or for a package that brings it."""
+    return server in declared or bool(declared & set(_BROUGHT.get(server, ())))
 
 
 def choose_server(app: WebApp, declared: frozenset[str]) -> Server:

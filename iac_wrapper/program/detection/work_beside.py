@@ -12,6 +12,7 @@ from iac_wrapper.program.detection.framework_files import (
     workers_of_frameworks,
 )
 from iac_wrapper.program.detection.imports import all_imported_files, imported_files, module_of
+from iac_wrapper.program.detection.named_programs import shown_beside
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.detection.python_files import is_aside
 from iac_wrapper.program.detection.ranking import STEMS
@@ -28,7 +29,15 @@ def work_beside(project: Project, chosen: Entrypoint) -> Iterator[str]:
             f"{page.name} is a page of its own, and is not run: `{line}` in its entry runs it as a"
             " service of its own"
         )
-    for relative, command in (*_files(project), *workers_of_frameworks(project)):
+    working = dict(_files(project))
+    for relative in shown_beside(project, chosen):
+        if relative not in working:
+            line = f"processes: {{{_name(relative)}: {_command(project, relative)}}}"
+            yield (
+                f"the README shows how to start {relative} as well, which is not run: `{line}` in"
+                " its entry runs it as a service of its own"
+            )
+    for relative, command in (*working.items(), *workers_of_frameworks(project)):
         is_itself = relative == chosen.target
         subject = f"the Celery of {relative}" if is_itself else relative
         name = "worker" if is_itself else _name(relative)
@@ -50,8 +59,12 @@ def _files(project: Project) -> Iterator[tuple[str, str]]:
         imported |= all_imported_files(project, served.name)
     for file in working:
         if file not in imported and not is_aside(PurePosixPath(file).stem):
-            module = module_of(project, file)
-            yield file, f"python -m {module}" if module else f"python {file}"
+            yield file, _command(project, file)
+
+
+def _command(project: Project, relative: str) -> str:
+    module = module_of(project, relative)
+    return f"python -m {module}" if module else f"python {relative}"
 
 
 def _name(relative: str) -> str:

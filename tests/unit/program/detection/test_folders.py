@@ -137,7 +137,10 @@ def test_a_server_finds_what_the_application_imports_by_bare_names(tmp_path: Pat
     "root",
     [
         {"main.py": GUARDED},
-        {"pyproject.toml": '[project]\nname="a"\n[project.scripts]\na="a:b"\n', "a.py": ""},
+        {
+            "pyproject.toml": '[project]\nname="a"\n[project.scripts]\na="a:b"\n',
+            "a.py": "def b(): ...",
+        },
         {"server.py": GUARDED},
         {"Procfile": "web: python -m a"},
     ],
