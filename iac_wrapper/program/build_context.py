@@ -25,6 +25,7 @@ from iac_wrapper.program.detection import django, surroundings
 from iac_wrapper.program.detection.project import Project
 from iac_wrapper.program.dockerfile import APT, DockerfileProps, render
 from iac_wrapper.program.private_requirements import private_repositories
+from iac_wrapper.program.python_project import REQUIREMENTS
 from iac_wrapper.program.python_version import PythonChoice, choose_python
 from iac_wrapper.program.pythons import OnlyThose, Pythons
 from iac_wrapper.program.setuptools_seed import setuptools_seed
@@ -109,7 +110,8 @@ def describe(  # noqa: PLR0913 - one app and the four things that decide how it 
         source=checkout.source,
         code=code,
     )
-    chosen = _python(checkout, entrypoint, settings, pythons)
+    is_pinned = REQUIREMENTS in dependencies.files and not checkout.spec.options.packages
+    chosen = _python(checkout, entrypoint, settings, pythons, pinned=is_pinned)
     python = chosen.version if chosen else None
     base = pythons.base(python or settings.python_version)
     version = VcsVersion()
@@ -209,7 +211,12 @@ def _besides(system: SystemPackages, repositories: Collection[str], version: Vcs
 
 
 def _python(
-    checkout: Checkout, entrypoint: Entrypoint, settings: Settings, pythons: Pythons
+    checkout: Checkout,
+    entrypoint: Entrypoint,
+    settings: Settings,
+    pythons: Pythons,
+    *,
+    pinned: bool,
 ) -> PythonChoice | None:
     if entrypoint.kind == "binary":
         return None
@@ -219,6 +226,7 @@ def _python(
         available=pythons.here,
         script=entrypoint.target if entrypoint.kind == "script" else None,
         more=pythons.offered,
+        pinned=pinned,
     )
 
 

@@ -18,8 +18,8 @@ from iac_wrapper.program.dependency_plan import Dependencies
 from iac_wrapper.program.dependency_project import Project
 from iac_wrapper.program.detection.project import Project as Code
 from iac_wrapper.program.detection.requirements_below import requirements_below
-from iac_wrapper.program.imported_packages import imported_packages
 from iac_wrapper.program.inline_metadata import inline_dependencies
+from iac_wrapper.program.known_partners import partners
 from iac_wrapper.program.locked_dependencies import LOCKS, Reading, read_lock, uv_root
 from iac_wrapper.program.locks import pipfile, uv
 from iac_wrapper.program.python_project import (
@@ -27,18 +27,19 @@ from iac_wrapper.program.python_project import (
     declared_packages,
     inside,
     read_pyproject,
+    requirement_files,
     requirements_of,
     table,
 )
 from iac_wrapper.program.requirement_names import is_for_developers
 from iac_wrapper.program.space import space
 from iac_wrapper.program.stated_dependencies import read_project, read_requirements
+from iac_wrapper.program.undeclared import undeclared
 from iac_wrapper.program.unread_files import unread_files
 
 __all__ = ["Dependencies", "find_dependencies"]
 
 _SETUP = ("setup.py", "setup.cfg")
-_MAX_NAMES = 5
 
 
 def find_dependencies(
@@ -63,14 +64,14 @@ def find_dependencies(
             lock is not of what it states.
     """
     project = Project(root, read_pyproject(root), entrypoint, source or root, bool(asked), code)
-    found = _with_sdk(project, _find(project, asked))
+    found = _with_partners(project, _with_sdk(project, _find(project, asked)))
     read = {*found.files, *found.sources}
     usable = {*_locks(project), *requirements_of(root), *requirements_below(root)}
     notes = (
         *found.notes,
         *_optional(project, read),
         *unread_files(root, read, usable),
-        *_undeclared(project, found),
+        *undeclared(project, found),
     )
     return replace(found, notes=notes)
 
@@ -102,6 +103,18 @@ def _with_sdk(project: Project, found: Dependencies) -> Dependencies:
     note = f"{its.requirement} is installed as well: README.md names it, as a Space has it"
     early = (*(found.early or ("pip", "install")), its.requirement)
     return replace(found, early=early, notes=(*found.notes, note))
+
+
+def _with_partners(project: Project, found: Dependencies) -> Dependencies:
+    """With older versions of what the packages that it pins do not run with."""
+    files = [name for name in found.files if name.endswith(".txt")]
+    lines = [line for name in files for line in requirement_files(project.root, name).lines]
+    is_plain = found.early[:2] == ("pip", "install") and not any("--hash" in one for one in lines)
+    wanted = partners(lines) if is_plain else {}
+    notes = (
+        f"{one} is installed: {pin} does not run with newer ones" for one, pin in wanted.items()
+    )
+    return replace(found, early=(*found.early, *wanted), notes=(*found.notes, *notes))
 
 
 def _optional(project: Project, read: Collection[str]) -> Iterator[str]:
@@ -142,21 +155,6 @@ def _none(root: Path) -> Dependencies:
     if name := conda_file(root):
         raise not_installed(name)
     return Dependencies(f"none: no requirements.txt, {PYPROJECT} or setup.py")
-
-
-def _undeclared(project: Project, found: Dependencies) -> Iterator[str]:
-    """What the program imports where nothing is installed."""
-    if found.early or found.late or project.entrypoint.kind == "binary":
-        return
-    own = (project.code or Code(project.root)).own
-    imported = imported_packages(own, project.entrypoint)
-    names = list(dict.fromkeys(name.partition(".")[0] for name in imported))
-    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
-    if names:
-        yield (
-            f"nothing says to install {', '.join(names[:_MAX_NAMES])}{more}, which the program"
-            " imports: add a requirements.txt with what it needs"
-        )
 
 
 def _requirements(project: Project) -> tuple[str, ...]:

@@ -15,8 +15,9 @@ from iac_wrapper.program.locked_wheels import (
     newest_with_wheels,
     without_wheel,
 )
+from iac_wrapper.program.pinned_wheels import no_wheels, pinned_wheels
 from iac_wrapper.program.python_pins import Pin, dockerfile_python, python_pins
-from iac_wrapper.program.python_project import inside
+from iac_wrapper.program.python_project import REQUIREMENTS, inside
 from iac_wrapper.program.python_ranges import Range, python_ranges
 
 _OLDER = ("3.10", "3.9", "3.8", "3.7", "3.6", "2.7")
@@ -36,13 +37,14 @@ class PythonChoice:
     check: str = ""
 
 
-def choose_python(
+def choose_python(  # noqa: PLR0913 - the checkout, what can be had, and what counts of it
     root: Path,
     *,
     default: str,
     available: Iterable[str],
     script: str | None = None,
     more: Callable[[], Iterable[str]] = tuple,
+    pinned: bool = False,
 ) -> PythonChoice:
     """The Python for the checkout `root`.
 
@@ -52,6 +54,7 @@ def choose_python(
         available: minor versions that this machine has a base image for.
         script: the Python file that is run, whose own metadata (PEP 723) counts too.
         more: gives the minor versions that one could be made for; asked only if it matters.
+        pinned: whether requirements.txt is installed as it is, with nothing to compile it with.
 
     Raises:
         EntrypointError: nothing that can be had is what the project asks for.
@@ -59,6 +62,8 @@ def choose_python(
     """
     files, (lock, wheels) = python_pins(root), locked_wheels(root)
     pins, shown = files[0] if files else (), dockerfile_python(root)
+    if pinned and not lock and (of_pins := pinned_wheels(root)):
+        lock, wheels = REQUIREMENTS, of_pins
     asked = _Asked(default, python_ranges(root, script), pins, lock, wheels, shown)
     versions = newest_first(available)
     found = asked.best(versions)
@@ -77,6 +82,8 @@ def choose_python(
                 f" images that KarstKit makes have Python {SUPPORTED[-1]} or newer"
             )
         raise error
+    if found.lacking and asked.is_pinned:
+        raise no_wheels(root, found.lacking, found.version)
     return PythonChoice(
         found.version,
         asked.reason(found),
@@ -123,13 +130,26 @@ class _Asked:
         if self.pins and not self.ranges:
             return None
         if not self.ranges:
-            return _Found(self.default) if self.default in versions else None
+            return self._unasked(versions) if self.default in versions else None
         return self._preferred(allowed) if allowed else None
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the wheels are those of versions that requirements pin."""
+        return self.lock == REQUIREMENTS
+
+    def _unasked(self, versions: Sequence[str]) -> _Found:
+        """The default, or the nearest version for which what is pinned has wheels."""
+        lacking = without_wheel(self.wheels, self.default) if self.is_pinned else []
+        fits = (v for v in versions if lacking and not without_wheel(self.wheels, v))
+        if other := next(fits, None):
+            return _Found(other, newer=f"{lacking[0]} in {self.lock} has no wheel for the default")
+        return _Found(self.default, lacking=tuple(lacking))
 
     def is_certain(self, found: _Found) -> bool:
         """Whether no other version could be taken instead."""
         if not (self.pins or self.ranges):
-            return True
+            return not found.lacking
         return bool(found.pin and found.pin == self.pins[0] and found.pin.minor)
 
     def allows(self, version: str) -> bool:
@@ -150,7 +170,7 @@ class _Asked:
         if found.pin:
             return f"{found.pin.where} asks for it{found.newer}"
         if not self.ranges:
-            return "the default"
+            return found.newer or "the default"
         return " and ".join(one.said for one in self.ranges) + found.newer
 
     def _preferred(self, fits: Sequence[str]) -> _Found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -368,7 +369,10 @@ def test_the_only_requirements_lie_in_a_folder(tmp_path: Path) -> None:
 
     (tmp_path / "shop/__init__.py").touch()
     (tmp_path / "shop/requirements.txt").write_text("flask\n")
-    found = find_dependencies(tmp_path, SCRIPT)
+    with pytest.raises(SourceError, match="nothing says to install") as caught:
+        find_dependencies(tmp_path, SCRIPT)
+    assert "write `dependencies: " in str(caught.value.next_step)
+    found = find_dependencies(tmp_path, replace(SCRIPT, source="repos-file"))
     assert found.files == ()
     assert "`dependencies: shop/requirements.txt` chooses it" in found.notes[1]
     found = find_dependencies(tmp_path, SCRIPT, asked="shop/requirements.txt")

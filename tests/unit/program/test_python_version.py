@@ -408,3 +408,28 @@ def test_a_project_file_that_cannot_be_read(tmp_path: Path, text: str) -> None:
     write(tmp_path, {"pyproject.toml": text})
     with pytest.raises(SourceError, match="not valid TOML"):
         choose(tmp_path, "3.11")
+
+
+def test_pins_without_wheels_are_an_error_before_the_build(tmp_path: Path) -> None:
+    """Nothing in the image compiles them; a lock, or a marker for an older Python, is no pin."""
+    write(tmp_path, {"requirements.txt": "numpy==1.17.0\nscipy==1.3.1 # old\nidna==2.0\n"})
+    with pytest.raises(EntrypointError, match="older than every Python") as caught:
+        choose_python(tmp_path, default="3.11", available=("3.11", "3.13"), pinned=True)
+    assert caught.value.found == "numpy==1.17.0, scipy==1.3.1"
+    assert "numpy>=1.23.2, scipy>=1.9.2" in str(caught.value.expected)
+    assert choose(tmp_path, "3.11").version == "3.11"
+
+    write(tmp_path, {"requirements.txt": "numpy==1.17.0; python_version < '3.8'\nnumpy\n"})
+    assert choose_python(tmp_path, default="3.11", available=("3.11",), pinned=True).notes == ()
+
+
+def test_pins_choose_the_python_that_they_have_wheels_for(tmp_path: Path) -> None:
+    """Over the default, and over the newest that a range allows."""
+    write(tmp_path, {"requirements.txt": "numpy==1.24.4\n"})
+    found = choose_python(tmp_path, default="3.13", available=("3.11", "3.13"), pinned=True)
+    assert found.version == "3.11"
+    assert found.reason == "numpy in requirements.txt has no wheel for the default"
+
+    write(tmp_path, project(">=3.10"))
+    found = choose_python(tmp_path, default="3.11", available=("3.11", "3.13"), pinned=True)
+    assert found.version == "3.11"
