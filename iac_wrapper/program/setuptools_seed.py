@@ -38,6 +38,7 @@ _OLD = {
     "google-cloud-storage": (_RESOURCES, "3"),
     "gunicorn": (_RESOURCES, "21"),
     "pyramid": (_RESOURCES, "3"),
+    "python-telegram-bot": (_RESOURCES, "20"),  # with apscheduler 3.6
     "razorpay": (_RESOURCES, "2"),
     "supervisor": (_RESOURCES, "4.3"),
     "tensorboard": (_RESOURCES, "3"),

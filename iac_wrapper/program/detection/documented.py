@@ -39,6 +39,12 @@ PLACES = (
         "`Procfile`",
         "its `web:` line, else `worker:`, else the only one but `release:`",
     ),
+    Place(
+        "platform",
+        "the start command in `render.yaml`, `railway.json`, `railway.toml`, `railpack.json`,"
+        " `nixpacks.toml`, `app.yaml` or `fly.toml`",
+        "it, as a Procfile's line",
+    ),
     Place("root", "`__main__.py`, then `main.py` at the root", "the file"),
     Place(
         "scripts",

@@ -138,4 +138,9 @@ def _entrypoint(project: Project, named: _Named, verb: str) -> Entrypoint | None
     if named.object and (app := project.web_object(named.file, named.object)):
         return serve(project, app, import_name(project, named.file), named.file, reason).entrypoint
     module = (module_of(project, named.file) or "").removesuffix(".__main__") or None
-    return judge(project, named.file, module=module, reason=reason).entrypoint
+    found = judge(project, named.file, module=module, reason=reason).entrypoint
+    source = project.source(named.file)
+    if found or source is None or source.fault or source.web_apps or source.defines_main:
+        return found
+    does = f"{reason} does its work when objects are made"
+    return Entrypoint("module" if module else "script", module or named.file, None, does)

@@ -16,6 +16,10 @@ LOOP = "import time\nwhile True:\n    time.sleep(1)\n"
 EXAMPLES: Mapping[str, tuple[Mapping[str, str], str]] = {
     "override": ({"named.py": LOOP}, "named.py"),
     "procfile": ({"Procfile": "web: python line.py\n", "line.py": LOOP}, "line.py"),
+    "platform": (
+        {"nixpacks.toml": '[start]\ncmd = "python begin.py"\n', "begin.py": LOOP},
+        "begin.py",
+    ),
     "root": ({"main.py": LOOP}, "main.py"),
     "scripts": (
         {
