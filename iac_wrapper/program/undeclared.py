@@ -33,7 +33,7 @@ def undeclared(project: Project, found: Dependencies) -> Iterator[str]:
     more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
     said = ", ".join(names[:_MAX_NAMES]) + more
     is_found = project.entrypoint.source == "repository" and not project.is_asked
-    if is_found and not _may_be_own(project.root, names[0]):
+    if is_found and not all(_may_be_own(project.root, name) for name in names):
         raise _nothing_installed(project.root, said, next(iter(imported.values())))
     yield (
         f"nothing says to install {said}, which the program"

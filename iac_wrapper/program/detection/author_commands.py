@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from iac_wrapper.program.detection.commands import Command, in_script, parsed
+from iac_wrapper.program.detection.commands import Command, in_script, parsed, run
 from iac_wrapper.program.detection.dockerfile_text import started
 from iac_wrapper.program.detection.markers import DOCKERFILE
 from iac_wrapper.program.python_project import inside, read_text
@@ -50,8 +50,10 @@ def readme_commands(root: Path) -> Iterator[AuthorCommand]:
     names = sorted(path.name for path in root.glob("[Rr][Ee][Aa][Dd][Mm][Ee]*"))
     for name in names:
         for shown in _SHOWN.findall(read_text(root, name) or ""):
-            for program, words in in_script(shown):
-                yield AuthorCommand(program.rstrip(".,;:"), words, name)
+            for word, words in in_script(shown):
+                program = word.rstrip(".,;:")
+                if " -m " in shown or program.endswith(".py") or run((program, words)):
+                    yield AuthorCommand(program, words, name)  # else: "a python bot for …"
 
 
 def _followed(root: Path, text: str, where: str, depth: int) -> Iterator[AuthorCommand]:

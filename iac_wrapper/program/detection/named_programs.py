@@ -23,6 +23,7 @@ from iac_wrapper.program.detection.python_files import (
     may_hold_programs,
     python_files,
 )
+from iac_wrapper.program.detection.web_objects import WebApp
 from iac_wrapper.program.detection.web_server import SERVERS
 from iac_wrapper.program.python_project import inside
 
@@ -100,8 +101,8 @@ def _named(project: Project, command: AuthorCommand) -> _Named | None:
     if name.endswith(".py"):
         file = _file(project, name)
         return _Named(file, "", where) if file and not file.endswith(MANAGE) else None
-    if commands.run((name, words)):
-        return _served(project, command)
+    if run := commands.run((name, words)):
+        return _served(project, command) if run == {"web"} else None
     if not _MODULE.fullmatch(name):
         return None
     file, rest = project.own.module_file(name.split("."), "", main=True)
@@ -135,8 +136,10 @@ def _file(project: Project, path: str) -> str:
 
 def _entrypoint(project: Project, named: _Named, verb: str) -> Entrypoint | None:
     reason = f"{named.where} {verb} {named.file}, which"
-    if named.object and (app := project.web_object(named.file, named.object)):
-        return serve(project, app, import_name(project, named.file), named.file, reason).entrypoint
+    if named.object:
+        app = _application(project, named)
+        name = import_name(project, named.file)
+        return serve(project, app, name, named.file, reason).entrypoint if app else None
     module = (module_of(project, named.file) or "").removesuffix(".__main__") or None
     found = judge(project, named.file, module=module, reason=reason).entrypoint
     source = project.source(named.file)
@@ -144,3 +147,12 @@ def _entrypoint(project: Project, named: _Named, verb: str) -> Entrypoint | None
         return found
     does = f"{reason} does its work when objects are made"
     return Entrypoint("module" if module else "script", module or named.file, None, does)
+
+
+def _application(project: Project, named: _Named) -> WebApp | None:
+    """The object that the author hands to a server: that is what it is, whatever makes it."""
+    if app := project.web_object(named.file, named.object):
+        return app
+    source = project.source(named.file)
+    is_there = source and named.object in source.objects and named.object not in source.functions
+    return WebApp("unknown", named.object) if is_there else None

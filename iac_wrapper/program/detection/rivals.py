@@ -16,14 +16,14 @@ from iac_wrapper.program.python_project import read_text
 
 def rivals(project: Project, chosen: Candidate) -> list[Candidate]:
     """Files at the root, called like programs, that certainly serve or work, where the script
-    `chosen` there certainly does neither, and no command of the author names it.
+    `chosen` there does not certainly do either, and the author's commands do not name it alone.
 
     Those that it imports or names, or that import it, are of one program with it.
     """
-    found = chosen.entrypoint
-    if not _is_uncertain_script(project, found) or named_of(project, [chosen]):
+    if not _is_uncertain_script(project, chosen.entrypoint):
         return []
-    return standing(project, chosen.name)
+    found = standing(project, chosen.name)
+    return [] if named_of(project, [chosen, *found]) == [chosen] else found
 
 
 def standing(project: Project, besides: str) -> list[Candidate]:
