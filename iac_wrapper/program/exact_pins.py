@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -37,4 +38,7 @@ def exact_pins(requirements: Iterable[Requirement]) -> dict[str, Version]:
 def _applies(one: Requirement) -> bool:
     """Whether it is for Linux and some Python that can be had."""
     environments = [{"python_version": v, "sys_platform": "linux"} for v in SUPPORTED]
-    return one.marker is None or any(map(one.marker.evaluate, environments))
+    try:
+        return one.marker is None or any(map(one.marker.evaluate, environments))
+    except (UndefinedComparison, UndefinedEnvironmentName):
+        return True

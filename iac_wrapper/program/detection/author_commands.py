@@ -80,5 +80,6 @@ def _script(root: Path, name: str) -> str:
     ends = ("/".join(parts[start:]) for start in range(len(parts)))
     if found := next((end for end in ends if inside(root, end)), ""):
         return found
-    paths = [path for way in ("*", "*/*") for path in root.glob(f"{way}/{parts[-1]}")]
+    paths = [path for way in ("*/*.sh", "*/*/*.sh") for path in root.glob(way)]
+    paths = [path for path in paths if path.name == parts[-1]]
     return paths[0].relative_to(root).as_posix() if len(paths) == 1 else ""
