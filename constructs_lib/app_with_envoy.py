@@ -171,7 +171,15 @@ class AppWithEnvoy(Construct):
             dockerfile=app.foreign.dockerfile if app.foreign else "",
             pulled=bool(app.foreign and app.foreign.pinned),
         )
-        return AppImage(self, "image", props)
+        return AppImage(self._image_scope(), "image", props)
+
+    def _image_scope(self) -> Construct:
+        """Where the image stays the same resource while its service is stopped: as another one it
+        would replace the containers of the processes, which run on."""
+        group, scope = self._props.app.group, self.node.scope
+        if group in self._props.mesh.services or not scope or scope.node.try_find_child(group):
+            return self
+        return Construct(scope, group)
 
     def _certificate(self) -> CertificateFiles:
         lock, service = self._facts.lock, self._props.service

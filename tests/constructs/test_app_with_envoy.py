@@ -313,15 +313,24 @@ def test_a_process_runs_the_image_of_its_service() -> None:
 
 
 def test_a_process_at_another_version_has_that_image() -> None:
-    """It was put back, or its service was removed: Terraform has the other tag as well."""
+    """It was put back, or its service was stopped: Terraform has the other tag as well."""
     old = "iac/iacnet-svc-a:ba9876543210"
     worker = app("svc-a-worker", image=old, process_of="svc-a")
-    for apps in ((app(), worker), (worker,)):
-        image = only(synth(props(*apps)), "docker_image", "svc-a-worker_image")
+    for apps, place in (((app(), worker), "svc-a-worker_image"), ((worker,), "svc-a_image")):
+        image = only(synth(props(*apps)), "docker_image", place)
         assert image["name"] == old
         assert image["build"]["context"].endswith("svc-a-ba9876543210")
         labelled = image["build"]["label"]
         assert labelled["org.karstkit.service"] == "svc-a"
+
+
+def test_a_process_stays_what_it_is_while_its_service_is_stopped() -> None:
+    """Its image is the same resource: as another one it would replace what runs on."""
+    worker = app("svc-a-worker", image=app().image, process_of="svc-a")
+    both, alone = (synth(props(*apps)) for apps in ((app(), worker), (worker,)))
+    assert alone["resource"]["docker_image"] == both["resource"]["docker_image"]
+    there, here = (only(each, "docker_container", "svc-a-worker_app") for each in (both, alone))
+    assert here["image"] == there["image"]
 
 
 def test_labels_do_not_change_with_the_commit(service: dict[str, Any]) -> None:
