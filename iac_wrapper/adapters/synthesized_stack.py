@@ -22,6 +22,17 @@ def changed_services(stack: Path, plan: TerraformPlan) -> frozenset[str]:
     return frozenset(name for name, _ in touched) & services
 
 
+def containers_of(stack: Path, services: Collection[str]) -> list[str]:
+    """The addresses of the containers of `services` in the stack in the folder `stack`."""
+    if not services:
+        return []
+    return [
+        address
+        for address, (service, role) in owners(stack).items()
+        if service in services and role in ("app", "envoy")
+    ]
+
+
 def touches_only(stack: Path, plan: TerraformPlan, services: Collection[str]) -> bool:
     """Whether everything that `plan` changes belongs to `services`, the images that they run in
     included. That policies are sent touches nobody."""

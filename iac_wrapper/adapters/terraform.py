@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,20 +88,24 @@ class Terraform:
         )
         write_text(stamp, wanted)
 
-    def plan(self, out: Path, say: Say, *, refresh: bool = True) -> TerraformPlan:
+    def plan(
+        self, out: Path, say: Say, *, refresh: bool = True, replaced: Iterable[str] = ()
+    ) -> TerraformPlan:
         """Write a plan to `out` and return what it would do.
 
         Args:
             out: the plan file.
             say: gets sentences worth showing.
             refresh: False compares with the state as it is, without asking the provider.
+            replaced: addresses of resources to make anew though nothing about them changes.
 
         Raises:
             CommandError: the configuration is refused or the state cannot be read.
             BusyError: the state is locked by another Terraform.
         """
         command = self._command(
-            "plan", "-json", "-input=false", f"-out={out}", f"-refresh={str(refresh).lower()}"
+            *("plan", "-json", "-input=false", f"-out={out}"),
+            *(f"-refresh={str(refresh).lower()}", *(f"-replace={each}" for each in replaced)),
         )
         return self._run(command, say).plan()
 

@@ -39,11 +39,17 @@ _COLORS = ("cyan", "yellow", "green", "magenta", "blue", "bright_cyan", "bright_
 def health(workspace: Workspace, as_json: bool, wait: float) -> None:
     """Ask every service over mTLS; exit with 7 unless all are healthy."""
     from iac_wrapper.operations.health import health as operation
+    from iac_wrapper.operations.parked import parked_services
     from iac_wrapper.operations.verify import unhealthy_detail
 
     with live():
-        report = operation(workspace, wait=wait)
-    click.echo(dumps(report.to_dict()) if as_json else render.report_table(report, columns()))
+        report, stopped = operation(workspace, wait=wait), parked_services(workspace)
+    if as_json:
+        click.echo(dumps({**report.to_dict(), "stopped": [each.to_dict() for each in stopped]}))
+    else:
+        click.echo(render.report_table(report, columns()))
+        for each in stopped:
+            click.echo(plain(each.text))
     if not report.good:
         sys.stdout.flush()
         click.echo(plain(unhealthy_detail(report.services)), err=True)

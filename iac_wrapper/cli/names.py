@@ -39,7 +39,7 @@ def _services(ctx: click.Context, root: Path) -> list[str]:
     if environment := ctx.params.get("environment"):
         project = settings.check_environment(project, environment)
     lock = state.applied_lock(Layout(root).state(project))
-    return [app.name for app in lock.apps] if lock else []
+    return [app.name for app in lock.all_apps] if lock else []
 
 
 def _projects(_: click.Context, root: Path) -> list[str]:

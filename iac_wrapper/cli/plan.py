@@ -59,6 +59,7 @@ def plan(
 
     Services that are not healthy are told as well, though a deploy leaves them so.
     """
+    from iac_wrapper.operations.parked import parked_services
     from iac_wrapper.operations.plan import plan as operation
 
     ctx = click.get_current_context()
@@ -75,7 +76,8 @@ def plan(
         intent = intent_of(workspace, files, slugs, locked, offline)
         with live():
             planned = operation(workspace, intent, full=full)
-    data |= planned.to_dict()
+    stopped = [each.to_dict() for each in parked_services(workspace, planned.lock)]
+    data |= {**planned.to_dict(), "stopped": stopped}
     text = planned.full or render.plan_text(
         planned.services, planned.others, planned.unhealthy, empty=planned.empty
     )

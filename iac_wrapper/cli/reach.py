@@ -56,7 +56,7 @@ def open_(workspace: Workspace, as_json: bool, service: str, path: str) -> None:
 
     path = f"/{path.removeprefix('/')}"
     lock = workspace.deployed_lock()
-    if urls := ingress.urls(workspace, lock, find_web(lock, service)):
+    if urls := ingress.urls(workspace, lock, find_web(workspace, lock, service)):
         _browse(urls[0].removesuffix("/") + path, as_json)
         return
     with quiet_end(), open_ways(workspace, [Way(service)]) as ways:
@@ -69,14 +69,17 @@ def open_(workspace: Workspace, as_json: bool, service: str, path: str) -> None:
 @verb
 def policy(workspace: Workspace, as_json: bool) -> None:
     """Show who may call whom, by which rules, and who did since the sidecars started."""
+    from iac_wrapper.operations.parked import parked_services
     from iac_wrapper.operations.policy import policy as operation
 
-    rows = operation(workspace)
+    rows, stopped = operation(workspace), parked_services(workspace)
     if as_json:
-        found = [row.to_dict() for row in rows]
-        click.echo(dumps({"project": workspace.project, "services": found}))
+        data = {"services": [row.to_dict() for row in rows]}
+        data["stopped"] = [each.to_dict() for each in stopped]
+        click.echo(dumps({"project": workspace.project, **data}))
     else:
-        click.echo(plain(render.policy_table(rows, columns())))
+        table = render.policy_table(rows, columns())
+        click.echo(plain("\n".join([table, *(each.text for each in stopped)])))
 
 
 def _browse(url: str, as_json: bool) -> None:

@@ -154,6 +154,8 @@ def _shown(found: ReleaseDetail, width: int) -> Iterator[str]:
         ]
         yield ""
         yield text_table([("SERVICE", "COMMIT", "IMAGE", "PORT"), *rows], width)
+        if found.lock.parked:
+            yield f"stopped: {', '.join(app.name for app in found.lock.parked)}"
 
 
 def _error(error: dict[str, Any]) -> str:

@@ -76,7 +76,8 @@ def _look(workspace: Workspace, *, as_json: bool, watch: bool = False) -> tuple[
             "project": workspace.project,
             "good": found.good,
             "services": [row.to_dict() for row in found.services],
-            "stopped": [each.to_dict() for each in found.stopped],
+            "stopped": [each.to_dict() for each in found.parked],
+            "stopped_containers": [each.to_dict() for each in found.stopped],
             "engine": {"version": found.engine, "disk_free_mb": found.disk_mb},
         }
         data |= {"schedule": [state.to_dict() for state in scheduled]} if scheduled else {}
@@ -103,7 +104,7 @@ def status_text(found: Status, now: datetime, width: int) -> str:
         below = [*long, *(f"{row.app.name}: {url}" for row in rows for url in row.urls)]
     good = sum(row.health.serving for row in rows)
     disk = "" if found.disk_mb is None else f", {found.disk_mb} MiB of disk are free"
-    below += [each.line for each in found.stopped]
+    below += [*(each.line for each in found.stopped), *(each.text for each in found.parked)]
     last = (f"{good} of {len(rows)} services are good.", f"Docker engine {found.engine}{disk}.")
     return "\n".join([table, "", *below, *last])
 

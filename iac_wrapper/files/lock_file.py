@@ -57,8 +57,10 @@ def dump(lock: LockFile) -> str:
     }
     if lock.environment:
         data["environment"] = lock.environment
-    if any(route.is_local for route in lock.routes):
+    if lock.keeps_ingress_port:
         data["ingress_port"] = lock.ingress_port
+    if lock.parked:
+        data["stopped"] = {app.name: app_to_json(app) for app in lock.parked}
     return json.dumps(data, indent=2, sort_keys=True) + "\n"
 
 
@@ -156,11 +158,16 @@ def _from_json(data: Mapping[str, Any]) -> LockFile:
         network=network["name"],
         subnet=str(ipaddress.IPv4Network(str(network["subnet"]))),
         gateway_port=data["gateway_port"],
-        apps=tuple(app_from_json(name, app) for name, app in sorted(data["apps"].items())),
+        apps=_apps_from_json(data["apps"]),
         environment=data.get("environment"),
         ingress_port=data.get("ingress_port"),
+        parked=_apps_from_json(data.get("stopped", {})),
     )
     return checked(found)
+
+
+def _apps_from_json(data: Mapping[str, Any]) -> tuple[ResolvedApp, ...]:
+    return tuple(app_from_json(name, app) for name, app in sorted(data.items()))
 
 
 def app_from_json(name: str, data: Mapping[str, Any]) -> ResolvedApp:

@@ -55,7 +55,8 @@ class Selection:
     """An intent against what is known: `fresh` apps are resolved (at `pinned`'s commits where it
     has one, without asking another machine if `offline`), `kept` ones stay as locked; `written` is
     the project's lock beside the file;
-    `environment` is the one of the file that the project is.
+    `environment` is the one of the file that the project is. `parked` services stay stopped, as
+    they are recorded; a `fresh` one of them only becomes what starts next.
     """
 
     fresh: tuple[AppSpec, ...]
@@ -64,3 +65,4 @@ class Selection:
     lock_on_disk: LockFile | None
     environment: str | None = None
     offline: bool = False
+    parked: tuple[ResolvedApp, ...] = ()

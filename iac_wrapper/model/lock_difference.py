@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from iac_wrapper.model.app import ResolvedApp
@@ -16,11 +16,12 @@ Change = tuple[Any, Any]
 
 @dataclass(frozen=True)
 class ServiceDifference:
-    """How one service differs. `changes` are values that tell no secret (commit, slug, image, port,
+    """How one service differs; `stopped` and `started` are a person's doing, and may come with
+    changes. `changes` are values that tell no secret (commit, slug, image, port,
     python); of variables and other keys there are the names alone."""
 
     name: str
-    kind: Literal["added", "removed", "changed"]
+    kind: Literal["added", "removed", "changed", "stopped", "started"]
     changes: Mapping[str, Change]
     env_added: tuple[str, ...] = ()
     env_removed: tuple[str, ...] = ()
@@ -52,7 +53,16 @@ def differences(before: LockFile | None, after: LockFile | None) -> list[Service
     """The services that differ, sorted by name; without a lock there are none."""
     old, new = _apps(before), _apps(after)
     found = [_compare(name, old.get(name), new.get(name)) for name in sorted({*old, *new})]
-    return [each for each in found if not each.is_empty]
+    rests = [{app.name for app in lock.parked} if lock else set() for lock in (before, after)]
+    told = [_with_rest(each, *(each.name in names for names in rests)) for each in found]
+    return [each for each in told if not each.is_empty]
+
+
+def _with_rest(each: ServiceDifference, was: bool, is_now: bool) -> ServiceDifference:
+    """`each`, told whether it was stopped before and is now."""
+    if each.kind != "changed" or was == is_now:
+        return each
+    return replace(each, kind="stopped" if is_now else "started")
 
 
 def mesh_changes(before: LockFile | None, after: LockFile | None) -> dict[str, Change]:
@@ -63,7 +73,7 @@ def mesh_changes(before: LockFile | None, after: LockFile | None) -> dict[str, C
 
 
 def _apps(lock: LockFile | None) -> dict[str, ResolvedApp]:
-    return {app.name: app for app in lock.apps} if lock else {}
+    return {app.name: app for app in lock.all_apps} if lock else {}
 
 
 def _compare(name: str, old: ResolvedApp | None, new: ResolvedApp | None) -> ServiceDifference:

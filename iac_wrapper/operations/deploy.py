@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from iac_wrapper.operations import (
     ingress,
     keeping,
     local_bases,
+    parked,
     prune,
     public_hosts,
     recording,
@@ -164,6 +165,7 @@ def bring(  # noqa: PLR0913 - all that a rollout needs
     *,
     everything: bool = False,
     hooks: Hooks | None = None,
+    restarts: Collection[str] = (),
 ) -> RolloutResult:
     """Begin `release`, roll what was `found` out, and clear away what that leaves behind.
 
@@ -175,6 +177,7 @@ def bring(  # noqa: PLR0913 - all that a rollout needs
         lock_path: where to write what serves then.
         everything: as `deploy`.
         hooks: those of the release, which then begin it.
+        restarts: services that get new containers though nothing about them is another.
 
     Raises:
         IacError: as `deploy`; before the release has begun if a ``${NAME}`` is not set.
@@ -191,15 +194,18 @@ def bring(  # noqa: PLR0913 - all that a rollout needs
     gates = first_starts.gates(workspace, found.lock, values, named)
     resting = wake(workspace, found.lock, values, named, gates)
     healed = frozenset(line.partition(":")[0] for line in heal(workspace))
-    wanted = RolloutRequest(found.lock, values, named, healed, resting, everything, gates)
+    wanted = RolloutRequest(
+        found.lock, values, named, healed, resting, everything, gates, frozenset(restarts)
+    )
     rolled = roll(workspace, wanted)
     release.plan_hash, release.report = rolled.plan_hash, rolled.report
     release.moved = rolled.moved_services
     lock_file.save_lock(rolled.lock, lock_path)
     remove_dropped(workspace, rolled.lock)
-    old = before.apps if before else ()
-    for service, text in volumes.left(workspace.project, old, rolled.lock.apps):
+    old = before.all_apps if before else ()
+    for service, text in volumes.left(workspace.project, old, rolled.lock.all_apps):
         workspace.progress(f"{service}: {text}")
+    parked.say(workspace, rolled.lock)
     return rolled
 
 

@@ -9,7 +9,7 @@ from iac_wrapper.adapters import engine_exec
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.errors import UnhealthyError
 from iac_wrapper.model import labels, one_off, users
-from iac_wrapper.operations import one_offs
+from iac_wrapper.operations import parked
 from iac_wrapper.operations.carrier import carrier
 from iac_wrapper.operations.run import Talk
 from iac_wrapper.operations.workspace import Workspace
@@ -60,7 +60,7 @@ def _running(workspace: Workspace, service: str) -> Container:
     names = {app.name for app in workspace.deployed_lock().apps}
     found = carrier(workspace, service, "app")
     if not found and service not in names:
-        raise one_offs.unknown_service(workspace, service, names)
+        raise parked.unknown_service(workspace, service, names)
     if not found or not found.running:
         raise UnhealthyError(
             f"service {service} is not running",

@@ -113,7 +113,7 @@ def _row(lock: LockFile, app: ResolvedApp, message: str, finding: Finding) -> Se
 
 def unstarted(lock: LockFile, report: ProjectReport) -> dict[str, UnstartedService]:
     """What `report` has a bad row of, and `lock`, which is what was applied, has not: by name."""
-    deployed = {app.name for app in lock.apps}
+    deployed = {app.name for app in lock.all_apps}
     rows = (row for row in report.services if row.app.name not in deployed and not row.good)
     return {
         row.app.name: UnstartedService(
@@ -127,7 +127,7 @@ def unstarted(lock: LockFile, report: ProjectReport) -> dict[str, UnstartedServi
 
 def with_unstarted(workspace: Workspace, lock: LockFile, report: ProjectReport) -> ProjectReport:
     """`report`, with a row for each service that the last deploy was to start and did not."""
-    deployed = {app.name for app in lock.apps}
+    deployed = {app.name for app in lock.all_apps}
     known = load_releases(workspace).unstarted
     rows = [_unstarted_row(lock, it) for name, it in known.items() if name not in deployed]
     return report.with_rows(rows)

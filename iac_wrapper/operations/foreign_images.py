@@ -107,7 +107,7 @@ def ensure_named(workspace: Workspace, apps: Iterable[ResolvedApp]) -> None:
 def _found(workspace: Workspace, spec: AppSpec, locked: LockFile | None) -> tuple[ImageFacts, str]:
     """The image of an entry, and what pins it."""
     engine, reference = workspace.engine, spec.slug.location
-    old = next((app for app in locked.apps if app.name == spec.name), None) if locked else None
+    old = next((app for app in locked.all_apps if app.name == spec.name), None) if locked else None
     if old and old.slug == spec.slug.text and old.foreign:
         return _pulled(workspace, spec, old.foreign.pinned), old.foreign.pinned
     known = foreign_images.inspect(engine, reference)

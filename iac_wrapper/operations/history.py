@@ -22,6 +22,7 @@ from iac_wrapper.model.lock_difference import (
 )
 from iac_wrapper.model.notification import notifications
 from iac_wrapper.operations import recording
+from iac_wrapper.operations.intent import SLUGS_LOCK
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.sources import source_cache
 
@@ -56,9 +57,10 @@ class ReleaseDetail:
         """JSON-ready form: the lock as lock_file has it, without values of variables."""
         services = {
             app.name: {**lock_file.app_to_json(app), "env": sorted(app.env)}
-            for app in (self.lock.apps if self.lock else ())
+            for app in (self.lock.all_apps if self.lock else ())
         }
-        return {**self.entry.to_dict(), "services": services}
+        stopped = [app.name for app in (self.lock.parked if self.lock else ())]
+        return {**self.entry.to_dict(), "services": services, "stopped": stopped}
 
 
 @dataclass(frozen=True)
@@ -211,6 +213,11 @@ def _after(known: Sequence[LedgerEntry], number: int, fact: str) -> Any:
 def _lock_after(workspace: Workspace, known: Sequence[LedgerEntry], number: int) -> LockFile | None:
     digest = _after(known, number, "lock")
     return kept_lock(workspace, digest) if digest is not None else None
+
+
+def lock_path(workspace: Workspace) -> Path:
+    """`list_lock`, else the lock of slugs alone."""
+    return list_lock(workspace) or workspace.directory / SLUGS_LOCK
 
 
 def kept_lock(workspace: Workspace, digest: str) -> LockFile:

@@ -221,5 +221,5 @@ def _needed(lock: LockFile | None, known: Releases) -> Needs:
 
 
 def of_lock(lock: LockFile | None) -> Sequence[str]:
-    """The images that a lock names."""
-    return [app.image for app in lock.apps] if lock else []
+    """The images that a lock names, also those of services that a person stopped."""
+    return [app.image for app in lock.all_apps] if lock else []

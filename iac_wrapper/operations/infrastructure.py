@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from iac_wrapper.adapters import state
+from iac_wrapper.adapters import state, synthesized_stack
 from iac_wrapper.adapters.synth import synth
 from iac_wrapper.adapters.terraform import Terraform
 from iac_wrapper.errors import ConfigError
@@ -22,18 +22,19 @@ from iac_wrapper.operations import candidates
 from iac_wrapper.operations.workspace import Workspace
 
 
-def make_plan(
+def make_plan(  # noqa: PLR0913 - what a plan is of, and what is left out of it
     workspace: Workspace,
     lock: Path,
     outdir: Path,
     users: Path | None = None,
     *,
     untouched: Collection[str] = (),
+    replaced: Collection[str] = (),
 ) -> tuple[Terraform, Path, TerraformPlan]:
     """Synthesize `lock` and plan it against the project's state; nothing is changed.
 
     `users` names a file of uids other than the project's own. Containers of `untouched` services
-    stay whatever they are.
+    stay whatever they are; those of `replaced` ones are made anew whatever they are.
     """
     workspace.step("Synthesizing the cdktf app")
     users = users or workspace.layout.users(workspace.project)
@@ -57,7 +58,10 @@ def make_plan(
     refresh = workspace.has_embedded_provider or not stopped
     if not refresh:
         workspace.warn("containers are stopped, so drift is not checked; `iac heal` starts them")
-    plan = terraform.plan(saved, lambda said: workspace.progress(said.text), refresh=refresh)
+    anew = synthesized_stack.containers_of(directory, replaced)
+    plan = terraform.plan(
+        saved, lambda said: workspace.progress(said.text), refresh=refresh, replaced=anew
+    )
     if plan.outputs_change and is_recorded(workspace, lock):
         plan = replace(plan, outputs_change=False)
     return terraform, saved, plan

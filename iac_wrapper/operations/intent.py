@@ -72,7 +72,7 @@ def from_slugs(
     A word that is the name of a deployed service stands for it, as it is recorded.
     """
     lock = workspace.applied_lock()
-    deployed = {app.name for app in lock.apps} if lock else set()
+    deployed = {app.name for app in lock.all_apps} if lock else set()
     named = [text for text in slugs if text in deployed]
     others = [text for text in slugs if text not in deployed]
     recorded = entries_of(workspace, named) if named else ()
@@ -109,8 +109,8 @@ def select(workspace: Workspace, intent: Intent) -> Selection:
     Raises:
         ConfigError: ``--locked`` without a lock, or a service to keep cannot be kept.
     """
-    written = _written(workspace, intent.lock_path)
-    known = workspace.applied_lock() if intent.additive else written
+    written, applied = _written(workspace, intent.lock_path), workspace.applied_lock()
+    known = applied if intent.additive else written
     if intent.locked and known is None:
         raise ConfigError(
             "--locked needs a lock of this project",
@@ -119,11 +119,16 @@ def select(workspace: Workspace, intent: Intent) -> Selection:
             next_step="run the command once without --locked",
         )
     names = {spec.name for spec in intent.specs}
-    locked = {app.name: app for app in known.apps} if known else {}
+    parked = {
+        app.name: app
+        for app in (applied.parked if applied else ())
+        if intent.additive or app.name in names
+    }
+    locked = {app.name: app for app in known.all_apps} if known else {}
     if intent.locked:
         _check_locked(intent, known)
     if intent.additive:
-        kept = [app for app in locked.values() if app.name not in names]
+        kept = [app for app in locked.values() if app.name not in {*names, *parked}]
         _check_kept(workspace, kept)
         fresh = intent.specs
     else:
@@ -133,16 +138,20 @@ def select(workspace: Workspace, intent: Intent) -> Selection:
         kept = [
             locked[spec.name]
             for spec in others
-            if spec.name in locked and _buildable(workspace, locked[spec.name])
+            if spec.name in locked and is_buildable(workspace, locked[spec.name])
         ]
         stays = {app.name for app in kept}
         # An entry and its processes have one commit: they are resolved together, or stay together.
         moving = {spec.group for spec in intent.specs if spec.name not in stays}
         kept = [app for app in kept if app.group not in moving]
         fresh = tuple(spec for spec in intent.specs if spec.name not in {app.name for app in kept})
+    # What shares its image with one that runs moves with that, to start as the same commit.
+    moving = {spec.group for spec in fresh if spec.name not in parked}
+    fresh = tuple(spec for spec in fresh if spec.name not in parked or spec.group in moving)
     return Selection(
         fresh=tuple(_from_here(workspace, spec) for spec in fresh),
-        kept_apps=tuple(kept),
+        kept_apps=tuple(app for app in kept if app.name not in parked),
+        parked=tuple(parked.values()),
         pinned_lock=_pins(intent, known),
         lock_on_disk=written,
         environment=intent.environment
@@ -165,8 +174,7 @@ def _pins(intent: Intent, known: LockFile | None) -> LockFile | None:
     if not intent.chosen_specs:
         return None
     moving = {spec.name for spec in intent.chosen_specs}
-    apps = tuple(app for app in known.apps if app.name not in moving)
-    return replace(known, apps=apps)
+    return known.without(moving)
 
 
 def _written(workspace: Workspace, path: Path) -> LockFile | None:
@@ -186,7 +194,7 @@ def warn_of_another(workspace: Workspace, intent: Intent) -> None:
         )
 
 
-def _buildable(workspace: Workspace, app: ResolvedApp) -> bool:
+def is_buildable(workspace: Workspace, app: ResolvedApp) -> bool:
     """Whether the app can be deployed as it is locked: its image or its context is here, or a
     registry has it."""
     context = workspace.layout.context(workspace.project, app.image)
@@ -196,7 +204,7 @@ def _buildable(workspace: Workspace, app: ResolvedApp) -> bool:
 
 def _check_locked(intent: Intent, lock: LockFile | None) -> None:
     """With ``--locked`` the lock must have the very sources that are asked for, and no others."""
-    locked = {app.name: app for app in lock.apps} if lock else {}
+    locked = {app.name: app for app in lock.all_apps} if lock else {}
     asked = {spec.name for spec in intent.specs}
     pairs = [(spec, locked.get(spec.name)) for spec in intent.specs]
     found = [f"{spec.name}: {why}" for spec, app in pairs if (why := _unlike(spec, app))]
@@ -227,7 +235,7 @@ def _unlike(spec: AppSpec, app: ResolvedApp | None) -> str:
 
 
 def _check_kept(workspace: Workspace, kept: Sequence[ResolvedApp]) -> None:
-    lost = [app.name for app in kept if not _buildable(workspace, app)]
+    lost = [app.name for app in kept if not is_buildable(workspace, app)]
     if lost:
         raise ConfigError(
             "services that should stay cannot be built any more",

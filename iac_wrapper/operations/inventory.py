@@ -97,11 +97,11 @@ def known(workspace: Workspace) -> Inventory:
 
 
 def services(workspace: Workspace) -> tuple[str, ...]:
-    """The services of the last apply, and those that have a container all the same: a deploy that
-    was cut off may have left some. Sorted.
+    """The services of the last apply, stopped ones included, and those that have a container all
+    the same: a deploy that was cut off may have left some. Sorted.
     """
     lock = workspace.applied_lock()
-    found = {app.name for app in lock.apps} if lock else set()
+    found = {app.name for app in lock.all_apps} if lock else set()
     return tuple(sorted({*found, *_with_container(workspace)}))
 
 

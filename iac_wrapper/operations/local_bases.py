@@ -23,7 +23,7 @@ def save_bases(workspace: Workspace, specs: Iterable[AppSpec], deployed: LockFil
     known = load_bases(workspace)
     written = {spec.name: spec for spec in specs if spec.slug.kind == "path"}
     bases = {}
-    for app in deployed.apps:
+    for app in deployed.all_apps:
         if app.commit is not None:
             continue
         spec = written.get(app.name)

@@ -15,11 +15,10 @@ from operator import itemgetter
 from typing import NamedTuple, TypeVar
 
 from iac_wrapper.adapters.engine import Container
-from iac_wrapper.errors import ConfigError
 from iac_wrapper.identity.control_plane import ControlPlane
 from iac_wrapper.model import labels, one_off
 from iac_wrapper.model.log_filter import LogFilter
-from iac_wrapper.operations import candidates, kept_logs, run_logs, verify
+from iac_wrapper.operations import candidates, kept_logs, parked, run_logs, verify
 from iac_wrapper.operations.log_source import LogQuery, LogRecord, read_lines
 from iac_wrapper.operations.workspace import Workspace
 
@@ -216,11 +215,7 @@ def _chosen(workspace: Workspace, services: Sequence[str], roles: Sequence[str])
         workspace.deployed_lock()
     for service in services:
         if service not in known:
-            raise ConfigError(
-                f"no service {service} in project {workspace.project}",
-                expected=", ".join(known) or "a deployed service",
-                next_step="iac health lists them",
-            )
+            raise parked.unknown_service(workspace, service, known)
     live = {name for name, pair in candidates.pairs(workspace).items() if pair.live}
     own = {*roles, "envoy"}
     wanted = {*own, *(f"{labels.CANDIDATE}{role}" for role in own)}

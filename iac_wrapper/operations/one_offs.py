@@ -18,13 +18,13 @@ from iac_wrapper.adapters import engine_changes, engine_exec, planned_containers
 from iac_wrapper.adapters.engine import Container
 from iac_wrapper.adapters.engine_exec import Connection
 from iac_wrapper.adapters.planned_containers import PlannedContainer
-from iac_wrapper.errors import CommandError, ConfigError
+from iac_wrapper.errors import CommandError
 from iac_wrapper.files import env_files
 from iac_wrapper.files.layout import container_name
 from iac_wrapper.model import labels, one_off, users
 from iac_wrapper.model.mesh import PORTS
 from iac_wrapper.model.one_off import Record
-from iac_wrapper.operations import run_folder
+from iac_wrapper.operations import parked, run_folder
 from iac_wrapper.operations.last_lines import last_lines
 from iac_wrapper.operations.workspace import Workspace
 
@@ -84,18 +84,9 @@ def recorded(workspace: Workspace, service: str) -> Recipe:
     bodies = state.bodies(workspace.layout.state(workspace.project), "docker_container")
     found = {c.role: c for c in planned_containers.recorded(bodies) if c.service == service}
     if not {"envoy", "app"} <= found.keys():
-        raise unknown_service(workspace, service, [app.name for app in lock.apps])
+        raise parked.unknown_service(workspace, service, [app.name for app in lock.apps])
     images = {role: str(found[role].values["image"]) for role in ("envoy", "app")}
     return Recipe(service, found, images["envoy"], images["app"])
-
-
-def unknown_service(workspace: Workspace, service: str, known: Collection[str]) -> ConfigError:
-    """The error for a name that no service has."""
-    return ConfigError(
-        f"no service {service} in project {workspace.project}",
-        expected=", ".join(sorted(known)) or "a deployed service",
-        next_step="iac health lists them",
-    )
 
 
 def start(

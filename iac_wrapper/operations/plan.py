@@ -22,6 +22,7 @@ from iac_wrapper.model.users import Users
 from iac_wrapper.operations import (
     drift,
     leaves,
+    parked,
     public_hosts,
     release_command,
     releases,
@@ -138,6 +139,7 @@ def plan_lock(
         )
         saved.unlink(missing_ok=True)
         _say_gaps(workspace, result, shown)
+        parked.say(workspace, found)
     finally:
         lock_path.unlink(missing_ok=True)
         users_path.unlink(missing_ok=True)

@@ -88,15 +88,22 @@ def facts(workspace: Workspace, selection: Selection) -> ProjectFacts:
         for spec in processes
     ]
     foreign = foreign_images.find(workspace, checkouts, pulled, selection.pinned_lock)
-    all_apps = [*resolved.values(), *others, *foreign.apps, *selection.kept_apps]
-    apps = tuple(sorted(all_apps, key=lambda app: app.name))
+    found = [*resolved.values(), *others, *foreign.apps, *selection.kept_apps]
+    fresh = {app.name: app for app in found}
+    parked = {app.name: app for app in selection.parked}
+    every = {**parked, **fresh}
+    apps = tuple(every[name] for name in sorted(every) if name not in parked)
     _check_exposed(selection.fresh, apps)
     running = {app.name for app in applied.apps} if applied else set()
     missing = [b for b in builds.values() if not workspace.engine.has_image(b.image)]
     capacity.warn(workspace, len({app.name for app in apps} - running), len(missing))
-    check_live_names(workspace.project, {app.name for app in apps})
+    check_live_names(workspace.project, set(every))
     network = network_name(workspace.project)
-    lock = LockFile(workspace.project, network, subnet, port, apps, selection.environment)
+    lock = LockFile(
+        *(workspace.project, network, subnet, port, apps, selection.environment),
+        ingress_port=applied.ingress_port if applied else None,
+        parked=tuple(every[name] for name in sorted(parked)),
+    )
     if any(route.is_local for route in lock.routes):
         ingress_port = choose_ingress_port(workspace, applied, selection.lock_on_disk)
         lock = replace(lock, ingress_port=ingress_port)
@@ -165,18 +172,24 @@ def check_addresses(selection: Selection) -> None:
     Raises:
         ConfigError: names both.
     """
-    kept = [(app.name, "", app.options.expose) for app in selection.kept_apps]
     fresh = [(spec.name, spec.where, spec.options.expose) for spec in selection.fresh]
+    named = {spec.name for spec in selection.fresh}
+    kept = [
+        (app.name, "", app.options.expose)
+        for app in (*selection.kept_apps, *selection.parked)
+        if app.name not in named
+    ]
     check_claims([*kept, *fresh])
 
 
 def remove_dropped(workspace: Workspace, lock: LockFile) -> None:
-    """Remove keys, secret values, uids and build contexts of services that are not in `lock`.
+    """Remove keys, secret values, uids and build contexts of services that are not in `lock`, not
+    even parked.
 
     Call it after an apply: until then their containers use them.
     """
     layout, project = workspace.layout, workspace.project
-    names = {app.name for app in lock.apps}
+    names = {app.name for app in lock.all_apps}
     users.release(workspace, lock)
     certificates.prune(
         layout.certificates(project), {*names, CONTROL_PLANE, *([INGRESS] if lock.routes else [])}
@@ -234,7 +247,7 @@ def _resolved(checkout: Checkout, build: build_context.AppBuild) -> ResolvedApp:
 
 
 def _commits(lock: LockFile | None) -> dict[str, tuple[str, str]]:
-    return {app.name: (app.slug, app.commit) for app in lock.apps if app.commit} if lock else {}
+    return {app.name: (app.slug, app.commit) for app in lock.all_apps if app.commit} if lock else {}
 
 
 def check_live_names(project: str, names: set[str]) -> None:
@@ -253,20 +266,22 @@ def check_live_names(project: str, names: set[str]) -> None:
 
 
 def check_needs(selection: Selection) -> None:
-    """What is needed or allowed must be deployed with this, or be deployed already and stay.
+    """What is needed or allowed must be deployed with this, or be deployed already and stay, even
+    stopped.
 
     Raises:
         ConfigError: it is not, or services need each other.
     """
     fresh = {s.name: needs.Needing(s.options.needs, s.needs_where) for s in selection.fresh}
-    there = fresh.keys() | {app.name for app in selection.kept_apps}
+    kept_apps = (*selection.kept_apps, *selection.parked)
+    there = fresh.keys() | {app.name for app in kept_apps}
     kept = {  # what one of them needed may have been removed since
         app.name: needs.Needing([name for name in app.options.needs if name in there])
-        for app in selection.kept_apps
+        for app in kept_apps
     }
     needs.check({**kept, **fresh})
     granting = {s.name: policy.Granting(s.options.allow, s.allow_where) for s in selection.fresh}
-    others = {app.name: policy.Granting(None) for app in selection.kept_apps}
+    others = {app.name: policy.Granting(None) for app in kept_apps}
     policy.check({**others, **granting})
 
 

@@ -27,7 +27,7 @@ from iac_wrapper.model.operator_container import OperatorContainer
 from iac_wrapper.model.repos_keys import IDLE
 from iac_wrapper.model.users import GATEWAY
 from iac_wrapper.model.way import Way, tcp_port
-from iac_wrapper.operations import policy
+from iac_wrapper.operations import parked, policy
 from iac_wrapper.operations.workspace import Workspace
 
 START_SECONDS = 20.0
@@ -132,7 +132,7 @@ def open_ways(workspace: Workspace, wanted: Sequence[Way]) -> Iterator[Ways]:
         CommandError: the engine refused, or a way does not answer.
     """
     lock = workspace.deployed_lock()
-    chosen = [(find_service(lock, way.service), way) for way in wanted]
+    chosen = [(_find_service(workspace, lock, way.service), way) for way in wanted]
     plans = [_planned(app, way) for app, way in chosen]
     ways = Ways(workspace, lock)
     with ExitStack() as stack:
@@ -143,29 +143,20 @@ def open_ways(workspace: Workspace, wanted: Sequence[Way]) -> Iterator[Ways]:
         yield ways
 
 
-def find_service(lock: LockFile, name: str) -> ResolvedApp:
-    """A deployed service.
-
-    Raises:
-        ConfigError: there is none of that name.
-    """
+def _find_service(workspace: Workspace, lock: LockFile, name: str) -> ResolvedApp:
     for app in lock.apps:
         if app.name == name:
             return app
-    raise ConfigError(
-        f"no service {name} in project {lock.project}",
-        expected=", ".join(app.name for app in lock.apps) or "a deployed service",
-        next_step=f"iac status --project {lock.project} lists them",
-    )
+    raise parked.unknown_service(workspace, name, [app.name for app in lock.apps])
 
 
-def find_web(lock: LockFile, name: str) -> ResolvedApp:
+def find_web(workspace: Workspace, lock: LockFile, name: str) -> ResolvedApp:
     """A deployed service that can be looked at in a browser.
 
     Raises:
         ConfigError: there is none of that name, or it has nothing that speaks HTTP.
     """
-    app = find_service(lock, name)
+    app = _find_service(workspace, lock, name)
     if port := tcp_port(app, None):
         raise ConfigError(
             f"{name} is reached by its TCP ports, not by a browser",

@@ -40,5 +40,5 @@ def removals(workspace: Workspace, intent: Intent) -> tuple[str, ...]:
     """The services that are there and that `intent` leaves out, sorted."""
     listed = {spec.name for spec in intent.specs}
     if intent.additive and (lock := workspace.applied_lock()):
-        listed |= {app.name for app in lock.apps}
+        listed |= {app.name for app in lock.all_apps}
     return tuple(name for name in inventory.services(workspace) if name not in listed)

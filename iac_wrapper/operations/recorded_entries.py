@@ -17,12 +17,13 @@ _DOTTED = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 
 
 def entries_of(workspace: Workspace, names: Sequence[str]) -> tuple[AppSpec, ...]:
-    """Entries for the deployed services `names`, each with the processes of its image.
+    """Entries for the deployed services `names`, stopped ones included, each with the processes of
+    its image.
 
     Raises:
         ConfigError: a name is not deployed, or the folder of a relative path is not known.
     """
-    apps = {app.name: app for app in workspace.deployed_lock().apps}
+    apps = {app.name: app for app in workspace.deployed_lock().all_apps}
     for name in names:
         if name not in apps:
             raise ConfigError(

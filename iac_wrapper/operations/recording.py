@@ -200,7 +200,7 @@ def _deployed(workspace: Workspace) -> dict[str, Any]:
     found: dict[str, Any] = {"lock": ledger_of(workspace).keep_lock(text)}
     with suppress(ConfigError):  # of another version: its text is kept all the same
         lock = lock_file.parse_lock(text, where=str(path))
-        found["commits"] = {app.name: app.commit for app in lock.apps}
+        found["commits"] = {app.name: app.commit for app in lock.all_apps}
     with suppress(CertificateError, OSError, ValueError):
         found["authority"] = _authorities(workspace)
     return found

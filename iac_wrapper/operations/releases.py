@@ -246,7 +246,7 @@ def _moving(
 
 def finish(workspace: Workspace, lock: LockFile, releases: Releases) -> None:
     """Record what was proven, and drop what belongs to services that are not in `lock`."""
-    names = {app.name for app in lock.apps}
+    names = {app.name for app in lock.all_apps}
     known = releases.only(names)
     save_releases(workspace, known)
     schedules.keep(workspace, lock)

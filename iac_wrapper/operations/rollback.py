@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from iac_wrapper.operations import history, local_bases
 from iac_wrapper.operations.deploy import DeployResult, bring, judged
 from iac_wrapper.operations.hooks import hooked
-from iac_wrapper.operations.intent import SLUGS_LOCK
 from iac_wrapper.operations.plan import PlanResult, plan_lock
 from iac_wrapper.operations.prepare import ProjectFacts
 from iac_wrapper.operations.rollback_target import KIND, find
@@ -34,7 +33,7 @@ def rollback(
             target = find(workspace, names, to=to)
             release.of = {"to": target.entry.number, "named": sorted(target.named)}
             found = ProjectFacts(target.lock, {})
-            path = history.list_lock(workspace) or workspace.directory / SLUGS_LOCK
+            path = history.lock_path(workspace)
             rolled = bring(workspace, release, found, target.named, path, hooks=hooks)
             local_bases.save_bases(workspace, (), rolled.lock)
         workspace.progress(

@@ -35,7 +35,7 @@ KIND = "rollback"
 class Target:
     """Where a rollback goes: the release `entry`, of which `apps` come back. `lock` is what the
     project is then, with the services that `stay` because the release does not have them; `named`
-    services were asked for one by one."""
+    services were asked for one by one: of those that are stopped, these alone start."""
 
     entry: LedgerEntry
     apps: tuple[ResolvedApp, ...]
@@ -61,13 +61,14 @@ def find(workspace: Workspace, names: Sequence[str] = (), *, to: int | None = No
     apps = _chosen(workspace, found.entry, found.lock, names)
     if broken := _broken(found.entry, [app.name for app in apps]):
         raise _was_broken(workspace, found.entry, broken)
-    lock = _merged(workspace, applied, found.lock, apps)
+    lock = _merged(workspace, applied, found.lock, apps, names)
     here = {app.name for app in apps}
     groups = {app.group for app in apps}
+    known = {app.name for app in found.lock.all_apps}
     stay = tuple(
         app.name
         for app in (applied.apps if applied else ())
-        if app.name not in here and (not names or app.group in groups)
+        if app.name not in known and (not names or app.group in groups)
     )
     target = Target(found.entry, apps, lock, stay, frozenset(here if names else ()))
     _check(workspace, applied, target)
@@ -127,7 +128,10 @@ def _is_another(applied: LockFile | None, old: LockFile, names: Sequence[str]) -
     """Whether going back to `old` would change anything."""
     groups = {app.name: app.group for app in old.apps}
     wanted = {groups[name] for name in names or groups if name in groups}
-    return any(groups.get(each.name) in wanted for each in differences(applied, old))
+    return any(
+        groups.get(each.name) in wanted and (each.kind != "started" or each.name in names)
+        for each in differences(applied, old)
+    )
 
 
 def _was_good(entry: LedgerEntry) -> bool:
@@ -163,17 +167,23 @@ def _chosen(
 
 
 def _merged(
-    workspace: Workspace, applied: LockFile | None, old: LockFile, apps: Sequence[ResolvedApp]
+    workspace: Workspace,
+    applied: LockFile | None,
+    old: LockFile,
+    apps: Sequence[ResolvedApp],
+    names: Sequence[str],
 ) -> LockFile:
     """What is deployed with `apps` in place of theirs; network and ports are today's."""
-    there = {app.name: app for app in (*(applied.apps if applied else ()), *apps)}
+    there = {app.name: app for app in (*(applied.all_apps if applied else ()), *apps)}
+    parked = {app.name for app in applied.parked} if applied else set()
     lock = replace(
         applied or old,
         subnet=choose_subnet(workspace, applied, old),
         gateway_port=choose_gateway_port(workspace, applied, old),
-        ingress_port=None,
-        apps=tuple(there[name] for name in sorted(there)),
-    )
+        ingress_port=applied.ingress_port if applied else None,
+        apps=tuple(there.values()),
+        parked=(),
+    ).parking(parked - {*names})
     if any(route.is_local for route in lock.routes):
         return replace(lock, ingress_port=choose_ingress_port(workspace, applied, old))
     return lock
@@ -182,12 +192,12 @@ def _merged(
 def _check(workspace: Workspace, applied: LockFile | None, target: Target) -> None:
     """Refuse what cannot be."""
     lock = target.lock
-    selection = Selection((), lock.apps, None, None)
+    selection = Selection((), lock.apps, None, None, parked=lock.parked)
     check_selection(workspace, selection)
     check_needs(selection)
-    check_live_names(workspace.project, {app.name for app in lock.apps})
+    check_live_names(workspace.project, {app.name for app in lock.all_apps})
     check_lock(workspace, lock)
-    for app in target.apps:
+    for app in (app for app in target.apps if app in lock.apps):
         if not workspace.engine.has_image(app.image):
             raise _pruned(workspace, target, app)
     if applied and (strangers := leaves.strangers(workspace, applied)):
@@ -202,7 +212,7 @@ def _check(workspace: Workspace, applied: LockFile | None, target: Target) -> No
 
 def _say(workspace: Workspace, applied: LockFile | None, target: Target) -> None:
     """What it goes back to, what that changes, and what it leaves as it is."""
-    entry, here = target.entry, {app.name for app in target.lock.apps}
+    entry, here = target.entry, {app.name for app in target.lock.all_apps}
     workspace.step(
         f"Going back to release {entry.number} ({entry.kind} of {entry.at:%Y-%m-%d %H:%M} UTC)"
     )
@@ -224,7 +234,7 @@ def _change(each: ServiceDifference) -> str:
     """``commit 1234567 -> 89abcde``, then the names of what else differs."""
     if each.kind == "added":
         return "comes back"
-    parts = []
+    parts = ["starts"] if each.kind == "started" else []
     for key in ("commit", "tree"):  # a local folder has no commit
         if key in each.changes:
             old, new = (str(side or "-").removeprefix("sha256:") for side in each.changes[key])

@@ -57,7 +57,8 @@ class RolloutRequest:
     `values` are the secret ones; `named` services were asked for one by one; `healed` containers
     were just started; `resting` services are stopped and stay so; with `strict` the verdict is
     also on what was broken before. `gates` are the services that start for the first time once
-    others are proven, and those others.
+    others are proven, and those others. `restarts` are services that get new containers though
+    nothing about them is another.
     """
 
     lock: LockFile
@@ -67,6 +68,7 @@ class RolloutRequest:
     resting_services: frozenset[str]
     strict: bool
     gates: Needs = field(default_factory=dict)
+    restarts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,9 @@ class _Rollout:
         workspace, wanted = self._workspace, self._wanted
         unfinished_rollout.settle(workspace, self._before)
         tidy(workspace)
-        first = step.prepare(workspace, wanted.lock, wanted.resting_services)
+        first = step.prepare(
+            workspace, wanted.lock, wanted.resting_services, replaced=wanted.restarts
+        )
         step.build(workspace, first)
         changed = changes(workspace, first, self._before, wanted.values)
         stack, healed = first.terraform.directory, wanted.healed_containers
@@ -290,7 +294,8 @@ class _Rollout:
     ) -> tuple[Step, LockFile, ProjectReport]:
         """Apply what is proven of `part`, and what cannot be tried; put back what fails then."""
         workspace = self._workspace
-        going = planned or step.prepare(workspace, self._target(), self._untouched)
+        again = self._wanted.restarts & part.keys() - self._failed.keys()
+        going = planned or step.prepare(workspace, self._target(), self._untouched, replaced=again)
         self._say_in_place(part.values())
         self._write_values(part)
         self._go_live(part)
@@ -332,7 +337,16 @@ class _Rollout:
             lock = replace(lock, apps=tuple(app for app in now if app))
         never = self._failed.keys() - self._kept.keys()
         lock = replace(lock, apps=tuple(app for app in lock.apps if app.name not in never))
-        return lock.with_apps(self._kept.values())
+        return self._with_parked(lock.with_apps(self._kept.values()))
+
+    def _with_parked(self, lock: LockFile) -> LockFile:
+        """`lock`, in which what was stopped and is not started (yet) is so still."""
+        there = {app.name for app in lock.all_apps}
+        wanted = {app.name for app in self._wanted.lock.apps}
+        old = self._before.parked if self._before else ()
+        still = [app for app in old if app.name in wanted - there]
+        names = {app.name for app in (*lock.parked, *still)}
+        return replace(lock, parked=(*lock.parked, *still)).parking(names)
 
     def _say_in_place(self, changed: Iterable[VersionChange]) -> None:
         for change in changed:

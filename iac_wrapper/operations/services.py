@@ -20,6 +20,7 @@ from iac_wrapper.model.load import Load
 from iac_wrapper.operations import ingress, leaves, stopped_containers
 from iac_wrapper.operations.carrier import pair_names
 from iac_wrapper.operations.foreign_program import ask_of
+from iac_wrapper.operations.parked import ParkedService, parked_services
 from iac_wrapper.operations.stopped_containers import StoppedContainer
 from iac_wrapper.operations.verify import (
     LOOK_SECONDS,
@@ -87,12 +88,14 @@ class ServiceRow:
 @dataclass(frozen=True)
 class Status:
     """A project at a glance. `engine` is its version, `disk_mb` what is free for images and
-    volumes there (None: it cannot be seen from here), `stopped` what should run and does not."""
+    volumes there (None: it cannot be seen from here), `stopped` what should run and does not, and
+    `parked` the services that a person stopped."""
 
     services: list[ServiceRow]
     engine: str
     disk_mb: int | None
     stopped: list[StoppedContainer] = field(default_factory=list)
+    parked: Sequence[ParkedService] = ()
 
     @property
     def good(self) -> bool:
@@ -113,13 +116,15 @@ def status(workspace: Workspace) -> Status:
     used = engine_load.loads(workspace.engine, names)
     rows = [replace(row, load=used.get(row.container.id if row.container else "")) for row in rows]
     disk = capacity.free_capacity(workspace.engine).disk if workspace.engine_is_local else None
-    return Status(rows, workspace.engine.ping(), disk, stopped)
+    parked = parked_services(workspace)
+    return Status(rows, workspace.engine.ping(), disk, stopped, parked)
 
 
 def services(
     workspace: Workspace, containers: Sequence[Container] | None = None
 ) -> list[ServiceRow]:
-    """Every deployed service, by name. `containers` are those of the project, where they are known.
+    """Every deployed service that is not stopped, by name. `containers` are those of the project,
+    where they are known.
 
     Raises:
         ConfigError: nothing is deployed in this project.

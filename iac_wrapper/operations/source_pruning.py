@@ -31,7 +31,7 @@ def prune(
     """
 
     def kept() -> Collection[str]:
-        apps = [*_known(workspace), *(written.apps if written else ())]
+        apps = [*_known(workspace), *(written.all_apps if written else ())]
         return _names([*apps, *checkouts])
 
     settings = workspace.settings
@@ -66,9 +66,9 @@ def _known(workspace: Workspace) -> Iterator[ResolvedApp]:
     layout = workspace.layout
     paths = [*layout.root.glob("*.lock.json"), *layout.data.glob("projects/*/*.lock.json")]
     for path in paths:
-        yield from lock_file.load_lock(path).apps
+        yield from lock_file.load_lock(path).all_apps
     for project in state.projects(layout):
         applied = state.applied_lock(layout.state(project))
-        yield from applied.apps if applied else ()
+        yield from applied.all_apps if applied else ()
         known = releases.load_releases(replace(workspace, project=project))
         yield from (one.app for proven in known.good.values() for one in proven)

@@ -34,13 +34,22 @@ class Step:
     hash: str
 
 
-def prepare(workspace: Workspace, lock: LockFile, untouched: Collection[str] = ()) -> Step:
-    """Plan `lock`, but for the containers of `untouched` services; nothing is changed."""
+def prepare(
+    workspace: Workspace,
+    lock: LockFile,
+    untouched: Collection[str] = (),
+    *,
+    replaced: Collection[str] = (),
+) -> Step:
+    """Plan `lock`, but for the containers of `untouched` services; those of `replaced` ones are
+    made anew whatever they are. Nothing is changed."""
     # A copy: the repos file, and so the lock beside it, may be another project's as well.
     own = workspace.directory / "deploy.lock.json"
     lock_file.save_lock(lock, own)
     outdir = workspace.layout.outdir(workspace.project)
-    terraform, saved, plan = make_plan(workspace, own, outdir, untouched=untouched)
+    terraform, saved, plan = make_plan(
+        workspace, own, outdir, untouched=untouched, replaced=replaced
+    )
     return Step(lock, terraform, saved, plan, file_hash(saved))
 
 

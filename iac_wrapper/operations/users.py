@@ -96,7 +96,7 @@ def _assign(
 def _owners(lock: LockFile) -> tuple[str, ...]:
     """Everybody who has uids."""
     ingress = (INGRESS,) if lock.routes else ()
-    return (GATEWAY, *ingress, *(app.name for app in lock.apps))
+    return (GATEWAY, *ingress, *(app.name for app in lock.all_apps))
 
 
 def _none_left() -> ConfigError:

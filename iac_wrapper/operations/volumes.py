@@ -110,7 +110,7 @@ def is_of_one_user(workspace: Workspace, volume: EngineVolume) -> bool:
     """Whether all in it is to be its owner's, as a program of ours wants it; what is not deployed
     counts as one."""
     lock = workspace.applied_lock()
-    apps = {app.name: app for app in lock.apps} if lock else {}
+    apps = {app.name: app for app in lock.all_apps} if lock else {}
     app = apps.get(volume.labels.get(labels.SERVICE, ""))
     return app is None or app.has_runner
 
@@ -176,7 +176,9 @@ def left(
 def list_volumes(workspace: Workspace) -> list[VolumeRow]:
     """The data volumes of the project, also those that no service mounts any more."""
     lock, engine = workspace.applied_lock(), workspace.engine
-    paths = {each.name: each.path for each in wanted(workspace.project, lock.apps if lock else ())}
+    paths = {
+        each.name: each.path for each in wanted(workspace.project, lock.all_apps if lock else ())
+    }
     found = data_volumes.of_project(engine, workspace.project)
     sizes = data_volumes.sizes(engine) if found else {}
     return [

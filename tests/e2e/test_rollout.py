@@ -9,6 +9,7 @@ import json
 import shutil
 import threading
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -256,3 +257,54 @@ def test_a_rollback_loses_no_request(first: dict[str, Any], project: Project) ->
     assert said == [(0, "pre-deploy saw 0"), (0, "post-deploy saw 0")]
     told = json.loads((project.folder / "told.json").read_text())
     assert (told["verdict"], told["release"], told["moved"]) == ("good", number, ["web"])
+
+
+def test_a_restart_loses_no_request(first: dict[str, Any], project: Project) -> None:
+    """200 requests/s while one service gets new containers: none fails, and nothing is another."""
+    locked, before = _lock(project), project.container_ids()
+
+    load = Load(project.container("caller", "app"), "web")
+    try:
+        project.iac("restart", "web")
+    finally:
+        result = load.end()
+
+    after = project.container_ids()
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == {f"{project.name}-web-{role}" for role in ("app", "envoy")}
+    assert result.failed == []
+    assert result.gap < LONGEST_GAP
+    assert _lock(project) == locked
+
+
+def test_a_stopped_service_is_out_of_the_stack_until_it_is_started(
+    first: dict[str, Any], project: Project, git_server: GitServer
+) -> None:
+    """No deploy starts it, its peer is left alone, and what comes back is what left: a newer commit
+    waits for a deploy, and no server is asked for a source."""
+    lock = project.folder / "repos.lock.json"
+    locked, before = _lock(project), project.container_ids()
+    leaf = ROOT / "secrets" / project.name / "web"
+    fingerprint = inspect_leaf(leaf).fingerprint
+    commit(git_server, server("six"))
+
+    stopped = project.iac("stop", "web")
+
+    assert f"Next: iac start web --project {project.name}" in stopped.stdout
+    assert json.loads(lock.read_text())["stopped"] == {"web": locked["web"]}
+    left = project.container_ids()
+    assert left == {name: before[name] for name in before if "-web-" not in name}
+    deployed = project.iac("deploy", "--file", str(project.file))
+    assert "web: stopped (iac stop by root, 20" in deployed.stderr
+    assert "1 of 1 services" in deployed.stdout
+    assert project.container_ids() == left
+    assert f"next: iac start web --project {project.name}" in project.iac("status").stdout
+
+    nowhere = {"IAC_GITHUB_URL": "http://127.0.0.1:9"}
+    with patch.dict(project.environment, nowhere):
+        started = project.iac("start", "web", "--json")
+
+    assert json.loads(started.stdout)["verdict"] == "ok"
+    assert _lock(project)["web"] == locked["web"]
+    assert "stopped" not in json.loads(lock.read_text())
+    assert inspect_leaf(leaf).fingerprint == fingerprint

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -48,11 +48,17 @@ def app(name: str, slug: str = "gh:owner/repo") -> ResolvedApp:
 
 
 def deployed(
-    layout: Layout, *apps: ResolvedApp, project: str = "demo", gateway_port: int = 1
+    layout: Layout,
+    *apps: ResolvedApp,
+    project: str = "demo",
+    gateway_port: int = 1,
+    stopped: Collection[str] = (),
 ) -> LockFile:
-    """Write the state of `project`, and the certificates of its apps and of the control plane."""
+    """Write the state of `project`, and the certificates of its apps and of the control plane; a
+    person stopped those whose names are `stopped`."""
     network = network_name(project)
     lock = LockFile(project, network, "172.20.0.0/16", gateway_port, apps)
+    lock = lock.parking(stopped) if stopped else lock
     for name in (CONTROL_PLANE, *(one.name for one in apps)):
         leaf(layout, project, name)
     state = layout.state(project)  # last: who finds it may look at the rest

@@ -11,6 +11,7 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import lock_file
 from iac_wrapper.model.app import ResolvedApp
 from iac_wrapper.model.entrypoint import Entrypoint
+from iac_wrapper.model.exposure import Exposure
 from iac_wrapper.model.foreign_image import ForeignImage
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.options import Options
@@ -40,6 +41,20 @@ def test_round_trip(tmp_path: Path) -> None:
     assert lock_file.load_lock(path) == LOCK
     assert lock_file.dump(lock_file.load_lock(path)) == path.read_text()
     assert LOCK.trust_domain == "iacnet"
+
+
+def test_a_stopped_service_is_kept_whole_and_apart(tmp_path: Path) -> None:
+    """It starts again as it was, at the port that it had; other locks have no key for it."""
+    expose = Options(expose=(Exposure(None),))
+    lock = replace(LOCK, apps=(replace(APP, options=expose), replace(APP, name="c")))
+    lock = replace(lock, ingress_port=15080).parking({"b"})
+    lock_file.save_lock(lock, tmp_path / "x.json")
+    found = lock_file.load_lock(tmp_path / "x.json")
+    assert found == lock
+    assert ([app.name for app in found.apps], found.routes) == (["c"], ())
+    assert [app.name for app in found.without({"c"}).all_apps] == ["b"]
+    assert found.parking(()).parked == ()
+    assert "stopped" not in lock_file.dump(LOCK)
 
 
 def test_options_and_notes(tmp_path: Path) -> None:

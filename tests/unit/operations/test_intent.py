@@ -13,6 +13,7 @@ from iac_wrapper.model.entrypoint import Entrypoint
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations.intent import from_files, from_slugs, select, warn_of_another
 from iac_wrapper.operations.workspace import Workspace
+from tests.support.deployed import deployed
 
 
 def _app(workspace: Workspace, name: str, *, buildable: bool = True) -> ResolvedApp:
@@ -202,3 +203,33 @@ def test_replacing_the_lock_of_another_project_is_said(workspace: Workspace, rep
         "warning: repos.lock.json was written for project shop;"
         f" it is replaced by that of project {workspace.project}"
     ]
+
+
+def test_what_a_person_stopped_stays_so(workspace: Workspace, repos: Path) -> None:
+    """Whatever a deploy is told, also its name; what the list does not have any more goes."""
+    lock = deployed(
+        workspace.layout, *(_app(workspace, name) for name in "abcd"), stopped=("b", "d")
+    )
+    whole = select(workspace, from_files(repos))
+    assert ([s.name for s in whole.fresh], whole.parked) == (["a", "c"], lock.parked[:1])
+    named = select(workspace, from_files(repos, chosen=["b"]))
+    assert [spec.name for spec in named.fresh] == ["a", "c"]  # that they were locked is not written
+    added = select(workspace, from_slugs(workspace, ["b", "gh:acme/e"], cwd=repos.parent))
+    assert [spec.name for spec in added.fresh] == ["e"]
+    assert [app.name for app in added.kept_apps] == ["a", "c"]
+    assert added.parked == lock.parked
+    lock_file.save_lock(lock, repos.with_name("repos.lock.json"))
+    repos.write_text("- gh:acme/a\n- gh:acme/b\n- gh:acme/c\n- gh:acme/d\n")
+    locked = select(workspace, from_files(repos, locked=True))
+    assert [spec.name for spec in locked.fresh] == ["a", "c"]
+
+
+def test_a_stopped_process_moves_with_its_image(workspace: Workspace, repos: Path) -> None:
+    """It is resolved, to start at the same commit as its service; without that it stays."""
+    web, worker = _app(workspace, "a"), replace(_app(workspace, "a-w"), process_of="a")
+    repos.write_text("- slug: gh:acme/a\n  processes: {w: python w.py}\n")
+    deployed(workspace.layout, web, worker, stopped=("a-w",))
+    found = select(workspace, from_files(repos))
+    assert ([spec.name for spec in found.fresh], found.parked) == (["a", "a-w"], (worker,))
+    deployed(workspace.layout, web, worker, stopped=("a", "a-w"))
+    assert select(workspace, from_files(repos)).fresh == ()

@@ -54,7 +54,7 @@ def test_what_cannot_be_is_refused_before_anything_starts(
     )
     assert "clock gets no requests" in _refused(workspace, Way("clock"))
     with pytest.raises(ConfigError, match="by its TCP ports"):
-        find_web(lock, "db")
+        find_web(workspace, lock, "db")
     assert engine_double.calls == []
 
 

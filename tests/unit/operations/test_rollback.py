@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,13 +47,14 @@ def _release(
     kind: str = "deploy",
     verdict: Verdict = "good",
     broken: Sequence[str] = (),
+    stopped: Collection[str] = (),
     **of: object,
 ) -> int:
     """As a release does it, with an apply of `apps`, whose images are on the engine."""
     with recording.release(workspace, kind) as release:
         release.of = of
         release.start()
-        deployed(workspace.layout, *apps, gateway_port=PORT)
+        deployed(workspace.layout, *apps, gateway_port=PORT, stopped=stopped)
         release.end(verdict, broken=broken)
     return release.number
 
@@ -278,3 +279,20 @@ def test_the_lock_of_the_list_says_what_serves(workspace: Workspace, tmp_path: P
         lock = json.loads((workspace.layout.state("demo")).read_text())["outputs"]["lock"]["value"]
         path.write_text(lock.replace('"project": "demo"', f'"project": "{project}"'))
         assert history.list_lock(workspace) == wanted
+
+
+def test_what_a_person_stopped_starts_only_by_its_name(
+    workspace: Workspace, engine_double: Daemon, events: list[Event]
+) -> None:
+    """Its next start is that of the version gone back to; that it runs there is no reason to go."""
+    old, new = (_app("web", "1"), _app("api", "1")), (_app("web", "2"), _app("api", "2"))
+    _images(engine_double, *old, *new)
+    _release(workspace, *old)
+    _release(workspace, *new)
+    _release(workspace, *new, kind="stop", stopped=["web"], named=["web"])
+    every = find(workspace)
+    assert (every.entry.number, every.lock.parked, every.lock.apps) == (1, old[:1], old[1:])
+    assert find(workspace, ["web"]).entry.number == 2  # back to that it runs
+    named = find(workspace, ["web"], to=1)
+    assert (named.lock.parked, named.lock.apps) == ((), (new[1], old[0]))
+    assert "web: starts; commit 2222222 -> 1111111" in [event.message for event in events]
