@@ -82,8 +82,8 @@ def gather(
     if planned:
         selection = replace(selection, pinned_lock=planned, lock_on_disk=planned)
     check_selection(workspace, selection)
-    count = len({spec.group for spec in selection.fresh})
-    workspace.step(f"Resolving {count} slug{'s' * (count != 1)}", "resolve")
+    if count := len({spec.group for spec in selection.fresh}):
+        workspace.step(f"Resolving {count} slug{'s' * (count != 1)}", "resolve")
     found = facts(workspace, selection)
     check_lock(workspace, found.lock)
     return found
