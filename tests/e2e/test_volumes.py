@@ -133,6 +133,17 @@ def test_a_backup_is_restored(kept: Project, tmp_path: Path) -> None:
     assert json.loads(_run(kept, LOOK)) == OWN
 
 
+def test_a_stopped_service_finds_its_data_again(kept: Project) -> None:
+    """Its uid as well; nothing else is left to run meanwhile, and nobody uses the volume."""
+    told = kept.iac("stop", "notes").stdout
+    assert told.startswith("Stopped notes; volumes, secret values and images stay.")
+    assert list(kept.container_ids()) == [f"{kept.name}-gateway"]
+    assert [row["used_by"] for row in _volumes(kept)] == [[]]
+    kept.iac("start", "notes")
+    assert _notes(kept) == ["first"]
+    assert json.loads(_run(kept, LOOK)) == OWN
+
+
 def test_another_version_after_a_destroy_finds_the_data(kept: Project) -> None:
     """Nothing else is left; `--yes` alone never removes it; it can be copied while nothing runs.
     A second volume beside it is no reason to touch it; the plan after that is empty."""

@@ -115,6 +115,23 @@ def test_the_exit_code_says_whether_all_is_good(folder: Path, verb: str) -> None
     assert "\n1 of 1 services are good.\nDocker engine 20.10.24" in result.stdout
 
 
+@pytest.mark.parametrize("verb", ["status", "health", "policy"])
+def test_what_a_person_stopped_is_told_and_is_no_fault(folder: Path, verb: str) -> None:
+    """Below the table, with what starts it, and in JSON."""
+    with service(Layout(folder), "web") as web:
+        deployed(Layout(folder), app("web"), app("db"), gateway_port=web.port, stopped=["db"])
+        web.serving()
+        text, data = (
+            CliRunner().invoke(cli.main, [verb, "--project", "demo", *more])
+            for more in ((), ("--json",))
+        )
+    assert (text.exit_code, data.exit_code) == (0, 0), text.output
+    assert "\ndb: stopped (iac stop); next: iac start db --project demo\n" in text.stdout
+    told = json.loads(data.stdout)
+    assert [each["name"] for each in told["stopped"]] == ["db"]
+    assert [each.get("name", each.get("service")) for each in told["services"]] == ["web"]
+
+
 def test_a_watch_goes_on_until_it_is_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A look, and another one; in JSON a line each."""
     waits: list[float] = []
