@@ -6,13 +6,13 @@ import os
 import select
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO
 
 from iac_wrapper.errors import CommandError
@@ -20,6 +20,8 @@ from iac_wrapper.files.machine_home import setup_command
 
 TAIL_LINES = 40
 """How much of a failed program's output an error carries."""
+
+_POLL_SECONDS = 0.02
 
 _LOOK_SECONDS = 0.05
 """Between two looks at whether a watched program has ended."""
@@ -70,9 +72,11 @@ class CommandResult:
         if self.returncode == 0:
             return self
         output = (self.stderr.strip() or self.stdout.strip()).splitlines()[-TAIL_LINES:]
+        code = self.returncode
+        how = f"exited with {code}" if code > 0 else f"was ended by signal {-code}"
         raise CommandError(
             message,
-            found=f"{self.command.name} exited with {self.returncode}",
+            found=f"{self.command.name} {how}",
             next_step=next_step,
             detail="\n".join(output),
         )
@@ -100,12 +104,76 @@ def run(command: Command, *, timeout: float | None = None) -> CommandResult:
     except OSError as error:
         raise _cannot_start(command, error) from None
     except subprocess.TimeoutExpired:
-        raise CommandError(
-            f"{command.name} did not end within {timeout:g} s",
-            next_step="run the command again; a slow network or a busy machine can be the cause",
-            retryable=True,
-        ) from None
+        raise _too_slow(command, timeout) from None
     return CommandResult(command, done.returncode, done.stdout, done.stderr)
+
+
+def run_bounded(command: Command, *, timeout: float, limit: int) -> CommandResult:
+    """`run` for a program of the user's, which may do anything.
+
+    It gets a session of its own, so that all that it started ends with it when it takes too long or
+    prints too much. What it leaves running when it ends by itself is not waited for, though that
+    may hold its output open.
+
+    Args:
+        timeout: seconds.
+        limit: bytes that it may print.
+
+    Raises:
+        CommandError: the program cannot be started, or exceeded a bound.
+    """
+    try:
+        with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as err:
+            given.write((command.stdin or "").encode())
+            given.seek(0)
+            program = subprocess.Popen(
+                command.argv,
+                cwd=command.cwd,
+                env=_environment(command),
+                stdin=given,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+            _wait(program, command, timeout, limit, (out, err))
+            texts = []
+            for file in (out, err):
+                file.seek(0)
+                texts.append(file.read(limit).decode(errors="replace"))
+    except OSError as error:
+        raise _cannot_start(command, error) from None
+    return CommandResult(command, program.returncode, texts[0], texts[1])
+
+
+def _wait(
+    program: subprocess.Popen[bytes],
+    command: Command,
+    timeout: float,
+    limit: int,
+    files: Sequence[IO[bytes]],
+) -> None:
+    deadline = time.monotonic() + timeout
+    try:
+        while program.poll() is None:
+            if time.monotonic() > deadline:
+                raise _too_slow(command, timeout)
+            if sum(os.fstat(file.fileno()).st_size for file in files) > limit:
+                raise CommandError(
+                    f"{command.name} printed more than {limit} bytes", next_step=LOOK
+                )
+            time.sleep(_POLL_SECONDS)
+    finally:
+        if program.returncode is None:
+            os.killpg(program.pid, signal.SIGKILL)
+            program.wait()
+
+
+def _too_slow(command: Command, timeout: float | None) -> CommandError:
+    return CommandError(
+        f"{command.name} did not end within {timeout:g} s",
+        next_step="run the command again; a slow network or a busy machine can be the cause",
+        retryable=True,
+    )
 
 
 def pipe(
@@ -198,7 +266,7 @@ def watch(command: Command, on_output: Callable[[bytes], None], *, timeout: floa
     Raises:
         CommandError: it cannot be started.
     """
-    with tempfile.TemporaryFile() as told:
+    with TemporaryFile() as told:
         told.write((command.stdin or "").encode())
         told.seek(0)
         try:

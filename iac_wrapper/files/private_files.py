@@ -33,6 +33,12 @@ def private_file(path: Path) -> None:
 
 def unreadable(path: Path, error: OSError) -> CertificateError:
     """The error for a file or directory that this user cannot use."""
+    if isinstance(error, FileNotFoundError):
+        return CertificateError(
+            "a part of the secrets is gone",
+            where=str(path),
+            next_step="restore it from a backup, or run iac deploy, which issues certificates anew",
+        )
     return CertificateError(
         "cannot use the secrets",
         where=str(path),

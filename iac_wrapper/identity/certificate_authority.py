@@ -101,7 +101,9 @@ def load_authority(folder: Path) -> CertificateAuthority:
     for name in ("ca.pem", "ca.key"):
         if not (folder / name).exists():
             raise CertificateError(
-                "half of the CA is missing", where=str(folder / name), next_step=_START_OVER
+                "half of the CA is missing",
+                where=str(folder / name),
+                next_step=f"{_START_OVER}; if a command issues, set IAC_CERT_COMMAND",
             )
     return _load(folder / "ca.pem", folder / "ca.key", folder / "ca-chain.pem")
 
@@ -133,12 +135,14 @@ def load_certificates(path: Path) -> list[x509.Certificate]:
         CertificateError: no such file, or not PEM certificates.
     """
     try:
-        return x509.load_pem_x509_certificates(path.read_bytes())
+        data = path.read_bytes()
+        return x509.load_pem_x509_certificates(data)
     except OSError as error:
         raise unreadable(path, error) from None
-    except ValueError as error:
+    except ValueError:
+        found = f"{len(data)} bytes that hold none, or a damaged one"
         raise CertificateError(
-            "not a PEM certificate", where=str(path), found=str(error), next_step=_START_OVER
+            "not a PEM certificate", where=str(path), found=found, next_step=_START_OVER
         ) from None
 
 
@@ -149,14 +153,17 @@ def load_key(path: Path) -> PrivateKey:
         CertificateError: no such file, or another kind of key.
     """
     try:
-        key = serialization.load_pem_private_key(path.read_bytes(), None)
+        data = path.read_bytes()
+        key = serialization.load_pem_private_key(data, None)
     except OSError as error:
         raise unreadable(path, error) from None
-    except (TypeError, ValueError) as error:  # TypeError: encrypted
+    except (TypeError, ValueError) as error:
+        encrypted = isinstance(error, TypeError)
+        found = "an encrypted one" if encrypted else f"{len(data)} bytes that hold none"
         raise CertificateError(
             "not a usable private key",
             where=str(path),
-            found=str(error),
+            found=found,
             expected="an unencrypted PEM key (EC or RSA)",
             next_step=_START_OVER,
         ) from None
@@ -218,7 +225,15 @@ def check_chain(certificates: tuple[x509.Certificate, ...], path: Path, chain: P
     """
     now = datetime.now(UTC)
     for each in certificates:
-        if not each.not_valid_before_utc <= now < each.not_valid_after_utc:
+        if now < each.not_valid_before_utc:
+            raise CertificateError(
+                "the CA is not valid yet",
+                where=str(path),
+                found=f"valid from {each.not_valid_before_utc:%Y-%m-%d %H:%M} UTC on; this"
+                f" machine's clock says {now:%Y-%m-%d %H:%M}",
+                next_step="set the clock if it is wrong; else wait, or put a valid CA there",
+            )
+        if now >= each.not_valid_after_utc:
             raise CertificateError(
                 "the CA is not valid now",
                 where=str(path),

@@ -28,7 +28,7 @@ from iac_wrapper.identity.certificate_authority import (
 )
 from iac_wrapper.identity.issue import LEAF_LIFETIME, Issuer
 from iac_wrapper.identity.issuers import existing_issuer
-from iac_wrapper.identity.leaf_check import inspect_leaf, leaf_fault, pair_fault
+from iac_wrapper.identity.leaf_check import inspect_leaf, leaf_fault, pair_fault, unread_fault
 from iac_wrapper.identity.ownership import Give, chown
 from iac_wrapper.model.certificate import CONTROL_PLANE, Leaf, LeafFault
 
@@ -130,16 +130,22 @@ def due(  # noqa: PLR0913 - as `ensure_leaf`
     )
 
 
-def own_fault(directory: Path, name: str, trust_domain: str) -> LeafFault | None:
+def own_fault(
+    directory: Path, name: str, trust_domain: str, *, reader: int | None = None
+) -> LeafFault | None:
     """Why Envoy or its peers would refuse the leaf in `directory`, None if they take it.
 
     A key that this user cannot read is taken for the right one.
+
+    Args:
+        reader: the uid of its Envoy, None: not known.
     """
     try:
         with_key = os.geteuid() in (0, (directory / "tls.key").stat().st_uid)
     except OSError:
         with_key = True  # which says that it is not there
-    return pair_fault(directory, name, trust_domain, with_key=with_key)
+    fault = pair_fault(directory, name, trust_domain, with_key=with_key)
+    return fault or (None if reader is None else unread_fault(directory, reader))
 
 
 def refusals(directory: Path, run: str) -> int:

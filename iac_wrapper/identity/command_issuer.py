@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from iac_wrapper.adapters.process import Command, run
+from iac_wrapper.adapters.process import Command, run_bounded
 from iac_wrapper.errors import CertificateError, CommandError
 from iac_wrapper.identity.certificate_authority import check_chain, is_root, load_certificates
 from iac_wrapper.identity.issue import leads_to, leaf_extensions
@@ -25,6 +25,9 @@ from iac_wrapper.model.certificate import spiffe_id
 
 SECONDS = 60.0
 """How long the command may take for one certificate."""
+
+PRINTED = 1_000_000
+"""Bytes that it may print; a chain has about 5,000."""
 
 _SETTING = "IAC_CERT_COMMAND"
 
@@ -57,6 +60,14 @@ class CommandIssuer:
             )
         roots = tuple(load_certificates(source))
         for root in roots:
+            if not is_root(root):
+                raise CertificateError(
+                    "not a root",
+                    where=str(source),
+                    found=f"{root.subject.rfc4514_string()} is not self-signed",
+                    expected=f"the roots of what {_SETTING} issues, and nothing else",
+                    next_step="put the root there; the command prints what is below it",
+                )
             check_chain((root,), source, source)
         return cls(command, source, roots)
 
@@ -88,7 +99,8 @@ class CommandIssuer:
         chain = self._without_root(self._chain(name, self._run(name, signed.decode(), told)))
         fault = chain_fault(chain, self.roots, key.public_key(), name, trust_domain, serves=serves)
         if fault:
-            raise self._bad(name, fault.text, f"a certificate that leads to {self.source}")
+            expected = f"the request's key, names and uses, and a chain to a root in {self.source}"
+            raise self._bad(name, fault.text, expected)
         return b"".join(map(_pem, chain)), key
 
     def issued(self, chain: Sequence[x509.Certificate]) -> bool:
@@ -98,8 +110,9 @@ class CommandIssuer:
     def _run(self, name: str, request: str, told: dict[str, str]) -> str:
         try:
             argv = tuple(shlex.split(self.command))
-            done = run(Command(argv, env={_SETTING: None, **told}, stdin=request), timeout=SECONDS)
-            return done.check(f"it issued no certificate for {name}").stdout
+            command = Command(argv, env={_SETTING: None, **told}, stdin=request)
+            done = run_bounded(command, timeout=SECONDS, limit=PRINTED)
+            return done.check("the command failed").stdout
         except ValueError as error:  # quotes that do not end
             raise self._bad(name, str(error), "a program and its arguments") from None
         except CommandError as error:

@@ -220,9 +220,9 @@ class StoredIssuer:
                 "two issue certificates: a command and the CA's key",
                 where=f"IAC_CERT_COMMAND and {self.secrets / 'ca.key'}",
                 expected="one of them",
-                next_step=f"before the first deploy: remove {self.secrets / 'ca.key'} and put the"
-                f" command's root in ca.pem; later: put its root in {self.secrets / NEXT}/ca.pem,"
-                " then iac certs rotate-ca",
+                next_step="if the key is to issue, unset IAC_CERT_COMMAND; if the command is:"
+                " before the first deploy, put its root in ca.pem and remove ca.key; later, put it"
+                f" in {self.secrets / NEXT}/ca.pem, then iac certs rotate-ca",
             )
 
     def _refuse_strange(self, old: Issuer) -> None:

@@ -69,6 +69,19 @@ def pair_fault(
         return LeafFault("damaged", f"{path.name} cannot be used ({found})")
 
 
+def unread_fault(directory: Path, reader: int) -> LeafFault | None:
+    """Why the user `reader` cannot read the key in `directory`, None if that is possible.
+
+    Raises:
+        OSError: it is not there.
+    """
+    owner, mode = _key_status(directory)
+    if mode & (0o400 if owner == reader else 0o004):
+        return None
+    text = f"its key is of uid {owner}, mode {mode:04o}: its Envoy, uid {reader}, cannot read it"
+    return LeafFault("owner", text)
+
+
 def chain_fault(  # noqa: PLR0913 - each is a fact of its own
     chain: Sequence[x509.Certificate],
     roots: Sequence[x509.Certificate],
@@ -135,7 +148,8 @@ def _faults(
             yield LeafFault("expired", f"it ended on {each.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
         if each.not_valid_before_utc > now:
             begin = f"{each.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
-            yield LeafFault("not-yet", f"it is valid from {begin} on")
+            clock = f"this machine's clock says {now:%Y-%m-%d %H:%M}"
+            yield LeafFault("not-yet", f"it is valid from {begin} on; {clock}")
     found, identity = _names(leaf), spiffe_id(trust_domain, name)
     identities = found.get_values_for_type(x509.UniformResourceIdentifier)
     named = not serves or name in found.get_values_for_type(x509.DNSName)

@@ -121,6 +121,7 @@ def rotate_ca(workspace: Workspace) -> Iterator[RotationStep]:
             step = RotationStep(phase, tuple(members))
             if phase == "drop" and step.done:
                 issuer.finish()
+                _warn_of_two(workspace)
             said = f"{phase}: {WORDS[phase]}" if step.done else f"{phase}: not done"
             for one, _lock in projects:
                 good: Verdict = "good" if step.done else "unhealthy"
@@ -128,6 +129,12 @@ def rotate_ca(workspace: Workspace) -> Iterator[RotationStep]:
             yield step
             if not step.done:
                 return
+
+
+def _warn_of_two(workspace: Workspace) -> None:
+    """Where a key has taken the place of the command, which could issue until now."""
+    if workspace.settings.cert_command and (workspace.layout.secrets / "ca.key").exists():
+        workspace.warn("ca.key issues from now on; next: unset IAC_CERT_COMMAND")
 
 
 @contextmanager
@@ -154,7 +161,7 @@ def _follow(
         runs = name == CONTROL_PLANE or _is_live(workspace, name)
         try:
             leaf = leaves.leaf_of(workspace, name) if not faults[name] else None
-            leaf = leaf or leaves.issue_leaf(workspace, lock, name, owners[name])
+            leaf = leaf or leaves.issue_leaf(workspace, lock, name, owners[name], make=True)
         except IacError as error:
             return Member(workspace.project, name, runs, error=error)
         missing, step = "", ""

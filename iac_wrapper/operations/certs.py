@@ -156,7 +156,7 @@ def rotate(workspace: Workspace, names: Sequence[str] = ()) -> list[Rotated]:
             before = _leaf(workspace, name)
             serial = before.serial if before else None
             try:
-                leaf = leaves.issue_leaf(workspace, lock, name, owners[name])
+                leaf = leaves.issue_leaf(workspace, lock, name, owners[name], make=True)
             except IacError as error:  # of one, and the others are rotated all the same
                 return Rotated(name, serial, error=error)
             return _rotated(workspace, lock, leaf, name, before=serial)

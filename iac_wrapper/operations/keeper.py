@@ -8,7 +8,7 @@ the project nothing is touched.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -22,7 +22,7 @@ from iac_wrapper.files.layout import gateway_name, ingress_name
 from iac_wrapper.identity.liveness import Unanswered
 from iac_wrapper.model.ledger import Caller
 from iac_wrapper.model.lock import LockFile
-from iac_wrapper.operations import policy, recording
+from iac_wrapper.operations import leaves, policy, recording
 from iac_wrapper.operations.carrier import carrier
 from iac_wrapper.operations.engine_news import EngineNews
 from iac_wrapper.operations.heal import heal_accidents
@@ -125,6 +125,8 @@ class Keeper:
             self._containers_due = time.monotonic() + CONTAINERS_SECONDS
         if time.monotonic() >= self._policies_due and not self._silent:
             self._policies_due = time.monotonic() + POLICIES_SECONDS
+            # Without one nobody answers, and what hangs looks like all the others.
+            leaves.refresh_control_plane(self._workspace, lock, early=False)
             if policy.stale(self._workspace, lock):
                 with suppress(BusyError), self._workspace.hold(KEEPER):
                     policy.refresh(self._workspace)
@@ -218,10 +220,13 @@ def _most(found: Unanswered) -> int:
     return ENVOY_STRIKES if found.part == "handshake" else STRIKES
 
 
-def keep(workspace: Workspace) -> None:
+def keep(workspace: Workspace, looked: Callable[[], None]) -> None:
     """Keep the project until nothing is deployed in it.
 
     The engine may go and come back; what goes wrong is said once, and tried again.
+
+    Args:
+        looked: called after each look.
     """
     workspace = replace(workspace, caller=Caller("keeper"))
     keeper, engine, said, news = Keeper(workspace), EngineNews(workspace), "", True
@@ -236,6 +241,7 @@ def keep(workspace: Workspace) -> None:
             if str(error) != said:
                 said = str(error)
                 workspace.warn(said)
+        looked()
         # Terraform empties the file of its state for a moment, each time that it writes it.
         empty = empty + 1 if pause is None else 0
         if empty > EMPTY_LOOKS:

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -33,7 +33,11 @@ PROJECTS_SECONDS = 5.0
 """Between two looks for projects that nobody keeps."""
 
 END_SECONDS = 5.0
-"""How long a background process may take to end when told to."""
+"""How long a background process may take to end when told to; then it is killed."""
+
+QUIET_SECONDS = 120.0
+"""After so long without a look a process keeps nothing. One look takes some seconds, but an engine
+that hangs is waited for, for 60."""
 
 _KEPT = ("IAC_", "KARSTKIT_", "DOCKER_", "XDG_")
 _KEPT_NAMES = frozenset({"HOME", "PATH", "LANG", "LC_ALL", "TZ"})
@@ -74,8 +78,12 @@ def end(workspace: Workspace) -> bool:
     deadline = time.monotonic() + END_SECONDS
     with suppress(ProcessLookupError, PermissionError):
         os.kill(note["pid"], signal.SIGTERM)
+        os.kill(note["pid"], signal.SIGCONT)  # one that is stopped takes no other signal
         while _note(workspace) == note and time.monotonic() < deadline:
             time.sleep(0.05)
+        if _note(workspace) == note:
+            os.kill(note["pid"], signal.SIGKILL)
+            time.sleep(0.1)
     return not _note(workspace)
 
 
@@ -84,14 +92,25 @@ def is_kept(workspace: Workspace) -> bool:
     return bool(_note(workspace))
 
 
+def quiet(workspace: Workspace) -> tuple[int, float] | None:
+    """The process that keeps the project but has not looked for `QUIET_SECONDS`, and how many
+    seconds it has not: it is stopped, or hangs. None: there is no such process."""
+    note = _note(workspace)
+    with suppress(OSError):
+        seconds = time.time() - workspace.layout.keeper(workspace.project).stat().st_mtime
+        if note and seconds > QUIET_SECONDS:
+            return note["pid"], seconds
+    return None
+
+
 def keep_one(workspace: Workspace, *, background: bool = False) -> None:
     """Keep a project until nothing is deployed in it.
 
     Raises:
         BusyError: another process does.
     """
-    with _held(workspace, background=background), retried(workspace):
-        keep(workspace)
+    with _held(workspace, background=background) as looked, retried(workspace):
+        keep(workspace, looked)
 
 
 def keep_all(workspace: Workspace) -> None:
@@ -110,12 +129,13 @@ def _keep_quietly(workspace: Workspace) -> None:
 
 
 @contextmanager
-def _held(workspace: Workspace, *, background: bool) -> Iterator[None]:
+def _held(workspace: Workspace, *, background: bool) -> Iterator[Callable[[], None]]:
+    """Be the one who keeps the project; what is given is called at each look."""
     path = workspace.layout.keeper(workspace.project)
     try:
         fd = file_lock.acquire(path)
     except FileNotFoundError:  # nothing was ever deployed
-        yield
+        yield lambda: None
         return
     if fd is None:
         pid = _read(path).get("pid")
@@ -128,7 +148,7 @@ def _held(workspace: Workspace, *, background: bool) -> Iterator[None]:
         text = json.dumps({"pid": os.getpid(), "background": background}).encode()
         os.pwrite(fd, text, 0)
         os.ftruncate(fd, len(text))
-        yield
+        yield lambda: os.utime(fd)
     finally:
         os.ftruncate(fd, 0)  # whoever holds it next has not said so yet
         file_lock.release(fd)

@@ -25,6 +25,8 @@ from iac_wrapper.operations.workspace import Workspace
 ENVOY_UID = "IAC_ENVOY_UID"
 """The variable of an Envoy container that says as whom its Envoy runs."""
 
+_WORKERS = 8
+
 
 def ensure_certificates(workspace: Workspace, lock: LockFile) -> None:
     """Give every service uids, and a valid leaf whose key its own Envoy alone can read.
@@ -41,9 +43,8 @@ def keep_certificates(workspace: Workspace, lock: LockFile, services: Collection
     version failed, may have had another uid: it serves from memory, and could not start again.
     """
     names = {service: container_name(workspace.project, service, "envoy") for service in services}
-    uids = {service: workspace.engine.variable(name, ENVOY_UID) for service, name in names.items()}
-    owners = {service: int(uid) for service, uid in uids.items() if uid and uid.isdecimal()}
-    _ensure(workspace, lock, owners)
+    uids = {service: reader_uid(workspace, name) for service, name in names.items()}
+    _ensure(workspace, lock, {service: uid for service, uid in uids.items() if uid is not None})
 
 
 @dataclass(frozen=True)
@@ -97,19 +98,30 @@ def issue_leaves(
     workspace: Workspace, lock: LockFile, owners: Mapping[str, int], reasons: Mapping[str, str]
 ) -> tuple[tuple[RenewedLeaf, ...], dict[str, IacError]]:
     """New leaves of the names in `reasons`, for the uids in `owners`, and what could not be issued:
-    one that fails does not keep others from renewing."""
-    renewed, errors = list[RenewedLeaf](), dict[str, IacError]()
-    for name, why in reasons.items():
+    one that fails, or takes its time, does not keep others from renewing."""
+
+    def one(name: str) -> RenewedLeaf | IacError:
         try:
-            renewed.append(RenewedLeaf(name, why, issue_leaf(workspace, lock, name, owners[name])))
+            return RenewedLeaf(name, reasons[name], issue_leaf(workspace, lock, name, owners[name]))
         except IacError as error:
-            errors[name] = error
+            return error
+
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        done = dict(zip(reasons, pool.map(one, reasons), strict=True))
+    renewed = [each for each in done.values() if isinstance(each, RenewedLeaf)]
+    errors = {name: each for name, each in done.items() if isinstance(each, IacError)}
     recording.note(workspace, "renew", [f"{each.name}: {each.why}" for each in renewed])
     return tuple(renewed), errors
 
 
-def issue_leaf(workspace: Workspace, lock: LockFile, name: str, owner_uid: int) -> Leaf:
+def issue_leaf(
+    workspace: Workspace, lock: LockFile, name: str, owner_uid: int, *, make: bool = False
+) -> Leaf:
     """A new leaf of `name` in place of the one that it has.
+
+    Args:
+        make: whether its folder is made if it is gone: only for who holds the project, as a
+            removal may have taken it.
 
     Raises:
         CertificateError: there is no CA, it cannot issue, or `name` has no folder (any more).
@@ -123,7 +135,7 @@ def issue_leaf(workspace: Workspace, lock: LockFile, name: str, owner_uid: int) 
         lifetime=workspace.settings.leaf_lifetime,
         give=_giver(workspace, owner_uid),
         force=True,
-        make=False,
+        make=make,
     )
 
 
@@ -150,9 +162,15 @@ def running_owners(
     owners = _leaf_owners(lock, users_file.load_users(workspace.layout.users(workspace.project)))
     for name in owners if look_at is None else look_at:
         if name != CONTROL_PLANE:
-            uid = workspace.engine.variable(envoy_name(workspace, name), ENVOY_UID)
-            owners[name] = int(uid) if uid and uid.isdecimal() else owners[name]
+            uid = reader_uid(workspace, envoy_name(workspace, name))
+            owners[name] = owners[name] if uid is None else uid
     return owners
+
+
+def reader_uid(workspace: Workspace, container: str) -> int | None:
+    """As whom the Envoy of a container reads its key; None: there is none that says it."""
+    uid = workspace.engine.variable(container, ENVOY_UID)
+    return int(uid) if uid and uid.isdecimal() else None
 
 
 def envoy_name(workspace: Workspace, name: str) -> str:
@@ -164,15 +182,20 @@ def envoy_name(workspace: Workspace, name: str) -> str:
     return pair_names(project, name, workspace.engine.container)["envoy"]
 
 
-def refresh_control_plane(workspace: Workspace, lock: LockFile) -> None:
-    """Renew the leaf that this command itself talks with, if it is due.
+def refresh_control_plane(workspace: Workspace, lock: LockFile, *, early: bool = True) -> None:
+    """Renew the leaf that this command itself talks with, if it is due or of no use.
 
-    What stands in the way is not said here: the next handshake says it.
+    Not if the authority is another one: those who run trust the one of before. What stands in the
+    way is not said here: the next handshake says it.
+
+    Args:
+        early: whether one that is still good is renewed when it is due.
     """
     owner = {CONTROL_PLANE: os.geteuid()}
     with suppress(CertificateError):
         fault = faults(workspace, lock, owner)[CONTROL_PLANE]
-        if fault and fault.code in ("due", "lifetime", "expired"):
+        good = ("authority", "chain", "owner", *(() if early else ("due", "lifetime")))
+        if fault and fault.code not in good:
             issue_leaf(workspace, lock, CONTROL_PLANE, os.geteuid())
 
 
@@ -262,7 +285,7 @@ def _ensure(workspace: Workspace, lock: LockFile, owners: Mapping[str, int]) -> 
             give=_giver(workspace, owners[name]),
         )
 
-    with ThreadPoolExecutor(max_workers=8) as pool:
+    with ThreadPoolExecutor(_WORKERS) as pool:
         list(pool.map(ensure, owners))
 
 

@@ -11,6 +11,7 @@ from threading import Event
 from types import MappingProxyType
 
 from iac_wrapper.adapters.engine import Container
+from iac_wrapper.errors import CertificateError
 from iac_wrapper.files.layout import container_name
 from iac_wrapper.identity import certificates
 from iac_wrapper.identity.control_plane import UNTRUSTED, ControlPlane
@@ -225,7 +226,7 @@ def _prove_one(  # noqa: PLR0913, PLR0917 - what all services share comes first,
         health=health,
         probe=client.probe_without_certificate(app.name, sni=target.sni),
         rotated=_serves_its_leaf(workspace, lock, health),
-        certificate=_fault_on_disk(workspace, lock, app),
+        certificate=_fault_on_disk(workspace, lock, target),
         diagnosis=None,
         urls=ingress.urls(workspace, lock, app),
     )
@@ -296,16 +297,21 @@ def _serves_its_leaf(workspace: Workspace, lock: LockFile, health: Health) -> bo
         return False  # an Envoy whose mount still shows those of another authority
     if health.fingerprint is None:
         return True  # nothing answered: that is the finding
-    if leaves.leaf_of(workspace, health.name).fingerprint == health.fingerprint:
-        return True
+    try:
+        if leaves.leaf_of(workspace, health.name).fingerprint == health.fingerprint:
+            return True
+    except CertificateError:
+        return True  # what is on disk cannot be read: `_fault_on_disk` says it
     # It may have been renewed since the handshake.
     return served.wait(workspace, lock, health.name, seconds=RENEWAL_SECONDS) is not None
 
 
-def _fault_on_disk(workspace: Workspace, lock: LockFile, app: ResolvedApp) -> str:
+def _fault_on_disk(workspace: Workspace, lock: LockFile, target: Target) -> str:
     """Why its Envoy could not serve again what it serves now from memory; empty: it could."""
-    directory = workspace.layout.certificates(workspace.project) / app.name
-    fault = certificates.own_fault(directory, app.name, lock.trust_domain)
+    name = target.app.name
+    directory = workspace.layout.certificates(workspace.project) / name
+    reader = leaves.reader_uid(workspace, target.container(workspace.project, "envoy"))
+    fault = certificates.own_fault(directory, name, lock.trust_domain, reader=reader)
     return fault.text if fault else ""
 
 

@@ -158,6 +158,10 @@ def is_kept(workspace: Workspace) -> Seen:
         return Seen("an engine on another machine is not kept")
     if lock is None or not lock.apps:
         return Seen("there is nothing to keep")
+    if quiet := keeping.quiet(workspace):
+        pid, seconds = quiet
+        text = f"process {pid} is to keep it, but is stopped or hangs: no look for {seconds:.0f} s"
+        return Seen(text, f"iac doctor --fix; if a person started it: kill -CONT {pid}")
     if keeping.is_kept(workspace):
         return Seen("a process starts again what dies or hangs")
     step = f"iac keep --project {workspace.project}, or its unit (docs/machine.md)"

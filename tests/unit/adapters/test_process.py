@@ -14,6 +14,7 @@ from iac_wrapper.adapters.process import (
     argv,
     attach,
     run,
+    run_bounded,
     start_alone,
     stream,
     stream_all,
@@ -62,6 +63,19 @@ def test_a_program_that_takes_too_long_is_ended() -> None:
     with pytest.raises(CommandError, match=r"within 0\.2 s") as caught:
         run(_python("import time; time.sleep(30)"), timeout=0.2)
     assert caught.value.retryable
+
+
+def test_all_that_a_program_started_ends_with_it(tmp_path: Path) -> None:
+    """Of one that takes too long, not the program alone."""
+    pid = tmp_path / "pid"
+    command = Command(("sh", "-c", f"sleep 60 & echo $! > {pid}; wait"))
+    with pytest.raises(CommandError, match=r"within 0\.5 s"):
+        run_bounded(command, timeout=0.5, limit=100)
+    state = Path(f"/proc/{pid.read_text().strip()}/stat")
+    deadline = time.monotonic() + 5
+    while state.exists() and state.read_text().split()[2] != "Z" and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not state.exists() or state.read_text().split()[2] == "Z"
 
 
 def test_stream_hands_over_each_line_as_it_comes() -> None:

@@ -34,6 +34,7 @@ from iac_wrapper.identity.certificates import (
 )
 from iac_wrapper.identity.issue import issue
 from iac_wrapper.model.certificate import Leaf
+from tests.support import certificate_lab
 
 ME = os.geteuid()
 ROOT = Path(__file__).parents[3]
@@ -667,11 +668,15 @@ def test_an_intermediate_without_its_root_is_an_error(
 
 
 def test_certificates_that_cannot_sign_now_are_errors(secrets: Path, tmp_path: Path) -> None:
-    """Expired, or no CA at all."""
+    """Expired, not valid yet (or a clock that is behind), or no CA at all."""
     key = ec.generate_private_key(ec.SECP256R1())
     _bring(secrets, _key_pem(key), _pem(_authority("old", key, days=-1)))
     with pytest.raises(CertificateError, match="not valid now"):
         ensure_ca(secrets)
+    early = certificate_lab.Issuer("early").sign("early", key, days=(0.04, 80), authority=True)
+    _bring(tmp_path / "early", _key_pem(key), _pem(early))
+    with pytest.raises(CertificateError, match="this machine's clock says"):
+        ensure_ca(tmp_path / "early")
     _bring(tmp_path / "no", _key_pem(key), _pem(_authority("leaf", key, is_ca=False)))
     with pytest.raises(CertificateError, match="not a CA certificate"):
         ensure_ca(tmp_path / "no")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -146,6 +148,8 @@ def test_what_it_gives_is_judged(elsewhere: Elsewhere, how: str, sentence: str) 
         ("/no/such/program", "/no/such/program"),
         ("sleep 60", "0.5 s"),
         ("sh -c 'oops", "No closing quotation"),
+        ("sh -c 'kill -9 $$'", "sh was ended by signal 9"),
+        ("cat /dev/zero", "cat printed more than 1000000 bytes"),
     ],
 )
 def test_a_command_that_fails_is_a_sentence(
@@ -159,9 +163,18 @@ def test_a_command_that_fails_is_a_sentence(
     assert caught.value.next_step
 
 
+def test_what_the_command_leaves_running_is_not_waited_for(elsewhere: Elsewhere) -> None:
+    """As the connection that ssh keeps, which holds its output open."""
+    command = f"sh -c 'sleep 30 & exec {sys.executable} -c \"$1\" {elsewhere.folder} well' - "
+    began = time.monotonic()
+    issuer = ensure_issuer(elsewhere.secrets, command + shlex.quote(SIGN))
+    issuer.issue("svc", "d", lifetime=timedelta(days=1))
+    assert time.monotonic() - began < 20
+
+
 def test_what_is_trusted_must_be_there_and_be_roots(elsewhere: Elsewhere) -> None:
     (elsewhere.secrets / "ca.pem").write_bytes(elsewhere.issuer.pem)
-    with pytest.raises(CertificateError, match="ends before the root"):
+    with pytest.raises(CertificateError, match="is not self-signed"):
         ensure_issuer(elsewhere.secrets, "true")
     (elsewhere.secrets / "ca.pem").unlink()
     with pytest.raises(CertificateError, match="no root to trust"):

@@ -223,6 +223,9 @@ def test_a_project_that_nobody_keeps(shop: Workspace, monkeypatch: pytest.Monkey
     assert held is not None
     os.write(held, json.dumps({"pid": os.getpid()}).encode())
     assert _look(shop, "keeper").outcome == "PASSED"
+    os.utime(held, (1, 1))
+    found = _look(shop, "keeper")
+    assert (found.outcome, "is stopped or hangs" in found.evidence) == ("WARN", True)
     file_lock.release(held)
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from iac_wrapper.identity import certificates
 from iac_wrapper.operations import keeper, roll_call
 from iac_wrapper.operations.keeper import Keeper
 from iac_wrapper.operations.workspace import Workspace
@@ -105,6 +106,15 @@ def test_what_was_started_since_it_fell_silent_is_not_restarted(
     assert engine_double.calls == []
     kept.step(news=False)
     assert engine_double.calls == [f"POST /containers/{each}/restart" for each in ("e", "a")]
+
+
+def test_the_keeper_mends_the_leaf_that_it_asks_with(workspace: Workspace) -> None:
+    """Without one it gets no answer from anybody, and notices no hang."""
+    deployed(workspace.layout, app("web"))
+    folder = workspace.layout.certificates("demo") / "control-plane"
+    (folder / "tls.key").write_bytes(b"")
+    Keeper(workspace).step(news=False)
+    assert certificates.own_fault(folder, "control-plane", "iacnet-demo") is None
 
 
 def test_containers_are_listed_once_a_look(workspace: Workspace, engine_double: Daemon) -> None:

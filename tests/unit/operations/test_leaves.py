@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 from iac_wrapper.files import host
 from iac_wrapper.files.users_file import save_users
@@ -84,6 +85,39 @@ def test_a_renewal_needs_no_project_lock_and_gives_keys_to_running_envoys(
     assert [each.name for each in renewed] == ["api", "control-plane", "web"]
     assert leaves.leaf_of(workspace, "web").serial != before["web"]
     leaves.warn_of_ends(workspace, lock)
+
+
+def test_a_slow_issuer_is_asked_for_all_at_once(workspace: Workspace, tmp_path: Path) -> None:
+    """Each waits for the other: one after the other none would come."""
+    deployed(workspace.layout, app("web"), app("api"))
+    users = {name: Users(os.geteuid() - 1) for name in ("gateway", "web", "api")}
+    save_users(users, workspace.layout.users("demo"))
+    (workspace.layout.secrets / "ca.key").unlink()
+    script = f"touch {tmp_path}/$IAC_CERT_NAME; sleep 1; ls {tmp_path} | grep -c '^web$\\|^api$'"
+    asking = Settings(IAC_CERT_COMMAND=f'sh -c "{script}; exit 1"')
+    lock = workspace.applied_lock()
+    assert lock
+    slow = replace(workspace, settings=asking)
+    why = {"web": "due", "api": "due"}
+    _, errors = leaves.issue_leaves(slow, lock, dict.fromkeys(why, os.geteuid()), why)
+    assert [each.detail for each in errors.values()] == ["2", "2"]
+
+
+def test_the_leaf_that_a_command_talks_with_is_mended(workspace: Workspace) -> None:
+    """Damaged, it stops every other command; while it is good, who only looks leaves it alone."""
+    lock = deployed(workspace.layout, app("web"))
+    folder = workspace.layout.certificates("demo") / "control-plane"
+    for name in ("tls.crt", "tls.key", "ca.crt"):
+        (folder / name).write_bytes(b"-----BEGIN")
+        leaves.refresh_control_plane(workspace, lock)
+        assert leaves.faults(workspace, lock, {"control-plane": os.geteuid()}) == {
+            "control-plane": None
+        }
+    serial = leaves.leaf_of(workspace, "control-plane").serial
+    leaves.refresh_control_plane(_short(workspace), lock, early=False)
+    assert leaves.leaf_of(workspace, "control-plane").serial == serial
+    leaves.refresh_control_plane(_short(workspace), lock)
+    assert leaves.leaf_of(workspace, "control-plane").serial != serial
 
 
 def test_a_renewal_makes_no_authority(workspace: Workspace, engine_double: Daemon) -> None:
