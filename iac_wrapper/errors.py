@@ -156,6 +156,10 @@ class Interrupted(IacError):  # noqa: N818 - a person's decision, not an error
     exit_code = 130
 
 
+FREE_SPACE = "free some space on that disk, then run the command again"
+"""The next step where a disk is full."""
+
+
 def file_error(error: OSError | UnicodeError) -> IacError:
     """A file that cannot be read or written, where no other code knew better.
 
@@ -168,14 +172,16 @@ def file_error(error: OSError | UnicodeError) -> IacError:
         return ConfigError(
             "a file or a value that must be text is not", found=str(error), next_step=step
         )
+    where = error.filename
     if error.errno in (errno.EACCES, errno.EPERM):
         expected = f"a file of uid {os.geteuid()}; perhaps another user, or root, ran iac before"
         step = "run iac as the user who owns the file, or change its owner (sudo chown -R)"
     elif error.errno in (errno.ENOSPC, errno.EDQUOT):
-        step = "free some space on that disk, then run the command again"
+        where = error.filename2 or where  # of a copy: its end, not what it is made from
+        step = FREE_SPACE if where else f"{FREE_SPACE}; `df -h` shows which one is full"
     return IacError(
         "cannot read or write a file",
-        where=error.filename,
+        where=where,
         found=error.strerror or str(error),
         expected=expected,
         next_step=step,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 from pathlib import Path
 
-from iac_wrapper.errors import CertificateError
+from iac_wrapper.errors import FREE_SPACE, CertificateError
 
 
 def private_directory(path: Path) -> None:
@@ -39,11 +40,13 @@ def unreadable(path: Path, error: OSError) -> CertificateError:
             where=str(path),
             next_step="restore it from a backup, or run iac deploy, which issues certificates anew",
         )
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    whose = "run as the user who deployed first, or chown the folder to your own user"
     return CertificateError(
         "cannot use the secrets",
         where=str(path),
         found=error.strerror,
-        next_step="run as the user who deployed first, or chown the folder to your own user",
+        next_step=FREE_SPACE if full else whose,
     )
 
 

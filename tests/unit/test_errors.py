@@ -60,6 +60,10 @@ def test_a_file_error_says_what_would_help() -> None:
         error = errors.file_error(raised)
         assert (error.where, error.found) == ("/x", raised.strerror)
         assert step in (error.next_step or "")
+    full = OSError(errno.ENOSPC, "No space left on device", "/from", None, "/to")
+    assert errors.file_error(full).where == "/to"
+    nameless = OSError(errno.ENOSPC, "No space left on device")
+    assert "df -h" in (errors.file_error(nameless).next_step or "")
     not_text = errors.file_error(UnicodeDecodeError("utf-8", b"\xff", 0, 1, "?"))
     assert "utf-8" in (not_text.found or "")
     assert not_text.exit_code == 2

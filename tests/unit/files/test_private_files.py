@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from iac_wrapper.errors import CertificateError
-from iac_wrapper.files.private_files import private_directory, private_file
+from iac_wrapper.files.private_files import private_directory, private_file, unreadable
 
 
 def test_whatever_was_there_is_closed(tmp_path: Path) -> None:
@@ -44,3 +46,12 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CertificateError, match="cannot use the secrets"):
         private_directory(tmp_path / "file" / "x")
+
+
+@pytest.mark.parametrize(
+    ("number", "step"),
+    [(errno.EACCES, "chown"), (errno.ENOSPC, "free some space"), (errno.ENOENT, "iac deploy")],
+)
+def test_each_reason_has_its_next_step(number: int, step: str) -> None:
+    error = unreadable(Path("/x"), OSError(number, os.strerror(number)))
+    assert step in (error.next_step or "")
