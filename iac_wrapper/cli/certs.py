@@ -96,7 +96,7 @@ def rotate_ca(workspace: Workspace, as_json: bool) -> None:
     for step in ca_rotation.rotate_ca(workspace):
         steps.append(step)
         if not as_json:
-            click.echo(plain(_step(step, ca_rotation.WORDS[step.phase])))
+            click.echo(plain(_step(step)))
     last = steps[-1]
     if as_json:
         click.echo(dumps({"done": last.done, "steps": [each.to_dict() for each in steps]}))
@@ -162,10 +162,10 @@ def renew(
         sys.exit(UnhealthyError.exit_code)
 
 
-def _step(step: RotationStep, words: str) -> str:
+def _step(step: RotationStep) -> str:
     from iac_wrapper.operations.ca_rotation import OLD_SECONDS
 
-    lines = [f"{step.phase}: {words}" if step.done else f"{step.phase}: not done"]
+    lines = [f"{step.phase}: {step.words}"]
     for each in step.members:
         missing = "nothing was issued" if each.error else each.missing
         if missing:

@@ -18,6 +18,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+
 from iac_wrapper.adapters import state
 from iac_wrapper.errors import CertificateError, IacError
 from iac_wrapper.identity import certificates, handshake, issuers
@@ -31,12 +33,18 @@ from iac_wrapper.model.lock import LockFile
 from iac_wrapper.operations import certs, leaves, recording, stopped_containers
 from iac_wrapper.operations.workspace import Workspace
 
-WORDS = {
+_WORDS = {
     "trust": "all trust both authorities",
     "issue": "all certificates are of the new authority",
     "drop": "the old authority is trusted no more",
 }
 """What holds when a phase is done."""
+
+ROOT_STAYS = (
+    "the old authority issues no more; both have one root, so what it issued is accepted until that"
+    " ends"
+)
+"""The same of the last one, where no root is dropped."""
 
 OLD_SECONDS = 65
 """After so long an HTTP connection of before takes no more requests: 60 s
@@ -84,20 +92,33 @@ class Member:
 
 @dataclass(frozen=True)
 class RotationStep:
-    """What became of one phase."""
+    """What became of one phase. `root_stays`: what is dropped has the root of the new authority."""
 
     phase: Phase
     members: tuple[Member, ...]
+    root_stays: bool = False
 
     @property
     def done(self) -> bool:
         """Whether everybody that runs has followed."""
         return all(member.done for member in self.members)
 
+    @property
+    def words(self) -> str:
+        """What holds now."""
+        if not self.done:
+            return "not done"
+        return ROOT_STAYS if self.root_stays else _WORDS[self.phase]
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
         members = [member.to_dict() for member in self.members]
-        return {"phase": self.phase, "done": self.done, "members": members}
+        return {
+            "phase": self.phase,
+            "done": self.done,
+            "root_stays": self.root_stays,
+            "members": members,
+        }
 
 
 def rotate_ca(workspace: Workspace) -> Iterator[RotationStep]:
@@ -118,11 +139,11 @@ def rotate_ca(workspace: Workspace) -> Iterator[RotationStep]:
         for phase in PHASES[PHASES.index(reached) :]:
             issuer.enter(phase)
             members = [each for one, lock in projects for each in _follow(one, lock, issuer, phase)]
-            step = RotationStep(phase, tuple(members))
+            step = RotationStep(phase, tuple(members), phase == "drop" and _root_stays(issuer))
             if phase == "drop" and step.done:
                 issuer.finish()
                 _warn_of_two(workspace)
-            said = f"{phase}: {WORDS[phase]}" if step.done else f"{phase}: not done"
+            said = f"{phase}: {step.words}"
             for one, _lock in projects:
                 good: Verdict = "good" if step.done else "unhealthy"
                 recording.note(one, "rotate-ca", [said], verdict=good)
@@ -135,6 +156,16 @@ def _warn_of_two(workspace: Workspace) -> None:
     """Where a key has taken the place of the command, which could issue until now."""
     if workspace.settings.cert_command and (workspace.layout.secrets / "ca.key").exists():
         workspace.warn("ca.key issues from now on; next: unset IAC_CERT_COMMAND")
+
+
+def _root_stays(issuer: StoredIssuer) -> bool:
+    """Whether peers go on accepting leaves of the old authority, as its root is the new one's."""
+    try:
+        both = (issuer.old(), issuer.new())
+        old, new = (set(x509.load_pem_x509_certificates(each.trusted)) for each in both)
+    except CertificateError:  # the old one is half replaced: `finish` was cut off
+        return False
+    return old <= new
 
 
 @contextmanager
@@ -189,10 +220,11 @@ def _is_live(workspace: Workspace, name: str) -> bool:
 @contextmanager
 def _probe(issuer: StoredIssuer, phase: Phase, trust_domain: str) -> Iterator[Path | None]:
     """A short leaf of the control plane by which it shows whom a sidecar trusts: by the new
-    authority while both shall be, by the old one when it is dropped. None: its key is elsewhere."""
+    authority while both shall be, by the old one when it is dropped. None: its key is elsewhere, or
+    its root stays trusted."""
     by = {"trust": issuer.new, "drop": issuer.old}.get(phase)
     authority: Issuer | None = None
-    if by:
+    if by and not (phase == "drop" and _root_stays(issuer)):
         with suppress(CertificateError):  # the old one is half replaced: `finish` was cut off
             authority = by()
     if not isinstance(authority, CertificateAuthority):

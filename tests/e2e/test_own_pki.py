@@ -22,10 +22,14 @@ from tests.support.certs_lab import Project
 
 pytestmark = pytest.mark.integration
 
-AUTHORITY = """
-new="-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
-openssl req -x509 $new -keyout root.key -out root.pem -subj "/CN=Our root" -days 30
-openssl req $new -keyout ca.key -subj "/CN=Ours" |
+ROOT = """
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+    -keyout root.key -out root.pem -subj "/CN=Our root" -days 30
+echo basicConstraints=critical,CA:TRUE,pathlen:0 > extensions
+"""
+
+INTERMEDIATE = """
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -subj "/CN=Ours" |
 openssl x509 -req -CA root.pem -CAkey root.key -out ca.pem -days 20 -extfile extensions
 """
 
@@ -39,6 +43,18 @@ SIGN = (
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     with certs_lab.project(tmp_path_factory.mktemp("pki"), "a", "b") as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root and an intermediate of OpenSSL's."""
+    folder = tmp_path_factory.mktemp("theirs")
+    _shell(ROOT + INTERMEDIATE, folder)
+    return folder
+
+
+def _shell(script: str, folder: Path) -> None:
+    subprocess.run(["sh", "-ec", script], cwd=folder, check=True, capture_output=True)
 
 
 def _done(steps: list[ca_rotation.RotationStep]) -> None:
@@ -69,14 +85,12 @@ def test_a_sidecar_that_hangs_keeps_both_authorities(project: Project, tmp_path:
     assert project.call()
 
 
-def test_openssl_issues_below_its_own_root(project: Project, tmp_path: Path) -> None:
+def test_openssl_issues_below_its_own_root(project: Project, pki: Path) -> None:
     """A command signs; leaves come with the intermediate, and no key of it is in our folder."""
-    (tmp_path / "extensions").write_text("basicConstraints=critical,CA:TRUE,pathlen:0\n")
-    subprocess.run(["sh", "-ec", AUTHORITY], cwd=tmp_path, check=True, capture_output=True)
     coming = project.layout.secrets / NEXT
     coming.mkdir(mode=0o700)
-    shutil.copy(tmp_path / "root.pem", coming / "ca.pem")
-    workspace = project.workspace(command=SIGN.format(folder=tmp_path))
+    shutil.copy(pki / "root.pem", coming / "ca.pem")
+    workspace = project.workspace(command=SIGN.format(folder=pki))
     _done(list(ca_rotation.rotate_ca(workspace)))
     leaf = inspect_leaf(project.directory("b"))
     chain = x509.load_pem_x509_certificates(leaf.certificate.read_bytes())
@@ -90,3 +104,26 @@ def test_openssl_issues_below_its_own_root(project: Project, tmp_path: Path) -> 
     assert rows["CA"].dns_names == ("Our root",)
     done = [each for each in history.history(workspace).entries if each.kind == "rotate-ca"]
     assert [each.facts["done"][0].split(":")[0] for each in done[:3]] == ["drop", "issue", "trust"]
+
+
+def test_another_intermediate_below_the_same_root(project: Project, pki: Path) -> None:
+    """Its key takes the place of the command, then another that of this one. The root stays, so no
+    sidecar is to refuse what the old one issued."""
+    coming = project.layout.secrets / NEXT
+    for command in (SIGN.format(folder=pki), ""):
+        coming.mkdir(mode=0o700)
+        for name, source in (
+            ("ca.pem", "ca.pem"),
+            ("ca.key", "ca.key"),
+            ("ca-chain.pem", "root.pem"),
+        ):
+            shutil.copy(pki / source, coming / name)
+        steps = list(ca_rotation.rotate_ca(project.workspace(command=command)))
+        _done(steps)
+        assert steps[-1].words == ca_rotation.ROOT_STAYS
+        assert command == "" or "unset IAC_CERT_COMMAND" in project.said[-1]
+        issuer = x509.load_pem_x509_certificate((project.layout.secrets / "ca.pem").read_bytes())
+        leaf = x509.load_pem_x509_certificate((project.directory("b") / "tls.crt").read_bytes())
+        leaf.verify_directly_issued_by(issuer)
+        _shell(INTERMEDIATE, pki)
+    assert project.call()
