@@ -39,6 +39,9 @@ LEASE_SECONDS = 60
 RENEW_SECONDS = 5.0
 """After so long: a sidecar that was replaced meanwhile does not know of the lease."""
 
+RETRY_SECONDS = 300.0
+"""After so long a leaf that could not be issued is asked for again."""
+
 READY = "iac-ready"
 """The line by which it says so (runner/sidecar/start.py)."""
 
@@ -102,9 +105,17 @@ class Ways:
             for service in {way.service for way in self.open}:
                 self._lend(service)
             if self._is_due():
-                for container in self._containers:
-                    container.send(self._leaf())
-                self._renewed = time.monotonic()
+                self._renew()
+
+    def _renew(self) -> None:
+        """New leaves for all. An issuer that fails ends no way: those of before are still good."""
+        self._renewed = time.monotonic()
+        try:
+            for container in self._containers:
+                container.send(self._leaf())
+        except CertificateError as error:
+            self._workspace.warn(str(error))
+            self._renewed -= operator.RENEW_SECONDS - RETRY_SECONDS
 
     def _is_due(self) -> bool:
         with suppress(CertificateError):  # said when a leaf is issued
