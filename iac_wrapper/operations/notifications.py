@@ -84,7 +84,8 @@ def send(workspace: Workspace) -> None:
         with suppress(IacError):
             left = [each for each in _known(one) if each.state == "waiting"]
             if left:
-                fault = left[-1].fault or f"no answer within {SECONDS:g} s"
+                faults = (each.fault for each in reversed(left))
+                fault = next(filter(None, faults), f"no answer within {SECONDS:g} s")
                 numbers = ", ".join(str(each.entry.number) for each in left[-3:])
                 one.warn(
                     f"{receiver(one)} was not told of {numbers}: {fault}; it is tried again"

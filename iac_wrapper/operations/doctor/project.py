@@ -144,7 +144,7 @@ def has_told(workspace: Workspace) -> Seen:
     told = notifications.told(workspace)
     late = [each for each in told.notifications if each.fault]
     if late:
-        text = f"{told.receiver} was not told of {len(late)} ({late[0].fault})"
+        text = f"{told.receiver} did not take {len(late)} of them ({late[0].fault})"
         return Seen(text, f"iac notifications --send --project {workspace.project}")
     return Seen(f"{told.receiver} was told of all" if told.receiver else "nobody is notified")
 

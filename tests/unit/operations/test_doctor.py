@@ -336,4 +336,4 @@ def test_hooks_and_notifications_are_looked_at(shop: Workspace) -> None:
     notifications.send(shop)
     found = _look(shop, "notifications")
     assert (found.outcome, found.next_step) == ("WARN", "iac notifications --send --project demo")
-    assert found.evidence == "http://127.0.0.1:1 was not told of 1 (it cannot be reached)"
+    assert found.evidence == "http://127.0.0.1:1 did not take 1 of them (it cannot be reached)"

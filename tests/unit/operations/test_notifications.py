@@ -169,7 +169,11 @@ def test_it_is_given_up_at_last(told: Workspace, receiver: Receiver) -> None:
 
 
 def test_a_dead_receiver_delays_a_command_by_a_bound(
-    workspace: Workspace, told: Workspace, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace,
+    told: Workspace,
+    receiver: Receiver,
+    events: list[Event],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whether it refuses, or takes the connection and says nothing; the others are not tried."""
     monkeypatch.setattr(notifications, "SECONDS", 0.5)
@@ -188,7 +192,7 @@ def test_a_dead_receiver_delays_a_command_by_a_bound(
     notifications.send(gone)
     assert time.monotonic() - began < 0.5
     assert [len(each.attempts) for each in _known(gone)] == [1, 0, 0]
-    assert _known(gone)[0].fault == "it cannot be reached"
+    assert events[-1].message.startswith("http://127.0.0.1:1 was not told of 1, 2, 3: it cannot be")
 
 
 def test_one_that_is_refused_does_not_hold_up_others(told: Workspace, receiver: Receiver) -> None:
