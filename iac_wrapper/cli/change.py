@@ -100,7 +100,6 @@ def deploy(
 
 
 @verb
-@verb
 @file_option
 @locked_option
 @offline_option

@@ -10,7 +10,8 @@ import click
 
 from iac_wrapper.cli import render
 from iac_wrapper.cli.change import options_of, show_deployed
-from iac_wrapper.cli.group import dumps, verb
+from iac_wrapper.cli.group import dumps, streaming_verb
+from iac_wrapper.cli.live import live
 from iac_wrapper.cli.names import complete_services
 from iac_wrapper.errors import IacError
 
@@ -24,7 +25,7 @@ _services = click.argument(
 )
 
 
-@verb
+@streaming_verb
 @_services
 def stop(workspace: Workspace, as_json: bool, services: tuple[str, ...]) -> None:
     """Take services out of the stack until `iac start`, and prove that they are gone.
@@ -34,13 +35,15 @@ def stop(workspace: Workspace, as_json: bool, services: tuple[str, ...]) -> None
     from iac_wrapper.operations import stop as operation
 
     try:
-        _show_stopped(workspace, operation.stop(workspace, services), as_json)
+        with live():
+            stopped = operation.stop(workspace, services)
+        _show_stopped(workspace, stopped, as_json)
     except operation.StopUnhealthyError as error:
         _show_stopped(workspace, error.stopped, as_json, error)
         raise
 
 
-@verb
+@streaming_verb
 @_services
 def start(workspace: Workspace, as_json: bool, services: tuple[str, ...]) -> None:
     """Bring stopped services back as they are locked, and prove that they serve.
@@ -52,7 +55,7 @@ def start(workspace: Workspace, as_json: bool, services: tuple[str, ...]) -> Non
     _bring(workspace, operation, services, as_json)
 
 
-@verb
+@streaming_verb
 @_services
 def restart(workspace: Workspace, as_json: bool, services: tuple[str, ...]) -> None:
     """Give services new containers of the same version, and prove that they serve.
@@ -74,7 +77,8 @@ def _bring(
     from iac_wrapper.operations.deploy import DeployUnhealthyError
 
     try:
-        done = operation(workspace, services)
+        with live():
+            done = operation(workspace, services)
         show_deployed(done, as_json, options=options_of(workspace))
     except DeployUnhealthyError as error:
         show_deployed(error.deployed, as_json, error)

@@ -25,11 +25,13 @@ SCOPES = {"reader": {"read"}, "deployer": {"read", "deploy"}}
 BODIES: dict[str, Any] = {
     "deploy": {"slugs": ["gh:o/r"]},
     "plan": {"slugs": ["gh:o/r"]},
+    "rollback": {"services": ["web"]},
     "destroy": {"confirm": "not-this-one"},
 }
 ALLOWED = {
     "deploy": 409,
     "plan": 409,
+    "rollback": 409,
     "removeService": 409,
     "destroy": 422,
     "resume": 404,
@@ -37,6 +39,7 @@ ALLOWED = {
     "getDeployment": 404,
     "getEvents": 404,
     "getRelease": 404,
+    "getDifference": 404,
     "getService": 404,
     "getLogs": 404,
 }
@@ -50,7 +53,7 @@ def held(shared_api: Api) -> Iterator[None]:
 
 
 def call(client: Client, operation: Operation, method: str | None = None) -> requests.Response:
-    path = operation.path.format(id=UNKNOWN, name="web", host="github", number=1)
+    path = operation.path.format(id=UNKNOWN, name="web", host="github", number=1, other=2)
     return client.request(method or operation.method, path, json=BODIES.get(operation.id))
 
 

@@ -304,7 +304,7 @@ def test_a_stopped_service_is_out_of_the_stack_until_it_is_started(
     with patch.dict(project.environment, nowhere):
         started = project.iac("start", "web", "--json")
 
-    assert json.loads(started.stdout)["verdict"] == "ok"
+    assert result_of(started.stdout)["verdict"] == "ok"
     assert _lock(project)["web"] == locked["web"]
     assert "stopped" not in json.loads(lock.read_text())
     assert inspect_leaf(leaf).fingerprint == fingerprint

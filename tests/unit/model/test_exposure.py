@@ -70,7 +70,7 @@ def test_what_can_be_written(text: str, expected: Exposures) -> None:
         ("{host: app.example.com, tls: 'off', hsts: 60}", "hsts with tls: off"),
         ("{host: app.example.com, hsts: 99999999}", "seconds up to 63072000"),
         ("{host: app.example.com, redirect: maybe}", "true or false"),
-        ("{hosst: app.example.com}", "'host'; expose has"),
+        ("{hosst: app.example.com}", "expected: 'host'"),
     ],
 )
 def test_what_cannot(text: str, said: str) -> None:
