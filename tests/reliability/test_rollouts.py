@@ -6,11 +6,14 @@ The tests share one project and run in order.
 from __future__ import annotations
 
 import os
+import subprocess
+import time
 from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import ROOT, Project, git_server, project
+from tests.reliability.conftest import Record
 from tests.support.git_server import GitServer
 from tests.support.load import LONGEST_GAP, Load, Result
 from tests.support.rollouts import (
@@ -124,3 +127,54 @@ def test_a_bad_release_after_kills_loses_no_request(
     _, result = under_load(project, code=7)
     assert result.seen == ["Verifying every"]
     _check(result)
+
+
+ROLLBACKS = 5
+PROVEN_SECONDS = 3.0
+"""Promised on a quiet machine, from the command to the proof; tests allow three times as much."""
+
+
+@pytest.mark.row(17)
+def test_a_rollback_is_proven_soon(project: Project, git_server: GitServer, record: Record) -> None:
+    """Back and forth, 200 requests/s meanwhile: from then on callers get the older version."""
+    releases = []
+    for text in ("older", "newer"):
+        commit(git_server, server(text))
+        releases.append(project.deploy()["release"])
+    load, seconds = Load(project.container("caller", "app"), "web"), []
+    try:
+        for number in range(ROLLBACKS):
+            seconds.append(_proven(project, releases[number % 2]))
+    finally:
+        result = load.end()
+    record(
+        f"{ROLLBACKS} rollbacks of one service under load",
+        f"{result.sent} calls",
+        f"proven, with all of the traffic, after {min(seconds):.1f} to {max(seconds):.1f} s;"
+        f" {len(result.failed)} failed",
+    )
+    assert {*result.seen} == {"older", "newer"}
+    assert max(seconds) < 3 * PROVEN_SECONDS
+    _check(result)
+
+
+def _proven(project: Project, to: int) -> float:
+    """How long a rollback of `web` takes until it says that the version is proven; to its end."""
+    began = time.monotonic()
+    with subprocess.Popen(
+        project.argv("rollback", "web", "--to", str(to)),
+        cwd=ROOT,
+        env={**os.environ, **project.environment},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    ) as running:
+        assert running.stderr is not None
+        seen, proven = [], 0.0
+        for line in running.stderr:
+            seen.append(line)
+            if "is proven and gets the traffic" in line:
+                proven = time.monotonic() - began
+        assert running.wait(60) == 0, "".join(seen)
+    assert proven, "".join(seen)
+    return proven

@@ -76,6 +76,12 @@ ROWS: Mapping[int, Row] = {
         "neighbours: 0 failed within 10 s each; who it is, is limited and named",
     ),
     14: Row("keys and secrets in JSON, state, plan, images, logs, process lists", "0 found"),
+    15: Row("a new version of `iac` deploys what the version before deployed", "0 failed"),
+    16: Row(
+        "a week in fast motion: 60 operations on 5 services",
+        "the disk grows by no more than the releases that are kept",
+    ),
+    17: Row("rollback of a service under 200 requests/s", "0 failed; proven within 3 s"),
 }
 
 
