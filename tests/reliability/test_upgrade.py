@@ -113,8 +113,8 @@ def shop(before: tuple[str, Path], tmp_path: Path) -> Iterator[Shop]:
 
 
 def test_an_upgrade_loses_no_request(shop: Shop, before: tuple[str, Path], record: Record) -> None:
-    """The next deploy by the new version brings its sidecars, to the caller as well: each of its two
-    containers ends with all of its calls answered."""
+    """The next deploy by the new version brings its sidecars, to the caller as well, both of whose
+    containers end with all of their calls answered."""
     old = shop.containers()
     planned = shop.iac(IAC, "plan")
     shop.iac(IAC, "deploy")
