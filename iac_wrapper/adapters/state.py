@@ -7,15 +7,19 @@ what is deployed, whichever of `iac` and `cdktf` applied it.
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
-from iac_wrapper.errors import ConfigError
+from iac_wrapper.errors import FREE_SPACE, ConfigError, IacError
 from iac_wrapper.files import lock_file
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.files.lock_file import LOCK_OUTPUT
 from iac_wrapper.model import labels
 from iac_wrapper.model.lock import LockFile
+
+ROOM_BYTES = 8 * 2**20
+"""For a plan and its log, beside the state and its copy; of each a service has about 30 KB."""
 
 
 def projects(layout: Layout) -> list[str]:
@@ -63,6 +67,27 @@ def others(state: Path) -> tuple[str, ...]:
         for resource in _read(state).get("resources", [])
         if resource.get("mode") == "managed" and not _is_own(resource)
     )
+
+
+def need_room(state: Path) -> None:
+    """See that the disk has room for Terraform to write `state` anew.
+
+    It writes over the old one after a copy to ``.backup``, and what does not fit is cut off: then
+    the state is no JSON any more, and what was made meanwhile is in none (Terraform 1.15).
+
+    Raises:
+        IacError: it has not.
+    """
+    size = state.stat().st_size if state.exists() else 0
+    free, needed = shutil.disk_usage(state.parent).free, 2 * size + ROOM_BYTES
+    if free < needed:
+        raise IacError(
+            "there is no room for Terraform's state",
+            where=str(state.parent),
+            found=f"{free // 2**20} MiB are free",
+            expected=f"{-(-needed // 2**20)} MiB; nothing was changed",
+            next_step=FREE_SPACE,
+        )
 
 
 def _is_own(resource: dict[str, Any]) -> bool:

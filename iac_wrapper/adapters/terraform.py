@@ -211,7 +211,7 @@ class _Messages:
 
     def error(self, message: str, log: Path) -> CommandError | BusyError:
         """The run's diagnostics as one error: a sentence per failed resource."""
-        if any("Error acquiring the state lock" in d.get("summary", "") for d in self._errors):
+        if any(map(_is_locked, self._errors)):
             return BusyError(
                 "the project's Terraform state is locked",
                 found="another terraform, cdktf or iac process is using it",
@@ -268,6 +268,12 @@ _VERBS = {"create": "creating", "update": "updating", "delete": "deleting", "rep
 def _about(hook: Mapping[str, Any], words: str) -> list[Sentence]:
     address = hook["resource"]["addr"]
     return [Sentence(f"{address}: {words}", address, words)]
+
+
+def _is_locked(diagnostic: Mapping[str, Any]) -> bool:
+    """Whether another process has the state; a lock that a full disk did not take is no such."""
+    unlocked = "Error acquiring the state lock" in diagnostic.get("summary", "")
+    return unlocked and "no space left on device" not in diagnostic.get("detail", "")
 
 
 def _sentence(diagnostic: Mapping[str, Any]) -> str:

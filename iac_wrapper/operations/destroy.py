@@ -91,6 +91,7 @@ def _destroy_state(workspace: Workspace) -> int:
     if not count:
         return 0
     workspace.step(f"Destroying {count} resources with Terraform", "remove")
+    state.need_room(workspace.layout.state(workspace.project))
     terraform = destroyer(workspace)
     terraform.init()
     terraform.destroy(lambda said: workspace.progress(said.text, stage="remove"))

@@ -50,6 +50,7 @@ def make_plan(  # noqa: PLR0913 - what a plan is of, and what is left out of it
         _leave_alone(directory / "cdk.tf.json", untouched)
     terraform = workspace.terraform(directory)
     workspace.step("Planning with Terraform", "plan")
+    state.need_room(workspace.layout.state(workspace.project))
     terraform.init()
     saved = directory / "plan.tfplan"
     # The official provider deletes a stopped container when it is asked how that container is.

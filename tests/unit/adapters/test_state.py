@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from iac_wrapper.adapters import state
-from iac_wrapper.errors import ConfigError
+from iac_wrapper.errors import ConfigError, IacError
 from iac_wrapper.files import lock_file
 from iac_wrapper.model.lock import LockFile
 
@@ -83,3 +84,19 @@ def test_a_broken_state_is_a_config_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot read Terraform's state") as caught:
         state.applied_lock(path)
     assert "terraform.tfstate.backup" in (caught.value.next_step or "")
+
+
+def test_a_state_that_would_not_fit_is_refused_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Terraform would cut it off (measured with a full tmpfs)."""
+    path = tmp_path / "terraform.tfstate"
+    state.need_room(path)
+    path.write_bytes(b"x" * 2**20)
+    usage = shutil.disk_usage(tmp_path)._replace(free=2 * 2**20 + state.ROOM_BYTES)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    state.need_room(path)
+    path.write_bytes(b"x" * (2**20 + 1))
+    with pytest.raises(IacError, match="11 MiB; nothing was changed") as caught:
+        state.need_room(path)
+    assert (caught.value.where, caught.value.found) == (str(tmp_path), "10 MiB are free")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from iac_wrapper.adapters.terraform import Sentence, Terraform
-from iac_wrapper.errors import CommandError
+from iac_wrapper.errors import BusyError, CommandError
 from iac_wrapper.model.redact import Redactor
 
 pytestmark = pytest.mark.skipif(not shutil.which("terraform"), reason="no terraform on PATH")
@@ -77,6 +79,26 @@ def test_a_failed_apply_names_the_resource(tmp_path: Path) -> None:
     assert "out of luck" in caught.value.detail
     assert "╷" not in caught.value.detail
     assert "terraform.log" in (caught.value.next_step or "")
+
+
+def test_a_held_state_is_told_from_a_full_disk(tmp_path: Path) -> None:
+    """Terraform has one summary for both; held by a real lock, as another Terraform does."""
+    terraform = _terraform(tmp_path, _data("one"))
+    terraform.init()
+    with (tmp_path / "terraform.tfstate").open("w") as held:
+        fcntl.lockf(held, fcntl.LOCK_EX)
+        with pytest.raises(BusyError, match="is locked"):
+            terraform.plan(tmp_path / "plan", lambda _: None)
+    (tmp_path / "terraform.tfstate").unlink()
+    said = "could not write lock info: write x: no space left on device"
+    full = {"severity": "error", "summary": "Error acquiring the state lock", "detail": said}
+    script = tmp_path / "full"
+    script.write_text(
+        f"#!/bin/sh\necho '{json.dumps({'type': 'diagnostic', 'diagnostic': full})}'; exit 1"
+    )
+    script.chmod(0o755)
+    with pytest.raises(CommandError, match="no space left"):
+        replace(terraform, executable=script).plan(tmp_path / "plan", lambda _: None)
 
 
 def test_a_refused_configuration_is_a_command_error(tmp_path: Path) -> None:
