@@ -73,7 +73,8 @@ def need_room(state: Path) -> None:
     """See that the disk has room for Terraform to write `state` anew.
 
     It writes over the old one after a copy to ``.backup``, and what does not fit is cut off: then
-    the state is no JSON any more, and what was made meanwhile is in none (Terraform 1.15).
+    the state is no JSON any more, and what was made meanwhile is in none
+    (findings/terraform-full-disk.sh).
 
     Raises:
         IacError: it has not.
