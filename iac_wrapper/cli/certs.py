@@ -179,9 +179,14 @@ def _step(step: RotationStep) -> str:
 
 
 def _say_errors(errors: Sequence[IacError | None]) -> None:
+    """Each in full, but for those that differ from one before by a name alone."""
     sys.stdout.flush()
+    said = set()
     for error in filter(None, errors):
-        click.echo(plain(str(error)), err=True)
+        cause = (error.where, error.found, error.detail)
+        alike = f"{error.where}: {error.message}, for the same reason"
+        click.echo(plain(alike if error.found and cause in said else str(error)), err=True)
+        said.add(cause)
 
 
 def _renewed(done: Mapping[str, Sequence[Rotated]]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -76,6 +77,21 @@ def test_a_name_that_has_none_is_an_error(layout: Layout) -> None:
     assert result.exit_code == 2
     assert "control-plane, api, web" in result.stderr
     assert "iac certs --project demo" in result.stderr
+
+
+def test_one_cause_of_several_is_said_once(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what the issuer said; the others are named. A folder that is gone is made again."""
+    shutil.rmtree(layout.certificates("demo") / "control-plane")
+    assert _iac("rotate", "control-plane").exit_code == 0
+    (layout.secrets / "ca.key").unlink()
+    monkeypatch.setenv("IAC_CERT_COMMAND", "sh -c 'echo no quota >&2; exit 3'")
+    result = _iac("rotate")
+    assert result.exit_code == 4
+    lines = result.stderr.splitlines()
+    assert [line for line in lines if "no quota" in line] == ["  | no quota"]
+    assert lines[-1] == (
+        "IAC_CERT_COMMAND: no certificate for web: the command failed, for the same reason"
+    )
 
 
 def test_a_rotation_of_what_calls_alone_needs_no_handshake(layout: Layout) -> None:
