@@ -12,18 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import TYPE_CHECKING
 
 import click
 
 from iac_wrapper.cli import output
 from iac_wrapper.model.event import Event, Stage
-
-if TYPE_CHECKING:
-    from rich.text import Text
-
-_WIDTH = 80
-"""No line is longer, also on a wide terminal: one that is made narrower breaks none of them."""
+from iac_wrapper.model.text_table import WIDTH, cut
 
 _NAME = 24
 """Characters of a service's name."""
@@ -82,8 +76,11 @@ class View:
 
     def lines(self, width: int, height: int) -> list[tuple[str, str]]:
         """Each with its colour, of `width` characters at most: the step, then a line a service,
-        those at work first if `height` has no room for all."""
-        now, most = self._clock(), min(width, _WIDTH) - 1
+        those at work first if `height` has no room for all.
+
+        None takes a wide terminal's room: one that is made narrower breaks no line then.
+        """
+        now, most = self._clock(), min(width, WIDTH) - 1
         with self._lock:
             step, detail, services = self._step, self._detail, sorted(self._services.items())
         head = f"{step.words} ({now - step.since:.0f} s)" + (f"  {detail}" if detail else "")
@@ -96,13 +93,13 @@ class View:
         found += [self._line(name.ljust(longest), line, now) for name, line in shown]
         if len(shown) < len(services):
             found.append((f"  … and {len(services) - len(shown)} more", "dim"))
-        return [(_cut(text, most), style) for text, style in found]
+        return [(cut(re.sub(r"\s*[\n\t]\s*", " ", text), most), style) for text, style in found]
 
     def _line(self, name: str, line: _Line, now: float) -> tuple[str, str]:
         spent = now - line.since if line.ended is None else line.ended
         turning = _AT_WORK[int(now * _PER_SECOND) % len(_AT_WORK)], ""
         sign, style = _ENDED.get(line.stage, turning) if line.stage else turning
-        return f"  {sign} {_cut(name, _NAME)} {spent:6.1f} s  {line.words}", style
+        return f"  {sign} {cut(name, _NAME)} {spent:6.1f} s  {line.words}", style
 
 
 def _after(known: _Line | None, event: Event, now: float) -> _Line:
@@ -112,11 +109,6 @@ def _after(known: _Line | None, event: Event, now: float) -> _Line:
     before = _WORDS.get(event.stage, "") if event.stage and event.kind == "stage" else ""
     line = _Line(f"{before} {said}".strip(), since, event.stage)
     return replace(line, ended=now - since) if event.stage in _ENDED else line
-
-
-def _cut(text: str, most: int) -> str:
-    text = re.sub(r"\s*[\n\t]\s*", " ", text)
-    return text if len(text) <= most else text[: max(0, most - 1)] + "…"
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any
 
 import click
@@ -149,6 +150,7 @@ def progress(meta: Meta, redact: Redactor) -> Emit:
     """Where a command's events go, without secrets."""
     streams, beside = is_stream(meta), _lines(meta)
     said: set[Event] = set()
+    guard = Lock()
 
     def emit(event: Event) -> None:
         if event.kind == "step" and event.stage in _STATES:
@@ -159,7 +161,7 @@ def progress(meta: Meta, redact: Redactor) -> Emit:
             said.add(event)
         text = event.message if streams else plain(event.message)
         clean = replace(event, message=redact(text))
-        with suppress(OSError):  # a closed stderr must not end a deploy half-way
+        with guard, suppress(OSError):  # a closed stderr must not end a deploy half-way
             if streams:
                 _stream(clean)
             meta.get(_VIEW, beside)(clean)

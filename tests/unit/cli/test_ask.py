@@ -88,7 +88,7 @@ def test_yes_lets_the_deploy_go_on(folder: Path) -> None:
     code, screen = _at_a_terminal(folder, "deploy", typed=b"y\n")
     assert code == 3, screen
     assert "does not list web. Remove" in screen
-    assert "==> Resolving 1 slug" in screen
+    assert "Resolving 1 slug" in screen
 
 
 def test_destroy_shows_what_goes_and_takes_the_name(folder: Path, engine_double: Daemon) -> None:
