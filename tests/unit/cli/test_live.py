@@ -72,7 +72,7 @@ def test_a_small_screen_has_what_is_at_work() -> None:
 
 
 PROGRAM = """
-import sys, time, click
+import os, time, click
 from iac_wrapper.cli import main, output
 from iac_wrapper.cli.live import live
 from iac_wrapper.model.event import Event
@@ -84,11 +84,10 @@ def show():
     with live():
         emit(Event("step", "Building 1 image"))
         emit(Event("stage", "installing hidden-value (2/3)", "web", "build"))
-        time.sleep(0.3)
+        time.sleep(float(os.environ.get("PAUSE", "0")))
         emit(Event("warning", "web: a warning that is " + "long " * 20))
         emit(Event("progress", "a remark"))
         emit(Event("progress", "web: starting", "web", "start"))
-        time.sleep(0.3)
     click.echo("the result")
 main()
 """
@@ -101,7 +100,7 @@ def _show(tmp_path: Path, *options: str, **environment: str) -> Terminal:
 
 def test_a_terminal_is_left_with_what_stays(tmp_path: Path) -> None:
     """The lines that change are gone; a warning is one line, whatever the width; no secret."""
-    seen = _show(tmp_path)
+    seen = _show(tmp_path, PAUSE="0.4")
     assert "building: installing [redacted] (2/3)" in seen.written
     assert "hidden-value" not in seen.written
     assert "\x1b[?25l" not in seen.written  # the cursor is never hidden
