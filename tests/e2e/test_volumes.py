@@ -189,18 +189,19 @@ def _numbers(releases: str) -> list[tuple[int, str]]:
 
 def test_a_project_moves_with_its_data(kept: Project, tmp_path: Path) -> None:
     """To a folder and an engine with nothing of it: the same identities, the next number in the
-    ledger, its data, and an empty plan. What is there is not restored over; a prune of the project
-    takes nothing that the next plan would miss."""
+    ledger, its data, and an empty plan. What is there is not restored over. A prune would take
+    nothing that is deployed."""
     file, there = tmp_path / "project.backup", tmp_path / "there"
     there.mkdir()
-    pruned = json.loads(kept.iac("prune", "--yes", "--json").stdout)
-    assert [each["kind"] for each in pruned["kinds"]] == ["logs"]
+    # Nothing goes: the build cache is everybody's on this engine.
+    pruned = json.loads(kept.iac("prune", "--dry-run", "--json").stdout)
+    assert {each["kind"] for each in pruned["kinds"]} - {"build cache"} == {"logs"}
     told = kept.iac("backup", str(file), "--data").stdout
     assert f"volume {_volume(kept)} (" in told
     assert "notes stood still" in told
     assert file.stat().st_mode & 0o777 == 0o600
     known = _numbers(kept.iac("releases", "--json").stdout)
-    assert {"restore-volume", "prune"} <= {kind for _, kind in known}
+    assert "restore-volume" in {kind for _, kind in known}
     identities = _identities(ROOT, kept)
     in_there, named = [IAC, "-C", str(there)], ["--project", kept.name]
     restore = [*in_there, "restore", str(file)]
