@@ -23,11 +23,13 @@ from iac_wrapper.model import saved_plan
 from iac_wrapper.model.intent import Intent
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.saved_plan import Part, PlanRequest, SavedPlan
-from iac_wrapper.operations import local_bases, recording
+from iac_wrapper.operations import local_bases
 from iac_wrapper.operations.deploy import DeployResult, bring, gather, judged
 from iac_wrapper.operations.env_values import secret_values
+from iac_wrapper.operations.hooks import hooked
 from iac_wrapper.operations.intent import from_files, from_slugs, warn_of_another
 from iac_wrapper.operations.plan import PlanResult, plan_held, plan_lock
+from iac_wrapper.operations.prepare import ProjectFacts
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.sources.exclusions import is_junk
 
@@ -82,6 +84,7 @@ def deploy(workspace: Workspace, path: Path, *, everything: bool = False) -> Dep
 
     Raises:
         StalePlanError, ConfigError: it cannot be applied any more; nothing has changed.
+        HookError: the hook ``pre-deploy`` failed; nothing has changed.
         IacError, DeployUnhealthyError: as in a deploy.
     """
     saved, sha256 = plan_file.load(path, _key(workspace))
@@ -94,27 +97,40 @@ def deploy(workspace: Workspace, path: Path, *, everything: bool = False) -> Dep
             next_step=f"iac deploy --plan {path} --project {saved.project}",
         )
     workspace = replace(workspace, environment=saved.request.environment)
+    beside = Path(saved.request.files[0]).parent if saved.request.files else None
+    with hooked(workspace, "deploy", beside) as (release, hooks):
+        with workspace.hold("iac deploy --plan"), release.recorded():
+            intent = intent_of(workspace, saved.request)
+            found = _as_planned(workspace, path, saved, intent)
+            warn_of_another(workspace, intent)
+            release.of = {"plan_file": sha256}
+            if intent.files:
+                release.of |= {"lock_file": str(intent.lock_path)}
+            named, lock = intent.named, intent.lock_path
+            rolled = bring(
+                workspace, release, found, named, lock, everything=everything, hooks=hooks
+            )
+            local_bases.save_bases(workspace, intent.specs, rolled.lock)
+        return judged(workspace, rolled, release.number)
+
+
+def _as_planned(workspace: Workspace, path: Path, saved: SavedPlan, intent: Intent) -> ProjectFacts:
+    """What is to be deployed, which is what was planned.
+
+    Raises:
+        StalePlanError: it is not.
+    """
     wanted = lock_file.parse_lock(saved.lock, where=str(path))
-    with workspace.hold("iac deploy --plan"), recording.release(workspace, "deploy") as release:
-        intent = intent_of(workspace, saved.request)
-        stale = partial(StalePlanError, workspace, path, saved.request)
-        if moved := saved_plan.moved(saved, _digests(workspace, intent, wanted)):
-            raise stale(moved)
-        found = gather(workspace, replace(intent, prune=True), planned=wanted)
-        if moved := _differing(wanted, found.lock):
-            raise stale(moved)
-        now = plan_lock(workspace, found.lock, intent.named)
-        if _outcome(workspace, now) != saved.outcome:
-            raise stale(_otherwise(saved, now))
-        warn_of_another(workspace, intent)
-        release.of = {"plan_file": sha256}
-        if intent.files:
-            release.of |= {"lock_file": str(intent.lock_path)}
-        rolled = bring(
-            workspace, release, found, intent.named, intent.lock_path, everything=everything
-        )
-        local_bases.save_bases(workspace, intent.specs, rolled.lock)
-    return judged(workspace, rolled, release.number)
+    stale = partial(StalePlanError, workspace, path, saved.request)
+    if moved := saved_plan.moved(saved, _digests(workspace, intent, wanted)):
+        raise stale(moved)
+    found = gather(workspace, replace(intent, prune=True), planned=wanted)
+    if moved := _differing(wanted, found.lock):
+        raise stale(moved)
+    now = plan_lock(workspace, found.lock, intent.named)
+    if _outcome(workspace, now) != saved.outcome:
+        raise stale(_otherwise(saved, now))
+    return found
 
 
 def _check_outside(intent: Intent, path: Path) -> None:
