@@ -183,6 +183,8 @@ def test_a_list_is_followed_on_kept_connections_and_by_no_new_container(
     assert web["rules"] == ["/api/*"]
     assert web["calls"] > 0
     assert policy(project)["api"]["refused"] > 0
+    told = "sidecar: GET http://api/ was refused: `allow:` of service api "
+    assert told in project.iac("logs", "web").stdout
     table = project.iac("policy").stdout
     assert "/api/*" in table
     assert "web: may reach nothing outside of the project" in table
