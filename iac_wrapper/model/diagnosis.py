@@ -95,10 +95,6 @@ class Diagnosis:
 
 def diagnose(facts: DiagnosisFacts) -> Diagnosis:
     """The first cause that fits, from the outside in."""
-    if facts.health.cause in (STOPPED, GONE):  # of which its program cannot say anything
-        health = facts.health
-        finding = Finding(health.cause, health.message, health.evidence, health.next_step)
-        return Diagnosis(finding, facts.state)
     runs = _runs(facts.lines)
     finding = (
         _around(facts)
@@ -107,6 +103,8 @@ def diagnose(facts: DiagnosisFacts) -> Diagnosis:
         or (_said_by_the_program(facts, runs) if _has_failed(facts.health) else None)
         or _said_by_the_runner(facts, runs)
     )
+    if finding.code in (STOPPED, GONE):  # of which its program cannot say anything
+        return Diagnosis(finding, facts.state)
     told = [said for run in runs if (said := [line for line in run if not _NEW_RUN.match(line)])]
     shown = told[-2] if facts.health.failures and len(told) > 1 else (told or [[]])[-1]
     return Diagnosis(finding, facts.state, tuple(shown[-SHOWN_LINES:]))
@@ -119,6 +117,8 @@ def _around(facts: DiagnosisFacts) -> Finding | None:
         text = f"its certificate on disk cannot be served: {facts.certificate}"
         step = f"iac certs rotate {facts.app.name} --project {facts.project}"
         return Finding("bad-certificate", text, "", step)
+    if health.cause in (STOPPED, GONE):
+        return Finding(health.cause, health.message, health.evidence, health.next_step)
     if not facts.rotated:
         text = "Envoy serves an older certificate than the one on disk"
         return Finding("old-certificate", text, "", f"iac deploy --project {facts.project}")
