@@ -260,9 +260,23 @@ class Engine:
         return removed
 
     def has_image(self, name: str) -> bool:
-        """True if a tag exists; app images are tagged by a hash of their content."""
+        """True if a tag exists, and not for what was built for another one; app images are tagged
+        by a hash of their content."""
+        return any(_key(image) in {None, *_keys(name)} for image in self._named(name))
+
+    def forget_other(self, name: str) -> bool:
+        """Take a tag away from what was not built for it; whether it was so."""
+        found = [_key(image) for image in self._named(name)]
+        if not found or _keys(name).intersection(found):
+            return False
         with _translated():
-            return bool(self._api.images(name=name))
+            self._api.remove_image(name, noprune=True)
+        return True
+
+    def _named(self, name: str) -> list[dict[str, Any]]:
+        with _translated():
+            found: list[dict[str, Any]] = self._api.images(name=name)
+        return found
 
     def image_tags(self, project: str) -> list[str]:
         """Tags of the app images of `project`."""
@@ -384,6 +398,17 @@ def free_port() -> int:
 def _time(text: str) -> datetime | None:
     """None for Go's zero time: never."""
     return None if text.startswith("0001-") else datetime.fromisoformat(text)
+
+
+def _key(image: dict[str, Any]) -> str | None:
+    """For which tag an image was built; None: nobody said."""
+    key: str | None = (image.get("Labels") or {}).get(labels.IMAGE_KEY)
+    return key
+
+
+def _keys(name: str) -> set[str]:
+    """The forms in which an image says that it was built for `name`."""
+    return {name, name.rpartition(":")[2]}
 
 
 def _by_label(project: str) -> dict[str, str]:

@@ -98,10 +98,14 @@ def ensure_named(workspace: Workspace, apps: Iterable[ResolvedApp]) -> None:
     """
     for app in apps:
         pinned = app.foreign.pinned if app.foreign else ""
-        if pinned and not workspace.engine.has_image(app.image):
-            if not foreign_images.inspect(workspace.engine, pinned):
-                foreign_images.pull(workspace.engine, pinned)
-            foreign_images.name(workspace.engine, pinned, app.image)
+        if not pinned:
+            continue
+        known, named = (foreign_images.inspect(workspace.engine, n) for n in (pinned, app.image))
+        if named and (known is None or known.id == named.id):
+            continue
+        if known is None:
+            foreign_images.pull(workspace.engine, pinned)
+        foreign_images.name(workspace.engine, pinned, app.image)
 
 
 def _found(workspace: Workspace, spec: AppSpec, locked: LockFile | None) -> tuple[ImageFacts, str]:

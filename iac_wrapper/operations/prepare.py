@@ -149,6 +149,10 @@ def materialize(workspace: Workspace, found: ProjectFacts) -> None:
     with ThreadPoolExecutor() as pool:
         list(pool.map(context_folder.write, found.builds.values()))
     foreign_images.ensure_named(workspace, found.lock.apps)
+    for app in found.lock.apps:
+        built = not (app.foreign and app.foreign.pinned)
+        if built and workspace.engine.forget_other(app.image):
+            workspace.warn(f"{app.name}: {app.image} was another image's name; it is built again")
     images.note_use(workspace, found.lock)
     ensure_certificates(workspace, found.lock)
     if any(not route.is_local for route in found.lock.routes):

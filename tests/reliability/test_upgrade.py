@@ -64,9 +64,9 @@ class Shop:
     folder: Path
     name: str
 
-    def iac(self, program: str | Path, *arguments: str) -> str:
+    def iac(self, program: str | Path, verb: str, *arguments: str) -> str:
         """What a verb of one version of `iac` prints; it must succeed."""
-        argv = [program, "-C", self.folder, *arguments, "--project", self.name]
+        argv = [program, "-C", self.folder, verb, "--project", self.name, *arguments]
         return run(*argv, cwd=Path("/"), **NO_SPARE)
 
     def containers(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pytest
 
 from iac_wrapper.adapters.engine import Engine, free_port, port_is_free
 from iac_wrapper.errors import CommandError, EngineError
+from iac_wrapper.model.labels import IMAGE_KEY
 from tests.support.docker_daemon import Daemon, FakeContainer
 
 
@@ -141,3 +142,17 @@ def test_a_user_who_may_not_use_the_engine_is_told_so(tmp_path: Path) -> None:
     finally:
         os.seteuid(user)
     assert "usermod -aG docker" in str(caught.value)
+
+
+def test_a_tag_of_what_was_built_for_another_is_taken_away(engine_double: Daemon) -> None:
+    """By the label that says what for; without one it may be of a registry, and is taken for there
+    until it is to be built here."""
+    name, engine = "iac/demo-a:1", Engine(engine_double.host)
+    for key, has, other in (("1", True, False), (name, True, False), ("2", False, True)):
+        engine_double.images = [{"RepoTags": [name], "Labels": {IMAGE_KEY: key}}]
+        assert (engine.has_image(name), engine.forget_other(name)) == (has, other)
+    assert engine_double.calls.count(f"DELETE /images/{name}") == 1
+    engine_double.images = [{"RepoTags": [name], "Labels": None}]
+    assert (engine.has_image(name), engine.forget_other(name)) == (True, True)
+    engine_double.images = []
+    assert (engine.has_image(name), engine.forget_other(name)) == (False, False)
