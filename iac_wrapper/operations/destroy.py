@@ -50,6 +50,7 @@ def destroy(workspace: Workspace, *, volumes: bool = False) -> DestroyResult:
     with workspace.hold("iac destroy"), recording.release(workspace, "destroy") as release:
         check_own(workspace)
         release.start()
+        state.need_room(workspace.layout.state(workspace.project))
         keeping.end(workspace)
         before = _last_lock(workspace)
         # They are on the network that Terraform removes.
@@ -91,7 +92,6 @@ def _destroy_state(workspace: Workspace) -> int:
     if not count:
         return 0
     workspace.step(f"Destroying {count} resources with Terraform", "remove")
-    state.need_room(workspace.layout.state(workspace.project))
     terraform = destroyer(workspace)
     terraform.init()
     terraform.destroy(lambda said: workspace.progress(said.text, stage="remove"))
