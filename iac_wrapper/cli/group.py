@@ -7,8 +7,8 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NoReturn
 
@@ -52,6 +52,18 @@ class _Group(click.Group):
     """
 
     command_class = output.Command
+
+    def main(self, args: Sequence[str] | None = None, *more: Any, **extra: Any) -> Any:
+        """As a program, end at once when interrupted: threads may wait for servers for minutes."""
+        try:
+            return super().main(args, *more, **extra)
+        except SystemExit as ended:
+            if args is None and ended.code == Interrupted.exit_code:
+                with suppress(OSError):
+                    sys.stdout.flush()
+                    sys.stderr.flush()
+                os._exit(Interrupted.exit_code)
+            raise
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted([*super().list_commands(ctx), *_added()])

@@ -80,13 +80,11 @@ def resolve(  # noqa: PLR0913 - one keyword for each thing that a run is told
     rules = SubmoduleRules(settings.hosts, frozenset(settings.submodule_hosts))
     store = SourceCache(cache, limits, say, rules, offline)
     run = _Run(settings.hosts, store, locked or {}, stage)
-    with ThreadPoolExecutor(MAX_PARALLEL, "resolve") as pool:
-        futures = [pool.submit(run.checkout, spec) for spec in specs]
-        try:
-            return _all(specs, futures)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    pool = ThreadPoolExecutor(MAX_PARALLEL, "resolve")
+    try:
+        return _all(specs, [pool.submit(run.checkout, spec) for spec in specs])
+    finally:  # on Ctrl-C nobody waits for a server
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 class _Once:
