@@ -101,13 +101,14 @@ def rotate_ca(workspace: Workspace, as_json: bool) -> None:
     if as_json:
         click.echo(dumps({"done": last.done, "steps": [each.to_dict() for each in steps]}))
     _say_errors([member.error for member in last.members])
+    if any(member.error for member in last.members):
+        click.echo("next: correct that; then iac certs rotate-ca goes on", err=True)
+        sys.exit(CertificateError.exit_code)
     if not last.done:
         restart = f"iac deploy {workspace.list_arguments} restarts a sidecar that does not follow"
         waited = [member for member in last.members if not member.done]
         mending = dict.fromkeys(member.next_step or restart for member in waited)
         click.echo(f"next: {'; '.join(mending)}; then iac certs rotate-ca goes on", err=True)
-        if any(member.error for member in last.members):
-            sys.exit(CertificateError.exit_code)
         sys.exit(UnhealthyError.exit_code)
 
 
