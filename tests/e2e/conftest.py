@@ -91,7 +91,7 @@ class Project:
 
     def container_ids(self) -> dict[str, str]:
         """Name -> id of every container of the project."""
-        found = self.engine.containers.list(all=True, filters=self.label)
+        found = self.engine.containers.list(all=True, filters=self.label, ignore_removed=True)
         return {container.name: str(container.id) for container in found}
 
     def image_tags(self) -> list[str]:

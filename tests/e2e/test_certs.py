@@ -248,8 +248,8 @@ def _expired(project: Project) -> Leaf:
         name="b",
         trust_domain=DOMAIN,
         owner_uid=ENVOY_UID,
-        lifetime=timedelta(seconds=1),
+        lifetime=timedelta(seconds=4),
         force=True,
     )
-    time.sleep(2)
+    time.sleep(5)
     return leaf

@@ -25,6 +25,7 @@ from tests.support.envoy_lab import eventually
 from tests.support.git_server import Content, GitServer, Link, Repository
 from tests.support.machine import record
 from tests.support.proxying import containers, plain, proxying
+from tests.support.stream import result_of
 
 pytestmark = pytest.mark.integration
 
@@ -452,7 +453,7 @@ def test_a_new_commit_replaces_only_its_service(
     assert "changed since it was made: the value of TOKEN of hello-main\n" in refused
     web.commit({"services/web/later.txt": "not in the plan"})
     done = project.iac("deploy", "--plan", str(saved), "--json")
-    report = json.loads(done.stdout)
+    report = result_of(done.stdout)
     assert {s["name"]: s["commit"] for s in report["services"]}["web"] == head
     web.git("reset", "--quiet", "--hard", head)
     release = json.loads(project.iac("show", str(report["release"]), "--json").stdout)
@@ -523,7 +524,7 @@ def test_destroy_leaves_nothing(first: dict[str, Any], project: Project) -> None
     """No container, network, image tag, certificate, secret or state of the project remains."""
     project.iac("destroy", "--yes")
     engine = project.engine
-    assert engine.containers.list(all=True, filters=project.label) == []
+    assert engine.containers.list(all=True, filters=project.label, ignore_removed=True) == []
     assert engine.networks.list(filters=project.label) == []
     assert project.image_tags() == []
     left = [p for p in _own_files() if project.name in p.name]

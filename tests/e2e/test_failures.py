@@ -149,8 +149,8 @@ def test_a_deploy_removes_only_on_request(project: Project) -> None:
     assert not [name for name in project.container_ids() if "-two-" in name]
 
 
-def test_an_envoy_that_cannot_start_is_one_sentence(project: Project) -> None:
-    """What its first process says, and nobody waits for the whole time."""
+def test_a_key_that_its_envoy_cannot_read_is_one_sentence(project: Project) -> None:
+    """The cause, not that the container cannot stay up; nobody waits for the whole time."""
     key = ROOT / "secrets" / project.name / "one" / "tls.key"
     mode = key.stat().st_mode
     key.chmod(0)
@@ -160,8 +160,8 @@ def test_an_envoy_that_cannot_start_is_one_sentence(project: Project) -> None:
     finally:
         key.chmod(mode)
     one = next(s for s in json.loads(done.stdout)["services"] if s["name"] == "one")
-    assert (one["status"], one["cause"]) == ("UNREACHABLE", "envoy")
-    assert one["message"].startswith("its Envoy cannot start: cannot read /etc/iac/tls/tls.key")
+    assert (one["status"], one["cause"]) == ("UNREACHABLE", "bad-certificate")
+    assert one["message"].startswith("its certificate on disk cannot be served: its key is of uid")
     assert one["seconds"] < 60, "a container that cannot stay up ends the wait"
 
 

@@ -73,7 +73,7 @@ def test_a_sidecar_that_hangs_keeps_both_authorities(project: Project, tmp_path:
     step = next(steps)
     assert (step.phase, step.done, list(steps)) == ("issue", False, [])
     assert [each.missing for each in step.members if not each.done] == [
-        "does not serve its new certificate"
+        "its Envoy container is paused"
     ]
     project.lab.containers["b-envoy"].unpause()
     assert project.lab.handshake(leaf=old)["serialNumber"]

@@ -193,9 +193,9 @@ def test_a_project_moves_with_its_data(kept: Project, tmp_path: Path) -> None:
     nothing that is deployed."""
     file, there = tmp_path / "project.backup", tmp_path / "there"
     there.mkdir()
-    # Nothing goes: the build cache is everybody's on this engine.
+    # Nothing goes: the build cache is everybody's on this engine, sources all this folder's.
     pruned = json.loads(kept.iac("prune", "--dry-run", "--json").stdout)
-    assert {each["kind"] for each in pruned["kinds"]} - {"build cache"} == {"logs"}
+    assert {each["kind"] for each in pruned["kinds"]} - {"build cache", "sources"} == {"logs"}
     told = kept.iac("backup", str(file), "--data").stdout
     assert f"volume {_volume(kept)} (" in told
     assert "notes stood still" in told

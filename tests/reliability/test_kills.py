@@ -67,7 +67,7 @@ PARTS: dict[str, Callable[[Project], list[int]]] = {
 
 def _starts(project: Project) -> dict[str, tuple[int, str]]:
     """By container, its PID 1 and when it was started."""
-    found = project.engine.containers.list(all=True, filters=project.label)
+    found = project.engine.containers.list(all=True, filters=project.label, ignore_removed=True)
     states = {each.name.removeprefix(f"{project.name}-"): each.attrs["State"] for each in found}
     return {name: (state["Pid"], state["StartedAt"]) for name, state in states.items()}
 

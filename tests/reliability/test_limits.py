@@ -161,7 +161,7 @@ def attack(container: Any, python: str, code: str, *arguments: str) -> Callable[
 
 def restarts(project: Project) -> dict[str, tuple[int, bool]]:
     """Of every container: how often it was started again, and whether the kernel killed it."""
-    found = project.engine.containers.list(all=True, filters=project.label)
+    found = project.engine.containers.list(all=True, filters=project.label, ignore_removed=True)
     return {
         each.name: (each.attrs["RestartCount"], each.attrs["State"]["OOMKilled"]) for each in found
     }

@@ -129,6 +129,19 @@ def test_a_bad_release_after_kills_loses_no_request(
     _check(result)
 
 
+def test_a_restart_loses_no_request(project: Project) -> None:
+    """One service gets new containers, of the same version, and nobody else."""
+    before, load = project.container_ids(), Load(project.container("caller", "app"), "web")
+    try:
+        project.iac("restart", "web")
+    finally:
+        result = load.end()
+    after = project.container_ids()
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == {f"{project.name}-web-{role}" for role in ("app", "envoy")}
+    _check(result)
+
+
 ROLLBACKS = 5
 PROVEN_SECONDS = 3.0
 """Promised on a quiet machine, from the command to the proof; tests allow three times as much."""

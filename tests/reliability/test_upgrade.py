@@ -72,7 +72,7 @@ class Shop:
     def containers(self) -> dict[str, Any]:
         """By name without the project's, sorted by when they were made."""
         labels = {"label": f"org.karstkit.project={self.name}"}
-        found = docker.from_env().containers.list(filters=labels)
+        found = docker.from_env().containers.list(filters=labels, ignore_removed=True)
         found.sort(key=lambda each: str(each.attrs["Created"]))
         return {each.name.removeprefix(f"{self.name}-"): each for each in found}
 

@@ -56,5 +56,5 @@ def proxying(project: Project, *words: str) -> Iterator[Proxy]:
 def containers(project: Project) -> list[Any]:
     """Those of ways that are open."""
     label = {"label": [project.label["label"], "org.karstkit.role=operator"]}
-    found: list[Any] = project.engine.containers.list(all=True, filters=label)
+    found: list[Any] = project.engine.containers.list(all=True, filters=label, ignore_removed=True)
     return found
