@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -118,7 +118,10 @@ class Project:
         texts = [json.dumps(api.history(tag)) for tag in self.image_tags()]
         texts += [json.dumps(api.inspect_container(one)) for one in ids]
         texts += [api.logs(one).decode("latin-1") for one in ids]
-        return texts + [path.read_bytes().decode("latin-1") for path in files]
+        for path in files:
+            with suppress(FileNotFoundError):  # the cache is that of all projects of the folder
+                texts.append(path.read_bytes().decode("latin-1"))
+        return texts
 
     @property
     def ledger(self) -> Path:
