@@ -59,6 +59,7 @@ class Observations:
     deploy starts. `bounded`: the same of those whose limit of processes somebody changed.
     `commits`: service -> how many lie between old and new. `volumes`: service -> what becomes of
     its data, sentences. `lost`: service -> the names of its volumes that somebody removed.
+    `dropped`: stopped services that go for good, of which the stack has nothing.
     """
 
     values: Mapping[str, Collection[str]] = field(default_factory=dict)
@@ -69,6 +70,7 @@ class Observations:
     commits: Mapping[str, int] = field(default_factory=dict)
     volumes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     lost: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    dropped: Collection[str] = ()
 
 
 def service_changes(
@@ -80,7 +82,7 @@ def service_changes(
     """What a deploy of `new` over `old` does, sorted by name; what it leaves alone is not in it."""
     before, after = {app.name: app for app in old}, {app.name: app for app in new}
     changed = {service for service, _ in (*seen.stopped, *seen.bounded)}
-    names = {*before, *after, *changed, *(r.service for r in resources)}
+    names = {*before, *after, *changed, *seen.dropped, *(r.service for r in resources)}
     if before:  # on a first deploy everything is new, this too
         names |= {CONTROL_PLANE, INGRESS} & {*seen.due, *([INGRESS] if seen.public_due else [])}
     found = (
@@ -105,7 +107,7 @@ def _one(
     data = tuple(Reason("volumes", text) for text in seen.volumes.get(name, ()))
     if new and not old and actions <= {"create"}:
         return ServiceChange(name, "add", (Reason("source", _origin(new)), *data))
-    if not new and actions == {"delete"}:
+    if not new and (actions == {"delete"} or name in seen.dropped):
         return ServiceChange(name, "remove", data)
     reasons = (*dict.fromkeys(_reasons(name, old, new, resources, seen)), *data)
     action = _action(resources, reasons, stopped=any(s == name for s, _ in seen.stopped))

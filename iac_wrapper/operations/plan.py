@@ -194,9 +194,16 @@ def _observe(
         stopped=drift.stopped(containers, resting),
         bounded=drift.bounded(containers),
         commits=_commits(workspace, wanted),
-        volumes=volumes.changes(workspace, applied.apps if applied else (), wanted.apps),
+        volumes=volumes.changes(workspace, applied.all_apps if applied else (), wanted.all_apps),
         lost=drift.lost(workspace, wanted),
+        dropped=_dropped(applied, wanted),
     )
+
+
+def _dropped(applied: LockFile | None, wanted: LockFile) -> set[str]:
+    """The stopped services that `wanted` does not have."""
+    old = {app.name for app in applied.parked} if applied else set()
+    return old - {app.name for app in wanted.all_apps}
 
 
 def _public_due(workspace: Workspace, wanted: LockFile) -> Sequence[str]:

@@ -129,6 +129,17 @@ def test_services_come_and_go() -> None:
     assert _texts(found[1]) == ["gh:owner/repo at aaaaaaaaaaaa"]
 
 
+def test_a_stopped_service_that_goes_for_good_is_removed() -> None:
+    """Terraform has nothing of it: no resource tells."""
+    seen = Observations(dropped={"db"}, volumes={"db": ["volume demo-db-data stays"]})
+    (gone,) = service_changes([WEB], [WEB], [], seen)
+    assert (gone.service, gone.action, _texts(gone)) == (
+        "db",
+        "remove",
+        ["volume demo-db-data stays"],
+    )
+
+
 @pytest.mark.parametrize(
     ("resource", "action", "text"),
     [
