@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,7 +126,7 @@ def select(workspace: Workspace, intent: Intent) -> Selection:
     }
     locked = {app.name: app for app in known.all_apps} if known else {}
     if intent.locked:
-        _check_locked(intent, known)
+        _check_locked(intent, known, but=parked)
     if intent.additive:
         kept = [app for app in locked.values() if app.name not in {*names, *parked}]
         _check_kept(workspace, kept)
@@ -202,11 +202,14 @@ def is_buildable(workspace: Workspace, app: ResolvedApp) -> bool:
     return context.is_dir() or pulled or workspace.engine.has_image(app.image)
 
 
-def _check_locked(intent: Intent, lock: LockFile | None) -> None:
-    """With ``--locked`` the lock must have the very sources that are asked for, and no others."""
+def _check_locked(intent: Intent, lock: LockFile | None, *, but: Collection[str]) -> None:
+    """With ``--locked`` the lock must have the very sources that are asked for, and no others.
+
+    Services `but` stay stopped: no deploy writes what their entries say now.
+    """
     locked = {app.name: app for app in lock.all_apps} if lock else {}
     asked = {spec.name for spec in intent.specs}
-    pairs = [(spec, locked.get(spec.name)) for spec in intent.specs]
+    pairs = [(spec, locked.get(spec.name)) for spec in intent.specs if spec.name not in but]
     found = [f"{spec.name}: {why}" for spec, app in pairs if (why := _unlike(spec, app))]
     if not intent.additive:
         found += [f"{name}: not in {intent.list_name}" for name in locked if name not in asked]

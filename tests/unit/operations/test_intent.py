@@ -219,7 +219,7 @@ def test_what_a_person_stopped_stays_so(workspace: Workspace, repos: Path) -> No
     assert [app.name for app in added.kept_apps] == ["a", "c"]
     assert added.parked == lock.parked
     lock_file.save_lock(lock, repos.with_name("repos.lock.json"))
-    repos.write_text("- gh:acme/a\n- gh:acme/b\n- gh:acme/c\n- gh:acme/d\n")
+    repos.write_text("- gh:acme/a\n- gh:acme/b#v2\n- gh:acme/c\n- gh:acme/d\n")
     locked = select(workspace, from_files(repos, locked=True))
     assert [spec.name for spec in locked.fresh] == ["a", "c"]
 
