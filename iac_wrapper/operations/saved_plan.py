@@ -231,7 +231,7 @@ def _differing(saved: LockFile, found: LockFile) -> list[str]:
     """Which services are others than `saved` has; the sources of the rest are the same."""
     if lock_file.dump(saved) == lock_file.dump(found):
         return []
-    before, now = ({app.name: app for app in lock.apps} for lock in (saved, found))
+    before, now = ({app.name: app for app in lock.all_apps} for lock in (saved, found))
     names = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
     return [f"the source of {name}" for name in names] or ["the network or a port of the project"]
 

@@ -165,7 +165,7 @@ def _contexts(workspace: Workspace) -> Iterator[Path]:
     except ConfigError:  # what cannot be read may name anything
         return
     locks = [lock for lock in (applied, *written) if lock and lock.project == project]
-    apps = [app for lock in locks for app in lock.apps]
+    apps = [app for lock in locks for app in lock.all_apps]
     apps += [release.app for proven in known.good.values() for release in proven]
     apps += [unstarted.app for unstarted in known.unstarted.values()]
     needed = {layout.context(project, app.image) for app in apps}

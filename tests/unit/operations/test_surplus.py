@@ -68,7 +68,8 @@ def used(workspace: Workspace, engine_double: Daemon) -> Workspace:
     layout = workspace.layout
     names = [f"iac/demo-web:{number:012x}" for number in (1, 2, 3)]
     _, old, new = names
-    deployed(layout, replace(app("web"), image=new))
+    deployed(layout, replace(app("web"), image=new), app("db"), stopped=["db"])
+    layout.context("demo", app("db").image).mkdir(parents=True)
     proven = replace(app("web"), image=old, commit="c" * 40)
     releases.save_releases(workspace, Releases().proven([proven], keep=3))
     for name in names:
