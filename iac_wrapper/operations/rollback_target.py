@@ -64,7 +64,7 @@ def find(workspace: Workspace, names: Sequence[str] = (), *, to: int | None = No
     lock = _merged(workspace, applied, found.lock, apps, names)
     here = {app.name for app in apps}
     groups = {app.group for app in apps}
-    known = {app.name for app in found.lock.all_apps}
+    known = {app.name for app in found.lock.apps}
     stay = tuple(
         app.name
         for app in (applied.apps if applied else ())
@@ -72,7 +72,7 @@ def find(workspace: Workspace, names: Sequence[str] = (), *, to: int | None = No
     )
     target = Target(found.entry, apps, lock, stay, frozenset(here if names else ()))
     _check(workspace, applied, target)
-    _say(workspace, applied, target)
+    _say(workspace, applied, target, found.lock)
     return target
 
 
@@ -153,13 +153,12 @@ def _chosen(
         if name not in groups:
             applied = workspace.applied_lock()
             runs = applied is not None and name in {app.name for app in applied.apps}
+            why, command, does = _without(workspace, entry, lock, name)
             raise ConfigError(
-                f"release {entry.number} has no service {name}" + ", which runs now" * runs,
+                f"{why} {name}" + ", which runs now" * runs,
                 found=f"the services {', '.join(groups)}",
                 next_step=(
-                    f"iac remove {name} --project {workspace.project} takes it away"
-                    if runs
-                    else "name one of them, or another release with --to"
+                    f"{command} {does}" if runs else "name one of them, or another release with --to"
                 ),
             )
     wanted = {groups[name] for name in names or groups}
@@ -210,7 +209,19 @@ def _check(workspace: Workspace, applied: LockFile | None, target: Target) -> No
         )
 
 
-def _say(workspace: Workspace, applied: LockFile | None, target: Target) -> None:
+def _without(
+    workspace: Workspace, entry: LedgerEntry, old: LockFile, name: str
+) -> tuple[str, str, str]:
+    """How a release is without a service that runs now, and the command that does the same to it,
+    with what that does."""
+    if name in {app.name for app in old.parked}:
+        word, verb, does = "in release {} a person had stopped", "stop", "stops it"
+    else:
+        word, verb, does = "release {} does not have", "remove", "takes it away"
+    return word.format(entry.number), f"iac {verb} {name} --project {workspace.project}", does
+
+
+def _say(workspace: Workspace, applied: LockFile | None, target: Target, old: LockFile) -> None:
     """What it goes back to, what that changes, and what it leaves as it is."""
     entry, here = target.entry, {app.name for app in target.lock.all_apps}
     workspace.step(
@@ -219,10 +230,8 @@ def _say(workspace: Workspace, applied: LockFile | None, target: Target) -> None
     for each in differences(applied, target.lock):
         workspace.progress(f"{each.name}: {_change(each)}")
     for name in target.stay:
-        workspace.progress(
-            f"{name}: stays as it is, release {entry.number} does not have it; `iac remove {name}"
-            f" --project {workspace.project}` takes it away"
-        )
+        why, command, does = _without(workspace, entry, old, name)
+        workspace.progress(f"{name}: stays as it is, {why} it; `{command}` {does}")
     if secret := sorted({name for app in target.apps for name in _references(app)}):
         workspace.progress(f"secret values are today's: {', '.join(secret)}")
     for app in target.apps:

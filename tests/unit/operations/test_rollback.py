@@ -203,11 +203,11 @@ def test_what_cannot_be_gone_back_to_is_refused(
     assert _refused(workspace, to=5).found == "event 5: heal, good"
     unknown = _refused(workspace, "nosuch", to=1)
     assert (unknown.message, unknown.found) == (
-        "release 1 has no service nosuch",
+        "release 1 does not have nosuch",
         "the services api, web",
     )
     later = _refused(workspace, "new", to=1)
-    assert later.message == "release 1 has no service new, which runs now"
+    assert later.message == "release 1 does not have new, which runs now"
     assert later.next_step == "iac remove new --project demo takes it away"
     assert _refused(workspace, "nosuch").found == "the services api, new, web"
 
@@ -296,3 +296,22 @@ def test_what_a_person_stopped_starts_only_by_its_name(
     named = find(workspace, ["web"], to=1)
     assert (named.lock.parked, named.lock.apps) == ((), (new[1], old[0]))
     assert "web: starts; commit 2222222 -> 1111111" in [event.message for event in events]
+
+
+def test_what_was_stopped_then_and_runs_now_stays(
+    workspace: Workspace, engine_double: Daemon, events: list[Event]
+) -> None:
+    """It is no service to take away: what does the same to it is a stop."""
+    old, new = (_app("web", "1"), _app("api", "1")), (_app("web", "2"), _app("api", "2"))
+    _images(engine_double, *old, *new)
+    _release(workspace, *old, stopped=["web"])
+    _release(workspace, *new)
+    target = find(workspace, to=1)
+    assert (target.stay, _commits(target)) == (("web",), {"api": "1", "web": "2"})
+    assert [event.message for event in events][-1] == (
+        "web: stays as it is, in release 1 a person had stopped it; `iac stop web --project demo`"
+        " stops it"
+    )
+    named = _refused(workspace, "web", to=1)
+    assert named.message == "in release 1 a person had stopped web, which runs now"
+    assert named.next_step == "iac stop web --project demo stops it"
