@@ -15,7 +15,7 @@ from iac_wrapper.errors import CertificateError, ConfigError, IacError
 from iac_wrapper.identity import certificates, issuers, operator
 from iac_wrapper.model.certificate import CONTROL_PLANE, INGRESS, OPERATOR, Leaf, LeafFault
 from iac_wrapper.model.lock import LockFile
-from iac_wrapper.operations import leaves, recording, served_leaf, stopped_containers
+from iac_wrapper.operations import leaves, parked, recording, served_leaf, stopped_containers
 from iac_wrapper.operations.stopped_containers import StoppedContainer
 from iac_wrapper.operations.workspace import Workspace
 
@@ -147,6 +147,7 @@ def rotate(workspace: Workspace, names: Sequence[str] = ()) -> list[Rotated]:
     """
     with workspace.hold("iac certs rotate"):
         lock = workspace.deployed_lock()
+        parked.check_none(workspace, lock, names)
         owners = leaves.running_owners(workspace, lock)
         _check(names, owners, lock)
         issuers.deployed_issuer(workspace.layout.secrets, workspace.settings.cert_command)

@@ -78,6 +78,16 @@ def say(workspace: Workspace, lock: LockFile) -> None:
         workspace.progress(each.text)
 
 
+def check_none(workspace: Workspace, lock: LockFile, names: Collection[str]) -> None:
+    """Refuse names of stopped services.
+
+    Raises:
+        ConfigError: says what starts the first one.
+    """
+    for name in sorted({app.name for app in lock.parked} & {*names}):
+        raise unknown_service(workspace, name, ())
+
+
 def unknown_service(workspace: Workspace, name: str, known: Collection[str]) -> ConfigError:
     """The error for the name of a service that has no containers: nobody knows it, or it is
     stopped.

@@ -56,9 +56,7 @@ def restart(workspace: Workspace, names: Sequence[str]) -> DeployResult:
     """
     with workspace.hold("iac restart"), recording.release(workspace, "restart") as release:
         applied = _deployed(workspace, names)
-        for name in names:
-            if name in {app.name for app in applied.parked}:
-                raise parked.unknown_service(workspace, name, ())
+        parked.check_none(workspace, applied, names)
         selection = Selection((), applied.apps, None, applied, parked=applied.parked)
         check_selection(workspace, selection)
         check_lock(workspace, applied)

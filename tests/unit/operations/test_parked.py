@@ -11,7 +11,7 @@ from iac_wrapper.errors import ConfigError
 from iac_wrapper.files import host
 from iac_wrapper.model.event import Event
 from iac_wrapper.model.options import Options
-from iac_wrapper.operations import history, images, inventory, parked, prune, recording, stop
+from iac_wrapper.operations import certs, history, images, inventory, parked, prune, recording, stop
 from iac_wrapper.operations.intent import from_slugs
 from iac_wrapper.operations.leaving import UnknownServiceError
 from iac_wrapper.operations.logs import logs
@@ -62,6 +62,7 @@ def test_its_name_is_known_where_it_has_no_container(workspace: Workspace) -> No
     for refused in (
         lambda: logs(workspace, ["db"], roles=("app",), tail=1),
         lambda: restart(workspace, ["web", "db"]),
+        lambda: certs.rotate(workspace, ["db"]),
     ):
         with pytest.raises(ConfigError, match="service db is stopped") as caught:
             refused()
