@@ -22,6 +22,7 @@ from iac_wrapper.operations import health as operation
 from iac_wrapper.settings import Settings
 from tests.support.deployed import app, deployed, leaf, service
 from tests.support.docker_daemon import Daemon, FakeContainer, daemon
+from tests.support.processes import held_by_another
 
 pytestmark = pytest.mark.slow
 
@@ -236,8 +237,8 @@ def test_it_heals_and_warns_once(
     assert "POST /containers/e/start" in engine.calls
     assert len(found.warnings) == 2
     assert [r.getMessage().split(" is gone")[0] for r in caplog.records] == [
-        "project demo: demo-gateway",
-        "project demo: demo-web-app",
+        "project demo: the gateway",
+        "project demo: web: its app container",
     ]
 
 
@@ -246,9 +247,9 @@ def test_nothing_is_missed_while_a_deploy_is_at_work(
 ) -> None:
     """Its containers come and go on purpose; once it has ended they are missed again."""
     deployed(layout, app("web"))
-    with workspace_lock.hold(layout.project("demo"), "iac deploy"):
+    with held_by_another(layout.project("demo")):
         assert monitor.snapshot("demo").warnings == ()
-    assert len(monitor.snapshot("demo", max_age=-1).warnings) == 3
+    assert len(monitor.snapshot("demo", max_age=-1).warnings) == 2
 
 
 def test_an_app_left_behind_is_taken_along(

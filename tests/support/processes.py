@@ -1,10 +1,31 @@
-"""The processes of this machine, by their parents."""
+"""The processes of this machine, by their parents; and one that holds a project."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import suppress
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+
+_HOLD = (
+    "import sys; from pathlib import Path; from iac_wrapper.adapters import workspace_lock;"
+    "held = workspace_lock.acquire(Path(sys.argv[1]), 'iac deploy'); print(flush=True); input()"
+)
+
+
+@contextmanager
+def held_by_another(directory: Path) -> Iterator[None]:
+    """Another process holds the project of `directory` for a deploy during the block."""
+    argv = [sys.executable, "-c", _HOLD, str(directory)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout
+        assert other.stdout.readline()
+        try:
+            yield
+        finally:
+            other.communicate(b"\n")
 
 
 def with_children(pids: Iterable[int]) -> set[int]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -20,6 +18,7 @@ from iac_wrapper.operations.services import status
 from iac_wrapper.operations.workspace import Workspace
 from tests.support.deployed import app, deployed, service
 from tests.support.docker_daemon import Daemon, FakeContainer
+from tests.support.processes import held_by_another
 
 HEAL, DEPLOY = "iac heal --project demo", "iac deploy --file repos.yaml --project demo"
 
@@ -81,16 +80,8 @@ def test_one_that_cannot_start_says_why(web: Workspace, engine_double: Daemon) -
 def test_what_a_command_has_stopped_is_not_told(web: Workspace, engine_double: Daemon) -> None:
     """It starts it again; what this process itself holds the project for is no such command."""
     engine_double.containers["a"].state = "exited"
-    hold = (
-        "import sys; from pathlib import Path; from iac_wrapper.adapters import workspace_lock;"
-        "held = workspace_lock.acquire(Path(sys.argv[1]), 'iac deploy'); print(flush=True); input()"
-    )
-    argv = [sys.executable, "-c", hold, str(web.directory)]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        assert other.stdout
-        assert other.stdout.readline()
+    with held_by_another(web.directory):
         assert _lines(web) == []
-        other.communicate(b"\n")
     with workspace_lock.hold(web.directory, "iac certs rotate"):
         assert len(_lines(web)) == 1
 
