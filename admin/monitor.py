@@ -26,6 +26,7 @@ from iac_wrapper.model.report import ProjectReport, ServiceReport
 from iac_wrapper.operations import keeping
 from iac_wrapper.operations.heal import heal_accidents
 from iac_wrapper.operations.health import health
+from iac_wrapper.operations.parked import parked_services
 from iac_wrapper.operations.verify import verify
 from iac_wrapper.operations.workspace import Workspace
 from iac_wrapper.settings import Settings
@@ -51,8 +52,8 @@ class Snapshot:
     """How a project was at `checked_at` (UTC).
 
     `verdict`: ``ok``, ``unhealthy``, ``empty`` (nothing is deployed) or ``unknown`` (`error`, a
-    problem's body, says why). `services` are rows of `ServiceReport.to_dict`; `warnings` name what
-    healing cannot put right.
+    problem's body, says why). `services` are rows of `ServiceReport.to_dict`, `stopped` of
+    `ParkedService.to_dict`; `warnings` name what healing cannot put right.
     """
 
     project: str
@@ -61,6 +62,7 @@ class Snapshot:
     services: tuple[dict[str, Any], ...] = ()
     warnings: tuple[str, ...] = ()
     error: dict[str, Any] | None = None
+    stopped: tuple[dict[str, Any], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
@@ -69,6 +71,7 @@ class Snapshot:
             "checked_at": self.checked_at.isoformat(timespec="milliseconds"),
             "verdict": self.verdict,
             "services": list(self.services),
+            "stopped": list(self.stopped),
             "warnings": list(self.warnings),
             "error": self.error,
         }
@@ -224,6 +227,7 @@ class Monitor:
         try:
             redact = watch.workspace.redactor()
             found = self._report(watch.workspace)
+            stopped = tuple(each.to_dict() for each in parked_services(watch.workspace))
         except IacError as error:
             watch.failures = watch.failures + 1 if isinstance(error, EngineError) else 0
             return self._failed(project, problem.from_error(error))
@@ -237,9 +241,10 @@ class Monitor:
             log.warning("project %s: %s", project, warning)
         now = datetime.now(UTC)
         if found is None:
-            return Snapshot(project, now, "empty", warnings=warnings)
+            return Snapshot(project, now, "empty", warnings=warnings, stopped=stopped)
         rows = tuple(scrub(service.to_dict(), redact) for service in found.services)
-        return Snapshot(project, now, "ok" if found.good else "unhealthy", rows, warnings)
+        verdict: Verdict = "ok" if found.good else "unhealthy"
+        return Snapshot(project, now, verdict, rows, warnings, stopped=stopped)
 
     def _report(self, workspace: Workspace) -> ProjectReport | None:
         lock = workspace.applied_lock()

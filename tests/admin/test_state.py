@@ -75,13 +75,15 @@ def test_a_service_that_serves(api: Api) -> None:
     """Its state was proven over mTLS; one service is asked for the answer itself."""
     with service(api.layout, "web") as web:
         web.serving()
-        deployed(api.layout, app("web"), gateway_port=web.port)
+        db = app("db")
+        deployed(api.layout, app("web"), db, gateway_port=web.port, stopped=["db"])
         for role in ("app", "envoy"):
             api.engine.add(container(role=role))
         reader = api.http("reader")
         found = reader.get("/services").json()
         check_schema("Services", found)
-        row = found["services"][0]
+        (row,), (stopped,) = found["services"], found["stopped"]
+        assert (stopped["name"], stopped["next_step"]) == ("db", "iac start db --project demo")
         assert (row["name"], row["status"]) == ("web", "SERVING")
         assert row["identity_proven"] is row["no_certificate_refused"] is True
         one = reader.get("/services/web").json()
