@@ -84,13 +84,12 @@ class BackupWriter:
     def __init__(self, tar: tarfile.TarFile) -> None:
         self._tar = tar
 
-    def add(self, root: Path, path: Path) -> None:
-        """A file, folder or link, by its path in the project folder `root`; its owner by number."""
-        name = f"{_FILES}/{path.relative_to(root).as_posix()}"
-        info = self._tar.gettarinfo(str(path), name)
+    def add(self, name: PurePosixPath, source: Path) -> None:
+        """A file, folder or link, by its `name` in the project folder; its owner by number."""
+        info = self._tar.gettarinfo(str(source), f"{_FILES}/{name}")
         info.uname = info.gname = ""
         if info.isreg() or info.islnk():
-            data = path.read_bytes()  # at once: a file that grows must not be cut in two
+            data = source.read_bytes()  # at once: a file that grows must not be cut in two
             info.type, info.linkname, info.size = tarfile.REGTYPE, "", len(data)
             self._tar.addfile(info, io.BytesIO(data))
         elif info.isdir() or info.issym():

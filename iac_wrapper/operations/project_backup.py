@@ -72,7 +72,7 @@ def backup(workspace: Workspace, out: IO[bytes], *, data: bool) -> BackedUp:
         count = 0
         with backup_file.written(out, manifest) as writer:
             for path in paths(layout, project):
-                _add(writer, layout.root, path)
+                _add(writer, workspace, path)
                 count += 1
             with volume_copies.standing_still(workspace, names) as stopped:
                 for name in names:
@@ -118,9 +118,12 @@ def _candidates(layout: Layout, project: str) -> Iterator[Path]:
     for path in root.glob(f"*{_LOCK}"):
         with suppress(ConfigError):
             if lock_file.load_lock(path).project == project:
-                names |= {path.name, f"{path.name.partition('.')[0]}.yaml"}
+                names |= {path.name, *_lists(path)}
     yield from (root / name for name in sorted(names) if (root / name).is_file())
-    yield from tree(root / _HOOKS)
+    if (hooks := root / _HOOKS).is_dir():
+        yield hooks
+        for path in sorted(hooks.iterdir()):
+            yield from tree(path)
     # Its folders are what commands work in, print, or make anew.
     yield from (path for path in sorted(layout.project(project).glob("*")) if path.is_file())
     yield from tree(layout.ledger(project))
@@ -137,6 +140,13 @@ def _candidates(layout: Layout, project: str) -> Iterator[Path]:
                 yield from tree(leaf)
 
 
+def _lists(lock: Path) -> Iterator[str]:
+    """What the list of a lock file may be called; an environment's name may be before the end."""
+    stem = lock.name.removesuffix(_LOCK)
+    for name in dict.fromkeys((stem, stem.rpartition(".")[0] or stem)):
+        yield from (f"{name}.yaml", f"{name}.yml")
+
+
 def tree(path: Path) -> Iterator[Path]:
     """`path`, if it is there, and all below it."""
     if path.is_symlink() or path.is_file():
@@ -147,9 +157,10 @@ def tree(path: Path) -> Iterator[Path]:
             yield from tree(below)
 
 
-def _add(writer: BackupWriter, root: Path, path: Path) -> None:
+def _add(writer: BackupWriter, workspace: Workspace, path: Path) -> None:
+    name = PurePosixPath(path.relative_to(workspace.layout.root))
     try:
-        writer.add(root, path)
+        writer.add(name, _source(workspace.project, name, path))
     except PermissionError as error:
         raise ConfigError(
             "cannot read a file of the project",
@@ -158,6 +169,30 @@ def _add(writer: BackupWriter, root: Path, path: Path) -> None:
             expected="root: a service's key is readable by its own Envoy alone",
             next_step="run iac backup as root (sudo)",
         ) from None
+
+
+def _source(project: str, name: PurePosixPath, path: Path) -> Path:
+    """`path`, or what a link leads to that is no part of the backup: without that it leads nowhere.
+
+    Raises:
+        ConfigError: that is no file.
+    """
+    if not path.is_symlink():
+        return path
+    link = PurePosixPath(path.readlink())
+    stays = not link.is_absolute() and ".." not in link.parts
+    if stays and belongs(project, name.parent / link):
+        return path
+    real = path.resolve()
+    if not real.is_file() and name.parts != (_HOOKS,):
+        raise ConfigError(
+            "a link of the project cannot be backed up",
+            where=str(path),
+            found=f"a link to {link}",
+            expected="a link to a file, or to what is in the backup as well",
+            next_step=f"put what it leads to in the place of {path}",
+        )
+    return real
 
 
 def _add_volume(workspace: Workspace, writer: BackupWriter, name: str) -> None:

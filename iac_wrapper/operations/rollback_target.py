@@ -158,7 +158,9 @@ def _chosen(
                 f"{why} {name}" + ", which runs now" * runs,
                 found=f"the services {', '.join(groups)}",
                 next_step=(
-                    f"{command} {does}" if runs else "name one of them, or another release with --to"
+                    f"{command} {does}"
+                    if runs
+                    else "name one of them, or another release with --to"
                 ),
             )
     wanted = {groups[name] for name in names or groups}

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-
 _HOLD = (
     "import sys; from pathlib import Path; from iac_wrapper.adapters import workspace_lock;"
     "held = workspace_lock.acquire(Path(sys.argv[1]), 'iac deploy'); print(flush=True); input()"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -306,6 +307,51 @@ def test_nothing_is_written_through_a_link(
     with pytest.raises(FileExistsError):
         restore(_written(tmp_path / "evil", *members))
     assert _all(there) == {}
+
+
+def test_a_link_to_elsewhere_becomes_what_it_leads_to(
+    shop: Workspace, there: Path, tmp_path: Path, restore: Callable[[Path], Restored]
+) -> None:
+    """There is nothing for it to lead to on the other machine; a folder is refused."""
+    root, path = shop.layout.root, tmp_path / "x"
+    write_text(root / "scripts/tell", "#!/bin/sh\n", mode=0o755)
+    (root / "hooks/post-deploy").symlink_to("../scripts/tell")
+    (root / "hooks/on-failure").symlink_to("pre-deploy")
+    (root / "hooks").rename(root / "ours")
+    (root / "hooks").symlink_to("ours")
+    with path.open("wb") as out:
+        project_backup.backup(shop, out, data=False)
+    restore(path)
+    assert (there / "hooks/on-failure").readlink() == Path("pre-deploy")
+    told = there / "hooks/post-deploy"
+    assert (told.is_symlink(), told.read_text(), told.stat().st_mode & 0o777) == (
+        False,
+        "#!/bin/sh\n",
+        0o755,
+    )
+    (root / "hooks/more").symlink_to(tmp_path)
+    with pytest.raises(ConfigError, match="a link of the project") as caught:
+        project_backup.backup(shop, io.BytesIO(), data=False)
+    assert caught.value.where == str(root / "hooks/more")
+
+
+@pytest.mark.parametrize("name", ["repos.shop.yaml", "office.yml"])
+def test_a_list_goes_along_whatever_it_is_called(
+    name: str, shop: Workspace, there: Path, restore: Callable[[Path], Restored], tmp_path: Path
+) -> None:
+    """A point in its name is no environment; the lock of an environment has its list, too."""
+    root, path = shop.layout.root, tmp_path / "x"
+    (root / "shop.lock.json").unlink()
+    write_text(root / name, "- ./web\n")
+    for environment in (None, "staging"):
+        lock = lock_file.default_lock_path(root / name, environment)
+        lock_file.save_lock(shop.deployed_lock(), lock)
+        with path.open("wb") as out:
+            project_backup.backup(shop, out, data=False)
+        lock.unlink()
+        restore(path)
+        assert (there / name).exists()
+        shutil.rmtree(there)
 
 
 def test_a_folder_without_the_project_has_no_backup(workspace: Workspace) -> None:
