@@ -28,12 +28,20 @@ verb = verb_of(schedule)
 @verb
 def list_(workspace: Workspace, as_json: bool) -> None:
     """List scheduled commands: when each is due next, and how it ended last."""
+    from iac_wrapper.operations.parked import parked_services
     from iac_wrapper.operations.schedules import states
 
-    workspace.deployed_lock()
+    lock = workspace.deployed_lock()
     found = states(workspace)
-    data = {"project": workspace.project, "schedule": [state.to_dict() for state in found]}
-    click.echo(dumps(data) if as_json else plain(render.schedule_table(found, columns())))
+    stopped = [each for each in parked_services(workspace, lock) if each.app.options.schedule]
+    data = {
+        "project": workspace.project,
+        "schedule": [state.to_dict() for state in found],
+        "stopped": [each.to_dict() for each in stopped],
+    }
+    table = [render.schedule_table(found, columns())] if found or not stopped else []
+    lines = [*table, *(each.text for each in stopped)]
+    click.echo(dumps(data) if as_json else plain("\n".join(lines)))
 
 
 @verb

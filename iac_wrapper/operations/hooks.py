@@ -70,7 +70,7 @@ class Hooks:
         self._found = find(self._workspace, self._beside or list_folder(self._workspace))
         self._release.start()
         if path := self._found.get("pre-deploy"):
-            commits = {app.name: app.commit for app in lock.apps} if lock else {}
+            commits = {app.name: app.commit for app in lock.all_apps} if lock else {}
             fault, said = self._run("pre-deploy", path, commits)
             if fault:
                 raise HookError(

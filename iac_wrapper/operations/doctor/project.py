@@ -45,14 +45,15 @@ def is_recorded(workspace: Workspace) -> Seen:
         return Seen("nothing is deployed")
     holder = workspace_lock.held_by(workspace.directory)
     work = f"; at work: {holder}" if holder else ""
-    return Seen(f"{len(lock.apps)} services are deployed{work}")
+    rest = f", {len(lock.parked)} are stopped" if lock.parked else ""
+    return Seen(f"{len(lock.apps)} services are deployed{rest}{work}")
 
 
 def serves(workspace: Workspace) -> Seen:
     """What is deployed runs and says that it serves; the proof is `iac health`."""
     lock = workspace.applied_lock()
     if lock is None or not lock.apps:
-        return Seen("nothing is deployed")
+        return Seen("every service is stopped" if lock and lock.parked else "nothing is deployed")
     if holder := workspace_lock.held_by(workspace.directory):
         return _busy(holder)
     containers = workspace.engine.containers(workspace.project)

@@ -78,3 +78,12 @@ def test_nothing_is_due(folder: Workspace) -> None:
 def test_where_nothing_is_scheduled_that_is_said(folder: Workspace) -> None:
     deployed(folder.layout, app("web"))
     assert _iac().stdout == "Nothing is scheduled: `schedule:` in a repos file does that.\n"
+
+
+def test_what_is_stopped_does_not_run_and_is_named(folder: Workspace) -> None:
+    """Only if it has a schedule; that there is none would be wrong."""
+    (web,) = folder.deployed_lock().apps
+    deployed(folder.layout, web, app("db"), stopped=["web", "db"])
+    assert _iac().stdout == "web: stopped (iac stop); next: iac start web --project demo\n"
+    found = json.loads(_iac("--json").stdout)
+    assert (found["schedule"], [each["name"] for each in found["stopped"]]) == ([], ["web"])

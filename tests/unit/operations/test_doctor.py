@@ -117,7 +117,7 @@ def _running(shop: Workspace, engine_double: Daemon) -> Iterator[None]:
     """Its service answers, and the engine has its containers."""
     with service(shop.layout, "web") as web:
         web.serving()
-        deployed(shop.layout, app("web"), gateway_port=web.port)
+        deployed(shop.layout, app("web"), app("db"), gateway_port=web.port, stopped=["db"])
         roles = ("gateway", "envoy", "app")
         known = [{"attributes": {"id": role}} for role in roles]
         state = json.loads(shop.layout.state("demo").read_text())
@@ -137,7 +137,7 @@ def test_a_deployed_project_that_is_well(shop: Workspace, engine_double: Daemon)
         found = {each.name: each for each in examine(PROJECT_CHECKS, shop, fix=False)}
     bad = {name: each.evidence for name, each in found.items() if each.outcome != "PASSED"}
     assert bad == {"keeper": "no process starts again what dies or hangs"}
-    assert found["record"].evidence == "1 services are deployed"
+    assert found["record"].evidence == "1 services are deployed, 1 are stopped"
 
 
 def test_services_that_do_not_serve(shop: Workspace, engine_double: Daemon) -> None:
