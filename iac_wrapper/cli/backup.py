@@ -15,7 +15,7 @@ import click
 from iac_wrapper import settings
 from iac_wrapper.cli import render
 from iac_wrapper.cli.folder import workspace_in
-from iac_wrapper.cli.group import dumps, main, verb
+from iac_wrapper.cli.group import dumps, main, tell, verb
 from iac_wrapper.cli.output_file import written
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.model.plain import plain
@@ -55,16 +55,19 @@ def restore(ctx: click.Context, file: str, no_data: bool, as_json: bool) -> None
     from iac_wrapper.operations.project_restore import restore as operation
 
     ctx.meta["as_json"] = as_json
+    opened: list[Workspace] = []
 
     def open_project(project: str, folder: Path) -> Workspace:
         here = Path.cwd()
         loaded = settings.load_settings(here if (here / ".env").exists() else folder)
-        return workspace_in(ctx, here, loaded, project)
+        opened.append(workspace_in(ctx, here, loaded, project))
+        return opened[0]
 
     with _read(file) as source:
         layout = Layout(Path.cwd())
         done = operation(source, file, layout, open_project, data=not no_data)
     click.echo(dumps(done.to_dict()) if as_json else plain(_restored(done)))
+    tell(opened[0])
 
 
 @contextmanager

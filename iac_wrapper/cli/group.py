@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -23,6 +23,9 @@ from iac_wrapper.errors import IacError, Interrupted, UnhealthyError, file_error
 from iac_wrapper.model.plain import plain
 from iac_wrapper.model.redact import Redactor
 from iac_wrapper.model.text_table import WHOLE, WIDTH
+
+if TYPE_CHECKING:
+    from iac_wrapper.operations.workspace import Workspace
 
 _project = click.option(
     "--project",
@@ -149,13 +152,18 @@ def verb(
         try:
             function(workspace, as_json=as_json, **more)
         finally:
-            if workspace.outbox:
-                from iac_wrapper.operations import notifications
-
-                notifications.send(workspace)
+            tell(workspace)
 
     wrapper.params[:0] = reversed(getattr(function, "__click_params__", []))
     return wrapper
+
+
+def tell(workspace: Workspace) -> None:
+    """Send what a command has noted for the receiver of notifications: the last that it does."""
+    if workspace.outbox:
+        from iac_wrapper.operations import notifications
+
+        notifications.send(workspace)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from iac_wrapper import cli
 from iac_wrapper.files.layout import Layout
 from tests.support.deployed import app, deployed
 from tests.support.docker_daemon import Daemon
+from tests.support.receiver import receiving
 
 
 @pytest.fixture
@@ -52,6 +53,18 @@ def test_a_project_goes_through_a_pipe(there: Path) -> None:
     assert json.loads(_iac("-C", str(there), "releases", "--json").stdout)["releases"][0][
         "kind"
     ] == ("restore")
+
+
+def test_a_restore_is_told_to_the_receiver_of_the_project(there: Path) -> None:
+    """As the ends of other commands are; the address is in the backup."""
+    with receiving() as receiver:
+        lines = [f"{name}={value}\n" for name, value in receiver.environment.items()]
+        Path(".env").write_text("".join(["IAC_PROJECT=demo\n", *lines]))
+        written = _iac("backup", "-")
+        done = _iac("-C", str(there), "restore", "-", data=written.stdout_bytes)
+        assert done.exit_code == 0, done.output
+        (message,) = receiver.messages
+    assert (message["type"], message["data"]["operation"]) == ("event.noted", "restore")
 
 
 def test_an_error_leaves_no_file_and_no_folder(there: Path) -> None:
