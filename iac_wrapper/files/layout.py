@@ -93,6 +93,10 @@ class Layout:
         """Secret environment values of one project, a folder per app."""
         return self.secrets / f"{project}.env"
 
+    def stored_values(self, project: str) -> Path:
+        """A `.env` file of what `iac env set --secret` keeps for ``${NAME}``; 0600."""
+        return self.secrets / f"{project}.dotenv"
+
     def env_files(self, project: str, service: str) -> Path:
         """Secret environment values of one app, a file each."""
         return self.project_env_files(project) / service

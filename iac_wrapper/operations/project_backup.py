@@ -94,7 +94,8 @@ def belongs(project: str, path: PurePosixPath) -> bool:
         case (".iac", "projects", of) | (".iac", "ledger", of, *_):
             return of == project
         case ("secrets", name, *rest):
-            return name in (project, f"{project}.env", NEXT) or (not rest and is_authority(name))
+            own = (project, f"{project}.env", f"{project}.dotenv")
+            return name in (*own, NEXT) or (not rest and is_authority(name))
         case _:
             return False
 
@@ -131,6 +132,7 @@ def _candidates(layout: Layout, project: str) -> Iterator[Path]:
         with locked(layout.secrets, make=False):
             yield from (p for p in sorted(layout.secrets.glob("*")) if is_authority(p.name))
             yield from tree(layout.secrets / NEXT)
+    yield from tree(layout.stored_values(project))
     yield from tree(layout.project_env_files(project))
     leaves = layout.certificates(project)
     if leaves.is_dir():

@@ -13,7 +13,7 @@ from iac_wrapper.adapters.engine import Engine
 from iac_wrapper.adapters.terraform import Terraform
 from iac_wrapper.adapters.workspace_lock import Lock
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.files import env_files, host
+from iac_wrapper.files import env_files, host, stored_values
 from iac_wrapper.files.host import Host
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.files.machine_home import setup_command
@@ -59,6 +59,17 @@ class Workspace:
             ConfigError: this machine is not set up, or by another version.
         """
         return host.load_host(self.settings.machine_home)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What ``${NAME}`` stands for in `env:`: the environment, `.env`, else what is stored.
+
+        Raises:
+            ConfigError: the stored values cannot be read.
+        """
+        stored = stored_values.load(self.layout.stored_values(self.project))
+        said = self.settings.environment
+        return {**said, **{name: value for name, value in stored.items() if not said.get(name)}}
 
     def redactor(self) -> Redactor:
         """A redactor that knows the settings' secrets and every secret value of `env:`."""
