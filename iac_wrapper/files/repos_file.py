@@ -58,7 +58,7 @@ def load_entries(*paths: Path, environment: str | None = None) -> list[AppSpec]:
     Raises:
         ConfigError: a file cannot be read or says something wrong; `where` is ``file:line``.
     """
-    return _specs([(_read(path), path) for path in paths], environment)
+    return _specs([(read_text(path), path) for path in paths], environment)
 
 
 def problems(
@@ -79,13 +79,28 @@ def problems(
     documents = []
     for path in paths:
         with reader.part():
-            documents.append(_document(_read(path), path, noted))
+            documents.append(_document(read_text(path), path, noted))
     with reader.part():
         if not noted:
             named = (name for each in documents for name in each.environments)
             found = _joined(documents, environment or next(named, None), reader)
     unique = {(error.where, error.column, error.message): error for error in noted}
     return sorted(unique.values(), key=lambda error: error.place), [] if noted else found
+
+
+def check(*texts: tuple[str, Path]) -> list[Document]:
+    """What repos files say, each by itself, if they are good together.
+
+    Args:
+        texts: of the files, with the path of each. All environments are worked out.
+
+    Raises:
+        ConfigError: as of `load_entries`.
+    """
+    documents = [_document(text, path) for text, path in texts]
+    named = (name for each in documents for name in each.environments)
+    _joined(documents, next(named, None), Reader(str(texts[0][1])))
+    return documents
 
 
 def parse_entries(text: str, path: Path) -> list[AppSpec]:
@@ -220,7 +235,12 @@ def _from_json(value: object, where: str, base: Path) -> list[AppSpec]:
         raise
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of a repos file, without the mark of its encoding.
+
+    Raises:
+        ConfigError: it cannot be read, or is too large.
+    """
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
