@@ -46,14 +46,23 @@ ASK = "import urllib.request as u; print(u.urlopen('http://cache/', timeout=5).r
 
 
 @pytest.fixture(scope="module")
-def first(project: Project, git_server: GitServer) -> dict[str, Any]:
-    """A service with a release command that needs another service; both are new."""
-    project.environment |= {"IAC_PROBATION": "3", "TEST_TOKEN": SECRET}
+def first(project: Project, git_server: GitServer) -> Iterator[dict[str, Any]]:
+    """A service with a release command that needs another service; both are new. Its secret is
+    stored by `iac env`."""
+    project.environment |= {"IAC_PROBATION": "3"}
     files = {"main.py": server("web one"), "migrate.py": MIGRATE}
     git_server.repository("acme/web").commit(files)
     git_server.repository("acme/cache").commit({"main.py": server("cache one")})
     project.file.write_text(ENTRIES)
-    return project.deploy()
+    of_web = ("web", "--file", str(project.file))
+    subprocess.run(
+        project.argv("env", "set", *of_web, "--secret", "TOKEN"),
+        cwd=ROOT,
+        input=SECRET.encode(),
+        check=True,
+    )
+    yield project.deploy()
+    project.iac("env", "unset", *of_web, "TOKEN")
 
 
 def _run(
