@@ -154,13 +154,16 @@ def _wait(
 ) -> None:
     deadline = time.monotonic() + timeout
     try:
-        while program.poll() is None:
-            if time.monotonic() > deadline:
-                raise _too_slow(command, timeout)
+        while True:
+            has_ended = program.poll() is not None  # before the look at what it printed until then
             if sum(os.fstat(file.fileno()).st_size for file in files) > limit:
                 raise CommandError(
                     f"{command.name} printed more than {limit} bytes", next_step=LOOK
                 )
+            if has_ended:
+                return
+            if time.monotonic() > deadline:
+                raise _too_slow(command, timeout)
             time.sleep(_POLL_SECONDS)
     finally:
         if program.returncode is None:

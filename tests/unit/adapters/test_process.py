@@ -65,6 +65,13 @@ def test_a_program_that_takes_too_long_is_ended() -> None:
     assert caught.value.retryable
 
 
+def test_a_program_that_prints_too_much_is_an_error_however_quick_it_was() -> None:
+    """What it printed is not cut and taken for the whole."""
+    with pytest.raises(CommandError, match="echo printed more than 3 bytes"):
+        run_bounded(Command(("echo", "four")), timeout=5, limit=3)
+    assert run_bounded(Command(("echo", "no")), timeout=5, limit=3).stdout == "no\n"
+
+
 def test_all_that_a_program_started_ends_with_it(tmp_path: Path) -> None:
     """Of one that takes too long, not the program alone."""
     pid = tmp_path / "pid"
