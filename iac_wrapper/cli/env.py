@@ -51,7 +51,7 @@ def list_(
     for service in services:
         lists.check_service(service)
     rows = [row for each in services or lists.services for row in lists.variables(each).values()]
-    sources = entry_env.sources(workspace)
+    sources = entry_env.sources(workspace, [name for row in rows for name in row.references])
     if as_json:
         data = [_to_dict(row, sources) for row in rows]
         text = dumps({"project": workspace.project, "env": data})

@@ -260,7 +260,7 @@ def _by_hand(path: Path, service: str, line: str) -> Iterator[None]:
         raise ConfigError(
             "the file is written in a way that only a person can change: nothing was written",
             where=str(path),
-            found="an anchor that others share, or a comment within braces",
+            found="an anchor that others share, or a comment in the way",
             expected="`env:` of the service as lines of its own",
             next_step=f"change `{line}` of {service} in {path} by hand",
         ) from None

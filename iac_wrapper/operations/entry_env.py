@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -155,10 +155,10 @@ def _variables(said: KeyValues) -> Iterator[tuple[str, str, str]]:
         yield name, value, lines[name]
 
 
-def sources(workspace: Workspace) -> dict[str, str]:
-    """Who says what ``${NAME}`` stands for, by the name: "environment" (or `.env`), or "stored"."""
-    said = workspace.settings.environment
-    return {
-        name: "environment" if said.get(name) or value == said.get(name) else "stored"
-        for name, value in workspace.variables.items()
-    }
+def sources(workspace: Workspace, names: Iterable[str]) -> dict[str, str]:
+    """Who says what ``${NAME}`` stands for, by the name: "environment" (or `.env`), "stored", or
+    "command", which is not asked; a name that nobody knows is left out."""
+    said, known = workspace.settings.environment, workspace.known_variables()
+    found = {name: "stored" if known[name] != said.get(name) else "environment" for name in known}
+    asked = dict.fromkeys(names, "command") if workspace.settings.secrets_command else {}
+    return {**asked, **found}

@@ -27,7 +27,7 @@ def check_values(workspace: Workspace, selection: Selection) -> None:
         at = f"{spec.where}: " if spec.where else ""
         envs[f"{at}service {spec.name}"] = spec.env
     env_file = workspace.layout.root / ".env"
-    env_files.require(envs, workspace.variables, env_file=env_file)
+    env_files.require(envs, _variables(workspace, *envs.values()), env_file=env_file)
 
 
 def secret_values(workspace: Workspace, lock: LockFile) -> dict[str, dict[str, str]]:
@@ -43,7 +43,7 @@ def keep_parts(workspace: Workspace, lock: LockFile) -> None:
     """Let no output show what goes into the text of a value; call it before anything starts."""
     for app in lock.apps:
         directory = workspace.layout.env_parts(workspace.project, app.name)
-        env_files.keep_parts(directory, app.env, workspace.variables)
+        env_files.keep_parts(directory, app.env, _variables(workspace, app.env))
 
 
 def write_values(workspace: Workspace, service: str, values: Mapping[str, str]) -> None:
@@ -85,8 +85,14 @@ def with_old_values(workspace: Workspace, lock: LockFile) -> list[Container]:
 
 
 def _values(workspace: Workspace, app: ResolvedApp) -> dict[str, str]:
-    variables, env_file = workspace.variables, workspace.layout.root / ".env"
+    variables, env_file = _variables(workspace, app.env), workspace.layout.root / ".env"
     return env_files.resolve(app.env, variables, where=f"service {app.name}", env_file=env_file)
+
+
+def _variables(workspace: Workspace, *envs: Mapping[str, str]) -> dict[str, str]:
+    """What the references of `envs` stand for, and more."""
+    referring = [names for env in envs for names in env_files.referring(env).values()]
+    return workspace.variables(name for names in referring for name in names)
 
 
 def _masking(values: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +22,7 @@ from iac_wrapper.model.event import Emit, Event, Stage
 from iac_wrapper.model.ledger import Caller
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.redact import Redactor
+from iac_wrapper.operations import secrets_command
 from iac_wrapper.program.pythons import Pythons
 from iac_wrapper.settings import Settings
 
@@ -60,16 +62,29 @@ class Workspace:
         """
         return host.load_host(self.settings.machine_home)
 
-    @property
-    def variables(self) -> dict[str, str]:
-        """What ``${NAME}`` stands for in `env:`: the environment, `.env`, else what is stored.
+    def variables(self, names: Iterable[str]) -> dict[str, str]:
+        """What ``${NAME}`` stands for in `env:`: the environment, `.env`, else what is stored, else
+        what the command for secrets prints, which is run if one of `names` is nowhere else.
 
         Raises:
             ConfigError: the stored values cannot be read.
+            CommandError: the command fails.
         """
+        known = self.known_variables()
+        if self.settings.secrets_command and set(names) - known.keys():
+            return {**self._printed_values, **known}
+        return known
+
+    def known_variables(self) -> dict[str, str]:
+        """`variables` without the command."""
         stored = stored_values.load(self.layout.stored_values(self.project))
         said = self.settings.environment
         return {**said, **{name: value for name, value in stored.items() if not said.get(name)}}
+
+    @cached_property
+    def _printed_values(self) -> dict[str, str]:
+        environ = {**self.settings.environment, "IAC_PROJECT": self.project}
+        return secrets_command.values(self.settings.secrets_command, self.layout.root, environ)
 
     def redactor(self) -> Redactor:
         """A redactor that knows the settings' secrets and every secret value of `env:`."""

@@ -195,6 +195,14 @@ class Settings:
         " prints the certificate and its intermediates. ca.pem in secrets/ is its root then. Empty:"
         " the CA in secrets/ does.",
     )
+    secrets_command = Setting(
+        "IAC_SECRETS_COMMAND",
+        "",
+        forms.text,
+        "Prints values for ${NAME} in `env:` that neither the environment, this file nor `iac env`"
+        " has: NAME=value lines, or a JSON object. IAC_PROJECT says for which project. Empty: no"
+        " command.",
+    )
     acme_directory = Setting(
         "IAC_ACME_DIRECTORY",
         "https://acme-v02.api.letsencrypt.org/directory",
