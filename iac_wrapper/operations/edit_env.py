@@ -86,14 +86,8 @@ def set_values(
         lists = _lists(workspace, files, service, tuple(secrets))
         used, known = lists.used(), lists.variables(service)
         names = {name: secret_reference.find(workspace, lists, service, name) for name in secrets}
-        wanted = {
-            **plain,
-            **{
-                n: f"${{{ref}}}"
-                for n, ref in names.items()
-                if not secret_reference.refers(n, known)
-            },
-        }
+        new = {name: ref for name, ref in names.items() if not secret_reference.refers(name, known)}
+        wanted = {**plain, **{name: f"${{{ref}}}" for name, ref in new.items()}}
         file, way, _ = _place(lists, service)
         text = lists.texts[file]
         path = lists.paths[file]
