@@ -61,7 +61,8 @@ def require(
         where=None if len(missing) > 1 else where,
         expected=f"{', '.join(names)} in the environment of this command"
         f" or in {env_file.absolute()}",
-        next_step=f"export {' '.join(f'{name}=…' for name in names)}, then run the command again",
+        next_step=f"export {' '.join(f'{name}=…' for name in names)}, then run the command again;"
+        f" or store it: iac env set SERVICE --secret {names[0]}",
         detail="\n".join(uses) if len(missing) > 1 else None,
     )
 

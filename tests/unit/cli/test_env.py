@@ -158,6 +158,11 @@ def test_a_name_means_one_thing(folder: Path, iac: Iac, monkeypatch: pytest.Monk
     assert _stored(folder)["DB_PASSWORD"] == "four"  # jobs has it
     iac("set", "web", "TOKEN=plain")
     assert "TOKEN" not in _stored(folder)
+    iac("set", "jobs", "ALIAS=${OTHER}")
+    iac("set", "jobs", "--secret", "OTHER", stdin="six")  # as the error about an unset one says
+    assert _stored(folder)["OTHER"] == "six"
+    assert "    ALIAS:" in (folder / "repos.yaml").read_text()
+    assert "    OTHER:" not in (folder / "repos.yaml").read_text()
     monkeypatch.setenv("DB_PASSWORD", "of the environment")
     refused = iac("set", "jobs", "--secret", "DB_PASSWORD", stdin="five", code=2).stderr
     assert "wins over what is stored" in refused

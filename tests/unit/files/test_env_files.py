@@ -102,7 +102,8 @@ def test_all_unset_references_are_one_error() -> None:
     assert caught.value.render().splitlines() == [
         "`env:` refers to variables that are not set: DB_URL, T",
         "  expected: DB_URL, T in the environment of this command or in /srv/.env",
-        "  next:     export DB_URL=… T=…, then run the command again",
+        "  next:     export DB_URL=… T=…, then run the command again;"
+        " or store it: iac env set SERVICE --secret DB_URL",
         "  | repos.yaml:1: service web: env A refers to ${T}",
         "  | service jobs: env DB refers to ${DB_URL}",
         "  | service jobs: env KEY refers to ${T}",
