@@ -188,7 +188,7 @@ class _Editor:
         return text
 
     def _scalar(self, value: str) -> str:
-        """`value` as YAML that is read as this very text, also by those who know of numbers."""
+        """`value` as it is spelt in the file: plain where that reads as this very text."""
         if not self._is_json and _PLAIN.fullmatch(value) and value.lower() != "null":
             return value
         return "".join(map(_printable, json.dumps(value, ensure_ascii=False)))

@@ -18,7 +18,7 @@ SECONDS = 60.0
 """How long the command may take; a manager that is asked over a network needs a few."""
 
 PRINTED = 1_000_000
-"""Bytes that it may print: Linux starts no program with as many variables."""
+"""Bytes that it may print: half of what all variables of a program may have (`app_rules`)."""
 
 SETTING = "IAC_SECRETS_COMMAND"
 
