@@ -177,7 +177,7 @@ def _held(workspace: Workspace) -> Iterator[list[tuple[Workspace, LockFile]]]:
             one = replace(workspace, project=project)
             stack.enter_context(one.hold("iac certs rotate-ca"))
             lock = one.applied_lock()
-            if lock and lock.apps:
+            if lock and lock.all_apps:
                 found.append((one, lock))
         yield found
 

@@ -197,7 +197,7 @@ def renew(workspace: Workspace) -> list[Rotated]:
         EngineError: something is due, and the engine does not answer.
     """
     lock = workspace.applied_lock()
-    if lock is None or not lock.apps:
+    if lock is None or not lock.all_apps:
         return []
     done = leaves.renew(workspace)
     known = {each.name for each in done.renewed} | done.errors.keys()

@@ -77,7 +77,7 @@ def renew(workspace: Workspace) -> Renewal:
         EngineError: something is due, and the engine does not answer.
     """
     lock = workspace.applied_lock()
-    if lock is None or not lock.apps:
+    if lock is None or not lock.all_apps:
         return Renewal((), {}, None)
     owners = running_owners(workspace, lock, look_at=())
     found = faults(workspace, lock, owners)

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import getpass
+import os
 from dataclasses import replace
 
 import pytest
 
 from iac_wrapper.errors import ConfigError
-from iac_wrapper.files import host
+from iac_wrapper.files import host, users_file
+from iac_wrapper.model.certificate import CONTROL_PLANE
 from iac_wrapper.model.event import Event
 from iac_wrapper.model.options import Options
-from iac_wrapper.operations import certs, history, images, inventory, parked, prune, recording, stop
+from iac_wrapper.model.users import Users
+from iac_wrapper.operations import (
+    ca_rotation,
+    certs,
+    history,
+    images,
+    inventory,
+    leaves,
+    parked,
+    prune,
+    recording,
+    stop,
+)
 from iac_wrapper.operations.intent import from_slugs
 from iac_wrapper.operations.leaving import UnknownServiceError
 from iac_wrapper.operations.logs import logs
@@ -101,3 +115,15 @@ def test_the_ledger_tells_a_stop_from_a_removal(workspace: Workspace) -> None:
     assert (came.kind, list(came.changes)) == ("started", ["commit"])
     shown = history.show(workspace, 2).to_dict()
     assert (list(shown["services"]), shown["stopped"]) == (["db", "web"], ["db"])
+
+
+def test_where_all_is_stopped_the_own_certificate_follows(workspace: Workspace) -> None:
+    """Of a change of authority, and of a renewal: `iac` calls with it, and nothing else is left."""
+    lock = deployed(workspace.layout, app("db"), stopped=["db"])
+    users_file.save_users({"gateway": Users(30000)}, workspace.layout.users("demo"))
+    owner = {CONTROL_PLANE: os.geteuid()}
+    assert [step.done for step in ca_rotation.rotate_ca(workspace)] == [True, True, True]
+    assert leaves.faults(workspace, lock, owner) == {CONTROL_PLANE: None}
+    (workspace.layout.certificates("demo") / CONTROL_PLANE / "tls.crt").resolve().write_text("")
+    assert [each.name for each in certs.renew(workspace)] == [CONTROL_PLANE]
+    assert leaves.faults(workspace, lock, owner) == {CONTROL_PLANE: None}
