@@ -227,7 +227,8 @@ class Monitor:
         try:
             redact = watch.workspace.redactor()
             found = self._report(watch.workspace)
-            stopped = tuple(each.to_dict() for each in parked_services(watch.workspace))
+            parked = [each.to_dict() for each in parked_services(watch.workspace)]
+            stopped = tuple(scrub(each, redact) for each in parked)
         except IacError as error:
             watch.failures = watch.failures + 1 if isinstance(error, EngineError) else 0
             return self._failed(project, problem.from_error(error))

@@ -275,7 +275,8 @@ def test_during_a_deploy_it_only_looks(layout: Layout, engine: Daemon, monitor: 
 
 def test_secrets_stay_out(layout: Layout, monitor: Monitor) -> None:
     """Texts of the snapshot are redacted."""
-    deployed(layout, app("web", "git+https://sentinel-token.example/x"))
+    apps = (app(name, "git+https://sentinel-token.example/x") for name in ("web", "db"))
+    deployed(layout, *apps, stopped=["db"])
     assert "sentinel" not in str(monitor.snapshot("demo").to_dict())
 
 
