@@ -59,7 +59,9 @@ def monitor(layout: Layout, engine: Daemon, clock: Clock) -> Monitor:
 
 
 def _settings(host: str) -> Settings:
-    return Settings(environment={"DOCKER_HOST": host}, GITHUB_TOKEN="sentinel-token")
+    return Settings(
+        environment={"DOCKER_HOST": host}, GITHUB_TOKEN="sentinel-token", IAC_KEEPER="off"
+    )
 
 
 @contextmanager
