@@ -50,7 +50,9 @@ def _supervise(argv: list[str], settings: RunnerSettings, starter: Starter) -> i
         server = RunnerServer(settings.address, lifecycle, ring, settings.service)
     except RuntimeError as error:
         sys.stderr.write(f"runner: cannot serve on {settings.address}: {error}\n")
-        return 1
+        sys.stderr.flush()
+        # While the error still holds the half-made server: where that is let go of, gRPC may abort.
+        os._exit(1)
     lifecycle.subscribe(server.publish)
     pair = Pair(settings.envoy_uid)
     if settings.envoy_uid:
