@@ -19,7 +19,7 @@ from tests.support.rollouts import server
 
 pytestmark = [pytest.mark.reliability, pytest.mark.row(15)]
 
-SIDECAR = ("runner", "iac_wrapper/bootstrap/sidecar.Dockerfile")
+SIDECAR = ("runner/sidecar", "iac_wrapper/bootstrap/sidecar.Dockerfile")
 """What the sidecar's image is made of."""
 
 CALLER = """
