@@ -47,12 +47,11 @@ def about_destroy(project: str, found: Inventory, *, volumes: bool) -> None:
     Raises:
         ConfigError: there is nobody to ask, or another name was typed.
     """
-    if not _at_a_terminal():
-        raise ConfigError(
-            f"destroying project {project} needs a confirmation, and no terminal is there to ask",
-            found=found.describe(volumes=volumes),
-            next_step=f"iac destroy {'--volumes ' * volumes}--yes --project {project}",
-        )
+    _need_terminal(
+        f"destroying project {project}",
+        found=found.describe(volumes=volumes),
+        next_step=f"iac destroy {'--volumes ' * volumes}--yes --project {project}",
+    )
     click.echo(plain(found.describe(volumes=volumes).replace("; ", "\n")), err=True)
     data = ", its data included" if volumes and found.volumes else ""
     _typed(f"This removes all of project {project}{data}. Type its name to go on", project)
@@ -64,12 +63,11 @@ def about_volume(name: str, project: str) -> None:
     Raises:
         ConfigError: there is nobody to ask, or another name was typed.
     """
-    if not _at_a_terminal():
-        raise ConfigError(
-            "removing a volume needs a confirmation, and no terminal is there to ask",
-            found=name,
-            next_step=f"iac volumes remove {name} --yes --project {project}",
-        )
+    _need_terminal(
+        "removing a volume",
+        found=name,
+        next_step=f"iac volumes remove {name} --yes --project {project}",
+    )
     _typed("This removes the volume with all its data. Type its name to go on", name)
 
 
@@ -91,12 +89,11 @@ def about_remove(project: str, names: Sequence[str]) -> None:
     Raises:
         ConfigError: there is nobody to ask, or the answer was no.
     """
-    if not _at_a_terminal():
-        raise ConfigError(
-            "removing services needs a confirmation, and no terminal is there to ask",
-            found=", ".join(names),
-            next_step=f"iac remove {' '.join(names)} --yes --project {project}",
-        )
+    _need_terminal(
+        "removing services",
+        found=", ".join(names),
+        next_step=f"iac remove {' '.join(names)} --yes --project {project}",
+    )
     _confirm(f"Remove {', '.join(names)} from project {project}, with keys and secret values?")
 
 
@@ -106,13 +103,12 @@ def about_images(project: str, names: Sequence[str], *, everything: bool) -> Non
     Raises:
         ConfigError: there is nobody to ask, or the answer was no.
     """
-    if not _at_a_terminal():
-        which = "--all" if everything else f"--project {project}"
-        raise ConfigError(
-            "removing images needs a confirmation, and no terminal is there to ask",
-            found=", ".join(names),
-            next_step=f"iac images prune --yes {which}",
-        )
+    which = "--all" if everything else f"--project {project}"
+    _need_terminal(
+        "removing images",
+        found=", ".join(names),
+        next_step=f"iac images prune --yes {which}",
+    )
     click.echo(plain("\n".join(names)), err=True)
     _confirm("Remove these images? A next deploy builds what it needs anew.")
 
@@ -123,12 +119,11 @@ def about_prune(project: str, found: str) -> None:
     Raises:
         ConfigError: there is nobody to ask, or the answer was no.
     """
-    if not _at_a_terminal():
-        raise ConfigError(
-            "a prune needs a confirmation, and no terminal is there to ask",
-            found=found,
-            next_step=f"iac prune --yes --project {project}; --dry-run only shows it",
-        )
+    _need_terminal(
+        "a prune",
+        found=found,
+        next_step=f"iac prune --yes --project {project}; --dry-run only shows it",
+    )
     click.echo(plain(found), err=True)
     _confirm("Remove this? What is deployed or can be gone back to stays.")
 
@@ -149,6 +144,15 @@ def _declined() -> ConfigError:
         "not confirmed; nothing was changed",
         next_step="run the command again if you change your mind",
     )
+
+
+def _need_terminal(what: str, *, found: str, next_step: str) -> None:
+    if not _at_a_terminal():
+        raise ConfigError(
+            f"{what} needs a confirmation, and no terminal is there to ask",
+            found=found,
+            next_step=next_step,
+        )
 
 
 def _at_a_terminal() -> bool:
