@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -91,36 +92,21 @@ class Command(click.Command):
 
 def options(*, hidden: bool = False) -> list[click.Option]:
     """``--verbose``, ``--quiet``, ``--wide`` and ``--color``."""
+    option = partial(click.Option, expose_value=False, hidden=hidden)
+    flag = partial(option, is_flag=True, callback=_note)
     return [
-        click.Option(
+        flag(
             ["--verbose", "-v"],
-            is_flag=True,
-            expose_value=False,
-            hidden=hidden,
-            callback=_note,
             help="Show every line of progress, one below the other; with --json too.",
         ),
-        click.Option(
+        flag(
             ["--quiet", "-q"],
-            is_flag=True,
-            expose_value=False,
-            hidden=hidden,
-            callback=_note,
             help="Show no progress: only warnings, errors and the result.",
         ),
-        click.Option(
-            ["--wide"],
-            is_flag=True,
-            expose_value=False,
-            hidden=hidden,
-            callback=_note,
-            help="Tables take the room that they need: nothing is cut.",
-        ),
-        click.Option(
+        flag(["--wide"], help="Tables take the room that they need: nothing is cut."),
+        option(
             ["--color"],
             type=click.Choice(["auto", "always", "never"]),
-            expose_value=False,
-            hidden=hidden,
             callback=_color,
             help="Colours; auto, the default: on a terminal, as NO_COLOR and FORCE_COLOR say.",
         ),
