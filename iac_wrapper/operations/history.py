@@ -212,19 +212,9 @@ def _after(known: Sequence[LedgerEntry], number: int, fact: str) -> Any:
 
 def _lock_after(workspace: Workspace, known: Sequence[LedgerEntry], number: int) -> LockFile | None:
     digest = _after(known, number, "lock")
-    return kept_lock(workspace, digest) if digest is not None else None
+    return recording.kept_lock(workspace, digest) if digest is not None else None
 
 
 def lock_path(workspace: Workspace) -> Path:
     """`list_lock`, else the lock of slugs alone."""
     return list_lock(workspace) or workspace.directory / SLUGS_LOCK
-
-
-def kept_lock(workspace: Workspace, digest: str) -> LockFile:
-    """The lock that the ledger keeps under `digest`.
-
-    Raises:
-        ConfigError: it cannot be read.
-    """
-    text = recording.ledger_of(workspace).lock_text(digest)
-    return lock_file.parse_lock(text, where=f"lock {digest[:12]}")

@@ -23,6 +23,7 @@ from iac_wrapper.files import lock_file
 from iac_wrapper.files.layout import Layout
 from iac_wrapper.files.ledger import Ledger, digest_of
 from iac_wrapper.model.ledger import Caller, LedgerEntry, Verdict, entries, rfc3339
+from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.lock_difference import differences
 from iac_wrapper.model.plain import plain
 from iac_wrapper.model.report import ProjectReport
@@ -39,6 +40,16 @@ fill the ledger either."""
 def ledger_of(workspace: Workspace) -> Ledger:
     """The project's ledger."""
     return Ledger(workspace.layout.ledger(workspace.project))
+
+
+def kept_lock(workspace: Workspace, digest: str) -> LockFile:
+    """The lock that the ledger keeps under `digest`.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    text = ledger_of(workspace).lock_text(digest)
+    return lock_file.parse_lock(text, where=f"lock {digest[:12]}")
 
 
 class Release:
@@ -99,7 +110,7 @@ class Release:
             facts["broken"] = [service.app.name for service in self.report.broken_before]
         with _said(self.workspace):
             facts |= {**_deployed(self.workspace), **_to_tell(self.workspace)}
-            facts |= _changed(self._ledger, self._before, facts.get("lock"))
+            facts |= _changed(self.workspace, self._before, facts.get("lock"))
             self._ledger.append(_line("ended", **facts), number=self.number)
 
     def fail(self, error: BaseException) -> None:
@@ -206,14 +217,11 @@ def _deployed(workspace: Workspace) -> dict[str, Any]:
     return found
 
 
-def _changed(ledger: Ledger, before: str | None, after: str | None) -> dict[str, Any]:
+def _changed(workspace: Workspace, before: str | None, after: str | None) -> dict[str, Any]:
     """By service what became of it: ``added``, ``removed`` or ``changed``; nothing if a lock cannot
     be read."""
     with suppress(ConfigError):
-        old, new = (
-            lock_file.parse_lock(ledger.lock_text(digest), where=digest) if digest else None
-            for digest in (before, after)
-        )
+        old, new = (kept_lock(workspace, each) if each else None for each in (before, after))
         return {"changed": {each.name: each.kind for each in differences(old, new)}}
     return {}
 

@@ -16,7 +16,7 @@ from iac_wrapper.model.ledger import LedgerEntry
 from iac_wrapper.model.lock import LockFile
 from iac_wrapper.model.lock_difference import ServiceDifference, differences
 from iac_wrapper.model.slug import Slug
-from iac_wrapper.operations import history, leaves
+from iac_wrapper.operations import history, leaves, recording
 from iac_wrapper.operations.deploy import check_lock, check_selection
 from iac_wrapper.operations.infrastructure import check_own
 from iac_wrapper.operations.network import (
@@ -83,7 +83,10 @@ def _before(workspace: Workspace, applied: LockFile | None, names: Sequence[str]
     serves = _origin(known, names)
     for entry in known:
         older = entry.number < serves and _was_good(entry) and not _broken(entry, names)
-        if older and _is_another(applied, history.kept_lock(workspace, entry.facts["lock"]), names):
+        if not older:
+            continue
+        lock = recording.kept_lock(workspace, entry.facts["lock"])
+        if _is_another(applied, lock, names):
             return entry.number
     raise ConfigError(
         f"project {workspace.project} has no release to go back to",
